@@ -1,0 +1,80 @@
+"""Evolve the structure of neural networks for tables: how many layers, how many neurons in each.
+
+::
+
+    result = nas.search("digits", n_candidates=60, seed=0)
+    print(result.best.genome, result.test.score)
+    network = nas.load_network(result.model_path)
+
+The names below are the public ones. They are imported when first used, so that ``import nas`` costs
+nothing and loads neither Ray nor MLflow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nas._version import __version__
+
+if TYPE_CHECKING:
+    from nas.data import Dataset, load_dataset
+    from nas.errors import InputError, NASError, SearchError
+    from nas.genome import Genome
+    from nas.result import SearchResult
+    from nas.runtime import ModelError, Network, TableError, load_network
+    from nas.run import resume, search
+    from nas.space import Range, SearchSpace, available_spaces, load_space
+
+_HOMES = {
+    "Dataset": "data",
+    "Genome": "genome",
+    "InputError": "errors",
+    "ModelError": "runtime",
+    "NASError": "errors",
+    "Network": "runtime",
+    "Range": "space",
+    "SearchError": "errors",
+    "SearchResult": "result",
+    "SearchSpace": "space",
+    "TableError": "runtime",
+    "available_spaces": "space",
+    "load_dataset": "data",
+    "load_network": "runtime",
+    "load_space": "space",
+    "resume": "run",
+    "search": "run",
+}
+
+__all__ = [
+    "Dataset",
+    "Genome",
+    "InputError",
+    "ModelError",
+    "NASError",
+    "Network",
+    "Range",
+    "SearchError",
+    "SearchResult",
+    "SearchSpace",
+    "TableError",
+    "__version__",
+    "available_spaces",
+    "load_dataset",
+    "load_network",
+    "load_space",
+    "resume",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas' has no attribute {name!r}")
+    value = getattr(import_module(f"nas.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,408 @@
+"""Tables: where they come from, what their target asks for, and how they are split."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import warnings
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+
+from nas.errors import DataError
+from nas.preprocessing import check_columns
+from nas.runtime import category_key
+
+Task = Literal["classification", "multilabel", "regression"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+"""The sets that come with scikit-learn, by the names that `load_dataset` knows them by."""
+
+FEWEST_ROWS = 10
+_FEWEST_IN_CLASS = 3
+_MOST_CLASSES_BY_DEFAULT = 20
+_TARGET_NAMES = ("target", "label", "class", "y")
+_CSV_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz")
+_PARQUET_ENDINGS = (".parquet", ".pq")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table with a target.
+
+    Attributes
+    ----------
+    name : str
+    table : DataFrame of shape (rows, columns)
+        The raw features.
+    y : array
+        Class numbers of shape (rows,) for "classification"; otherwise float64 of shape
+        (rows, targets), 0 and 1 for "multilabel".
+    task : str
+        "classification", "multilabel" or "regression".
+    target_names : tuple of str
+    classes : tuple
+        The labels that the class numbers stand for.
+    categorical : tuple of str
+        Columns declared to hold categories.
+    source : str, optional
+        The bundled set's name or the file's absolute path; None for a table from memory.
+    """
+
+    name: str
+    table: pd.DataFrame
+    y: np.ndarray[Any, Any]
+    task: Task
+    target_names: tuple[str, ...]
+    classes: tuple[Any, ...] = ()
+    categorical: tuple[str, ...] = ()
+    source: str | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(self.table)
+
+    def digest(self) -> str:
+        """A fingerprint of all cells, names and labels: the first 16 digits of a SHA-256."""
+        sha = hashlib.sha256(repr((self.task, self.target_names, self.classes, self.categorical)).encode())
+        for name in self.table.columns:
+            sha.update(repr(name).encode())
+            sha.update(pd.util.hash_pandas_object(self.table[name], index=False).to_numpy().tobytes())
+        sha.update(np.ascontiguousarray(self.y).tobytes())
+        return sha.hexdigest()[:16]
+
+    def describe(self) -> dict[str, Any]:
+        """What a report says of the data: plain values."""
+        return {
+            "name": self.name,
+            "rows": self.n_rows,
+            "columns": self.table.shape[1],
+            "task": self.task,
+            "target": list(self.target_names),
+            "classes": len(self.classes),
+            "digest": self.digest(),
+            "source": self.source,
+        }
+
+
+class Split(NamedTuple):
+    """Row numbers of the three parts: to train on, to choose by, and to look at once at the end."""
+
+    train: np.ndarray[Any, Any]
+    validation: np.ndarray[Any, Any]
+    test: np.ndarray[Any, Any]
+
+
+def load_dataset(
+    data: Any,
+    *,
+    target: str | Iterable[str] | None = None,
+    task: str | None = None,
+    categorical: Collection[str] = (),
+) -> Dataset:
+    """A data set from whatever a person has.
+
+    Parameters
+    ----------
+    data : str, path, DataFrame, (X, y), Bunch or Dataset
+        The name of a bundled set (see `BUNDLED`), a CSV or Parquet file, a frame with the target
+        among its columns, or features and target apart.
+    target : str or several, optional
+        The target's column; by default one called target, label, class or y, otherwise the last.
+        Several columns, or names joined by commas, make several targets or labels.
+    task : str, optional
+        "classification", "multilabel" or "regression"; by default it follows from the target:
+        text, booleans and up to 20 different whole numbers are classes.
+    categorical : names
+        Columns that hold categories although they look like numbers.
+
+    Raises
+    ------
+    DataError
+        If there is no such data, or nothing can be learned from it; the message names the file or
+        column, what was expected and what came.
+    """
+    if task is not None and task not in TASKS:
+        raise DataError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, (str, Path)):
+        name, frame, targets, source = _from_name_or_path(str(data), target)
+    else:
+        name, frame, targets, source = _from_memory(data, target)
+    features = frame.drop(columns=targets)
+    y, found, classes = _read_target(frame[targets], task)
+    dataset = Dataset(name, features, y, found, tuple(targets), classes, tuple(categorical), source)
+    _check_table(dataset)
+    return dataset
+
+
+def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float = 0.2) -> Split:
+    """Shuffle the rows into three parts, with the classes in equal shares in each.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+        Decides the shuffle.
+    test, validation : float
+        The share of all rows that is tested on, and of the others that validates.
+
+    Raises
+    ------
+    DataError
+        If a part would be too small to hold every class.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(dataset.n_rows)
+    labels = dataset.y if dataset.task == "classification" else None
+    smallest = int(dataset.n_rows * (1 - test) * validation)
+    if labels is not None and smallest < len(dataset.classes):
+        raise DataError(
+            f"target {dataset.target_names[0]!r}: expected at most {smallest} classes, so that each "
+            f"of the {smallest} validation rows and more can hold one, got {len(dataset.classes)} "
+            f"in {dataset.n_rows} rows"
+        )
+    kept, test_rows = train_test_split(rows, test_size=test, random_state=seed, stratify=labels)
+    labels = None if labels is None else labels[kept]
+    train, chosen = train_test_split(kept, test_size=validation, random_state=seed, stratify=labels)
+    return Split(np.sort(train), np.sort(chosen), np.sort(test_rows))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The rows of a CSV or Parquet file; raises `DataError`."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: expected a CSV or Parquet file, got no such file")
+    name = path.name.lower()
+    if name.endswith(_PARQUET_ENDINGS):
+        frame = _reading(path, lambda: pd.read_parquet(path))
+    elif name.endswith(_CSV_ENDINGS):
+        frame = _reading(path, lambda: _read_csv(path))
+    else:
+        endings = ", ".join((*_CSV_ENDINGS, *_PARQUET_ENDINGS))
+        raise DataError(f"{path}: expected a file that ends in {endings}, got {path.suffix or 'no ending'}")
+    if frame.empty:
+        raise DataError(f"{path}: expected a table with rows and columns, got {len(frame)} rows")
+    frame.columns = [str(column) for column in frame.columns]
+    return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
+        header = file.readline()
+    separator = max((",", ";", "\t"), key=header.count)
+    with warnings.catch_warnings():
+        # Rows longer than the header would otherwise lose cells, or turn the first column into names.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            path, sep=separator, na_values=["?"], skipinitialspace=True, low_memory=False, index_col=False
+        )
+
+
+def _reading(path: Path, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The frame that `read` gives; the reader's own errors as `DataError`."""
+    import pyarrow
+
+    try:
+        return read()
+    except (ValueError, OSError, EOFError, pd.errors.ParserWarning, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: expected a readable table, got: {' '.join(str(error).split())}") from None
+
+
+def _from_name_or_path(
+    name: str, target: str | Iterable[str] | None
+) -> tuple[str, pd.DataFrame, list[str], str]:
+    if name in BUNDLED:
+        frame, targets = _bundled(name)
+        return name, frame, _target_columns(frame, target, name) if target else targets, name
+    if not Path(name).exists() and not Path(name).suffix:
+        raise DataError(f"{name}: expected a CSV or Parquet file or one of {', '.join(BUNDLED)}, got neither")
+    frame = read_table(name)
+    path = Path(name)
+    stem = path.name.split(".")[0] or path.name
+    return stem, frame, _target_columns(frame, target, name), str(path.resolve())
+
+
+def _bundled(name: str) -> tuple[pd.DataFrame, list[str]]:
+    from sklearn import datasets
+
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+    frame: pd.DataFrame = bunch.frame
+    if "target_names" in bunch and name != "digits":
+        frame = frame.assign(target=np.array(bunch.target_names)[frame["target"]])
+    return frame, ["target"]
+
+
+def _from_memory(data: Any, target: str | Iterable[str] | None) -> tuple[str, pd.DataFrame, list[str], None]:
+    if isinstance(data, pd.DataFrame):
+        frame = data.reset_index(drop=True)
+        frame.columns = [str(column) for column in frame.columns]
+        return "table", frame, _target_columns(frame, target, "table"), None
+    if hasattr(data, "data") and hasattr(data, "target"):  # scikit-learn's Bunch
+        data = (data.data, data.target)
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise DataError(
+            "data: expected a name, a path, a DataFrame with its target, or a pair (X, y), "
+            f"got {type(data).__name__}"
+        )
+    return _from_pair(*data)
+
+
+def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str], None]:
+    features, targets = _as_frame(X, "x"), _as_frame(y, "target")
+    if len(features) != len(targets):
+        raise DataError(
+            f"y: expected one entry for each of the {len(features)} rows of X, got {len(targets)}"
+        )
+    if targets.shape[1] == 1 and not isinstance(y, (pd.DataFrame, pd.Series)):
+        targets.columns = ["target"]
+    clash = set(features.columns) & set(targets.columns)
+    if clash:
+        raise DataError(f"y: expected names that X does not have, got {', '.join(sorted(clash))} in both")
+    return "table", pd.concat([features, targets], axis=1), list(targets.columns), None
+
+
+def _as_frame(values: Any, prefix: str) -> pd.DataFrame:
+    if isinstance(values, pd.Series):
+        values = values.to_frame(values.name if values.name is not None else prefix)
+    if not isinstance(values, pd.DataFrame):
+        array = np.asarray(values)
+        if array.ndim not in (1, 2) or (array.ndim == 1 and prefix == "x"):
+            raise DataError(f"{prefix}: expected rows and columns, got an array of shape {array.shape}")
+        frame = pd.DataFrame(array)
+        frame.columns = [f"{prefix}{i}" for i in range(frame.shape[1])]
+        return frame
+    frame = values.reset_index(drop=True)
+    frame.columns = [str(column) for column in frame.columns]
+    return frame
+
+
+def _target_columns(frame: pd.DataFrame, target: str | Iterable[str] | None, where: str) -> list[str]:
+    if target is None:
+        named = [column for column in frame.columns if str(column).lower() in _TARGET_NAMES]
+        return [str(named[0] if named else frame.columns[-1])]
+    if isinstance(target, str):
+        targets = [target] if target in frame.columns else target.split(",")
+    else:
+        targets = list(target)
+    for name in targets:
+        if name not in frame.columns:
+            raise DataError(
+                f"{where}: expected a target among the columns "
+                f"{', '.join(map(repr, list(frame.columns)[:30]))}, got {name!r}"
+            )
+    return list(dict.fromkeys(targets))
+
+
+def _read_target(
+    targets: pd.DataFrame, task: str | None
+) -> tuple[np.ndarray[Any, Any], Task, tuple[Any, ...]]:
+    """The encoded target, the task, and the class labels."""
+    for name in targets.columns:
+        _check_present(targets[name])
+    if task is None:
+        task = _infer_task(targets)
+    if task == "classification":
+        if targets.shape[1] > 1:
+            raise DataError(
+                f"target: expected one column for classification, got {', '.join(targets.columns)}; "
+                "several columns of 0 and 1 are the task multilabel"
+            )
+        return _read_classes(targets.iloc[:, 0])
+    y = np.column_stack([_target_numbers(targets[name]) for name in targets.columns])
+    if task == "multilabel":
+        for i, name in enumerate(targets.columns):
+            if not np.array_equal(np.unique(y[:, i]), (0, 1)):
+                raise DataError(f"target {name!r}: expected labels 0 and 1, both present, got others")
+        return y, "multilabel", ()
+    for i, name in enumerate(targets.columns):
+        if y[:, i].min() == y[:, i].max():
+            raise DataError(f"target {name!r}: expected values that vary, got {y[0, i]:g} in every row")
+    return y, "regression", ()
+
+
+def _read_classes(values: pd.Series) -> tuple[np.ndarray[Any, Any], Task, tuple[Any, ...]]:
+    if values.dtype == object:
+        values = values.map(category_key)
+    codes, labels = pd.factorize(values, sort=True)
+    counts = np.bincount(codes)
+    name, classes = str(values.name), tuple(_plain(label) for label in labels)
+    if len(classes) < 2:
+        raise DataError(f"target {name!r}: expected at least two classes, got only {classes[0]!r}")
+    rare = int(counts.argmin())
+    if counts[rare] < _FEWEST_IN_CLASS:
+        hint = "; for numbers to be predicted, say --task regression" if _is_number(values) else ""
+        raise DataError(
+            f"target {name!r}: expected at least {_FEWEST_IN_CLASS} rows of each class, one for "
+            f"each part, got {counts[rare]} of class {classes[rare]!r}{hint}"
+        )
+    return codes.astype(np.int64), "classification", classes
+
+
+def _plain(label: Any) -> Any:
+    """A label as JSON can hold it: str, bool, int or float."""
+    value = label.item() if isinstance(label, np.generic) else label
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, (str, bool, int, float)) else str(value)
+
+
+def _check_present(values: pd.Series) -> None:
+    missing = values.isna().to_numpy()
+    if not missing.any() and _is_number(values):
+        missing = np.isinf(values.to_numpy(np.float64))
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        got = "infinity" if not pd.isna(values.iloc[row]) else "nothing (NaN)"
+        raise DataError(
+            f"target {str(values.name)!r}: expected a value in every row, got {got} in row {row + 1}"
+        )
+
+
+def _is_number(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def _infer_task(targets: pd.DataFrame) -> Task:
+    if targets.shape[1] > 1:
+        binary = all(_is_number(targets[name]) or targets[name].dtype == bool for name in targets) and all(
+            set(targets[name].unique()) <= {0, 1} for name in targets
+        )
+        return "multilabel" if binary else "regression"
+    values = targets.iloc[:, 0]
+    if not _is_number(values):
+        return "classification"
+    different = np.unique(values.to_numpy(np.float64))
+    whole = bool((different == np.round(different)).all())
+    return "classification" if whole and len(different) <= _MOST_CLASSES_BY_DEFAULT else "regression"
+
+
+def _target_numbers(values: pd.Series) -> np.ndarray[Any, Any]:
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"target {str(values.name)!r}: expected numbers, got {category_key(values.iloc[row])!r} "
+            f"in row {row + 1}"
+        )
+    return numbers
+
+
+def _check_table(dataset: Dataset) -> None:
+    if dataset.n_rows < FEWEST_ROWS:
+        raise DataError(f"{dataset.name}: expected at least {FEWEST_ROWS} rows, got {dataset.n_rows}")
+    if dataset.table.shape[1] == 0:
+        raise DataError(f"{dataset.name}: expected columns beside the target, got none")
+    repeated = dataset.table.columns[dataset.table.columns.duplicated()]
+    if len(repeated):
+        raise DataError(f"{dataset.name}: expected column names that differ, got {repeated[0]!r} twice")
+    check_columns(dataset.table, dataset.categorical)

@@ -1,0 +1,138 @@
+"""Evaluating candidates in Ray workers: a process each, the data put once and shared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from nas.errors import EvaluationError
+from nas.evaluation import Candidate, Evaluation, Problem, evaluate
+
+# Read by Ray when it is imported or started: no reports sent home, and no copied working directory
+# for workers where the program runs under uv.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# Ray warns at import that a later version will leave accelerators' variables alone.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+import ray.exceptions
+
+_POLL = 0.2
+"""Seconds between two looks at the clock while waiting for results."""
+
+_GRACE = 30.0
+"""Seconds that a candidate may overrun its limit, which it watches itself, before it is killed."""
+
+_SMALLEST_STORE = 128 * 2**20
+
+
+class RayExecutor:
+    """The executor over a private, local Ray of its own.
+
+    Parameters
+    ----------
+    problem : Problem
+        Put into shared memory once; workers see its arrays without copies.
+    n_workers : int
+        Worker processes, each with one BLAS thread.
+
+    If the program has initialized Ray already, that Ray is used, and left running at the end.
+    """
+
+    def __init__(self, problem: Problem, n_workers: int) -> None:
+        self._problem = problem
+        self._n_workers = n_workers
+        self._time_limit = problem.training.time_limit
+        self._folder: str | None = None
+
+    def __enter__(self) -> RayExecutor:
+        if not ray.is_initialized():
+            # Sockets in this folder must have paths of at most 107 characters: keep it short.
+            self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
+            ray.init(
+                address="local",
+                num_cpus=self._n_workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
+                _temp_dir=self._folder,
+            )
+        self._shared = ray.put(self._problem)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        del self._shared
+        if self._folder is not None:
+            ray.shutdown()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def run(self, candidates: Iterable[Candidate], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
+        """See `Executor.run`."""
+        waiting = deque(candidates)
+        # Only as many tasks as there are workers: each so starts when it is submitted, and the
+        # time that it has taken is known.
+        running: dict[Any, tuple[Candidate, float]] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._n_workers:
+                    candidate = waiting.popleft()
+                    running[_evaluate.remote(candidate, self._shared)] = (candidate, time.monotonic())
+                done, _ = ray.wait(list(running), timeout=_POLL)
+                for reference in done:
+                    candidate, _ = running.pop(reference)
+                    yield _result(reference, candidate)
+                if should_stop():
+                    return
+                yield from self._overdue(running)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
+
+    def _overdue(self, running: dict[Any, tuple[Candidate, float]]) -> Iterator[Evaluation]:
+        """Kill what has overrun its time limit so far that it must be hanging."""
+        if self._time_limit is None:
+            return
+        for reference, (candidate, since) in list(running.items()):
+            if time.monotonic() - since > self._time_limit + _GRACE:
+                del running[reference]
+                ray.cancel(reference, force=True)
+                yield Evaluation(candidate.id, error=f"no result within {self._time_limit:g} s")
+
+
+# A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a
+# candidate that kills its worker should not cost more than two.
+@ray.remote(num_cpus=1, max_retries=1)
+def _evaluate(candidate: Candidate, problem: Problem) -> Evaluation | str:
+    """The evaluation, or a bug's traceback: exceptions themselves do not always survive pickling."""
+    try:
+        evaluation = evaluate(candidate, problem)
+    except Exception:
+        return traceback.format_exc()
+    assert evaluation is not None, "nobody asked to stop"
+    return evaluation
+
+
+def _result(reference: Any, candidate: Candidate) -> Evaluation:
+    try:
+        result = ray.get(reference)
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
+        return Evaluation(candidate.id, error="its worker process died, twice")
+    except ray.exceptions.OutOfMemoryError:
+        return Evaluation(candidate.id, error="out of memory: its worker process was ended by Ray")
+    if isinstance(result, str):
+        raise EvaluationError(f"candidate {candidate.id} ({candidate.genome}):\n{result}")
+    return result  # type: ignore[no-any-return]
+
+
+def _size(problem: Problem) -> int:
+    """Bytes of the problem's arrays."""
+    arrays = (problem.X_train, problem.y_train, problem.X_validation, problem.y_validation)
+    return sum(array.nbytes for array in arrays)

@@ -1,0 +1,51 @@
+"""The native form: a folder with JSON and safetensors, which `nas.runtime` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, load_network, model_record
+
+
+def save_network(network: Network, folder: str | os.PathLike[str]) -> Path:
+    """Write a network to a folder, all of it or nothing, and check that it reads back the same.
+
+    Parameters
+    ----------
+    network : Network
+    folder : path
+        Made, or replaced if it is there.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    folder = Path(folder)
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    arrays = {}
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        arrays[f"weight_{i}"], arrays[f"bias_{i}"] = weight, bias
+    save_file(arrays, unfinished / WEIGHTS_FILE)
+    text = json.dumps(model_record(network), indent=1, allow_nan=False)
+    (unfinished / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+    _check_same(network, load_network(unfinished))
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return folder
+
+
+def _check_same(network: Network, read: Network) -> None:
+    """Raise `RuntimeError` unless what was read is what was written, bit for bit."""
+    pairs = zip(network.weights + network.biases, read.weights + read.biases, strict=True)
+    same_record = model_record(read) == model_record(network)
+    if not same_record or not all(np.array_equal(one, other) for one, other in pairs):
+        raise RuntimeError("the saved network reads back differently; this is a bug of nas")

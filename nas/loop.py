@@ -1,0 +1,75 @@
+"""The loop of a search: ask, run, tell, notify."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nas.errors import RunError
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Engine
+from nas.execution import Executor
+from nas.tracking import Tracker
+
+History = list[tuple[Candidate, Evaluation]]
+
+
+def run_search(
+    engine: Engine,
+    executor: Executor,
+    trackers: Sequence[Tracker],
+    n_candidates: int,
+    *,
+    history: History,
+    recorded: Mapping[int, tuple[Candidate, Evaluation]],
+    out_of_time: Callable[[], bool],
+) -> str:
+    """Ask for a generation, run it, tell the results in order, notify; until a limit is reached.
+
+    Fills `history` and returns why it ended: "candidates", "time" or "exhausted". What is in
+    `recorded`, from an earlier life of the search, is not run again.
+    """
+
+    def should_stop() -> bool:
+        return bool(history) and out_of_time()
+
+    while len(history) < n_candidates:
+        candidates = engine.ask()[: n_candidates - len(history)]
+        if not candidates:
+            return "exhausted"
+        for candidate, evaluation in _in_order(candidates, recorded, executor, should_stop):
+            engine.tell(evaluation)
+            history.append((candidate, evaluation))
+            for tracker in trackers:
+                tracker.evaluated(candidate, evaluation)
+        generation = engine.generation()
+        for tracker in trackers if generation else ():
+            tracker.generation(generation)
+        if should_stop():
+            return "time"
+    return "candidates"
+
+
+def _in_order(
+    candidates: Sequence[Candidate],
+    recorded: Mapping[int, tuple[Candidate, Evaluation]],
+    executor: Executor,
+    should_stop: Callable[[], bool],
+) -> Iterator[tuple[Candidate, Evaluation]]:
+    """Candidates with their evaluations in the order of ids, whatever order they complete in."""
+    waiting = deque(candidates)
+    while waiting and waiting[0].id in recorded:
+        candidate = waiting.popleft()
+        known, evaluation = recorded[candidate.id]
+        if known != candidate:
+            raise RunError(
+                f"journal: expected candidate {candidate.id} to be {candidate.genome}, got {known.genome}; "
+                "the run was made by a program that searches differently"
+            )
+        yield candidate, evaluation
+    early: dict[int, Evaluation] = {}
+    for evaluation in executor.run(tuple(waiting), should_stop) if waiting else ():
+        early[evaluation.candidate_id] = evaluation
+        while waiting and waiting[0].id in early:
+            candidate = waiting.popleft()
+            yield candidate, early.pop(candidate.id)

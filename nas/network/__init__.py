@@ -1,0 +1,19 @@
+"""The engine room: multi-layer perceptrons trained by backpropagation, in NumPy alone."""
+
+from nas.network.activations import ACTIVATIONS
+from nas.network.losses import LOSSES
+from nas.network.mlp import MLP
+from nas.network.optimizers import OPTIMIZERS
+from nas.network.schedules import SCHEDULES
+from nas.network.training import TrainingConfig, TrainingResult, train
+
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "MLP",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "TrainingConfig",
+    "TrainingResult",
+    "train",
+]

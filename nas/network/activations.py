@@ -1,0 +1,175 @@
+"""Hidden activations: functions and derivatives that work in place, in one table.
+
+``forward(z, a)`` writes f(z) into `a`; ``backward(da, z, a)`` multiplies `da`, the gradient of the
+loss by the activations, by f'(z) in place. Most derivatives follow from `a` alone; only where
+`needs_input` is true is `z` kept, and otherwise `a` may be the very array that `z` was.
+All arrays have the same shape, (..., units).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.network.arrays import Floats
+
+LEAKY_SLOPE = 0.01
+_SQRT_2_BY_PI = 0.7978845608028654
+_GELU_CUBIC = 0.044715
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An activation function, its derivative, and the initial weights that suit it."""
+
+    name: str
+    forward: Callable[[Floats, Floats], None]
+    backward: Callable[[Floats, Floats, Floats], None]
+    initializer: str
+    needs_input: bool = False
+
+
+def _identity(z: Floats, a: Floats) -> None:
+    if a is not z:
+        a[...] = z
+
+
+def _identity_backward(da: Floats, z: Floats, a: Floats) -> None:
+    pass
+
+
+def _sigmoid(z: Floats, a: Floats) -> None:
+    # (1 + tanh(z / 2)) / 2 cannot overflow, and NumPy's tanh is vectorized.
+    np.multiply(z, 0.5, out=a)
+    np.tanh(a, out=a)
+    a += 1
+    a *= 0.5
+
+
+def _sigmoid_backward(da: Floats, z: Floats, a: Floats) -> None:
+    da *= a
+    da *= 1 - a
+
+
+def _tanh(z: Floats, a: Floats) -> None:
+    np.tanh(z, out=a)
+
+
+def _tanh_backward(da: Floats, z: Floats, a: Floats) -> None:
+    slope = np.square(a)
+    np.subtract(1, slope, out=slope)
+    da *= slope
+
+
+def _relu(z: Floats, a: Floats) -> None:
+    np.maximum(z, 0, out=a)
+
+
+def _relu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    np.multiply(da, a > 0, out=da)
+
+
+def _leaky_relu(z: Floats, a: Floats) -> None:
+    np.maximum(z, z * LEAKY_SLOPE, out=a)
+
+
+def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    np.multiply(da, LEAKY_SLOPE, out=da, where=a <= 0)
+
+
+def _elu(z: Floats, a: Floats) -> None:
+    low = np.minimum(z, 0)
+    np.expm1(low, out=low)
+    np.maximum(z, 0, out=a)
+    a += low
+
+
+def _elu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = exp(z) = a + 1 below zero, 1 above.
+    slope = np.minimum(a, 0)
+    slope += 1
+    da *= slope
+
+
+def _gelu(z: Floats, a: Floats) -> None:
+    # Hendrycks & Gimpel 2016, the tanh form: z/2 * (1 + tanh(sqrt(2/pi) * (z + 0.044715 z^3))).
+    np.multiply(z, _gelu_gate(z), out=a)
+
+
+def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    gate = _gelu_gate(z)
+    # gate = (1 + t) / 2, so (1 - t^2) / 2 = 2 gate (1 - gate).
+    slope = np.square(z)
+    slope *= 3 * _GELU_CUBIC
+    slope += 1
+    slope *= 2 * _SQRT_2_BY_PI
+    slope *= z
+    slope *= gate
+    slope *= 1 - gate
+    slope += gate
+    da *= slope
+
+
+def _gelu_gate(z: Floats) -> Floats:
+    gate = np.square(z)
+    gate *= _GELU_CUBIC
+    gate += 1
+    gate *= z
+    gate *= _SQRT_2_BY_PI
+    np.tanh(gate, out=gate)
+    gate += 1
+    gate *= 0.5
+    return gate
+
+
+def _silu(z: Floats, a: Floats) -> None:
+    gate = np.empty_like(z)
+    _sigmoid(z, gate)
+    np.multiply(z, gate, out=a)
+
+
+def _silu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = s + z s (1 - s) = s + a (1 - s), with s the sigmoid of z.
+    gate = np.empty_like(z)
+    _sigmoid(z, gate)
+    slope = 1 - gate
+    slope *= a
+    slope += gate
+    da *= slope
+
+
+def _softplus(z: Floats, a: Floats) -> None:
+    # log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)) cannot overflow.
+    tail = np.abs(z)
+    np.negative(tail, out=tail)
+    np.exp(tail, out=tail)
+    np.log1p(tail, out=tail)
+    np.maximum(z, 0, out=a)
+    a += tail
+
+
+def _softplus_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = sigmoid(z) = 1 - exp(-a).
+    slope = np.negative(a)
+    np.expm1(slope, out=slope)
+    np.negative(slope, out=slope)
+    da *= slope
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        Activation("identity", _identity, _identity_backward, "glorot_uniform"),
+        Activation("sigmoid", _sigmoid, _sigmoid_backward, "glorot_uniform"),
+        Activation("tanh", _tanh, _tanh_backward, "glorot_uniform"),
+        Activation("relu", _relu, _relu_backward, "he_normal"),
+        Activation("leaky_relu", _leaky_relu, _leaky_relu_backward, "he_normal"),
+        Activation("elu", _elu, _elu_backward, "he_normal"),
+        Activation("gelu", _gelu, _gelu_backward, "he_normal", needs_input=True),
+        Activation("silu", _silu, _silu_backward, "he_normal", needs_input=True),
+        Activation("softplus", _softplus, _softplus_backward, "glorot_uniform"),
+    )
+}
+"""Every hidden activation by its name."""

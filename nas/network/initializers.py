@@ -1,0 +1,27 @@
+"""Initial weights: functions that fill a weight matrix in place, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nas.network.arrays import Floats
+
+
+def glorot_uniform(weight: Floats, rng: np.random.Generator) -> None:
+    """Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16)."""
+    bound = np.sqrt(6 / sum(weight.shape))
+    weight[...] = rng.uniform(-bound, bound, weight.shape)
+
+
+def he_normal(weight: Floats, rng: np.random.Generator) -> None:
+    """Normal with variance 2 / fan_in (He et al. 2015, eq. 10)."""
+    weight[...] = rng.normal(0, np.sqrt(2 / weight.shape[0]), weight.shape)
+
+
+INITIALIZERS: dict[str, Callable[[Floats, np.random.Generator], None]] = {
+    "glorot_uniform": glorot_uniform,
+    "he_normal": he_normal,
+}
+"""Every initializer by its name; a weight matrix has the shape (fan_in, fan_out)."""

@@ -1,0 +1,44 @@
+"""Learning-rate schedules: the share of the full rate at each point of training, in one table.
+
+A schedule maps `progress`, the share of all steps that are done (from 0 to below 1), to a factor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+
+def constant(progress: float) -> float:
+    """Always the full rate."""
+    return 1.0
+
+
+def step(progress: float) -> float:
+    """The full rate, a tenth of it from half of training on, a hundredth in the last quarter."""
+    return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
+
+
+def cosine(progress: float) -> float:
+    """Half a cosine from the full rate down to none (Loshchilov & Hutter 2017, eq. 5)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": constant,
+    "step": step,
+    "cosine": cosine,
+}
+"""Every schedule by its name."""
+
+
+def rate_factor(schedule: str, step: int, total: int, warmup: float) -> float:
+    """The factor for step number `step`, from 0, of `total`.
+
+    During the first `warmup` share of the steps the factor rises in equal parts to 1; the schedule
+    then runs over the steps that are left, so that any schedule can be warmed up.
+    """
+    rising = int(warmup * total)
+    if step < rising:
+        return (step + 1) / rising
+    return SCHEDULES[schedule]((step - rising) / max(1, total - rising))

@@ -1,0 +1,164 @@
+"""From a table to the problem that candidates are evaluated on, and to the network at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nas.data import Dataset, Split, split
+from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Evaluation, Problem, build_network, fit
+from nas.network import MLP, TrainingConfig
+from nas.network.arrays import Array
+from nas.preprocessing import fit_preprocessor
+from nas.runtime import Network, Preprocessor, Target
+
+_STEPS = 10_000
+"""Optimizer steps that the default number of epochs aims at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A data set, cut and encoded for a search.
+
+    `preprocessor` and `target` were learned from the training rows alone.
+    """
+
+    dataset: Dataset
+    split: Split
+    preprocessor: Preprocessor
+    target: Target
+    problem: Problem
+
+    @property
+    def metric(self) -> str:
+        """The score that is maximized: "accuracy" or "r2"."""
+        return self.problem.metric
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns that are not used: constant, empty, or a different text in nearly every row."""
+        return tuple(column.name for column in self.preprocessor.columns if column.kind == "dropped")
+
+
+def prepare(dataset: Dataset, seed: int, overrides: Mapping[str, Any] | None = None) -> Prepared:
+    """Split the rows, learn the encoding from the training part, and encode.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+        Decides the split, and the order of the batches.
+    overrides : mapping, optional
+        Settings of `TrainingConfig` in place of those that follow from the number of rows.
+    """
+    parts = split(dataset, seed)
+    return _encode(dataset, parts, parts.train, parts.validation, seed, overrides or {})
+
+
+def default_training(n_rows: int) -> TrainingConfig:
+    """Settings that suit the number of training rows: about as many steps for any table.
+
+    The batch is a power of two near a 32nd of the rows, from 16 to 256; the epochs, from 20 to 300,
+    come to about 10,000 steps, which early stopping usually cuts to a fraction.
+    """
+    batch_size = min(n_rows, 2 ** round(math.log2(min(max(n_rows / 32, 16), 256))))
+    epochs = min(max(_STEPS // math.ceil(n_rows / batch_size), 20), 300)
+    return TrainingConfig(
+        epochs=epochs, batch_size=batch_size, patience=max(10, epochs // 10), time_limit=600.0
+    )
+
+
+def final_network(
+    prepared: Prepared,
+    candidate: Candidate,
+    evaluation: Evaluation,
+    *,
+    refit: bool,
+    provenance: Mapping[str, Any],
+) -> Network:
+    """The winner's trained network with its preprocessing.
+
+    With `refit` it is trained once more, on training and validation rows together, for as many
+    epochs as were best in the search; without, training is repeated as it was, which gives the very
+    network that the search measured.
+    """
+    source = refitting(prepared) if refit else prepared
+    network = build_network(candidate.genome, candidate.seed, source.problem)
+    fit(network, candidate, source.problem, stop_after=evaluation.best_epoch, validate=not refit)
+    return _assembled(source, candidate, network, provenance)
+
+
+def refitting(prepared: Prepared) -> Prepared:
+    """The same data with training and validation rows together as training part."""
+    parts = prepared.split
+    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    problem = prepared.problem
+    together = _encode(prepared.dataset, parts, rows, parts.validation, problem.batch_seed, {})
+    return replace(together, problem=replace(together.problem, training=problem.training))
+
+
+def _encode(
+    dataset: Dataset,
+    parts: Split,
+    train: Array,
+    validation: Array,
+    seed: int,
+    overrides: Mapping[str, Any],
+) -> Prepared:
+    """Learn everything from the rows `train`, and encode both parts with it."""
+    table = dataset.table
+    preprocessor = fit_preprocessor(table.iloc[train], dataset.categorical)
+    target = _fit_target(dataset, train)
+    y, loss, n_outputs = _network_target(dataset, target)
+    problem = Problem(
+        X_train=preprocessor.encode(table.iloc[train]),
+        y_train=y[train],
+        X_validation=preprocessor.encode(table.iloc[validation]),
+        y_validation=y[validation],
+        n_outputs=n_outputs,
+        loss=loss,
+        metric="r2" if dataset.task == "regression" else "accuracy",
+        training=replace(default_training(len(train)), **overrides),
+        batch_seed=seed,
+    )
+    return Prepared(dataset, parts, preprocessor, target, problem)
+
+
+def _fit_target(dataset: Dataset, train: Array) -> Target:
+    if dataset.task != "regression":
+        return Target(dataset.target_names, classes=dataset.classes)
+    y = dataset.y[train]
+    scale = [float(spread) if spread > 0 else 1.0 for spread in y.std(axis=0)]
+    return Target(dataset.target_names, mean=tuple(map(float, y.mean(axis=0))), scale=tuple(scale))
+
+
+def _network_target(dataset: Dataset, target: Target) -> tuple[Array, str, int]:
+    """The target as the network's loss asks for it, the loss, and the number of outputs."""
+    y = dataset.y
+    if dataset.task == "regression":
+        standardized = (y - np.array(target.mean)) / np.array(target.scale)
+        return standardized.astype(np.float32), "squared_error", y.shape[1]
+    if dataset.task == "multilabel":
+        return y.astype(np.float32), "binary_cross_entropy", y.shape[1]
+    if len(dataset.classes) == 2:
+        return y.astype(np.float32)[:, np.newaxis], "binary_cross_entropy", 1
+    return y, "cross_entropy", len(dataset.classes)
+
+
+def _assembled(
+    prepared: Prepared, candidate: Candidate, network: MLP, provenance: Mapping[str, Any]
+) -> Network:
+    activations: Sequence[str] = [name or DEFAULT_ACTIVATION for name in candidate.genome.activations]
+    return Network(
+        task=prepared.dataset.task,
+        columns=prepared.preprocessor.columns,
+        target=prepared.target,
+        activations=activations,
+        weights=network.weights,
+        biases=network.biases,
+        provenance=provenance,
+    )

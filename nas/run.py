@@ -1,0 +1,410 @@
+"""A run from its start to its result: what `nas.search` and `nas.resume` do around the loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas._version import __version__
+from nas.comparison import compare
+from nas.data import Dataset, load_dataset
+from nas.errors import RunError, SearchError
+from nas.evaluation import Candidate, Evaluation, Problem
+from nas.evolution import ALGORITHMS
+from nas.execution import Executor, SerialExecutor
+from nas.export import save_network
+from nas.loop import History, run_search
+from nas.preparation import final_network, prepare
+from nas.result import SearchResult
+from nas.run_folder import RunFolder, new_run_folder
+from nas.settings import SearchSettings
+from nas.space import SearchSpace, load_space
+from nas.tracking import Outcome, RunInfo, Tracker
+from nas.tracking.journal import Journal, Record, read_journal
+
+if TYPE_CHECKING:
+    from nas.tracking.mlflow import MLflowTracker
+
+_log = logging.getLogger(__name__)
+
+_EXAMPLE_ROWS = 5
+
+
+def search(
+    data: Any,
+    *,
+    target: str | Iterable[str] | None = None,
+    task: str | None = None,
+    categorical: Collection[str] = (),
+    space: SearchSpace | str | os.PathLike[str] = "small",
+    algorithm: str = "evolution",
+    n_candidates: int = 100,
+    time_budget: float | None = None,
+    n_workers: int | None = None,
+    seed: int = 0,
+    population_size: int = 12,
+    epochs: int | None = None,
+    candidate_time_limit: float = 600.0,
+    refit: bool = True,
+    baseline: bool = True,
+    name: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+    tracking: bool = True,
+    tracking_uri: str | None = None,
+    progress: bool = True,
+) -> SearchResult:
+    """Find out how many hidden layers, and how many neurons in each, suit a table.
+
+    Parameters
+    ----------
+    data, target, task, categorical
+        See `nas.load_dataset`.
+    space : SearchSpace, str or path
+        A space, the name of one that comes with the package, or a TOML file.
+    algorithm, n_candidates, time_budget, n_workers, seed, population_size, epochs, \
+candidate_time_limit, refit, baseline
+        See `nas.settings.SearchSettings`.
+    name : str, optional
+        Of the run; by default the data's name and the time.
+    runs_dir : path
+        Where runs are kept.
+    tracking : bool
+        Whether the run is tracked in MLflow.
+    tracking_uri : str, optional
+        MLflow's store; by default ``MLFLOW_TRACKING_URI``, or SQLite in `runs_dir`.
+    progress : bool
+        Whether progress is shown on standard error.
+
+    Raises
+    ------
+    InputError
+        If anything about the data, the space or the settings is wrong; nothing was started then.
+    SearchError
+        If no candidate could be trained.
+    """
+    loaded_space = space if isinstance(space, SearchSpace) else load_space(space)
+    settings = SearchSettings(
+        loaded_space,
+        algorithm,
+        n_candidates,
+        time_budget,
+        n_workers,
+        seed,
+        population_size,
+        epochs,
+        candidate_time_limit,
+        refit,
+        baseline,
+    )
+    dataset = load_dataset(data, target=target, task=task, categorical=categorical)
+    folder = new_run_folder(runs_dir, name, dataset.name)
+    uri = _tracking_uri(tracking_uri, runs_dir) if tracking else None
+    return _Run(folder, dataset, settings, uri, uuid.uuid4().hex, progress=progress).to_the_end()
+
+
+def resume(
+    run_dir: str | os.PathLike[str],
+    *,
+    data: Any = None,
+    n_candidates: int | None = None,
+    time_budget: float | None = None,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> SearchResult:
+    """Go on with a search from the last evaluation that its journal holds.
+
+    Parameters
+    ----------
+    run_dir : path
+        The run's folder.
+    data : optional
+        The data again, where the search had it from memory; else it is read from where it was.
+    n_candidates, time_budget, n_workers : optional
+        Other limits and workers than the search had; time counts from now.
+    progress : bool
+        Whether progress is shown on standard error.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, it still runs, or its data has changed.
+    SearchError
+        If no candidate could be trained.
+    """
+    folder = RunFolder(Path(run_dir).absolute())
+    config = folder.config()
+    changes = {"n_candidates": n_candidates, "time_budget": time_budget, "n_workers": n_workers}
+    try:
+        settings = SearchSettings.from_dict(config["settings"])
+        table = config["data"]
+        source = table["source"] if data is None else data
+        arguments = {key: table[key] for key in ("target", "task", "categorical")}
+        uri, run_id = config["tracking_uri"], config["run_id"]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{run_dir}: expected the configuration of a run, got none with {error}") from None
+    if source is None:
+        raise RunError(f"{run_dir}: expected data=..., as the search had its table from memory, got none")
+    if not (hasattr(source, "columns") or isinstance(source, str)):
+        arguments["target"] = None
+    dataset = load_dataset(source, **arguments)
+    settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
+    record = read_journal(folder.journal)
+    return _Run(folder, dataset, settings, uri, run_id, progress=progress, record=record).to_the_end()
+
+
+class _Run:
+    """One run, new or resumed: starts what the loop needs, and makes the result of what it found."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        dataset: Dataset,
+        settings: SearchSettings,
+        uri: str | None,
+        run_id: str,
+        *,
+        progress: bool,
+        record: Record | None = None,
+    ) -> None:
+        self.folder, self.dataset, self.settings = folder, dataset, settings
+        self.uri, self.run_id, self.progress, self.record = uri, run_id, progress, record
+        self.history: History = []
+        self.engine = ALGORITHMS[settings.algorithm](settings.space, settings.seed, settings.population_size)
+        overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
+        if settings.epochs is not None:
+            overrides["epochs"] = settings.epochs
+        self.prepared = prepare(dataset, settings.seed, overrides)
+
+    def to_the_end(self) -> SearchResult:
+        """Check, start, search, conclude."""
+        problem = self.prepared.problem
+        self.settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
+        info = self._info()
+        self._check_same(info.identity)
+        with ExitStack() as stack:
+            mlflow = self._connect()
+            try:
+                executor = stack.enter_context(_executor(problem, self.settings.workers))
+                if mlflow is not None:
+                    mlflow.wait_until_ready()
+                trackers = self._trackers(mlflow)
+            except BaseException:
+                if mlflow is not None:
+                    mlflow.close()
+                raise
+            return self._search(info, executor, trackers, mlflow)
+
+    def _search(
+        self,
+        info: RunInfo,
+        executor: Executor,
+        trackers: Sequence[Tracker],
+        mlflow: MLflowTracker | None,
+    ) -> SearchResult:
+        outcome = Outcome("failed")
+        try:
+            for tracker in trackers:
+                tracker.started(info)
+            since = time.monotonic()
+            stopped = self._loop(executor, trackers, since)
+            result = self._conclude(stopped, time.monotonic() - since)
+            outcome = self._outcome(result)
+        finally:
+            for tracker in trackers:
+                tracker.finished(outcome)
+        if mlflow is None:
+            return result
+        return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)
+
+    def _loop(self, executor: Executor, trackers: Sequence[Tracker], since: float) -> str:
+        budget = self.settings.time_budget
+        try:
+            return run_search(
+                self.engine,
+                executor,
+                trackers,
+                self.settings.n_candidates,
+                history=self.history,
+                recorded={one.id: (one, known) for one, known in self.record.evaluations}
+                if self.record
+                else {},
+                out_of_time=lambda: budget is not None and time.monotonic() - since >= budget,
+            )
+        except KeyboardInterrupt:
+            # What was found so far is kept; a second Ctrl-C ends at once.
+            _log.warning("interrupted: keeping the best of %d candidates", len(self.history))
+            return "interrupted"
+
+    def _conclude(self, stopped: str, seconds: float) -> SearchResult:
+        """Train the winner for good, score it once on the test part, and save it."""
+        best = self.engine.best
+        if best is None:
+            raise SearchError(self._why_none())
+        settings, prepared = self.settings, self.prepared
+        network = final_network(
+            prepared,
+            best.candidate,
+            best.evaluation,
+            refit=settings.refit,
+            provenance=self._provenance(best.candidate, best.evaluation),
+        )
+        test = compare(prepared, network, baseline=settings.baseline, seed=settings.seed)
+        scores = {"test_score": test.score, "baseline_test_score": test.baseline}
+        network.provenance.update({key: value for key, value in scores.items() if value is not None})
+        return SearchResult(
+            run_dir=self.folder.path,
+            model_path=save_network(network, self.folder.best),
+            task=self.dataset.task,
+            metric=prepared.metric,
+            best=best.candidate,
+            evaluation=best.evaluation,
+            network=network,
+            test=test,
+            history=self.history,
+            seconds=seconds,
+            stopped=stopped,
+            dropped=prepared.dropped,
+        )
+
+    def _why_none(self) -> str:
+        failed = [evaluation for _, evaluation in self.history if evaluation.failed]
+        if not failed:
+            return "search: expected at least one candidate to be trained, got none before it was interrupted"
+        return (
+            f"search: expected at least one of {len(failed)} candidates to be trained, got none; "
+            f"the first failure: {failed[0].error}"
+        )
+
+    def _outcome(self, result: SearchResult) -> Outcome:
+        scores = {
+            "validation_score": result.evaluation.fitness,
+            "test_score": result.test.score,
+            "baseline_test_score": result.test.baseline,
+            "best_n_parameters": result.evaluation.n_parameters,
+            "search_seconds": result.seconds,
+        }
+        return Outcome(
+            "interrupted" if result.stopped == "interrupted" else "finished",
+            best=result.best,
+            scores={key: value for key, value in scores.items() if value is not None},
+            model_dir=result.model_path,
+            example=self.dataset.table.iloc[self.prepared.split.test[:_EXAMPLE_ROWS]],
+        )
+
+    def _info(self) -> RunInfo:
+        settings = self.settings
+        identity = {
+            "nas": __version__,
+            "data": {key: value for key, value in self.dataset.describe().items() if key != "source"},
+            "metric": self.prepared.metric,
+            "space": settings.space.to_dict(),
+            "algorithm": settings.algorithm,
+            "population_size": settings.population_size,
+            "seed": settings.seed,
+            "training": asdict(self.prepared.problem.training),
+        }
+        options = {
+            "n_candidates": settings.n_candidates,
+            "time_budget": settings.time_budget,
+            "n_workers": settings.workers,
+            "refit": settings.refit,
+            "source": self.dataset.source,
+        }
+        return RunInfo(
+            name=self.folder.path.name,
+            run_id=self.run_id,
+            run_dir=self.folder.path,
+            space=settings.space,
+            metric=self.prepared.metric,
+            identity=identity,
+            options=options,
+            n_candidates=settings.n_candidates,
+            time_budget=settings.time_budget,
+        )
+
+    def _provenance(self, candidate: Candidate, evaluation: Evaluation) -> dict[str, Any]:
+        """Where the winner comes from, for whoever finds the saved network alone."""
+        import numpy as np
+
+        return {
+            "run": self.folder.path.name,
+            "data": self.dataset.describe(),
+            "seed": self.settings.seed,
+            "candidate": candidate.to_dict(),
+            "best_epoch": evaluation.best_epoch,
+            "metric": self.prepared.metric,
+            "validation_score": evaluation.fitness,
+            "refit": self.settings.refit,
+            "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
+        }
+
+    def _check_same(self, identity: Mapping[str, Any]) -> None:
+        """Raise `RunError` if a resumed search would not be the search that the journal holds."""
+        if self.record is None:
+            return
+        for key, value in identity.items():
+            recorded = self.record.identity.get(key)
+            if recorded != value:
+                raise RunError(
+                    f"{self.folder.path}: expected the {key} that the search began with, {recorded}, got {value}"
+                )
+
+    def _config(self) -> dict[str, Any]:
+        dataset = self.dataset
+        return {
+            "run_id": self.run_id,
+            "data": {
+                "source": dataset.source,
+                "target": list(dataset.target_names),
+                "task": dataset.task,
+                "categorical": list(dataset.categorical),
+            },
+            "settings": self.settings.to_dict(),
+            "tracking_uri": self.uri,
+        }
+
+    def _connect(self) -> MLflowTracker | None:
+        """Begin to connect to MLflow, while Ray starts."""
+        if self.uri is None:
+            return None
+        from nas.tracking.mlflow import MLflowTracker
+
+        artifacts = self.folder.path.parent / "artifacts" if self.uri.startswith("sqlite:") else None
+        return MLflowTracker(self.uri, f"nas-{self.dataset.name}", artifacts)
+
+    def _trackers(self, mlflow: MLflowTracker | None) -> list[Tracker]:
+        """The journal first: what MLflow or the screen shows is on disk already."""
+        if self.record is None:
+            self.folder.create(self._config())
+        trackers: list[Tracker] = [Journal(self.folder.journal, self.record)]
+        if self.progress:
+            from nas.tracking.progress import ProgressDisplay
+
+            trackers.append(ProgressDisplay(sys.stderr))
+        return [*trackers, mlflow] if mlflow is not None else trackers
+
+
+def _executor(problem: Problem, n_workers: int) -> Executor:
+    if n_workers == 0:
+        return SerialExecutor(problem)
+    from nas.execution.ray import RayExecutor
+
+    return RayExecutor(problem, n_workers)
+
+
+def _tracking_uri(given: str | None, runs_dir: str | os.PathLike[str]) -> str:
+    """The store to track in: the one given, MLflow's own variable, or SQLite among the runs."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(runs_dir)
+
+
+def default_tracking_uri(runs_dir: str | os.PathLike[str]) -> str:
+    """The SQLite store that lies beside the runs."""
+    return f"sqlite:///{Path(runs_dir).absolute() / 'mlflow.db'}"

@@ -1,0 +1,104 @@
+"""A run's folder: its name, its configuration, its journal, its best network.
+
+::
+
+    runs/<name>/
+      config.json     everything that `nas resume` needs to go on
+      journal.jsonl   the truth: every candidate and its evaluation
+      best/           the winner, once the search is over
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nas.errors import RunError
+
+CONFIG = "config.json"
+JOURNAL = "journal.jsonl"
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.path / JOURNAL
+
+    @property
+    def best(self) -> Path:
+        """The folder of the saved winner."""
+        return self.path / BEST
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Make the folder with its configuration; raises `RunError`."""
+        try:
+            self.path.mkdir(parents=True)
+            (self.path / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        except FileExistsError:
+            raise _name_is_taken(self.path) from None
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: expected a folder that can be made, got: {error.strerror}"
+            ) from None
+
+    def config(self) -> dict[str, Any]:
+        """The configuration that `create` wrote; raises `RunError`."""
+        file = self.path / CONFIG
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except OSError:
+            raise RunError(f"{self.path}: expected the folder of a run, got no {CONFIG} in it") from None
+        except ValueError as error:
+            raise RunError(f"{file}: expected JSON, got: {error}") from None
+        if not isinstance(config, dict):
+            raise RunError(f"{file}: expected an object, got {type(config).__name__}")
+        return config
+
+
+def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name: str) -> RunFolder:
+    """A folder that is free and can be written to; nothing is made yet but `runs_dir`.
+
+    Raises
+    ------
+    RunError
+        If the name is taken or not a folder's name, or `runs_dir` cannot be written to.
+    """
+    runs = Path(runs_dir).absolute()
+    if name is not None and (Path(name).name != name or name in (".", "..")):
+        raise RunError(f"--name {name}: expected a name without slashes, got a path")
+    if name is not None and (runs / name).exists():
+        raise _name_is_taken(runs / name)
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=runs):
+            pass
+    except OSError as error:
+        raise RunError(
+            f"--runs-dir {runs_dir}: expected a folder to write to, got: {error.strerror}"
+        ) from None
+    return RunFolder(runs / (name or _free_name(runs, data_name)))
+
+
+def _free_name(runs: Path, data_name: str) -> str:
+    stem = f"{data_name}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = [stem, *(f"{stem}-{i}" for i in range(2, 1000))]
+    return next(name for name in names if not (runs / name).exists())
+
+
+def _name_is_taken(path: Path) -> RunError:
+    return RunError(
+        f"--name {path.name}: expected a name that is not in {path.parent} yet, got one that is; "
+        f"choose another, or go on with 'nas resume {path}'"
+    )

@@ -1,0 +1,495 @@
+"""A saved network at work: reading it, encoding tables, predicting. NumPy and nothing else.
+
+This file stands alone on purpose: it imports nothing of the package, so that an exported model can
+carry a copy of it and run where `nas` is not installed. Reading a model runs no code: its JSON and
+its arrays are checked for sizes, shapes and types before they are used.
+
+A saved network is a folder with two files:
+
+- ``model.json``: columns and how they are encoded, layers, labels or units of the target, and
+  where the network came from;
+- ``weights.safetensors``: ``weight_0``, ``bias_0``, ... of each layer, float32, of shapes
+  (inputs, outputs) and (outputs,), in the safetensors layout (8 bytes header length, JSON header,
+  numbers).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = "nas-network"
+VERSION = 1
+MODEL_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+TASKS = ("classification", "multilabel", "regression")
+
+_LARGEST_JSON = 64 * 2**20
+_PIECE = 1024
+
+Array = NDArray[Any]
+Table = Any
+"""A table: a data frame, a mapping from column names to values, or rows of values."""
+
+
+class ModelError(ValueError):
+    """A saved network that is missing, damaged, or not what it says it is."""
+
+
+class TableError(ValueError):
+    """A table that does not fit the network: a missing column, text where numbers belong."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of the table becomes inputs of the network.
+
+    A "numeric" column gives ``(value - mean) / scale``, missing values counting as `fill`, and a
+    second input that is 1 where the value was missing if `indicator` is set. A "category" column
+    gives one input a category, then one for missing values if `missing` is set, then one for all
+    other values if `other` is set. A "dropped" column gives none.
+    """
+
+    name: str
+    kind: str
+    fill: float = 0.0
+    mean: float = 0.0
+    scale: float = 1.0
+    indicator: bool = False
+    categories: tuple[str, ...] = ()
+    missing: bool = False
+    other: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs of the network the column gives."""
+        if self.kind == "numeric":
+            return 1 + self.indicator
+        return len(self.categories) + self.missing + self.other if self.kind == "category" else 0
+
+    def encode(self, values: Any, out: Array) -> None:
+        """Write the inputs for `values`, of shape (rows,), into `out`, of shape (rows, n_inputs)."""
+        if self.kind == "numeric":
+            self._encode_numbers(as_numbers(values, self.name), out)
+        elif self.kind == "category":
+            self._encode_categories(values, out)
+
+    def _encode_numbers(self, numbers: Array, out: Array) -> None:
+        absent = np.isnan(numbers)
+        out[:, 0] = (np.where(absent, self.fill, numbers) - self.mean) / self.scale
+        if self.indicator:
+            out[:, 1] = absent
+
+    def _encode_categories(self, values: Any, out: Array) -> None:
+        positions: dict[str | None, int] = {key: i for i, key in enumerate(self.categories)}
+        nowhere = -1
+        if self.missing:
+            positions[None] = len(self.categories)
+        else:
+            positions[None] = nowhere
+        other = len(self.categories) + self.missing if self.other else nowhere
+        codes = np.array([positions.get(category_key(value), other) for value in values], int)
+        out[...] = 0
+        known = np.flatnonzero(codes != nowhere)
+        out[known, codes[known]] = 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the outputs mean.
+
+    `classes` are the labels for "classification"; `mean` and `scale` hold one number a target for
+    "regression", whose outputs are standardized.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[Any, ...] = ()
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+
+class Preprocessor:
+    """Turns tables into the float32 matrix that the network reads."""
+
+    def __init__(self, columns: Iterable[Column]) -> None:
+        self.columns = tuple(columns)
+        self.n_inputs = sum(column.n_inputs for column in self.columns)
+
+    def encode(self, table: Table) -> Array:
+        """The table as a float32 array of shape (rows, n_inputs).
+
+        Named tables are read by name, in any order, with further columns ignored; rows without
+        names must have all columns in the order of the table that was learned from.
+
+        Raises
+        ------
+        TableError
+            On a missing column, a wrong number of columns, text or infinity in a numeric column.
+        """
+        columns, rows = _columns_of(table, [column.name for column in self.columns])
+        encoded = np.empty((rows, self.n_inputs), np.float32)
+        start = 0
+        for column in self.columns:
+            if column.kind != "dropped":
+                values = columns(column.name)
+                column.encode(values, encoded[:, start : start + column.n_inputs])
+                start += column.n_inputs
+        return encoded
+
+
+class Network:
+    """A trained network with its preprocessing and its labels, ready for raw tables.
+
+    `load_network` makes one. `columns`, `target`, `task`, `sizes` (inputs, hidden widths, outputs)
+    and `provenance` may be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: str,
+        columns: Sequence[Column],
+        target: Target,
+        activations: Sequence[str],
+        weights: Sequence[Array],
+        biases: Sequence[Array],
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.task = task
+        self.preprocessor = Preprocessor(columns)
+        self.target = target
+        self.activations = tuple(activations)
+        self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
+        self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
+        self.provenance = dict(provenance or {})
+        _check_network(self)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the network was made for."""
+        return self.preprocessor.columns
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of inputs, of units of each hidden layer, and of outputs."""
+        return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
+
+    def predict(self, table: Table) -> Array:
+        """Labels of shape (rows,); values in the target's units; or 0 and 1 for several labels.
+
+        With several targets or labels the shape is (rows, targets).
+        """
+        outputs = self._outputs(self.preprocessor.encode(table))
+        if self.task == "regression":
+            values = outputs * np.array(self.target.scale) + np.array(self.target.mean)
+            return values[:, 0] if values.shape[1] == 1 else values
+        if self.task == "multilabel":
+            return (outputs > 0.5).astype(np.int64)
+        winners = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int)
+        labels: Array = _label_array(self.target.classes)[winners]
+        return labels
+
+    def predict_proba(self, table: Table) -> Array:
+        """Probabilities of shape (rows, classes), or (rows, labels) for several labels."""
+        if self.task == "regression":
+            raise TypeError("predict_proba: expected a classifier, got a network for regression")
+        outputs = self._outputs(self.preprocessor.encode(table))
+        if self.task == "classification" and outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        return outputs
+
+    def transform(self, table: Table) -> Array:
+        """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is none."""
+        X = self.preprocessor.encode(table)
+        return np.concatenate([self._hidden(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)])
+
+    def _outputs(self, X: Array) -> Array:
+        pieces = [self._hidden(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)]
+        link = _link(self.task, len(self.biases[-1]))
+        return np.concatenate([link(piece @ self.weights[-1] + self.biases[-1]) for piece in pieces])
+
+    def _hidden(self, X: Array) -> Array:
+        for activation, weight, bias in zip(
+            self.activations, self.weights[:-1], self.biases[:-1], strict=True
+        ):
+            X = _ACTIVATIONS[activation](X @ weight + bias)
+        return X
+
+
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """The network saved in the folder `path`, or in ``best`` inside it (a run's folder).
+
+    Raises
+    ------
+    ModelError
+        If the folder, a file or anything in it is not what a saved network has.
+    """
+    folder = Path(path)
+    if not (folder / MODEL_FILE).is_file() and (folder / "best" / MODEL_FILE).is_file():
+        folder = folder / "best"
+    for name in (MODEL_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(f"{path}: expected a folder with {MODEL_FILE} and {WEIGHTS_FILE}, got no {name}")
+    try:
+        return _network_from(_read_json(folder / MODEL_FILE), _read_safetensors(folder / WEIGHTS_FILE))
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        OSError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise ModelError(f"{path}: expected a saved network, got: {_in_words(error)}") from None
+
+
+def model_record(network: Network) -> dict[str, Any]:
+    """What ``model.json`` holds of a network."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "task": network.task,
+        "columns": [asdict(column) for column in network.columns],
+        "target": asdict(network.target),
+        "layers": {"sizes": list(network.sizes), "activations": list(network.activations)},
+        "provenance": network.provenance,
+    }
+
+
+def as_numbers(values: Any, name: str) -> Array:
+    """The values as float64 of shape (rows,), missing ones as NaN; raises `TableError`."""
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array([_as_number(value, name) for value in values], np.float64)
+    if np.isinf(numbers).any():
+        row = int(np.flatnonzero(np.isinf(numbers))[0]) + 1
+        raise TableError(f"column {name!r}: expected finite numbers, got {numbers[row - 1]} in row {row}")
+    return numbers
+
+
+def category_key(value: Any) -> str | None:
+    """The name of a category, alike for 1, 1.0 and "1"; None for missing values."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        return None
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _as_number(value: Any, name: str) -> float:
+    if category_key(value) in (None, ""):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TableError(f"column {name!r}: expected numbers, got {value!r}") from None
+
+
+def _columns_of(table: Table, names: list[str]) -> tuple[Callable[[str], Any], int]:
+    """A function from a column's name to its values, and the number of rows."""
+    if hasattr(table, "columns") or isinstance(table, Mapping):
+        present = list(table.columns if hasattr(table, "columns") else table)
+
+        def by_name(name: str) -> Any:
+            if name not in present:
+                raise TableError(f"expected a column {name!r}, got {', '.join(map(repr, present[:20]))}")
+            return table[name]
+
+        if hasattr(table, "columns"):
+            return by_name, len(table)
+        return by_name, len(next(iter(table.values()), ()))
+    rows = table if isinstance(table, np.ndarray) else np.array(table, _dtype_for(table))
+    if rows.ndim != 2 or rows.shape[1] != len(names):
+        raise TableError(f"expected rows of {len(names)} columns, got an array of shape {rows.shape}")
+    positions = {name: i for i, name in enumerate(names)}
+    return lambda name: rows[:, positions[name]], len(rows)
+
+
+def _dtype_for(rows: Any) -> Any:
+    """Object where a cell is not a number, so that NumPy does not turn numbers into text."""
+    return None if all(isinstance(cell, (int, float)) for row in rows for cell in row) else object
+
+
+def _label_array(classes: tuple[Any, ...]) -> Array:
+    """The labels as an array, of objects where their types differ."""
+    same = len({type(label) for label in classes}) == 1
+    return np.array(classes, None if same else object)
+
+
+# The same formulas as nas/network/activations.py, which trains with them; a test holds them equal.
+
+
+def _sigmoid(z: Array) -> Array:
+    result: Array = (np.tanh(z * np.float32(0.5)) + 1) * np.float32(0.5)
+    return result
+
+
+def _softmax(z: Array) -> Array:
+    exponentials = np.exp(z - z.max(axis=1, keepdims=True, initial=-np.inf))
+    result: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return result
+
+
+def _gelu(z: Array) -> Array:
+    gate = np.tanh(np.float32(0.7978845608028654) * (z * (1 + np.float32(0.044715) * np.square(z))))
+    result: Array = z * ((gate + 1) * np.float32(0.5))
+    return result
+
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda z: z,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.maximum(z, z * np.float32(0.01)),
+    "elu": lambda z: np.maximum(z, 0) + np.expm1(np.minimum(z, 0)),
+    "gelu": _gelu,
+    "silu": lambda z: z * _sigmoid(z),
+    "softplus": lambda z: np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))),
+}
+
+
+def _link(task: str, n_outputs: int) -> Callable[[Array], Array]:
+    """What turns linear outputs into probabilities; two classes share one sigmoid output."""
+    if task == "regression":
+        return lambda z: z
+    return _softmax if task == "classification" and n_outputs > 1 else _sigmoid
+
+
+def _read_json(path: Path) -> Any:
+    if path.stat().st_size > _LARGEST_JSON:
+        raise ModelError(f"{path.name} of {path.stat().st_size} bytes, more than {_LARGEST_JSON}")
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} where a finite number belongs")
+
+
+def _read_safetensors(path: Path) -> dict[str, Array]:
+    """The float32 arrays of a safetensors file; everything its header says is checked first."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(len(content) - 8, _LARGEST_JSON):
+        raise ModelError(f"{path.name}: a header that is longer than the file")
+    header = json.loads(content[8 : 8 + length].decode("utf-8"), parse_constant=_no_constant)
+    numbers = memoryview(content)[8 + length :]
+    arrays, end = {}, 0
+    entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
+    for name, entry in sorted(entries, key=lambda item: tuple(item[1]["data_offsets"])):
+        shape, (start, stop) = [_count(size) for size in entry["shape"]], entry["data_offsets"]
+        if entry["dtype"] != "F32" or len(shape) > 2:
+            raise ModelError(f"{path.name}: {name} of type {entry['dtype']} and shape {shape}")
+        if start != end or stop - start != 4 * math.prod(shape) or stop > len(numbers):
+            raise ModelError(f"{path.name}: {name} at bytes {start} to {stop} for shape {shape}")
+        arrays[name] = np.frombuffer(numbers[start:stop], "<f4").reshape(shape)
+        end = stop
+    if end != len(numbers):
+        raise ModelError(f"{path.name}: {len(numbers) - end} bytes that belong to no array")
+    return arrays
+
+
+def _network_from(record: Any, arrays: dict[str, Array]) -> Network:
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ModelError(f"{MODEL_FILE} that does not say format {FORMAT!r}")
+    if record.get("version") != VERSION:
+        raise ModelError(f"format version {record.get('version')!r}; this program reads {VERSION}")
+    sizes = [_count(size) for size in record["layers"]["sizes"]]
+    names = [f"{kind}_{i}" for i in range(len(sizes) - 1) for kind in ("weight", "bias")]
+    if set(names) != set(arrays):
+        raise ModelError(f"arrays {sorted(arrays)} for {len(sizes) - 1} layers")
+    weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
+    if [weight.shape for weight in weights] != list(zip(sizes, sizes[1:], strict=False)):
+        raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
+    target = {key: tuple(value) for key, value in record["target"].items()}
+    provenance = record.get("provenance", {})
+    if not isinstance(provenance, dict):
+        raise ModelError("a provenance that is not an object")
+    return Network(
+        task=record["task"],
+        columns=[_column_from(entry) for entry in record["columns"]],
+        target=Target(**target),
+        activations=record["layers"]["activations"],
+        weights=weights,
+        biases=biases,
+        provenance=provenance,
+    )
+
+
+def _column_from(entry: dict[str, Any]) -> Column:
+    column = Column(**{**entry, "categories": tuple(entry.get("categories", ()))})
+    for field in fields(Column):
+        value = getattr(column, field.name)
+        if field.type == "float":
+            good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        elif field.type == "bool":
+            good = isinstance(value, bool)
+        elif field.type == "str":
+            good = isinstance(value, str)
+        else:
+            good = all(isinstance(category, str) for category in value)
+        if not good:
+            raise ModelError(f"column {column.name!r}: {field.name} = {value!r}")
+    if column.kind not in ("numeric", "category", "dropped") or column.scale == 0:
+        raise ModelError(f"column {column.name!r}: kind {column.kind!r} and scale {column.scale}")
+    return column
+
+
+def _check_network(network: Network) -> None:
+    """Raise `ModelError` unless columns, layers and target fit each other and all is finite."""
+    if network.task not in TASKS:
+        raise ModelError(f"task {network.task!r}, not one of {', '.join(TASKS)}")
+    if len(network.weights) != len(network.activations) + 1:
+        raise ModelError(f"{len(network.activations)} activations for {len(network.weights)} layers")
+    for name in network.activations:
+        if name not in _ACTIVATIONS:
+            raise ModelError(f"activation {name!r}, not one of {', '.join(_ACTIVATIONS)}")
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        if weight.ndim != 2 or 0 in weight.shape or bias.shape != weight.shape[1:]:
+            raise ModelError(f"layer {i} with weights {weight.shape} and biases {bias.shape}")
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise ModelError(f"layer {i} with numbers that are not finite")
+    if len({column.name for column in network.columns}) != len(network.columns):
+        raise ModelError("two columns of the same name")
+    if network.preprocessor.n_inputs != network.sizes[0]:
+        raise ModelError(f"columns that give {network.preprocessor.n_inputs} inputs for {network.sizes[0]}")
+    _check_target(network.task, network.target, network.sizes[-1])
+
+
+def _check_target(task: str, target: Target, n_outputs: int) -> None:
+    if not all(isinstance(name, str) for name in target.names):
+        raise ModelError(f"target names {target.names!r}")
+    if task == "classification":
+        expected = 2 if n_outputs == 1 else n_outputs
+        if len(target.classes) != expected or len(set(target.classes)) != expected:
+            raise ModelError(f"{len(target.classes)} classes for {n_outputs} outputs")
+        if not all(isinstance(label, (str, int, float)) for label in target.classes):
+            raise ModelError(f"class labels {target.classes!r}")
+    elif len(target.names) != n_outputs:
+        raise ModelError(f"{len(target.names)} targets for {n_outputs} outputs")
+    if task == "regression":
+        units = (*target.mean, *target.scale)
+        if len(target.mean) != n_outputs or len(target.scale) != n_outputs:
+            raise ModelError(f"units of {len(target.mean)} targets for {n_outputs} outputs")
+        if not all(isinstance(unit, (int, float)) and math.isfinite(unit) for unit in units):
+            raise ModelError(f"units {units!r}")
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**40:
+        raise ModelError(f"a size of {value!r}")
+    return value
+
+
+def _in_words(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

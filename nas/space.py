@@ -1,0 +1,465 @@
+"""Search spaces: which structures may be tried, and how many there are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nas.errors import SpaceError
+from nas.genome import GENES, Genome
+from nas.network.activations import ACTIVATIONS
+from nas.network.optimizers import OPTIMIZERS
+
+_LARGEST_WIDTH = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Evenly spaced values from `low` towards `high`.
+
+    On the linear scale `step` is added, on the log scale it is multiplied by; `high` itself is a
+    value only where the steps meet it. Without a step, whole numbers go by 1 (linear) or 2 (log);
+    other numbers are cut into ten equal steps (linear) or four steps a decade (log), both ends
+    included.
+    """
+
+    low: float
+    high: float
+    scale: str = "linear"
+    step: float | None = None
+
+    def values(self, *, whole: bool) -> tuple[float, ...]:
+        """The values in rising order, as integers where `whole`; raises `ValueError`."""
+        if self.scale not in ("linear", "log"):
+            raise ValueError(f"scale: expected 'linear' or 'log', got {self.scale!r}")
+        if self.low > self.high:
+            raise ValueError(f"expected min <= max, got min = {self.low:g} and max = {self.high:g}")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError(f"min: expected more than 0 on the log scale, got {self.low:g}")
+        step = self.step
+        if step is None and whole:
+            step = 1 if self.scale == "linear" else 2
+        if step is None:
+            return self._both_ends()
+        if step <= (0 if self.scale == "linear" else 1):
+            least = "0 on the linear scale" if self.scale == "linear" else "1 on the log scale"
+            raise ValueError(f"step: expected more than {least}, got {step:g}")
+        if whole:
+            return tuple(sorted({round(value) for value in self._by_step(step)}))
+        return tuple(_three_digits(value) for value in self._by_step(step))
+
+    def _by_step(self, step: float) -> list[float]:
+        # A hair beyond `high` is still `high`: 0.1 + 0.1 + 0.1 > 0.3 in floating point.
+        span = self.high - self.low if self.scale == "linear" else math.log(self.high / self.low)
+        count = int(span / (step if self.scale == "linear" else math.log(step)) + 1e-9) + 1
+        if count > _LARGEST_WIDTH:
+            raise ValueError(f"expected at most {_LARGEST_WIDTH} values, got {count}; use a larger step")
+        if self.scale == "linear":
+            return [self.low + i * step for i in range(count)]
+        return [self.low * step**i for i in range(count)]
+
+    def _both_ends(self) -> tuple[float, ...]:
+        if self.low == self.high:
+            return (self.low,)
+        n = 10 if self.scale == "linear" else max(1, round(4 * math.log10(self.high / self.low)))
+        shares = [i / n for i in range(n + 1)]
+        if self.scale == "linear":
+            return tuple(_three_digits(self.low + (self.high - self.low) * share) for share in shares)
+        return tuple(_three_digits(self.low * (self.high / self.low) ** share) for share in shares)
+
+
+Values = Sequence[Any] | Range
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The structures that a search may try.
+
+    Parameters
+    ----------
+    depth : (int, int)
+        The least and the greatest number of hidden layers, both included; 0 is a linear model.
+    widths : sequence of int, or Range
+        The widths that each hidden layer may take.
+    non_increasing : bool
+        Whether no layer may be wider than the one before it (a funnel).
+    activation : sequence of str
+        Names of hidden activations; empty: the gene is not carried and training uses relu.
+    activation_per_layer : bool
+        Whether each layer has an activation of its own instead of one for the network.
+    learning_rate, batch_size, weight_decay, dropout : sequence of numbers, or Range
+        Optional numeric genes; empty: not carried.
+    optimizer : sequence of str
+        Names of optimizers; empty: not carried.
+    name : str
+        What the space is called in messages and reports.
+
+    Every gene is a finite list of values, in rising order where they are numbers, so that a space
+    can be counted, a value has neighbours, and equal networks are equal genomes.
+
+    Raises
+    ------
+    SpaceError
+        On an unknown name, an empty list, reversed bounds or a value out of its domain.
+    """
+
+    depth: tuple[int, int]
+    widths: Values
+    non_increasing: bool = False
+    activation: Sequence[str] = ()
+    activation_per_layer: bool = False
+    learning_rate: Values = ()
+    batch_size: Values = ()
+    weight_decay: Values = ()
+    dropout: Values = ()
+    optimizer: Sequence[str] = ()
+    name: str = "custom"
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "depth", _checked_depth(self.name, self.depth))
+        for key, check in _CHECKS.items():
+            put(self, key, check(self.name, key, getattr(self, key)))
+        if self.depth[1] > 0 and not self.widths:
+            raise _refused(self.name, "widths", "at least one width", "none")
+        for key in ("non_increasing", "activation_per_layer"):
+            if not isinstance(getattr(self, key), bool):
+                raise _refused(self.name, key, "true or false", repr(getattr(self, key)))
+        if self.activation_per_layer and not self.activation:
+            raise _refused(self.name, "activation", "names to choose from for each layer", "none")
+
+    @property
+    def genes(self) -> dict[str, tuple[Any, ...]]:
+        """The optional genes that genomes of this space carry, with their values."""
+        return {key: tuple(getattr(self, key)) for key in GENES if getattr(self, key)}
+
+    def size(self) -> int:
+        """The number of different genomes in this space."""
+        shared = math.prod(
+            len(values) for key, values in self.genes.items() if key not in ("activation", "dropout")
+        )
+        return shared * sum(self._size_at(depth) for depth in self.depths)
+
+    def _size_at(self, depth: int) -> int:
+        """Different widths, activations and dropouts of `depth` layers."""
+        if depth == 0:
+            return 1
+        n = len(self.widths_tuple)
+        structures = math.comb(n + depth - 1, depth) if self.non_increasing else n**depth
+        n_activations = max(1, len(self.activation))
+        activations = n_activations**depth if self.activation_per_layer else n_activations
+        return structures * activations * max(1, len(self.genes.get("dropout", ())))
+
+    @property
+    def depths(self) -> range:
+        """The depths that genomes may have."""
+        return range(self.depth[0], self.depth[1] + 1)
+
+    @property
+    def widths_tuple(self) -> tuple[int, ...]:
+        """The widths in rising order."""
+        return tuple(self.widths)  # type: ignore[arg-type]  # __post_init__ made it a tuple of int
+
+    def sample(self, rng: random.Random) -> Genome:
+        """One genome: the depth drawn uniformly, then every gene uniformly."""
+        depth = rng.randint(*self.depth)
+        widths = [rng.choice(self.widths_tuple) for _ in range(depth)]
+        genes = {key: rng.choice(values) for key, values in self.genes.items()}
+        if self.activation_per_layer:
+            genes["activation"] = tuple(rng.choice(self.activation) for _ in range(depth))
+        if self.non_increasing:
+            widths.sort(reverse=True)
+        return Genome(tuple(widths), **genes)
+
+    def __iter__(self) -> Iterator[Genome]:
+        """Every genome once, shallow ones first; `size` tells how many that are."""
+        for depth in self.depths:
+            genes = self.genes
+            if self.activation_per_layer:
+                genes["activation"] = tuple(itertools.product(self.activation, repeat=depth))
+            if depth == 0:
+                genes.pop("activation", None)
+                genes.pop("dropout", None)
+            for widths in self._widths_at(depth):
+                for values in itertools.product(*genes.values()):
+                    yield Genome(widths, **dict(zip(genes, values, strict=True)))
+
+    def _widths_at(self, depth: int) -> Iterable[tuple[int, ...]]:
+        if self.non_increasing:
+            return itertools.combinations_with_replacement(self.widths_tuple[::-1], depth)
+        return itertools.product(self.widths_tuple, repeat=depth)
+
+    def __contains__(self, genome: object) -> bool:
+        if not isinstance(genome, Genome) or genome.depth not in self.depths:
+            return False
+        return self._widths_fit(genome.widths) and all(self._carries(genome, key) for key in GENES)
+
+    def _widths_fit(self, widths: tuple[int, ...]) -> bool:
+        falling = all(above >= below for above, below in itertools.pairwise(widths))
+        return set(widths) <= set(self.widths_tuple) and (falling or not self.non_increasing)
+
+    def _carries(self, genome: Genome, key: str) -> bool:
+        """Whether the genome's value of an optional gene is one of this space's."""
+        value, values = getattr(genome, key), getattr(self, key)
+        if not values or (genome.depth == 0 and key in ("activation", "dropout")):
+            return value is None
+        if isinstance(value, tuple):
+            return self.activation_per_layer and set(value) <= set(values)
+        return value in values
+
+    def check_fits(self, n_rows: int, n_inputs: int, n_outputs: int) -> None:
+        """Raise `SpaceError` if training on such a table cannot work for every genome.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows to train on.
+        n_inputs, n_outputs : int
+            Columns of the encoded table, and outputs of the network.
+        """
+        largest_batch = max(self.genes.get("batch_size", (1,)))
+        if largest_batch > n_rows:
+            raise _refused(
+                self.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch)
+            )
+        widest = Genome((self.widths_tuple[-1],) * self.depth[1] if self.depth[1] else ())
+        # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
+        needed, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
+        if needed > available / 2:
+            raise _refused(
+                self.name,
+                "widths",
+                f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
+                f"up to {needed / 2**30:.1f} GiB for {widest} on {n_inputs} inputs",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space as plain values for JSON, with ranges written out."""
+        record = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> SearchSpace:
+        """The space that `to_dict` wrote."""
+        return cls(**{**record, "depth": tuple(record["depth"])})
+
+    def summary(self) -> str:
+        """One line: depths, widths, genes and size."""
+        low, high = self.depth
+        depth = f"{low}" if low == high else f"{low}-{high}"
+        widths = "funnel of " if self.non_increasing else ""
+        parts = [f"{depth} hidden layers", f"widths {widths}{_abbreviated(self.widths_tuple)}"]
+        for key, values in self.genes.items():
+            per_layer = " per layer" if key == "activation" and self.activation_per_layer else ""
+            parts.append(f"{key}{per_layer} {_abbreviated(values)}")
+        return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
+
+
+def load_space(name_or_path: str | Path) -> SearchSpace:
+    """The space of that name among those shipped, or the TOML file at that path.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such space or file, or if it says something that a space cannot say; the
+        message names the file, the key, what was expected and what came.
+    """
+    path = _find(name_or_path)
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpaceError(f"search space {path}: expected a readable TOML file, got: {error}") from None
+    return _space_from_toml(record, str(path), path.stem)
+
+
+def available_spaces() -> dict[str, Path]:
+    """The spaces that come with the package: their names and files, sorted by name."""
+    return {path.stem: path for path in sorted(_shipped_folder().glob("*.toml"))}
+
+
+def _find(name_or_path: str | Path) -> Path:
+    shipped = available_spaces()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise SpaceError(
+            f"search space {name_or_path!s}: expected one of {', '.join(shipped)} or a TOML file, got neither"
+        )
+    return path
+
+
+def _shipped_folder() -> Path:
+    # In a wheel the folder lies inside the package; in a checkout beside it.
+    inside = Path(__file__).parent / "search_spaces"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "search_spaces"
+
+
+_RANGE_KEYS = {"values", "min", "max", "scale", "step"}
+_TABLES = {
+    "depth": {"min", "max"},
+    "widths": _RANGE_KEYS | {"non_increasing"},
+    "activation": {"values", "per_layer"},
+    "learning_rate": _RANGE_KEYS,
+    "batch_size": _RANGE_KEYS,
+    "weight_decay": _RANGE_KEYS,
+    "dropout": _RANGE_KEYS,
+    "optimizer": {"values"},
+}
+
+
+def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpace:
+    """The space that a TOML document describes; every refusal names the file and the key."""
+    _refuse_unknown(file, "", record, {*_TABLES, "description"})
+    for key, known in _TABLES.items():
+        table = record.get(key, {})
+        if not isinstance(table, dict):
+            raise _refused(file, key, f"a table [{key}]", repr(table))
+        _refuse_unknown(file, f"{key}.", table, known)
+    for key in ("depth", "widths"):
+        if key not in record:
+            raise _refused(file, key, f"a table [{key}]", "none")
+    for key in ("min", "max"):
+        if key not in record["depth"]:
+            raise _refused(file, f"depth.{key}", "a whole number", "none")
+    arguments: dict[str, Any] = {
+        key: _values_from_toml(file, key, record[key]) for key in ("widths", *GENES) if key in record
+    }
+    space = SearchSpace(
+        depth=(record["depth"]["min"], record["depth"]["max"]),
+        non_increasing=record["widths"].get("non_increasing", False),
+        activation_per_layer=record.get("activation", {}).get("per_layer", False),
+        name=file,
+        **arguments,
+    )
+    object.__setattr__(space, "name", name)
+    return space
+
+
+def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:
+    if "values" in table:
+        extra = sorted(set(table) & {"min", "max", "scale", "step"})
+        if extra:
+            raise _refused(file, key, "either values or a range", f"values and {', '.join(extra)}")
+        if not isinstance(table["values"], list) or not table["values"]:
+            raise _refused(file, f"{key}.values", "a list with at least one value", repr(table["values"]))
+        return tuple(table["values"])
+    for bound in ("min", "max"):
+        if bound not in table:
+            raise _refused(file, key, "values, or min and max", f"no {bound}")
+    for number in ("min", "max", "step"):
+        if number in table and not _is_number(table[number]):
+            raise _refused(file, f"{key}.{number}", "a number", repr(table[number]))
+    return Range(table["min"], table["max"], table.get("scale", "linear"), table.get("step"))
+
+
+def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise _refused(file, f"{prefix}{key}", f"one of {', '.join(sorted(known))}", "an unknown key")
+
+
+def _refused(where: str, key: str, expected: str, got: str) -> SpaceError:
+    return SpaceError(f"search space {where}: {key}: expected {expected}, got {got}")
+
+
+def _checked_depth(where: str, depth: Any) -> tuple[int, int]:
+    try:
+        low, high = depth
+    except (TypeError, ValueError):
+        raise _refused(where, "depth", "a pair (min, max)", repr(depth)) from None
+    for key, value in (("depth.min", low), ("depth.max", high)):
+        if not _is_whole(value) or not 0 <= value <= 1000:
+            raise _refused(where, key, "a whole number from 0 to 1000", repr(value))
+    if low > high:
+        raise _refused(where, "depth", "min <= max", f"min = {low} and max = {high}")
+    return int(low), int(high)
+
+
+def _checked_numbers(
+    low: float, high: float, *, whole: bool = False, open_low: bool = False, open_high: bool = False
+) -> Any:
+    """A check that turns values or a range into a rising tuple of numbers between the bounds."""
+    kind = "whole numbers" if whole else "numbers"
+    bounds = f"{'above' if open_low else 'from'} {low:g} {'below' if open_high else 'to'} {high:g}"
+
+    def check(where: str, key: str, values: Values) -> tuple[float, ...]:
+        if isinstance(values, Range):
+            ends = (values.low, values.high)
+        else:
+            values = ends = tuple(values) if not isinstance(values, (str, int, float)) else (values,)
+        for value in ends:
+            good = _is_whole(value) if whole else _is_number(value)
+            inside = good and low <= value <= high
+            if not inside or (open_low and value == low) or (open_high and value == high):
+                raise _refused(where, key, f"{kind} {bounds}", repr(value))
+        if isinstance(values, Range):
+            try:
+                return values.values(whole=whole)
+            except ValueError as error:
+                raise SpaceError(f"search space {where}: {key}: {error}") from None
+        return tuple(sorted({int(value) if whole else float(value) for value in values}))
+
+    return check
+
+
+def _checked_names(known: Iterable[str]) -> Any:
+    """A check that turns names into a tuple without repeats."""
+
+    def check(where: str, key: str, values: Any) -> tuple[str, ...]:
+        names = (values,) if isinstance(values, str) else tuple(values)
+        for name in names:
+            if name not in tuple(known):
+                raise _refused(where, key, f"names among {', '.join(known)}", repr(name))
+        return tuple(dict.fromkeys(names))
+
+    return check
+
+
+_CHECKS = {
+    "widths": _checked_numbers(1, _LARGEST_WIDTH, whole=True),
+    "activation": _checked_names(ACTIVATIONS),
+    "learning_rate": _checked_numbers(0, 10, open_low=True),
+    "batch_size": _checked_numbers(1, 1_000_000, whole=True),
+    "weight_decay": _checked_numbers(0, 10),
+    "dropout": _checked_numbers(0, 1, open_high=True),
+    "optimizer": _checked_names(OPTIMIZERS),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and float(value).is_integer()
+
+
+def _three_digits(value: float) -> float:
+    """Rounded so that a person can read and repeat it: 0.00316227766 is 0.00316."""
+    return float(f"{value:.3g}")
+
+
+def count_in_words(count: int) -> str:
+    """The count with separators, or as a power of ten where it has more than nine digits."""
+    if count < 10**9:
+        return f"{count:,}"
+    digits = str(count)
+    return f"about {digits[0]}.{digits[1]}e{len(digits) - 1}"
+
+
+def _abbreviated(values: Sequence[Any]) -> str:
+    shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return ", ".join(shown if len(shown) <= 9 else [*shown[:3], "…", shown[-1]])
+
+
+def _memory_bytes() -> int:
+    import os
+
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

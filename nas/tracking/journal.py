@@ -1,0 +1,135 @@
+"""The journal: every candidate and its evaluation, one JSON line each, only ever appended to.
+
+The first line says what search this is: everything that decides its results, and nothing else. The
+lines after it are in the order of candidate ids; ``seconds`` is the only entry in them that may
+differ between two runs of the same search.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import RunError, SearchError
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Generation
+from nas.tracking.tracker import Outcome, RunInfo
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a journal holds: the search's identity and the evaluations so far.
+
+    `n_bytes` is the length of what could be read: a last line that was torn by a crash lies
+    behind it.
+    """
+
+    identity: dict[str, Any]
+    evaluations: list[tuple[Candidate, Evaluation]]
+    n_bytes: int
+
+
+class Journal:
+    """The tracker that a search is resumed from.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made by `started` unless there is a record.
+    record : Record, optional
+        What the file holds already, of a search that is resumed.
+
+    Raises
+    ------
+    RunError
+        If another process writes the same journal.
+    """
+
+    def __init__(self, path: Path, record: Record | None = None) -> None:
+        self._path = path
+        self._n_recorded = len(record.evaluations) if record else 0
+        self._file = open(path, "r+b" if record else "xb")  # noqa: SIM115  # closed by `finished`
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise RunError(f"{path}: expected a search that is over, got one that still runs") from None
+        if record:
+            self._file.truncate(record.n_bytes)
+            self._file.seek(record.n_bytes)
+
+    def started(self, run: RunInfo) -> None:
+        """Write the first line."""
+        if self._file.tell() == 0:
+            self._write({"journal": FORMAT_VERSION, **run.identity})
+
+    def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        """Append a candidate and its evaluation, unless they were read from this file."""
+        if candidate.id >= self._n_recorded:
+            self._write({"candidate": candidate.to_dict(), "evaluation": _plain(evaluation)})
+
+    def generation(self, generation: Generation) -> None:
+        """Nothing: generations follow from the evaluations."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise SearchError(
+                f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
+                f"complete, and 'nas resume {self._path.parent}' goes on from there"
+            ) from None
+
+
+def read_journal(path: Path) -> Record:
+    """The record of a journal, up to a torn last line.
+
+    Raises
+    ------
+    RunError
+        If there is no such file, or a line other than the last is not what a journal holds.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise RunError(f"{path.parent}: expected a run with a {path.name}, got none") from None
+    *lines, _torn = content.split(b"\n")
+    identity: dict[str, Any] = {}
+    evaluations = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            if number == 1:
+                identity = entry
+                version = identity.pop("journal")
+            else:
+                candidate = Candidate.from_dict(entry["candidate"])
+                evaluations.append((candidate, _evaluation(entry["evaluation"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
+    if not identity:
+        raise RunError(f"{path}: expected a journal with at least its first line, got none")
+    if version != FORMAT_VERSION:
+        raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
+    return Record(identity, evaluations, sum(len(line) + 1 for line in lines))
+
+
+def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    return {key: value for key, value in asdict(evaluation).items() if value is not None}
+
+
+def _evaluation(entry: dict[str, Any]) -> Evaluation:
+    return Evaluation(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    )

@@ -1,0 +1,86 @@
+"""Progress on the screen: a live line on a terminal, a line a generation elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Generation
+from nas.tracking.tracker import Outcome, RunInfo
+
+
+class ProgressDisplay:
+    """The tracker that a person watches.
+
+    Parameters
+    ----------
+    stream : text file
+        Where to write: standard error, as a rule.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._console = Console(file=stream, highlight=False)
+        self._live: Progress | None = None
+        self._best: tuple[float, float] | None = None
+        self._best_text = "none yet"
+        self._done = self._failures = 0
+
+    def started(self, run: RunInfo) -> None:
+        """Show the line, or say what starts."""
+        self._run, self._since = run, time.monotonic()
+        if self._console.is_terminal:
+            self._live = Progress(
+                MofNCompleteColumn(),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[left]}"),
+                TimeElapsedColumn(),
+                TextColumn("best {task.fields[best]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._live.add_task("", total=run.n_candidates, best="none yet", left="")
+            self._live.start()
+
+    def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        """Count, and show the best so far and the time left."""
+        self._done += 1
+        self._failures += evaluation.failed
+        quality = (evaluation.fitness, -evaluation.validation_loss)
+        if not evaluation.failed and (self._best is None or quality > self._best):
+            self._best = quality
+            self._best_text = f"{self._run.metric} {evaluation.fitness:.4f} ({candidate.genome})"
+        if self._live is not None:
+            failed = f", {self._failures} failed" if self._failures else ""
+            self._live.update(
+                self._task,
+                completed=self._done,
+                best=self._best_text + failed,
+                left=f"{self._time_left()} left",
+            )
+
+    def generation(self, generation: Generation) -> None:
+        """Say where the search stands, where no live line does."""
+        if self._live is None:
+            failed = f", {self._failures} failed" if self._failures else ""
+            self._stream.write(
+                f"generation {generation.number}: {self._done}/{self._run.n_candidates} candidates{failed}, "
+                f"best {self._best_text}, mean {generation.mean:.4f}, {self._time_left()} left\n"
+            )
+            self._stream.flush()
+
+    def finished(self, outcome: Outcome) -> None:
+        """Take the live line away."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _time_left(self) -> str:
+        elapsed = time.monotonic() - self._since
+        seconds = elapsed / self._done * (self._run.n_candidates - self._done)
+        if self._run.time_budget is not None:
+            seconds = min(seconds, max(0.0, self._run.time_budget - elapsed))
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
