@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from nas.errors import InputError, NASError, SearchError
     from nas.genome import Genome
     from nas.result import SearchResult
-    from nas.runtime import ModelError, Network, TableError, load_network
     from nas.run import resume, search
-    from nas.space import Range, SearchSpace, available_spaces, load_space
+    from nas.runtime import ModelError, Network, TableError, load_network
+    from nas.space import Range, SearchSpace
+    from nas.space_file import available_spaces, load_space
 
 _HOMES = {
     "Dataset": "data",
@@ -38,10 +39,10 @@ _HOMES = {
     "SearchResult": "result",
     "SearchSpace": "space",
     "TableError": "runtime",
-    "available_spaces": "space",
+    "available_spaces": "space_file",
     "load_dataset": "data",
     "load_network": "runtime",
-    "load_space": "space",
+    "load_space": "space_file",
     "resume": "run",
     "search": "run",
 }

@@ -104,7 +104,7 @@ def _ui(options: argparse.Namespace) -> int:
 
 
 def _spaces(options: argparse.Namespace) -> int:
-    from nas.space import available_spaces, load_space
+    from nas.space_file import available_spaces, load_space
 
     for name in available_spaces():
         print(f"{name:8} {load_space(name).summary()}")

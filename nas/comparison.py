@@ -55,7 +55,8 @@ def _merits(prepared: Prepared, predictions: Array, y: Array) -> Floats:
         shares: Floats = np.where(variance > 0, 1 - np.square(y - predictions) / safe, 0).mean(axis=1)
         return shares
     right = predictions == y
-    return right.all(axis=1).astype(float) if right.ndim == 2 else right.astype(float)
+    merits: Floats = right.all(axis=1).astype(float) if right.ndim == 2 else right.astype(float)
+    return merits
 
 
 def _codes(prepared: Prepared, predictions: Array) -> Array:
@@ -84,8 +85,8 @@ def _baseline_predictions(prepared: Prepared, seed: int) -> Array:
         model.fit(source.problem.X_train, fitted[:, 0] if fitted.shape[1:] == (1,) else fitted)
     predictions: Array = model.predict(X)
     if regression:
-        return predictions.reshape(len(X), -1) * scale + mean
-    return predictions if y.ndim == 1 else predictions.reshape(len(X), -1)
+        predictions = predictions.reshape(len(X), -1) * scale + mean
+    return predictions.reshape(len(X), -1) if dataset.task == "multilabel" else predictions
 
 
 def _mean_and_error(values: Floats) -> tuple[float, float]:

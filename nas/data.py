@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import warnings
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -16,6 +14,7 @@ import pandas as pd
 from nas.errors import DataError
 from nas.preprocessing import check_columns
 from nas.runtime import category_key
+from nas.table_file import read_table
 
 Task = Literal["classification", "multilabel", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -27,8 +26,6 @@ FEWEST_ROWS = 10
 _FEWEST_IN_CLASS = 3
 _MOST_CLASSES_BY_DEFAULT = 20
 _TARGET_NAMES = ("target", "label", "class", "y")
-_CSV_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz")
-_PARQUET_ENDINGS = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +132,7 @@ def load_dataset(
     if isinstance(data, (str, Path)):
         name, frame, targets, source = _from_name_or_path(str(data), target)
     else:
-        name, frame, targets, source = _from_memory(data, target)
+        (name, frame, targets), source = _from_memory(data, target), None
     features = frame.drop(columns=targets)
     y, found, classes = _read_target(frame[targets], task)
     dataset = Dataset(name, features, y, found, tuple(targets), classes, tuple(categorical), source)
@@ -176,47 +173,6 @@ def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float =
     return Split(np.sort(train), np.sort(chosen), np.sort(test_rows))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """The rows of a CSV or Parquet file; raises `DataError`."""
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: expected a CSV or Parquet file, got no such file")
-    name = path.name.lower()
-    if name.endswith(_PARQUET_ENDINGS):
-        frame = _reading(path, lambda: pd.read_parquet(path))
-    elif name.endswith(_CSV_ENDINGS):
-        frame = _reading(path, lambda: _read_csv(path))
-    else:
-        endings = ", ".join((*_CSV_ENDINGS, *_PARQUET_ENDINGS))
-        raise DataError(f"{path}: expected a file that ends in {endings}, got {path.suffix or 'no ending'}")
-    if frame.empty:
-        raise DataError(f"{path}: expected a table with rows and columns, got {len(frame)} rows")
-    frame.columns = [str(column) for column in frame.columns]
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
-        header = file.readline()
-    separator = max((",", ";", "\t"), key=header.count)
-    with warnings.catch_warnings():
-        # Rows longer than the header would otherwise lose cells, or turn the first column into names.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            path, sep=separator, na_values=["?"], skipinitialspace=True, low_memory=False, index_col=False
-        )
-
-
-def _reading(path: Path, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """The frame that `read` gives; the reader's own errors as `DataError`."""
-    import pyarrow
-
-    try:
-        return read()
-    except (ValueError, OSError, EOFError, pd.errors.ParserWarning, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: expected a readable table, got: {' '.join(str(error).split())}") from None
-
-
 def _from_name_or_path(
     name: str, target: str | Iterable[str] | None
 ) -> tuple[str, pd.DataFrame, list[str], str]:
@@ -241,11 +197,11 @@ def _bundled(name: str) -> tuple[pd.DataFrame, list[str]]:
     return frame, ["target"]
 
 
-def _from_memory(data: Any, target: str | Iterable[str] | None) -> tuple[str, pd.DataFrame, list[str], None]:
+def _from_memory(data: Any, target: str | Iterable[str] | None) -> tuple[str, pd.DataFrame, list[str]]:
     if isinstance(data, pd.DataFrame):
         frame = data.reset_index(drop=True)
         frame.columns = [str(column) for column in frame.columns]
-        return "table", frame, _target_columns(frame, target, "table"), None
+        return "table", frame, _target_columns(frame, target, "table")
     if hasattr(data, "data") and hasattr(data, "target"):  # scikit-learn's Bunch
         data = (data.data, data.target)
     if not isinstance(data, (tuple, list)) or len(data) != 2:
@@ -256,7 +212,7 @@ def _from_memory(data: Any, target: str | Iterable[str] | None) -> tuple[str, pd
     return _from_pair(*data)
 
 
-def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str], None]:
+def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str]]:
     features, targets = _as_frame(X, "x"), _as_frame(y, "target")
     if len(features) != len(targets):
         raise DataError(
@@ -267,7 +223,7 @@ def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str], None]:
     clash = set(features.columns) & set(targets.columns)
     if clash:
         raise DataError(f"y: expected names that X does not have, got {', '.join(sorted(clash))} in both")
-    return "table", pd.concat([features, targets], axis=1), list(targets.columns), None
+    return "table", pd.concat([features, targets], axis=1), list(targets.columns)
 
 
 def _as_frame(values: Any, prefix: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 GENES = ("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer")
@@ -62,7 +63,7 @@ class Genome:
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Weights and biases of this network between the given numbers of inputs and outputs."""
         sizes = (n_inputs, *self.widths, n_outputs)
-        return sum((above + 1) * below for above, below in zip(sizes, sizes[1:], strict=False))
+        return sum((above + 1) * below for above, below in pairwise(sizes))
 
     def to_dict(self) -> dict[str, Any]:
         """The genome as plain values for JSON; genes that it does not carry are left out."""
@@ -104,6 +105,6 @@ def _canonical_activation(activation: str | Sequence[str] | None, depth: int) ->
         return activation
     if len(activation) != depth:
         raise ValueError(
-            f"activation: expected one name, or {depth} names for {depth} hidden layers, got {len(activation)}"
+            f"activation: expected one name, or one for each of {depth} hidden layers, got {len(activation)}"
         )
     return activation[0] if len(set(activation)) == 1 else tuple(activation)

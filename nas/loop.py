@@ -42,9 +42,9 @@ def run_search(
             history.append((candidate, evaluation))
             for tracker in trackers:
                 tracker.evaluated(candidate, evaluation)
-        generation = engine.generation()
-        for tracker in trackers if generation else ():
-            tracker.generation(generation)
+        if (generation := engine.generation()) is not None:
+            for tracker in trackers:
+                tracker.generation(generation)
         if should_stop():
             return "time"
     return "candidates"

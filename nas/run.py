@@ -26,7 +26,8 @@ from nas.preparation import final_network, prepare
 from nas.result import SearchResult
 from nas.run_folder import RunFolder, new_run_folder
 from nas.settings import SearchSettings
-from nas.space import SearchSpace, load_space
+from nas.space import SearchSpace
+from nas.space_file import load_space
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.journal import Journal, Record, read_journal
 
@@ -141,7 +142,11 @@ def resume(
     """
     folder = RunFolder(Path(run_dir).absolute())
     config = folder.config()
-    changes = {"n_candidates": n_candidates, "time_budget": time_budget, "n_workers": n_workers}
+    changes: dict[str, Any] = {
+        "n_candidates": n_candidates,
+        "time_budget": time_budget,
+        "n_workers": n_workers,
+    }
     try:
         settings = SearchSettings.from_dict(config["settings"])
         table = config["data"]
@@ -354,7 +359,8 @@ class _Run:
             recorded = self.record.identity.get(key)
             if recorded != value:
                 raise RunError(
-                    f"{self.folder.path}: expected the {key} that the search began with, {recorded}, got {value}"
+                    f"{self.folder.path}: expected the {key} that the search began with, {recorded}, "
+                    f"got {value}"
                 )
 
     def _config(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ class Network:
         """
         outputs = self._outputs(self.preprocessor.encode(table))
         if self.task == "regression":
-            values = outputs * np.array(self.target.scale) + np.array(self.target.mean)
+            values: Array = outputs * np.array(self.target.scale) + np.array(self.target.mean)
             return values[:, 0] if values.shape[1] == 1 else values
         if self.task == "multilabel":
             return (outputs > 0.5).astype(np.int64)
@@ -409,7 +410,7 @@ def _network_from(record: Any, arrays: dict[str, Array]) -> Network:
     if set(names) != set(arrays):
         raise ModelError(f"arrays {sorted(arrays)} for {len(sizes) - 1} layers")
     weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
-    if [weight.shape for weight in weights] != list(zip(sizes, sizes[1:], strict=False)):
+    if [weight.shape for weight in weights] != list(pairwise(sizes)):
         raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
     target = {key: tuple(value) for key, value in record["target"].items()}
     provenance = record.get("provenance", {})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import random
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from nas.errors import SpaceError
@@ -127,12 +126,12 @@ class SearchSpace:
         for key, check in _CHECKS.items():
             put(self, key, check(self.name, key, getattr(self, key)))
         if self.depth[1] > 0 and not self.widths:
-            raise _refused(self.name, "widths", "at least one width", "none")
+            raise refused(self.name, "widths", "at least one width", "none")
         for key in ("non_increasing", "activation_per_layer"):
             if not isinstance(getattr(self, key), bool):
-                raise _refused(self.name, key, "true or false", repr(getattr(self, key)))
+                raise refused(self.name, key, "true or false", repr(getattr(self, key)))
         if self.activation_per_layer and not self.activation:
-            raise _refused(self.name, "activation", "names to choose from for each layer", "none")
+            raise refused(self.name, "activation", "names to choose from for each layer", "none")
 
     @property
     def genes(self) -> dict[str, tuple[Any, ...]]:
@@ -225,14 +224,14 @@ class SearchSpace:
         """
         largest_batch = max(self.genes.get("batch_size", (1,)))
         if largest_batch > n_rows:
-            raise _refused(
+            raise refused(
                 self.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch)
             )
         widest = Genome((self.widths_tuple[-1],) * self.depth[1] if self.depth[1] else ())
         # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
         needed, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
         if needed > available / 2:
-            raise _refused(
+            raise refused(
                 self.name,
                 "widths",
                 f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
@@ -261,111 +260,8 @@ class SearchSpace:
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
 
 
-def load_space(name_or_path: str | Path) -> SearchSpace:
-    """The space of that name among those shipped, or the TOML file at that path.
-
-    Raises
-    ------
-    SpaceError
-        If there is no such space or file, or if it says something that a space cannot say; the
-        message names the file, the key, what was expected and what came.
-    """
-    path = _find(name_or_path)
-    try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpaceError(f"search space {path}: expected a readable TOML file, got: {error}") from None
-    return _space_from_toml(record, str(path), path.stem)
-
-
-def available_spaces() -> dict[str, Path]:
-    """The spaces that come with the package: their names and files, sorted by name."""
-    return {path.stem: path for path in sorted(_shipped_folder().glob("*.toml"))}
-
-
-def _find(name_or_path: str | Path) -> Path:
-    shipped = available_spaces()
-    if str(name_or_path) in shipped:
-        return shipped[str(name_or_path)]
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise SpaceError(
-            f"search space {name_or_path!s}: expected one of {', '.join(shipped)} or a TOML file, got neither"
-        )
-    return path
-
-
-def _shipped_folder() -> Path:
-    # In a wheel the folder lies inside the package; in a checkout beside it.
-    inside = Path(__file__).parent / "search_spaces"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "search_spaces"
-
-
-_RANGE_KEYS = {"values", "min", "max", "scale", "step"}
-_TABLES = {
-    "depth": {"min", "max"},
-    "widths": _RANGE_KEYS | {"non_increasing"},
-    "activation": {"values", "per_layer"},
-    "learning_rate": _RANGE_KEYS,
-    "batch_size": _RANGE_KEYS,
-    "weight_decay": _RANGE_KEYS,
-    "dropout": _RANGE_KEYS,
-    "optimizer": {"values"},
-}
-
-
-def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpace:
-    """The space that a TOML document describes; every refusal names the file and the key."""
-    _refuse_unknown(file, "", record, {*_TABLES, "description"})
-    for key, known in _TABLES.items():
-        table = record.get(key, {})
-        if not isinstance(table, dict):
-            raise _refused(file, key, f"a table [{key}]", repr(table))
-        _refuse_unknown(file, f"{key}.", table, known)
-    for key in ("depth", "widths"):
-        if key not in record:
-            raise _refused(file, key, f"a table [{key}]", "none")
-    for key in ("min", "max"):
-        if key not in record["depth"]:
-            raise _refused(file, f"depth.{key}", "a whole number", "none")
-    arguments: dict[str, Any] = {
-        key: _values_from_toml(file, key, record[key]) for key in ("widths", *GENES) if key in record
-    }
-    space = SearchSpace(
-        depth=(record["depth"]["min"], record["depth"]["max"]),
-        non_increasing=record["widths"].get("non_increasing", False),
-        activation_per_layer=record.get("activation", {}).get("per_layer", False),
-        name=file,
-        **arguments,
-    )
-    object.__setattr__(space, "name", name)
-    return space
-
-
-def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:
-    if "values" in table:
-        extra = sorted(set(table) & {"min", "max", "scale", "step"})
-        if extra:
-            raise _refused(file, key, "either values or a range", f"values and {', '.join(extra)}")
-        if not isinstance(table["values"], list) or not table["values"]:
-            raise _refused(file, f"{key}.values", "a list with at least one value", repr(table["values"]))
-        return tuple(table["values"])
-    for bound in ("min", "max"):
-        if bound not in table:
-            raise _refused(file, key, "values, or min and max", f"no {bound}")
-    for number in ("min", "max", "step"):
-        if number in table and not _is_number(table[number]):
-            raise _refused(file, f"{key}.{number}", "a number", repr(table[number]))
-    return Range(table["min"], table["max"], table.get("scale", "linear"), table.get("step"))
-
-
-def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], known: set[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise _refused(file, f"{prefix}{key}", f"one of {', '.join(sorted(known))}", "an unknown key")
-
-
-def _refused(where: str, key: str, expected: str, got: str) -> SpaceError:
+def refused(where: str, key: str, expected: str, got: str) -> SpaceError:
+    """What is wrong with a key of a space, in one sentence."""
     return SpaceError(f"search space {where}: {key}: expected {expected}, got {got}")
 
 
@@ -373,12 +269,12 @@ def _checked_depth(where: str, depth: Any) -> tuple[int, int]:
     try:
         low, high = depth
     except (TypeError, ValueError):
-        raise _refused(where, "depth", "a pair (min, max)", repr(depth)) from None
+        raise refused(where, "depth", "a pair (min, max)", repr(depth)) from None
     for key, value in (("depth.min", low), ("depth.max", high)):
         if not _is_whole(value) or not 0 <= value <= 1000:
-            raise _refused(where, key, "a whole number from 0 to 1000", repr(value))
+            raise refused(where, key, "a whole number from 0 to 1000", repr(value))
     if low > high:
-        raise _refused(where, "depth", "min <= max", f"min = {low} and max = {high}")
+        raise refused(where, "depth", "min <= max", f"min = {low} and max = {high}")
     return int(low), int(high)
 
 
@@ -395,10 +291,10 @@ def _checked_numbers(
         else:
             values = ends = tuple(values) if not isinstance(values, (str, int, float)) else (values,)
         for value in ends:
-            good = _is_whole(value) if whole else _is_number(value)
+            good = _is_whole(value) if whole else is_number(value)
             inside = good and low <= value <= high
             if not inside or (open_low and value == low) or (open_high and value == high):
-                raise _refused(where, key, f"{kind} {bounds}", repr(value))
+                raise refused(where, key, f"{kind} {bounds}", repr(value))
         if isinstance(values, Range):
             try:
                 return values.values(whole=whole)
@@ -416,7 +312,7 @@ def _checked_names(known: Iterable[str]) -> Any:
         names = (values,) if isinstance(values, str) else tuple(values)
         for name in names:
             if name not in tuple(known):
-                raise _refused(where, key, f"names among {', '.join(known)}", repr(name))
+                raise refused(where, key, f"names among {', '.join(known)}", repr(name))
         return tuple(dict.fromkeys(names))
 
     return check
@@ -433,12 +329,13 @@ _CHECKS = {
 }
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, and not a truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: Any) -> bool:
-    return _is_number(value) and float(value).is_integer()
+    return is_number(value) and float(value).is_integer()
 
 
 def _three_digits(value: float) -> float:
@@ -460,6 +357,4 @@ def _abbreviated(values: Sequence[Any]) -> str:
 
 
 def _memory_bytes() -> int:
-    import os
-
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

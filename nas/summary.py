@@ -9,16 +9,17 @@ _NAMES = {"accuracy": "accuracy", "r2": "R²"}
 
 def summary(result: SearchResult) -> str:
     """A few lines: the winner, its scores beside scikit-learn's default, and where to go next."""
+    metric = _NAMES[result.metric]
     lines = [
         f"best network      {result.best.genome}",
         f"                  {_layers(result)}; {result.evaluation.n_parameters:,} parameters",
         f"tried             {_tried(result)}",
-        f"validation        {_NAMES[result.metric]} {result.evaluation.fitness:.4f} (it was chosen by this: optimistic)",
-        f"test              {_NAMES[result.metric]} {result.test.score:.4f} ± {result.test.error:.4f} on rows the search never saw",
+        f"validation        {metric} {result.evaluation.fitness:.4f}, by which it was chosen: optimistic",
+        f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, on rows kept apart",
     ]
     if result.test.baseline is not None:
         lines += [
-            f"scikit-learn      {_NAMES[result.metric]} {result.test.baseline:.4f}, a default MLP of one layer of 100, same rows",
+            f"scikit-learn      {metric} {result.test.baseline:.4f}, its default MLP (one layer of 100)",
             f"difference        {_difference(result)}",
         ]
     if result.dropped:
@@ -51,7 +52,8 @@ def _tried(result: SearchResult) -> str:
 def _difference(result: SearchResult) -> str:
     """The difference to the baseline, whichever way it falls, and whether it is more than chance."""
     difference, error = result.test.difference, result.test.difference_error
-    assert difference is not None and error is not None, "there is a baseline"
+    assert difference is not None, "there is a baseline"
+    assert error is not None, "and an error with it"
     if abs(difference) <= 2 * error:
         verdict = "not more than chance on so few rows"
     else:

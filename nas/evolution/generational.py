@@ -63,8 +63,8 @@ class Generational(Engine):
 
     def _parent(self) -> Individual:
         with deap_draws_from(self.rng):
-            (parent,) = self.toolbox.select_parent(self.population)
-        return parent
+            chosen: list[Individual] = self.toolbox.select_parent(self.population)
+        return chosen[0]
 
     def _select(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
         survivors: list[Individual] = self.toolbox.select_survivors(population + offspring)

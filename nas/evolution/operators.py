@@ -68,14 +68,16 @@ def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
 
 def layer_distance(one: Layer, other: Layer) -> float:
     """How far two layers are apart: doublings of width, and 1 for another activation."""
-    return abs(math.log2(one[0] / other[0])) + (one[1] != other[1])
+    doublings: float = abs(math.log2(one[0] / other[0]))
+    return doublings + float(one[1] != other[1])
 
 
 def genome_distance(one: Genome, other: Genome) -> float:
     """How far two genomes are apart: aligned layers, 2 for a layer without partner, other genes 1."""
     long, short = sorted((layers_of(one), layers_of(other)), key=len, reverse=True)
     aligned = sum(layer_distance(long[i], short[j]) for i, j in align(long, short).items())
-    genes = sum(getattr(one, key) != getattr(other, key) for key in GENES if key != "activation")
+    others = [key for key in GENES if key != "activation"]
+    genes = sum(1 for key in others if getattr(one, key) != getattr(other, key))
     return aligned + 2 * (len(long) - len(short)) + genes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from nas.errors import EvaluationError
@@ -55,13 +57,13 @@ class RayExecutor:
     def __enter__(self) -> RayExecutor:
         if not ray.is_initialized():
             # Sockets in this folder must have paths of at most 107 characters: keep it short.
-            self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir="/tmp" if os.path.isdir("/tmp") else None)
+            self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
             ray.init(
                 address="local",
                 num_cpus=self._n_workers,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
                 _temp_dir=self._folder,
             )
@@ -114,7 +116,7 @@ def _evaluate(candidate: Candidate, problem: Problem) -> Evaluation | str:
     """The evaluation, or a bug's traceback: exceptions themselves do not always survive pickling."""
     try:
         evaluation = evaluate(candidate, problem)
-    except Exception:
+    except Exception:  # noqa: BLE001  # raised again by the driver
         return traceback.format_exc()
     assert evaluation is not None, "nobody asked to stop"
     return evaluation

@@ -54,7 +54,7 @@ class Journal:
     def __init__(self, path: Path, record: Record | None = None) -> None:
         self._path = path
         self._n_recorded = len(record.evaluations) if record else 0
-        self._file = open(path, "r+b" if record else "xb")  # noqa: SIM115  # closed by `finished`
+        self._file = path.open("r+b" if record else "xb")  # closed by `finished`
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -130,6 +130,5 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _evaluation(entry: dict[str, Any]) -> Evaluation:
-    return Evaluation(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    )
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+    return Evaluation(**values)

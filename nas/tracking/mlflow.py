@@ -7,6 +7,7 @@ are done when it is back or, at the latest, tried once more at the end.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -18,7 +19,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -75,15 +75,15 @@ class MLflowTracker:
 
     Attributes
     ----------
-    run_id, experiment_id : str or None
-        Of the parent run, once the search has started and the store has answered.
+    run_id, experiment_id : str
+        Of the parent run; empty until the search has started and the store has answered.
     """
 
     def __init__(self, uri: str, experiment: str, artifacts: Path | None) -> None:
         _check_uri(uri)
         self.uri = uri
-        self.run_id: str | None = None
-        self.experiment_id: str | None = None
+        self.run_id = ""
+        self.experiment_id = ""
         self._experiment, self._artifacts = experiment, artifacts
         self._run: RunInfo | None = None
         self._children: dict[int, str] = {}
@@ -142,7 +142,7 @@ class MLflowTracker:
     def _work(self) -> None:
         try:
             self._connect()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever SQLAlchemy, requests or MLflow raise: the store cannot be used.
             self._refusal = TrackingError(
                 f"tracking store {self.uri}: expected an MLflow store that answers, got: {_in_words(error)}"
@@ -160,7 +160,7 @@ class MLflowTracker:
         while self._backlog:
             try:
                 self._backlog[0]()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # A store may fail in any way; the search goes on, and the journal has everything.
                 if not self._warned:
                     _log.warning("MLflow: %s; the search goes on", _in_words(error))
@@ -174,7 +174,7 @@ class MLflowTracker:
     def _answers(self) -> bool:
         try:
             self._client.get_experiment(self.experiment_id)
-        except Exception:
+        except Exception:  # noqa: BLE001  # as above
             return False
         return True
 
@@ -263,7 +263,7 @@ class MLflowTracker:
 
     def _child_tags(self, candidate: Candidate, evaluation: Evaluation) -> dict[str, str]:
         tags = {
-            MLFLOW_PARENT_RUN_ID: str(self.run_id),
+            MLFLOW_PARENT_RUN_ID: self.run_id,
             "nas.kind": "candidate",
             "nas.candidate": str(candidate.id),
             "nas.generation": str(candidate.generation),
@@ -309,9 +309,7 @@ class MLflowTracker:
         outside = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(self.uri)  # Model.log knows of no other way
         try:
-            with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-                # It asks for type hints, which would pull pandas into the model's own code.
-                warnings.simplefilter("ignore", UserWarning)
+            with tempfile.TemporaryDirectory() as folder:
                 Model.log(
                     artifact_path=None,
                     flavor=mlflow.pyfunc,
@@ -348,10 +346,8 @@ def _check_uri(uri: str) -> None:
 
 def _knock(uri: str) -> None:
     """Raise unless an HTTP server answers there, whatever it says."""
-    try:
+    with contextlib.suppress(urllib.error.HTTPError):
         urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
-    except urllib.error.HTTPError:
-        pass
 
 
 def _in_words(error: BaseException) -> str:

@@ -1,0 +1,117 @@
+"""Search spaces in TOML: those that come with the package, and a person's own."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.errors import SpaceError
+from nas.genome import GENES
+from nas.space import Range, SearchSpace, Values, is_number, refused
+
+
+def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
+    """The space of that name among those shipped, or the TOML file at that path.
+
+    Raises
+    ------
+    SpaceError
+        If there is no such space or file, or if it says something that a space cannot say; the
+        message names the file, the key, what was expected and what came.
+    """
+    path = _find(name_or_path)
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpaceError(f"search space {path}: expected a readable TOML file, got: {error}") from None
+    return _space_from_toml(record, str(path), path.stem)
+
+
+def available_spaces() -> dict[str, Path]:
+    """The spaces that come with the package: their names and files, sorted by name."""
+    return {path.stem: path for path in sorted(_shipped_folder().glob("*.toml"))}
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> Path:
+    shipped = available_spaces()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise SpaceError(
+            f"search space {name_or_path!s}: expected one of {', '.join(shipped)} or a TOML file, got neither"
+        )
+    return path
+
+
+def _shipped_folder() -> Path:
+    # In a wheel the folder lies inside the package; in a checkout beside it.
+    inside = Path(__file__).parent / "search_spaces"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "search_spaces"
+
+
+_RANGE_KEYS = {"values", "min", "max", "scale", "step"}
+_TABLES = {
+    "depth": {"min", "max"},
+    "widths": _RANGE_KEYS | {"non_increasing"},
+    "activation": {"values", "per_layer"},
+    "learning_rate": _RANGE_KEYS,
+    "batch_size": _RANGE_KEYS,
+    "weight_decay": _RANGE_KEYS,
+    "dropout": _RANGE_KEYS,
+    "optimizer": {"values"},
+}
+
+
+def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpace:
+    """The space that a TOML document describes; every refusal names the file and the key."""
+    _refuse_unknown(file, "", record, {*_TABLES, "description"})
+    for key, known in _TABLES.items():
+        table = record.get(key, {})
+        if not isinstance(table, dict):
+            raise refused(file, key, f"a table [{key}]", repr(table))
+        _refuse_unknown(file, f"{key}.", table, known)
+    for key in ("depth", "widths"):
+        if key not in record:
+            raise refused(file, key, f"a table [{key}]", "none")
+    for key in ("min", "max"):
+        if key not in record["depth"]:
+            raise refused(file, f"depth.{key}", "a whole number", "none")
+    arguments: dict[str, Any] = {
+        key: _values_from_toml(file, key, record[key]) for key in ("widths", *GENES) if key in record
+    }
+    space = SearchSpace(
+        depth=(record["depth"]["min"], record["depth"]["max"]),
+        non_increasing=record["widths"].get("non_increasing", False),
+        activation_per_layer=record.get("activation", {}).get("per_layer", False),
+        name=file,
+        **arguments,
+    )
+    object.__setattr__(space, "name", name)
+    return space
+
+
+def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:
+    if "values" in table:
+        extra = sorted(set(table) & {"min", "max", "scale", "step"})
+        if extra:
+            raise refused(file, key, "either values or a range", f"values and {', '.join(extra)}")
+        if not isinstance(table["values"], list) or not table["values"]:
+            raise refused(file, f"{key}.values", "a list with at least one value", repr(table["values"]))
+        return tuple(table["values"])
+    for bound in ("min", "max"):
+        if bound not in table:
+            raise refused(file, key, "values, or min and max", f"no {bound}")
+    for number in ("min", "max", "step"):
+        if number in table and not is_number(table[number]):
+            raise refused(file, f"{key}.{number}", "a number", repr(table[number]))
+    return Range(table["min"], table["max"], table.get("scale", "linear"), table.get("step"))
+
+
+def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise refused(file, f"{prefix}{key}", f"one of {', '.join(sorted(known))}", "an unknown key")
