@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ import numpy as np
 from nas.network.arrays import Array, Floats
 from nas.preparation import Prepared, refitting
 from nas.runtime import Network
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,21 @@ def compare(prepared: Prepared, network: Network, *, baseline: bool, seed: int) 
 
     The baseline, `MLPClassifier` or `MLPRegressor` with all settings at their defaults, is fitted
     on training and validation rows together, encoded in the same way, with standardized targets.
+    A Ctrl-C while it is fitted leaves it out.
     """
     rows = prepared.split.test
     table, y = prepared.dataset.table.iloc[rows], prepared.dataset.y[rows]
     merits = _merits(prepared, _codes(prepared, network.predict(table)), y)
     score, error = _mean_and_error(merits)
-    if not baseline:
+    try:
+        predictions = _baseline_predictions(prepared, seed) if baseline else None
+    except KeyboardInterrupt:
+        # On large tables it takes minutes; whoever does not want to wait keeps the network.
+        _log.warning("interrupted: scikit-learn's default network is left out")
+        predictions = None
+    if predictions is None:
         return TestScores(score, error)
-    others = _merits(prepared, _baseline_predictions(prepared, seed), y)
+    others = _merits(prepared, predictions, y)
     difference, difference_error = _mean_and_error(merits - others)
     return TestScores(score, error, float(others.mean()), difference, difference_error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nas.errors import DataError
-from nas.preprocessing import check_columns
+from nas.preprocessing import LARGEST_NUMBER, check_columns, check_kind
 from nas.runtime import category_key
 from nas.table_file import read_table
 
@@ -70,7 +71,7 @@ class Dataset:
         sha = hashlib.sha256(repr((self.task, self.target_names, self.classes, self.categorical)).encode())
         for name in self.table.columns:
             sha.update(repr(name).encode())
-            sha.update(pd.util.hash_pandas_object(self.table[name], index=False).to_numpy().tobytes())
+            sha.update(_cell_hashes(self.table[name]).tobytes())
         sha.update(np.ascontiguousarray(self.y).tobytes())
         return sha.hexdigest()[:16]
 
@@ -133,11 +134,13 @@ def load_dataset(
         name, frame, targets, source = _from_name_or_path(str(data), target)
     else:
         (name, frame, targets), source = _from_memory(data, target), None
+    _check_frame(name, frame, targets)
+    if len(frame) < FEWEST_ROWS:
+        raise DataError(f"{name}: expected at least {FEWEST_ROWS} rows, got {len(frame)}")
     features = frame.drop(columns=targets)
     y, found, classes = _read_target(frame[targets], task)
-    dataset = Dataset(name, features, y, found, tuple(targets), classes, tuple(categorical), source)
-    _check_table(dataset)
-    return dataset
+    check_columns(features, categorical)
+    return Dataset(name, features, y, found, tuple(targets), classes, tuple(sorted(categorical)), source)
 
 
 def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float = 0.2) -> Split:
@@ -179,7 +182,7 @@ def _from_name_or_path(
     if name in BUNDLED:
         frame, targets = _bundled(name)
         return name, frame, _target_columns(frame, target, name) if target else targets, name
-    if not Path(name).exists() and not Path(name).suffix:
+    if not os.path.exists(name) and not Path(name).suffix:  # noqa: PTH110 # no error for a name too long
         raise DataError(f"{name}: expected a CSV or Parquet file or one of {', '.join(BUNDLED)}, got neither")
     frame = read_table(name)
     path = Path(name)
@@ -230,7 +233,10 @@ def _as_frame(values: Any, prefix: str) -> pd.DataFrame:
     if isinstance(values, pd.Series):
         values = values.to_frame(values.name if values.name is not None else prefix)
     if not isinstance(values, pd.DataFrame):
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            raise DataError(f"{prefix}: expected rows of the same length, got rows that differ") from None
         if array.ndim not in (1, 2) or (array.ndim == 1 and prefix == "x"):
             raise DataError(f"{prefix}: expected rows and columns, got an array of shape {array.shape}")
         frame = pd.DataFrame(array)
@@ -242,13 +248,15 @@ def _as_frame(values: Any, prefix: str) -> pd.DataFrame:
 
 
 def _target_columns(frame: pd.DataFrame, target: str | Iterable[str] | None, where: str) -> list[str]:
+    if target is None and frame.shape[1] == 0:
+        raise DataError(f"{where}: expected a table with columns, got none")
     if target is None:
         named = [column for column in frame.columns if str(column).lower() in _TARGET_NAMES]
         return [str(named[0] if named else frame.columns[-1])]
     if isinstance(target, str):
         targets = [target] if target in frame.columns else target.split(",")
     else:
-        targets = list(target)
+        targets = list(target) if isinstance(target, Iterable) else [target]
     for name in targets:
         if name not in frame.columns:
             raise DataError(
@@ -312,12 +320,14 @@ def _plain(label: Any) -> Any:
 
 
 def _check_present(values: pd.Series) -> None:
+    check_kind(values)
     missing = values.isna().to_numpy()
     if not missing.any() and _is_number(values):
-        missing = np.isinf(values.to_numpy(np.float64))
+        missing = np.abs(values.to_numpy(np.float64)) > LARGEST_NUMBER
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
-        got = "infinity" if not pd.isna(values.iloc[row]) else "nothing (NaN)"
+        value = values.iloc[row]
+        got = "nothing (NaN)" if pd.isna(value) else "infinity" if np.isinf(value) else f"{value:g}"
         raise DataError(
             f"target {str(values.name)!r}: expected a value in every row, got {got} in row {row + 1}"
         )
@@ -342,23 +352,32 @@ def _infer_task(targets: pd.DataFrame) -> Task:
 
 
 def _target_numbers(values: pd.Series) -> np.ndarray[Any, Any]:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = np.flatnonzero(~np.isfinite(numbers))
+    texts = values.map(category_key) if values.dtype == object else values
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = np.flatnonzero(~(np.abs(numbers) <= LARGEST_NUMBER))
     if len(wrong):
         row = int(wrong[0])
         raise DataError(
-            f"target {str(values.name)!r}: expected numbers, got {category_key(values.iloc[row])!r} "
-            f"in row {row + 1}"
+            f"target {str(values.name)!r}: expected numbers, got {str(values.iloc[row])!r} in row {row + 1}"
         )
     return numbers
 
 
-def _check_table(dataset: Dataset) -> None:
-    if dataset.n_rows < FEWEST_ROWS:
-        raise DataError(f"{dataset.name}: expected at least {FEWEST_ROWS} rows, got {dataset.n_rows}")
-    if dataset.table.shape[1] == 0:
-        raise DataError(f"{dataset.name}: expected columns beside the target, got none")
-    repeated = dataset.table.columns[dataset.table.columns.duplicated()]
+def _cell_hashes(values: pd.Series) -> np.ndarray[Any, Any]:
+    try:
+        return pd.util.hash_pandas_object(values, index=False).to_numpy()
+    except TypeError:  # cells that are lists or arrays
+        return pd.util.hash_pandas_object(values.astype(str), index=False).to_numpy()
+
+
+def _check_frame(name: str, frame: pd.DataFrame, targets: list[str]) -> None:
+    """Raise `DataError` unless there are rows, columns whose names differ, and a target among them."""
+    repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
-        raise DataError(f"{dataset.name}: expected column names that differ, got {repeated[0]!r} twice")
-    check_columns(dataset.table, dataset.categorical)
+        raise DataError(f"{name}: expected column names that differ, got {repeated[0]!r} twice")
+    if not targets:
+        raise DataError(f"{name}: expected the name of a target, got none")
+    if frame.shape[1] == len(targets):
+        raise DataError(f"{name}: expected columns beside the target, got none")
+    if len(frame) < FEWEST_ROWS:
+        raise DataError(f"{name}: expected at least {FEWEST_ROWS} rows, got {len(frame)}")

@@ -7,13 +7,13 @@
     │   ├── DataError       a table, a column, a target
     │   ├── SpaceError      a search space or one of its keys
     │   ├── RunError        a run folder: its name, its place, its contents
-    │   ├── TrackingError   a tracking server that does not answer
-    │   └── ModelError      a saved network that cannot be read
+    │   └── TrackingError   a tracking server that does not answer
     └── SearchError         the search itself failed (exit code 1)
         └── EvaluationError a bug met while evaluating; carries its traceback
 
 Every message is one sentence that names the file, column, key or option, what was expected and
-what came. `InputError` is a `ValueError` too, so that scripts may catch either.
+what came. `InputError` is a `ValueError` too, so that scripts may catch either. So are the
+`ModelError` and `TableError` of `nas.runtime`, which stands alone and cannot share this tree.
 """
 
 from __future__ import annotations

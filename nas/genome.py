@@ -41,9 +41,9 @@ class Genome:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        if any(not width >= 1 or width % 1 for width in self.widths):
+            raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(self.widths)}")
         put(self, "widths", tuple(int(width) for width in self.widths))
-        if any(width < 1 for width in self.widths):
-            raise ValueError(f"widths: expected whole numbers of at least 1, got {self.widths}")
         put(self, "activation", _canonical_activation(self.activation, self.depth))
         if self.depth == 0:
             put(self, "dropout", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nas.errors import InputError
-from nas.runtime import Network, load_network
+from nas.runtime import ModelError, Network, TableError, load_network
 from nas.table_file import read_table
 
 
@@ -30,11 +30,13 @@ def write_predictions(
 
     Raises
     ------
-    ModelError, DataError, TableError, InputError
+    InputError
         If the model or the table cannot be read, they do not fit, or nothing can be written.
     """
-    network = load_network(model)
-    frame = predictions(network, read_table(data), probabilities=probabilities)
+    try:
+        frame = predictions(load_network(model), read_table(data), probabilities=probabilities)
+    except (ModelError, TableError) as error:
+        raise InputError(str(error)) from None
     if output is None:
         frame.to_csv(sys.stdout, index=False)
         return

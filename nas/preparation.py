@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.data import Dataset, Split, split
 from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Evaluation, Problem, build_network, fit
-from nas.network import MLP, TrainingConfig
+from nas.network import TrainingConfig
 from nas.network.arrays import Array
 from nas.preprocessing import fit_preprocessor
 from nas.runtime import Network, Preprocessor, Target
@@ -68,7 +68,7 @@ def default_training(n_rows: int) -> TrainingConfig:
     batch_size = min(n_rows, 2 ** round(math.log2(min(max(n_rows / 32, 16), 256))))
     epochs = min(max(_STEPS // math.ceil(n_rows / batch_size), 20), 300)
     return TrainingConfig(
-        epochs=epochs, batch_size=batch_size, patience=max(10, epochs // 10), time_limit=600.0
+        epochs=epochs, batch_size=batch_size, patience=max(10, epochs // 15), time_limit=600.0
     )
 
 
@@ -83,13 +83,25 @@ def final_network(
     """The winner's trained network with its preprocessing.
 
     With `refit` it is trained once more, on training and validation rows together, for as many
-    epochs as were best in the search; without, training is repeated as it was, which gives the very
-    network that the search measured.
+    epochs as were best in the search; should that diverge, or without, training is repeated as it
+    was, which gives the very network that the search measured. Its provenance says which.
     """
     source = refitting(prepared) if refit else prepared
-    network = build_network(candidate.genome, candidate.seed, source.problem)
-    fit(network, candidate, source.problem, stop_after=evaluation.best_epoch, validate=not refit)
-    return _assembled(source, candidate, network, provenance)
+    # Nothing but divergence may end it early: the network would not be the one that was found.
+    problem = replace(source.problem, training=replace(source.problem.training, time_limit=None))
+    network = build_network(candidate.genome, candidate.seed, problem)
+    result = fit(network, candidate, problem, stop_after=evaluation.best_epoch, validate=not refit)
+    if refit and result.error is not None:
+        return final_network(prepared, candidate, evaluation, refit=False, provenance=provenance)
+    return Network(
+        task=prepared.dataset.task,
+        columns=source.preprocessor.columns,
+        target=source.target,
+        activations=[name or DEFAULT_ACTIVATION for name in candidate.genome.activations],
+        weights=network.weights,
+        biases=network.biases,
+        provenance={**provenance, "refit": refit},
+    )
 
 
 def refitting(prepared: Prepared) -> Prepared:
@@ -147,18 +159,3 @@ def _network_target(dataset: Dataset, target: Target) -> tuple[Array, str, int]:
     if len(dataset.classes) == 2:
         return y.astype(np.float32)[:, np.newaxis], "binary_cross_entropy", 1
     return y, "cross_entropy", len(dataset.classes)
-
-
-def _assembled(
-    prepared: Prepared, candidate: Candidate, network: MLP, provenance: Mapping[str, Any]
-) -> Network:
-    activations: Sequence[str] = [name or DEFAULT_ACTIVATION for name in candidate.genome.activations]
-    return Network(
-        task=prepared.dataset.task,
-        columns=prepared.preprocessor.columns,
-        target=prepared.target,
-        activations=activations,
-        weights=network.weights,
-        biases=network.biases,
-        provenance=provenance,
-    )

@@ -14,6 +14,9 @@ from nas.runtime import Column, Preprocessor, as_numbers, category_key
 MAX_CATEGORIES = 32
 """Inputs that a column of categories may take; the rarest categories share one input."""
 
+LARGEST_NUMBER = 1e100
+"""Numbers may be this large: the square of one, which a standard deviation needs, is finite."""
+
 _MANY_TEXTS = 100
 _MANY_NUMBERS = 10
 
@@ -91,6 +94,17 @@ def _fit_categories(values: pd.Series, declared: bool) -> Column:
 
 def _is_numeric(values: pd.Series) -> bool:
     """Whether a column holds numbers rather than categories; raises `DataError` on neither."""
+    check_kind(values)
+    if pd.api.types.is_numeric_dtype(values) and not isinstance(values.dtype, pd.CategoricalDtype):
+        as_finite(values)
+        return True
+    if isinstance(values.dtype, pd.CategoricalDtype) or values.isna().all():
+        return bool(values.isna().all())
+    return _texts_are_numbers(values.dropna(), str(values.name))
+
+
+def check_kind(values: pd.Series) -> None:
+    """Raise `DataError` if a column holds dates or complex numbers."""
     name = str(values.name)
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
         raise DataError(
@@ -99,19 +113,14 @@ def _is_numeric(values: pd.Series) -> bool:
         )
     if pd.api.types.is_complex_dtype(values):
         raise DataError(f"column {name!r}: expected real numbers, got complex ones")
-    if pd.api.types.is_numeric_dtype(values) and not isinstance(values.dtype, pd.CategoricalDtype):
-        as_finite(values)
-        return True
-    if isinstance(values.dtype, pd.CategoricalDtype) or values.isna().all():
-        return bool(values.isna().all())
-    return _texts_are_numbers(values.dropna(), name)
 
 
 def _texts_are_numbers(texts: pd.Series, name: str) -> bool:
     """Whether texts are all numbers; raises `DataError` where some of many numbers are not."""
     numbers = pd.to_numeric(texts.map(category_key), errors="coerce")
-    odd = numbers.isna() & (texts.astype(str).str.lower() != "nan")
+    odd = numbers.isna() & ~texts.astype(str).str.lower().isin(("", "nan"))
     if not odd.any():
+        as_finite(numbers)
         return numbers.nunique() > 1
     mostly_numbers = odd.mean() < 0.5 and numbers.nunique() > _MANY_NUMBERS
     if mostly_numbers:
@@ -124,12 +133,13 @@ def _texts_are_numbers(texts: pd.Series, name: str) -> bool:
 
 
 def as_finite(values: pd.Series) -> None:
-    """Raise `DataError` naming the first row of a numeric column that holds infinity."""
-    infinite = np.isinf(values.to_numpy(np.float64, na_value=np.nan))
-    if infinite.any():
-        row = int(np.flatnonzero(infinite)[0])
+    """Raise `DataError` naming the first row of numbers that holds infinity or nearly that."""
+    too_large = np.abs(values.to_numpy(np.float64, na_value=np.nan)) > LARGEST_NUMBER
+    if too_large.any():
+        row = int(np.flatnonzero(too_large)[0])
         raise DataError(
-            f"column {str(values.name)!r}: expected finite numbers, got {values.iloc[row]} in {_row(row)}"
+            f"column {str(values.name)!r}: expected finite numbers of at most {LARGEST_NUMBER:g} in size, "
+            f"got {values.iloc[row]:g} in {_row(values.index[row])}"
         )
 
 

@@ -347,13 +347,12 @@ class _Run:
             "best_epoch": evaluation.best_epoch,
             "metric": self.prepared.metric,
             "validation_score": evaluation.fitness,
-            "refit": self.settings.refit,
             "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
         }
 
     def _check_same(self, identity: Mapping[str, Any]) -> None:
         """Raise `RunError` if a resumed search would not be the search that the journal holds."""
-        if self.record is None:
+        if self.record is None or not self.record.identity:
             return
         for key, value in identity.items():
             recorded = self.record.identity.get(key)

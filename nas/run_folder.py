@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,13 +43,20 @@ class RunFolder:
         return self.path / BEST
 
     def create(self, config: dict[str, Any]) -> None:
-        """Make the folder with its configuration; raises `RunError`."""
+        """Make the folder with its configuration and an empty journal, all at once.
+
+        Raises `RunError` if it cannot be made.
+        """
+        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            self.path.mkdir(parents=True)
-            (self.path / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        except FileExistsError:
-            raise _name_is_taken(self.path) from None
+            unfinished.mkdir(parents=True)
+            (unfinished / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            (unfinished / JOURNAL).touch()
+            unfinished.rename(self.path)
         except OSError as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if self.path.exists():
+                raise _name_is_taken(self.path) from None
             raise RunError(
                 f"{self.path}: expected a folder that can be made, got: {error.strerror}"
             ) from None

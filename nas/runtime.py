@@ -35,6 +35,7 @@ TASKS = ("classification", "multilabel", "regression")
 
 _LARGEST_JSON = 64 * 2**20
 _PIECE = 1024
+_FARTHEST = 1e6  # standard deviations from the mean
 
 Array = NDArray[Any]
 Table = Any
@@ -125,7 +126,7 @@ class Preprocessor:
         self.n_inputs = sum(column.n_inputs for column in self.columns)
 
     def encode(self, table: Table) -> Array:
-        """The table as a float32 array of shape (rows, n_inputs).
+        """The table as a float32 array of shape (rows, n_inputs), held between -1e6 and 1e6.
 
         Named tables are read by name, in any order, with further columns ignored; rows without
         names must have all columns in the order of the table that was learned from.
@@ -133,16 +134,20 @@ class Preprocessor:
         Raises
         ------
         TableError
-            On a missing column, a wrong number of columns, text or infinity in a numeric column.
+            On a missing column, a wrong number of columns, columns of different length, text or
+            infinity in a numeric column.
         """
         columns, rows = _columns_of(table, [column.name for column in self.columns])
         encoded = np.empty((rows, self.n_inputs), np.float32)
         start = 0
-        for column in self.columns:
-            if column.kind != "dropped":
-                values = columns(column.name)
-                column.encode(values, encoded[:, start : start + column.n_inputs])
-                start += column.n_inputs
+        with np.errstate(over="ignore"):
+            for column in self.columns:
+                if column.kind != "dropped":
+                    values = _checked_length(columns(column.name), rows, column.name)
+                    column.encode(values, encoded[:, start : start + column.n_inputs])
+                    start += column.n_inputs
+        # A number may be so far from the mean that float32 cannot hold it.
+        np.clip(encoded, -_FARTHEST, _FARTHEST, out=encoded)
         return encoded
 
 
@@ -190,7 +195,8 @@ class Network:
         """
         outputs = self._outputs(self.preprocessor.encode(table))
         if self.task == "regression":
-            values: Array = outputs * np.array(self.target.scale) + np.array(self.target.mean)
+            with np.errstate(over="ignore"):
+                values = _finite(outputs * np.float64(self.target.scale) + np.float64(self.target.mean))
             return values[:, 0] if values.shape[1] == 1 else values
         if self.task == "multilabel":
             return (outputs > 0.5).astype(np.int64)
@@ -209,13 +215,17 @@ class Network:
 
     def transform(self, table: Table) -> Array:
         """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is none."""
-        X = self.preprocessor.encode(table)
-        return np.concatenate([self._hidden(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)])
+        return self._by_piece(self._hidden, self.preprocessor.encode(table))
 
     def _outputs(self, X: Array) -> Array:
-        pieces = [self._hidden(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)]
         link = _link(self.task, len(self.biases[-1]))
-        return np.concatenate([link(piece @ self.weights[-1] + self.biases[-1]) for piece in pieces])
+        return self._by_piece(lambda piece: link(self._hidden(piece) @ self.weights[-1] + self.biases[-1]), X)
+
+    def _by_piece(self, function: Callable[[Array], Array], X: Array) -> Array:
+        """The function of the rows, a piece at a time; raises `ModelError` if numbers overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            pieces = [function(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)]
+        return _finite(np.concatenate(pieces))
 
     def _hidden(self, X: Array) -> Array:
         for activation, weight, bias in zip(
@@ -234,10 +244,10 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         If the folder, a file or anything in it is not what a saved network has.
     """
     folder = Path(path)
-    if not (folder / MODEL_FILE).is_file() and (folder / "best" / MODEL_FILE).is_file():
+    if not _is_file(folder / MODEL_FILE) and _is_file(folder / "best" / MODEL_FILE):
         folder = folder / "best"
     for name in (MODEL_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
+        if not _is_file(folder / name):
             raise ModelError(f"{path}: expected a folder with {MODEL_FILE} and {WEIGHTS_FILE}, got no {name}")
     try:
         return _network_from(_read_json(folder / MODEL_FILE), _read_safetensors(folder / WEIGHTS_FILE))
@@ -268,10 +278,14 @@ def model_record(network: Network) -> dict[str, Any]:
 
 def as_numbers(values: Any, name: str) -> Array:
     """The values as float64 of shape (rows,), missing ones as NaN; raises `TableError`."""
+    if getattr(getattr(values, "dtype", None), "kind", "f") in "cmM":
+        raise TableError(f"column {name!r}: expected numbers, got the type {values.dtype}")
     try:
         numbers = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = np.array([_as_number(value, name) for value in values], np.float64)
+    if numbers.ndim != 1:
+        raise TableError(f"column {name!r}: expected one number a row, got an array of {numbers.shape}")
     if np.isinf(numbers).any():
         row = int(np.flatnonzero(np.isinf(numbers))[0]) + 1
         raise TableError(f"column {name!r}: expected finite numbers, got {numbers[row - 1]} in row {row}")
@@ -280,7 +294,9 @@ def as_numbers(values: Any, name: str) -> Array:
 
 def category_key(value: Any) -> str | None:
     """The name of a category, alike for 1, 1.0 and "1"; None for missing values."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if not isinstance(value, np.ndarray) and value != value:
         return None
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
@@ -292,28 +308,52 @@ def _as_number(value: Any, name: str) -> float:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TableError(f"column {name!r}: expected numbers, got {value!r}") from None
+
+
+def _finite(outputs: Array) -> Array:
+    """The outputs; raises `ModelError` if they are not finite, which no sound network's are."""
+    if not np.isfinite(outputs).all():
+        row = int(np.argwhere(~np.isfinite(outputs))[0, 0]) + 1
+        raise ModelError(f"expected weights that give finite outputs, got others for row {row}")
+    return outputs
 
 
 def _columns_of(table: Table, names: list[str]) -> tuple[Callable[[str], Any], int]:
     """A function from a column's name to its values, and the number of rows."""
     if hasattr(table, "columns") or isinstance(table, Mapping):
-        present = list(table.columns if hasattr(table, "columns") else table)
+        # A data frame made from an array has numbers for names; the network knows them as text.
+        present = {str(name): name for name in (table.columns if hasattr(table, "columns") else table)}
 
         def by_name(name: str) -> Any:
             if name not in present:
-                raise TableError(f"expected a column {name!r}, got {', '.join(map(repr, present[:20]))}")
-            return table[name]
+                got = ", ".join(map(repr, list(present.values())[:20])) or "none"
+                raise TableError(f"expected a column {name!r}, got {got}")
+            return table[present[name]]
 
         if hasattr(table, "columns"):
             return by_name, len(table)
-        return by_name, len(next(iter(table.values()), ()))
-    rows = table if isinstance(table, np.ndarray) else np.array(table, _dtype_for(table))
+        known = (table[present[name]] for name in names if name in present)
+        return by_name, next((len(values) for values in known if hasattr(values, "__len__")), 0)
+    try:
+        rows = table if isinstance(table, np.ndarray) else np.array(table, _dtype_for(table))
+    except (TypeError, ValueError):
+        raise TableError(
+            f"expected rows of {len(names)} values each, or columns by name, "
+            f"got a {type(table).__name__} without them"
+        ) from None
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise TableError(f"expected rows of {len(names)} columns, got an array of shape {rows.shape}")
     positions = {name: i for i, name in enumerate(names)}
     return lambda name: rows[:, positions[name]], len(rows)
+
+
+def _checked_length(values: Any, rows: int, name: str) -> Any:
+    if not hasattr(values, "__len__") or len(values) != rows:
+        got = len(values) if hasattr(values, "__len__") else f"the single value {values!r}"
+        raise TableError(f"column {name!r}: expected {rows} values, one a row, got {got}")
+    return values
 
 
 def _dtype_for(rows: Any) -> Any:
@@ -322,9 +362,9 @@ def _dtype_for(rows: Any) -> Any:
 
 
 def _label_array(classes: tuple[Any, ...]) -> Array:
-    """The labels as an array, of objects where their types differ."""
-    same = len({type(label) for label in classes}) == 1
-    return np.array(classes, None if same else object)
+    """The labels as an array, of objects where some are text and some numbers."""
+    types = {type(label) for label in classes}
+    return np.array(classes, None if len(types) == 1 or types == {int, float} else object)
 
 
 # The same formulas as nas/network/activations.py, which trains with them; a test holds them equal.
@@ -365,6 +405,13 @@ def _link(task: str, n_outputs: int) -> Callable[[Array], Array]:
     if task == "regression":
         return lambda z: z
     return _softmax if task == "classification" and n_outputs > 1 else _sigmoid
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
 
 
 def _read_json(path: Path) -> Any:
@@ -432,7 +479,7 @@ def _column_from(entry: dict[str, Any]) -> Column:
     for field in fields(Column):
         value = getattr(column, field.name)
         if field.type == "float":
-            good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            good = _is_finite(value) and not isinstance(value, bool)
         elif field.type == "bool":
             good = isinstance(value, bool)
         elif field.type == "str":
@@ -470,20 +517,25 @@ def _check_network(network: Network) -> None:
 def _check_target(task: str, target: Target, n_outputs: int) -> None:
     if not all(isinstance(name, str) for name in target.names):
         raise ModelError(f"target names {target.names!r}")
+    if len(target.names) != (1 if task == "classification" else n_outputs):
+        raise ModelError(f"{len(target.names)} targets for {n_outputs} outputs")
     if task == "classification":
         expected = 2 if n_outputs == 1 else n_outputs
         if len(target.classes) != expected or len(set(target.classes)) != expected:
             raise ModelError(f"{len(target.classes)} classes for {n_outputs} outputs")
-        if not all(isinstance(label, (str, int, float)) for label in target.classes):
+        if not all(isinstance(label, str) or _is_finite(label) for label in target.classes):
             raise ModelError(f"class labels {target.classes!r}")
-    elif len(target.names) != n_outputs:
-        raise ModelError(f"{len(target.names)} targets for {n_outputs} outputs")
     if task == "regression":
         units = (*target.mean, *target.scale)
         if len(target.mean) != n_outputs or len(target.scale) != n_outputs:
             raise ModelError(f"units of {len(target.mean)} targets for {n_outputs} outputs")
-        if not all(isinstance(unit, (int, float)) and math.isfinite(unit) for unit in units):
+        if not all(_is_finite(unit) for unit in units):
             raise ModelError(f"units {units!r}")
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value is a number, and one that fits a float."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _count(value: Any) -> int:

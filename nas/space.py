@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any
 
 from nas.errors import SpaceError
@@ -25,7 +26,7 @@ class Range:
     On the linear scale `step` is added, on the log scale it is multiplied by; `high` itself is a
     value only where the steps meet it. Without a step, whole numbers go by 1 (linear) or 2 (log);
     other numbers are cut into ten equal steps (linear) or four steps a decade (log), both ends
-    included.
+    included. Between the ends they are rounded to three digits, or to as many as keep them apart.
     """
 
     low: float
@@ -45,13 +46,13 @@ class Range:
         if step is None and whole:
             step = 1 if self.scale == "linear" else 2
         if step is None:
-            return self._both_ends()
+            return self._readable(self._both_ends())
         if step <= (0 if self.scale == "linear" else 1):
             least = "0 on the linear scale" if self.scale == "linear" else "1 on the log scale"
             raise ValueError(f"step: expected more than {least}, got {step:g}")
         if whole:
             return tuple(sorted({round(value) for value in self._by_step(step)}))
-        return tuple(_three_digits(value) for value in self._by_step(step))
+        return self._readable(self._by_step(step))
 
     def _by_step(self, step: float) -> list[float]:
         # A hair beyond `high` is still `high`: 0.1 + 0.1 + 0.1 > 0.3 in floating point.
@@ -63,14 +64,28 @@ class Range:
             return [self.low + i * step for i in range(count)]
         return [self.low * step**i for i in range(count)]
 
-    def _both_ends(self) -> tuple[float, ...]:
+    def _both_ends(self) -> list[float]:
         if self.low == self.high:
-            return (self.low,)
+            return [self.low]
         n = 10 if self.scale == "linear" else max(1, round(4 * math.log10(self.high / self.low)))
-        shares = [i / n for i in range(n + 1)]
+        shares = [i / n for i in range(1, n)]
         if self.scale == "linear":
-            return tuple(_three_digits(self.low + (self.high - self.low) * share) for share in shares)
-        return tuple(_three_digits(self.low * (self.high / self.low) ** share) for share in shares)
+            between = [self.low + (self.high - self.low) * share for share in shares]
+        else:
+            between = [self.low * (self.high / self.low) ** share for share in shares]
+        return [self.low, *between, self.high]
+
+    def _readable(self, values: list[float]) -> tuple[float, ...]:
+        """The values with as few digits as keep them apart, so that a person can repeat them.
+
+        0.00316227766 is 0.00316; the ends stay what they are, and no value passes them.
+        """
+        low, high = float(self.low), float(self.high)
+        for digits in range(3, 18):
+            short = {float(value) if value in (low, high) else _rounded(value, digits) for value in values}
+            if len(short) == len(values) and low <= min(short) and max(short) <= high:
+                break
+        return tuple(sorted({min(value, high) for value in short}))
 
 
 Values = Sequence[Any] | Range
@@ -278,24 +293,22 @@ def _checked_depth(where: str, depth: Any) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _checked_numbers(
-    low: float, high: float, *, whole: bool = False, open_low: bool = False, open_high: bool = False
-) -> Any:
+def _checked_numbers(low: float, high: float, *, whole: bool = False) -> Any:
     """A check that turns values or a range into a rising tuple of numbers between the bounds."""
     kind = "whole numbers" if whole else "numbers"
-    bounds = f"{'above' if open_low else 'from'} {low:g} {'below' if open_high else 'to'} {high:g}"
 
     def check(where: str, key: str, values: Values) -> tuple[float, ...]:
         if isinstance(values, Range):
-            ends = (values.low, values.high)
+            ends: tuple[Any, ...] = (values.low, values.high)
         else:
-            values = ends = tuple(values) if not isinstance(values, (str, int, float)) else (values,)
+            values = ends = _listed(values)
         for value in ends:
             good = _is_whole(value) if whole else is_number(value)
-            inside = good and low <= value <= high
-            if not inside or (open_low and value == low) or (open_high and value == high):
-                raise refused(where, key, f"{kind} {bounds}", repr(value))
+            if not (good and low <= value <= high):
+                raise refused(where, key, f"{kind} from {low:g} to {high:g}", repr(value))
         if isinstance(values, Range):
+            if values.step is not None and not is_number(values.step):
+                raise refused(where, f"{key}.step", "a number", repr(values.step))
             try:
                 return values.values(whole=whole)
             except ValueError as error:
@@ -309,7 +322,7 @@ def _checked_names(known: Iterable[str]) -> Any:
     """A check that turns names into a tuple without repeats."""
 
     def check(where: str, key: str, values: Any) -> tuple[str, ...]:
-        names = (values,) if isinstance(values, str) else tuple(values)
+        names = _listed(values)
         for name in names:
             if name not in tuple(known):
                 raise refused(where, key, f"names among {', '.join(known)}", repr(name))
@@ -318,29 +331,37 @@ def _checked_names(known: Iterable[str]) -> Any:
     return check
 
 
+def _listed(values: Any) -> tuple[Any, ...]:
+    """The values as a tuple; a single value is a list of one."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return (values,)
+    return tuple(values)
+
+
+# What a space may ask for, training must accept: see the bounds of `TrainingConfig`.
 _CHECKS = {
     "widths": _checked_numbers(1, _LARGEST_WIDTH, whole=True),
     "activation": _checked_names(ACTIVATIONS),
-    "learning_rate": _checked_numbers(0, 10, open_low=True),
+    "learning_rate": _checked_numbers(1e-12, 10),
     "batch_size": _checked_numbers(1, 1_000_000, whole=True),
     "weight_decay": _checked_numbers(0, 10),
-    "dropout": _checked_numbers(0, 1, open_high=True),
+    "dropout": _checked_numbers(0, 0.99),
     "optimizer": _checked_names(OPTIMIZERS),
 }
 
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, and not a truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    known = isinstance(value, Real) and not isinstance(value, bool)
+    return known and bool(abs(value) < math.inf)
 
 
 def _is_whole(value: Any) -> bool:
-    return is_number(value) and float(value).is_integer()
+    return is_number(value) and bool(value % 1 == 0)
 
 
-def _three_digits(value: float) -> float:
-    """Rounded so that a person can read and repeat it: 0.00316227766 is 0.00316."""
-    return float(f"{value:.3g}")
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 def count_in_words(count: int) -> str:

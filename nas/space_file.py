@@ -24,8 +24,8 @@ def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
     """
     path = _find(name_or_path)
     try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        record = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise SpaceError(f"search space {path}: expected a readable TOML file, got: {error}") from None
     return _space_from_toml(record, str(path), path.stem)
 
@@ -40,7 +40,7 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
     path = Path(name_or_path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 # False too where the name is one that no file can have
         raise SpaceError(
             f"search space {name_or_path!s}: expected one of {', '.join(shipped)} or a TOML file, got neither"
         )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +21,9 @@ _PARQUET_ENDINGS = (".parquet", ".pq")
 def read_table(path: str | Path) -> pd.DataFrame:
     """The rows of a CSV or Parquet file; raises `DataError`."""
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: expected a CSV or Parquet file, got no such file")
+    if not os.path.isfile(path):  # noqa: PTH113 # False too where the name is one that no file can have
+        got = "a folder" if os.path.isdir(path) else "no such file"  # noqa: PTH112 # likewise
+        raise DataError(f"{path}: expected a CSV or Parquet file, got {got}")
     name = path.name.lower()
     if name.endswith(_PARQUET_ENDINGS):
         frame = _reading(path, lambda: pd.read_parquet(path))
@@ -35,9 +39,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        header = file.readline()
-    separator = max((",", ";", "\t"), key=header.count)
+    is_zipped = path.suffix.lower() == ".gz"
+    with gzip.open(path, "rt", encoding="utf-8") if is_zipped else path.open(encoding="utf-8") as file:
+        header = next((line for line in file if line.strip()), "")
+    separator = max((",", ";", "\t"), key=re.sub('"[^"]*"', "", header).count)
+    _check_header(path, separator)
     with warnings.catch_warnings():
         # Rows longer than the header would otherwise lose cells, or turn the first column into names.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -46,11 +52,23 @@ def _read_csv(path: Path) -> pd.DataFrame:
         )
 
 
+def _check_header(path: Path, separator: str) -> None:
+    """Raise `DataError` if a name comes twice, which pandas would cover up by renaming one."""
+    first = pd.read_csv(
+        path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False, skipinitialspace=True
+    ).iloc[0]
+    repeated = first[first.duplicated() & (first != "")]
+    if len(repeated):
+        raise DataError(f"{path}: expected column names that differ, got {repeated.iloc[0]!r} twice")
+
+
 def _reading(path: Path, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """The frame that `read` gives; the reader's own errors as `DataError`."""
     import pyarrow as pa
 
     try:
         return read()
-    except (ValueError, OSError, EOFError, pd.errors.ParserWarning, pa.ArrowException) as error:
+    except DataError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error, pd.errors.ParserWarning, pa.ArrowException) as error:
         raise DataError(f"{path}: expected a readable table, got: {' '.join(str(error).split())}") from None

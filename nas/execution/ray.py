@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +61,16 @@ class RayExecutor:
         if not ray.is_initialized():
             # Sockets in this folder must have paths of at most 107 characters: keep it short.
             self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
-            ray.init(
-                address="local",
-                num_cpus=self._n_workers,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
-                _temp_dir=self._folder,
-            )
+            with _own_sigterm():
+                ray.init(
+                    address="local",
+                    num_cpus=self._n_workers,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
+                    _temp_dir=self._folder,
+                )
         self._shared = ray.put(self._problem)
         return self
 
@@ -107,6 +111,17 @@ class RayExecutor:
                 del running[reference]
                 ray.cancel(reference, force=True)
                 yield Evaluation(candidate.id, error=f"no result within {self._time_limit:g} s")
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Put the program's handler of SIGTERM back after Ray has replaced it by one that just exits."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
 
 
 # A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a

@@ -23,6 +23,11 @@ HUBER_DELTA = 1.0
 """Where Huber's loss turns from square to straight, in units of the (standardized) target."""
 
 
+# By type; read once, because NumPy warns where denormals are flushed, as they are in training.
+_TINY = {kind: np.finfo(kind).tiny for kind in "fd"}
+_EPS = {kind: np.finfo(kind).eps for kind in "fd"}
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A loss and the output that it is paired with."""
@@ -44,14 +49,15 @@ def _softmax(z: Floats) -> None:
 def _of_true_class(p: Floats, y: Array) -> Array:
     """Positions of the true classes in the flattened predictions."""
     positions: Array = np.arange(0, p.size, p.shape[1])
-    positions += y
+    # Unsigned 64-bit class numbers have no integer type in common with positions; all of them fit.
+    np.add(positions, y, out=positions, casting="unsafe")
     return positions
 
 
 def _cross_entropy(p: Floats, y: Array) -> Floats:
     picked = p.reshape(-1)[_of_true_class(p, y)]
     # A probability that underflowed to 0 counts as the smallest normal number; NaN stays NaN.
-    np.maximum(picked, np.finfo(p.dtype).tiny, out=picked)
+    np.maximum(picked, _TINY[p.dtype.char], out=picked)
     np.log(picked, out=picked)
     return np.negative(picked, out=picked)
 
@@ -72,7 +78,7 @@ def _binary_cross_entropy(p: Floats, y: Array) -> Floats:
     # to 0 counts as eps.
     truth = np.abs(y - p)
     np.subtract(1, truth, out=truth)
-    np.maximum(truth, np.finfo(p.dtype).eps, out=truth)
+    np.maximum(truth, _EPS[p.dtype.char], out=truth)
     np.log(truth, out=truth)
     loss: Floats = -np.add.reduce(truth, axis=1)
     return loss

@@ -232,7 +232,7 @@ class Workspace:
 
 
 def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
-    if len(sizes) < 2 or any(int(size) != size or size < 1 for size in sizes):
+    if len(sizes) < 2 or not all(_is_size(size) for size in sizes):
         raise ValueError(
             f"sizes: expected inputs, hidden widths and outputs, each a whole number >= 1, got {tuple(sizes)}"
         )
@@ -245,3 +245,8 @@ def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
             raise ValueError(f"activations: expected names among {', '.join(ACTIVATIONS)}, got {name!r}")
     if loss not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
+
+
+def _is_size(size: object) -> bool:
+    # Infinity and NaN are no whole numbers either, but int() would not say so of them.
+    return isinstance(size, (int, float, np.number)) and bool(size >= 1) and float(size).is_integer()

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from nas.network.arrays import Array, Floats
+from nas.network.denormals import flush_to_zero
 from nas.network.mlp import MLP, Gradient, Workspace
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.schedules import SCHEDULES, rate_factor
@@ -70,8 +71,9 @@ class TrainingConfig:
             optional = next(field.default for field in fields(self) if field.name == name) is None
             if value is None and (optional or name == "patience"):
                 continue
-            if not isinstance(value, (int, float)) or not low <= value <= high:
-                raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
+            kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
+            if not isinstance(value, kinds) or not low <= value <= high:
+                raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {value!r}")
 
 
 _BOUNDS = (
@@ -86,6 +88,7 @@ _BOUNDS = (
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )
+_WHOLE = ("epochs", "batch_size", "patience")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +167,14 @@ def train(
     _check_rows(network, X, y, "training")
     if validation is not None:
         _check_rows(network, *validation, "validation")
+    if stop_after is not None and stop_after < 1:
+        raise ValueError(f"stop_after: expected at least 1 epoch, or None, got {stop_after}")
     weights = _row_weights(network, y, sample_weight, class_weight)
     steps = _Steps(network, X, y, weights, config, batch_seed, rng or np.random.default_rng(batch_seed))
     watch = _Watch(config.time_limit, should_stop)
     record = _Record(network, validation, score)
-    with np.errstate(all="ignore"):  # divergence is looked for once an epoch, and reported
+    # Divergence is looked for once an epoch, and reported.
+    with np.errstate(all="ignore"), flush_to_zero():
         for epoch in range(1, min(config.epochs, stop_after or config.epochs) + 1):
             loss = steps.run_epoch(epoch, watch)
             if watch.stopped:
@@ -210,7 +216,10 @@ class _Steps:
         batch_seed: int,
         rng: np.random.Generator,
     ) -> None:
-        self._network, self._X, self._y, self._weights = network, X, y, weights
+        self._network, self._y, self._weights = network, y, weights
+        # Taking batches from rows of another type goes through copies, or is refused.
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is found as divergence
+            self._X = X.astype(network.parameters.dtype, copy=False)
         self._config, self._batch_seed, self._rng = config, batch_seed, rng
         self._size = min(config.batch_size, len(X))
         self._per_epoch = math.ceil(len(X) / self._size)
@@ -280,11 +289,15 @@ class _Record:
         self.error: str | None = None
 
     def add(self, epoch: int, train_loss: float) -> None:
-        """Take down a finished epoch; `error` is set if a loss is not finite."""
+        """Take down a finished epoch; `error` is set if it diverged."""
         if not math.isfinite(train_loss):
             self.error = f"the training loss became {train_loss} in epoch {epoch}"
             return
         if self._validation is None:
+            # No loss is taken after the last step; it may be the one that overflowed.
+            if not np.isfinite(self._network.parameters).all():
+                self.error = f"the weights became infinite or NaN in epoch {epoch}"
+                return
             self._train.append(train_loss)
             self.best_epoch = epoch
             return
@@ -323,14 +336,20 @@ def _row_weights(
     if sample_weight is None and class_weight is None:
         return None
     weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, float)
-    if weights.shape != (len(y),) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"sample_weight: expected {len(y)} finite numbers >= 0, got shape {weights.shape}")
+    if weights.shape != (len(y),):
+        raise ValueError(f"sample_weight: expected shape ({len(y)},), got {weights.shape}")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(f"sample_weight: expected finite numbers >= 0, got {_first_bad(weights):g}")
     if class_weight is not None:
         weights = weights * _weights_of_classes(network, y, class_weight)
     if not weights.any():
-        raise ValueError("sample_weight: expected at least one row with a weight above 0, got none")
+        raise ValueError("sample_weight, class_weight: expected a row with a weight above 0, got none")
     result: Floats = (weights / weights.mean()).astype(network.parameters.dtype)
     return result
+
+
+def _first_bad(weights: Floats) -> float:
+    return float(weights[~(np.isfinite(weights) & (weights >= 0))][0])
 
 
 def _weights_of_classes(network: MLP, y: Array, class_weight: Sequence[float]) -> Floats:

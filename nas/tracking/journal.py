@@ -41,7 +41,7 @@ class Journal:
     Parameters
     ----------
     path : Path
-        The file; made by `started` unless there is a record.
+        The file, which is there: empty for a new search.
     record : Record, optional
         What the file holds already, of a search that is resumed.
 
@@ -54,15 +54,15 @@ class Journal:
     def __init__(self, path: Path, record: Record | None = None) -> None:
         self._path = path
         self._n_recorded = len(record.evaluations) if record else 0
-        self._file = path.open("r+b" if record else "xb")  # closed by `finished`
+        self._file = path.open("r+b")  # closed by `finished`
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
             raise RunError(f"{path}: expected a search that is over, got one that still runs") from None
-        if record:
-            self._file.truncate(record.n_bytes)
-            self._file.seek(record.n_bytes)
+        n_bytes = record.n_bytes if record else 0
+        self._file.truncate(n_bytes)
+        self._file.seek(n_bytes)
 
     def started(self, run: RunInfo) -> None:
         """Write the first line."""
@@ -93,7 +93,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Record:
-    """The record of a journal, up to a torn last line.
+    """The record of a journal, up to a torn last line; its identity is empty if nothing is whole.
 
     Raises
     ------
@@ -106,6 +106,7 @@ def read_journal(path: Path) -> Record:
         raise RunError(f"{path.parent}: expected a run with a {path.name}, got none") from None
     *lines, _torn = content.split(b"\n")
     identity: dict[str, Any] = {}
+    version = FORMAT_VERSION
     evaluations = []
     for number, line in enumerate(lines, 1):
         try:
@@ -118,8 +119,6 @@ def read_journal(path: Path) -> Record:
                 evaluations.append((candidate, _evaluation(entry["evaluation"])))
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
-    if not identity:
-        raise RunError(f"{path}: expected a journal with at least its first line, got none")
     if version != FORMAT_VERSION:
         raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
     return Record(identity, evaluations, sum(len(line) + 1 for line in lines))

@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -306,28 +306,39 @@ class MLflowTracker:
         model = self._client.create_logged_model(
             self.experiment_id, name="network", source_run_id=self.run_id, model_type="pyfunc"
         )
-        outside = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(self.uri)  # Model.log knows of no other way
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                Model.log(
-                    artifact_path=None,
-                    flavor=mlflow.pyfunc,
-                    run_id=self.run_id,
-                    model_id=model.model_id,
-                    python_model=str(write_model_code(Path(folder))),
-                    artifacts={"network": str(model_dir)},
-                    signature=signature,
-                    input_example=example,
-                    pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
-                )
-        finally:
-            mlflow.set_tracking_uri(outside)
+        with _tracking_to(self.uri), tempfile.TemporaryDirectory() as folder:
+            Model.log(
+                artifact_path=None,
+                flavor=mlflow.pyfunc,
+                run_id=self.run_id,
+                model_id=model.model_id,
+                python_model=str(write_model_code(Path(folder))),
+                artifacts={"network": str(model_dir)},
+                signature=signature,
+                input_example=example,
+                pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
+            )
 
     @property
     def _info(self) -> RunInfo:
         assert self._run is not None, "started comes first"
         return self._run
+
+
+@contextlib.contextmanager
+def _tracking_to(uri: str) -> Iterator[None]:
+    """Point MLflow's global address somewhere for a while: `Model.log` takes it from nowhere else."""
+    variable = os.environ.get("MLFLOW_TRACKING_URI")
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None  # type: ignore[no-untyped-call]
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
+        # Setting the address also sets the variable, which later searches would follow.
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if variable is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = variable
 
 
 def _check_uri(uri: str) -> None:

@@ -1,0 +1,208 @@
+"""The contract of executors, held by the serial one and by Ray's; and what only processes can do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray import cloudpickle
+
+from nas.errors import EvaluationError
+from nas.evaluation import WORST_FITNESS, Candidate, Evaluation, Problem
+from nas.execution import Executor, SerialExecutor
+from nas.execution.ray import RayExecutor
+from nas.genome import Genome
+
+pytestmark = pytest.mark.slow  # starting Ray takes seconds
+
+Make = Callable[[Problem], Executor]
+MAKERS: dict[str, Make] = {
+    "serial": SerialExecutor,
+    "one worker": lambda problem: RayExecutor(problem, 1),
+    "two workers": lambda problem: RayExecutor(problem, 2),
+}
+
+# Workers cannot import this module; the problems defined in it travel with their code.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def never() -> bool:
+    return False
+
+
+def candidates(*widths: tuple[int, ...]) -> list[Candidate]:
+    return [Candidate(i, Genome(w, "tanh"), 100 + i, 0, "random") for i, w in enumerate(widths)]
+
+
+def ordered(executor: Executor, asked: list[Candidate]) -> list[Evaluation]:
+    return sorted(executor.run(asked, never), key=lambda evaluation: evaluation.candidate_id)
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def executor(request: pytest.FixtureRequest, problem: Problem) -> Iterator[Executor]:
+    with MAKERS[request.param](problem) as executor:
+        yield executor
+
+
+SMALL = candidates((8,), (4, 4), (), (16, 8), (2,), (6, 6, 6))
+
+
+def test_every_candidate_gets_its_evaluation(executor: Executor) -> None:
+    found = ordered(executor, SMALL)
+    assert [evaluation.candidate_id for evaluation in found] == [candidate.id for candidate in SMALL]
+    assert all(evaluation.error is None and 0 <= evaluation.fitness <= 1 for evaluation in found)
+
+
+def test_results_are_those_of_the_serial_executor(executor: Executor, problem: Problem) -> None:
+    assert ordered(executor, SMALL) == ordered(SerialExecutor(problem), SMALL)
+
+
+def test_out_of_memory_is_a_failure_of_the_candidate_alone(executor: Executor) -> None:
+    # Weights of 4 TB: more than any machine that runs these tests has.
+    huge, small = ordered(executor, candidates((10**6, 10**6), (4,)))
+    assert huge.error is not None
+    assert "out of memory" in huge.error
+    assert huge.fitness == WORST_FITNESS
+    assert small.error is None
+
+
+def test_divergence_is_a_failure_of_the_candidate_alone(executor: Executor) -> None:
+    wild = Candidate(0, Genome((8, 8), "identity", learning_rate=1e3, optimizer="sgd"), 1, 0, "random")
+    failed, fine = ordered(executor, [wild, *candidates((4,), (4, 4))[1:]])
+    assert failed.error is not None
+    assert "loss became" in failed.error
+    assert "in epoch" in failed.error
+    assert fine.error is None
+
+
+def test_nothing_comes_after_a_stop(executor: Executor) -> None:
+    found: list[Evaluation] = []
+    for evaluation in executor.run(SMALL, lambda: len(found) >= 2):
+        found.append(evaluation)  # noqa: PERF402  # `found` is what the stop looks at
+    assert 2 <= len(found) <= 3
+
+
+def test_an_executor_can_be_used_again(executor: Executor) -> None:
+    assert ordered(executor, SMALL[:2]) == ordered(executor, SMALL[:2])
+
+
+def test_a_bug_is_an_exception_with_its_traceback(executor: Executor) -> None:
+    unknown = Candidate(0, Genome((4,), "no such activation"), 0, 0, "random")
+    if isinstance(executor, SerialExecutor):
+        with pytest.raises(ValueError, match="no such activation"):
+            ordered(executor, [unknown])
+    else:
+        with pytest.raises(EvaluationError, match=r"(?s)Traceback .*no such activation"):
+            ordered(executor, [unknown])
+
+
+DRIVER = os.getpid()
+
+
+@dataclass(frozen=True, eq=False)
+class Deadly(Problem):
+    """A problem that kills every process but this one that builds a network for it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "n_inputs" and os.getpid() != DRIVER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getattribute__(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Hanging(Problem):
+    """A problem that never lets go of the processor: no limit inside the training can end it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "n_inputs":
+            time.sleep(3600)
+        return super().__getattribute__(name)
+
+
+def worker_pids() -> list[int]:
+    """Ray workers that evaluate at this moment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_text()
+            except OSError:
+                continue
+            if command.startswith("ray::_evaluate"):
+                found.append(int(entry.name))
+    return found
+
+
+def slow(problem: Problem, epochs: int) -> Problem:
+    training = replace(problem.training, epochs=epochs, patience=None, batch_size=1)
+    return replace(problem, training=training)
+
+
+def test_a_killed_worker_costs_nothing(problem: Problem) -> None:
+    # Candidates of about a second; each worker is killed once, in the middle of one.
+    problem = slow(problem, 200)
+    asked = candidates((32, 32), (32, 16), (16, 32))
+    killed: list[int] = []
+
+    def kill() -> None:
+        while not killed:
+            time.sleep(0.05)
+            for pid in worker_pids()[:1]:
+                time.sleep(0.3)
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    with RayExecutor(problem, 2) as executor:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        found = ordered(executor, asked)
+        killer.join()
+    assert killed
+    assert found == ordered(SerialExecutor(problem), asked)
+
+
+def test_a_candidate_that_kills_its_worker_is_one_recorded_failure(problem: Problem) -> None:
+    deadly = Deadly(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
+    with RayExecutor(deadly, 1) as executor:
+        (failed,) = ordered(executor, candidates((4,)))
+    assert failed.error == "its worker process died, twice"
+
+
+def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
+    problem = replace(problem, training=replace(problem.training, time_limit=0.5))
+    hanging = Hanging(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
+    with RayExecutor(hanging, 2) as executor:
+        since = time.monotonic()
+        found = ordered(executor, candidates((4,), (8,)))
+        assert time.monotonic() - since < 30
+    assert [evaluation.error for evaluation in found] == ["no result within 0.5 s"] * 2
+
+
+def test_a_ray_that_runs_already_is_used_and_left_running(problem: Problem) -> None:
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        with RayExecutor(problem, 1) as executor:
+            assert ordered(executor, SMALL[:2]) == ordered(SerialExecutor(problem), SMALL[:2])
+        assert ray.is_initialized()
+    finally:
+        ray.shutdown()
+
+
+def test_nothing_is_left_behind(problem: Problem) -> None:
+    before = set(Path("/tmp").glob("nas-ray-*"))
+    with RayExecutor(problem, 1) as executor:
+        ordered(executor, SMALL[:1])
+        assert set(Path("/tmp").glob("nas-ray-*")) > before
+    assert set(Path("/tmp").glob("nas-ray-*")) == before
+    assert not ray.is_initialized()
+    assert not worker_pids()

@@ -1,0 +1,158 @@
+"""The way of the data is one direction: these tests fail on an arrow the other way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import nas
+
+ROOT = Path(nas.__file__).parent
+
+LAYERS = [
+    {"_version", "errors", "genome", "runtime"},
+    {"network"},
+    {"space", "space_file", "data"},
+    {"evaluation"},
+    {"evolution"},
+    {"execution"},
+    {"export"},
+    {"tracking"},
+    {"run"},
+    {"cli", "__main__"},
+]
+"""Rooms of the package from the ground up; each may import from its own layer and those before."""
+
+HOMES = {
+    "deap": {"evolution/engine.py", "evolution/generational.py"},
+    "ray": {"execution/ray.py"},
+    "mlflow": {"tracking/mlflow.py"},
+    "rich": {"tracking/progress.py"},
+    "safetensors": {"export/native.py"},
+}
+"""The only modules that import these frameworks."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    return {
+        ".".join(("nas", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+
+
+def imports(path: Path, *, at_run_time: bool = True) -> set[str]:
+    """Dotted names that a module imports, without those that only type checkers see."""
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def walk(node: ast.AST) -> list[ast.AST]:
+    """All nodes outside of ``if TYPE_CHECKING``."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return []
+    return [node, *(inner for child in ast.iter_child_nodes(node) for inner in walk(child))]
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def layer(module: str) -> int:
+    return next(i for i, rooms in enumerate(LAYERS) if room(module) in rooms)
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name != "nas"])
+def test_imports_point_one_way(module: str) -> None:
+    known = modules()
+    for imported in imports(known[module]):
+        if imported in known and imported != "nas":
+            assert layer(imported) <= layer(module), f"{module} imports {imported}, which lies above it"
+
+
+def test_there_is_no_import_cycle() -> None:
+    known = modules()
+    graph = {
+        name: {other for other in imports(path) if other in known and other not in ("nas", name)}
+        for name, path in known.items()
+        if name != "nas"
+    }
+    # A package's __init__ gathers what its modules define: they do not import it back.
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("framework", HOMES)
+def test_a_framework_is_imported_in_its_own_room_only(framework: str) -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules().values()
+        if any(name.split(".")[0] == framework for name in imports(path))
+    }
+    assert users == HOMES[framework]
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if room(name) == "network"])
+def test_the_network_needs_numpy_alone(module: str) -> None:
+    outside = {name.split(".")[0] for name in imports(modules()[module])} - {"nas"}
+    assert outside - set(sys.stdlib_module_names) <= {"numpy"}
+
+
+def test_importing_nas_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, nas; print(*{'numpy', 'ray', 'mlflow', 'sklearn', 'deap', 'pandas'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+def test_importing_the_run_loads_neither_ray_nor_mlflow() -> None:
+    code = "import sys, nas.run; print(*{'ray', 'mlflow'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+def test_public_names_are_these() -> None:
+    assert nas.__all__ == sorted(nas.__all__)
+    assert set(nas.__all__) == {
+        "Dataset",
+        "Genome",
+        "InputError",
+        "ModelError",
+        "NASError",
+        "Network",
+        "Range",
+        "SearchError",
+        "SearchResult",
+        "SearchSpace",
+        "TableError",
+        "__version__",
+        "available_spaces",
+        "load_dataset",
+        "load_network",
+        "load_space",
+        "resume",
+        "search",
+    }
+
+
+@pytest.mark.parametrize("name", nas.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(nas, name) is not None
+    assert name in dir(nas)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = nas.nonsense

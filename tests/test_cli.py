@@ -1,0 +1,300 @@
+"""The command line: what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nas
+from nas.cli import main
+
+QUICK = ["--space", "tiny", "--candidates", "6", "--epochs", "5", "--workers", "0", "--name", "one"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        code = main(arguments)
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def write(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    return name
+
+
+def rows(n: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n), "y": np.arange(n) % 2})
+
+
+def csv(frame: pd.DataFrame) -> str:
+    frame.to_csv("mine.csv", index=False)
+    return "mine.csv"
+
+
+def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "search", "iris", *QUICK, "--no-tracking", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert set(result) >= {
+        "run_dir",
+        "task",
+        "metric",
+        "best",
+        "validation_score",
+        "test_score",
+        "baseline_test_score",
+        "candidates",
+        "failures",
+        "seconds",
+        "tracking_uri",
+        "mlflow_run_id",
+        "model_path",
+    }
+    assert set(result["best"]) == {"genome", "widths", "fitness", "n_parameters"}
+    assert result["candidates"] == 6
+    assert result["best"]["widths"] == result["best"]["genome"]["widths"]
+    assert "generation 0: 6/6 candidates" in err
+
+
+def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "search", "iris", *QUICK, "--no-tracking")
+    assert code == 0
+    for words in (
+        "best network",
+        "by which it was chosen: optimistic",
+        "scikit-learn",
+        "difference",
+        "nas predict",
+    ):
+        assert words in out
+
+
+@pytest.mark.slow  # a database is made
+def test_the_link_to_mlflow_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "search", "iris", *QUICK)
+    assert code == 0
+    assert "nas ui, then http://127.0.0.1:5000/#/experiments/1/runs/" in out
+    assert Path("runs/mlflow.db").is_file()
+    assert sorted(path.name for path in Path().iterdir()) == ["runs"]
+
+
+def test_from_a_table_to_predictions(capsys: pytest.CaptureFixture[str], table: pd.DataFrame) -> None:
+    assert run(capsys, "search", csv(table), "--target", "kind", *QUICK, "--no-tracking")[0] == 0
+    table.drop(columns=["kind", "constant"])[::-1].to_csv("new.csv", index=False)
+    code, out, err = run(capsys, "predict", "runs/one", "new.csv", "--proba")
+    assert (code, err) == (0, "")
+    Path("out.csv").write_text(out)
+    predicted = pd.read_csv("out.csv")
+    assert list(predicted) == ["predicted_kind", "probability_big", "probability_small"]
+    assert len(predicted) == len(table)
+    assert np.allclose(predicted["probability_big"] + predicted["probability_small"], 1)
+    code, out, _ = run(capsys, "predict", "runs/one/best", "new.csv", "--output", "predicted.csv")
+    assert (code, out) == (0, "")
+    assert (pd.read_csv("predicted.csv")["predicted_kind"] == predicted["predicted_kind"]).all()
+
+
+def test_a_parquet_file_goes_the_same_way(capsys: pytest.CaptureFixture[str], table: pd.DataFrame) -> None:
+    table.to_parquet("mine.parquet")
+    assert run(capsys, "search", "mine.parquet", *QUICK, "--no-tracking")[0] == 0
+    assert run(capsys, "predict", "runs/one", "mine.parquet")[0] == 0
+
+
+def test_a_search_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "search", "iris", *QUICK, "--no-tracking", "--json")
+    code, out, _ = run(capsys, "resume", "runs/one", "--candidates", "9", "--workers", "0", "--json")
+    assert code == 0
+    assert json.loads(out)["candidates"] == 9
+
+
+def test_spaces_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "spaces")
+    assert code == 0
+    for name in nas.available_spaces():
+        assert name in out
+    assert "20 genomes" in out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"nas {nas.__version__}\n", "")
+
+
+def test_help_answers_in_under_half_a_second() -> None:
+    command = [sys.executable, "-m", "nas", "--help"]
+    times = []
+    for _ in range(5):
+        since = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - since)
+    assert min(times) < 0.5  # the best of five: the machine may be busy otherwise
+
+
+def bad_tables() -> dict[str, tuple[str, list[str], str]]:
+    """What is wrong: the content of mine.csv, further options, and what is said of it."""
+    frame = rows()
+
+    def text(**columns: object) -> str:
+        return frame.assign(**columns).to_csv(index=False)
+
+    names = frame["y"].map({0: "no", 1: "yes"})
+    numbers = frame["a"].astype(str)
+    numbers[17] = "oops"
+    return {
+        "unknown target": (text(), ["--target", "z"], "'z'"),
+        "empty file": ("", [], "mine.csv"),
+        "header only": ("a,b,y\n", [], "mine.csv"),
+        "single class": (text(y="yes"), [], "target 'y': expected at least two classes, got only 'yes'"),
+        "class with one row": (text(y=["rare", *names[1:]]), [], "got 1 of class 'rare'"),
+        "text in a numeric column": (
+            text(a=numbers),
+            [],
+            "column 'a': expected numbers, got 'oops' in row 18",
+        ),
+        "all constant": (text(a=1, b="x"), [], "expected at least one column that varies"),
+        "all missing": (text(a=None, b=None), [], "expected at least one column that varies"),
+        "NaN in the target": (
+            text(y=[None, *frame["y"][1:]]),
+            [],
+            "target 'y': expected a value in every row",
+        ),
+        "infinity in the target": (text(y=[np.inf, *frame["a"][1:]]), [], "got infinity in row 1"),
+        "infinity in a column": (
+            text(a=[np.inf, *frame["a"][1:]]),
+            [],
+            "column 'a': expected finite numbers",
+        ),
+        "too few rows": (frame[:5].to_csv(index=False), [], "expected at least 10 rows, got 5"),
+        "only a target": (frame[["y"]].to_csv(index=False), [], "expected columns beside the target"),
+        "more classes than rows allow": (
+            text(y=[f"class {i % 20}" for i in range(60)]),
+            [],
+            "expected at most 9 classes",
+        ),
+        "identifiers as target": (
+            text(y=[f"id {i}" for i in range(60)]),
+            [],
+            "expected at least 3 rows of each",
+        ),
+        "text to be regressed": (
+            text(y=names),
+            ["--task", "regression"],
+            "target 'y': expected numbers, got 'no'",
+        ),
+        "ragged rows": ("a,b,y\n" + "1,2,0\n" * 20 + "1,2,3,4,5\n", [], "mine.csv"),
+        "constant to be regressed": (
+            text(y=1.5),
+            ["--task", "regression"],
+            "expected values that vary, got 1.5",
+        ),
+        "unknown category column": (text(), ["--categorical", "z"], "--categorical z"),
+    }
+
+
+@pytest.mark.parametrize("case", bad_tables())
+def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    content, options, complaint = bad_tables()[case]
+    code, out, err = run(capsys, "search", write("mine.csv", content), *options, *QUICK, "--json")
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert err.startswith("nas: ")
+    assert err.count("\n") == 1
+    assert not list(Path().glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["search"], "required: DATA"),
+        (["search", "missing.csv"], "missing.csv: expected a CSV or Parquet file, got no such file"),
+        (["search", "nonsense"], "nonsense: expected a CSV or Parquet file or one of digits"),
+        (["search", "notes.docx"], "notes.docx"),
+        (["search", "iris", "--space", "missing.toml"], "search space missing.toml"),
+        (["search", "iris", "--candidates", "many"], "--candidates"),
+        (["search", "iris", "--candidates", "0"], "n_candidates"),
+        (["search", "iris", "--workers", "-2"], "n_workers"),
+        (["search", "iris", "--algorithm", "magic"], "algorithm"),
+        (["search", "iris", "--runs-dir", "/proc/runs"], "--runs-dir /proc/runs"),
+        (["search", "iris", "--workers", "0", "--tracking-uri", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
+        (["resume", "runs/none"], "runs/none"),
+        (["predict", "runs/none", "x.csv"], "runs/none"),
+        (["ui", "--runs-dir", "nowhere"], "nowhere/mlflow.db"),
+        (["nonsense"], "invalid choice"),
+        (["search", "iris", "--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_a_wrong_command_gets_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_a_search_in_which_nothing_can_be_trained_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    space = write(
+        "wild.toml",
+        "depth = {min = 1, max = 1}\nwidths = {values = [4]}\n"
+        "learning_rate = {values = [10.0]}\noptimizer = {values = ['sgd']}\n",
+    )
+    options = [*QUICK, "--space", space, "--epochs", "50", "--no-tracking"]
+    code, out, err = run(capsys, "search", "diabetes", *options)
+    assert (code, out) == (1, "")
+    assert "expected at least one of 1 candidates to be trained, got none" in err
+
+
+def test_prediction_names_what_does_not_fit(capsys: pytest.CaptureFixture[str], table: pd.DataFrame) -> None:
+    run(capsys, "search", csv(table), *QUICK, "--no-tracking")
+    table.drop(columns="size").to_csv("less.csv", index=False)
+    code, out, err = run(capsys, "predict", "runs/one", "less.csv")
+    assert (code, out) == (2, "")
+    assert "expected a column 'size'" in err
+    table.assign(size="large").to_csv("text.csv", index=False)
+    code, _, err = run(capsys, "predict", "runs/one", "text.csv")
+    assert code == 2
+    assert "column 'size': expected numbers, got 'large'" in err
+    code, _, err = run(capsys, "predict", "runs/one", "mine.csv", "--output", "no/such/folder.csv")
+    assert code == 2
+    assert "no/such/folder.csv" in err
+
+
+@pytest.mark.slow  # processes of their own
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_search_keeps_the_best_so_far(stop: signal.Signals) -> None:
+    command = [sys.executable, "-m", "nas", "search", "digits", "--name", "one", "--workers", "2"]
+    command += ["--candidates", "5000", "--no-tracking", "--no-baseline", "--json", "--epochs", "20"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    journal = Path("runs/one/journal.jsonl")
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.kill(process.pid, stop)
+    since = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - since < 15
+    assert process.returncode == 130, err
+    result = json.loads(out)
+    assert result["stopped"] == "interrupted"
+    assert nas.load_network("runs/one").provenance["test_score"] == result["test_score"]
+    assert len(journal.read_bytes().splitlines()) == result["candidates"] + 1

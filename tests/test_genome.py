@@ -1,0 +1,208 @@
+"""Genomes: one form for equal networks, and the same one after a journey through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.genome import GENES, Genome
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS
+
+NAMES = st.sampled_from(sorted(ACTIVATIONS))
+NUMBERS = st.floats(0, 10, allow_nan=False)
+
+
+@st.composite
+def genomes(draw: st.DrawFn) -> Genome:
+    """Any genome, with or without each of its genes."""
+    widths = draw(st.lists(st.integers(1, 70_000), max_size=6))
+    per_layer = st.lists(NAMES, min_size=len(widths), max_size=len(widths)).map(tuple)
+    return Genome(
+        tuple(widths),
+        activation=draw(st.none() | NAMES | per_layer),
+        learning_rate=draw(st.none() | NUMBERS),
+        batch_size=draw(st.none() | st.integers(1, 10_000)),
+        weight_decay=draw(st.none() | NUMBERS),
+        dropout=draw(st.none() | st.floats(0, 0.99)),
+        optimizer=draw(st.none() | st.sampled_from(sorted(OPTIMIZERS))),
+    )
+
+
+# One form for equal networks.
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Genome((8, 4), ("relu", "relu")), Genome((8, 4), "relu")),
+        (Genome((8,), ("tanh",)), Genome((8,), "tanh")),
+        (Genome((), "relu"), Genome(())),
+        (Genome((), ()), Genome(())),
+        (Genome((), dropout=0.5), Genome(())),
+        (Genome((8, 4), ["relu", "tanh"]), Genome((8, 4), ("relu", "tanh"))),  # type: ignore[arg-type]
+        (Genome([8, 4]), Genome((8, 4))),  # type: ignore[arg-type]
+        (Genome((8.0,)), Genome((8,))),  # type: ignore[arg-type]
+    ],
+)
+def test_equal_networks_are_equal_genomes(one: Genome, other: Genome) -> None:
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.to_dict() == other.to_dict()
+    assert str(one) == str(other)
+
+
+DIFFERENT = [
+    Genome(()),
+    Genome((), learning_rate=0.1),
+    Genome((8,)),
+    Genome((8, 4)),
+    Genome((4, 8)),
+    Genome((8, 4), "relu"),
+    Genome((8, 4), ("relu", "tanh")),
+    Genome((8, 4), ("tanh", "relu")),
+    Genome((8, 4), learning_rate=0.1),
+    Genome((8, 4), weight_decay=0.1),
+    Genome((8, 4), dropout=0.1),
+    Genome((8, 4), dropout=0.0),
+    Genome((8, 4), batch_size=32),
+    Genome((8, 4), optimizer="adam"),
+]
+
+
+def test_different_networks_are_different_genomes() -> None:
+    assert len(set(DIFFERENT)) == len(DIFFERENT)
+    assert len({str(genome) for genome in DIFFERENT}) == len(DIFFERENT)
+
+
+@given(genomes())
+def test_making_a_genome_of_a_genome_changes_nothing(genome: Genome) -> None:
+    assert dataclasses.replace(genome) == genome
+    if isinstance(genome.activation, str):
+        spelled_out = dataclasses.replace(genome, activation=(genome.activation,) * genome.depth)
+        assert spelled_out == genome
+
+
+@given(genomes())
+def test_activations_are_one_for_each_layer(genome: Genome) -> None:
+    assert genome.depth == len(genome.widths) == len(genome.activations)
+    if isinstance(genome.activation, tuple):
+        assert len(set(genome.activation)) > 1
+    else:
+        assert set(genome.activations) <= {genome.activation}
+    if genome.depth == 0:
+        assert (genome.activation, genome.dropout) == (None, None)
+
+
+def test_a_genome_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Genome((8,)).widths = (9,)  # type: ignore[misc]
+
+
+# JSON.
+
+
+def test_only_genes_that_are_carried_are_written() -> None:
+    assert Genome((8, 4)).to_dict() == {"widths": [8, 4]}
+    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, 0.1, "adam")
+    assert full.to_dict() == {
+        "widths": [8, 4],
+        "activation": ["relu", "tanh"],
+        "learning_rate": 0.01,
+        "batch_size": 32,
+        "weight_decay": 0.0,
+        "dropout": 0.1,
+        "optimizer": "adam",
+    }
+    assert list(full.to_dict()) == ["widths", *GENES]
+
+
+@given(genomes())
+def test_a_genome_survives_json(genome: Genome) -> None:
+    text = json.dumps(genome.to_dict(), allow_nan=False)
+    read = Genome.from_dict(json.loads(text))
+    assert read == genome
+    assert hash(read) == hash(genome)
+    assert json.dumps(read.to_dict()) == text
+
+
+def test_reading_leaves_the_record_as_it_is() -> None:
+    record: dict[str, Any] = {"widths": [8, 4], "activation": ["relu", "relu"]}
+    assert Genome.from_dict(record).activation == "relu"
+    assert record == {"widths": [8, 4], "activation": ["relu", "relu"]}
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({}, r"expected the keys of a genome with 'widths', got \[\]"),
+        ({"learning_rate": 0.1}, r"with 'widths', got \['learning_rate'\]"),
+        ({"widths": [8], "depth": 1}, r"expected the keys of a genome .*, got \['depth', 'widths'\]"),
+        ({"widths": [0]}, r"widths: expected whole numbers of at least 1, got \(0,\)"),
+        (
+            {"widths": [8, 4], "activation": ["relu"]},
+            "activation: expected one name, or one for each of 2 hidden",
+        ),
+    ],
+)
+def test_a_record_that_is_no_genome_is_refused(record: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Genome.from_dict(record)
+
+
+@pytest.mark.parametrize("width", [0, -1, 1.5, 0.5, math.nan, math.inf, -math.inf])
+def test_a_width_is_a_whole_number_of_at_least_one(width: float) -> None:
+    with pytest.raises(ValueError, match="widths: expected whole numbers of at least 1, got"):
+        Genome((8, width))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("names", [(), ("relu",), ("relu",) * 3])
+def test_a_layer_without_its_activation_is_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=f"activation: .* each of 2 hidden layers, got {len(names)}"):
+        Genome((8, 4), names)
+
+
+# What people read.
+
+
+@pytest.mark.parametrize(
+    ("genome", "text"),
+    [
+        (Genome(()), "linear"),
+        (Genome((), learning_rate=0.1), "linear lr=0.1"),
+        (Genome((64, 128, 32), "relu", 0.001), "64-128-32 relu lr=0.001"),
+        (Genome((8, 4), ("relu", "tanh")), "8-4 relu,tanh"),
+        (
+            Genome((8,), "elu", 0.00025, 32, 1e-4, 0.05, "adamw"),
+            "8 elu lr=0.00025 batch=32 decay=0.0001 dropout=0.05 adamw",
+        ),
+        (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
+    ],
+)
+def test_a_genome_reads_as_a_line(genome: Genome, text: str) -> None:
+    assert str(genome) == text
+
+
+@given(genomes())
+def test_the_line_begins_with_the_widths(genome: Genome) -> None:
+    first = str(genome).split()[0]
+    assert first == "linear" if genome.depth == 0 else tuple(map(int, first.split("-"))) == genome.widths
+
+
+# Sizes.
+
+
+def test_parameters_are_counted_as_by_hand() -> None:
+    assert Genome(()).n_parameters(4, 3) == 4 * 3 + 3
+    assert Genome((5, 2)).n_parameters(4, 3) == (4 * 5 + 5) + (5 * 2 + 2) + (2 * 3 + 3)
+
+
+@given(st.lists(st.integers(1, 9), max_size=4), st.integers(1, 9), st.integers(1, 9))
+def test_parameters_are_those_of_the_network(widths: list[int], n_inputs: int, n_outputs: int) -> None:
+    network = MLP((n_inputs, *widths, n_outputs), ["relu"] * len(widths), "squared_error")
+    assert Genome(tuple(widths)).n_parameters(n_inputs, n_outputs) == network.parameters.size

@@ -1,0 +1,966 @@
+"""Saved networks at work: encoding, predicting, and reading files that anyone may have written."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import math
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose
+from safetensors.numpy import load_file, save_file
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from nas import runtime
+from nas.errors import InputError
+from nas.export import save_network
+from nas.network import ACTIVATIONS, MLP
+from nas.predictions import predictions, write_predictions
+from nas.runtime import (
+    Column,
+    ModelError,
+    Network,
+    Preprocessor,
+    TableError,
+    Target,
+    category_key,
+    load_network,
+    model_record,
+)
+
+COLUMNS = (
+    Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
+    Column("color", "category", categories=("1", "blue", "red"), missing=True, other=True),
+    Column("constant", "dropped"),
+    Column("count", "numeric", mean=-1.0, scale=4.0),
+)
+N_INPUTS = 8
+
+TARGETS = {
+    "classification": Target(("kind",), classes=("big", "medium", "small")),
+    "two classes": Target(("kind",), classes=(0, 1)),
+    "multilabel": Target(("old", "rare")),
+    "regression": Target(("price", "weight"), mean=(100.0, -3.0), scale=(10.0, 0.5)),
+    "one value": Target(("price",), mean=(100.0,), scale=(10.0,)),
+}
+"""What a network may be for; two classes share one output, other targets have one each."""
+
+TASKS = {"two classes": "classification", "one value": "regression"}
+LOSSES = {
+    "classification": "cross_entropy",
+    "two classes": "binary_cross_entropy",
+    "multilabel": "binary_cross_entropy",
+    "regression": "squared_error",
+    "one value": "squared_error",
+}
+N_OUTPUTS = {"classification": 3, "two classes": 1, "multilabel": 2, "regression": 2, "one value": 1}
+
+
+def make_pair(
+    kind: str = "classification", activations: tuple[str, ...] = ("relu", "tanh"), seed: int = 0
+) -> tuple[Network, MLP]:
+    """A network as it is used, and the one that training knows, with the same weights."""
+    rng = np.random.default_rng(seed)
+    sizes = (N_INPUTS, *(7 + i for i in range(len(activations))), N_OUTPUTS[kind])
+    mlp = MLP(sizes, activations, LOSSES[kind])
+    mlp.parameters[...] = rng.normal(0, 0.6, mlp.parameters.shape)
+    network = Network(
+        task=TASKS.get(kind, kind),
+        columns=COLUMNS,
+        target=TARGETS[kind],
+        activations=activations,
+        weights=mlp.weights,
+        biases=mlp.biases,
+        provenance={"seed": seed, "genome": {"widths": list(sizes[1:-1])}},
+    )
+    return network, mlp
+
+
+def make_network(kind: str = "classification") -> Network:
+    return make_pair(kind)[0]
+
+
+def make_frame(rows: int = 50, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(2, 1, rows),
+            "color": rng.choice(np.array(["blue", "red", "pink", None], object), rows),
+            "constant": 3,
+            "count": rng.integers(-9, 9, rows),
+        }
+    )
+    frame.loc[::7, "size"] = np.nan
+    return frame
+
+
+def one_layer(columns: tuple[Column, ...], weight: Any, bias: Any, task: str, target: Target) -> Network:
+    return Network(task=task, columns=columns, target=target, activations=(), weights=[weight], biases=[bias])
+
+
+# Worked by hand.
+
+
+def test_a_table_is_encoded_as_its_columns_say() -> None:
+    table = {"size": [3.0, None, 2.0], "color": ["red", None, "green"], "count": [3, -1, 7]}
+    expected = [
+        # size, missing; 1, blue, red, missing, other; count
+        [2.0, 0, 0, 0, 1, 0, 0, 1.0],
+        [-1.0, 1, 0, 0, 0, 1, 0, 0.0],
+        [0.0, 0, 0, 0, 0, 0, 1, 2.0],
+    ]
+    encoded = Preprocessor(COLUMNS).encode(table)
+    assert encoded.dtype == np.float32
+    assert encoded.tolist() == expected
+
+
+def test_a_network_computes_what_a_hand_computes() -> None:
+    columns = (
+        Column("a", "numeric", fill=1.0, mean=1.0, scale=2.0, indicator=True),
+        Column("c", "category", categories=("x", "y"), missing=True, other=True),
+    )
+    hidden = np.array([[1.0], [10.0], [2.0], [3.0], [4.0], [2.0]])
+    network = Network(
+        task="regression",
+        columns=columns,
+        target=Target(("t",), mean=(100.0,), scale=(10.0,)),
+        activations=("relu",),
+        weights=[hidden, np.array([[3.0]])],
+        biases=[np.array([-4.0]), np.array([1.0])],
+    )
+    # relu: 2 + 3 - 4, then 10 + 4 - 4, then 2 - 4; times 3, plus 1; times 10, plus 100.
+    table = {"a": [5.0, None, 1.0], "c": ["y", None, "z"]}
+    assert network.transform(table).tolist() == [[1.0], [10.0], [0.0]]
+    assert network.predict(table).tolist() == [140.0, 410.0, 110.0]
+
+
+def test_probabilities_are_those_of_the_odds() -> None:
+    columns = (Column("a", "numeric"),)
+    log3 = math.log(3)
+    softmax = one_layer(
+        columns, [[0.0, log3, 0.0]], [0.0, 0.0, -40.0], "classification", TARGETS["classification"]
+    )
+    assert_allclose(softmax.predict_proba([[1.0]]), np.array([[0.25, 0.75, 0.0]]), rtol=0, atol=1e-6)
+    assert softmax.predict([[1.0], [-1.0]]).tolist() == ["medium", "big"]
+    sigmoid = one_layer(columns, [[log3]], [0.0], "classification", TARGETS["two classes"])
+    assert_allclose(
+        sigmoid.predict_proba([[1.0], [-1.0]]), np.array([[0.25, 0.75], [0.75, 0.25]]), rtol=0, atol=1e-6
+    )
+    assert sigmoid.predict([[1.0], [-1.0]]).tolist() == [1, 0]
+    labels = one_layer(columns, [[log3, -log3]], [0.0, 0.0], "multilabel", TARGETS["multilabel"])
+    assert_allclose(labels.predict_proba([[1.0]]), np.array([[0.75, 0.25]]), rtol=0, atol=1e-6)
+    assert labels.predict([[1.0]]).tolist() == [[1, 0]]
+
+
+# The network that a person gets is the network that was trained.
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_forward_pass_is_the_one_of_training(activation: str, kind: str) -> None:
+    network, mlp = make_pair(kind, (activation, activation))
+    frame = make_frame(2100)  # more than two pieces
+    X = network.preprocessor.encode(frame)
+    expected = mlp.predict(X)
+    target = network.target
+    if network.task == "regression":
+        values = expected * np.array(target.scale) + np.array(target.mean)
+        assert_allclose(network.predict(frame).reshape(values.shape), values, rtol=1e-6, atol=1e-6)
+    else:
+        found = network.predict_proba(frame)
+        assert_allclose(found[:, -expected.shape[1] :], expected, rtol=0, atol=1e-6)
+    assert_allclose(network.transform(frame), mlp.hidden(X), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["classification", "two classes", "multilabel"])
+def test_predictions_are_the_likelier_labels(kind: str) -> None:
+    network = make_network(kind)
+    chances, predicted = network.predict_proba(make_frame()), network.predict(make_frame())
+    if kind == "multilabel":
+        assert (predicted == (chances > 0.5)).all()
+        return
+    assert_allclose(chances.sum(axis=1), np.ones(50), rtol=0, atol=1e-6)
+    assert predicted.tolist() == [network.target.classes[i] for i in chances.argmax(axis=1)]
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@pytest.mark.parametrize(
+    ("name", "activation"),
+    [("identity", "identity"), ("logistic", "sigmoid"), ("tanh", "tanh"), ("relu", "relu")],
+)
+def test_networks_of_scikit_learn_predict_the_same_here(name: str, activation: str) -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 3))
+    classes = np.array(["a", "b", "c"])[(X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)]
+    columns = tuple(Column(f"x{i}", "numeric") for i in range(3))
+
+    def ours(model: Any, task: str, target: Target) -> Network:
+        return Network(
+            task=task,
+            columns=columns,
+            target=target,
+            activations=(activation,) * 2,
+            weights=model.coefs_,
+            biases=model.intercepts_,
+        )
+
+    options: dict[str, Any] = {
+        "activation": name,
+        "hidden_layer_sizes": (8, 5),
+        "solver": "lbfgs",
+        "max_iter": 15,
+    }
+    classifier = MLPClassifier(**options, random_state=0).fit(X, classes)
+    regressor = MLPRegressor(**options, random_state=0).fit(X, X[:, 0] * X[:, 1])
+    network = ours(classifier, "classification", Target(("kind",), classes=("a", "b", "c")))
+    # float32 here against float64 there.
+    assert_allclose(network.predict_proba(X), classifier.predict_proba(X), rtol=0, atol=1e-5)
+    values = ours(regressor, "regression", Target(("z",), mean=(0.0,), scale=(1.0,))).predict(X)
+    assert_allclose(values, regressor.predict(X), rtol=0, atol=1e-5)
+
+
+# Tables.
+
+
+def test_a_table_may_come_in_many_forms() -> None:
+    network, frame = make_network(), make_frame()
+    expected = network.predict_proba(frame)
+    rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    forms: dict[str, Any] = {
+        "columns in another order": frame[frame.columns[::-1]],
+        "a further column": frame.assign(note="x"),
+        "without the column that is not used": frame.drop(columns="constant"),
+        "another index": frame.set_index(np.arange(50)[::-1]),
+        "a mapping of lists": frame.to_dict("list"),
+        "a mapping of arrays": {name: frame[name].to_numpy() for name in frame},
+        "a mapping of series": {name: frame[name] for name in frame},
+        "rows": rows,
+        "tuples": tuple(map(tuple, rows)),
+        "an array of objects": np.array(rows, object),
+        "nullable types": frame.convert_dtypes(),
+        "Arrow's types": frame.convert_dtypes(dtype_backend="pyarrow"),
+        "a categorical column": frame.astype({"color": "category"}),
+        "numbers as text": frame.assign(count=frame["count"].astype(str)),
+    }
+    for form, table in forms.items():
+        assert np.array_equal(network.predict_proba(table), expected), form
+
+
+def test_an_array_of_numbers_is_read_by_position() -> None:
+    columns = (Column("0", "numeric", mean=1.0), Column("1", "category", categories=("1", "2")))
+    network = one_layer(
+        columns,
+        np.eye(3),
+        np.zeros(3),
+        "regression",
+        Target(("a", "b", "c"), mean=(0.0,) * 3, scale=(1.0,) * 3),
+    )
+    expected = [[2.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    X = np.array([[3.0, 1.0], [2.0, 2.0]])
+    assert network.predict(X).tolist() == expected
+    assert network.predict(X.tolist()).tolist() == expected
+    assert network.predict(X.astype(np.int64)).tolist() == expected
+    # pandas numbers the columns of an array; the network knows them as text.
+    assert network.predict(pd.DataFrame(X)[[1, 0]]).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_no_rows_give_no_predictions(kind: str) -> None:
+    network = make_network(kind)
+    tables: list[Any] = [make_frame().iloc[:0], {name: [] for name in make_frame()}]
+    for table in tables:
+        assert len(network.predict(table)) == 0
+        assert network.transform(table).shape == (0, 8)
+        if network.task != "regression":
+            assert network.predict_proba(table).shape[0] == 0
+
+
+def test_a_row_is_predicted_the_same_alone_as_among_others() -> None:
+    network, frame = make_network(), make_frame(1030)  # the second piece has 6 rows
+    together = network.predict_proba(frame)
+    alone = np.concatenate([network.predict_proba(frame.iloc[[i]]) for i in (0, 1023, 1024, 1029)])
+    # The order of BLAS's sums depends on the shape.
+    assert_allclose(alone, together[[0, 1023, 1024, 1029]], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ((1, 1.0, "1", np.int8(1), np.float32(1), np.float64(1), np.str_("1")), "1"),
+        ((-0.0, 0, np.float16(0), "0"), "0"),
+        ((0.5, "0.5", np.float64(0.5)), "0.5"),
+        ((True, np.True_, "True"), "True"),
+        ((None, math.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")), None),
+        (("nan",), "nan"),
+        (("",), ""),
+        ((np.array([1, 2]),), "[1 2]"),
+    ],
+)
+def test_what_looks_alike_is_one_category(values: tuple[Any, ...], key: str | None) -> None:
+    assert [category_key(value) for value in values] == [key] * len(values)
+
+
+@given(st.integers(-(2**53), 2**53))
+def test_whole_numbers_are_one_category_in_every_type(number: int) -> None:
+    assert category_key(number) == category_key(float(number)) == category_key(str(number)) == str(number)
+
+
+@pytest.mark.parametrize("far", [1e30, 1e39, 1e300, -1.7e308])
+def test_a_number_far_from_all_others_is_held_at_a_million_deviations(far: float) -> None:
+    network = make_network()
+    encoded = network.preprocessor.encode(make_frame(2).assign(count=far))
+    assert encoded[:, -1].tolist() == [math.copysign(1e6, far)] * 2
+    assert np.isfinite(network.predict_proba(make_frame(2).assign(count=far))).all()
+
+
+REFUSED_TABLES: dict[str, tuple[Any, str]] = {
+    "a missing column": (
+        make_frame().drop(columns="size"),
+        "expected a column 'size', got 'color', 'constant', 'count'",
+    ),
+    "an empty mapping": ({}, "expected a column 'size', got none"),
+    "text in a numeric column": (
+        make_frame().assign(size="large"),
+        "column 'size': expected numbers, got 'large'",
+    ),
+    "text among numbers": (
+        make_frame(2).assign(size=[1.0, "2 kg"]),
+        "column 'size': expected numbers, got '2 kg'",
+    ),
+    "infinity": (
+        make_frame(2).assign(count=[1, np.inf]),
+        "column 'count': expected finite numbers, got inf in row 2",
+    ),
+    "negative infinity as text": (
+        make_frame(2).assign(count=["-inf", "1"]),
+        "column 'count': expected finite numbers, got -inf in row 1",
+    ),
+    "a whole number beyond all floats": (
+        make_frame(1).assign(count=[10**400]),
+        "column 'count': expected numbers, got 1000",
+    ),
+    "dates": (
+        make_frame(2).assign(size=pd.date_range("2020", periods=2)),
+        "column 'size': expected numbers, got the type datetime64",
+    ),
+    "dates with a time zone": (
+        make_frame(2).assign(size=pd.date_range("2020", periods=2, tz="UTC")),
+        "column 'size': expected numbers, got the type datetime64",
+    ),
+    "time spans": (
+        make_frame(2).assign(size=pd.to_timedelta([1, 2], unit="s")),
+        "column 'size': expected numbers, got the type timedelta64",
+    ),
+    "complex numbers": (
+        make_frame(2).assign(size=np.array([1j, 2])),
+        "column 'size': expected numbers, got the type complex128",
+    ),
+    "lists as cells": (
+        make_frame(1).assign(size=pd.Series([[1.0, 2.0]])),
+        "column 'size': expected numbers, got [1.0, 2.0]",
+    ),
+    "a matrix as a column": (
+        {**make_frame(2).to_dict("list"), "size": np.ones((2, 2))},
+        "column 'size': expected one number a row",
+    ),
+    "a name twice": (
+        pd.concat([make_frame(), make_frame()[["size"]]], axis=1),
+        "column 'size': expected one number a row",
+    ),
+    "columns of different length": (
+        {"size": [1.0, 2.0], "color": ["red"], "count": [1, 2]},
+        "column 'color': expected 2 values, one a row, got 1",
+    ),
+    "a single value for a column": (
+        {"size": [1.0], "color": ["red"], "count": 1},
+        "column 'count': expected 1 values, one a row, got the single value 1",
+    ),
+    "too few columns in rows": (
+        [[1.0, "red", 3]],
+        "expected rows of 4 columns, got an array of shape (1, 3)",
+    ),
+    "too many columns in an array": (
+        np.zeros((2, 5)),
+        "expected rows of 4 columns, got an array of shape (2, 5)",
+    ),
+    "one row that is not in a list": (
+        [1.0, "red", 3, 1],
+        "expected rows of 4 values each, or columns by name, got a list",
+    ),
+    "rows of different length": (
+        [[1, 2, 3, 4], [1]],
+        "expected rows of 4 values each, or columns by name, got a list",
+    ),
+    "no rows and no names": ([], "expected rows of 4 columns, got an array of shape (0,)"),
+    "nothing": (None, "expected rows of 4 values each, or columns by name, got a NoneType"),
+    "text": ("size", "expected rows of 4 columns, got an array of shape ()"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_TABLES)
+def test_a_table_that_does_not_fit_is_named(name: str) -> None:
+    table, message = REFUSED_TABLES[name]
+    for method in (make_network().predict, make_network().predict_proba, make_network().transform):
+        with pytest.raises(TableError) as caught:
+            method(table)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_network_for_values_has_no_probabilities() -> None:
+    with pytest.raises(TypeError, match="expected a classifier, got a network for regression"):
+        make_network("regression").predict_proba(make_frame())
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [((0, 1), "i"), ((False, True), "b"), (("a", "bcd"), "U"), ((0.5, 2), "f"), ((1, "a"), "O")],
+)
+def test_labels_keep_their_type(classes: tuple[Any, ...], kind: str) -> None:
+    network = one_layer(
+        (Column("a", "numeric"),), [[1.0]], [0.0], "classification", Target(("t",), classes=classes)
+    )
+    predicted = network.predict([[-1.0], [1.0]])
+    assert predicted.dtype.kind == kind
+    assert predicted.tolist() == list(classes)
+
+
+# Files.
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_what_is_saved_is_read_back_bit_for_bit(tmp_path: Path, kind: str) -> None:
+    network = make_network(kind)
+    read = load_network(save_network(network, tmp_path / "model"))
+    assert model_record(read) == model_record(network)
+    assert read.columns == COLUMNS
+    assert read.target == network.target
+    assert read.sizes == (N_INPUTS, 7, 8, N_OUTPUTS[kind])
+    frame = make_frame()
+    assert read.predict(frame).tobytes() == network.predict(frame).tobytes()
+    assert read.transform(frame).tobytes() == network.transform(frame).tobytes()
+
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data(), st.lists(st.integers(1, 4), min_size=2, max_size=4))
+def test_any_finite_weights_survive_saving(tmp_path: Path, data: st.DataObject, sizes: list[int]) -> None:
+    numbers = [data.draw(arrays(np.float32, shape, elements=FLOATS)) for shape in pairwise(sizes)]
+    biases = [data.draw(arrays(np.float32, (size,), elements=FLOATS)) for size in sizes[1:]]
+    target = Target(
+        tuple(f"t{i}" for i in range(sizes[-1])), mean=(0.0,) * sizes[-1], scale=(1.0,) * sizes[-1]
+    )
+    columns = [Column(f"x{i}", "numeric") for i in range(sizes[0])]
+    network = Network(
+        task="regression",
+        columns=columns,
+        target=target,
+        activations=["elu"] * (len(sizes) - 2),
+        weights=numbers,
+        biases=biases,
+    )
+    folder = save_network(network, tmp_path / "model")
+    read, library = load_network(folder), load_file(folder / "weights.safetensors")
+    for i, (weight, bias) in enumerate(zip(numbers, biases, strict=True)):
+        assert read.weights[i].tobytes() == weight.tobytes() == library[f"weight_{i}"].tobytes()
+        assert read.biases[i].tobytes() == bias.tobytes() == library[f"bias_{i}"].tobytes()
+
+
+def test_the_safetensors_library_reads_the_same_arrays(tmp_path: Path) -> None:
+    network = make_network()
+    read = load_file(save_network(network, tmp_path / "model") / "weights.safetensors")
+    assert sorted(read) == ["bias_0", "bias_1", "bias_2", "weight_0", "weight_1", "weight_2"]
+    for i in range(3):
+        assert np.array_equal(read[f"weight_{i}"], network.weights[i])
+        assert np.array_equal(read[f"bias_{i}"], network.biases[i])
+
+
+def test_metadata_in_the_weights_does_no_harm(tmp_path: Path) -> None:
+    folder = save_network(make_network(), tmp_path / "model")
+    weights = load_file(folder / "weights.safetensors")
+    save_file(weights, folder / "weights.safetensors", metadata={"made by": "another program"})
+    assert np.array_equal(load_network(folder).weights[0], weights["weight_0"])
+
+
+def test_a_saved_network_replaces_the_one_before(tmp_path: Path) -> None:
+    save_network(make_network("classification"), tmp_path / "model")
+    save_network(make_network("regression"), tmp_path / "model")
+    assert load_network(tmp_path / "model").task == "regression"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_run_folder_stands_for_its_best_network(tmp_path: Path) -> None:
+    save_network(make_network(), tmp_path / "run" / "best")
+    assert load_network(tmp_path / "run").sizes == load_network(str(tmp_path / "run" / "best")).sizes
+
+
+# The file stands alone.
+
+
+def test_the_runtime_imports_numpy_and_the_standard_library_alone() -> None:
+    tree = ast.parse(Path(runtime.__file__).read_text(encoding="utf-8"))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add(str(node.module).split(".")[0])
+    assert imported - set(sys.stdlib_module_names) == {"numpy"}
+    # Nothing that runs code which it reads.
+    assert not imported & {"pickle", "marshal", "shelve", "importlib", "runpy", "subprocess", "ctypes"}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not names & {"eval", "exec", "compile", "__import__"}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not attributes & {"load", "loadtxt", "fromfile", "memmap"}  # NumPy's readers
+
+
+STANDALONE = """
+import json, sys
+sys.path[:0] = sys.argv[1:3]
+import runtime
+network = runtime.load_network(sys.argv[3])
+table = {"size": [3.0, None], "color": ["red", None], "count": [3, -1]}
+foreign = {name.split(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(json.dumps([network.predict_proba(table).tolist(), network.predict(table).tolist(), sorted(foreign)]))
+"""
+
+
+def test_a_copy_of_the_runtime_works_where_there_is_nothing_but_numpy(tmp_path: Path) -> None:
+    site, alone = tmp_path / "site", tmp_path / "alone"
+    site.mkdir()
+    alone.mkdir()
+    for path in Path(np.__file__).parent.parent.glob("numpy*"):  # numpy, its libraries, its metadata
+        (site / path.name).symlink_to(path)
+    shutil.copy(runtime.__file__, alone / "runtime.py")
+    network = make_network()
+    folder = save_network(network, tmp_path / "model")
+    # -I and -S: no variables, no working directory, no site-packages.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", STANDALONE, str(alone), str(site), str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    probabilities, predicted, foreign = json.loads(done.stdout)
+    table = {"size": [3.0, None], "color": ["red", None], "count": [3, -1]}
+    assert_allclose(np.array(probabilities), network.predict_proba(table), rtol=0, atol=1e-6)
+    assert predicted == network.predict(table).tolist()
+    assert {"numpy", "runtime"} <= set(foreign)
+    assert not {"nas", "pandas", "sklearn", "safetensors"} & set(foreign)
+
+
+# Files that are damaged, or made to do harm.
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_network(make_network(), tmp_path_factory.mktemp("saved") / "model")
+
+
+@pytest.fixture
+def model(saved: Path, tmp_path: Path) -> Path:
+    """A saved network that a test may spoil."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def rewrite(model: Path, change: Callable[[Any], object]) -> None:
+    """Change the record in model.json in place."""
+    record = json.loads((model / "model.json").read_text())
+    change(record)
+    (model / "model.json").write_text(json.dumps(record))
+
+
+def rewrite_header(model: Path, change: Callable[[Any], object]) -> None:
+    """Change the header of the weights in place; the numbers stay where they are."""
+    header, numbers = split_weights((model / "weights.safetensors").read_bytes())
+    change(header)
+    (model / "weights.safetensors").write_bytes(join_weights(header, numbers))
+
+
+def split_weights(content: bytes) -> tuple[Any, bytes]:
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def join_weights(header: Any, numbers: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + numbers
+
+
+REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "another format": (lambda m: m.update(format="pickle"), "format 'nas-network'"),
+    "a later version": (lambda m: m.update(version=99), "format version 99"),
+    "no version": (lambda m: m.pop("version"), "format version None"),
+    "no columns": (lambda m: m.pop("columns"), "no 'columns'"),
+    "no layers": (lambda m: m.pop("layers"), "no 'layers'"),
+    "an unknown task": (lambda m: m.update(task="clustering"), "task 'clustering'"),
+    "a task that the outputs are not for": (lambda m: m.update(task="regression"), "1 targets for 3 outputs"),
+    "an unknown activation": (
+        lambda m: m["layers"].update(activations=["relu", "swish"]),
+        "activation 'swish'",
+    ),
+    "too few activations": (lambda m: m["layers"].update(activations=["relu"]), "1 activations for 3 layers"),
+    "other sizes": (lambda m: m["layers"].update(sizes=[8, 7, 9, 3]), "weights of shapes"),
+    "fewer layers": (lambda m: m["layers"].update(sizes=[8, 7, 3]), "for 2 layers"),
+    "a size that is a fraction": (lambda m: m["layers"].update(sizes=[8, 7.0, 8, 3]), "a size of 7.0"),
+    "a negative size": (lambda m: m["layers"].update(sizes=[8, -7, 8, 3]), "a size of -7"),
+    "a column too many": (lambda m: m["columns"].append({"name": "z", "kind": "numeric"}), "9 inputs for 8"),
+    "a column twice": (lambda m: m["columns"][2].update(name="size"), "two columns of the same name"),
+    "an unknown kind of column": (lambda m: m["columns"][2].update(kind="image"), "kind 'image'"),
+    "a scale of zero": (lambda m: m["columns"][0].update(scale=0), "scale 0"),
+    "a mean that is text": (lambda m: m["columns"][0].update(mean="1"), "mean = '1'"),
+    "a mean beyond all floats": (lambda m: m["columns"][0].update(mean=10**400), "int too large"),
+    "a truth value as mean": (lambda m: m["columns"][0].update(mean=True), "mean = True"),
+    "a category that is a number": (
+        lambda m: m["columns"][1].update(categories=[1, "a", "b"]),
+        "categories = (1",
+    ),
+    "an unknown key of a column": (lambda m: m["columns"][0].update(code="x"), "'code'"),
+    "a class too many": (lambda m: m["target"]["classes"].append("huge"), "4 classes for 3 outputs"),
+    "a class twice": (lambda m: m["target"].update(classes=["a", "a", "b"]), "3 classes for 3 outputs"),
+    "a list as class": (lambda m: m["target"].update(classes=[["a"], ["b"], ["c"]]), "unhashable"),
+    "no target": (lambda m: m["target"].update(names=[]), "0 targets"),
+    "NaN in the provenance": (lambda m: m["provenance"].update(score=math.nan), "NaN where a finite number"),
+    "a provenance that is text": (lambda m: m.update(provenance="here"), "a provenance"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_RECORDS)
+def test_a_record_that_contradicts_itself_is_refused(model: Path, name: str) -> None:
+    change, message = REFUSED_RECORDS[name]
+    rewrite(model, change)
+    assert_refused(model, message)
+
+
+def swap_shape(header: Any) -> None:
+    header["weight_0"]["shape"].reverse()
+
+
+def overlap(header: Any) -> None:
+    header["weight_1"]["data_offsets"] = header["weight_2"]["data_offsets"]
+
+
+def shift(header: Any) -> None:
+    offsets = header["weight_0"]["data_offsets"]
+    header["weight_0"]["data_offsets"] = [offset + 4 for offset in offsets]
+
+
+REFUSED_HEADERS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "a shape turned around": (swap_shape, "weights of shapes [(7, 8)"),
+    "half precision": (lambda h: h["weight_0"].update(dtype="F16"), "weight_0 of type F16"),
+    "no type": (lambda h: h["weight_0"].pop("dtype"), "no 'dtype'"),
+    "no shape": (lambda h: h["weight_0"].pop("shape"), "no 'shape'"),
+    "a negative size": (lambda h: h["weight_0"].update(shape=[-8, -7]), "a size of -8"),
+    "a size that is text": (lambda h: h["weight_0"].update(shape=["8", 7]), "a size of '8'"),
+    "a size beyond all memory": (lambda h: h["weight_0"].update(shape=[2**39, 2**39]), "for shape"),
+    "three dimensions": (lambda h: h["weight_0"].update(shape=[8, 7, 1]), "shape [8, 7, 1]"),
+    "overlapping arrays": (overlap, "at bytes"),
+    "a gap between arrays": (shift, "at bytes"),
+    "offsets the wrong way round": (
+        lambda h: h["weight_0"].update(data_offsets=h["weight_0"]["data_offsets"][::-1]),
+        "at bytes",
+    ),
+    "offsets beyond the end": (lambda h: h["weight_0"].update(data_offsets=[0, 2**62]), "at bytes"),
+    "an array too few": (lambda h: h.pop("weight_0"), "at bytes"),
+    "an array of another name": (lambda h: h.update(weight_9=h.pop("weight_0")), "arrays ["),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_HEADERS)
+def test_weights_that_are_not_where_they_should_be_are_refused(model: Path, name: str) -> None:
+    change, message = REFUSED_HEADERS[name]
+    rewrite_header(model, change)
+    assert_refused(model, message)
+
+
+@pytest.mark.parametrize("file", ["model.json", "weights.safetensors"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 100,
+        b"\xff" * 100,
+        b"[" * 100_000,
+        b"null",
+        b'{"format": NaN}',
+        b'{"format": "nas-network", "version": 1, "task": 1e999}',
+        b"\x80\x04\x95cos\nsystem\n",  # how a pickle begins that runs a command
+    ],
+)
+def test_files_that_hold_something_else_are_refused(model: Path, file: str, content: bytes) -> None:
+    (model / file).write_bytes(content)
+    assert_refused(model)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(model: Path, bad: float) -> None:
+    weights = load_file(model / "weights.safetensors")
+    weights["bias_1"][3] = bad
+    save_file(weights, model / "weights.safetensors")
+    assert_refused(model, "layer 1 with numbers that are not finite")
+
+
+@pytest.mark.parametrize("file", ["model.json", "weights.safetensors"])
+def test_a_missing_file_is_named(model: Path, file: str) -> None:
+    (model / file).unlink()
+    assert_refused(model, f"got no {file}")
+
+
+@pytest.mark.parametrize("path", ["nowhere", "", "x" * 5000, "a\0b"])
+def test_a_folder_that_is_not_there_is_named(path: str) -> None:
+    with pytest.raises(ModelError, match=r"expected a folder with model\.json"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_weights_too_large_to_compute_with_are_an_error_and_not_a_prediction(kind: str) -> None:
+    n = N_OUTPUTS[kind]
+    network = Network(
+        task=TASKS.get(kind, kind),
+        columns=(Column("a", "numeric"),),
+        target=TARGETS[kind],
+        activations=("identity", "identity"),
+        weights=[np.full((1, 2), 3e38), 3e38 * np.eye(2), np.ones((2, n)) * [[1], [-1]]],
+        biases=[np.zeros(2), np.zeros(2), np.zeros(n)],
+    )
+    assert len(network.predict([[0.0]])) == 1
+    for method in (network.predict, network.transform):
+        with pytest.raises(
+            ModelError, match="expected weights that give finite outputs, got others for row 2"
+        ):
+            method([[0.0], [1.0]])
+
+
+def test_bytes_after_the_weights_are_refused(model: Path) -> None:
+    with (model / "weights.safetensors").open("ab") as file:
+        file.write(b"more")
+    assert_refused(model, "4 bytes that belong to no array")
+
+
+def assert_refused(model: Path, message: str = "") -> None:
+    with pytest.raises(ModelError) as caught:
+        load_network(model)
+    assert str(caught.value).startswith(f"{model}: expected ")
+    assert message in str(caught.value)
+
+
+HOSTILE: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    99,
+    0.0,
+    0.5,
+    -2.5,
+    1e-320,
+    1e300,
+    2**31,
+    2**63,
+    10**300,
+    10**400,
+    math.nan,
+    math.inf,
+    "",
+    "relu",
+    "numeric",
+    "category",
+    "NaN",
+    "\ud800",
+    "x" * 10_000,
+    [],
+    [[]],
+    [0, 4],
+    [-1, 1],
+    [2**40, 0],
+    {},
+    {"name": 1},
+]
+
+
+def hostile(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(HOSTILE))
+
+
+def deeply_nested(rng: random.Random) -> Any:
+    value: Any = 0
+    for _ in range(rng.choice([3, 100])):
+        value = [value] if rng.random() < 0.5 else {"a": value}
+    return value
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """All places in a JSON value: containers with keys or positions."""
+    keys: list[Any] = []
+    if isinstance(value, dict):
+        keys = list(value)
+    elif isinstance(value, list):
+        keys = list(range(len(value)))
+    return [place for key in keys for place in [(value, key), *places(value[key])]]
+
+
+def mutate_json(value: Any, rng: random.Random) -> Any:
+    """The value with one to three things in it replaced, removed, repeated, swapped or added."""
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        every = places(value)
+        if not every:
+            return hostile(rng)
+        container, key = rng.choice(every)
+        action = rng.choice(["replace", "replace", "nest", "remove", "swap", "shift", "add"])
+        if action == "replace":
+            container[key] = hostile(rng)
+        elif action == "nest":
+            container[key] = deeply_nested(rng)
+        elif action == "remove":
+            del container[key]
+        elif action == "swap":
+            other, other_key = rng.choice(every)
+            container[key] = json.loads(json.dumps(other[other_key]))
+        elif action == "shift" and isinstance(container[key], (int, float)):
+            container[key] = container[key] + rng.choice([-4, -1, 1, 4])
+        elif action == "add" and isinstance(container, list):
+            container.append(rng.choice([copy.deepcopy(container[key]), hostile(rng)]))
+        elif action == "add":
+            container[rng.choice(["extra", "name", "shape", "categories"])] = hostile(rng)
+    return value
+
+
+def mutate_bytes(content: bytes, rng: random.Random) -> bytes:
+    """The bytes cut off, with some of them changed, or with others put in."""
+    action = rng.choice(["cut", "flip", "flip", "fill", "insert"])
+    spoiled = bytearray(content)
+    at = rng.randrange(len(spoiled))
+    if action == "cut":
+        return content[:at]
+    if action == "flip":
+        for _ in range(rng.choice([1, 1, 4, 30])):
+            spoiled[rng.randrange(len(spoiled))] ^= 1 << rng.randrange(8)
+    elif action == "fill":
+        spoiled[at : at + 8] = bytes([rng.choice([0, 0x7F, 0xFF])]) * len(spoiled[at : at + 8])
+    else:
+        spoiled[at:at] = rng.randbytes(rng.choice([1, 4, 100]))
+    return bytes(spoiled)
+
+
+def mutate(record: bytes, weights: bytes, rng: random.Random) -> tuple[bytes, bytes]:
+    """The contents of both files with one of them spoiled."""
+    kind = rng.choice(["record", "record", "header", "header", "record bytes", "weight bytes", "length"])
+    if kind == "record":
+        return json.dumps(mutate_json(json.loads(record), rng)).encode(), weights
+    if kind == "header":
+        header, numbers = split_weights(weights)
+        return record, join_weights(mutate_json(header, rng), numbers)
+    if kind == "record bytes":
+        return mutate_bytes(record, rng), weights
+    if kind == "weight bytes":
+        return record, mutate_bytes(weights, rng)
+    length = rng.choice([0, 1, 7, len(weights), 2**31, 2**63, 2**64 - 1])
+    return record, length.to_bytes(8, "little") + weights[8:]
+
+
+def table_for(network: Network) -> dict[str, list[Any]]:
+    """Three rows for whatever columns a network has come to have."""
+    numbers, words = [1.0, None, -3.5], ["red", None, "1"]
+    return {column.name: words if column.kind == "category" else numbers for column in network.columns}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str) -> None:
+    rng = random.Random(20240607)
+    folder = save_network(make_network(kind), tmp_path / "model")
+    record, weights = (folder / "model.json").read_bytes(), (folder / "weights.safetensors").read_bytes()
+    refused = overflowed = predicted = 0
+    for _ in range(1000):  # for each of five networks
+        for name, content in zip(
+            ("model.json", "weights.safetensors"), mutate(record, weights, rng), strict=True
+        ):
+            (folder / name).unlink()  # on some file systems overwriting waits for the disk
+            (folder / name).write_bytes(content)
+        try:
+            network = load_network(folder)
+        except ModelError:
+            refused += 1
+            continue
+        try:
+            outputs = network.predict(table_for(network))
+        except ModelError:  # a flipped bit makes a weight of 1e38, with which numbers overflow
+            overflowed += 1
+            continue
+        predicted += 1
+        width = len(network.target.names)
+        one_column = network.task == "classification" or (network.task == "regression" and width == 1)
+        assert outputs.shape == ((3,) if one_column else (3, width))
+        assert all(not isinstance(value, float) or math.isfinite(value) for value in outputs.ravel().tolist())
+    # Most changes contradict something; some, such as another weight or name, are as good as the original.
+    assert refused > 500
+    assert predicted > 60
+    assert overflowed < 20
+
+
+# What `nas predict` writes.
+
+
+@pytest.mark.parametrize(
+    ("kind", "probabilities", "columns"),
+    [
+        ("classification", False, ["predicted_kind"]),
+        (
+            "classification",
+            True,
+            ["predicted_kind", "probability_big", "probability_medium", "probability_small"],
+        ),
+        ("two classes", True, ["predicted_kind", "probability_0", "probability_1"]),
+        ("multilabel", True, ["predicted_old", "predicted_rare", "probability_old", "probability_rare"]),
+        ("regression", False, ["predicted_price", "predicted_weight"]),
+        ("one value", False, ["predicted_price"]),
+    ],
+)
+def test_predictions_are_a_table(tmp_path: Path, kind: str, probabilities: bool, columns: list[str]) -> None:
+    network, frame = make_network(kind), make_frame()
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    folder = save_network(network, tmp_path / "model")
+    output = str(tmp_path / "out.csv")
+    write_predictions(str(folder), str(tmp_path / "new.csv"), output, probabilities=probabilities)
+    written = pd.read_csv(output)
+    assert list(written) == columns
+    expected = predictions(network, frame, probabilities=probabilities)
+    for name in columns:
+        if written[name].dtype.kind == "f":
+            assert_allclose(written[name], expected[name], rtol=1e-6)
+        else:
+            assert written[name].tolist() == expected[name].tolist()
+
+
+def test_what_prevents_predictions_is_an_input_error(tmp_path: Path) -> None:
+    folder = str(save_network(make_network("regression"), tmp_path / "model"))
+    make_frame().drop(columns="size").to_csv(tmp_path / "less.csv", index=False)
+    with pytest.raises(InputError, match="expected a column 'size'"):
+        write_predictions(folder, str(tmp_path / "less.csv"))
+    with pytest.raises(InputError, match=r"nowhere: expected a folder with model\.json"):
+        write_predictions("nowhere", str(tmp_path / "less.csv"))
+    make_frame().to_csv(tmp_path / "all.csv", index=False)
+    with pytest.raises(InputError, match="--proba: expected a network for classes"):
+        write_predictions(folder, str(tmp_path / "all.csv"), probabilities=True)
+    with pytest.raises(InputError, match=r"--output .*: expected a file to write to"):
+        write_predictions(folder, str(tmp_path / "all.csv"), str(tmp_path / "no" / "folder.csv"))

@@ -1,0 +1,290 @@
+"""Search spaces in TOML: the same as in Python, and every mistake named with its file and key."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nas.errors import SpaceError
+from nas.space import Range, SearchSpace
+from nas.space_file import available_spaces, load_space
+
+BASE = "[depth]\nmin = 1\nmax = 2\n[widths]\nvalues = [4, 8]\n"
+
+
+def write(folder: Path, text: str | bytes, name: str = "mine.toml") -> Path:
+    path = folder / name
+    path.unlink(missing_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+# What is shipped.
+
+
+def test_four_spaces_come_with_the_package() -> None:
+    assert list(available_spaces()) == ["deep", "funnel", "small", "tiny"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("tiny", 4 + 4**2),
+        ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4),
+        # 7 widths; C(n + d - 1, d) funnels of depth d.
+        ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3),
+        ("deep", sum((9 * 4) ** depth for depth in range(2, 9)) * 5 * 4),
+    ],
+)
+def test_a_shipped_space_is_what_it_says(name: str, size: int) -> None:
+    space = load_space(name)
+    assert space.name == name
+    assert space.size() == size
+    assert space == load_space(available_spaces()[name])
+    rng = random.Random(0)
+    for _ in range(50):
+        assert space.sample(rng) in space
+    space.check_fits(n_rows=1000, n_inputs=100, n_outputs=10)
+
+
+def test_a_funnel_never_grows() -> None:
+    space = load_space("funnel")
+    rng = random.Random(0)
+    depths = set()
+    for _ in range(500):
+        widths = space.sample(rng).widths
+        depths.add(len(widths))
+        assert all(above >= below for above, below in itertools.pairwise(widths))
+    assert depths == {1, 2, 3, 4, 5}
+
+
+def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, BASE, "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert load_space("tiny") == load_space(available_spaces()["tiny"])
+
+
+# TOML and Python say the same.
+
+
+@pytest.mark.parametrize(
+    ("toml", "same"),
+    [
+        (BASE, SearchSpace((1, 2), (4, 8), name="mine")),
+        (
+            "description = 'all there is'\n"
+            "depth = {min = 0, max = 3}\n"
+            "widths = {min = 4, max = 16, scale = 'log', step = 2, non_increasing = true}\n"
+            "activation = {values = ['relu', 'tanh'], per_layer = true}\n"
+            "learning_rate = {min = 0.001, max = 0.1, scale = 'log'}\n"
+            "batch_size = {min = 10, max = 30, step = 10}\n"
+            "weight_decay = {values = [0, 1e-4]}\n"
+            "dropout = {min = 0.0, max = 0.5}\n"
+            "optimizer = {values = ['adam', 'sgd']}\n",
+            SearchSpace(
+                depth=(0, 3),
+                widths=Range(4, 16, "log", 2),
+                non_increasing=True,
+                activation=("relu", "tanh"),
+                activation_per_layer=True,
+                learning_rate=Range(0.001, 0.1, "log"),
+                batch_size=Range(10, 30, step=10),
+                weight_decay=(0, 1e-4),
+                dropout=Range(0, 0.5),
+                optimizer=("adam", "sgd"),
+                name="mine",
+            ),
+        ),
+    ],
+)
+def test_toml_and_python_give_the_same_space(tmp_path: Path, toml: str, same: SearchSpace) -> None:
+    assert load_space(write(tmp_path, toml)) == same
+    assert load_space(str(write(tmp_path, toml))) == same
+
+
+def test_windows_writes_the_same_space(tmp_path: Path) -> None:
+    plain = load_space(write(tmp_path, BASE))
+    assert load_space(write(tmp_path, b"\xef\xbb\xbf" + BASE.replace("\n", "\r\n").encode())) == plain
+
+
+def toml_of(record: dict[str, Any]) -> str:
+    """A space's record as a person would write it."""
+    lines = [f"depth = {{min = {record['depth'][0]}, max = {record['depth'][1]}}}"]
+    flags = {"widths": "non_increasing", "activation": "activation_per_layer"}
+    for key in (
+        "widths",
+        "activation",
+        "learning_rate",
+        "batch_size",
+        "weight_decay",
+        "dropout",
+        "optimizer",
+    ):
+        flag = (
+            f", {flags[key].removeprefix(f'{key}_')} = {str(record[flags[key]]).lower()}"
+            if key in flags
+            else ""
+        )
+        if record[key]:
+            lines.append(f"{key} = {{values = {record[key]!r}{flag}}}")
+    return "\n".join(lines)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    low=st.integers(0, 5),
+    more=st.integers(0, 5),
+    widths=st.lists(st.integers(1, 65536), min_size=1, max_size=5),
+    funnel=st.booleans(),
+    activation=st.lists(st.sampled_from(["relu", "tanh", "elu"]), min_size=1, max_size=3),
+    per_layer=st.booleans(),
+    learning_rate=st.lists(st.floats(1e-12, 10), max_size=3),
+    dropout=st.lists(st.floats(0, 0.99), max_size=3),
+)
+def test_any_space_can_be_written_as_toml(
+    tmp_path: Path, low: int, more: int, funnel: bool, per_layer: bool, **values: Any
+) -> None:
+    space = SearchSpace(
+        depth=(low, low + more), non_increasing=funnel, activation_per_layer=per_layer, name="mine", **values
+    )
+    assert load_space(write(tmp_path, toml_of(space.to_dict()))) == space
+
+
+# Mistakes.
+
+REFUSED: list[tuple[str, str]] = [
+    # unknown keys
+    (
+        BASE + "[layers]\nmin = 1\n",
+        "layers: expected one of activation, batch_size, depth, description, dropout,",
+    ),
+    ("max_depth = 3\n" + BASE, "max_depth: expected one of"),
+    (
+        BASE + "[dropout]\nvalue = [0.1]\n",
+        "dropout.value: expected one of max, min, scale, step, values, got an unknown key",
+    ),
+    (BASE + "funnel = true\n", "widths.funnel: expected one of"),
+    (
+        BASE.replace("max = 2", "max = 2\nstep = 1"),
+        "depth.step: expected one of max, min, got an unknown key",
+    ),
+    (BASE + "[optimizer]\nmin = 1\nmax = 2\n", "optimizer.min: expected one of values, got an unknown key"),
+    # what is missing
+    ("", "depth: expected a table [depth], got none"),
+    ("[widths]\nvalues = [4]\n", "depth: expected a table [depth], got none"),
+    ("[depth]\nmin = 1\nmax = 2\n", "widths: expected a table [widths], got none"),
+    ("[depth]\nmax = 2\n[widths]\nvalues = [4]\n", "depth.min: expected a whole number, got none"),
+    ("[depth]\nmin = 1\n[widths]\nvalues = [4]\n", "depth.max: expected a whole number, got none"),
+    ("[depth]\nmin = 1\nmax = 2\n[widths]\n", "widths: expected values, or min and max, got no min"),
+    (BASE + "[dropout]\nmin = 0.1\n", "dropout: expected values, or min and max, got no max"),
+    # what contradicts itself
+    (BASE + "min = 3\n", "widths: expected either values or a range, got values and min"),
+    (BASE.replace("max = 2", "max = 0"), "depth: expected min <= max, got min = 1 and max = 0"),
+    (BASE + "[dropout]\nmin = 0.5\nmax = 0.1\n", "dropout: expected min <= max, got min = 0.5 and max = 0.1"),
+    (BASE + "[activation]\nper_layer = true\n", "activation: expected values, or min and max, got no min"),
+    # lists
+    (BASE.replace("[4, 8]", "[]"), "widths.values: expected a list with at least one value, got []"),
+    (
+        BASE + "[activation]\nvalues = []\n",
+        "activation.values: expected a list with at least one value, got []",
+    ),
+    (BASE.replace("[4, 8]", "8"), "widths.values: expected a list with at least one value, got 8"),
+    (BASE.replace("[4, 8]", "'48'"), "widths.values: expected a list with at least one value, got '48'"),
+    # wrong types
+    ("depth = 3\nwidths = {values = [4]}\n", "depth: expected a table [depth], got 3"),
+    ("depth = [1, 3]\nwidths = {values = [4]}\n", "depth: expected a table [depth], got [1, 3]"),
+    ("widths = [4]\ndepth = {min = 1, max = 2}\n", "widths: expected a table [widths], got [4]"),
+    ("dropout = 0.1\n" + BASE, "dropout: expected a table [dropout], got 0.1"),
+    (BASE.replace("min = 1", "min = '1'"), "depth.min: expected a whole number from 0 to 1000, got '1'"),
+    (BASE.replace("min = 1", "min = true"), "depth.min: expected a whole number from 0 to 1000, got True"),
+    (BASE.replace("min = 1", "min = 0.5"), "depth.min: expected a whole number from 0 to 1000, got 0.5"),
+    (BASE.replace("4,", "4.5,"), "widths: expected whole numbers from 1 to 65536, got 4.5"),
+    (BASE.replace("4,", "'4',"), "widths: expected whole numbers from 1 to 65536, got '4'"),
+    (BASE.replace("4,", "1979-05-27,"), "widths: expected whole numbers from 1 to 65536, got datetime.date"),
+    (BASE + "non_increasing = 1\n", "non_increasing: expected true or false, got 1"),
+    (
+        BASE + "[activation]\nvalues = ['relu']\nper_layer = 'yes'\n",
+        "per_layer: expected true or false, got 'yes'",
+    ),
+    (BASE + "[activation]\nvalues = [['relu']]\n", "softplus, got ['relu']"),
+    (BASE + "[dropout]\nmin = '0'\nmax = 0.5\n", "dropout.min: expected a number, got '0'"),
+    (BASE + "[dropout]\nmin = 0\nmax = [1]\n", "dropout.max: expected a number, got [1]"),
+    (BASE + "[dropout]\nmin = 0\nmax = 0.5\nstep = 'a'\n", "dropout.step: expected a number, got 'a'"),
+    (
+        BASE + "[dropout]\nmin = 0\nmax = 0.5\nscale = 'cubic'\n",
+        "dropout: scale: expected 'linear' or 'log', got 'cubic'",
+    ),
+    (
+        BASE + "[dropout]\nmin = 0\nmax = 0.5\nscale = 2\n",
+        "dropout: scale: expected 'linear' or 'log', got 2",
+    ),
+    # wrong values
+    (BASE.replace("4,", "0,"), "widths: expected whole numbers from 1 to 65536, got 0"),
+    (BASE.replace("4,", "-4,"), "widths: expected whole numbers from 1 to 65536, got -4"),
+    (BASE.replace("4,", "nan,"), "widths: expected whole numbers from 1 to 65536, got nan"),
+    (BASE.replace("4,", "1" + "0" * 400 + ","), "widths: expected whole numbers from 1 to 65536, got 1000"),
+    (BASE.replace("max = 2", "max = -2"), "depth.max: expected a whole number from 0 to 1000, got -2"),
+    (BASE + "[learning_rate]\nvalues = [nan]\n", "learning_rate: expected numbers from 1e-12 to 10, got nan"),
+    (BASE + "[learning_rate]\nvalues = [inf]\n", "learning_rate: expected numbers from 1e-12 to 10, got inf"),
+    (BASE + "[learning_rate]\nmin = nan\nmax = 1\n", "learning_rate.min: expected a number, got nan"),
+    (BASE + "[dropout]\nvalues = [0.0, 1.0]\n", "dropout: expected numbers from 0 to 0.99, got 1.0"),
+    (
+        BASE + "[dropout]\nmin = 0\nmax = 0.5\nstep = 0\n",
+        "dropout: step: expected more than 0 on the linear scale, got 0",
+    ),
+    (
+        BASE + "[activation]\nvalues = ['swish']\n",
+        "activation: expected names among identity, sigmoid, tanh, relu, leaky_relu,",
+    ),
+    (
+        BASE + "[optimizer]\nvalues = ['adamax']\n",
+        "optimizer: expected names among sgd, momentum, nesterov, rmsprop, adam, adamw, got 'adamax'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, toml: str, message: str) -> None:
+    path = write(tmp_path, toml)
+    assert message in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"just words",
+        b"[depth\nmin = 1",
+        BASE.encode() + b"[depth]\nmin = 1\n",  # a table twice
+        b"{'json': 1}",
+        bytes(range(256)),
+        b"\0" * 100,
+        BASE.encode("utf-16"),
+        BASE.encode() + b"# caf\xe9",
+        BASE.replace("4,", "1" + "0" * 5000 + ",").encode(),  # more digits than Python reads
+        b"a = " + b"[" * 100_000,
+    ],
+    ids=range(10),
+)
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    assert "expected a readable TOML file, got: " in refusal(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("path", ["nowhere.toml", "medium", "", "x" * 5000, "a\0b", "."])
+def test_a_space_that_is_not_there_is_named_with_those_that_are(path: str) -> None:
+    assert refusal(path).endswith("expected one of deep, funnel, small, tiny or a TOML file, got neither")
+
+
+def refusal(path: Path | str) -> str:
+    """The message with which a file is refused: one sentence that begins with its name."""
+    with pytest.raises(SpaceError) as caught:
+        load_space(path)
+    message = str(caught.value)
+    assert message.startswith(f"search space {path}: ")
+    assert "\n" not in message
+    return message

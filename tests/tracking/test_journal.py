@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nas.errors import RunError, SearchError
+from nas.evaluation import Candidate, Evaluation
+from nas.genome import Genome
+from nas.space import SearchSpace
+from nas.tracking import Outcome, RunInfo
+from nas.tracking.journal import Journal, read_journal
+
+SPACE = SearchSpace(depth=(1, 2), widths=(4, 8))
+GENOMES = [Genome((4,)), Genome((8, 4), ("relu", "tanh"), learning_rate=0.01), Genome((), optimizer="sgd")]
+PAIRS = [
+    (
+        Candidate(i, genome, 17 * i, i // 2, "random", tuple(range(i))),
+        Evaluation(i, 0.5 + i / 10, 0.3, 33, 2, "patience", (0.9, 0.4), (0.8, 0.3), (0.4, 0.5), seconds=0.1),
+    )
+    for i, genome in enumerate(GENOMES)
+]
+FAILED = (
+    Candidate(3, Genome((8,)), 5, 1, "widen", (0,)),
+    Evaluation(3, error="the loss became nan", seconds=2.0),
+)
+
+
+def info(path: Path) -> RunInfo:
+    return RunInfo("test", "0", path.parent, SPACE, "accuracy", {"seed": 3, "nas": "0"}, {}, 4)
+
+
+def write(path: Path, *pairs: tuple[Candidate, Evaluation]) -> None:
+    path.touch()
+    journal = Journal(path)
+    journal.started(info(path))
+    for candidate, evaluation in pairs:
+        journal.evaluated(candidate, evaluation)
+    journal.finished(Outcome("finished"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "journal.jsonl"
+    path.touch()
+    return path
+
+
+def test_what_is_written_is_read_back(path: Path) -> None:
+    write(path, *PAIRS, FAILED)
+    record = read_journal(path)
+    assert record.identity == {"seed": 3, "nas": "0"}
+    assert record.evaluations == [*PAIRS, FAILED]
+    assert record.evaluations[-1][1].seconds == 2.0
+    assert record.n_bytes == path.stat().st_size
+
+
+@pytest.mark.parametrize("torn", range(1, 60, 7))
+def test_a_torn_last_line_is_left_out_and_written_anew(path: Path, torn: int) -> None:
+    write(path, *PAIRS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-torn])
+    record = read_journal(path)
+    assert record.evaluations == PAIRS[:-1]
+    journal = Journal(path, record)
+    journal.started(info(path))
+    for pair in PAIRS:
+        journal.evaluated(*pair)
+    journal.finished(Outcome("finished"))
+    assert path.read_bytes() == whole
+
+
+def test_lines_are_on_disk_as_soon_as_they_are_written(path: Path) -> None:
+    journal = Journal(path)
+    journal.started(info(path))
+    journal.evaluated(*PAIRS[0])
+    assert read_journal(path).evaluations == PAIRS[:1]
+    journal.finished(Outcome("interrupted"))
+
+
+def test_two_cannot_write_one_journal(path: Path) -> None:
+    journal = Journal(path)
+    journal.started(info(path))
+    with pytest.raises(RunError, match="expected a search that is over, got one that still runs"):
+        Journal(path, read_journal(path))
+    journal.finished(Outcome("finished"))
+    Journal(path, read_journal(path)).finished(Outcome("finished"))
+
+
+@pytest.mark.parametrize("content", ["", '{"journal":1,"se'])
+def test_a_search_that_died_before_its_first_line_starts_anew(path: Path, content: str) -> None:
+    path.write_text(content)
+    record = read_journal(path)
+    assert (record.identity, record.evaluations, record.n_bytes) == ({}, [], 0)
+    journal = Journal(path, record)
+    journal.started(info(path))
+    journal.finished(Outcome("finished"))
+    assert read_journal(path).identity == {"seed": 3, "nas": "0"}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('{"journal":99}\n', "version 1, got 99"),
+        ("[]\n", "in line 1"),
+        ("nonsense\n", "in line 1"),
+        ('{"journal":1,"seed":0}\n{"candidate":{}}\n', "in line 2"),
+        ('{"journal":1,"seed":0}\n\n', "in line 2"),
+    ],
+)
+def test_what_is_no_journal_is_refused_by_line(path: Path, content: str, complaint: str) -> None:
+    path.write_text(content)
+    with pytest.raises(RunError, match=complaint):
+        read_journal(path)
+
+
+def test_a_missing_journal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"expected a run with a journal\.jsonl, got none"):
+        read_journal(tmp_path / "journal.jsonl")
+
+
+def test_entries_are_strict_json(path: Path) -> None:
+    write(path, *PAIRS, FAILED)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    for line in path.read_text().splitlines():
+        json.loads(line, parse_constant=refuse)
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    link = tmp_path / "journal.jsonl"
+    link.symlink_to(full)
+    journal = Journal.__new__(Journal)
+    journal._path, journal._n_recorded = link, 0
+    journal._file = link.open("wb")
+    with pytest.raises(SearchError, match="expected room to write, got: No space left on device"):
+        journal.evaluated(*PAIRS[0])
+    with pytest.raises(OSError, match="No space left"):
+        journal._file.close()

@@ -1,0 +1,253 @@
+"""MLflow's view of a search, read back from real stores."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+
+import nas
+from nas.errors import TrackingError
+from nas.tracking.journal import read_journal
+from nas.tracking.mlflow import MLflowTracker
+
+pytestmark = pytest.mark.slow  # databases and servers take seconds
+
+N = 14
+
+
+def runs_of(uri: str, experiment: str = "nas-iris") -> tuple[Any, list[Any]]:
+    """The parent, and the children by candidate."""
+    client = mlflow.MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    runs = client.search_runs([found.experiment_id], max_results=1000)
+    (parent,) = [run for run in runs if run.data.tags["nas.kind"] == "search"]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(children) == len(runs) - 1
+    return parent, sorted(children, key=lambda run: int(run.data.tags["nas.candidate"]))
+
+
+def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
+    settings = {
+        "space": "tiny",
+        "n_candidates": N,
+        "epochs": 5,
+        "n_workers": 0,
+        "progress": False,
+        "name": "one",
+    }
+    return nas.search("iris", runs_dir=runs_dir, **(settings | options))
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
+    return search(tmp_path_factory.mktemp("tracked") / "runs")
+
+
+def test_there_is_one_parent_and_one_child_a_candidate(result: nas.SearchResult) -> None:
+    assert result.tracking_uri is not None
+    parent, children = runs_of(result.tracking_uri)
+    assert parent.info.run_id == result.mlflow_run_id
+    assert len(children) == len(result.history) == N
+    assert {run.info.status for run in [parent, *children]} == {"FINISHED"}
+
+
+def test_a_child_holds_genome_curves_and_lineage(result: nas.SearchResult) -> None:
+    uri = str(result.tracking_uri)
+    client = mlflow.MlflowClient(uri)
+    for (candidate, evaluation), run in zip(result.history, runs_of(uri)[1], strict=True):
+        assert run.data.params["widths"] == "-".join(map(str, candidate.genome.widths))
+        assert run.data.params["depth"] == str(candidate.genome.depth)
+        assert run.data.params["width_1"] == str(candidate.genome.widths[0])
+        assert run.data.tags["nas.operator"] == candidate.operator
+        assert run.data.tags["nas.parents"] == (", ".join(map(str, candidate.parents)) or "none")
+        assert run.data.tags["nas.generation"] == str(candidate.generation)
+        assert run.info.run_name == (
+            f"g{candidate.generation:02d} c{candidate.id:04d} {run.data.params['widths']}"
+        )
+        assert run.data.metrics["fitness"] == evaluation.fitness
+        assert run.data.metrics["seconds"] == evaluation.seconds
+        curve = client.get_metric_history(run.info.run_id, "validation_loss")
+        assert [point.value for point in curve] == list(evaluation.validation_losses)
+        assert [point.step for point in curve] == list(range(1, len(curve) + 1))
+        losses = client.get_metric_history(run.info.run_id, "train_loss")
+        assert [point.value for point in losses] == list(evaluation.train_losses)
+
+
+def test_the_parent_tells_what_was_searched_and_how_it_went(result: nas.SearchResult) -> None:
+    uri = str(result.tracking_uri)
+    parent, _ = runs_of(uri)
+    assert parent.data.params["seed"] == "0"
+    assert parent.data.params["space.widths"] == "[4, 8, 16, 32]"
+    assert parent.data.params["data.rows"] == "150"
+    assert parent.data.tags["version.numpy"] == np.__version__
+    assert parent.data.metrics["test_score"] == result.test.score
+    assert parent.data.tags["nas.best"] == str(result.best.genome)
+    client = mlflow.MlflowClient(uri)
+    for name in ("best_fitness", "mean_fitness", "fitness_spread", "diversity"):
+        assert [point.step for point in client.get_metric_history(parent.info.run_id, name)] == [0, 1]
+    artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert {"journal.jsonl", "search_space.json"} <= artifacts
+
+
+def test_the_logged_model_predicts_the_same_without_pickles(
+    result: nas.SearchResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    client = mlflow.MlflowClient(str(result.tracking_uri))
+    parent, _ = runs_of(str(result.tracking_uri))
+    (model,) = client.search_logged_models([parent.info.experiment_id])
+    assert model.source_run_id == result.mlflow_run_id
+    loaded = mlflow.pyfunc.load_model(model.artifact_location)
+    table = nas.load_dataset("iris").table
+    assert (loaded.predict(table) == result.network.predict(table)).all()
+    chances = loaded.predict(table, params={"probabilities": True})
+    assert np.array_equal(chances, result.network.predict_proba(table))
+
+
+def test_global_state_of_mlflow_is_left_alone(result: nas.SearchResult) -> None:
+    assert not mlflow.is_tracking_uri_set()
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert mlflow.active_run() is None
+
+
+def test_artifacts_stay_beside_the_runs(result: nas.SearchResult) -> None:
+    assert not Path("mlruns").exists()
+    assert (result.run_dir.parent / "artifacts").is_dir()
+
+
+def test_failures_are_failed_runs_with_their_reason(runs_dir: Path) -> None:
+    space = nas.SearchSpace(depth=(1, 1), widths=(4, 8), learning_rate=(0.01, 10.0), optimizer=("sgd",))
+    result = search(runs_dir, space=space, n_candidates=4, epochs=30)
+    _, children = runs_of(str(result.tracking_uri))
+    failed = [run for run in children if run.info.status == "FAILED"]
+    assert result.n_failures == len(failed)
+    assert all("became" in run.data.tags["nas.error"] for run in failed)
+    assert all("fitness" not in run.data.metrics for run in failed)
+
+
+def test_a_resumed_search_is_one_run_without_repeats(runs_dir: Path) -> None:
+    first = search(runs_dir, n_candidates=5)
+    resumed = nas.resume(first.run_dir, n_candidates=N, n_workers=0, progress=False)
+    assert resumed.mlflow_run_id == first.mlflow_run_id
+    _, children = runs_of(str(resumed.tracking_uri))
+    assert [run.data.tags["nas.candidate"] for run in children] == [str(i) for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("uri", "complaint"),
+    [
+        ("http://127.0.0.1:9", "expected an MLflow store that answers, got: .*refused"),
+        ("sqlite:////proc/nowhere/mlflow.db", "expected an MLflow store that answers"),
+        ("sqlite:////dev/null", "expected an MLflow store that answers"),
+        ("./mlruns", "got a folder"),
+        ("file:///tmp/mlruns", "got a folder"),
+        ("http://me:secret@localhost:5000", "expected an address without credentials"),
+        ("nonsense://x", "expected an MLflow store that answers"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
+    tmp_path: Path, uri: str, complaint: str
+) -> None:
+    with pytest.raises(TrackingError, match=complaint) as error:
+        search(tmp_path / "runs", tracking_uri=uri)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A real MLflow server on loopback."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.uri = f"http://127.0.0.1:{free_port()}"
+        self._command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--backend-store-uri",
+            f"sqlite:///{store}",
+        ]
+        self._command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+        self._command += ["--host", "127.0.0.1", "--port", self.uri.rsplit(":", 1)[1]]
+
+    def start(self) -> None:
+        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self._process = subprocess.Popen(
+            self._command,
+            env=os.environ | quiet,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        raise TimeoutError("the MLflow server did not start within a minute")
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path, runs_dir: Path) -> Iterator[Server]:
+    server = Server(tmp_path, runs_dir / "mlflow.db")
+    server.start()
+    yield server
+    if server._process.poll() is None:
+        server.kill()
+
+
+def test_a_server_is_written_to_and_may_die_midway(
+    server: Server, tmp_path: Path, runs_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Whole first, to a server that lives.
+    result = search(tmp_path / "far", tracking_uri=server.uri)
+    parent, children = runs_of(server.uri)
+    assert len(children) == N
+    assert parent.info.status == "FINISHED"
+    assert result.mlflow_url is not None
+    assert result.mlflow_url.startswith(server.uri)
+
+    # Then to one that is killed after the third candidate: the search ends as if nothing were.
+    class KillsTheServer(MLflowTracker):
+        def evaluated(self, candidate: Any, evaluation: Any) -> None:
+            if candidate.id == 3:
+                server.kill()
+            super().evaluated(candidate, evaluation)
+
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING, "nas"):
+        patch.setattr("nas.tracking.mlflow.MLflowTracker", KillsTheServer)
+        since = time.monotonic()
+        second = search(tmp_path / "far", name="two", tracking_uri=server.uri)
+        assert time.monotonic() - since < 60
+    assert [pair[1] for pair in second.history] == [pair[1] for pair in result.history]
+    assert (second.model_path / "model.json").is_file()
+    assert len(read_journal(second.run_dir / "journal.jsonl").evaluations) == N
+    assert "the search goes on" in caplog.text
+    assert "were not done; the journal has everything" in caplog.text

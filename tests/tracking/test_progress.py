@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Generation
+from nas.genome import Genome
+from nas.space import SearchSpace
+from nas.tracking import Outcome, RunInfo
+from nas.tracking.progress import ProgressDisplay
+
+SPACE = SearchSpace(depth=(1, 2), widths=(4, 8))
+
+
+class Terminal(io.StringIO):
+    """A stream that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def show(stream: io.StringIO) -> str:
+    display = ProgressDisplay(stream)
+    display.started(RunInfo("one", "0", Path(), SPACE, "accuracy", {}, {}, 4, time_budget=60))
+    for i, fitness in enumerate((0.5, 0.75, 0.625)):
+        display.evaluated(Candidate(i, Genome((4, i + 1)), 0, 0, "random"), Evaluation(i, fitness, 0.1))
+    display.evaluated(Candidate(3, Genome((8,)), 0, 0, "random"), Evaluation(3, error="lost"))
+    display.generation(Generation(0, 4, 1, 0.75, 0.625, 0.625, 0.1, 2.0, Genome((4, 2))))
+    display.finished(Outcome("finished"))
+    return stream.getvalue()
+
+
+def test_without_a_terminal_a_line_a_generation_says_where_the_search_stands() -> None:
+    assert show(io.StringIO()) == (
+        "generation 0: 4/4 candidates, 1 failed, best accuracy 0.7500 (4-2), mean 0.6250, 0 s left\n"
+    )
+
+
+def test_a_terminal_shows_the_best_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = show(Terminal())
+    assert "4/4" in shown
+    assert "best accuracy 0.7500 (4-2), 1 failed" in shown
+    assert "0 s left" in shown
