@@ -135,8 +135,6 @@ def load_dataset(
     else:
         (name, frame, targets), source = _from_memory(data, target), None
     _check_frame(name, frame, targets)
-    if len(frame) < FEWEST_ROWS:
-        raise DataError(f"{name}: expected at least {FEWEST_ROWS} rows, got {len(frame)}")
     features = frame.drop(columns=targets)
     y, found, classes = _read_target(frame[targets], task)
     check_columns(features, categorical)

@@ -196,7 +196,8 @@ class Network:
         outputs = self._outputs(self.preprocessor.encode(table))
         if self.task == "regression":
             with np.errstate(over="ignore"):
-                values = _finite(outputs * np.float64(self.target.scale) + np.float64(self.target.mean))
+                scale, mean = np.array(self.target.scale, float), np.array(self.target.mean, float)
+                values = _finite(outputs * scale + mean)
             return values[:, 0] if values.shape[1] == 1 else values
         if self.task == "multilabel":
             return (outputs > 0.5).astype(np.int64)

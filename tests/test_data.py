@@ -98,6 +98,7 @@ FILES: dict[str, tuple[str, Callable[[pd.DataFrame], bytes]]] = {
     "NA for gaps": ("t.csv", lambda frame: csv(frame, na_rep="NA")),
     "spaces after commas": ("t.csv", lambda frame: csv(frame).replace(b",", b", ")),
     "capital letters in its name": ("T.CSV", csv),
+    "capital letters in an archive's name": ("T.CSV.GZ", lambda frame: gzip.compress(csv(frame))),
     "an empty line first": ("t.csv", lambda frame: b"\n" + csv(frame, sep=";")),
     "Parquet": ("t.parquet", lambda frame: frame.to_parquet()),
 }
