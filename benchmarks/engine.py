@@ -13,6 +13,7 @@ import argparse
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,9 @@ def _row(X: Floats, y: Ints, widths: tuple[int, ...], batch: int, repeats: int) 
 
 
 def _train_here(X: Floats, y: Ints, widths: tuple[int, ...], batch: int) -> None:
-    network = MLP((X.shape[1], *widths, 10), ["relu"] * len(widths), "cross_entropy", rng=np.random.default_rng(0))
+    network = MLP(
+        (X.shape[1], *widths, 10), ["relu"] * len(widths), "cross_entropy", rng=np.random.default_rng(0)
+    )
     train(network, X, y, TrainingConfig(epochs=EPOCHS, batch_size=batch, learning_rate=0.001))
 
 
@@ -98,8 +101,8 @@ def _products(X: Floats, widths: tuple[int, ...], batch: int) -> Callable[[], No
         return rng.normal(size=shape).astype(np.float32)
 
     layers = [
-        (array(batch, above), array(above, below), array(batch, below), array(above, below), array(batch, above))
-        for above, below in zip(sizes, sizes[1:], strict=False)
+        (array(batch, m), array(m, n), array(batch, n), array(m, n), array(batch, m))
+        for m, n in pairwise(sizes)
     ]
     steps = EPOCHS * -(-len(X) // batch)
 

@@ -61,7 +61,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],  # type: ignore[index]
+        "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],
     }
 
 

@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     from nas.data import Dataset, load_dataset
     from nas.errors import InputError, NASError, SearchError
     from nas.genome import Genome
-    from nas.result import SearchResult
-    from nas.run import resume, search
+    from nas.run import SearchResult, resume, search
     from nas.runtime import ModelError, Network, TableError, load_network
-    from nas.space import Range, SearchSpace
-    from nas.space_file import available_spaces, load_space
+    from nas.space import Range, SearchSpace, available_spaces, load_space
 
 _HOMES = {
     "Dataset": "data",
@@ -36,13 +34,13 @@ _HOMES = {
     "Network": "runtime",
     "Range": "space",
     "SearchError": "errors",
-    "SearchResult": "result",
+    "SearchResult": "run",
     "SearchSpace": "space",
     "TableError": "runtime",
-    "available_spaces": "space_file",
+    "available_spaces": "space",
     "load_dataset": "data",
     "load_network": "runtime",
-    "load_space": "space_file",
+    "load_space": "space",
     "resume": "run",
     "search": "run",
 }

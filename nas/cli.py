@@ -22,7 +22,7 @@ from nas.errors import InputError, NASError
 # Whatever takes longer to import than to read is imported by the command that needs it, so that
 # `nas --help` answers at once.
 if TYPE_CHECKING:
-    from nas.result import SearchResult
+    from nas.run.result import SearchResult
 
 _BUNDLED = "digits, iris, wine, breast_cancer, diabetes"
 
@@ -104,7 +104,7 @@ def _ui(options: argparse.Namespace) -> int:
 
 
 def _spaces(options: argparse.Namespace) -> int:
-    from nas.space_file import available_spaces, load_space
+    from nas.space import available_spaces, load_space
 
     for name in available_spaces():
         print(f"{name:8} {load_space(name).summary()}")
@@ -115,7 +115,7 @@ def _report(result: SearchResult, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
-        from nas.summary import summary
+        from nas.run.summary import summary
 
         print(summary(result))
     return 130 if result.stopped == "interrupted" else 0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from nas.data import read_table
 from nas.errors import InputError
 from nas.runtime import ModelError, Network, TableError, load_network
-from nas.table_file import read_table
 
 
 def write_predictions(

@@ -17,7 +17,7 @@ ROOT = Path(nas.__file__).parent
 LAYERS = [
     {"_version", "errors", "genome", "runtime"},
     {"network"},
-    {"space", "space_file", "data"},
+    {"space", "data", "predictions"},
     {"evaluation"},
     {"evolution"},
     {"execution"},

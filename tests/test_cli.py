@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,7 +151,7 @@ def bad_tables() -> dict[str, tuple[str, list[str], str]]:
     """What is wrong: the content of mine.csv, further options, and what is said of it."""
     frame = rows()
 
-    def text(**columns: object) -> str:
+    def text(**columns: Any) -> str:
         return frame.assign(**columns).to_csv(index=False)
 
     names = frame["y"].map({0: "no", 1: "yes"})

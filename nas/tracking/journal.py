@@ -7,6 +7,7 @@ differ between two runs of the same search.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 from collections.abc import Mapping
@@ -79,7 +80,8 @@ class Journal:
 
     def finished(self, outcome: Outcome) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written has been said already
+            self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         try:

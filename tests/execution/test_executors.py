@@ -32,7 +32,7 @@ MAKERS: dict[str, Make] = {
 }
 
 # Workers cannot import this module; the problems defined in it travel with their code.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 
 def never() -> bool:

@@ -18,7 +18,7 @@ from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.metrics import accuracy_score, r2_score
 
 import nas
-from nas.data import BUNDLED, split
+from nas.data.dataset import BUNDLED, split
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS
 from nas.tracking.journal import read_journal
@@ -205,7 +205,7 @@ class TestResume:
         frame = nas.load_dataset("iris").table.assign(kind=np.arange(150) % 3)
         frame.to_csv(file, index=False)
         result = search(str(file), tmp_path)
-        frame.iloc[7, 0] += 1
+        frame.loc[7, frame.columns[0]] = 99.0
         frame.to_csv(file, index=False)
         with pytest.raises(RunError, match=r"expected the data that the search began with, .*digest"):
             nas.resume(result.run_dir, n_workers=0, progress=False)

@@ -41,7 +41,7 @@ def runs_of(uri: str, experiment: str = "nas-iris") -> tuple[Any, list[Any]]:
 
 
 def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
-    settings = {
+    settings: dict[str, Any] = {
         "space": "tiny",
         "n_candidates": N,
         "epochs": 5,
@@ -119,7 +119,7 @@ def test_the_logged_model_predicts_the_same_without_pickles(
 
 
 def test_global_state_of_mlflow_is_left_alone(result: nas.SearchResult) -> None:
-    assert not mlflow.is_tracking_uri_set()
+    assert not mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
     assert "MLFLOW_TRACKING_URI" not in os.environ
     assert mlflow.active_run() is None
 

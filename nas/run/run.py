@@ -1,35 +1,30 @@
-"""A run from its start to its result: what `nas.search` and `nas.resume` do around the loop."""
+"""A run from its start to its result: what surrounds the loop."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
-import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
-from nas.comparison import compare
-from nas.data import Dataset, load_dataset
+from nas.data import Dataset
 from nas.errors import RunError, SearchError
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.evolution import ALGORITHMS
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
-from nas.loop import History, run_search
-from nas.preparation import final_network, prepare
-from nas.result import SearchResult
-from nas.run_folder import RunFolder, new_run_folder
-from nas.settings import SearchSettings
-from nas.space import SearchSpace
-from nas.space_file import load_space
+from nas.run.comparison import compare
+from nas.run.folder import RunFolder
+from nas.run.loop import History, run_search
+from nas.run.preparation import final_network, prepare
+from nas.run.result import SearchResult
+from nas.run.settings import SearchSettings
 from nas.tracking import Outcome, RunInfo, Tracker
-from nas.tracking.journal import Journal, Record, read_journal
+from nas.tracking.journal import Journal, Record
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow import MLflowTracker
@@ -39,133 +34,7 @@ _log = logging.getLogger(__name__)
 _EXAMPLE_ROWS = 5
 
 
-def search(
-    data: Any,
-    *,
-    target: str | Iterable[str] | None = None,
-    task: str | None = None,
-    categorical: Collection[str] = (),
-    space: SearchSpace | str | os.PathLike[str] = "small",
-    algorithm: str = "evolution",
-    n_candidates: int = 100,
-    time_budget: float | None = None,
-    n_workers: int | None = None,
-    seed: int = 0,
-    population_size: int = 12,
-    epochs: int | None = None,
-    candidate_time_limit: float = 600.0,
-    refit: bool = True,
-    baseline: bool = True,
-    name: str | None = None,
-    runs_dir: str | os.PathLike[str] = "runs",
-    tracking: bool = True,
-    tracking_uri: str | None = None,
-    progress: bool = True,
-) -> SearchResult:
-    """Find out how many hidden layers, and how many neurons in each, suit a table.
-
-    Parameters
-    ----------
-    data, target, task, categorical
-        See `nas.load_dataset`.
-    space : SearchSpace, str or path
-        A space, the name of one that comes with the package, or a TOML file.
-    algorithm, n_candidates, time_budget, n_workers, seed, population_size, epochs, \
-candidate_time_limit, refit, baseline
-        See `nas.settings.SearchSettings`.
-    name : str, optional
-        Of the run; by default the data's name and the time.
-    runs_dir : path
-        Where runs are kept.
-    tracking : bool
-        Whether the run is tracked in MLflow.
-    tracking_uri : str, optional
-        MLflow's store; by default ``MLFLOW_TRACKING_URI``, or SQLite in `runs_dir`.
-    progress : bool
-        Whether progress is shown on standard error.
-
-    Raises
-    ------
-    InputError
-        If anything about the data, the space or the settings is wrong; nothing was started then.
-    SearchError
-        If no candidate could be trained.
-    """
-    loaded_space = space if isinstance(space, SearchSpace) else load_space(space)
-    settings = SearchSettings(
-        loaded_space,
-        algorithm,
-        n_candidates,
-        time_budget,
-        n_workers,
-        seed,
-        population_size,
-        epochs,
-        candidate_time_limit,
-        refit,
-        baseline,
-    )
-    dataset = load_dataset(data, target=target, task=task, categorical=categorical)
-    folder = new_run_folder(runs_dir, name, dataset.name)
-    uri = _tracking_uri(tracking_uri, runs_dir) if tracking else None
-    return _Run(folder, dataset, settings, uri, uuid.uuid4().hex, progress=progress).to_the_end()
-
-
-def resume(
-    run_dir: str | os.PathLike[str],
-    *,
-    data: Any = None,
-    n_candidates: int | None = None,
-    time_budget: float | None = None,
-    n_workers: int | None = None,
-    progress: bool = True,
-) -> SearchResult:
-    """Go on with a search from the last evaluation that its journal holds.
-
-    Parameters
-    ----------
-    run_dir : path
-        The run's folder.
-    data : optional
-        The data again, where the search had it from memory; else it is read from where it was.
-    n_candidates, time_budget, n_workers : optional
-        Other limits and workers than the search had; time counts from now.
-    progress : bool
-        Whether progress is shown on standard error.
-
-    Raises
-    ------
-    InputError
-        If there is no such run, it still runs, or its data has changed.
-    SearchError
-        If no candidate could be trained.
-    """
-    folder = RunFolder(Path(run_dir).absolute())
-    config = folder.config()
-    changes: dict[str, Any] = {
-        "n_candidates": n_candidates,
-        "time_budget": time_budget,
-        "n_workers": n_workers,
-    }
-    try:
-        settings = SearchSettings.from_dict(config["settings"])
-        table = config["data"]
-        source = table["source"] if data is None else data
-        arguments = {key: table[key] for key in ("target", "task", "categorical")}
-        uri, run_id = config["tracking_uri"], config["run_id"]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{run_dir}: expected the configuration of a run, got none with {error}") from None
-    if source is None:
-        raise RunError(f"{run_dir}: expected data=..., as the search had its table from memory, got none")
-    if not (hasattr(source, "columns") or isinstance(source, str)):
-        arguments["target"] = None
-    dataset = load_dataset(source, **arguments)
-    settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
-    record = read_journal(folder.journal)
-    return _Run(folder, dataset, settings, uri, run_id, progress=progress, record=record).to_the_end()
-
-
-class _Run:
+class Run:
     """One run, new or resumed: starts what the loop needs, and makes the result of what it found."""
 
     def __init__(
@@ -403,13 +272,3 @@ def _executor(problem: Problem, n_workers: int) -> Executor:
     from nas.execution.ray import RayExecutor
 
     return RayExecutor(problem, n_workers)
-
-
-def _tracking_uri(given: str | None, runs_dir: str | os.PathLike[str]) -> str:
-    """The store to track in: the one given, MLflow's own variable, or SQLite among the runs."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(runs_dir)
-
-
-def default_tracking_uri(runs_dir: str | os.PathLike[str]) -> str:
-    """The SQLite store that lies beside the runs."""
-    return f"sqlite:///{Path(runs_dir).absolute() / 'mlflow.db'}"

@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from nas.data.files import read_table
+from nas.data.preprocessing import LARGEST_NUMBER, check_columns, check_kind
 from nas.errors import DataError
-from nas.preprocessing import LARGEST_NUMBER, check_columns, check_kind
 from nas.runtime import category_key
-from nas.table_file import read_table
 
 Task = Literal["classification", "multilabel", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)

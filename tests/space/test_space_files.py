@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.errors import SpaceError
-from nas.space import Range, SearchSpace
-from nas.space_file import available_spaces, load_space
+from nas.space import Range, SearchSpace, available_spaces, load_space
 
 BASE = "[depth]\nmin = 1\nmax = 2\n[widths]\nvalues = [4, 8]\n"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.errors import SpaceError
 from nas.genome import GENES
-from nas.space import Range, SearchSpace, Values, is_number, refused
+from nas.space.space import Range, SearchSpace, Values, is_number, refused
 
 
 def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
@@ -49,8 +49,9 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
 
 def _shipped_folder() -> Path:
     # In a wheel the folder lies inside the package; in a checkout beside it.
-    inside = Path(__file__).parent / "search_spaces"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "search_spaces"
+    package = Path(__file__).parent.parent
+    inside = package / "search_spaces"
+    return inside if inside.is_dir() else package.parent / "search_spaces"
 
 
 _RANGE_KEYS = {"values", "min", "max", "scale", "step"}

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nas.data import Dataset, Split, split
+from nas.data import Dataset, Split, fit_preprocessor, split
 from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Evaluation, Problem, build_network, fit
 from nas.network import TrainingConfig
 from nas.network.arrays import Array
-from nas.preprocessing import fit_preprocessor
 from nas.runtime import Network, Preprocessor, Target
 
 _STEPS = 10_000

@@ -18,7 +18,7 @@ from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
 from nas.genome import Genome
 from nas.network import TrainingConfig
-from nas.space import Range, SearchSpace, count_in_words
+from nas.space.space import Range, SearchSpace, count_in_words
 
 GENE_VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "tanh", "elu"],

@@ -15,9 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import datasets
 
-from nas.data import BUNDLED, Dataset, load_dataset, split
+from nas.data.dataset import BUNDLED, Dataset, load_dataset, split
+from nas.data.files import read_table
 from nas.errors import DataError, InputError
-from nas.table_file import read_table
 
 N = 24
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from nas.data import load_dataset
+from nas.data.dataset import load_dataset
+from nas.data.preprocessing import MAX_CATEGORIES, check_columns, fit_preprocessor
 from nas.errors import DataError
-from nas.preparation import default_training, prepare
-from nas.preprocessing import MAX_CATEGORIES, check_columns, fit_preprocessor
+from nas.run.preparation import default_training, prepare
 from nas.runtime import Column, TableError
 
 

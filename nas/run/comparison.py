@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.network.arrays import Array, Floats
-from nas.preparation import Prepared, refitting
+from nas.run.preparation import Prepared, refitting
 from nas.runtime import Network
-
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from nas.comparison import TestScores
 from nas.evaluation import Candidate, Evaluation
+from nas.run.comparison import TestScores
 from nas.runtime import Network
 
 

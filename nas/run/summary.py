@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.result import SearchResult
+from nas.run.result import SearchResult
 
 _NAMES = {"accuracy": "accuracy", "r2": "R²"}
 
