@@ -26,6 +26,9 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 # Ray warns at import that a later version will leave accelerators' variables alone.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
+# A candidate that fills the memory is tried once more, as after any death, and not for ever.
+os.environ.setdefault("RAY_task_oom_retries", "1")
+
 import ray
 import ray.exceptions
 
@@ -34,6 +37,9 @@ _POLL = 0.2
 
 _GRACE = 30.0
 """Seconds that a candidate may overrun its limit, which it watches itself, before it is killed."""
+
+_END = 5.0
+"""Seconds to wait, at a stop, for candidates under way to notice it."""
 
 _SMALLEST_STORE = 128 * 2**20
 
@@ -55,12 +61,14 @@ class RayExecutor:
         self._problem = problem
         self._n_workers = n_workers
         self._time_limit = problem.training.time_limit
-        self._folder: str | None = None
+        self._owns_ray = False
+        self._n_runs = 0
 
     def __enter__(self) -> RayExecutor:
+        # Sockets in this folder must have paths of at most 107 characters: keep it short.
+        place = "/tmp" if Path("/tmp").is_dir() else None
+        self._folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
         if not ray.is_initialized():
-            # Sockets in this folder must have paths of at most 107 characters: keep it short.
-            self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
             with _own_sigterm():
                 ray.init(
                     address="local",
@@ -69,20 +77,23 @@ class RayExecutor:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
-                    _temp_dir=self._folder,
+                    _temp_dir=str(self._folder),
                 )
+            self._owns_ray = True
         self._shared = ray.put(self._problem)
         return self
 
     def __exit__(self, *exception: object) -> None:
         del self._shared
-        if self._folder is not None:
+        if self._owns_ray:
             ray.shutdown()
-            shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, candidates: Iterable[Candidate], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
         """See `Executor.run`."""
         waiting = deque(candidates)
+        self._n_runs += 1
+        flag = self._folder / f"stop-{self._n_runs}"
         # Only as many tasks as there are workers: each so starts when it is submitted, and the
         # time that it has taken is known.
         running: dict[Any, tuple[Candidate, float]] = {}
@@ -90,7 +101,8 @@ class RayExecutor:
             while waiting or running:
                 while waiting and len(running) < self._n_workers:
                     candidate = waiting.popleft()
-                    running[_evaluate.remote(candidate, self._shared)] = (candidate, time.monotonic())
+                    reference = _evaluate.remote(candidate, self._shared, str(flag))
+                    running[reference] = (candidate, time.monotonic())
                 done, _ = ray.wait(list(running), timeout=_POLL)
                 for reference in done:
                     candidate, _ = running.pop(reference)
@@ -99,8 +111,8 @@ class RayExecutor:
                     return
                 yield from self._overdue(running)
         finally:
-            for reference in running:
-                ray.cancel(reference, force=True)
+            if running:
+                _end(list(running), flag)
 
     def _overdue(self, running: dict[Any, tuple[Candidate, float]]) -> Iterator[Evaluation]:
         """Kill what has overrun its time limit so far that it must be hanging."""
@@ -111,6 +123,18 @@ class RayExecutor:
                 del running[reference]
                 ray.cancel(reference, force=True)
                 yield Evaluation(candidate.id, error=f"no result within {self._time_limit:g} s")
+
+
+def _end(running: list[Any], flag: Path) -> None:
+    """Have tasks end by themselves, and wait a moment for it.
+
+    They look for the flag between two batches. `ray.cancel` would be the way, but the result of a
+    cancelled task that arrives all the same has brought down the whole program (Ray 2.60: "Tried to
+    complete task that was not pending"). Workers on other machines do not see the flag; what they
+    run goes on to its end, and is not looked at.
+    """
+    flag.touch()
+    ray.wait(running, num_returns=len(running), timeout=_END)
 
 
 @contextmanager
@@ -127,14 +151,22 @@ def _own_sigterm() -> Iterator[None]:
 # A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a
 # candidate that kills its worker should not cost more than two.
 @ray.remote(num_cpus=1, max_retries=1)
-def _evaluate(candidate: Candidate, problem: Problem) -> Evaluation | str:
-    """The evaluation, or a bug's traceback: exceptions themselves do not always survive pickling."""
+def _evaluate(candidate: Candidate, problem: Problem, flag: str) -> Evaluation | str | None:
+    """The evaluation; a bug's traceback, as exceptions do not always survive pickling; None if ended."""
+    looked = time.monotonic()
+
+    def should_stop() -> bool:
+        nonlocal looked
+        now = time.monotonic()
+        if now - looked < _POLL:
+            return False
+        looked = now
+        return Path(flag).exists()
+
     try:
-        evaluation = evaluate(candidate, problem)
+        return evaluate(candidate, problem, should_stop)
     except Exception:  # noqa: BLE001  # raised again by the driver
         return traceback.format_exc()
-    assert evaluation is not None, "nobody asked to stop"
-    return evaluation
 
 
 def _result(reference: Any, candidate: Candidate) -> Evaluation:
