@@ -59,7 +59,7 @@ def _search(options: argparse.Namespace) -> int:
             options.data,
             target=options.target,
             task=options.task,
-            categorical=options.categorical.split(",") if options.categorical else (),
+            categorical=options.categorical or (),
             space=options.space,
             algorithm=options.algorithm,
             n_candidates=options.candidates,

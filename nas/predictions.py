@@ -34,7 +34,9 @@ def write_predictions(
         If the model or the table cannot be read, they do not fit, or nothing can be written.
     """
     try:
-        frame = predictions(load_network(model), read_table(data), probabilities=probabilities)
+        network = load_network(model)
+        texts = [column.name for column in network.columns if column.kind == "category"]
+        frame = predictions(network, read_table(data, texts), probabilities=probabilities)
     except (ModelError, TableError) as error:
         raise InputError(str(error)) from None
     if output is None:

@@ -294,14 +294,17 @@ def as_numbers(values: Any, name: str) -> Array:
 
 
 def category_key(value: Any) -> str | None:
-    """The name of a category, alike for 1, 1.0 and "1"; None for missing values."""
+    """The name of a category, alike for 1, 1.0, "1" and "1.0", or True and "true"; None if missing."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
     if not isinstance(value, np.ndarray) and value != value:
         return None
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    return str(value)
+    text = str(value)
+    if text.endswith(".0") and text[:-2].lstrip("-").isdecimal():
+        return text[:-2]
+    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def _as_number(value: Any, name: str) -> float:

@@ -17,6 +17,7 @@ import pytest
 
 import nas
 from nas.cli import main
+from nas.data import BUNDLED
 
 QUICK = ["--space", "tiny", "--candidates", "6", "--epochs", "5", "--workers", "0", "--name", "one"]
 
@@ -112,6 +113,18 @@ def test_from_a_table_to_predictions(capsys: pytest.CaptureFixture[str], table: 
     assert (pd.read_csv("predicted.csv")["predicted_kind"] == predicted["predicted_kind"]).all()
 
 
+@pytest.mark.parametrize("codes", [("01", "02", "x"), ("1.0", "2.0", "x"), ("true", "false", "maybe")])
+def test_a_category_is_the_same_whatever_else_is_in_the_file(
+    capsys: pytest.CaptureFixture[str], codes: tuple[str, ...]
+) -> None:
+    n = 120
+    frame = rows(n).assign(code=[codes[i % 3] for i in range(n)], y=[f"kind {i % 3}" for i in range(n)])
+    run(capsys, "search", csv(frame), "--target", "y", *QUICK, "--epochs", "60", "--no-tracking")
+    frame[["a", "b", "code"]].iloc[0:2].to_csv("new.csv", index=False)  # no text left among them
+    code, out, _ = run(capsys, "predict", "runs/one", "new.csv")
+    assert (code, out.split()[1:]) == (0, ["kind", "0", "kind", "1"])
+
+
 def test_a_parquet_file_goes_the_same_way(capsys: pytest.CaptureFixture[str], table: pd.DataFrame) -> None:
     table.to_parquet("mine.parquet")
     assert run(capsys, "search", "mine.parquet", *QUICK, "--no-tracking")[0] == 0
@@ -135,6 +148,11 @@ def test_spaces_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"nas {nas.__version__}\n", "")
+
+
+def test_help_names_the_bundled_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "search", "--help")[1]
+    assert ", ".join(BUNDLED) in " ".join(out.split())
 
 
 def test_help_answers_in_under_half_a_second() -> None:

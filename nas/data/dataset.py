@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nas.data.files import read_table
-from nas.data.preprocessing import LARGEST_NUMBER, check_columns, check_kind
+from nas.data.preprocessing import LARGEST_NUMBER, check_kind, settle_kinds
 from nas.errors import DataError
 from nas.runtime import category_key
 
@@ -102,7 +102,7 @@ def load_dataset(
     *,
     target: str | Iterable[str] | None = None,
     task: str | None = None,
-    categorical: Collection[str] = (),
+    categorical: str | Collection[str] = (),
 ) -> Dataset:
     """A data set from whatever a person has.
 
@@ -118,7 +118,7 @@ def load_dataset(
         "classification", "multilabel" or "regression"; by default it follows from the target:
         text, booleans and up to 20 different whole numbers are classes.
     categorical : names
-        Columns that hold categories although they look like numbers.
+        Columns that hold categories although they look like numbers; names may be joined by commas.
 
     Raises
     ------
@@ -128,17 +128,31 @@ def load_dataset(
     """
     if task is not None and task not in TASKS:
         raise DataError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    if isinstance(categorical, str):
+        categorical = [name.strip() for name in categorical.split(",")]
     if isinstance(data, Dataset):
+        if target is not None or task is not None or categorical:
+            raise DataError(
+                "data: expected no target, task or categorical beside a Dataset, which has its own"
+            )
         return data
     if isinstance(data, (str, Path)):
-        name, frame, targets, source = _from_name_or_path(str(data), target)
+        name, frame, targets, source = _from_name_or_path(str(data), target, categorical)
     else:
         (name, frame, targets), source = _from_memory(data, target), None
     _check_frame(name, frame, targets)
     features = frame.drop(columns=targets)
     y, found, classes = _read_target(frame[targets], task)
-    check_columns(features, categorical)
-    return Dataset(name, features, y, found, tuple(targets), classes, tuple(sorted(categorical)), source)
+    return Dataset(
+        name,
+        settle_kinds(features, categorical),
+        y,
+        found,
+        tuple(targets),
+        classes,
+        tuple(sorted(categorical)),
+        source,
+    )
 
 
 def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float = 0.2) -> Split:
@@ -175,14 +189,14 @@ def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float =
 
 
 def _from_name_or_path(
-    name: str, target: str | Iterable[str] | None
+    name: str, target: str | Iterable[str] | None, categorical: Collection[str]
 ) -> tuple[str, pd.DataFrame, list[str], str]:
     if name in BUNDLED:
         frame, targets = _bundled(name)
         return name, frame, _target_columns(frame, target, name) if target else targets, name
     if not os.path.exists(name) and not Path(name).suffix:  # noqa: PTH110 # no error for a name too long
         raise DataError(f"{name}: expected a CSV or Parquet file or one of {', '.join(BUNDLED)}, got neither")
-    frame = read_table(name)
+    frame = read_table(name, texts=categorical)
     path = Path(name)
     stem = path.name.split(".")[0] or path.name
     return stem, frame, _target_columns(frame, target, name), str(path.resolve())
@@ -203,6 +217,8 @@ def _from_memory(data: Any, target: str | Iterable[str] | None) -> tuple[str, pd
         frame = data.reset_index(drop=True)
         frame.columns = [str(column) for column in frame.columns]
         return "table", frame, _target_columns(frame, target, "table")
+    if target is not None:
+        raise DataError("target: expected none beside (X, y), whose y is the target, got one")
     if hasattr(data, "data") and hasattr(data, "target"):  # scikit-learn's Bunch
         data = (data.data, data.target)
     if not isinstance(data, (tuple, list)) or len(data) != 2:
@@ -252,7 +268,8 @@ def _target_columns(frame: pd.DataFrame, target: str | Iterable[str] | None, whe
         named = [column for column in frame.columns if str(column).lower() in _TARGET_NAMES]
         return [str(named[0] if named else frame.columns[-1])]
     if isinstance(target, str):
-        targets = [target] if target in frame.columns else target.split(",")
+        names = [name if name in frame.columns else name.strip() for name in target.split(",")]
+        targets = [target] if target in frame.columns else names
     else:
         targets = list(target) if isinstance(target, Iterable) else [target]
     for name in targets:

@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +18,11 @@ _CSV_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz")
 _PARQUET_ENDINGS = (".parquet", ".pq")
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """The rows of a CSV or Parquet file; raises `DataError`."""
+def read_table(path: str | Path, texts: Collection[str] = ()) -> pd.DataFrame:
+    """The rows of a CSV or Parquet file; raises `DataError`.
+
+    Columns named in `texts` are read as they are written, so that a category "01" stays that.
+    """
     path = Path(path)
     if not os.path.isfile(path):  # noqa: PTH113 # False too where the name is one that no file can have
         got = "a folder" if os.path.isdir(path) else "no such file"  # noqa: PTH112 # likewise
@@ -28,7 +31,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if name.endswith(_PARQUET_ENDINGS):
         frame = _reading(path, lambda: pd.read_parquet(path))
     elif name.endswith(_CSV_ENDINGS):
-        frame = _reading(path, lambda: _read_csv(path))
+        frame = _reading(path, lambda: _read_csv(path, texts))
     else:
         endings = ", ".join((*_CSV_ENDINGS, *_PARQUET_ENDINGS))
         raise DataError(f"{path}: expected a file that ends in {endings}, got {path.suffix or 'no ending'}")
@@ -38,7 +41,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
     is_zipped = path.suffix.lower() == ".gz"
     with gzip.open(path, "rt", encoding="utf-8") if is_zipped else path.open(encoding="utf-8") as file:
         header = next((line for line in file if line.strip()), "")
@@ -48,7 +51,13 @@ def _read_csv(path: Path) -> pd.DataFrame:
         # Rows longer than the header would otherwise lose cells, or turn the first column into names.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(
-            path, sep=separator, na_values=["?"], skipinitialspace=True, low_memory=False, index_col=False
+            path,
+            sep=separator,
+            na_values=["?"],
+            skipinitialspace=True,
+            low_memory=False,
+            index_col=False,
+            dtype=dict.fromkeys(texts, str),
         )
 
 

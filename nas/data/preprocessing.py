@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,23 @@ def check_columns(table: pd.DataFrame, categorical: Collection[str] = ()) -> Non
     for name in table.columns:
         if name not in categorical:
             _is_numeric(table[name])
+
+
+def settle_kinds(table: pd.DataFrame, categorical: Collection[str] = ()) -> pd.DataFrame:
+    """The table with each column's kind decided, by all of its rows, and written into its type.
+
+    Numbers that came as text become floats, categories become pandas' own; whichever rows are taken
+    from the table later are then of the same kind. Raises `DataError` as `check_columns` does.
+    """
+    check_columns(table, categorical)
+    settled: dict[str, pd.Series[Any]] = {}
+    for name in table.columns:
+        values = table[name]
+        if name in categorical or not _is_numeric(values):
+            settled[name] = values.map(category_key).astype("category")
+        elif not pd.api.types.is_numeric_dtype(values):
+            settled[name] = pd.Series(as_numbers(values, name), values.index)
+    return table.assign(**settled) if settled else table
 
 
 def _fit_column(values: pd.Series, categorical: bool) -> Column:

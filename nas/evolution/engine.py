@@ -147,7 +147,7 @@ class Engine(ABC):
         if self.best is None or not alive:
             return None
         record = self._statistics.compile(alive)
-        generation = Generation(
+        return Generation(
             number=self._generation - (0 if self._told else 1),
             evaluated=self._n_told,
             failures=self._n_failures,
@@ -155,13 +155,13 @@ class Engine(ABC):
             best_genome=self.best.genome,
             **{**record, "best": self.best.evaluation.fitness},
         )
-        self.logbook.record(**{name: getattr(generation, name) for name in self.logbook.header})
-        return generation
 
     def _end_generation(self) -> None:
         self.population = self._select(self.population, self._told)
         self._told = []
         self._generation += 1
+        if (generation := self.generation()) is not None:
+            self.logbook.record(**{name: getattr(generation, name) for name in self.logbook.header})
 
     def _new_genomes(self) -> Iterator[tuple[Genome, str, tuple[int, ...]]]:
         """Genomes that were never proposed, until the space is exhausted."""

@@ -203,8 +203,8 @@ def _genome(
 
     `shared` is the activation of all layers where the space has one for the whole network.
     """
-    widths = [width for width, _ in layers]
     if space.non_increasing:
-        widths.sort(reverse=True)
+        layers = sorted(layers, key=lambda layer: layer[0], reverse=True)
+    widths = [width for width, _ in layers]
     activations = tuple(str(activation) for _, activation in layers)
     return Genome(tuple(widths), activation=activations if space.activation_per_layer else shared, **genes)

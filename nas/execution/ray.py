@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,29 +65,31 @@ class RayExecutor:
         self._n_runs = 0
 
     def __enter__(self) -> RayExecutor:
-        # Sockets in this folder must have paths of at most 107 characters: keep it short.
-        place = "/tmp" if Path("/tmp").is_dir() else None
-        self._folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
-        if not ray.is_initialized():
-            with _own_sigterm():
-                ray.init(
-                    address="local",
-                    num_cpus=self._n_workers,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
-                    _temp_dir=str(self._folder),
-                )
-            self._owns_ray = True
-        self._shared = ray.put(self._problem)
+        with ExitStack() as stack:
+            # Sockets in this folder must have paths of at most 107 characters: keep it short.
+            place = "/tmp" if Path("/tmp").is_dir() else None
+            self._folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
+            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            if not ray.is_initialized():
+                stack.callback(ray.shutdown)
+                self._owns_ray = True
+                with _own_sigterm():
+                    ray.init(
+                        address="local",
+                        num_cpus=self._n_workers,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
+                        _temp_dir=str(self._folder),
+                    )
+            self._shared = ray.put(self._problem)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         del self._shared
-        if self._owns_ray:
-            ray.shutdown()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.close()
 
     def run(self, candidates: Iterable[Candidate], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
         """See `Executor.run`."""
@@ -116,8 +118,8 @@ class RayExecutor:
 
     def _overdue(self, running: dict[Any, tuple[Candidate, float]]) -> Iterator[Evaluation]:
         """Kill what has overrun its time limit so far that it must be hanging."""
-        if self._time_limit is None:
-            return
+        if self._time_limit is None or not self._owns_ray:
+            return  # in a Ray of others a task may wait for its turn, which is not hanging
         for reference, (candidate, since) in list(running.items()):
             if time.monotonic() - since > self._time_limit + _GRACE:
                 del running[reference]
@@ -144,8 +146,10 @@ def _own_sigterm() -> Iterator[None]:
         yield
         return
     handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 # A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 
+from nas.errors import EvaluationError
 from nas.evaluation import Candidate, Evaluation, Problem, evaluate
 
 
@@ -18,7 +20,12 @@ class SerialExecutor:
         for candidate in candidates:
             if should_stop():
                 return
-            evaluation = evaluate(candidate, self._problem, should_stop)
+            try:
+                evaluation = evaluate(candidate, self._problem, should_stop)
+            except Exception as error:
+                raise EvaluationError(
+                    f"candidate {candidate.id} ({candidate.genome}):\n{traceback.format_exc()}"
+                ) from error
             if evaluation is None:
                 return
             yield evaluation

@@ -38,8 +38,12 @@ def save_network(network: Network, folder: str | os.PathLike[str]) -> Path:
     text = json.dumps(model_record(network), indent=1, allow_nan=False)
     (unfinished / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
     _check_same(network, load_network(unfinished))
-    shutil.rmtree(folder, ignore_errors=True)
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        folder.rename(replaced)
     unfinished.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
     return folder
 
 

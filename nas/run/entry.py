@@ -16,7 +16,8 @@ from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
 from nas.space import SearchSpace, load_space
-from nas.tracking.journal import read_journal
+from nas.tracking.journal import Journal
+from nas.tracking.store import tracking_store
 
 
 def search(
@@ -24,7 +25,7 @@ def search(
     *,
     target: str | Iterable[str] | None = None,
     task: str | None = None,
-    categorical: Collection[str] = (),
+    categorical: str | Collection[str] = (),
     space: SearchSpace | str | os.PathLike[str] = "small",
     algorithm: str = "evolution",
     n_candidates: int = 100,
@@ -71,23 +72,22 @@ candidate_time_limit, refit, baseline
     SearchError
         If no candidate could be trained.
     """
-    loaded_space = space if isinstance(space, SearchSpace) else load_space(space)
     settings = SearchSettings(
-        loaded_space,
-        algorithm,
-        n_candidates,
-        time_budget,
-        n_workers,
-        seed,
-        population_size,
-        epochs,
-        candidate_time_limit,
-        refit,
-        baseline,
+        space=space if isinstance(space, SearchSpace) else load_space(space),
+        algorithm=algorithm,
+        n_candidates=n_candidates,
+        time_budget=time_budget,
+        n_workers=n_workers,
+        seed=seed,
+        population_size=population_size,
+        epochs=epochs,
+        candidate_time_limit=candidate_time_limit,
+        refit=refit,
+        baseline=baseline,
     )
     dataset = load_dataset(data, target=target, task=task, categorical=categorical)
     folder = new_run_folder(runs_dir, name, dataset.name)
-    uri = _tracking_uri(tracking_uri, runs_dir) if tracking else None
+    uri = tracking_store(tracking_uri, runs_dir) if tracking else None
     return Run(folder, dataset, settings, uri, uuid.uuid4().hex, progress=progress).to_the_end()
 
 
@@ -137,19 +137,12 @@ def resume(
         raise RunError(f"{run_dir}: expected the configuration of a run, got none with {error}") from None
     if source is None:
         raise RunError(f"{run_dir}: expected data=..., as the search had its table from memory, got none")
-    if not (hasattr(source, "columns") or isinstance(source, str)):
+    if not (hasattr(source, "columns") or isinstance(source, (str, Path))):
         arguments["target"] = None
     dataset = load_dataset(source, **arguments)
     settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
-    record = read_journal(folder.journal)
-    return Run(folder, dataset, settings, uri, run_id, progress=progress, record=record).to_the_end()
-
-
-def _tracking_uri(given: str | None, runs_dir: str | os.PathLike[str]) -> str:
-    """The store to track in: the one given, MLflow's own variable, or SQLite among the runs."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(runs_dir)
-
-
-def default_tracking_uri(runs_dir: str | os.PathLike[str]) -> str:
-    """The SQLite store that lies beside the runs."""
-    return f"sqlite:///{Path(runs_dir).absolute() / 'mlflow.db'}"
+    journal = Journal(folder.journal)
+    try:
+        return Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal).to_the_end()
+    finally:
+        journal.close()

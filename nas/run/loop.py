@@ -1,4 +1,4 @@
-"""The loop of a search: ask, run, tell, notify."""
+"""The loop of a search: ask, run, take down, tell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_search(
     recorded: Mapping[int, tuple[Candidate, Evaluation]],
     out_of_time: Callable[[], bool],
 ) -> str:
-    """Ask for a generation, run it, tell the results in order, notify; until a limit is reached.
+    """Ask for a generation, run it, take down and tell the results in order; until a limit is reached.
 
     Fills `history` and returns why it ended: "candidates", "time" or "exhausted". What is in
     `recorded`, from an earlier life of the search, is not run again.
@@ -38,10 +38,11 @@ def run_search(
         if not candidates:
             return "exhausted"
         for candidate, evaluation in _in_order(candidates, recorded, executor, should_stop):
-            engine.tell(evaluation)
-            history.append((candidate, evaluation))
+            # The journal first: what the engine knows is then on disk, wherever this is interrupted.
             for tracker in trackers:
                 tracker.evaluated(candidate, evaluation)
+            engine.tell(evaluation)
+            history.append((candidate, evaluation))
         if (generation := engine.generation()) is not None:
             for tracker in trackers:
                 tracker.generation(generation)

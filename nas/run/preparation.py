@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nas.data import Dataset, Split, fit_preprocessor, split
+from nas.errors import DataError
 from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Evaluation, Problem, build_network, fit
 from nas.network import TrainingConfig
 from nas.network.arrays import Array
@@ -17,6 +18,10 @@ from nas.runtime import Network, Preprocessor, Target
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""
+
+
+_LARGEST_TARGET = 1e6
+"""Standard deviations from the mean up to which float32 can tell a target's values apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +157,11 @@ def _network_target(dataset: Dataset, target: Target) -> tuple[Array, str, int]:
     y = dataset.y
     if dataset.task == "regression":
         standardized = (y - np.array(target.mean)) / np.array(target.scale)
+        if np.abs(standardized).max() > _LARGEST_TARGET:
+            raise DataError(
+                f"target {', '.join(target.names)}: expected values within {_LARGEST_TARGET:g} standard "
+                f"deviations of the training rows, got one {np.abs(standardized).max():.3g} away"
+            )
         return standardized.astype(np.float32), "squared_error", y.shape[1]
     if dataset.task == "multilabel":
         return y.astype(np.float32), "binary_cross_entropy", y.shape[1]

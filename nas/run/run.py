@@ -24,7 +24,7 @@ from nas.run.preparation import final_network, prepare
 from nas.run.result import SearchResult
 from nas.run.settings import SearchSettings
 from nas.tracking import Outcome, RunInfo, Tracker
-from nas.tracking.journal import Journal, Record
+from nas.tracking.journal import Journal
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow import MLflowTracker
@@ -46,10 +46,10 @@ class Run:
         run_id: str,
         *,
         progress: bool,
-        record: Record | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.folder, self.dataset, self.settings = folder, dataset, settings
-        self.uri, self.run_id, self.progress, self.record = uri, run_id, progress, record
+        self.uri, self.run_id, self.progress, self.journal = uri, run_id, progress, journal
         self.history: History = []
         self.engine = ALGORITHMS[settings.algorithm](settings.space, settings.seed, settings.population_size)
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
@@ -76,6 +76,11 @@ class Run:
                 raise
             return self._search(info, executor, trackers, mlflow)
 
+    @property
+    def _recorded(self) -> History:
+        """What an earlier life of this search has evaluated."""
+        return self.journal.record.evaluations if self.journal else []
+
     def _search(
         self,
         info: RunInfo,
@@ -91,6 +96,10 @@ class Run:
             stopped = self._loop(executor, trackers, since)
             result = self._conclude(stopped, time.monotonic() - since)
             outcome = self._outcome(result)
+        except KeyboardInterrupt:
+            _log.warning("interrupted: 'nas resume %s' goes on", self.folder.path)
+            outcome = Outcome("interrupted")
+            raise
         finally:
             for tracker in trackers:
                 tracker.finished(outcome)
@@ -107,12 +116,12 @@ class Run:
                 trackers,
                 self.settings.n_candidates,
                 history=self.history,
-                recorded={one.id: (one, known) for one, known in self.record.evaluations}
-                if self.record
-                else {},
+                recorded={pair[0].id: pair for pair in self._recorded},
                 out_of_time=lambda: budget is not None and time.monotonic() - since >= budget,
             )
         except KeyboardInterrupt:
+            if self.engine.best is None:
+                raise
             # What was found so far is kept; a second Ctrl-C ends at once.
             _log.warning("interrupted: keeping the best of %d candidates", len(self.history))
             return "interrupted"
@@ -150,8 +159,6 @@ class Run:
 
     def _why_none(self) -> str:
         failed = [evaluation for _, evaluation in self.history if evaluation.failed]
-        if not failed:
-            return "search: expected at least one candidate to be trained, got none before it was interrupted"
         return (
             f"search: expected at least one of {len(failed)} candidates to be trained, got none; "
             f"the first failure: {failed[0].error}"
@@ -201,6 +208,7 @@ class Run:
             identity=identity,
             options=options,
             n_candidates=settings.n_candidates,
+            n_recorded=len(self._recorded),
             time_budget=settings.time_budget,
         )
 
@@ -221,10 +229,10 @@ class Run:
 
     def _check_same(self, identity: Mapping[str, Any]) -> None:
         """Raise `RunError` if a resumed search would not be the search that the journal holds."""
-        if self.record is None or not self.record.identity:
+        if self.journal is None or not self.journal.record.identity:
             return
         for key, value in identity.items():
-            recorded = self.record.identity.get(key)
+            recorded = self.journal.record.identity.get(key)
             if recorded != value:
                 raise RunError(
                     f"{self.folder.path}: expected the {key} that the search began with, {recorded}, "
@@ -256,9 +264,10 @@ class Run:
 
     def _trackers(self, mlflow: MLflowTracker | None) -> list[Tracker]:
         """The journal first: what MLflow or the screen shows is on disk already."""
-        if self.record is None:
+        if self.journal is None:
             self.folder.create(self._config())
-        trackers: list[Tracker] = [Journal(self.folder.journal, self.record)]
+            self.journal = Journal(self.folder.journal)
+        trackers: list[Tracker] = [self.journal]
         if self.progress:
             from nas.tracking.progress import ProgressDisplay
 

@@ -39,40 +39,55 @@ class Record:
 class Journal:
     """The tracker that a search is resumed from.
 
+    The file is locked first and read then, so that nothing is written between the two; it is not
+    changed before the search starts.
+
     Parameters
     ----------
     path : Path
         The file, which is there: empty for a new search.
-    record : Record, optional
-        What the file holds already, of a search that is resumed.
+
+    Attributes
+    ----------
+    record : Record
+        What the file holds already.
 
     Raises
     ------
     RunError
-        If another process writes the same journal.
+        If there is no such file, another process writes it, or it is not a journal.
     """
 
-    def __init__(self, path: Path, record: Record | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._n_recorded = len(record.evaluations) if record else 0
-        self._file = path.open("r+b")  # closed by `finished`
+        try:
+            self._file = path.open("r+b")
+        except OSError:
+            raise RunError(f"{path.parent}: expected a run with a {path.name}, got none") from None
+        try:
+            self.record = self._locked_record()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _locked_record(self) -> Record:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._file.close()
-            raise RunError(f"{path}: expected a search that is over, got one that still runs") from None
-        n_bytes = record.n_bytes if record else 0
-        self._file.truncate(n_bytes)
-        self._file.seek(n_bytes)
+            message = f"{self._path}: expected a search that is over, got one that still runs"
+            raise RunError(message) from None
+        return read_journal(self._path)
 
     def started(self, run: RunInfo) -> None:
-        """Write the first line."""
-        if self._file.tell() == 0:
+        """Cut off a torn last line, and write the first line of a new search."""
+        self._file.truncate(self.record.n_bytes)
+        self._file.seek(self.record.n_bytes)
+        if self.record.n_bytes == 0:
             self._write({"journal": FORMAT_VERSION, **run.identity})
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Append a candidate and its evaluation, unless they were read from this file."""
-        if candidate.id >= self._n_recorded:
+        if candidate.id >= len(self.record.evaluations):
             self._write({"candidate": candidate.to_dict(), "evaluation": _plain(evaluation)})
 
     def generation(self, generation: Generation) -> None:
@@ -80,6 +95,10 @@ class Journal:
 
     def finished(self, outcome: Outcome) -> None:
         """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; more than once does no harm."""
         with contextlib.suppress(OSError):  # what could not be written has been said already
             self._file.close()
 
@@ -119,7 +138,7 @@ def read_journal(path: Path) -> Record:
             else:
                 candidate = Candidate.from_dict(entry["candidate"])
                 evaluations.append((candidate, _evaluation(entry["evaluation"])))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
     if version != FORMAT_VERSION:
         raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")

@@ -30,7 +30,8 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.export.mlflow_model import write_model_code
 from nas.genome import GENES
-from nas.runtime import load_network
+from nas.runtime import Network, load_network
+from nas.tracking.store import sqlite_file
 from nas.tracking.tracker import Outcome, RunInfo
 
 # Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
@@ -49,6 +50,7 @@ import mlflow.pyfunc
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
+from mlflow.types import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 _log = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ class MLflowTracker:
         self._run: RunInfo | None = None
         self._children: dict[int, str] = {}
         self._complete: set[int] = set()
+        self._generations: set[tuple[int, int]] = set()
+        self._logged_best: str | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._backlog: deque[Callable[[], None]] = deque()
         self._paused_until = 0.0
@@ -181,8 +185,8 @@ class MLflowTracker:
     def _connect(self) -> None:
         if self.uri.startswith("http"):
             _knock(self.uri)
-        elif self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        elif (file := sqlite_file(self.uri)) is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         self._client = mlflow.MlflowClient(self.uri)
         found = self._client.get_experiment_by_name(self._experiment)
@@ -207,6 +211,9 @@ class MLflowTracker:
         if same:
             self.run_id = same[0].info.run_id
             self._client.update_run(self.run_id, status="RUNNING")
+            history = self._client.get_metric_history(self.run_id, "candidates")
+            self._generations = {(point.step, int(point.value)) for point in history}
+            self._logged_best = same[0].data.tags.get("nas.logged_candidate")
             for child in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"):
                 number = int(child.data.tags["nas.candidate"])
                 self._children[number] = child.info.run_id
@@ -274,6 +281,8 @@ class MLflowTracker:
         return tags | ({"nas.error": evaluation.error} if evaluation.error else {})
 
     def _write_generation(self, generation: Generation) -> None:
+        if (generation.number, generation.evaluated) in self._generations:
+            return  # of an earlier life
         values = {
             "best_fitness": generation.best,
             "median_fitness": generation.median,
@@ -291,18 +300,21 @@ class MLflowTracker:
         if outcome.best is not None:
             best = {"nas.best": str(outcome.best.genome), "nas.best_candidate": str(outcome.best.id)}
             self._client.log_batch(self.run_id, tags=[RunTag(key, text) for key, text in best.items()])
-        if outcome.model_dir is not None:
-            self._log_model(outcome.model_dir, outcome.example)
+        if outcome.model_dir is not None and outcome.best is not None:
+            self._log_model(outcome.model_dir, outcome.example, str(outcome.best.id))
         self._client.log_artifact(self.run_id, str(self._info.run_dir / "journal.jsonl"))
         self._client.set_terminated(self.run_id, _STATUS[outcome.status])
-        if self.uri.startswith("sqlite:///"):
-            _analyze(self.uri.removeprefix("sqlite:///"))
+        if (file := sqlite_file(self.uri)) is not None:
+            _analyze(file)
 
-    def _log_model(self, model_dir: Path, example: Any) -> None:
-        """Log the saved winner as a pyfunc model of the parent run."""
-        signature = infer_signature(
-            example, load_network(model_dir).predict(example), params={"probabilities": False}
-        )
+    def _log_model(self, model_dir: Path, example: Any, candidate: str) -> None:
+        """Log the saved winner as a pyfunc model of the parent run, unless it is logged already."""
+        if self._logged_best == candidate:
+            return
+        network = load_network(model_dir)
+        example = _as_the_model_reads(example, network)
+        signature = infer_signature(example, network.predict(example), params={"probabilities": False})
+        signature.inputs = _schema(network)
         model = self._client.create_logged_model(
             self.experiment_id, name="network", source_run_id=self.run_id, model_type="pyfunc"
         )
@@ -318,6 +330,9 @@ class MLflowTracker:
                 input_example=example,
                 pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
             )
+
+        self._logged_best = candidate
+        self._client.set_tag(self.run_id, "nas.logged_candidate", candidate)
 
     @property
     def _info(self) -> RunInfo:
@@ -365,6 +380,24 @@ def _in_words(error: BaseException) -> str:
     """The first line of an error, which from SQLAlchemy and requests can be pages long."""
     reason = getattr(error, "reason", None) or error
     return (str(reason).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def _schema(network: Network) -> Schema:
+    """The columns that the network reads: any number is a double, and every cell may be missing."""
+    return Schema(
+        [
+            ColSpec("double" if column.kind == "numeric" else "string", column.name, required=False)
+            for column in network.columns
+            if column.kind != "dropped"
+        ]
+    )
+
+
+def _as_the_model_reads(example: Any, network: Network) -> Any:
+    """Rows of the raw table with the columns and types of `_schema`."""
+    columns = {column.name: column.kind for column in network.columns if column.kind != "dropped"}
+    kinds = {name: float if kind == "numeric" else object for name, kind in columns.items()}
+    return example[list(columns)].astype(kinds)
 
 
 def _note(run: RunInfo) -> str:
@@ -442,8 +475,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _analyze(path: str) -> None:
+def _analyze(file: Path) -> None:
     """Let SQLite plan by what the tables hold: the best of 10,000 children in 0.1 s, not 10 s."""
-    with sqlite3.connect(path, timeout=10) as connection:
+    with contextlib.closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         connection.execute("ANALYZE")
-    connection.close()

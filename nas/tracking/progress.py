@@ -80,7 +80,8 @@ class ProgressDisplay:
 
     def _time_left(self) -> str:
         elapsed = time.monotonic() - self._since
-        seconds = elapsed / self._done * (self._run.n_candidates - self._done)
+        new = max(1, self._done - self._run.n_recorded)
+        seconds = elapsed / new * (self._run.n_candidates - self._done)
         if self._run.time_budget is not None:
             seconds = min(seconds, max(0.0, self._run.time_budget - elapsed))
         return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -17,7 +17,8 @@ class RunInfo:
     """What there is to say of a search before it starts.
 
     `identity` decides every result of the search (seed, space, data, training, ...); `options` do
-    not (workers, budgets, places).
+    not (workers, budgets, places). Of the `n_candidates` the first `n_recorded` are known from an
+    earlier life of the search.
     """
 
     name: str
@@ -28,6 +29,7 @@ class RunInfo:
     identity: Mapping[str, Any]
     options: Mapping[str, Any]
     n_candidates: int
+    n_recorded: int = 0
     time_budget: float | None = None
 
 

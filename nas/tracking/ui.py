@@ -8,9 +8,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import closing
 
 from nas.errors import TrackingError
+from nas.tracking.store import sqlite_file, tracking_store
 
 
 def serve(runs_dir: str, tracking_uri: str | None, port: int) -> int:
@@ -21,20 +22,16 @@ def serve(runs_dir: str, tracking_uri: str | None, port: int) -> int:
     TrackingError
         If there is no store yet, or the port is taken.
     """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _store_in(runs_dir)
+    uri = tracking_store(tracking_uri, runs_dir)
     if uri.startswith("http"):
         print(f"MLflow is served at {uri}", file=sys.stderr)
         return 0
-    store = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not store.is_file():
+    store = sqlite_file(uri)
+    if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
     _check_free(port)
     print(f"opening {uri}; the page will be at {_page(uri, port)} (Ctrl-C ends it)", file=sys.stderr)
     return _until_interrupted(uri, port)
-
-
-def _store_in(runs_dir: str) -> str:
-    return f"sqlite:///{Path(runs_dir).absolute() / 'mlflow.db'}"
 
 
 def _until_interrupted(uri: str, port: int) -> int:
@@ -85,11 +82,12 @@ def _page(uri: str, port: int) -> str:
 
 def _latest_experiment(uri: str) -> str | None:
     """Read from the store itself: importing MLflow to ask would take longer than its server needs."""
-    if not uri.startswith("sqlite:///"):
+    store = sqlite_file(uri)
+    if store is None:
         return None
     query = "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1"
     try:
-        with sqlite3.connect(f"file:{uri.removeprefix('sqlite:///')}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as connection:
             row = connection.execute(query).fetchone()
     except sqlite3.Error:
         return None

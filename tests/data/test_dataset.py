@@ -17,7 +17,9 @@ from sklearn import datasets
 
 from nas.data.dataset import BUNDLED, Dataset, load_dataset, split
 from nas.data.files import read_table
+from nas.data.preprocessing import settle_kinds
 from nas.errors import DataError, InputError
+from nas.run.preparation import prepare
 
 N = 24
 
@@ -109,7 +111,8 @@ def test_a_file_gives_the_table_that_was_written(tmp_path: Path, name: str) -> N
     file, content = FILES[name]
     (tmp_path / file).write_bytes(content(make_table()))
     dataset = load_dataset(str(tmp_path / file))
-    pd.testing.assert_frame_equal(dataset.table, make_table().drop(columns="target"), check_dtype=False)
+    written = settle_kinds(make_table().drop(columns="target"))
+    pd.testing.assert_frame_equal(dataset.table, written, check_dtype=False, check_categorical=False)
     assert (dataset.name, dataset.source) == (file.split(".")[0], str(tmp_path / file))
     assert (dataset.task, dataset.classes, dataset.target_names) == (
         "classification",
@@ -840,3 +843,30 @@ def test_more_classes_than_a_part_has_rows_are_refused() -> None:
     dataset = dataset_of(np.repeat(np.arange(15), 3))
     with pytest.raises(DataError, match=r"target 'target': expected at most 7 classes, .* got 15 in 45 rows"):
         split(dataset, 0)
+
+
+@pytest.mark.parametrize("odd_row", range(0, 60, 7))
+def test_a_columns_kind_is_that_of_all_its_rows(odd_row: int) -> None:
+    # One text among numbers makes categories, in whichever part its row ends up.
+    level = [str(i % 3) for i in range(60)]
+    level[odd_row] = "unknown"
+    table = pd.DataFrame({"level": level, "size": np.arange(60.0), "target": [i % 2 for i in range(60)]})
+    dataset = load_dataset(table)
+    prepared = prepare(dataset, seed=0)
+    assert prepared.preprocessor.columns[0].kind == "category"
+    for rows in prepared.split:
+        prepared.preprocessor.encode(dataset.table.iloc[rows])
+
+
+def test_options_that_would_be_ignored_are_refused() -> None:
+    X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    with pytest.raises(DataError, match=r"expected none beside \(X, y\)"):
+        load_dataset((X, y), target="target")
+    with pytest.raises(DataError, match="expected no target, task or categorical beside a Dataset"):
+        load_dataset(load_dataset((X, y)), task="regression")
+
+
+def test_names_joined_by_commas_may_have_spaces_between() -> None:
+    table = pd.DataFrame(np.arange(80.0).reshape(20, 4) % 3, columns=["a", "b", "c", "d"])
+    assert load_dataset(table, target="c, d").target_names == ("c", "d")
+    assert load_dataset(table, target="d", categorical="a, b").categorical == ("a", "b")

@@ -213,3 +213,18 @@ def test_nothing_to_change_gives_no_child() -> None:
     single = SearchSpace(depth=(2, 2), widths=(8,), activation=("relu",))
     genome = Genome((8, 8), "relu")
     assert all(mutation(genome, single, random.Random(0)) is None for mutation in MUTATIONS.values())
+
+
+def test_a_funnel_inherits_width_and_activation_as_one() -> None:
+    funnel = SearchSpace(
+        depth=(1, 4),
+        widths=WIDTHS,
+        non_increasing=True,
+        activation=("relu", "tanh", "elu"),
+        activation_per_layer=True,
+    )
+    rng = random.Random(0)
+    for _ in range(500):
+        mother, father = funnel.sample(rng), funnel.sample(rng)
+        child = crossover(mother, father, funnel, rng)
+        assert set(layers_of(child)) <= set(layers_of(mother)) | set(layers_of(father))

@@ -20,7 +20,8 @@ from sklearn.metrics import accuracy_score, r2_score
 import nas
 from nas.data.dataset import BUNDLED, split
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
-from nas.evaluation import WORST_FITNESS
+from nas.evaluation import WORST_FITNESS, Evaluation
+from nas.evolution import ALGORITHMS, Generational
 from nas.tracking.journal import read_journal
 
 QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 16, "epochs": 6, "n_workers": 0, "progress": False}
@@ -210,6 +211,13 @@ class TestResume:
         with pytest.raises(RunError, match=r"expected the data that the search began with, .*digest"):
             nas.resume(result.run_dir, n_workers=0, progress=False)
 
+    def test_data_may_come_again_as_a_path(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.csv"
+        nas.load_dataset("iris").table.assign(a=np.arange(150) % 3, last=1.5).to_csv(file, index=False)
+        result = search(str(file), tmp_path, target="a", n_candidates=3)
+        resumed = nas.resume(result.run_dir, data=file, n_candidates=5, n_workers=0, progress=False)
+        assert len(resumed.history) == 5
+
     def test_data_from_memory_has_to_come_again(self, tmp_path: Path) -> None:
         X, y = make_regression(100, 5, random_state=0)
         result = search((X, y), tmp_path, n_candidates=3)
@@ -243,6 +251,41 @@ class TestResume:
 def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, data: str) -> None:
     result = search(data, tmp_path, space=space, n_candidates=2, epochs=1, baseline=False)
     assert len(result.history) == 2
+
+
+class InterruptAfter(Generational):
+    """An engine in which a Ctrl-C comes when it is told of the third candidate."""
+
+    def tell(self, evaluation: Evaluation) -> None:
+        if evaluation.candidate_id == 2:
+            raise KeyboardInterrupt
+        super().tell(evaluation)
+
+
+def test_an_interrupt_at_the_worst_moment_leaves_nothing_in_the_engine_that_is_not_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = search("iris", tmp_path / "whole", n_candidates=6)
+    monkeypatch.setitem(ALGORITHMS, "evolution", InterruptAfter)
+    result = search("iris", tmp_path / "cut", n_candidates=6)
+    monkeypatch.undo()
+    assert result.stopped == "interrupted"
+    journal = read_journal(result.run_dir / "journal.jsonl")
+    assert result.history == journal.evaluations[:2]
+    assert len(journal.evaluations) == 3
+    resumed = nas.resume(result.run_dir, n_workers=0, progress=False)
+    assert journal_without_times(resumed) == journal_without_times(whole)
+
+
+def test_an_interrupt_before_anything_is_known_is_just_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.execution.serial.evaluate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        search("iris", tmp_path)
 
 
 class TestRefusals:

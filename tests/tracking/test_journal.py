@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,8 @@ def test_a_torn_last_line_is_left_out_and_written_anew(path: Path, torn: int) ->
     write(path, *PAIRS)
     whole = path.read_bytes()
     path.write_bytes(whole[:-torn])
-    record = read_journal(path)
-    assert record.evaluations == PAIRS[:-1]
-    journal = Journal(path, record)
+    journal = Journal(path)
+    assert journal.record.evaluations == PAIRS[:-1]
     journal.started(info(path))
     for pair in PAIRS:
         journal.evaluated(*pair)
@@ -85,17 +85,19 @@ def test_two_cannot_write_one_journal(path: Path) -> None:
     journal = Journal(path)
     journal.started(info(path))
     with pytest.raises(RunError, match="expected a search that is over, got one that still runs"):
-        Journal(path, read_journal(path))
+        Journal(path)
+    journal.evaluated(*PAIRS[0])
     journal.finished(Outcome("finished"))
-    Journal(path, read_journal(path)).finished(Outcome("finished"))
+    again = Journal(path)
+    assert again.record.evaluations == PAIRS[:1]  # read under the lock: nothing is cut off
+    again.finished(Outcome("finished"))
 
 
 @pytest.mark.parametrize("content", ["", '{"journal":1,"se'])
 def test_a_search_that_died_before_its_first_line_starts_anew(path: Path, content: str) -> None:
     path.write_text(content)
-    record = read_journal(path)
-    assert (record.identity, record.evaluations, record.n_bytes) == ({}, [], 0)
-    journal = Journal(path, record)
+    journal = Journal(path)
+    assert (journal.record.identity, journal.record.evaluations, journal.record.n_bytes) == ({}, [], 0)
     journal.started(info(path))
     journal.finished(Outcome("finished"))
     assert read_journal(path).identity == {"seed": 3, "nas": "0"}
@@ -106,6 +108,8 @@ def test_a_search_that_died_before_its_first_line_starts_anew(path: Path, conten
     [
         ('{"journal":99}\n', "version 1, got 99"),
         ("[]\n", "in line 1"),
+        ("5\n", "in line 1"),
+        ('{"journal":1}\n{"candidate":5,"evaluation":5}\n', "in line 2"),
         ("nonsense\n", "in line 1"),
         ('{"journal":1,"seed":0}\n{"candidate":{}}\n', "in line 2"),
         ('{"journal":1,"seed":0}\n\n', "in line 2"),
@@ -117,9 +121,18 @@ def test_what_is_no_journal_is_refused_by_line(path: Path, content: str, complai
         read_journal(path)
 
 
-def test_a_missing_journal_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [read_journal, Journal])
+def test_a_missing_journal_is_refused(tmp_path: Path, read: Callable[[Path], object]) -> None:
     with pytest.raises(RunError, match=r"expected a run with a journal\.jsonl, got none"):
-        read_journal(tmp_path / "journal.jsonl")
+        read(tmp_path / "journal.jsonl")
+
+
+def test_a_journal_that_is_only_opened_is_not_changed(path: Path) -> None:
+    write(path, *PAIRS)
+    path.write_bytes(path.read_bytes()[:-5])
+    before = path.read_bytes()
+    Journal(path).close()
+    assert path.read_bytes() == before
 
 
 def test_entries_are_strict_json(path: Path) -> None:

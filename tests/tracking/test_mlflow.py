@@ -16,6 +16,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 
 import nas
@@ -143,8 +144,31 @@ def test_a_resumed_search_is_one_run_without_repeats(runs_dir: Path) -> None:
     first = search(runs_dir, n_candidates=5)
     resumed = nas.resume(first.run_dir, n_candidates=N, n_workers=0, progress=False)
     assert resumed.mlflow_run_id == first.mlflow_run_id
-    _, children = runs_of(str(resumed.tracking_uri))
+    parent, children = runs_of(str(resumed.tracking_uri))
     assert [run.data.tags["nas.candidate"] for run in children] == [str(i) for i in range(N)]
+    # Once more, with nothing left to do: nothing is written twice, the model neither.
+    again = nas.resume(first.run_dir, n_candidates=N, n_workers=0, progress=False)
+    client = mlflow.MlflowClient(str(again.tracking_uri))
+    points = client.get_metric_history(parent.info.run_id, "candidates")
+    assert [(point.step, point.value) for point in points] == [(0, 5), (0, 12), (1, 14)]
+    models = client.search_logged_models([parent.info.experiment_id])
+    assert len(models) == len({first.best.id, resumed.best.id})
+
+
+def test_the_logged_model_reads_tables_with_gaps_and_without_what_it_does_not_use(
+    runs_dir: Path, table: pd.DataFrame
+) -> None:
+    whole = table.assign(size=table["size"].fillna(9).round().astype(int), color=table["color"].fillna("red"))
+    result = nas.search(
+        whole, target="kind", runs_dir=runs_dir, space="tiny", n_candidates=2, epochs=5, n_workers=0
+    )
+    client = mlflow.MlflowClient(str(result.tracking_uri))
+    (model,) = client.search_logged_models(
+        [runs_of(str(result.tracking_uri), "nas-table")[0].info.experiment_id]
+    )
+    loaded = mlflow.pyfunc.load_model(model.artifact_location)
+    gaps = table.drop(columns=["kind", "constant"])
+    assert (loaded.predict(gaps) == result.network.predict(gaps)).all()
 
 
 @pytest.mark.parametrize(
