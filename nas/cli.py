@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough; keep the interpreter from complaining about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _complain(f"expected room to write, got: {error}", 1)
 
 
 def _complain(message: object, code: int) -> int:

@@ -45,7 +45,9 @@ def write_predictions(
     try:
         frame.to_csv(Path(output), index=False)
     except OSError as error:
-        raise InputError(f"--output {output}: expected a file to write to, got: {error.strerror}") from None
+        raise InputError(
+            f"--output {output}: expected a file to write to, got: {error.strerror or error}"
+        ) from None
 
 
 def predictions(network: Network, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:

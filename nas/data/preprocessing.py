@@ -20,6 +20,8 @@ LARGEST_NUMBER = 1e100
 
 _MANY_TEXTS = 100
 _MANY_NUMBERS = 10
+_COMMAS = r"\s*[-+]?\d+(,\d+)+(\.\d+)?\s*"
+"""Numbers with commas for decimal points or between thousands."""
 
 
 def fit_preprocessor(table: pd.DataFrame, categorical: Collection[str] = ()) -> Preprocessor:
@@ -140,6 +142,13 @@ def _texts_are_numbers(texts: pd.Series, name: str) -> bool:
     if not odd.any():
         as_finite(numbers)
         return numbers.nunique() > 1
+    with_commas = texts.astype(str).str.fullmatch(_COMMAS)
+    if with_commas.mean() > 0.5 and texts.nunique() > _MANY_NUMBERS:
+        position = texts.index[with_commas][0]
+        raise DataError(
+            f"column {name!r}: expected numbers with a decimal point, got {texts[position]!r} in "
+            f"{_row(position)}; replace or remove the commas, or name the column in --categorical"
+        )
     mostly_numbers = odd.mean() < 0.5 and numbers.nunique() > _MANY_NUMBERS
     if mostly_numbers:
         position = texts.index[odd][0]

@@ -12,7 +12,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,20 @@ class RayExecutor:
             self._folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
             stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
             if not ray.is_initialized():
+                # The kernel ends Ray's processes with the thread that started them: it has to live.
+                thread = stack.enter_context(ThreadPoolExecutor(1))
                 stack.callback(ray.shutdown)
                 self._owns_ray = True
-                with _own_sigterm():
-                    ray.init(
-                        address="local",
-                        num_cpus=self._n_workers,
-                        include_dashboard=False,
-                        log_to_driver=False,
-                        logging_level=logging.ERROR,
-                        object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
-                        _temp_dir=str(self._folder),
-                    )
+                _start_ray(
+                    thread,
+                    address="local",
+                    num_cpus=self._n_workers,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
+                    _temp_dir=str(self._folder),
+                )
             self._shared = ray.put(self._problem)
             self._stack = stack.pop_all()
         return self
@@ -139,17 +142,21 @@ def _end(running: list[Any], flag: Path) -> None:
     ray.wait(running, num_returns=len(running), timeout=_END)
 
 
-@contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Put the program's handler of SIGTERM back after Ray has replaced it by one that just exits."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _start_ray(thread: ThreadPoolExecutor, **options: Any) -> None:
+    """Initialize Ray so that a signal meanwhile is heard once Ray is up and can be ended again.
+
+    Interrupted in the middle, Ray leaves processes behind, or crashes; in another thread it is not
+    interrupted. Nor does it then install its handler of SIGTERM, which just exits; the one that its
+    core installs is replaced by the program's again.
+    """
     handler = signal.getsignal(signal.SIGTERM)
+    starting = thread.submit(ray.init, **options)
     try:
-        yield
+        starting.result()
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        wait([starting])
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 # A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.data import load_dataset
-from nas.errors import RunError
+from nas.errors import InputError, RunError
 from nas.run.folder import RunFolder, new_run_folder
 from nas.run.result import SearchResult
 from nas.run.run import Run
@@ -72,6 +72,8 @@ candidate_time_limit, refit, baseline
     SearchError
         If no candidate could be trained.
     """
+    if not isinstance(space, (SearchSpace, str, os.PathLike)):
+        raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
     settings = SearchSettings(
         space=space if isinstance(space, SearchSpace) else load_space(space),
         algorithm=algorithm,
@@ -133,6 +135,8 @@ def resume(
         source = table["source"] if data is None else data
         arguments = {key: table[key] for key in ("target", "task", "categorical")}
         uri, run_id = config["tracking_uri"], config["run_id"]
+        if not isinstance(uri, (str, type(None))) or not isinstance(run_id, str):
+            raise TypeError("a tracking_uri and a run_id that are text")
     except (KeyError, TypeError) as error:
         raise RunError(f"{run_dir}: expected the configuration of a run, got none with {error}") from None
     if source is None:

@@ -86,6 +86,8 @@ def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name
     runs = Path(runs_dir).absolute()
     if name is not None and (Path(name).name != name or name in (".", "..")):
         raise RunError(f"--name {name}: expected a name without slashes, got a path")
+    if name is not None and (not name.strip() or not name.isprintable() or len(name.encode()) > 200):
+        raise RunError(f"--name: expected 1 to 200 printable characters, got {name[:50]!r}")
     if name is not None and (runs / name).exists():
         raise _name_is_taken(runs / name)
     try:
@@ -100,7 +102,8 @@ def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name
 
 
 def _free_name(runs: Path, data_name: str) -> str:
-    stem = f"{data_name}-{datetime.now():%Y%m%d-%H%M%S}"
+    # The process makes it differ from that of a search which starts in the same second.
+    stem = f"{data_name[:100]}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
     names = [stem, *(f"{stem}-{i}" for i in range(2, 1000))]
     return next(name for name in names if not (runs / name).exists())
 

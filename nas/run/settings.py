@@ -67,7 +67,7 @@ class SearchSettings:
             good = isinstance(value, kind) and not isinstance(value, bool) and least <= value < 2**32
             if not good and not (value is None and name in _OPTIONAL):
                 whole = "a whole number" if kind is int else "a number"
-                raise InputError(f"{name}: expected {whole} of at least {least}, got {value!r}")
+                raise InputError(f"{name}: expected {whole} of at least {least}, below 2**32, got {value!r}")
 
     @property
     def workers(self) -> int:

@@ -8,6 +8,7 @@ are done when it is back or, at the latest, tried once more at the end.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import platform
@@ -183,13 +184,17 @@ class MLflowTracker:
         return True
 
     def _connect(self) -> None:
+        file = sqlite_file(self.uri)
         if self.uri.startswith("http"):
             _knock(self.uri)
-        elif (file := sqlite_file(self.uri)) is not None:
+        elif file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
+            # MLflow would try for two minutes to open what cannot be opened.
+            sqlite3.connect(file).close()
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        self._client = mlflow.MlflowClient(self.uri)
-        found = self._client.get_experiment_by_name(self._experiment)
+        with _one_at_a_time(file):
+            self._client = mlflow.MlflowClient(self.uri)
+            found = self._client.get_experiment_by_name(self._experiment)
         if found is not None and found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
         self.experiment_id = found.experiment_id if found else self._create_experiment()
@@ -338,6 +343,17 @@ class MLflowTracker:
     def _info(self) -> RunInfo:
         assert self._run is not None, "started comes first"
         return self._run
+
+
+@contextlib.contextmanager
+def _one_at_a_time(store: Path | None) -> Iterator[None]:
+    """Let no other search open the same SQLite store: the first one makes its tables."""
+    if store is None:
+        yield
+        return
+    with store.with_name(f".{store.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

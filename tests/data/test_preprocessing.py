@@ -405,3 +405,13 @@ def test_settings_may_be_overridden() -> None:
     training = prepare(load_dataset("iris"), 0, {"epochs": 7}).problem.training
     assert training.epochs == 7
     assert training.batch_size == default_training(96).batch_size
+
+
+@pytest.mark.parametrize("form", ["{},5", "1{},234"])
+def test_numbers_with_commas_are_refused_with_the_mend(form: str) -> None:
+    table = pd.DataFrame({"price": [form.format(i + 10) for i in range(40)], "b": range(40)})
+    with pytest.raises(
+        DataError, match=r"column 'price': expected numbers with a decimal point, got '.*,.*' in row 1;"
+    ):
+        check_columns(table)
+    check_columns(table, ["price"])

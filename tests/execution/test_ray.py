@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -138,3 +140,27 @@ def test_nothing_is_left_behind(problem: Problem) -> None:
     assert set(Path("/tmp").glob("nas-ray-*")) == before
     assert not ray.is_initialized()
     assert not worker_pids()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.3, 1.5, 2.5])
+def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, delay: float) -> None:
+    # The signal comes so many seconds after Ray's folder is made.
+    before = set(Path("/tmp").glob("nas-ray-*"))
+    command = [sys.executable, "-m", "nas", "search", "iris", "--no-tracking", "--workers", "1"]
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [*command, "--candidates", "5000", "--space", "small", "--no-baseline", "--runs-dir", folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        while set(Path("/tmp").glob("nas-ray-*")) == before:
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(delay)
+        os.kill(process.pid, stop)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, error
+    assert set(Path("/tmp").glob("nas-ray-*")) == before

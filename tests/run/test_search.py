@@ -296,11 +296,27 @@ class TestRefusals:
         [
             ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tiny or a TOML file"),
             ({"algorithm": "magic"}, InputError, "algorithm: expected one of evolution, random, got 'magic'"),
-            ({"n_candidates": 0}, InputError, "n_candidates: expected a whole number of at least 1, got 0"),
-            ({"seed": -1}, InputError, "seed: expected a whole number of at least 0, got -1"),
+            (
+                {"n_candidates": 0},
+                InputError,
+                "n_candidates: expected a whole number of at least 1, below 2\\*\\*32, got 0",
+            ),
+            (
+                {"seed": -1},
+                InputError,
+                "seed: expected a whole number of at least 0, below 2\\*\\*32, got -1",
+            ),
             ({"seed": 0.5}, InputError, "seed: expected a whole number"),
-            ({"time_budget": 0}, InputError, "time_budget: expected a number of at least 0.001, got 0"),
-            ({"n_workers": -1}, InputError, "n_workers: expected a whole number of at least 0, got -1"),
+            (
+                {"time_budget": 0},
+                InputError,
+                "time_budget: expected a number of at least 0.001, below 2\\*\\*32, got 0",
+            ),
+            (
+                {"n_workers": -1},
+                InputError,
+                "n_workers: expected a whole number of at least 0, below 2\\*\\*32, got -1",
+            ),
             ({"target": "nonsense"}, DataError, "expected a target among the columns .*, got 'nonsense'"),
             ({"task": "guessing"}, DataError, "task: expected one of classification, multilabel, regression"),
             ({"name": "a/b"}, RunError, "--name a/b: expected a name without slashes"),

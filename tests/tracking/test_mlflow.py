@@ -275,3 +275,14 @@ def test_a_server_is_written_to_and_may_die_midway(
     assert len(read_journal(second.run_dir / "journal.jsonl").evaluations) == N
     assert "the search goes on" in caplog.text
     assert "were not done; the journal has everything" in caplog.text
+
+
+def test_searches_that_start_together_share_a_new_store(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nas", "search", "iris", "--space", "tiny", "--candidates", "2"]
+    command += ["--epochs", "2", "--workers", "0", "--runs-dir", str(tmp_path / "runs"), "--no-baseline"]
+    together = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in together]
+    assert [process.returncode for process in together] == [0, 0, 0], errors
