@@ -31,7 +31,7 @@ LAYERS = [
 HOMES = {
     "deap": {"evolution/engine.py", "evolution/generational.py"},
     "ray": {"execution/ray.py"},
-    "mlflow": {"tracking/mlflow.py"},
+    "mlflow": {"tracking/mlflow.py", "tracking/mlflow_entries.py"},
     "rich": {"tracking/progress.py"},
     "safetensors": {"export/native.py"},
 }

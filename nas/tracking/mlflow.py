@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import platform
 import queue
 import sqlite3
 import tempfile
@@ -21,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,7 @@ from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.export.mlflow_model import write_model_code
-from nas.genome import GENES
-from nas.runtime import Network, load_network
+from nas.runtime import load_network
 from nas.tracking.store import sqlite_file
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -48,16 +46,27 @@ for _name, _value in (
 
 import mlflow
 import mlflow.pyfunc
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
-from mlflow.types import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+
+from nas.tracking.mlflow_entries import (
+    as_the_model_reads,
+    child_metrics,
+    child_name,
+    flat,
+    genes,
+    metrics,
+    note,
+    params,
+    schema,
+    versions,
+)
 
 _log = logging.getLogger(__name__)
 
 _MOST_METRICS = 1000
-_MOST_CHARACTERS = 500
 _PAUSE = 10.0
 """Seconds between two tries while the store does not answer."""
 
@@ -227,15 +236,15 @@ class MLflowTracker:
             return
         tags = {
             MLFLOW_RUN_NAME: run.name,
-            MLFLOW_RUN_NOTE: _note(run),
+            MLFLOW_RUN_NOTE: note(run),
             "nas.run_id": run.run_id,
             "nas.kind": "search",
-            **{f"version.{name}": number for name, number in _versions().items()},
+            **{f"version.{name}": number for name, number in versions().items()},
         }
         created = self._client.create_run(self.experiment_id, run_name=run.name, tags=tags)
         self.run_id = created.info.run_id
-        params = {**_flat(run.identity), **_flat(run.options)}
-        self._client.log_batch(self.run_id, params=_params(params))
+        settings = {**flat(run.identity), **flat(run.options)}
+        self._client.log_batch(self.run_id, params=params(settings))
         self._client.log_dict(self.run_id, run.space.to_dict(), "search_space.json")
 
     def _search(self, condition: str) -> list[Any]:
@@ -260,15 +269,15 @@ class MLflowTracker:
             created = self._client.create_run(
                 self.experiment_id,
                 start_time=start,
-                run_name=_child_name(candidate),
+                run_name=child_name(candidate),
                 tags=self._child_tags(candidate, evaluation),
             )
             self._children[candidate.id] = created.info.run_id
         child = self._children[candidate.id]
-        metrics = _child_metrics(evaluation, self._info.metric, end)
-        self._client.log_batch(child, metrics[:_MOST_METRICS], _params(_genes(candidate)))
-        for i in range(_MOST_METRICS, len(metrics), _MOST_METRICS):
-            self._client.log_batch(child, metrics[i : i + _MOST_METRICS])
+        points = child_metrics(evaluation, self._info.metric, end)
+        self._client.log_batch(child, points[:_MOST_METRICS], params(genes(candidate)))
+        for i in range(_MOST_METRICS, len(points), _MOST_METRICS):
+            self._client.log_batch(child, points[i : i + _MOST_METRICS])
         status = "FAILED" if evaluation.failed else "FINISHED"
         self._client.set_terminated(child, status, end_time=end)
         self._complete.add(candidate.id)
@@ -298,10 +307,10 @@ class MLflowTracker:
             "candidates": generation.evaluated,
             "failures": generation.failures,
         }
-        self._client.log_batch(self.run_id, _metrics(values, step=generation.number))
+        self._client.log_batch(self.run_id, metrics(values, step=generation.number))
 
     def _finish(self, outcome: Outcome) -> None:
-        self._client.log_batch(self.run_id, _metrics(outcome.scores))
+        self._client.log_batch(self.run_id, metrics(outcome.scores))
         if outcome.best is not None:
             best = {"nas.best": str(outcome.best.genome), "nas.best_candidate": str(outcome.best.id)}
             self._client.log_batch(self.run_id, tags=[RunTag(key, text) for key, text in best.items()])
@@ -317,9 +326,9 @@ class MLflowTracker:
         if self._logged_best == candidate:
             return
         network = load_network(model_dir)
-        example = _as_the_model_reads(example, network)
+        example = as_the_model_reads(example, network)
         signature = infer_signature(example, network.predict(example), params={"probabilities": False})
-        signature.inputs = _schema(network)
+        signature.inputs = schema(network)
         model = self._client.create_logged_model(
             self.experiment_id, name="network", source_run_id=self.run_id, model_type="pyfunc"
         )
@@ -396,99 +405,6 @@ def _in_words(error: BaseException) -> str:
     """The first line of an error, which from SQLAlchemy and requests can be pages long."""
     reason = getattr(error, "reason", None) or error
     return (str(reason).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def _schema(network: Network) -> Schema:
-    """The columns that the network reads: any number is a double, and every cell may be missing."""
-    return Schema(
-        [
-            ColSpec("double" if column.kind == "numeric" else "string", column.name, required=False)
-            for column in network.columns
-            if column.kind != "dropped"
-        ]
-    )
-
-
-def _as_the_model_reads(example: Any, network: Network) -> Any:
-    """Rows of the raw table with the columns and types of `_schema`."""
-    columns = {column.name: column.kind for column in network.columns if column.kind != "dropped"}
-    kinds = {name: float if kind == "numeric" else object for name, kind in columns.items()}
-    return example[list(columns)].astype(kinds)
-
-
-def _note(run: RunInfo) -> str:
-    data = run.identity["data"]
-    return (
-        f"**Search of {run.name}**: {run.space.summary()}\n\n"
-        f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns.\n\n"
-        f"Each child run (the + in front of this run) is a candidate; sort the table by "
-        f"`metrics.fitness` (the validation {run.metric}). This run's curves go by generation."
-    )
-
-
-def _child_name(candidate: Candidate) -> str:
-    widths = "-".join(map(str, candidate.genome.widths)) or "linear"
-    return f"g{candidate.generation:02d} c{candidate.id:04d} {widths}"
-
-
-def _genes(candidate: Candidate) -> dict[str, Any]:
-    """The genome as params: structure as a whole and layer by layer, then the other genes."""
-    genome = candidate.genome
-    genes: dict[str, Any] = {
-        "genome": genome,
-        "depth": genome.depth,
-        "widths": "-".join(map(str, genome.widths)) or "linear",
-        "seed": candidate.seed,
-    }
-    genes |= {f"width_{i}": width for i, width in enumerate(genome.widths, 1)}
-    for key in GENES:
-        value = getattr(genome, key)
-        if value is not None:
-            genes[key] = ",".join(value) if isinstance(value, tuple) else value
-    return genes
-
-
-def _child_metrics(evaluation: Evaluation, metric: str, now: int) -> list[Metric]:
-    """Curves by epoch, and the single numbers at the end."""
-    curves = {
-        "train_loss": evaluation.train_losses,
-        "validation_loss": evaluation.validation_losses,
-        f"validation_{metric}": evaluation.validation_scores,
-    }
-    metrics = [
-        Metric(name, value, now, epoch)
-        for name, values in curves.items()
-        for epoch, value in enumerate(values, 1)
-    ]
-    values: dict[str, float] = {"seconds": evaluation.seconds, "n_parameters": evaluation.n_parameters}
-    if not evaluation.failed:
-        values |= {"fitness": evaluation.fitness, "best_epoch": evaluation.best_epoch}
-    return metrics + _metrics(values)
-
-
-def _metrics(values: Mapping[str, float], step: int = 0) -> list[Metric]:
-    now = int(time.time() * 1000)
-    return [Metric(name, float(value), now, step) for name, value in values.items()]
-
-
-def _params(values: Mapping[str, Any]) -> list[Param]:
-    return [Param(name, str(value)[:_MOST_CHARACTERS]) for name, value in values.items()]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted names; lists stay whole, and what is None is left out."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            flat[f"{prefix}{name}"] = value
-    return flat
-
-
-def _versions() -> dict[str, str]:
-    packages: Iterable[str] = ("numpy", "deap", "ray", "mlflow", "scikit-learn")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _analyze(file: Path) -> None:
