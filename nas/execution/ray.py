@@ -147,15 +147,21 @@ def _start_ray(thread: ThreadPoolExecutor, **options: Any) -> None:
 
     Interrupted in the middle, Ray leaves processes behind, or crashes; in another thread it is not
     interrupted. Nor does it then install its handler of SIGTERM, which just exits; the one that its
-    core installs is replaced by the program's again.
+    core installs somewhere in between is replaced by the program's again within a millisecond.
     """
     handler = signal.getsignal(signal.SIGTERM)
+    # None: not Python's own, and so not Python's to put back; other threads may not set handlers.
+    ours = handler is not None and threading.current_thread() is threading.main_thread()
     starting = thread.submit(ray.init, **options)
     try:
+        while not starting.done():
+            wait([starting], timeout=0.001)
+            if ours:
+                signal.signal(signal.SIGTERM, handler)
         starting.result()
     finally:
         wait([starting])
-        if threading.current_thread() is threading.main_thread():
+        if ours:
             signal.signal(signal.SIGTERM, handler)
 
 
