@@ -37,7 +37,7 @@ class Dataset:
     ----------
     name : str
     table : DataFrame of shape (rows, columns)
-        The raw features.
+        The features, each column of the kind that all its rows make it: numbers or categories.
     y : array
         Class numbers of shape (rows,) for "classification"; otherwise float64 of shape
         (rows, targets), 0 and 1 for "multilabel".

@@ -37,7 +37,7 @@ def fit_preprocessor(table: pd.DataFrame, categorical: Collection[str] = ()) -> 
     Raises
     ------
     DataError
-        On dates, infinite numbers, numbers mixed with text, or if no column is left to learn from.
+        If no column is left to learn from, or one is not what `settle_kinds` makes of it.
     """
     columns = [_fit_column(table[name], name in categorical) for name in table.columns]
     if all(column.kind == "dropped" for column in columns):
@@ -48,25 +48,22 @@ def fit_preprocessor(table: pd.DataFrame, categorical: Collection[str] = ()) -> 
     return Preprocessor(columns)
 
 
-def check_columns(table: pd.DataFrame, categorical: Collection[str] = ()) -> None:
-    """Raise `DataError` if a column of the whole table is one that cannot be encoded."""
+def settle_kinds(table: pd.DataFrame, categorical: Collection[str] = ()) -> pd.DataFrame:
+    """The table with each column's kind decided, by all of its rows, and written into its type.
+
+    Numbers that came as text become floats, categories become pandas' own; whichever rows are taken
+    from the table later are then of the same kind.
+
+    Raises
+    ------
+    DataError
+        On dates, infinite numbers, numbers mixed with text, or a category column that is not there.
+    """
     for name in categorical:
         if name not in table.columns:
             raise DataError(
                 f"--categorical {name}: expected one of the columns {', '.join(map(repr, table.columns))}"
             )
-    for name in table.columns:
-        if name not in categorical:
-            _is_numeric(table[name])
-
-
-def settle_kinds(table: pd.DataFrame, categorical: Collection[str] = ()) -> pd.DataFrame:
-    """The table with each column's kind decided, by all of its rows, and written into its type.
-
-    Numbers that came as text become floats, categories become pandas' own; whichever rows are taken
-    from the table later are then of the same kind. Raises `DataError` as `check_columns` does.
-    """
-    check_columns(table, categorical)
     settled: dict[str, pd.Series[Any]] = {}
     for name in table.columns:
         values = table[name]

@@ -96,6 +96,7 @@ class Engine(ABC):
         self._asked: list[Candidate] = []
         self._told: list[Individual] = []
         self._generation = 0
+        self._last: Generation | None = None
         self._n_told = 0
         self._n_failures = 0
 
@@ -143,12 +144,15 @@ class Engine(ABC):
 
     def generation(self) -> Generation | None:
         """The state after the last generation, or after the part of it that was told."""
+        return self._summary(self._generation) if self._told else self._last
+
+    def _summary(self, number: int) -> Generation | None:
         alive = [one for one in self.population + self._told if not one.evaluation.failed]
         if self.best is None or not alive:
             return None
         record = self._statistics.compile(alive)
         return Generation(
-            number=self._generation - (0 if self._told else 1),
+            number=number,
             evaluated=self._n_told,
             failures=self._n_failures,
             diversity=diversity([one.genome for one in alive]),
@@ -159,9 +163,10 @@ class Engine(ABC):
     def _end_generation(self) -> None:
         self.population = self._select(self.population, self._told)
         self._told = []
+        self._last = self._summary(self._generation)
         self._generation += 1
-        if (generation := self.generation()) is not None:
-            self.logbook.record(**{name: getattr(generation, name) for name in self.logbook.header})
+        if self._last is not None:
+            self.logbook.record(**{name: getattr(self._last, name) for name in self.logbook.header})
 
     def _new_genomes(self) -> Iterator[tuple[Genome, str, tuple[int, ...]]]:
         """Genomes that were never proposed, until the space is exhausted."""

@@ -9,7 +9,7 @@ operation on one contiguous slice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -172,16 +172,14 @@ class MLP:
             result[start : start + len(rows)] = space.a[-1]
         return result
 
-    def _pieces(self, X: Floats) -> list[tuple[int, Floats, Workspace]]:
+    def _pieces(self, X: Floats) -> Iterator[tuple[int, Floats, Workspace]]:
         """Starts, rows and workspaces, of which there are at most two: for full pieces and the rest."""
         spaces: dict[int, Workspace] = {}
-        pieces = []
         for start in range(0, len(X), _PREDICTION_ROWS):
             rows = np.ascontiguousarray(X[start : start + _PREDICTION_ROWS], self.parameters.dtype)
             if len(rows) not in spaces:
                 spaces[len(rows)] = Workspace(self, len(rows), backward=False)
-            pieces.append((start, rows, spaces[len(rows)]))
-        return pieces
+            yield start, rows, spaces[len(rows)]
 
 
 class Gradient:

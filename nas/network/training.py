@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -68,8 +68,7 @@ class TrainingConfig:
                 raise ValueError(f"{name}: expected one of {', '.join(table)}, got {getattr(self, name)!r}")
         for name, low, high in _BOUNDS:
             value = getattr(self, name)
-            optional = next(field.default for field in fields(self) if field.name == name) is None
-            if value is None and (optional or name == "patience"):
+            if value is None and name in _OPTIONAL:
                 continue
             kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
             if not isinstance(value, kinds) or not low <= value <= high:
@@ -88,6 +87,7 @@ _BOUNDS = (
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )
+_OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")
 
 

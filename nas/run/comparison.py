@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.network.arrays import Array, Floats
-from nas.run.preparation import Prepared, refitting
+from nas.run.preparation import Prepared
 from nas.runtime import Network
 
 _log = logging.getLogger(__name__)
@@ -82,10 +82,9 @@ def _baseline_predictions(prepared: Prepared, seed: int) -> Array:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    dataset, source = prepared.dataset, refitting(prepared)
-    rows = np.sort(np.concatenate([prepared.split.train, prepared.split.validation]))
-    X = source.preprocessor.encode(dataset.table.iloc[prepared.split.test])
-    y = dataset.y[rows]
+    dataset, source = prepared.dataset, prepared.together
+    X = source.preprocessor.encode(dataset.table.iloc[source.split.test])
+    y = dataset.y[source.split.train]
     mean, scale = np.array(source.target.mean), np.array(source.target.scale)
     regression = dataset.task == "regression"
     model = (MLPRegressor if regression else MLPClassifier)(random_state=seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from nas.runtime import Network, Preprocessor, Target
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""
-
 
 _REFIT_EPOCHS = 1.25
 """Epochs of the last training for each that was best in the search."""
@@ -45,6 +45,14 @@ class Prepared:
         """The score that is maximized: "accuracy" or "r2"."""
         return self.problem.metric
 
+    @cached_property
+    def together(self) -> Prepared:
+        """The same data with training and validation rows together as the training part."""
+        parts, problem = self.split, self.problem
+        rows = np.sort(np.concatenate([parts.train, parts.validation]))
+        merged = Split(rows, rows[:0], parts.test)
+        return _encode(self.dataset, merged, problem.training, problem.batch_seed)
+
     @property
     def dropped(self) -> tuple[str, ...]:
         """Columns that are not used: constant, empty, or a different text in nearly every row."""
@@ -63,7 +71,8 @@ def prepare(dataset: Dataset, seed: int, overrides: Mapping[str, Any] | None = N
         Settings of `TrainingConfig` in place of those that follow from the number of rows.
     """
     parts = split(dataset, seed)
-    return _encode(dataset, parts, parts.train, parts.validation, seed, overrides or {})
+    training = replace(default_training(len(parts.train)), **(overrides or {}))
+    return _encode(dataset, parts, training, seed)
 
 
 def default_training(n_rows: int) -> TrainingConfig:
@@ -74,9 +83,7 @@ def default_training(n_rows: int) -> TrainingConfig:
     """
     batch_size = min(n_rows, 2 ** round(math.log2(min(max(n_rows / 32, 16), 256))))
     epochs = min(max(_STEPS // math.ceil(n_rows / batch_size), 20), 300)
-    return TrainingConfig(
-        epochs=epochs, batch_size=batch_size, patience=max(10, epochs // 15), time_limit=600.0
-    )
+    return TrainingConfig(epochs=epochs, batch_size=batch_size, patience=max(10, epochs // 15))
 
 
 def final_network(
@@ -94,7 +101,7 @@ def final_network(
     diverge, or without, training is repeated as it was, which gives the very network that the
     search measured. Its provenance says which.
     """
-    source = refitting(prepared) if refit else prepared
+    source = prepared.together if refit else prepared
     # Nothing but divergence may end it early: the network would not be the one that was found.
     training, stop_after = replace(source.problem.training, time_limit=None), evaluation.best_epoch
     if refit:
@@ -120,24 +127,9 @@ def final_network(
     )
 
 
-def refitting(prepared: Prepared) -> Prepared:
-    """The same data with training and validation rows together as training part."""
-    parts = prepared.split
-    rows = np.sort(np.concatenate([parts.train, parts.validation]))
-    problem = prepared.problem
-    together = _encode(prepared.dataset, parts, rows, parts.validation, problem.batch_seed, {})
-    return replace(together, problem=replace(together.problem, training=problem.training))
-
-
-def _encode(
-    dataset: Dataset,
-    parts: Split,
-    train: Array,
-    validation: Array,
-    seed: int,
-    overrides: Mapping[str, Any],
-) -> Prepared:
-    """Learn everything from the rows `train`, and encode both parts with it."""
+def _encode(dataset: Dataset, parts: Split, training: TrainingConfig, seed: int) -> Prepared:
+    """Learn everything from the training part, and encode it and the validation part with it."""
+    train, validation = parts.train, parts.validation
     table = dataset.table
     preprocessor = fit_preprocessor(table.iloc[train], dataset.categorical)
     target = _fit_target(dataset, train)
@@ -150,7 +142,7 @@ def _encode(
         n_outputs=n_outputs,
         loss=loss,
         metric="r2" if dataset.task == "regression" else "accuracy",
-        training=replace(default_training(len(train)), **overrides),
+        training=training,
         batch_seed=seed,
     )
     return Prepared(dataset, parts, preprocessor, target, problem)

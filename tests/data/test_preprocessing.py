@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from nas.data.dataset import load_dataset
-from nas.data.preprocessing import MAX_CATEGORIES, check_columns, fit_preprocessor
+from nas.data.preprocessing import MAX_CATEGORIES, fit_preprocessor, settle_kinds
 from nas.errors import DataError
 from nas.run.preparation import default_training, prepare
 from nas.runtime import Column, TableError
@@ -25,7 +25,7 @@ def fit(values: Any, categorical: bool = False) -> Column:
     column = pd.Series(values, name="a")
     table = pd.DataFrame({"a": column, "b": range(len(column))})
     names = ("a",) if categorical else ()
-    check_columns(table, names)
+    settle_kinds(table, names)
     return fit_preprocessor(table, names).columns[0]
 
 
@@ -269,7 +269,7 @@ def test_a_table_without_a_column_that_varies_is_refused() -> None:
 def test_text_among_many_numbers_is_a_mistake_and_among_few_a_category(odd: str) -> None:
     many = [str(i) for i in range(11)]
     with pytest.raises(DataError) as caught:
-        check_columns(pd.DataFrame({"a": [*many, odd]}))
+        settle_kinds(pd.DataFrame({"a": [*many, odd]}))
     assert f"column 'a': expected numbers, got {odd!r} in row 12; mend it, or name the column" in str(
         caught.value
     )
@@ -413,5 +413,5 @@ def test_numbers_with_commas_are_refused_with_the_mend(form: str) -> None:
     with pytest.raises(
         DataError, match=r"column 'price': expected numbers with a decimal point, got '.*,.*' in row 1;"
     ):
-        check_columns(table)
-    check_columns(table, ["price"])
+        settle_kinds(table)
+    settle_kinds(table, ["price"])

@@ -246,6 +246,14 @@ class TestResume:
         assert weights(resumed) == weights(whole)
 
 
+@pytest.mark.slow  # sixty real trainings
+def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
+    # 0.975 where it was measured, 0.97 being asked for; rounding on other processors may move some
+    # of the 360 test rows. A last training at a constant rate, once a mistake here, gave 0.958.
+    result = nas.search("digits", n_candidates=60, runs_dir=tmp_path, tracking=False, progress=False)
+    assert result.test.score >= 0.965
+
+
 @pytest.mark.parametrize("space", nas.available_spaces())
 @pytest.mark.parametrize("data", BUNDLED)
 def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, data: str) -> None:

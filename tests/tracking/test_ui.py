@@ -1,0 +1,86 @@
+"""``nas ui`` as a person uses it: it opens the right store, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import nas
+
+pytestmark = pytest.mark.slow  # MLflow's server takes seconds to start
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def in_group(group: int) -> list[int]:
+    """Processes of a session, by the kernel's own account."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_pages_show_the_searches_and_end_with_all_their_processes(
+    runs_dir: Path, stop: signal.Signals
+) -> None:
+    result = nas.search(
+        "iris", space="tiny", n_candidates=2, epochs=2, n_workers=0, runs_dir=runs_dir, progress=False
+    )
+    port = free_port()
+    command = [sys.executable, "-m", "nas", "ui", "--runs-dir", str(runs_dir), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    assert f"http://127.0.0.1:{port}/#/experiments/1/runs" in process.stderr.readline()
+    found = json.loads(ask(port, "runs/search", {"experiment_ids": ["1"], "max_results": 10}))
+    names = {run["info"]["run_name"] for run in found["runs"]}
+    assert result.run_dir.name in names
+    (server,) = children(process.pid)
+    group = os.getpgid(server)
+    assert in_group(group)
+    os.kill(process.pid, stop)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert in_group(group) == []
+
+
+def ask(port: int, call: str, body: dict[str, object]) -> bytes:
+    """What MLflow's interface answers, once it does."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/2.0/mlflow/{call}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                content: bytes = answer.read()
+                return content
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError("MLflow's pages did not answer within a minute")
