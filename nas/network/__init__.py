@@ -1,11 +1,12 @@
 """The engine room: multi-layer perceptrons trained by backpropagation, in NumPy alone."""
 
 from nas.network.activations import ACTIVATIONS
+from nas.network.config import TrainingConfig
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
-from nas.network.training import TrainingConfig, TrainingResult, train
+from nas.network.training import TrainingResult, train, train_cohort
 
 __all__ = [
     "ACTIVATIONS",
@@ -16,4 +17,5 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "train",
+    "train_cohort",
 ]

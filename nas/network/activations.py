@@ -3,17 +3,16 @@
 ``forward(z, a)`` writes f(z) into `a`; ``backward(da, z, a)`` multiplies `da`, the gradient of the
 loss by the activations, by f'(z) in place. Most derivatives follow from `a` alone; only where
 `needs_input` is true is `z` kept, and otherwise `a` may be the very array that `z` was.
-All arrays have the same shape, (..., units).
+All arrays have the same shape, whichever it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
-
-from nas.network.arrays import Floats
+from nas.network.arrays import Floats, xp, zeros
 
 LEAKY_SLOPE = 0.01
 _SQRT_2_BY_PI = 0.7978845608028654
@@ -30,6 +29,12 @@ class Activation:
     initializer: str
     needs_input: bool = False
 
+    def at(self, value: float) -> float:
+        """The function's value at one point."""
+        z, a = xp.full(1, value), xp.empty(1)
+        self.forward(z, a)
+        return float(a[0])
+
 
 def _identity(z: Floats, a: Floats) -> None:
     if a is not z:
@@ -42,8 +47,8 @@ def _identity_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 def _sigmoid(z: Floats, a: Floats) -> None:
     # (1 + tanh(z / 2)) / 2 cannot overflow, and NumPy's tanh is vectorized.
-    np.multiply(z, 0.5, out=a)
-    np.tanh(a, out=a)
+    xp.multiply(z, 0.5, out=a)
+    xp.tanh(a, out=a)
     a += 1
     a *= 0.5
 
@@ -54,54 +59,60 @@ def _sigmoid_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 
 def _tanh(z: Floats, a: Floats) -> None:
-    np.tanh(z, out=a)
+    xp.tanh(z, out=a)
 
 
 def _tanh_backward(da: Floats, z: Floats, a: Floats) -> None:
-    slope = np.square(a)
-    np.subtract(1, slope, out=slope)
+    slope = xp.square(a)
+    xp.subtract(1, slope, out=slope)
     da *= slope
 
 
 def _relu(z: Floats, a: Floats) -> None:
-    np.maximum(z, 0, out=a)
+    # By an array of zeros: half the time of a maximum by the number 0.
+    xp.maximum(z, _zeros(z.shape, z.dtype.char), out=a)
+
+
+@lru_cache(maxsize=64)
+def _zeros(shape: tuple[int, ...], dtype: str) -> Floats:
+    return zeros(shape, dtype)
 
 
 def _relu_backward(da: Floats, z: Floats, a: Floats) -> None:
-    np.multiply(da, a > 0, out=da)
+    xp.multiply(da, a > 0, out=da)
 
 
 def _leaky_relu(z: Floats, a: Floats) -> None:
-    np.maximum(z, z * LEAKY_SLOPE, out=a)
+    xp.maximum(z, z * LEAKY_SLOPE, out=a)
 
 
 def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> None:
-    np.multiply(da, LEAKY_SLOPE, out=da, where=a <= 0)
+    xp.multiply(da, LEAKY_SLOPE, out=da, where=a <= 0)
 
 
 def _elu(z: Floats, a: Floats) -> None:
-    low = np.minimum(z, 0)
-    np.expm1(low, out=low)
-    np.maximum(z, 0, out=a)
+    low = xp.minimum(z, 0)
+    xp.expm1(low, out=low)
+    xp.maximum(z, 0, out=a)
     a += low
 
 
 def _elu_backward(da: Floats, z: Floats, a: Floats) -> None:
     # f'(z) = exp(z) = a + 1 below zero, 1 above.
-    slope = np.minimum(a, 0)
+    slope = xp.minimum(a, 0)
     slope += 1
     da *= slope
 
 
 def _gelu(z: Floats, a: Floats) -> None:
     # Hendrycks & Gimpel 2016, the tanh form: z/2 * (1 + tanh(sqrt(2/pi) * (z + 0.044715 z^3))).
-    np.multiply(z, _gelu_gate(z), out=a)
+    xp.multiply(z, _gelu_gate(z), out=a)
 
 
 def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
     gate = _gelu_gate(z)
     # gate = (1 + t) / 2, so (1 - t^2) / 2 = 2 gate (1 - gate).
-    slope = np.square(z)
+    slope = xp.square(z)
     slope *= 3 * _GELU_CUBIC
     slope += 1
     slope *= 2 * _SQRT_2_BY_PI
@@ -113,26 +124,26 @@ def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 
 def _gelu_gate(z: Floats) -> Floats:
-    gate = np.square(z)
+    gate = xp.square(z)
     gate *= _GELU_CUBIC
     gate += 1
     gate *= z
     gate *= _SQRT_2_BY_PI
-    np.tanh(gate, out=gate)
+    xp.tanh(gate, out=gate)
     gate += 1
     gate *= 0.5
     return gate
 
 
 def _silu(z: Floats, a: Floats) -> None:
-    gate = np.empty_like(z)
+    gate = xp.empty_like(z)
     _sigmoid(z, gate)
-    np.multiply(z, gate, out=a)
+    xp.multiply(z, gate, out=a)
 
 
 def _silu_backward(da: Floats, z: Floats, a: Floats) -> None:
     # f'(z) = s + z s (1 - s) = s + a (1 - s), with s the sigmoid of z.
-    gate = np.empty_like(z)
+    gate = xp.empty_like(z)
     _sigmoid(z, gate)
     slope = 1 - gate
     slope *= a
@@ -142,19 +153,19 @@ def _silu_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 def _softplus(z: Floats, a: Floats) -> None:
     # log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)) cannot overflow.
-    tail = np.abs(z)
-    np.negative(tail, out=tail)
-    np.exp(tail, out=tail)
-    np.log1p(tail, out=tail)
-    np.maximum(z, 0, out=a)
+    tail = xp.abs(z)
+    xp.negative(tail, out=tail)
+    xp.exp(tail, out=tail)
+    xp.log1p(tail, out=tail)
+    xp.maximum(z, 0, out=a)
     a += tail
 
 
 def _softplus_backward(da: Floats, z: Floats, a: Floats) -> None:
     # f'(z) = sigmoid(z) = 1 - exp(-a).
-    slope = np.negative(a)
-    np.expm1(slope, out=slope)
-    np.negative(slope, out=slope)
+    slope = xp.negative(a)
+    xp.expm1(slope, out=slope)
+    xp.negative(slope, out=slope)
     da *= slope
 
 

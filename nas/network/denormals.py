@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import numpy as np
+from nas.network.arrays import xp
 
 # The C library's name; where the mode lies in its fenv_t, in bytes; and the bits that flush results
 # to zero and, on x86, take denormal operands as zero (Intel SDM 10.2.3; Arm ARM, FPCR.FZ).
@@ -49,8 +49,8 @@ def flush_to_zero() -> Iterator[None]:
 
 def denormals_are_zero() -> bool:
     """Whether this thread takes denormal numbers as 0 now."""
-    smallest = np.full(1, 1.2e-38, np.float32)
-    return not (smallest * np.float32(0.1)).any()
+    smallest = xp.full(1, 1.2e-38, xp.float32)
+    return not (smallest * xp.float32(0.1)).any()
 
 
 @cache

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from nas.network.arrays import Array, Floats
+from nas.network.arrays import Array, Floats, host
 from nas.network.mlp import MLP
 
 
@@ -21,7 +19,7 @@ def numeric_gradient(
 
     Meant for networks in float64, where the error is about step² plus 1e-16 / step.
     """
-    result = np.empty_like(network.parameters)
+    result = host.empty_like(network.parameters)
 
     def loss() -> float:
         return network.loss_and_gradient(X, y, row_weights=row_weights, weight_decay=weight_decay)[0]
@@ -47,4 +45,4 @@ def gradient_error(
     """The worst difference of the analytic from the numeric gradient, by the largest entry."""
     _, analytic = network.loss_and_gradient(X, y, row_weights=row_weights, weight_decay=weight_decay)
     numeric = numeric_gradient(network, X, y, row_weights=row_weights, weight_decay=weight_decay)
-    return float(np.abs(analytic - numeric).max() / max(np.abs(numeric).max(), 1e-8))
+    return float(host.abs(analytic - numeric).max() / max(host.abs(numeric).max(), 1e-8))

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from nas.network.arrays import Floats
+from nas.network.arrays import Floats, host
 
 
-def glorot_uniform(weight: Floats, rng: np.random.Generator) -> None:
+def glorot_uniform(weight: Floats, rng: host.random.Generator) -> None:
     """Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16)."""
-    bound = np.sqrt(6 / sum(weight.shape))
+    bound = host.sqrt(6 / sum(weight.shape))
     weight[...] = rng.uniform(-bound, bound, weight.shape)
 
 
-def he_normal(weight: Floats, rng: np.random.Generator) -> None:
+def he_normal(weight: Floats, rng: host.random.Generator) -> None:
     """Normal with variance 2 / fan_in (He et al. 2015, eq. 10)."""
-    weight[...] = rng.normal(0, np.sqrt(2 / weight.shape[0]), weight.shape)
+    weight[...] = rng.normal(0, host.sqrt(2 / weight.shape[0]), weight.shape)
 
 
-INITIALIZERS: dict[str, Callable[[Floats, np.random.Generator], None]] = {
+INITIALIZERS: dict[str, Callable[[Floats, host.random.Generator], None]] = {
     "glorot_uniform": glorot_uniform,
     "he_normal": he_normal,
 }

@@ -1,31 +1,33 @@
 """Output and loss, paired so that the gradient at the output's input is simply p - y.
 
-A pair works on the last layer's linear outputs, of shape (rows, outputs):
+A pair works on the last layer's linear outputs, of shape (outputs, ..., rows): the columns are
+examples, of one network or, on the axes between, of several.
 
 - ``link(z)`` turns them into predictions `p` in place;
-- ``per_row(p, y)`` is the loss of each row, of shape (rows,), summed over outputs;
-- ``gradient(p, y)`` turns the predictions into the gradient of each row's loss by `z`, in place.
+- ``per_row(p, y)`` is the loss of each row, of shape (..., rows), summed over outputs;
+- ``gradient(p, y)`` returns the same, and turns the predictions into the gradient of each row's loss
+  by `z`, in place.
 
 `y` holds class numbers, of shape (rows,), for softmax, and one number an output, of shape
-(rows, outputs), for the others.
+(outputs, ..., rows), where an axis may be 1, for the others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
-
-from nas.network.arrays import Array, Floats
+from nas.network.arrays import Array, Floats, host, xp
 
 HUBER_DELTA = 1.0
 """Where Huber's loss turns from square to straight, in units of the (standardized) target."""
 
 
 # By type; read once, because NumPy warns where denormals are flushed, as they are in training.
-_TINY = {kind: np.finfo(kind).tiny for kind in "fd"}
-_EPS = {kind: np.finfo(kind).eps for kind in "fd"}
+_TINY = {kind: host.finfo(kind).tiny for kind in "fd"}
+_EPS = {kind: host.finfo(kind).eps for kind in "fd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,56 +38,75 @@ class Loss:
     output: str
     link: Callable[[Floats], None]
     per_row: Callable[[Floats, Array], Floats]
-    gradient: Callable[[Floats, Array], None]
+    gradient: Callable[[Floats, Array], Floats]
     has_class_targets: bool = False
 
 
 def _softmax(z: Floats) -> None:
-    z -= np.maximum.reduce(z, axis=1, keepdims=True)
-    np.exp(z, out=z)
-    z /= np.add.reduce(z, axis=1, keepdims=True)
+    z -= xp.maximum.reduce(z, axis=0)
+    xp.exp(z, out=z)
+    z /= xp.add.reduce(z, axis=0)
 
 
 def _of_true_class(p: Floats, y: Array) -> Array:
-    """Positions of the true classes in the flattened predictions."""
-    positions: Array = np.arange(0, p.size, p.shape[1])
+    """Positions of the true classes' predictions in the flat array, of shape (..., rows)."""
     # Unsigned 64-bit class numbers have no integer type in common with positions; all of them fit.
-    np.add(positions, y, out=positions, casting="unsafe")
+    rows = xp.multiply(y, p[0].size, dtype=xp.int64, casting="unsafe")
+    positions: Array = _columns(p.shape[1:]) + rows
     return positions
 
 
+# Made once for each shape: small operations by an array take half the time of those by a number.
+@lru_cache(maxsize=64)
+def _tiny(shape: tuple[int, ...], dtype: str) -> Floats:
+    return xp.full(shape, _TINY[dtype], dtype)
+
+
+@lru_cache(maxsize=64)
+def _columns(shape: tuple[int, ...]) -> Array:
+    return xp.arange(math.prod(shape)).reshape(shape)
+
+
 def _cross_entropy(p: Floats, y: Array) -> Floats:
-    picked = p.reshape(-1)[_of_true_class(p, y)]
+    return _minus_log(p.reshape(-1).take(_of_true_class(p, y)))
+
+
+def _minus_log(picked: Floats) -> Floats:
     # A probability that underflowed to 0 counts as the smallest normal number; NaN stays NaN.
-    np.maximum(picked, _TINY[p.dtype.char], out=picked)
-    np.log(picked, out=picked)
-    return np.negative(picked, out=picked)
+    losses: Floats = xp.maximum(picked, _tiny(picked.shape, picked.dtype.char))
+    xp.log(losses, out=losses)
+    return xp.negative(losses, out=losses)
 
 
-def _cross_entropy_gradient(p: Floats, y: Array) -> None:
-    p.reshape(-1)[_of_true_class(p, y)] -= 1
+def _cross_entropy_gradient(p: Floats, y: Array) -> Floats:
+    flat, positions = p.reshape(-1), _of_true_class(p, y)
+    picked = flat.take(positions)
+    flat[positions] = picked - 1
+    return _minus_log(picked)
 
 
 def _sigmoid(z: Floats) -> None:
     z *= 0.5
-    np.tanh(z, out=z)
+    xp.tanh(z, out=z)
     z += 1
     z *= 0.5
 
 
-def _binary_cross_entropy(p: Floats, y: Array) -> Floats:
+def _log_loss(p: Floats, y: Array) -> Floats:
     # The probability given to the truth, 1 - |y - p|, for targets of 0 and 1; one that rounded
     # to 0 counts as eps.
-    truth = np.abs(y - p)
-    np.subtract(1, truth, out=truth)
-    np.maximum(truth, _EPS[p.dtype.char], out=truth)
-    np.log(truth, out=truth)
-    loss: Floats = -np.add.reduce(truth, axis=1)
+    truth = xp.abs(y - p)
+    xp.subtract(1, truth, out=truth)
+    xp.maximum(truth, _EPS[p.dtype.char], out=truth)
+    xp.log(truth, out=truth)
+    loss: Floats = -xp.add.reduce(truth, axis=0)
     return loss
 
 
-def _difference(p: Floats, y: Array) -> None:
+def _log_loss_gradient(p: Floats, y: Array) -> Floats:
+    losses = _log_loss(p, y)
     p -= y
+    return losses
 
 
 def _linear(z: Floats) -> None:
@@ -93,29 +114,37 @@ def _linear(z: Floats) -> None:
 
 
 def _squared_error(p: Floats, y: Array) -> Floats:
-    loss: Floats = 0.5 * np.add.reduce(np.square(p - y), axis=1)
+    loss: Floats = 0.5 * xp.add.reduce(xp.square(p - y), axis=0)
     return loss
+
+
+def _squared_error_gradient(p: Floats, y: Array) -> Floats:
+    losses = _squared_error(p, y)
+    p -= y
+    return losses
 
 
 def _huber(p: Floats, y: Array) -> Floats:
     # Huber 1964: r^2 / 2 up to delta, then delta (|r| - delta / 2).
-    size = np.abs(p - y)
-    near = np.minimum(size, HUBER_DELTA)
-    loss: Floats = np.add.reduce(near * (size - 0.5 * near), axis=1)
+    size = xp.abs(p - y)
+    near = xp.minimum(size, HUBER_DELTA)
+    loss: Floats = xp.add.reduce(near * (size - 0.5 * near), axis=0)
     return loss
 
 
-def _huber_gradient(p: Floats, y: Array) -> None:
+def _huber_gradient(p: Floats, y: Array) -> Floats:
+    losses = _huber(p, y)
     p -= y
-    np.clip(p, -HUBER_DELTA, HUBER_DELTA, out=p)
+    xp.clip(p, -HUBER_DELTA, HUBER_DELTA, out=p)
+    return losses
 
 
 LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
         Loss("cross_entropy", "softmax", _softmax, _cross_entropy, _cross_entropy_gradient, True),
-        Loss("binary_cross_entropy", "sigmoid", _sigmoid, _binary_cross_entropy, _difference),
-        Loss("squared_error", "linear", _linear, _squared_error, _difference),
+        Loss("binary_cross_entropy", "sigmoid", _sigmoid, _log_loss, _log_loss_gradient),
+        Loss("squared_error", "linear", _linear, _squared_error, _squared_error_gradient),
         Loss("huber", "linear", _linear, _huber, _huber_gradient),
     )
 }

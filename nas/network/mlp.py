@@ -2,9 +2,9 @@
 
     f(x) = output(W_L ... phi_2(W_2 phi_1(W_1 x + b_1) + b_2) ... + b_L)
 
-Rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, outputs). All weights
-come first in the flat buffer, then all biases: weight decay, which leaves biases alone, is then an
-operation on one contiguous slice.
+To its users, rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, outputs). All
+weights come first in the flat buffer, then all biases. It is trained, alone or with others, as a
+member of a cohort, which lays its numbers out in its own way and puts them back here.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from nas.network.activations import ACTIVATIONS, Activation
-from nas.network.arrays import Array, Floats
+from nas.network.activations import ACTIVATIONS
+from nas.network.arrays import Array, DTypeLike, Floats, host, zeros
 from nas.network.initializers import INITIALIZERS
+from nas.network.layout import Layout, Shape, padded
 from nas.network.losses import LOSSES
+from nas.network.passes import Workspace
 
-_PREDICTION_ROWS = 1024
+PREDICTION_ROWS = 256
 """Rows that are predicted at once: activations stay in the cache, whatever the table's length."""
 
 
@@ -52,19 +51,19 @@ class MLP:
         activations: Sequence[str],
         loss: str,
         *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
+        rng: host.random.Generator | None = None,
+        dtype: DTypeLike = host.float32,
     ) -> None:
         _check(sizes, activations, loss)
         self.sizes = tuple(int(size) for size in sizes)
-        self.activations = [ACTIVATIONS[name] for name in activations]
+        self.activations = tuple(activations)
         self.loss = LOSSES[loss]
         self.n_weights = sum(above * below for above, below in pairwise(self.sizes))
-        self.parameters: Floats = np.zeros(self.n_weights + sum(self.sizes[1:]), dtype)
+        self.parameters: Floats = host.zeros(self.n_weights + sum(self.sizes[1:]), dtype)
         self.weights, self.biases = self.views(self.parameters)
         if rng is not None:
             # The output layer is linear where it meets the loss, hence Glorot's weights there.
-            names = [*(activation.initializer for activation in self.activations), "glorot_uniform"]
+            names = [*(ACTIVATIONS[name].initializer for name in activations), "glorot_uniform"]
             for weight, name in zip(self.weights, names, strict=True):
                 INITIALIZERS[name](weight, rng)
 
@@ -79,154 +78,80 @@ class MLP:
             start += below
         return weights, biases
 
-    def forward(self, X: Floats, space: Workspace) -> Floats:
-        """Predictions for a batch, of shape (rows, outputs), in the workspace's own memory."""
-        z = self._linear_outputs(X, space)
-        self.loss.link(z)
-        return z
+    def shape(self, n_members: int = 1) -> Shape:
+        """What a cohort of so many members needs to know of this network."""
+        return Shape(self.sizes, padded(self.sizes, n_members), self.activations)
 
-    def _linear_outputs(self, X: Floats, space: Workspace) -> Floats:
-        inputs = X
-        for i, activation in enumerate(self.activations):
-            z, a = space.z[i], space.a[i]
-            np.dot(inputs, self.weights[i], out=z)
-            z += self.biases[i]
-            activation.forward(z, a)
-            inputs = a
-            if space.masks:
-                inputs = np.multiply(a, space.masks[i], out=space.dropped[i])
-        z = space.z[-1]
-        np.dot(inputs, self.weights[-1], out=z)
-        z += self.biases[-1]
-        return z
+    def store(self, layout: Layout, member: int, flat: Floats) -> None:
+        """Put the parameters into a cohort's buffer."""
+        for mine, theirs in self._pairs(layout, member, flat, self.parameters):
+            theirs[...] = mine
 
-    def backward(self, X: Floats, space: Workspace, gradient: Gradient) -> None:
-        """Fill `gradient` from the gradient by the linear outputs that lies in ``space.z[-1]``.
+    def load(self, layout: Layout, member: int, flat: Floats, into: Floats | None = None) -> None:
+        """Take the parameters, or what else has their layout, out of a cohort's buffer."""
+        for mine, theirs in self._pairs(layout, member, flat, self.parameters if into is None else into):
+            mine[...] = theirs
 
-        Must follow a forward pass of the same batch in the same workspace.
-        """
-        dz = space.z[-1]
-        for i in range(len(self.weights) - 1, -1, -1):
-            inputs = X if i == 0 else (space.dropped if space.masks else space.a)[i - 1]
-            np.dot(inputs.T, dz, out=gradient.weights[i])
-            np.dot(space.ones, dz, out=gradient.biases[i])
-            if i > 0:
-                da = space.da[i - 1]
-                np.dot(dz, self.weights[i].T, out=da)
-                if space.masks:
-                    da *= space.masks[i - 1]
-                self.activations[i - 1].backward(da, space.z[i - 1], space.a[i - 1])
-                dz = da
+    def _pairs(
+        self, layout: Layout, member: int, flat: Floats, own: Floats
+    ) -> Iterator[tuple[Floats, Floats]]:
+        weights, biases = layout.views(flat, member)
+        my_weights, my_biases = self.views(own)
+        for mine, theirs in zip(my_weights, weights, strict=True):
+            yield mine, theirs.T
+        yield from zip(my_biases, biases, strict=True)
 
-    def backpropagate(
-        self,
-        X: Floats,
-        y: Array,
-        space: Workspace,
-        gradient: Gradient,
-        row_weights: Floats | None = None,
-    ) -> Floats:
-        """Fill `gradient` with that of the mean loss of a batch; return the loss of each row.
-
-        Parameters
-        ----------
-        X : array of shape (rows, inputs)
-        y : array of shape (rows,) or (rows, outputs), as the loss asks for
-        row_weights : array of shape (rows,), optional
-            Factors of the rows' losses, 1 on average over the training part.
-        """
-        p = self.forward(X, space)
-        losses = self.loss.per_row(p, y)
-        self.loss.gradient(p, y)
-        if row_weights is not None:
-            losses *= row_weights
-            p *= row_weights[:, np.newaxis]
-        p *= 1 / len(X)
-        self.backward(X, space, gradient)
-        return losses
+    def _alone(self) -> tuple[Layout, Floats]:
+        """The layout of a cohort of one, and its buffer."""
+        layout = Layout([self.shape()])
+        flat = zeros(layout.size, self.parameters.dtype)
+        self.store(layout, 0, flat)
+        return layout, flat
 
     def loss_and_gradient(
         self, X: Floats, y: Array, *, row_weights: Floats | None = None, weight_decay: float = 0.0
     ) -> tuple[float, Floats]:
         """The mean loss, with the penalty weight_decay / 2 · ‖weights‖², and its flat gradient."""
-        space, gradient = Workspace(self, len(X)), Gradient(self)
-        loss = float(np.mean(self.backpropagate(X, y, space, gradient, row_weights)))
+        layout, flat = self._alone()
+        gradient = zeros(layout.size, flat.dtype)
+        space = Workspace(layout, flat, self.loss, len(X), gradient=gradient)
+        space.load(X.astype(flat.dtype, copy=False), host.arange(len(X)))
+        losses = space.backpropagate(y if self.loss.has_class_targets else y.T[:, host.newaxis], row_weights)
+        result = host.empty_like(self.parameters)
+        self.load(layout, 0, gradient, into=result)
         weights = self.parameters[: self.n_weights]
-        gradient.flat[: self.n_weights] += weight_decay * weights
-        return loss + 0.5 * weight_decay * float(weights @ weights), gradient.flat
+        result[: self.n_weights] += weight_decay * weights
+        return float(host.mean(losses)) + 0.5 * weight_decay * float(weights @ weights), result
 
     def predict(self, X: Floats) -> Floats:
         """Predictions of shape (rows, outputs): probabilities, or values for a linear output."""
-        result = np.empty((len(X), self.sizes[-1]), self.parameters.dtype)
-        for start, rows, space in self._pieces(X):
-            result[start : start + len(rows)] = self.forward(rows, space)
+        result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
+        for rows, space in self._pieces(X):
+            result[rows] = space.predictions[:, 0].T
         return result
 
     def hidden(self, X: Floats) -> Floats:
         """Outputs of the last hidden layer, of shape (rows, units); `X` where there is none."""
         if not self.activations:
             return X
-        result = np.empty((len(X), self.sizes[-2]), self.parameters.dtype)
-        for start, rows, space in self._pieces(X):
-            self._linear_outputs(rows, space)
-            result[start : start + len(rows)] = space.a[-1]
+        result = host.empty((len(X), self.sizes[-2]), self.parameters.dtype)
+        for rows, space in self._pieces(X):
+            result[rows] = space.hidden[-1][:-1].T
         return result
 
-    def _pieces(self, X: Floats) -> Iterator[tuple[int, Floats, Workspace]]:
-        """Starts, rows and workspaces, of which there are at most two: for full pieces and the rest."""
+    def _pieces(self, X: Floats) -> Iterator[tuple[slice, Workspace]]:
+        """Rows, and workspaces through which they have passed."""
+        layout, flat = self._alone()
+        X = X.astype(flat.dtype, copy=False)
         spaces: dict[int, Workspace] = {}
-        for start in range(0, len(X), _PREDICTION_ROWS):
-            rows = np.ascontiguousarray(X[start : start + _PREDICTION_ROWS], self.parameters.dtype)
-            if len(rows) not in spaces:
-                spaces[len(rows)] = Workspace(self, len(rows), backward=False)
-            yield start, rows, spaces[len(rows)]
-
-
-class Gradient:
-    """A flat gradient of a network, with the views of its weights and biases."""
-
-    def __init__(self, network: MLP) -> None:
-        self.flat = np.zeros_like(network.parameters)
-        self.weights, self.biases = network.views(self.flat)
-
-
-class Workspace:
-    """The memory in which one batch of a fixed number of rows passes through a network.
-
-    Parameters
-    ----------
-    network : MLP
-    rows : int
-    dropout : float
-        The share of hidden units that `draw_masks` drops.
-    backward : bool
-        Whether there is room for a backward pass too.
-    """
-
-    def __init__(self, network: MLP, rows: int, *, dropout: float = 0.0, backward: bool = True) -> None:
-        dtype, hidden = network.parameters.dtype, network.sizes[1:-1]
-
-        def arrays() -> list[Floats]:
-            return [np.empty((rows, size), dtype) for size in hidden]
-
-        def kept(activation: Activation, a: Floats) -> Floats:
-            return np.empty_like(a) if activation.needs_input else a
-
-        self.a = arrays()
-        self.z = [kept(activation, a) for activation, a in zip(network.activations, self.a, strict=True)]
-        self.z.append(np.empty((rows, network.sizes[-1]), dtype))
-        self.da = arrays() if backward else []
-        self.ones = np.ones(rows, dtype)
-        self._dropout = dropout
-        self.masks = arrays() if dropout else []
-        self.dropped = arrays() if dropout else []
-
-    def draw_masks(self, rng: np.random.Generator) -> None:
-        """New dropout masks: 0 for the dropped units, 1 / (1 - dropout) for the others."""
-        for mask in self.masks:
-            rng.random(out=mask, dtype=mask.dtype.type)
-            np.greater_equal(mask, self._dropout, out=mask)
-            mask *= 1 / (1 - self._dropout)
+        for start in range(0, len(X), PREDICTION_ROWS):
+            rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
+            n_rows = rows.stop - start
+            if n_rows not in spaces:
+                spaces[n_rows] = Workspace(layout, flat, self.loss, n_rows)
+            spaces[n_rows].load(X, host.arange(start, rows.stop))
+            spaces[n_rows].forward()
+            yield rows, spaces[n_rows]
 
 
 def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
@@ -247,4 +172,4 @@ def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
 
 def _is_size(size: object) -> bool:
     # Infinity and NaN are no whole numbers either, but int() would not say so of them.
-    return isinstance(size, (int, float, np.number)) and bool(size >= 1) and float(size).is_integer()
+    return isinstance(size, (int, float, host.number)) and bool(size >= 1) and float(size).is_integer()

@@ -1,94 +1,22 @@
-"""Training one network: mini-batches, early stopping, budgets."""
+"""Training, alone or together: epochs of mini-batches, early stopping, budgets."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
-import numpy as np
-
-from nas.network.arrays import Array, Floats
+from nas.network.arrays import Array, Floats, host, to_device, to_host, xp
+from nas.network.cohort import Cohort, Member
+from nas.network.config import TrainingConfig
 from nas.network.denormals import flush_to_zero
-from nas.network.mlp import MLP, Gradient, Workspace
-from nas.network.optimizers import OPTIMIZERS, Optimizer
-from nas.network.schedules import SCHEDULES, rate_factor
+from nas.network.mlp import MLP
+from nas.network.rows import check_rows, row_weights
+from nas.network.schedules import rate_factor
 
 Stop = Literal["epochs", "patience", "time", "interrupted", "diverged"]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """How a network is trained.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the training rows, at most; schedules run over all of them.
-    batch_size : int
-        Rows a step; the last step of an epoch takes what is left.
-    optimizer : str
-        See `nas.network.OPTIMIZERS`.
-    learning_rate, momentum : float
-        `momentum` counts for the optimizers "momentum" and "nesterov".
-    schedule : str
-        See `nas.network.SCHEDULES`.
-    warmup : float
-        The share of all steps over which the rate rises from 0 to its full height.
-    weight_decay : float
-        Adds weight_decay / 2 · ‖weights‖² to the loss; for adamw it shrinks the weights instead.
-    dropout : float
-        The share of hidden units that each step drops.
-    clip_norm : float, optional
-        The greatest norm of a gradient; longer ones are scaled down to it.
-    patience : int, optional
-        Epochs without a better validation loss after which training stops; None: never.
-    time_limit : float, optional
-        Seconds after which training stops, wherever in an epoch it is.
-    """
-
-    epochs: int = 100
-    batch_size: int = 32
-    optimizer: str = "adam"
-    learning_rate: float = 0.001
-    momentum: float = 0.9
-    schedule: str = "constant"
-    warmup: float = 0.0
-    weight_decay: float = 0.0
-    dropout: float = 0.0
-    clip_norm: float | None = None
-    patience: int | None = 10
-    time_limit: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in table:
-                raise ValueError(f"{name}: expected one of {', '.join(table)}, got {getattr(self, name)!r}")
-        for name, low, high in _BOUNDS:
-            value = getattr(self, name)
-            if value is None and name in _OPTIONAL:
-                continue
-            kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
-            if not isinstance(value, kinds) or not low <= value <= high:
-                raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {value!r}")
-
-
-_BOUNDS = (
-    ("epochs", 1, math.inf),
-    ("batch_size", 1, math.inf),
-    ("learning_rate", 1e-12, 1e3),
-    ("momentum", 0, 0.9999),
-    ("warmup", 0, 1),
-    ("weight_decay", 0, 1e3),
-    ("dropout", 0, 0.99),
-    ("clip_norm", 1e-12, math.inf),
-    ("patience", 1, math.inf),
-    ("time_limit", 0, math.inf),
-)
-_OPTIONAL = ("clip_norm", "patience", "time_limit")
-_WHOLE = ("epochs", "batch_size", "patience")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +57,66 @@ def train(
     sample_weight: Floats | None = None,
     class_weight: Sequence[float] | None = None,
     batch_seed: int = 0,
-    rng: np.random.Generator | None = None,
+    rng: host.random.Generator | None = None,
     stop_after: int | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainingResult:
-    """Train a network in place by mini-batch gradient descent.
+    """Train one network in place: a cohort of one; see `train_cohort`.
 
-    The order of the rows follows from `batch_seed` and the epoch alone, so that different networks
-    see the same batches. With validation rows the network ends with the weights of the epoch whose
-    validation loss was lowest, otherwise with those of the last one.
+    `rng` draws the dropout masks.
+    """
+    (result,) = train_cohort(
+        [network],
+        X,
+        y,
+        [config],
+        validation=validation,
+        score=score,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        batch_seed=batch_seed,
+        rngs=None if rng is None else [rng],
+        stop_after=stop_after,
+        should_stop=should_stop,
+    )
+    return result
+
+
+def train_cohort(
+    networks: Sequence[MLP],
+    X: Floats,
+    y: Array,
+    configs: Sequence[TrainingConfig],
+    *,
+    validation: tuple[Floats, Array] | None = None,
+    score: Score | None = None,
+    sample_weight: Floats | None = None,
+    class_weight: Sequence[float] | None = None,
+    batch_seed: int = 0,
+    rngs: Sequence[host.random.Generator] | None = None,
+    stop_after: int | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[TrainingResult]:
+    """Train networks of any shapes together, in place, by mini-batch gradient descent.
+
+    All see the same batches: the order of the rows follows from `batch_seed` and the epoch alone. With
+    validation rows each network ends with the weights of the epoch whose validation loss was lowest,
+    otherwise with those of the last one. One that stops early or diverges leaves the cohort, and
+    the others go on as if it were still there, bit for bit.
+
+    Alone, a network takes the same steps up to rounding: BLAS may add up the terms of a product in
+    another order where its matrix is a part of a larger one. In float32 that moves a parameter by some
+    1e-6 of its size in a hundred steps; at the end of a long training, by what chaos makes of it.
 
     Parameters
     ----------
-    network : MLP
+    networks : sequence of MLP
+        With the same inputs, outputs, loss and type.
     X : float array of shape (rows, inputs)
-    y : array of shape (rows,) or (rows, outputs), as the network's loss asks for
-    config : TrainingConfig
+    y : array of shape (rows,) or (rows, outputs), as the networks' loss asks for
+    configs : sequence of TrainingConfig
+        One a network. They may differ in optimizer, momentum, learning rate, weight decay, dropout and
+        `clip_norm`, and must agree in the rest. The time limit holds for each member on average.
     validation : (X, y), optional
         Rows that decide about early stopping.
     score : callable, optional
@@ -152,173 +124,211 @@ def train(
     sample_weight : array of shape (rows,), optional
     class_weight : sequence of float, optional
         One factor for each class. The products of both weights are scaled to 1 on average.
-    rng : numpy.random.Generator, optional
-        Draws the dropout masks.
+    rngs : sequence of numpy.random.Generator, optional
+        Draw each network's dropout masks; a network alone needs the same one for the same masks.
     stop_after : int, optional
-        Epochs to train if fewer than ``config.epochs``, on the same schedule.
+        Epochs to train if fewer than ``epochs``, on the same schedule.
     should_stop : callable, optional
         Asked after every batch whether to end at once.
+
+    Returns
+    -------
+    list of TrainingResult
+        One a network, in their order.
 
     Raises
     ------
     ValueError
-        Before the first step, if shapes do not fit, numbers are not finite, or classes are unknown.
+        Before the first step, if networks cannot train together, shapes do not fit, numbers are not
+        finite, or classes are unknown.
     """
-    _check_rows(network, X, y, "training")
+    _check_together(networks, configs)
+    if rngs is None:
+        rngs = [host.random.default_rng(batch_seed) for _ in networks]
+    elif len(rngs) != len(networks):
+        raise ValueError(f"rngs: expected {len(networks)}, one a network, got {len(rngs)}")
+    first, config = networks[0], configs[0]
+    check_rows(first, X, y, "training")
     if validation is not None:
-        _check_rows(network, *validation, "validation")
+        check_rows(first, *validation, "validation")
     if stop_after is not None and stop_after < 1:
         raise ValueError(f"stop_after: expected at least 1 epoch, or None, got {stop_after}")
-    weights = _row_weights(network, y, sample_weight, class_weight)
-    steps = _Steps(network, X, y, weights, config, batch_seed, rng or np.random.default_rng(batch_seed))
-    watch = _Watch(config.time_limit, should_stop)
-    record = _Record(network, validation, score)
+    weights = row_weights(first, y, sample_weight, class_weight)
+    members = [
+        Member(network, its_config, rng, network.shape(len(networks)))
+        for network, its_config, rng in zip(networks, configs, rngs, strict=True)
+    ]
+    limit = None if config.time_limit is None else config.time_limit * len(networks)
+    watch = _Watch(limit, should_stop)
     # Divergence is looked for once an epoch, and reported.
-    with np.errstate(all="ignore"), flush_to_zero():
+    with host.errstate(all="ignore"), flush_to_zero():
+        training = _Training(members, _Rows(first, X, y, weights), validation, score, batch_seed)
         for epoch in range(1, min(config.epochs, stop_after or config.epochs) + 1):
-            loss = steps.run_epoch(epoch, watch)
-            if watch.stopped:
-                return record.result(watch.stopped)
-            record.add(epoch, loss)
-            if record.error:
-                return record.result("diverged")
-            if validation and config.patience and epoch - record.best_epoch >= config.patience:
-                return record.result("patience")
-    return record.result("epochs")
+            if not training.run_epoch(epoch, watch):
+                break
+        training.end(watch.stopped or "epochs")
+    return [training.results[id(network)] for network in networks]
 
 
 class _Watch:
     """Says whether training has to end in the middle of an epoch, and why."""
 
     def __init__(self, time_limit: float | None, should_stop: Callable[[], bool] | None) -> None:
-        self._deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+        self._deadline = None if time_limit is None else time.perf_counter() + time_limit
         self._should_stop = should_stop
         self.stopped: Stop | None = None
 
     def look(self) -> bool:
-        if time.perf_counter() > self._deadline:
+        if self._deadline is not None and time.perf_counter() > self._deadline:
             self.stopped = "time"
         elif self._should_stop is not None and self._should_stop():
             self.stopped = "interrupted"
         return self.stopped is not None
 
 
-class _Steps:
-    """Runs the optimizer's steps of one epoch after the other, without allocating."""
+class _Rows:
+    """Rows to train or to be judged on, where and as the engine wants them."""
+
+    def __init__(self, network: MLP, X: Floats, y: Array, weights: Floats | None = None) -> None:
+        dtype = network.parameters.dtype
+        # Taking batches from rows of another type goes through copies, or is refused. What does not fit
+        # becomes infinite, and is found as divergence.
+        self.X = to_device(X.astype(dtype, copy=False))
+        self.y = to_device(y if network.loss.has_class_targets else y.T[:, host.newaxis])
+        self.truth = y
+        self.weights = None if weights is None else to_device(weights)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+class _Training:
+    """A cohort under way: its epochs, the records of its members, and who leaves when.
+
+    `results` holds those of the networks that have left, by the networks' identity.
+    """
 
     def __init__(
         self,
-        network: MLP,
-        X: Floats,
-        y: Array,
-        weights: Floats | None,
-        config: TrainingConfig,
+        members: Sequence[Member],
+        rows: _Rows,
+        validation: tuple[Floats, Array] | None,
+        score: Score | None,
         batch_seed: int,
-        rng: np.random.Generator,
     ) -> None:
-        self._network, self._y, self._weights = network, y, weights
-        # Taking batches from rows of another type goes through copies, or is refused.
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is found as divergence
-            self._X = X.astype(network.parameters.dtype, copy=False)
-        self._config, self._batch_seed, self._rng = config, batch_seed, rng
-        self._size = min(config.batch_size, len(X))
-        self._per_epoch = math.ceil(len(X) / self._size)
-        self._gradient = Gradient(network)
-        self._optimizer: Optimizer = OPTIMIZERS[config.optimizer](
-            network.parameters, self._gradient.flat, config.momentum
-        )
-        rest = len(X) % self._size
-        self._batches = {
-            rows: (np.empty((rows, X.shape[1]), network.parameters.dtype), self._workspace(rows))
-            for rows in {self._size, rest} - {0}
-        }
+        self._cohort = Cohort(members, in_panels=len(members) > 1)
+        self._records = [_Record() for _ in members]
+        self._rows, self._batch_seed = rows, batch_seed
+        self._config = members[0].config
+        self._size = min(self._config.batch_size, len(rows))
+        self._per_epoch = math.ceil(len(rows) / self._size)
+        self._held_out = None if validation is None else _Rows(members[0].network, *validation)
+        self._score = score
+        self.results: dict[int, TrainingResult] = {}
 
-    def _workspace(self, rows: int) -> Workspace:
-        return Workspace(self._network, rows, dropout=self._config.dropout)
+    def run_epoch(self, epoch: int, watch: _Watch) -> bool:
+        """Train on every row once, and look how good everyone is; False if nobody goes on."""
+        losses = self._train(epoch, watch)
+        if watch.stopped:
+            return False
+        self._look(epoch, losses)
+        patience = self._config.patience if self._held_out is not None else None
+        leaving: dict[int, Stop] = {}
+        for i, record in enumerate(self._records):
+            if record.error:
+                leaving[i] = "diverged"
+            elif patience and epoch - record.best_epoch >= patience:
+                leaving[i] = "patience"
+        self._leave(leaving)
+        return bool(self._records)
 
-    def run_epoch(self, epoch: int, watch: _Watch) -> float:
-        """Train on every row once; returns the mean loss over rows, before each batch's step."""
-        order = np.random.default_rng([self._batch_seed, epoch]).permutation(len(self._X))
-        total = 0.0
-        for step in range(self._per_epoch):
-            rows = order[step * self._size : (step + 1) * self._size]
-            total += self._step(rows, (epoch - 1) * self._per_epoch + step)
+    def _train(self, epoch: int, watch: _Watch) -> Floats:
+        """One epoch; returns each member's mean loss over rows, before each batch's step."""
+        rows, size, config, step = self._rows, self._size, self._config, self._cohort.step
+        order = to_device(host.random.default_rng([self._batch_seed, epoch]).permutation(len(rows)))
+        totals = xp.zeros((len(self._records), size))
+        done, total = (epoch - 1) * self._per_epoch, config.epochs * self._per_epoch
+        for i in range(self._per_epoch):
+            batch = order[i * size : (i + 1) * size]
+            factor = rate_factor(config.schedule, done + i, total, config.warmup)
+            weights = None if rows.weights is None else rows.weights[batch]
+            losses = step(rows.X, rows.y.take(batch, -1), batch, weights, factor)
+            sums = totals if len(batch) == size else totals[:, : len(batch)]
+            xp.add(sums, losses, out=sums)
             if watch.look():
                 break
-        return total / len(self._X)
+        return to_host(totals.sum(axis=1) / len(rows))
 
-    def _step(self, rows: Array, step: int) -> float:
-        batch, space = self._batches[len(rows)]
-        # mode="clip" writes straight into `out`, where the default goes through a copy.
-        self._X.take(rows, 0, batch, "clip")
-        weights = None if self._weights is None else self._weights[rows]
-        if self._config.dropout:
-            space.draw_masks(self._rng)
-        losses = self._network.backpropagate(batch, self._y[rows], space, self._gradient, weights)
-        self._descend(step)
-        return float(np.add.reduce(losses))
+    def _look(self, epoch: int, train_losses: Floats) -> None:
+        """Take down a finished epoch in each member's record."""
+        cohort, held_out = self._cohort, self._held_out
+        if held_out is None:
+            for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
+                record.add_training(epoch, float(loss), finite=cohort.is_finite(i))
+            return
+        losses, predictions = cohort.validate(held_out.X, held_out.y, keep=self._score is not None)
+        for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
+            score = None
+            if self._score and predictions is not None and math.isfinite(losses[i]):
+                score = self._score(to_host(predictions[i]), held_out.truth)
+            if record.add(epoch, float(loss), float(losses[i]), score):
+                cohort.keep(i)
 
-    def _descend(self, step: int) -> None:
-        """Clip, decay, and let the optimizer step."""
-        config, gradient = self._config, self._gradient.flat
-        total = self._per_epoch * config.epochs
-        rate = config.learning_rate * rate_factor(config.schedule, step, total, config.warmup)
-        weights = self._network.parameters[: self._network.n_weights]
-        if config.weight_decay and not self._optimizer.decoupled_decay:
-            gradient[: self._network.n_weights] += config.weight_decay * weights
-        if config.clip_norm is not None:
-            norm = math.sqrt(gradient.dot(gradient))
-            if norm > config.clip_norm:
-                gradient *= config.clip_norm / norm
-        if config.weight_decay and self._optimizer.decoupled_decay:
-            weights *= 1 - rate * config.weight_decay
-        self._optimizer.step(rate)
+    def _leave(self, leaving: Mapping[int, Stop]) -> None:
+        if not leaving:
+            return
+        for i, stopped in leaving.items():
+            self._cohort.hand_back(i, best=self._held_out is not None)
+            network = self._cohort.members[i].network
+            self.results[id(network)] = self._records[i].result(stopped)
+        self._records = [record for i, record in enumerate(self._records) if i not in leaving]
+        if self._records:
+            self._cohort = self._cohort.without(set(leaving))
+
+    def end(self, stopped: Stop) -> None:
+        """Everyone who is left leaves."""
+        self._leave(dict.fromkeys(range(len(self._records)), stopped))
 
 
 class _Record:
-    """The curves so far, and the best weights."""
+    """The curves of a network so far."""
 
-    def __init__(self, network: MLP, validation: tuple[Floats, Array] | None, score: Score | None) -> None:
-        self._network, self._validation, self._score = network, validation, score
+    def __init__(self) -> None:
         self._train: list[float] = []
         self._losses: list[float] = []
         self._scores: list[float] = []
         self._best_loss = math.inf
-        self._best = network.parameters.copy() if validation is not None else None
         self.best_epoch = 0
         self.error: str | None = None
 
-    def add(self, epoch: int, train_loss: float) -> None:
-        """Take down a finished epoch; `error` is set if it diverged."""
+    def add_training(self, epoch: int, train_loss: float, *, finite: bool) -> None:
+        """Take down an epoch that nothing was held out for; `error` is set if it diverged."""
         if not math.isfinite(train_loss):
             self.error = f"the training loss became {train_loss} in epoch {epoch}"
-            return
-        if self._validation is None:
+        elif not finite:
             # No loss is taken after the last step; it may be the one that overflowed.
-            if not np.isfinite(self._network.parameters).all():
-                self.error = f"the weights became infinite or NaN in epoch {epoch}"
-                return
+            self.error = f"the weights became infinite or NaN in epoch {epoch}"
+        else:
             self._train.append(train_loss)
             self.best_epoch = epoch
-            return
-        X, y = self._validation
-        predictions = self._network.predict(X)
-        loss = float(self._network.loss.per_row(predictions, y).mean(dtype=np.float64))
-        if not math.isfinite(loss):
-            self.error = f"the validation loss became {loss} in epoch {epoch}"
-            return
+
+    def add(self, epoch: int, train_loss: float, loss: float, score: float | None) -> bool:
+        """Take down an epoch, and say whether it is the best so far; `error` is set if it diverged."""
+        for name, value in (("training", train_loss), ("validation", loss)):
+            if not math.isfinite(value):
+                self.error = f"the {name} loss became {value} in epoch {epoch}"
+                return False
         self._train.append(train_loss)
         self._losses.append(loss)
-        if self._score is not None:
-            self._scores.append(self._score(predictions, y))
-        if loss < self._best_loss:
-            self._best_loss, self.best_epoch = loss, epoch
-            np.copyto(self._best, self._network.parameters)  # type: ignore[arg-type]
+        if score is not None:
+            self._scores.append(score)
+        if loss >= self._best_loss:
+            return False
+        self._best_loss, self.best_epoch = loss, epoch
+        return True
 
     def result(self, stopped: Stop) -> TrainingResult:
-        """The curves, after the best weights have been restored."""
-        if self._best is not None:
-            np.copyto(self._network.parameters, self._best)
+        """The curves."""
         return TrainingResult(
             stopped,
             self.best_epoch,
@@ -329,58 +339,33 @@ class _Record:
         )
 
 
-def _row_weights(
-    network: MLP, y: Array, sample_weight: Floats | None, class_weight: Sequence[float] | None
-) -> Floats | None:
-    """Sample weights times class weights, scaled to 1 on average; None if neither is given."""
-    if sample_weight is None and class_weight is None:
-        return None
-    weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, float)
-    if weights.shape != (len(y),):
-        raise ValueError(f"sample_weight: expected shape ({len(y)},), got {weights.shape}")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"sample_weight: expected finite numbers >= 0, got {_first_bad(weights):g}")
-    if class_weight is not None:
-        weights = weights * _weights_of_classes(network, y, class_weight)
-    if not weights.any():
-        raise ValueError("sample_weight, class_weight: expected a row with a weight above 0, got none")
-    result: Floats = (weights / weights.mean()).astype(network.parameters.dtype)
-    return result
+_MAY_DIFFER = ("optimizer", "momentum", "learning_rate", "weight_decay", "dropout", "clip_norm")
 
 
-def _first_bad(weights: Floats) -> float:
-    return float(weights[~(np.isfinite(weights) & (weights >= 0))][0])
-
-
-def _weights_of_classes(network: MLP, y: Array, class_weight: Sequence[float]) -> Floats:
-    if network.loss.has_class_targets:
-        classes, n_classes = y, network.sizes[-1]
-    elif network.loss.name == "binary_cross_entropy" and network.sizes[-1] == 1:
-        classes, n_classes = y[:, 0].astype(int), 2
-    else:
-        raise ValueError(f"class_weight: expected a loss over classes, got {network.loss.name}")
-    factors: Floats = np.asarray(class_weight, float)
-    if factors.shape != (n_classes,) or not np.isfinite(factors).all() or (factors < 0).any():
-        raise ValueError(f"class_weight: expected {n_classes} finite numbers >= 0, got {class_weight!r}")
-    return factors[classes]
-
-
-def _check_rows(network: MLP, X: Floats, y: Array, part: str) -> None:
-    """Raise `ValueError` unless the rows are what the network can be trained on."""
-    if X.ndim != 2 or len(X) == 0 or X.shape[1] != network.sizes[0]:
-        raise ValueError(f"{part} X: expected shape (rows, {network.sizes[0]}), got {X.shape}")
-    if not np.isfinite(X).all():
-        raise ValueError(f"{part} X: expected finite numbers, got NaN or infinity")
-    n_outputs = network.sizes[-1]
-    if network.loss.has_class_targets:
-        if y.shape != (len(X),) or y.dtype.kind not in "iu":
-            raise ValueError(f"{part} y: expected {len(X)} class numbers, got {y.dtype} {y.shape}")
-        if y.min() < 0 or y.max() >= n_outputs:
-            raise ValueError(f"{part} y: expected classes 0 to {n_outputs - 1}, got {y.min()} to {y.max()}")
-        return
-    if y.shape != (len(X), n_outputs):
-        raise ValueError(f"{part} y: expected shape {(len(X), n_outputs)}, got {y.shape}")
-    if not np.isfinite(y).all():
-        raise ValueError(f"{part} y: expected finite numbers, got NaN or infinity")
-    if network.loss.output == "sigmoid" and not np.isin(y, (0, 1)).all():
-        raise ValueError(f"{part} y: expected 0 and 1, got values from {y.min():g} to {y.max():g}")
+def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) -> None:
+    """Raise `ValueError` unless the networks can be a cohort."""
+    if not networks or len(configs) != len(networks):
+        raise ValueError(
+            f"networks, configs: expected one config a network, and at least one, got {len(networks)} "
+            f"networks and {len(configs)} configs"
+        )
+    if len({id(network) for network in networks}) < len(networks):
+        raise ValueError("networks: expected each once, got one that is there twice")
+    first = networks[0]
+    for network, config in zip(networks, configs, strict=True):
+        for what, mine, its in (
+            ("inputs", first.sizes[0], network.sizes[0]),
+            ("outputs", first.sizes[-1], network.sizes[-1]),
+            ("loss", first.loss.name, network.loss.name),
+            ("dtype", first.parameters.dtype, network.parameters.dtype),
+        ):
+            if mine != its:
+                raise ValueError(
+                    f"networks: expected the same {what} in all of a cohort, got {mine} and {its}"
+                )
+        for field in fields(TrainingConfig):
+            mine, its = getattr(configs[0], field.name), getattr(config, field.name)
+            if field.name not in _MAY_DIFFER and mine != its:
+                raise ValueError(
+                    f"configs: expected the same {field.name} in all of a cohort, got {mine} and {its}"
+                )

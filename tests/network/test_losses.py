@@ -19,20 +19,41 @@ every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
+# In these tests rows are examples; to the losses, columns are.
+
+
 def predictions(loss: Loss, z: Floats) -> Floats:
-    p = np.array(z)
+    p = np.array(z.T, order="C")
     loss.link(p)
-    return p
+    return p.T
+
+
+def columns(loss: Loss, y: Array) -> Array:
+    return y if loss.has_class_targets else y.T
 
 
 def row_losses(loss: Loss, z: Floats, y: Array) -> Floats:
-    return loss.per_row(predictions(loss, z), y)
+    return loss.per_row(predictions(loss, z).T, columns(loss, y))
 
 
 def gradient(loss: Loss, z: Floats, y: Array) -> Floats:
-    p = predictions(loss, z)
-    loss.gradient(p, y)
-    return p
+    p = predictions(loss, z).T
+    expected = loss.per_row(p, columns(loss, y))
+    losses = loss.gradient(p, columns(loss, y))
+    np.testing.assert_array_equal(losses, expected)  # it says them along the way
+    return p.T
+
+
+@every_loss
+def test_several_networks_on_the_axes_between_are_each_as_alone(loss: Loss) -> None:
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(scale=3, size=(4, 5, 3)), targets(loss, 5, 3, rng)  # networks, rows, outputs
+    together = np.ascontiguousarray(z.transpose(2, 0, 1))
+    loss.link(together)
+    losses = loss.gradient(together, y if loss.has_class_targets else y.T[:, np.newaxis])
+    for i in range(4):
+        np.testing.assert_array_equal(losses[i], row_losses(loss, z[i], y))
+        np.testing.assert_array_equal(together[:, i].T, gradient(loss, z[i], y))
 
 
 def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator) -> Array:

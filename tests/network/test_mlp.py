@@ -12,7 +12,9 @@ from sklearn.metrics import log_loss
 from nas.network import ACTIVATIONS, LOSSES, MLP
 from nas.network.arrays import Array, Floats
 from nas.network.gradient_check import gradient_error, numeric_gradient
-from nas.network.mlp import _PREDICTION_ROWS, Gradient, Workspace
+from nas.network.layout import Layout
+from nas.network.mlp import PREDICTION_ROWS
+from nas.network.passes import Workspace
 
 EXACT_GRADIENT = 1e-6
 """Of the largest entry: central differences in float64 err by 1e-10 or so, a wrong formula by 1e-2."""
@@ -102,30 +104,44 @@ def test_gradients_are_exact_for_any_structure(
     np.testing.assert_allclose(analytic, numeric_gradient(network, X, y), rtol=1e-6, atol=1e-7)
 
 
+def alone(network: MLP, rows: int, dropout: float = 0.0) -> tuple[Workspace, Floats, Floats]:
+    """The workspace of a network that is trained alone, with its flat parameters and gradient."""
+    layout = Layout([network.shape()])
+    flat, gradient = np.zeros(layout.size, network.parameters.dtype), np.zeros(layout.size)
+    network.store(layout, 0, flat)
+    space = Workspace(layout, flat, network.loss, rows, gradient=gradient, dropout=[dropout])
+    return space, flat, gradient
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_are_exact_through_dropout_masks(activation: str) -> None:
     network = some_network(activations=(activation, activation), sizes=(3, 8, 8, 2))
     X, y = some_rows(network)
-    space, gradient = Workspace(network, len(X), dropout=0.4), Gradient(network)
-    space.draw_masks(np.random.default_rng(2))
+    space, flat, gradient = alone(network, len(X), dropout=0.4)
+    space.load(X, np.arange(len(X)))
+    space.draw_masks([np.random.default_rng(2)])
 
     def loss_of(parameters: Floats) -> float:
-        network.parameters[...] = parameters
-        return float(network.backpropagate(X, y, space, gradient).mean())
+        flat[...] = parameters
+        return float(space.backpropagate(y).mean())
 
-    start, step = network.parameters.copy(), 1e-6
+    start, step = flat.copy(), 1e-6
     shifts = step * np.eye(start.size)
     numeric = np.array([(loss_of(start + s) - loss_of(start - s)) / (2 * step) for s in shifts])
     loss_of(start)
+    analytic, expected = np.empty_like(network.parameters), np.empty_like(network.parameters)
+    network.load(space.layout, 0, gradient, into=analytic)
+    network.load(space.layout, 0, numeric, into=expected)
     # The absolute error of the differences: 1e-16 / step, and rounding of the loss.
-    np.testing.assert_allclose(gradient.flat, numeric, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(analytic, expected, rtol=0, atol=1e-8)
 
 
 def test_the_gradient_check_notices_a_wrong_gradient() -> None:
     class Wrong(MLP):
-        def backward(self, X: Floats, space: Workspace, gradient: Gradient) -> None:
-            super().backward(X, space, gradient)
-            gradient.biases[0][0] *= 1.01
+        def loss_and_gradient(self, X: Floats, y: Array, **options: Any) -> tuple[float, Floats]:
+            loss, gradient = super().loss_and_gradient(X, y, **options)
+            gradient[-1] *= 1.01
+            return loss, gradient
 
     network = Wrong((3, 4, 2), ["tanh"], "cross_entropy", rng=np.random.default_rng(0), dtype=np.float64)
     X, y = some_rows(network)
@@ -183,17 +199,18 @@ def test_predictions_are_nested_matrix_products(activations: tuple[str, ...]) ->
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_predicting_in_pieces_is_predicting_at_once(extra: int, activation: str) -> None:
     network = some_network(activations=(activation, activation))
-    X, _ = some_rows(network, 2 * _PREDICTION_ROWS + extra)
-    space = Workspace(network, len(X), backward=False)
-    at_once = network.forward(X, space)
+    X, _ = some_rows(network, 2 * PREDICTION_ROWS + extra)
+    space, _, _ = alone(network, len(X))
+    space.load(X, np.arange(len(X)))
+    at_once = space.forward()[:, 0].T
     # BLAS may add up in another order for another number of rows.
     np.testing.assert_allclose(network.predict(X), at_once, rtol=1e-12)
-    np.testing.assert_allclose(network.hidden(X), space.a[-1], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(network.hidden(X), space.hidden[-1][:-1].T, rtol=1e-12, atol=1e-14)
 
 
 def test_a_row_is_predicted_alike_wherever_in_the_table_it_stands() -> None:
     network = some_network()
-    X, _ = some_rows(network, _PREDICTION_ROWS + 300)
+    X, _ = some_rows(network, PREDICTION_ROWS + 300)
     backwards = network.predict(X[::-1])
     # BLAS may add up in another order for another number of rows.
     np.testing.assert_allclose(backwards[::-1], network.predict(X), rtol=1e-12)
@@ -282,22 +299,23 @@ def test_dropout_masks_drop_their_share_and_keep_the_mean(
     dropout: float, dtype: type[np.floating[Any]]
 ) -> None:
     network = MLP((2, 200, 1), ["relu"], "squared_error", dtype=dtype)
-    space = Workspace(network, 500, dropout=dropout)
-    space.draw_masks(np.random.default_rng(0))
-    (mask,) = space.masks
+    space, _, _ = alone(network, 500, dropout)
+    space.draw_masks([np.random.default_rng(0)])
+    mask = space.masks[0][:-1]
     # 100,000 draws: one standard error of the share is sqrt(dropout (1 - dropout) / 100,000) < 0.0016,
     # and of the mean, at most 3 / 316.
     assert np.mean(mask == 0) == pytest.approx(dropout, abs=0.007)
     assert mask.mean(dtype=np.float64) == pytest.approx(1, abs=0.03)
     kept = mask[mask != 0]
     np.testing.assert_allclose(kept, 1 / (1 - dropout), rtol=1e-6)  # float32's rounding
+    assert (space.masks[0][-1] == 1).all()  # the biases' ones are not dropped
 
 
 def test_dropout_masks_are_new_at_every_draw() -> None:
-    space = Workspace(some_network(), 10, dropout=0.5)
+    space, _, _ = alone(some_network(), 10, dropout=0.5)
     rng, masks = np.random.default_rng(0), []
     for _ in range(3):
-        space.draw_masks(rng)
+        space.draw_masks([rng])
         masks.append(np.concatenate([mask.ravel() for mask in space.masks]).tobytes())
     assert len(set(masks)) == 3
 
@@ -305,20 +323,11 @@ def test_dropout_masks_are_new_at_every_draw() -> None:
 def test_dropped_units_pass_nothing_on() -> None:
     network = some_network("squared_error", ("sigmoid",), (3, 6, 1))
     X, _ = some_rows(network)
-    space = Workspace(network, len(X), dropout=0.5)
-    space.draw_masks(np.random.default_rng(0))
-    expected = (network.hidden(X) * space.masks[0]) @ network.weights[1] + network.biases[1]
-    np.testing.assert_allclose(network.forward(X, space), expected, rtol=1e-12)  # rounding
-
-
-def test_predictions_know_nothing_of_dropout() -> None:
-    network = some_network()
-    X, y = some_rows(network, 30)
-    before = network.predict(X)
-    space = Workspace(network, len(X), dropout=0.5)
-    space.draw_masks(np.random.default_rng(0))
-    network.backpropagate(X, y, space, Gradient(network))
-    np.testing.assert_array_equal(network.predict(X), before)
+    space, _, _ = alone(network, len(X), dropout=0.5)
+    space.load(X, np.arange(len(X)))
+    space.draw_masks([np.random.default_rng(0)])
+    expected = (network.hidden(X) * space.masks[0][:-1].T) @ network.weights[1] + network.biases[1]
+    np.testing.assert_allclose(space.forward()[:, 0].T, expected, rtol=1e-12)  # rounding
 
 
 def test_the_worst_possible_logits_still_give_a_finite_gradient() -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from nas.network import MLP, OPTIMIZERS, SCHEDULES, TrainingConfig, TrainingResult, train
 from nas.network.arrays import Array, Floats
-from nas.network.mlp import Gradient, Workspace
+from nas.network.passes import Workspace
 from nas.network.schedules import rate_factor
 
 FULL_BATCH = TrainingConfig(epochs=3, batch_size=1000, optimizer="sgd", learning_rate=0.1, patience=None)
@@ -42,35 +44,40 @@ def some_rows(n_rows: int = 40, seed: int = 1) -> tuple[Floats, Array]:
 
 
 def validation_loss(network: MLP, X: Floats, y: Array) -> float:
-    return float(network.loss.per_row(network.predict(X), y).mean(dtype=np.float64))
+    p = np.ascontiguousarray(network.predict(X).T)
+    return float(network.loss.per_row(p, y if y.ndim == 1 else y.T).mean(dtype=np.float64))
 
 
-class Recorder(MLP):
-    """A network that takes down the first input of every row that it is trained on."""
+class Recorder:
+    """Takes down the first input of every row that is trained on, and the dropout masks."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self) -> None:
         self.batches: list[list[float]] = []
         self.masks: list[bytes] = []
 
-    def backpropagate(
-        self, X: Floats, y: Array, space: Workspace, gradient: Gradient, row_weights: Floats | None = None
-    ) -> Floats:
-        self.batches.append(X[:, 0].tolist())
-        self.masks.append(b"".join(mask.tobytes() for mask in space.masks))
-        return super().backpropagate(X, y, space, gradient, row_weights)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        original = Workspace.backpropagate
+
+        def heard(space: Workspace, targets: Array, row_weights: Floats | None = None) -> Floats:
+            self.batches.append(space.inputs[:, 0].tolist())
+            self.masks.append(b"".join(mask.tobytes() for mask in space.masks))
+            return original(space, targets, row_weights)
+
+        with mock.patch.object(Workspace, "backpropagate", heard):
+            yield
 
 
 def recorded(
     n_rows: int, config: TrainingConfig, widths: tuple[int, ...] = (4,), seed: int = 0, batch_seed: int = 0
 ) -> Recorder:
-    """What a network of these widths has seen of rows that are numbered from 0."""
-    network = Recorder(
-        (1, *widths, 1), ["relu"] * len(widths), "squared_error", rng=np.random.default_rng(seed)
-    )
+    """What a network of these widths sees of rows that are numbered from 0."""
+    recorder, rng = Recorder(), np.random.default_rng(seed)
+    network = MLP((1, *widths, 1), ["relu"] * len(widths), "squared_error", rng=rng)
     X = np.arange(n_rows, dtype=np.float32)[:, np.newaxis]
-    train(network, X, np.zeros((n_rows, 1)), config, batch_seed=batch_seed)
-    return network
+    with recorder.listening():
+        train(network, X, np.zeros((n_rows, 1)), config, batch_seed=batch_seed)
+    return recorder
 
 
 # By hand
@@ -418,21 +425,23 @@ def test_stop_after_is_the_beginning_of_the_whole_training() -> None:
 
 def test_a_time_limit_ends_training_inside_an_epoch() -> None:
     # An epoch of 300,000 steps takes more than ten seconds; 50 ms leave time for a thousand or two.
-    network = Recorder((3, 4, 2), ["relu"], "cross_entropy", rng=np.random.default_rng(0))
+    network, recorder = MLP((3, 4, 2), ["relu"], "cross_entropy", rng=np.random.default_rng(0)), Recorder()
     X, y = np.zeros((300_000, 3), np.float32), np.zeros(300_000, np.int64)
     start = time.perf_counter()
-    result = train(network, X, y, TrainingConfig(epochs=1, batch_size=1, time_limit=0.05))
+    with recorder.listening():
+        result = train(network, X, y, TrainingConfig(epochs=1, batch_size=1, time_limit=0.05))
     assert time.perf_counter() - start >= 0.05
     assert result == TrainingResult("time", 0, ())
-    assert 0 < len(network.batches) < 300_000
+    assert 0 < len(recorder.batches) < 300_000
 
 
 def test_no_time_is_time_for_one_batch() -> None:
-    network = Recorder((3, 4, 2), ["relu"], "cross_entropy", rng=np.random.default_rng(0))
+    network, recorder = MLP((3, 4, 2), ["relu"], "cross_entropy", rng=np.random.default_rng(0)), Recorder()
     X, y = some_rows()
-    result = train(network, X, y, TrainingConfig(batch_size=4, time_limit=0))
+    with recorder.listening():
+        result = train(network, X, y, TrainingConfig(batch_size=4, time_limit=0))
     assert result.stopped == "time"
-    assert [len(batch) for batch in network.batches] == [4]
+    assert [len(batch) for batch in recorder.batches] == [4]
 
 
 def stopper(batches: int) -> Callable[[], bool]:
@@ -449,11 +458,12 @@ def stopper(batches: int) -> Callable[[], bool]:
 
 @pytest.mark.parametrize(("batches", "epochs"), [(1, 0), (4, 0), (6, 1), (14, 2)])
 def test_should_stop_is_asked_after_every_batch(batches: int, epochs: int) -> None:
-    network = Recorder((3, 4, 2), ["relu"], "cross_entropy", rng=np.random.default_rng(0))
+    network, recorder = MLP((3, 4, 2), ["relu"], "cross_entropy", rng=np.random.default_rng(0)), Recorder()
     X, y = some_rows(20)  # five batches of 4
-    result = train(network, X, y, TrainingConfig(batch_size=4), should_stop=stopper(batches))
+    with recorder.listening():
+        result = train(network, X, y, TrainingConfig(batch_size=4), should_stop=stopper(batches))
     assert (result.stopped, len(result.train_loss)) == ("interrupted", epochs)
-    assert len(network.batches) == batches
+    assert len(recorder.batches) == batches
 
 
 def test_an_interrupted_network_has_its_best_weights() -> None:

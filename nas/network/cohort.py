@@ -1,0 +1,210 @@
+"""A cohort: networks that take every step together, with all their numbers in flat buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.config import TrainingConfig
+from nas.network.layout import Layout, Shape
+from nas.network.mlp import MLP, PREDICTION_ROWS
+from nas.network.optimizers import OPTIMIZERS, Optimizer
+from nas.network.passes import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network of a cohort: how it is trained, what draws its dropout masks, and its shape there."""
+
+    network: MLP
+    config: TrainingConfig
+    rng: host.random.Generator
+    shape: Shape
+
+    @property
+    def rule(self) -> tuple[str, float]:
+        """What members must share to be stepped by one optimizer."""
+        return self.config.optimizer, self.config.momentum
+
+
+class Cohort:
+    """The members' parameters, gradients and moments, and the steps that change them.
+
+    A member's numbers do not depend on who else is there, as far as BLAS gives a row of a product
+    the same value wherever in a stack or panel it stands.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        In any order; `members` holds them in the order in which they lie.
+    in_panels : bool
+        Whether the first layer is made of whole panels; see `Layout`.
+
+    Attributes
+    ----------
+    parameters, best : float arrays of shape (layout.size,)
+        The parameters now, and those that `keep` kept.
+    """
+
+    def __init__(self, members: Sequence[Member], *, in_panels: bool) -> None:
+        self.members = sorted(members, key=_order)
+        self.layout = Layout([member.shape for member in self.members], in_panels=in_panels)
+        self._dtype = members[0].network.parameters.dtype
+        self.parameters, self._gradient = self._buffer(), self._buffer()
+        self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
+        for i, member in enumerate(self.members):
+            member.network.store(self.layout, i, self.parameters)
+        self.layout.set_units(self.parameters)
+        self.best = self.parameters.copy()
+        self._optimizers = list(self._lay_out_optimizers())
+        self._clips = any(member.config.clip_norm is not None for member in members)
+        self._spaces: dict[tuple[int, bool], Workspace] = {}
+
+    def _buffer(self) -> Floats:
+        return zeros(self.layout.size, self._dtype)
+
+    def _lay_out_optimizers(self) -> Iterator[Optimizer]:
+        """One optimizer for each run of members with the same rule."""
+        rules = [member.rule for member in self.members]
+        for name, momentum in dict.fromkeys(rules):
+            first = rules.index((name, momentum))
+            those = slice(first, first + rules.count((name, momentum)))
+            configs = [member.config for member in self.members[those]]
+            yield OPTIMIZERS[name](
+                self.parameters,
+                self._gradient,
+                momentum,
+                spans=self.layout.spans(those),
+                moments=self._moments,
+                rates=self._each([config.learning_rate for config in configs], those),
+                decays=self._each([config.weight_decay for config in configs], those, biases=False),
+            )
+
+    def _each(self, values: list[float], members: slice, *, biases: bool = True) -> Floats | float:
+        """One number for all parameters of these members, or one for each where members differ."""
+        if len(set(values)) == 1 and (biases or values[0] == 0):
+            return values[0]
+        result = self._buffer()
+        for places, value in zip(self.layout.places[members], values, strict=True):
+            for place in places:
+                numbers = result[place.numbers].reshape(place.shape)
+                numbers[:, : None if biases else -1] = value
+        return result
+
+    def _space(self, rows: int, *, backward: bool) -> Workspace:
+        if (rows, backward) not in self._spaces:
+            self._spaces[rows, backward] = Workspace(
+                self.layout,
+                self.parameters,
+                self.members[0].network.loss,
+                rows,
+                gradient=self._gradient if backward else None,
+                dropout=[member.config.dropout for member in self.members] if backward else (),
+            )
+        return self._spaces[rows, backward]
+
+    def step(self, X: Floats, targets: Array, rows: Ints, weights: Floats | None, factor: float) -> Floats:
+        """One step of every member on these rows; returns their losses, (members, rows), before it.
+
+        Parameters
+        ----------
+        X : float array of shape (all rows, inputs)
+        targets : array for these rows, as the loss asks for
+        rows : int array of shape (rows,)
+        weights : float array of shape (rows,), optional
+            Factors of these rows' losses.
+        factor : float
+            The share of the learning rates.
+        """
+        space = self._space(len(rows), backward=True)
+        space.load(X, rows)
+        if space.masks:
+            space.draw_masks([member.rng for member in self.members])
+        losses = space.backpropagate(targets, weights)
+        for optimizer in self._optimizers:
+            if optimizer.decays:
+                optimizer.decay(factor)
+        if self._clips:
+            self._clip()
+        for optimizer in self._optimizers:
+            optimizer.step(factor)
+        return losses
+
+    def _clip(self) -> None:
+        """Scale down gradients that are longer than their member's limit."""
+        for places, member in zip(self.layout.places, self.members, strict=True):
+            if (limit := member.config.clip_norm) is not None:
+                parts = [self._gradient[place.numbers] for place in places]
+                norm = sum(float(part.dot(part)) for part in parts) ** 0.5
+                if norm > limit:
+                    for part in parts:
+                        part *= limit / norm
+
+    def validate(self, X: Floats, targets: Array, *, keep: bool) -> tuple[Floats, Floats | None]:
+        """The mean loss of each member over rows, and their predictions where they are to be kept.
+
+        Parameters
+        ----------
+        X : float array of shape (rows, inputs)
+        targets : array for these rows, as the loss asks for
+
+        Returns
+        -------
+        losses : float64 array of shape (members,)
+        predictions : float array of shape (members, rows, outputs)
+        """
+        n_members = len(self.members)
+        losses = xp.empty((n_members, len(X)), self._dtype)
+        shape = (n_members, len(X), self.layout.n_outputs)
+        predictions = xp.empty(shape, self._dtype) if keep else None
+        for start in range(0, len(X), PREDICTION_ROWS):
+            rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
+            space = self._space(rows.stop - start, backward=False)
+            space.load(X, xp.arange(rows.start, rows.stop))
+            p = space.forward()
+            losses[:, rows] = space.loss.per_row(p, targets[..., rows])
+            if predictions is not None:
+                predictions[:, rows] = p.transpose(1, 2, 0)
+        return losses.mean(axis=1, dtype=host.float64), predictions
+
+    def keep(self, member: int) -> None:
+        """Remember a member's parameters as its best."""
+        for place in self.layout.places[member]:
+            self.best[place.numbers] = self.parameters[place.numbers]
+
+    def is_finite(self, member: int) -> bool:
+        """Whether all parameters of a member are numbers."""
+        return all(
+            bool(xp.isfinite(self.parameters[place.numbers]).all()) for place in self.layout.places[member]
+        )
+
+    def hand_back(self, member: int, *, best: bool) -> None:
+        """Give a member's network its parameters: the best ones, or those of now."""
+        network = self.members[member].network
+        network.load(self.layout, member, self.best if best else self.parameters)
+
+    def without(self, leaving: set[int]) -> Cohort:
+        """The cohort of those who stay, with all their numbers as they are."""
+        staying = [i for i in range(len(self.members)) if i not in leaving]
+        smaller = Cohort([self.members[i] for i in staying], in_panels=self.layout.in_panels)
+        kept = zip(
+            self._numbers, smaller._numbers, strict=False
+        )  # a rule that is gone takes its moments along
+        for before, after in kept:
+            for i, places in zip(staying, smaller.layout.places, strict=True):
+                for there, here in zip(self.layout.places[i], places, strict=True):
+                    after[here.numbers] = before[there.numbers]
+        for optimizer in smaller._optimizers:
+            optimizer.steps = self._optimizers[0].steps
+        return smaller
+
+    @property
+    def _numbers(self) -> list[Floats]:
+        return [self.parameters, self.best, *self._moments]
+
+
+def _order(member: Member) -> tuple[object, ...]:
+    """Members that can share operations lie side by side: one rule, one activation, one depth, one width."""
+    shape = member.shape
+    return member.rule, shape.activations[:1], -shape.depth, shape.padded, shape.activations

@@ -1,0 +1,81 @@
+"""How a network is trained: the settings, checked once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nas.network.optimizers import OPTIMIZERS
+from nas.network.schedules import SCHEDULES
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training rows, at most; schedules run over all of them.
+    batch_size : int
+        Rows a step; the last step of an epoch takes what is left.
+    optimizer : str
+        See `nas.network.OPTIMIZERS`.
+    learning_rate, momentum : float
+        `momentum` counts for the optimizers "momentum" and "nesterov".
+    schedule : str
+        See `nas.network.SCHEDULES`.
+    warmup : float
+        The share of all steps over which the rate rises from 0 to its full height.
+    weight_decay : float
+        Adds weight_decay / 2 · ‖weights‖² to the loss; for adamw it shrinks the weights instead.
+    dropout : float
+        The share of hidden units that each step drops.
+    clip_norm : float, optional
+        The greatest norm of a gradient; longer ones are scaled down to it.
+    patience : int, optional
+        Epochs without a better validation loss after which training stops; None: never.
+    time_limit : float, optional
+        Seconds after which training stops, wherever in an epoch it is.
+    """
+
+    epochs: int = 100
+    batch_size: int = 32
+    optimizer: str = "adam"
+    learning_rate: float = 0.001
+    momentum: float = 0.9
+    schedule: str = "constant"
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    clip_norm: float | None = None
+    patience: int | None = 10
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in table:
+                raise ValueError(f"{name}: expected one of {', '.join(table)}, got {getattr(self, name)!r}")
+        for name, low, high in _BOUNDS:
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
+            if not isinstance(value, kinds) or not low <= value <= high:
+                raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {value!r}")
+
+
+_BOUNDS = (
+    ("epochs", 1, math.inf),
+    ("batch_size", 1, math.inf),
+    ("learning_rate", 1e-12, 1e3),
+    ("momentum", 0, 0.9999),
+    ("warmup", 0, 1),
+    ("weight_decay", 0, 1e3),
+    ("dropout", 0, 0.99),
+    ("clip_norm", 1e-12, math.inf),
+    ("patience", 1, math.inf),
+    ("time_limit", 0, math.inf),
+)
+_OPTIONAL = ("clip_norm", "patience", "time_limit")
+_WHOLE = ("epochs", "batch_size", "patience")

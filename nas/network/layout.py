@@ -1,0 +1,214 @@
+"""Where the numbers of a cohort lie: all parameters in one flat buffer, all units in a few arrays.
+
+A layer's units, of all members that have this layer, are the rows of one array whose columns are
+the examples of a batch; below each member's units lies a row of ones. So a layer is one product: its
+weights are a matrix of shape (outputs, inputs + 1), whose last column, multiplied by the ones, is
+the bias. These matrices follow each other in the flat buffer. Neighbours of equal shape are a stack,
+and the first layer, whose inputs all members share, is one wide matrix.
+
+In a cohort of several, widths are rounded up so that more neighbours are equal. The weights of the
+units that this adds are 0 on both sides, and stay so: they give nothing, and get no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nas.network.arrays import ALIGNMENT, Floats
+from nas.network.products import PANEL
+
+_UNITS = 8
+"""In cohorts of several, widths are multiples of this: a share of a vector register."""
+
+_NUMBERS = ALIGNMENT // 4
+"""Layers begin at multiples of this many float32 numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A network as its cohort sees it.
+
+    `sizes` are its numbers of inputs, units of each hidden layer, and outputs; `padded` the same
+    with what is added to hidden layers; `activations` the names of these.
+    """
+
+    sizes: tuple[int, ...]
+    padded: tuple[int, ...]
+    activations: tuple[str, ...]
+
+    @property
+    def depth(self) -> int:
+        """The number of hidden layers."""
+        return len(self.activations)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one layer of one member lies.
+
+    `source` and `layer` number the arrays that it reads from and writes to, from 0, the inputs, to
+    the outputs. `source_rows` and `rows` are its units there, without the row of ones. `numbers` are
+    its weights and biases in the flat buffer, of the shape `shape`.
+    """
+
+    source: int
+    source_rows: slice
+    layer: int
+    rows: slice
+    numbers: slice
+    shape: tuple[int, int]
+
+
+def padded(sizes: Sequence[int], n_members: int) -> tuple[int, ...]:
+    """The sizes of a network in a cohort of so many members."""
+    if n_members == 1:
+        return tuple(sizes)
+    hidden = (-(-width // _UNITS) * _UNITS for width in sizes[1:-1])
+    return (sizes[0], *hidden, sizes[-1])
+
+
+class Layout:
+    """The places of a cohort's members.
+
+    Parameters
+    ----------
+    shapes : sequence of Shape
+        The members, in the order in which they lie. All have the same inputs and outputs.
+    in_panels : bool
+        Whether the rows of the first hidden layer are made up to whole panels, so that what a row
+        gives does not depend on how many there are.
+
+    Attributes
+    ----------
+    depth : int
+        Hidden layers of the deepest member; the arrays of units are numbered from 0, the inputs, over
+        1 to `depth`, the hidden layers, to ``depth + 1``, the outputs.
+    n_rows : list of int
+        Rows of each array of units, those of ones included.
+    places : list of lists of Place
+        Each member's layers, from the first hidden one to the output.
+    size : int
+        Numbers of the flat buffer.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], *, in_panels: bool = False) -> None:
+        self.shapes, self.in_panels = tuple(shapes), in_panels
+        self.depth = max(shape.depth for shape in shapes)
+        self.n_inputs, self.n_outputs = shapes[0].sizes[0], shapes[0].sizes[-1]
+        self.n_rows = [self.n_inputs + 1]
+        self.places: list[list[Place]] = [[] for _ in shapes]
+        end = 0
+        for layer in range(1, self.depth + 2):
+            n_rows = 0
+            for i in self.members(layer):
+                place = self._place(i, layer, n_rows, end)
+                self.places[i].append(place)
+                n_rows, end = place.rows.stop, place.numbers.stop
+                if layer <= self.depth:
+                    n_rows += 1
+                    if layer == 1:
+                        end += place.shape[1]  # what makes the ones; see `units`
+            if layer == 1 <= self.depth and in_panels:
+                end += -n_rows % PANEL * self.n_rows[0]
+                n_rows += -n_rows % PANEL
+            self.n_rows.append(n_rows)
+            end = -(-end // _NUMBERS) * _NUMBERS
+        self.size = end
+
+    def _place(self, member: int, layer: int, row: int, number: int) -> Place:
+        widths = self.shapes[member].padded
+        source = self.source(member, layer)
+        outputs, inputs = widths[-1 if layer > self.depth else layer], widths[source]
+        rows = self.places[member][-1].rows if source else slice(0, inputs)
+        numbers = slice(number, number + outputs * (inputs + 1))
+        return Place(source, rows, layer, slice(row, row + outputs), numbers, (outputs, inputs + 1))
+
+    def members(self, layer: int) -> list[int]:
+        """Who has this layer."""
+        everyone = range(len(self.shapes))
+        return [i for i in everyone if layer > self.depth or layer <= self.shapes[i].depth]
+
+    def source(self, member: int, layer: int) -> int:
+        """The layer that a member's layer reads from."""
+        return self.shapes[member].depth if layer > self.depth else layer - 1
+
+    def views(self, flat: Floats, member: int) -> tuple[list[Floats], list[Floats]]:
+        """Weights, of shape (outputs, inputs), and biases of a member in a buffer, without what was added."""
+        sizes = self.shapes[member].sizes
+        weights, biases = [], []
+        for (inputs, outputs), place in zip(pairwise(sizes), self.places[member], strict=True):
+            numbers = flat[place.numbers].reshape(place.shape)
+            weights.append(numbers[:outputs, :inputs])
+            biases.append(numbers[:outputs, -1])
+        return weights, biases
+
+    def wide(self, flat: Floats) -> Floats:
+        """The first hidden layer of all members as one matrix: a product by it ends in the first array.
+
+        Of a single member's row of ones nothing has to be made: it lies after all others.
+        """
+        rows, inputs = self.n_rows[1] - (not self.in_panels), self.n_rows[0]
+        return flat[: rows * inputs].reshape(rows, inputs)
+
+    def set_units(self, flat: Floats) -> None:
+        """Set the weights by which the wide product makes each member's row of ones out of the inputs'."""
+        if self.depth:
+            numbers = flat[: self.n_rows[1] * self.n_rows[0]].reshape(self.n_rows[1], -1)
+            numbers[[self.places[i][0].rows.stop for i in self.members(1)], -1] = 1
+
+    def stacks(self, layer: int) -> Iterator[list[Place]]:
+        """Places in a layer, in order, those together that are one stack: equal and side by side."""
+        stack: list[Place] = []
+        for i in self.members(layer):
+            place = next(place for place in self.places[i] if place.layer == layer)
+            if stack and not _continues(stack[-1], place):
+                yield stack
+                stack = []
+            stack.append(place)
+        if stack:
+            yield stack
+
+    def runs(self, layer: int, key: Callable[[Shape], object]) -> Iterator[tuple[Shape, slice]]:
+        """Rows of a hidden layer whose owners have the same key, with one of the owners."""
+        owners = self.members(layer)
+        for i, j in _equal_neighbours([key(self.shapes[i]) for i in owners]):
+            first, last = (self.places[owners[k]][layer - 1].rows for k in (i, j - 1))
+            yield self.shapes[owners[i]], slice(first.start, last.stop)
+
+    def fixed_rows(self, layer: int) -> dict[int, float]:
+        """Rows of a hidden layer that are nobody's units, with what they must hold."""
+        fixed: dict[int, float] = {}
+        for i in self.members(layer):
+            rows = self.places[i][layer - 1].rows
+            fixed |= dict.fromkeys(range(rows.start + self.shapes[i].sizes[layer], rows.stop), 0.0)
+            fixed[rows.stop] = 1.0
+        return fixed
+
+    def spans(self, members: slice) -> list[slice]:
+        """The parts of the flat buffer that belong to neighbouring members; all of it for all of them."""
+        chosen = range(len(self.shapes))[members]
+        if len(chosen) == len(self.shapes):
+            return [slice(0, self.size)]
+        found = []
+        for layer in range(1, self.depth + 2):
+            owned = [place for i in chosen for place in self.places[i] if place.layer == layer]
+            if owned:
+                found.append(slice(owned[0].numbers.start, owned[-1].numbers.stop))
+        return found
+
+
+def _continues(one: Place, other: Place) -> bool:
+    """Whether the two can be matrices of one stack."""
+    shared = one.source == 0
+    beside = shared or one.source_rows.stop + 1 == other.source_rows.start
+    return one.shape == other.shape and one.source == other.source and beside
+
+
+def _equal_neighbours(keys: Sequence[object]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for i in range(1, len(keys) + 1):
+        if i == len(keys) or keys[i] != keys[start]:
+            yield start, i
+            start = i

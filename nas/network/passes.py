@@ -1,0 +1,269 @@
+"""Forward and backward pass of a cohort: one batch through all its networks at once.
+
+    A_0 = X,   Z_l = [W_l b_l] [A_(l-1); 1],   A_l = phi_l(Z_l),   P = output(Z_L)
+
+Columns are examples. What a pass does is laid out once, as a list of calls whose arguments are views
+of the parameters and of the memory for one number of rows; then it is run without allocating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.network.activations import ACTIVATIONS
+from nas.network.arrays import Array, Floats, Ints, host, to_device, xp, zeros
+from nas.network.layout import Layout, Place, Shape
+from nas.network.losses import Loss
+from nas.network.products import PANEL, Call, fits_cache, product, run
+
+
+class Workspace:
+    """The memory in which a batch of a fixed number of rows passes through a cohort, and the way there.
+
+    Parameters
+    ----------
+    layout : Layout
+    parameters : float array of shape (layout.size,)
+    loss : Loss
+    rows : int
+        Examples a batch.
+    gradient : float array of shape (layout.size,), optional
+        Where a backward pass puts its result; without it there is room for forward passes only.
+    dropout : sequence of float, optional
+        The share of hidden units that each member drops; none by default.
+
+    Attributes
+    ----------
+    inputs : float array of shape (rows, inputs)
+        The batch that `load` loaded.
+    predictions : float array of shape (outputs, members, rows)
+        What `forward` leaves.
+    hidden : list of float arrays of shape (units, rows)
+        Activations of each hidden layer of all members.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        parameters: Floats,
+        loss: Loss,
+        rows: int,
+        *,
+        gradient: Floats | None = None,
+        dropout: Sequence[float] = (),
+    ) -> None:
+        self.layout, self.loss, self.rows = layout, loss, rows
+        self._parameters = parameters
+        self._with_ones = self._zeros(rows, layout.n_rows[0])
+        self._with_ones[:, -1] = 1
+        self.inputs, self._taken = self._with_ones[:, :-1], self._zeros(rows, layout.n_inputs)
+        self._columns = self._with_ones.T
+        self._transposes = fits_cache(self._columns)
+        if self._transposes:
+            self._columns = self._zeros(*self._columns.shape)
+        hidden = range(1, layout.depth + 1)
+        # Of each layer: linear outputs; activations, in the same memory where that is allowed; what
+        # the next layer reads. The rows of ones lie ready in all of them.
+        self._linear = [self._columns, *(self._units(layer) for layer in hidden)]
+        self.hidden = [
+            self._units(layer) if self._needs_inputs(layer) else self._linear[layer] for layer in hidden
+        ]
+        self._read = [self._columns, *self.hidden]
+        self.masks: list[Floats] = []
+        if any(dropout):
+            self._dropout = tuple(dropout)
+            self.masks = [xp.ones_like(units) for units in self.hidden]
+            self._read[1:] = [self._units(layer) for layer in hidden]
+        self.predictions = self._zeros(layout.n_outputs, len(layout.shapes), rows)
+        self._outputs = self.predictions.swapaxes(0, 1)
+        self._forward = self._lay_out_forward()
+        self._backward = [] if gradient is None else self._lay_out_backward(gradient)
+
+    def _zeros(self, *shape: int) -> Floats:
+        return zeros(shape, self._parameters.dtype)
+
+    def _units(self, layer: int) -> Floats:
+        units = self._zeros(self.layout.n_rows[layer], self.rows)
+        units[[row for row, value in self.layout.fixed_rows(layer).items() if value]] = 1
+        return units
+
+    def _needs_inputs(self, layer: int) -> bool:
+        runs = self._runs(layer)
+        return any(ACTIVATIONS[shape.activations[layer - 1]].needs_input for shape, _ in runs)
+
+    def _lay_out_forward(self) -> list[Call]:
+        """What a forward pass does, up to the linear outputs."""
+        layout = self.layout
+        calls: list[Call] = []
+        if self._transposes:
+            calls.append((xp.copyto, (self._columns, self._with_ones.T)))
+        for layer in range(1, layout.depth + 2):
+            if layer == 1 <= layout.depth:
+                wide = layout.wide(self._parameters)
+                calls += product(wide, self._columns, self._linear[1][: len(wide)])
+            else:
+                for stack in layout.stacks(layer):
+                    calls += product(
+                        _numbers(self._parameters, stack), self._inputs_of(stack), self._linear_of(stack)
+                    )
+            if layer <= layout.depth:
+                calls += self._activate(layer)
+        return calls
+
+    def _activate(self, layer: int) -> list[Call]:
+        z, a = self._linear[layer], self.hidden[layer - 1]
+        calls: list[Call] = []
+        for shape, rows in self._runs(layer):
+            forward = ACTIVATIONS[shape.activations[layer - 1]].forward
+            calls.append((forward, (_flat(z, rows), _flat(a, rows))))
+        if fix := self._fix(layer, a):
+            calls.append(fix)
+        if self.masks:
+            calls.append((xp.multiply, (a, self.masks[layer - 1], self._read[layer])))
+        return calls
+
+    def _fix(self, layer: int, a: Floats) -> Call | None:
+        """Put right the rows that are nobody's units, where an activation made something else of them."""
+        fixed, wrong = self.layout.fixed_rows(layer), {}
+        for shape, rows in self._runs(layer):
+            kind = ACTIVATIONS[shape.activations[layer - 1]]
+            for row in range(rows.start, rows.stop):
+                if row in fixed and kind.at(fixed[row]) != fixed[row]:
+                    wrong[row] = fixed[row]
+        if not wrong:
+            return None
+        column = xp.asarray(list(wrong.values()), self._parameters.dtype)[:, xp.newaxis]
+        return a.__setitem__, (xp.asarray(list(wrong)), column)
+
+    def _runs(self, layer: int) -> list[tuple[Shape, slice]]:
+        return list(self.layout.runs(layer, lambda shape: shape.activations[layer - 1]))
+
+    def _lay_out_backward(self, gradient: Floats) -> list[Call]:
+        """What a backward pass does, from the output's layer to the first."""
+        layout = self.layout
+        calls: list[Call] = []
+        # The gradient by each layer's linear outputs; nothing ever flows to the rows of ones.
+        self._slopes = [self._zeros(n_rows, self.rows) for n_rows in layout.n_rows[:-1]]
+        for layer in range(layout.depth + 1, 0, -1):
+            if layer <= layout.depth:
+                calls += self._differentiate(layer)
+            if layer == 1 <= layout.depth:
+                wide = layout.wide(gradient)
+                calls += product(self._slopes[1][: len(wide)], self._with_ones, wide)
+                continue
+            for stack in layout.stacks(layer):
+                slopes, read, numbers = (
+                    self._slopes_of(stack),
+                    self._inputs_of(stack),
+                    _numbers(gradient, stack),
+                )
+                calls += self._by_columns(slopes, read, numbers)
+                if stack[0].source:
+                    weights = _numbers(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
+                    calls += product(
+                        weights, slopes, _units(self._slopes[stack[0].source], stack, "source_rows")
+                    )
+        return calls
+
+    def _differentiate(self, layer: int) -> list[Call]:
+        slopes, z, a = self._slopes[layer], self._linear[layer], self.hidden[layer - 1]
+        calls: list[Call] = []
+        if self.masks:
+            calls.append((xp.multiply, (slopes, self.masks[layer - 1], slopes)))
+        for shape, rows in self._runs(layer):
+            backward = ACTIVATIONS[shape.activations[layer - 1]].backward
+            calls.append((backward, (_flat(slopes, rows), _flat(z, rows), _flat(a, rows))))
+        return calls
+
+    def _by_columns(self, slopes: Floats, read: Floats, out: Floats) -> list[Call]:
+        """The product of slopes by what was read, transposed; copied first where that pays."""
+        if read is self._columns:
+            return product(slopes, self._with_ones, out)
+        columns = read.swapaxes(-1, -2)
+        if slopes.shape[-2] < PANEL or not fits_cache(columns):
+            return product(slopes, columns, out)
+        copy = self._zeros(*columns.shape)
+        return [(xp.copyto, (copy, columns)), *product(slopes, copy, out)]
+
+    def _linear_of(self, stack: list[Place]) -> Floats:
+        """Where a stack writes its linear outputs."""
+        if stack[0].layer > self.layout.depth:
+            return self._members(stack)
+        return _units(self._linear[stack[0].layer], stack, "rows")
+
+    def _slopes_of(self, stack: list[Place]) -> Floats:
+        """The gradient by a stack's linear outputs; that of the last layer lies where predictions were."""
+        if stack[0].layer > self.layout.depth:
+            return self._members(stack)
+        return _units(self._slopes[stack[0].layer], stack, "rows")
+
+    def _inputs_of(self, stack: list[Place]) -> Floats:
+        """What a stack reads, with the row of ones: each one's own units, or the inputs, which all share."""
+        if stack[0].source == 0:
+            return self._columns
+        return _units(self._read[stack[0].source], stack, "source_rows", ones=True)
+
+    def _members(self, stack: list[Place]) -> Floats:
+        n_outputs = self.layout.n_outputs
+        return self._outputs[stack[0].rows.start // n_outputs : stack[-1].rows.stop // n_outputs]
+
+    def load(self, X: Floats, rows: Ints) -> None:
+        """Take the batch from a table of shape (all rows, inputs)."""
+        # mode="clip" writes straight into `out`, where the default goes through a copy.
+        X.take(rows, 0, self._taken, "clip")
+        xp.copyto(self.inputs, self._taken)
+
+    def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:
+        """New dropout masks: 0 for the dropped units, 1 / (1 - dropout) for the others.
+
+        Each member's come from its own generator, and depend on nothing else.
+        """
+        for i, (share, rng) in enumerate(zip(self._dropout, rngs, strict=True)):
+            if share:
+                for place, size in zip(
+                    self.layout.places[i][:-1], self.layout.shapes[i].sizes[1:-1], strict=True
+                ):
+                    mask = self.masks[place.layer - 1][place.rows][:size]
+                    kept = rng.random(mask.shape, host.float32) >= share
+                    xp.multiply(to_device(kept), 1 / (1 - share), out=mask)
+
+    def forward(self) -> Floats:
+        """Predictions for the batch, of shape (outputs, members, rows), in the workspace's own memory."""
+        run(self._forward)
+        self.loss.link(self.predictions)
+        return self.predictions
+
+    def backpropagate(self, targets: Array, row_weights: Floats | None = None) -> Floats:
+        """Fill the gradient with that of each member's mean loss; return the losses, (members, rows).
+
+        Parameters
+        ----------
+        targets : array as the loss asks for
+        row_weights : array of shape (rows,), optional
+            Factors of the rows' losses, 1 on average over the training part.
+        """
+        p = self.forward()
+        losses = self.loss.gradient(p, targets)
+        if row_weights is None:
+            xp.multiply(p, 1 / self.rows, out=p)
+        else:
+            losses *= row_weights
+            xp.multiply(p, row_weights / self.rows, out=p)
+        run(self._backward)
+        return losses
+
+
+def _flat(array: Floats, rows: slice) -> Floats:
+    return array[rows].reshape(-1)
+
+
+def _numbers(flat: Floats, stack: list[Place]) -> Floats:
+    """Weights and biases of a stack, of shape (members, outputs, inputs + 1)."""
+    return flat[stack[0].numbers.start : stack[-1].numbers.stop].reshape(len(stack), *stack[0].shape)
+
+
+def _units(array: Floats, stack: list[Place], which: str, *, ones: bool = False) -> Floats:
+    """Units of a stack, of shape (members, units, rows), with or without the row of ones below each."""
+    first, last = getattr(stack[0], which), getattr(stack[-1], which)
+    units = array[first.start : last.stop + 1].reshape(len(stack), -1, array.shape[1])
+    return units if ones else units[:, :-1]
