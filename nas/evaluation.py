@@ -1,13 +1,15 @@
-"""What a worker does: train one candidate on the shared data and say how good it is.
+"""What a worker does: train a cohort of candidates on the shared data and say how good each is.
 
-`evaluate` is a pure function of its arguments: the same candidate and problem give the same
-evaluation, bit for bit, in whatever process it runs; only ``seconds`` differs.
+`plan_cohorts` says who is trained together, from the candidates alone. `evaluate` is a pure function
+of its arguments: the same candidates and problem give the same evaluations, bit for bit, in whatever
+process it runs; only ``seconds`` differs.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -16,8 +18,9 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from nas.genome import Genome
-from nas.network import MLP, TrainingConfig, train
+from nas.network import MLP, Plan, TrainingConfig, plan, train_cohort
 from nas.network.arrays import Array, Floats
+from nas.network.planner import MOST
 from nas.network.training import TrainingResult
 
 WORST_FITNESS = -1e9
@@ -27,6 +30,9 @@ WORST_LOSS = 1e9
 """Its validation loss."""
 
 DEFAULT_ACTIVATION = "relu"
+
+_TASKS = 4
+"""Cohorts of a generation, at least: few enough that cohorts are worth it, and work for four workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ class Evaluation:
     error : str, optional
         Why the candidate failed.
     seconds : float
-        How long it took: the one attribute that may differ from run to run.
+        How long it took, its share of its cohort's time: the one attribute that may differ from run
+        to run.
     """
 
     candidate_id: int
@@ -137,60 +144,106 @@ class Problem:
         return int(self.X_train.shape[1])
 
 
-def evaluate(
-    candidate: Candidate, problem: Problem, should_stop: Callable[[], bool] | None = None
-) -> Evaluation | None:
-    """Train a candidate and score it on the validation rows.
+def plan_cohorts(candidates: Sequence[Candidate], problem: Problem) -> list[tuple[Candidate, ...]]:
+    """Divide the candidates of a generation into cohorts, the one that takes longest first.
 
-    Divergence, running out of memory and overrunning the time limit are failures of the candidate,
+    It follows from the candidates and the problem alone, not from how many workers there are: rounding
+    depends on who is trained together, and a search must not.
+    """
+    plans = [
+        Plan(
+            _sizes(candidate.genome, problem),
+            _activations(candidate.genome),
+            training_config(candidate.genome, problem.training),
+        )
+        for candidate in candidates
+    ]
+    most = math.ceil(len(candidates) / _TASKS)
+    return [tuple(candidates[i] for i in cohort) for cohort in plan(plans, most=min(most, MOST))]
+
+
+def evaluate(
+    candidates: Sequence[Candidate], problem: Problem, should_stop: Callable[[], bool] | None = None
+) -> list[Evaluation] | None:
+    """Train candidates together and score each on the validation rows.
+
+    Divergence, running out of memory and overrunning the time limit are failures of a candidate,
     recorded with their reason; any other exception is a bug and is raised. None is returned if
-    `should_stop` ended the training, which then says nothing about the candidate.
+    `should_stop` ended the training, which then says nothing about the candidates.
     """
     start = time.perf_counter()
     try:
-        network = build_network(candidate.genome, candidate.seed, problem)
-        result = fit(network, candidate, problem, should_stop=should_stop)
+        networks = [build_network(candidate.genome, candidate.seed, problem) for candidate in candidates]
+        results = fit(networks, candidates, problem, should_stop=should_stop)
     except MemoryError as error:
-        evaluation = Evaluation(candidate.id, error=f"out of memory: {error}")
+        if len(candidates) > 1:
+            return _one_by_one(candidates, problem, should_stop)
+        evaluations = [Evaluation(candidates[0].id, error=f"out of memory: {error}")]
     else:
-        if result.stopped == "interrupted":
+        if any(result.stopped == "interrupted" for result in results):
             return None
-        evaluation = _evaluation(candidate.id, result, problem)
-    n_parameters = candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs)
-    seconds = round(time.perf_counter() - start, 4)
-    return replace(evaluation, n_parameters=n_parameters, seconds=seconds)
+        evaluations = [
+            _evaluation(candidate.id, result, problem)
+            for candidate, result in zip(candidates, results, strict=True)
+        ]
+    # Nobody can tell how much of the time was whose.
+    seconds = round((time.perf_counter() - start) / len(candidates), 4)
+    return [
+        replace(
+            evaluation,
+            n_parameters=candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs),
+            seconds=seconds,
+        )
+        for candidate, evaluation in zip(candidates, evaluations, strict=True)
+    ]
+
+
+def _one_by_one(
+    candidates: Sequence[Candidate], problem: Problem, should_stop: Callable[[], bool] | None
+) -> list[Evaluation] | None:
+    found: list[Evaluation] = []
+    for candidate in candidates:
+        one = evaluate([candidate], problem, should_stop)
+        if one is None:
+            return None
+        found += one
+    return found
 
 
 def build_network(genome: Genome, seed: int, problem: Problem) -> MLP:
     """The network that a genome describes, with the initial weights that the seed draws."""
-    return MLP(
-        (problem.n_inputs, *genome.widths, problem.n_outputs),
-        [name or DEFAULT_ACTIVATION for name in genome.activations],
-        problem.loss,
-        rng=np.random.default_rng(seed),
-    )
+    rng = np.random.default_rng(seed)
+    return MLP(_sizes(genome, problem), _activations(genome), problem.loss, rng=rng)
+
+
+def _sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
+    return (problem.n_inputs, *genome.widths, problem.n_outputs)
+
+
+def _activations(genome: Genome) -> tuple[str, ...]:
+    return tuple(name or DEFAULT_ACTIVATION for name in genome.activations)
 
 
 def fit(
-    network: MLP,
-    candidate: Candidate,
+    networks: Sequence[MLP],
+    candidates: Sequence[Candidate],
     problem: Problem,
     *,
     stop_after: int | None = None,
     validate: bool = True,
     should_stop: Callable[[], bool] | None = None,
-) -> TrainingResult:
-    """Train a candidate's network on one BLAS thread, so that every process gets the same bits."""
+) -> list[TrainingResult]:
+    """Train candidates' networks on one BLAS thread, so that every process gets the same bits."""
     with _blas().limit(limits=1, user_api="blas"):
-        return train(
-            network,
+        return train_cohort(
+            networks,
             problem.X_train,
             problem.y_train,
-            training_config(candidate.genome, problem.training),
+            [training_config(candidate.genome, problem.training) for candidate in candidates],
             validation=(problem.X_validation, problem.y_validation) if validate else None,
             score=METRICS[problem.metric],
             batch_seed=problem.batch_seed,
-            rng=np.random.default_rng([candidate.seed, 1]),
+            rngs=[np.random.default_rng([candidate.seed, 1]) for candidate in candidates],
             stop_after=stop_after,
             should_stop=should_stop,
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from nas.errors import EvaluationError
 from nas.evaluation import Candidate, Evaluation
+
+Cohort = Sequence[Candidate]
+"""Candidates that are trained together, in one task."""
 
 
 class Executor(Protocol):
@@ -14,8 +18,8 @@ class Executor(Protocol):
     Executors are context managers: what they started is gone when the context ends.
     """
 
-    def run(self, candidates: Iterable[Candidate], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
-        """The evaluations of the candidates as they complete, in any order.
+    def run(self, cohorts: Iterable[Cohort], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
+        """The evaluations of all candidates as their cohorts complete, in any order.
 
         A candidate that cannot be evaluated, whatever the reason, gives an evaluation with an
         error; a bug in the program raises `nas.errors.EvaluationError` with its traceback. As soon
@@ -25,3 +29,9 @@ class Executor(Protocol):
     def __enter__(self) -> Executor: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+
+def bug(cohort: Cohort, trace: str) -> EvaluationError:
+    """The error that tells of a bug in the program which a cohort has met."""
+    whom = ", ".join(f"candidate {candidate.id} ({candidate.genome})" for candidate in cohort)
+    return EvaluationError(f"{whom}:\n{trace}")

@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from nas.errors import EvaluationError
-from nas.evaluation import Candidate, Evaluation, Problem, evaluate
+from nas.evaluation import Evaluation, Problem, evaluate
+from nas.execution.executor import Cohort, bug
 
 # Read by Ray when it is imported or started: no reports sent home, and no copied working directory
 # for workers where the program runs under uv.
@@ -94,40 +94,54 @@ class RayExecutor:
         del self._shared
         self._stack.close()
 
-    def run(self, candidates: Iterable[Candidate], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
+    def run(self, cohorts: Iterable[Cohort], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
         """See `Executor.run`."""
-        waiting = deque(candidates)
+        waiting = deque(cohorts)
         self._n_runs += 1
         flag = self._folder / f"stop-{self._n_runs}"
         # Only as many tasks as there are workers: each so starts when it is submitted, and the
         # time that it has taken is known.
-        running: dict[Any, tuple[Candidate, float]] = {}
+        running: dict[Any, tuple[Cohort, float]] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self._n_workers:
-                    candidate = waiting.popleft()
-                    reference = _evaluate.remote(candidate, self._shared, str(flag))
-                    running[reference] = (candidate, time.monotonic())
+                    cohort = waiting.popleft()
+                    reference = _evaluate.remote(cohort, self._shared, str(flag))
+                    running[reference] = (cohort, time.monotonic())
                 done, _ = ray.wait(list(running), timeout=_POLL)
                 for reference in done:
-                    candidate, _ = running.pop(reference)
-                    yield _result(reference, candidate)
+                    cohort, _ = running.pop(reference)
+                    yield from self._settled(cohort, _result(reference, cohort), waiting)
                 if should_stop():
                     return
-                yield from self._overdue(running)
+                for cohort in self._overdue(running):
+                    yield from self._settled(cohort, f"no result within {self._time_limit:g} s", waiting)
         finally:
             if running:
                 _end(list(running), flag)
 
-    def _overdue(self, running: dict[Any, tuple[Candidate, float]]) -> Iterator[Evaluation]:
+    def _settled(
+        self, cohort: Cohort, result: list[Evaluation] | str, waiting: deque[Cohort]
+    ) -> Iterator[Evaluation]:
+        """The evaluations, or a failure of who caused it: each of several is tried again alone."""
+        if not isinstance(result, str):
+            yield from result
+        elif len(cohort) == 1:
+            yield Evaluation(cohort[0].id, error=result)
+        else:
+            waiting.extendleft([candidate] for candidate in reversed(cohort))
+
+    def _overdue(self, running: dict[Any, tuple[Cohort, float]]) -> list[Cohort]:
         """Kill what has overrun its time limit so far that it must be hanging."""
         if self._time_limit is None or not self._owns_ray:
-            return  # in a Ray of others a task may wait for its turn, which is not hanging
-        for reference, (candidate, since) in list(running.items()):
-            if time.monotonic() - since > self._time_limit + _GRACE:
+            return []  # in a Ray of others a task may wait for its turn, which is not hanging
+        now, ended = time.monotonic(), []
+        for reference, (cohort, since) in list(running.items()):
+            if now - since > self._time_limit * len(cohort) + _GRACE:
                 del running[reference]
                 ray.cancel(reference, force=True)
-                yield Evaluation(candidate.id, error=f"no result within {self._time_limit:g} s")
+                ended.append(cohort)
+        return ended
 
 
 def _end(running: list[Any], flag: Path) -> None:
@@ -166,10 +180,10 @@ def _start_ray(thread: ThreadPoolExecutor, **options: Any) -> None:
 
 
 # A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a
-# candidate that kills its worker should not cost more than two.
+# candidate that kills its worker should not cost more than two for its cohort, and two for itself.
 @ray.remote(num_cpus=1, max_retries=1)
-def _evaluate(candidate: Candidate, problem: Problem, flag: str) -> Evaluation | str | None:
-    """The evaluation; a bug's traceback, as exceptions do not always survive pickling; None if ended."""
+def _evaluate(cohort: Cohort, problem: Problem, flag: str) -> list[Evaluation] | str | None:
+    """The evaluations; a bug's traceback, as exceptions do not always survive pickling; None if ended."""
     looked = time.monotonic()
 
     def should_stop() -> bool:
@@ -181,20 +195,21 @@ def _evaluate(candidate: Candidate, problem: Problem, flag: str) -> Evaluation |
         return Path(flag).exists()
 
     try:
-        return evaluate(candidate, problem, should_stop)
+        return evaluate(cohort, problem, should_stop)
     except Exception:  # noqa: BLE001  # raised again by the driver
         return traceback.format_exc()
 
 
-def _result(reference: Any, candidate: Candidate) -> Evaluation:
+def _result(reference: Any, cohort: Cohort) -> list[Evaluation] | str:
+    """The evaluations, or why there are none."""
     try:
         result = ray.get(reference)
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
-        return Evaluation(candidate.id, error="its worker process died, twice")
+        return "its worker process died, twice"
     except ray.exceptions.OutOfMemoryError:
-        return Evaluation(candidate.id, error="out of memory: its worker process was ended by Ray")
+        return "out of memory: its worker process was ended by Ray"
     if isinstance(result, str):
-        raise EvaluationError(f"candidate {candidate.id} ({candidate.genome}):\n{result}")
+        raise bug(cohort, result)
     return result  # type: ignore[no-any-return]
 
 

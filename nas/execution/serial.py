@@ -1,12 +1,12 @@
-"""Evaluating one candidate after the other in this process."""
+"""Evaluating one cohort after the other in this process."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 
-from nas.errors import EvaluationError
-from nas.evaluation import Candidate, Evaluation, Problem, evaluate
+from nas.evaluation import Evaluation, Problem, evaluate
+from nas.execution.executor import Cohort, bug
 
 
 class SerialExecutor:
@@ -15,20 +15,18 @@ class SerialExecutor:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
 
-    def run(self, candidates: Iterable[Candidate], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
+    def run(self, cohorts: Iterable[Cohort], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
         """See `Executor.run`."""
-        for candidate in candidates:
+        for cohort in cohorts:
             if should_stop():
                 return
             try:
-                evaluation = evaluate(candidate, self._problem, should_stop)
+                evaluations = evaluate(cohort, self._problem, should_stop)
             except Exception as error:
-                raise EvaluationError(
-                    f"candidate {candidate.id} ({candidate.genome}):\n{traceback.format_exc()}"
-                ) from error
-            if evaluation is None:
+                raise bug(cohort, traceback.format_exc()) from error
+            if evaluations is None:
                 return
-            yield evaluation
+            yield from evaluations
 
     def __enter__(self) -> SerialExecutor:
         return self

@@ -5,6 +5,7 @@ from nas.network.config import TrainingConfig
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS
+from nas.network.planner import Plan, plan
 from nas.network.schedules import SCHEDULES
 from nas.network.training import TrainingResult, train, train_cohort
 
@@ -14,8 +15,10 @@ __all__ = [
     "MLP",
     "OPTIMIZERS",
     "SCHEDULES",
+    "Plan",
     "TrainingConfig",
     "TrainingResult",
+    "plan",
     "train",
     "train_cohort",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
 from nas.network.config import TrainingConfig
@@ -48,7 +49,7 @@ class Cohort:
     """
 
     def __init__(self, members: Sequence[Member], *, in_panels: bool) -> None:
-        self.members = sorted(members, key=_order)
+        self.members = sorted(members, key=lambda member: order(member.shape, member.config))
         self.layout = Layout([member.shape for member in self.members], in_panels=in_panels)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
@@ -122,13 +123,12 @@ class Cohort:
         if space.masks:
             space.draw_masks([member.rng for member in self.members])
         losses = space.backpropagate(targets, weights)
-        for optimizer in self._optimizers:
-            if optimizer.decays:
-                optimizer.decay(factor)
         if self._clips:
+            for optimizer in self._optimizers:
+                optimizer.decay(factor)
             self._clip()
         for optimizer in self._optimizers:
-            optimizer.step(factor)
+            optimizer.step(factor, decay=not self._clips)
         return losses
 
     def _clip(self) -> None:
@@ -204,7 +204,7 @@ class Cohort:
         return [self.parameters, self.best, *self._moments]
 
 
-def _order(member: Member) -> tuple[object, ...]:
-    """Members that can share operations lie side by side: one rule, one activation, one depth, one width."""
-    shape = member.shape
-    return member.rule, shape.activations[:1], -shape.depth, shape.padded, shape.activations
+def order(shape: Shape, config: TrainingConfig) -> tuple[Any, ...]:
+    """Sorts those side by side that can share operations: one rule, one activation, one depth, one width."""
+    rule = (config.optimizer, config.momentum)
+    return rule, shape.activations[:1], -shape.depth, shape.padded, shape.activations

@@ -65,6 +65,15 @@ class TrainingConfig:
                 raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {value!r}")
 
 
+SHARED = ("epochs", "batch_size", "schedule", "warmup", "patience", "time_limit")
+"""Settings that all networks of a cohort have in common; they may differ in the others."""
+
+
+def shared(config: TrainingConfig) -> tuple[object, ...]:
+    """What of a config must be equal in a cohort."""
+    return tuple(getattr(config, name) for name in SHARED)
+
+
 _BOUNDS = (
     ("epochs", 1, math.inf),
     ("batch_size", 1, math.inf),

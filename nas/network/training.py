@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from nas.network.arrays import Array, Floats, host, to_device, to_host, xp
 from nas.network.cohort import Cohort, Member
-from nas.network.config import TrainingConfig
+from nas.network.config import SHARED, TrainingConfig, shared
 from nas.network.denormals import flush_to_zero
 from nas.network.mlp import MLP
 from nas.network.rows import check_rows, row_weights
@@ -339,9 +339,6 @@ class _Record:
         )
 
 
-_MAY_DIFFER = ("optimizer", "momentum", "learning_rate", "weight_decay", "dropout", "clip_norm")
-
-
 def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) -> None:
     """Raise `ValueError` unless the networks can be a cohort."""
     if not networks or len(configs) != len(networks):
@@ -353,19 +350,18 @@ def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) 
         raise ValueError("networks: expected each once, got one that is there twice")
     first = networks[0]
     for network, config in zip(networks, configs, strict=True):
-        for what, mine, its in (
+        for what, one, other in (
             ("inputs", first.sizes[0], network.sizes[0]),
             ("outputs", first.sizes[-1], network.sizes[-1]),
             ("loss", first.loss.name, network.loss.name),
             ("dtype", first.parameters.dtype, network.parameters.dtype),
         ):
+            if one != other:
+                raise ValueError(
+                    f"networks: expected the same {what} in all of a cohort, got {one} and {other}"
+                )
+        for name, mine, its in zip(SHARED, shared(configs[0]), shared(config), strict=True):
             if mine != its:
                 raise ValueError(
-                    f"networks: expected the same {what} in all of a cohort, got {mine} and {its}"
-                )
-        for field in fields(TrainingConfig):
-            mine, its = getattr(configs[0], field.name), getattr(config, field.name)
-            if field.name not in _MAY_DIFFER and mine != its:
-                raise ValueError(
-                    f"configs: expected the same {field.name} in all of a cohort, got {mine} and {its}"
+                    f"configs: expected the same {name} in all of a cohort, got {mine} and {its}"
                 )

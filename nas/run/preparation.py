@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -90,6 +90,7 @@ def final_network(
     prepared: Prepared,
     candidate: Candidate,
     evaluation: Evaluation,
+    cohort: Sequence[Candidate],
     *,
     refit: bool,
     provenance: Mapping[str, Any],
@@ -112,10 +113,17 @@ def final_network(
         stop_after = math.ceil(_REFIT_EPOCHS * evaluation.best_epoch)
         training = replace(training, epochs=stop_after, schedule="cosine")
     problem = replace(source.problem, training=training)
-    network = build_network(candidate.genome, candidate.seed, problem)
-    result = fit(network, candidate, problem, stop_after=stop_after, validate=not refit)
+    # To give the same bits it has to be trained with those that it was trained with.
+    together = [candidate] if refit else list(cohort)
+    networks = [build_network(one.genome, one.seed, problem) for one in together]
+    results = fit(networks, together, problem, stop_after=stop_after, validate=not refit)
+    network, result = next(
+        (network, result)
+        for one, network, result in zip(together, networks, results, strict=True)
+        if one.id == candidate.id
+    )
     if refit and result.error is not None:
-        return final_network(prepared, candidate, evaluation, refit=False, provenance=provenance)
+        return final_network(prepared, candidate, evaluation, cohort, refit=False, provenance=provenance)
     return Network(
         task=prepared.dataset.task,
         columns=source.preprocessor.columns,

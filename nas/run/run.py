@@ -15,7 +15,7 @@ from nas.data import Dataset
 from nas.errors import RunError, SearchError
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.evolution import ALGORITHMS
-from nas.execution import Executor, SerialExecutor
+from nas.execution import Cohort, Executor, SerialExecutor
 from nas.export import save_network
 from nas.run.comparison import compare
 from nas.run.folder import RunFolder
@@ -51,6 +51,7 @@ class Run:
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.uri, self.run_id, self.progress, self.journal = uri, run_id, progress, journal
         self.history: History = []
+        self.cohorts: dict[int, Cohort] = {}
         self.engine = ALGORITHMS[settings.algorithm](settings.space, settings.seed, settings.population_size)
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
@@ -112,10 +113,12 @@ class Run:
         try:
             return run_search(
                 self.engine,
+                self.prepared.problem,
                 executor,
                 trackers,
                 self.settings.n_candidates,
                 history=self.history,
+                cohorts=self.cohorts,
                 recorded={pair[0].id: pair for pair in self._recorded},
                 out_of_time=lambda: budget is not None and time.monotonic() - since >= budget,
             )
@@ -136,6 +139,7 @@ class Run:
             prepared,
             best.candidate,
             best.evaluation,
+            self.cohorts[best.candidate.id],
             refit=settings.refit,
             provenance=self._provenance(best.candidate, best.evaluation),
         )

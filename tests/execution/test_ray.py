@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,10 @@ def candidates(*widths: tuple[int, ...]) -> list[Candidate]:
     return [Candidate(i, Genome(w, "tanh"), 100 + i, 0, "random") for i, w in enumerate(widths)]
 
 
-def ordered(executor: Executor, asked: list[Candidate]) -> list[Evaluation]:
-    found = executor.run(asked, lambda: False)
-    return sorted(found, key=lambda evaluation: evaluation.candidate_id)
+def ordered(executor: Executor, asked: Sequence[Candidate], size: int = 1) -> list[Evaluation]:
+    """The evaluations of candidates in cohorts of this size."""
+    cohorts = [asked[i : i + size] for i in range(0, len(asked), size)]
+    return sorted(executor.run(cohorts, lambda: False), key=lambda evaluation: evaluation.candidate_id)
 
 
 SMALL = candidates((8,), (4, 4), (), (16, 8), (2,), (6, 6, 6))
@@ -50,6 +52,15 @@ class Deadly(Problem):
         if name == "n_inputs" and os.getpid() != DRIVER:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__getattribute__(name)
+
+
+class DeadlyGenome(Genome):
+    """A genome that kills every process but this one that looks at its widths' number of parameters."""
+
+    def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
+        if os.getpid() != DRIVER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().n_parameters(n_inputs, n_outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +122,23 @@ def test_a_candidate_that_kills_its_worker_is_one_recorded_failure(problem: Prob
     assert failed.error == "its worker process died, twice"
 
 
+def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Problem) -> None:
+    good = candidates((4,), (8,), (6, 6))
+    deadly = Candidate(3, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
+    with RayExecutor(problem, 2) as executor:
+        *fine, failed = ordered(executor, [*good, deadly], size=4)
+    assert failed.error == "its worker process died, twice"
+    # Those whom it was with are trained again, each alone.
+    assert fine == ordered(SerialExecutor(problem), good)
+
+
 def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
     problem = replace(problem, training=replace(problem.training, time_limit=0.5))
     hanging = Hanging(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
     with RayExecutor(hanging, 2) as executor:
         since = time.monotonic()
-        found = ordered(executor, candidates((4,), (8,)))
+        found = ordered(executor, candidates((4,), (8,)), size=2)
         assert time.monotonic() - since < 30
     assert [evaluation.error for evaluation in found] == ["no result within 0.5 s"] * 2
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nas.network import OPTIMIZERS
 from nas.network.arrays import Floats
-from nas.network.optimizers import _PIECE, Optimizer
+from nas.network.optimizers import PIECE, Optimizer
 
 Numbers = Any
 """A float, or an array of numbers that each go their own way: the formulas below hold for both."""
@@ -132,7 +132,7 @@ def test_steps_follow_the_papers_formula(
 
 
 @every_optimizer
-@pytest.mark.parametrize("size", [1, _PIECE, _PIECE + 1, 2 * _PIECE + 5])
+@pytest.mark.parametrize("size", [1, PIECE, PIECE + 1, 2 * PIECE + 5])
 def test_every_piece_of_a_long_buffer_is_stepped_alike(name: str, size: int) -> None:
     rng = np.random.default_rng(size)
     start = rng.normal(size=size)

@@ -74,7 +74,7 @@ def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path) -> None:
 
 def test_the_first_candidate_is_finished_whatever_the_budget(tmp_path: Path) -> None:
     result = search("digits", tmp_path, time_budget=0.001)
-    assert len(result.history) == 1
+    assert 1 <= len(result.history) <= 3  # whoever was trained with it is there too
     assert result.stopped == "time"
 
 

@@ -1,0 +1,163 @@
+"""Which networks train together, and which alone: decided from their shapes, never by a clock.
+
+A step of a cohort is predicted from what it consists of (`work`): calls into the array library,
+multiplications, passes over units and over parameters. The costs of these were fitted to measured
+steps by ``python -m benchmarks.engine --calibrate``, on the machine that the README names. On
+another machine they are off by a factor, much the same for all, so that comparisons between a cohort and its
+members alone hold; and being constants, they give the same cohorts on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nas.network.cohort import order
+from nas.network.config import SHARED, TrainingConfig, shared
+from nas.network.layout import Layout, Shape, padded
+from nas.network.optimizers import PIECE
+from nas.network.products import PANEL
+
+COSTS = {
+    "steps": 13.5,
+    "calls": 0.97,
+    "products": 10.2e-6,
+    "units": 0.244e-3,
+    "parameters": 0.122e-3,
+    "uncached": 0.429e-3,
+}
+"""Microseconds for each unit of `work`."""
+
+CACHED = 100_000
+"""Parameters that stay in a second-level cache of 2 MiB, with gradient and two moments."""
+
+MOST = 32
+"""Members of a cohort, at most: more save little, and lose all together when a worker dies."""
+
+_MARGIN = 0.97
+"""A cohort has to be expected to take less than this share of its parts' time."""
+
+_OPERATIONS = {
+    "identity": 1,
+    "sigmoid": 7,
+    "tanh": 4,
+    "relu": 3,
+    "leaky_relu": 3,
+    "elu": 7,
+    "gelu": 20,
+    "silu": 13,
+    "softplus": 9,
+}
+"""Calls of both passes through each activation."""
+
+
+_PASSES = {"sgd": 2, "momentum": 4, "nesterov": 6, "rmsprop": 9, "adam": 10, "adamw": 10}
+"""Operations of each optimizer on every parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a network before it is built: its sizes, activations, and how it is trained."""
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    config: TrainingConfig
+
+
+def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
+    """Divide networks into cohorts, those alone included.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        Networks of the same inputs, outputs and loss.
+    most : int
+        Members of a cohort, at most.
+
+    Returns
+    -------
+    list of lists of int
+        Positions in `plans`, each once; the cohort that is expected to take longest first.
+    """
+    cohorts: list[tuple[float, list[int]]] = []
+    # From the smallest to the largest: what joins is worth most where everything else is small.
+    by_size = sorted(range(len(plans)), key=lambda i: (_n_parameters(plans[i]), plans[i].activations, i))
+    for kind in dict.fromkeys(shared(one.config) for one in plans):
+        members: list[int] = []
+        cost = 0.0
+        for i in (i for i in by_size if shared(plans[i].config) == kind):
+            alone = predicted([plans[i]])
+            if members and len(members) < most:
+                together = predicted([plans[j] for j in (*members, i)])
+                if together < _MARGIN * (cost + alone):
+                    members.append(i)
+                    cost = together
+                    continue
+            if members:
+                cohorts.append((cost * _steps(kind), members))
+            members, cost = [i], alone
+        cohorts.append((cost * _steps(kind), members))
+    cohorts.sort(key=lambda cohort: -cohort[0])
+    return [sorted(members) for _, members in cohorts]
+
+
+def predicted(plans: Sequence[Plan]) -> float:
+    """Microseconds that a step of these networks as one cohort is expected to take."""
+    return sum(COSTS[name] * amount for name, amount in work(plans).items())
+
+
+def work(plans: Sequence[Plan]) -> dict[str, float]:
+    """What a step of these networks as one cohort consists of; see `COSTS`.
+
+    calls: into the array library; products: additions and multiplications in matrix products; units:
+    operations on single activations; parameters: operations on single parameters; uncached:
+    parameters that have to come from beyond the second-level cache.
+    """
+    pairs = [(Shape(one.sizes, padded(one.sizes, len(plans)), one.activations), one.config) for one in plans]
+    pairs.sort(key=lambda pair: order(*pair))
+    layout = Layout([shape for shape, _ in pairs], in_panels=len(plans) > 1)
+    configs = [config for _, config in pairs]
+    rows = configs[0].batch_size
+    calls, products, units = 3.0, 0.0, 0.0
+    for layer in range(1, layout.depth + 2):
+        if layer == 1 <= layout.depth:
+            calls += 2 * (1 if layout.n_rows[1] % PANEL else 2)
+            products += 4 * rows * layout.n_rows[0] * layout.n_rows[1]
+        else:
+            for stack in layout.stacks(layer):
+                outputs, inputs = stack[0].shape
+                calls += 3
+                products += (6 if stack[0].source else 4) * rows * len(stack) * outputs * inputs
+        if layer <= layout.depth:
+            for shape, span in layout.runs(layer, lambda shape: shape.activations[layer - 1]):  # noqa: B023
+                operations = _OPERATIONS[shape.activations[layer - 1]]
+                calls += operations
+                units += operations * rows * (span.stop - span.start)
+    if any(config.dropout for config in configs):
+        drawn = sum(shape.depth for shape, config in pairs if config.dropout)
+        calls += 4 * drawn + 2 * layout.depth
+        units += 10 * rows * sum(layout.n_rows[1:-1])
+    passes = max(_PASSES[config.optimizer] for config in configs)
+    # One number for all costs less than one for each; decay is never the biases'.
+    passes += 2 * (len({config.learning_rate for config in configs}) > 1)
+    passes += 2 * any(config.weight_decay for config in configs)
+    n_rules = len({order(*pair)[0] for pair in pairs})
+    pieces = max(-(-layout.size // PIECE), n_rules * (layout.depth + 1) if n_rules > 1 else 1)
+    return {
+        "steps": 1.0,
+        "calls": calls + passes * pieces,
+        "products": products,
+        "units": units,
+        "parameters": passes * layout.size,
+        "uncached": layout.size * min(1.0, max(0.0, layout.size / CACHED - 1)),
+    }
+
+
+def _n_parameters(one: Plan) -> int:
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(one.sizes))
+
+
+def _steps(kind: tuple[object, ...]) -> float:
+    """Steps an epoch, up to a factor."""
+    return 1 / float(str(kind[SHARED.index("batch_size")]))
