@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.network.arrays import Array, Floats, host, to_device, to_host, xp
+from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp
 from nas.network.cohort import Cohort, Member
 from nas.network.config import SHARED, TrainingConfig, shared
 from nas.network.denormals import flush_to_zero
@@ -245,7 +245,9 @@ class _Training:
     def _train(self, epoch: int, watch: _Watch) -> Floats:
         """One epoch; returns each member's mean loss over rows, before each batch's step."""
         rows, size, config, step = self._rows, self._size, self._config, self._cohort.step
-        order = to_device(host.random.default_rng([self._batch_seed, epoch]).permutation(len(rows)))
+        order = host.arange(len(rows), dtype=_index_type(len(rows)))
+        host.random.default_rng([self._batch_seed, epoch]).shuffle(order)
+        order = to_device(order)
         totals = xp.zeros((len(self._records), size))
         done, total = (epoch - 1) * self._per_epoch, config.epochs * self._per_epoch
         for i in range(self._per_epoch):
@@ -365,3 +367,8 @@ def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) 
                 raise ValueError(
                     f"configs: expected the same {name} in all of a cohort, got {mine} and {its}"
                 )
+
+
+def _index_type(n_rows: int) -> DTypeLike:
+    """The smallest type for row numbers: of a narrow table, their order is a good part of all memory."""
+    return host.int32 if n_rows <= host.iinfo(host.int32).max else host.int64

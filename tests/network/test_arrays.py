@@ -1,0 +1,100 @@
+"""One file knows which array library the engine runs on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nas.network
+from nas.network.arrays import ALIGNMENT, zeros
+
+ROOM = Path(nas.network.__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda path: path.name)
+def test_only_one_file_names_the_library(path: Path) -> None:
+    names = re.search(r"^\s*(import|from) (numpy|cupy)", path.read_text(), re.MULTILINE)
+    assert bool(names) == (path.name == "arrays.py")
+
+
+@given(shape=st.lists(st.integers(0, 9), min_size=1, max_size=3), kind=st.sampled_from("fd"))
+def test_zeros_are_aligned_and_writeable(shape: list[int], kind: str) -> None:
+    array = zeros(shape, kind)
+    assert array.shape == tuple(shape)
+    assert array.dtype.char == kind
+    assert not array.any()
+    assert array.flags.c_contiguous
+    assert array.size == 0 or array.ctypes.data % ALIGNMENT == 0
+    array += 1
+
+
+def run(code: str, library: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NAS_ARRAY_LIBRARY": library}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_an_unknown_library_is_refused_by_name() -> None:
+    result = run("import nas.network", "abacus")
+    assert "NAS_ARRAY_LIBRARY: expected numpy, got 'abacus'" in result.stderr
+
+
+SECOND = """
+# A second library: NumPy's functions behind another module, which takes down what it is asked for.
+import sys, types, numpy, nas.network
+asked = set()
+class Library(types.ModuleType):
+    def __getattr__(self, name):
+        asked.add(name)
+        return getattr(numpy, name)
+for module in list(sys.modules.values()):
+    if module.__name__.startswith("nas.network") and hasattr(module, "xp"):
+        module.xp = Library("abacus")
+from nas.network import MLP, TrainingConfig, train_cohort
+rng = numpy.random.default_rng(0)
+networks = [MLP((5, w, 3), ["gelu"], "cross_entropy", rng=rng) for w in (8, 12, 70)]
+X, y = rng.normal(size=(40, 5)).astype("f"), rng.integers(3, size=40)
+configs = [TrainingConfig(epochs=2, dropout=d, weight_decay=d) for d in (0.0, 0.2, 0.1)]
+train_cohort(networks, X, y, configs, validation=(X, y))
+print(hash(tuple(n.parameters.tobytes() for n in networks)), *sorted(asked))
+"""
+ALLOWED = {
+    # Ufuncs, and what makes and fills arrays: all in CuPy under the same names.
+    *("abs", "add", "clip", "divide", "exp", "expm1", "greater", "log", "log1p", "maximum", "minimum"),
+    *("multiply", "negative", "sqrt", "square", "subtract", "tanh", "dot", "matmul"),
+    *("any", "arange", "asarray", "copyto", "empty", "empty_like", "full", "isfinite", "newaxis"),
+    *("ones", "ones_like", "zeros", "zeros_like", "dtype", "float32", "float64", "int64", "uint8"),
+}
+
+
+def test_all_work_goes_through_the_library_and_asks_for_nothing_unusual() -> None:
+    hashed = {**os.environ, "PYTHONHASHSEED": "0"}
+    second = subprocess.run(
+        [sys.executable, "-c", SECOND], capture_output=True, text=True, check=True, env=hashed
+    )
+    plain = SECOND.replace('Library("abacus")', "numpy")
+    first = subprocess.run(
+        [sys.executable, "-c", plain], capture_output=True, text=True, check=True, env=hashed
+    )
+    result, *asked = second.stdout.split()
+    assert result == first.stdout.split()[0]
+    assert {"matmul", "multiply", "sqrt", "exp", "tanh"} <= set(asked) <= ALLOWED
+
+
+def test_everything_asked_for_anywhere_is_usual() -> None:
+    asked = {
+        name
+        for path in ROOM.glob("*.py")
+        if path.name != "arrays.py"
+        for name in re.findall(r"\bxp\.(\w+)", path.read_text())
+    }
+    assert asked <= ALLOWED
+    assert all(hasattr(np, name) for name in ALLOWED)

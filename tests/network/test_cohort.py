@@ -1,0 +1,292 @@
+"""Networks that train together: as each would alone, and without harm to each other."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, train, train_cohort
+from nas.network.arrays import Array, Floats
+from nas.network.cohort import Cohort, Member
+
+CONFIG = TrainingConfig(epochs=3, batch_size=16, patience=None)
+
+
+def build(
+    widths: Sequence[int],
+    activations: Sequence[str],
+    loss: str = "cross_entropy",
+    inputs: int = 5,
+    seed: int = 0,
+    dtype: type[np.floating[Any]] = np.float64,
+) -> MLP:
+    rng = np.random.default_rng(seed)
+    return MLP((inputs, *widths, 3), activations, loss, rng=rng, dtype=dtype)
+
+
+def copies(networks: Sequence[MLP]) -> list[MLP]:
+    result = []
+    for network in networks:
+        dtype = network.parameters.dtype
+        copy = MLP(network.sizes, network.activations, network.loss.name, dtype=dtype)
+        copy.parameters[...] = network.parameters
+        result.append(copy)
+    return result
+
+
+def some_rows(
+    loss: str = "cross_entropy", n: int = 50, inputs: int = 5, seed: int = 1
+) -> tuple[Floats, Array]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, inputs))
+    if LOSSES[loss].has_class_targets:
+        return X, rng.integers(3, size=n)
+    if LOSSES[loss].output == "sigmoid":
+        return X, rng.integers(2, size=(n, 3)).astype(float)
+    return X, rng.normal(scale=2, size=(n, 3))
+
+
+def generators(n: int) -> list[np.random.Generator]:
+    return [np.random.default_rng([7, i]) for i in range(n)]
+
+
+VARIED = [
+    ((), ()),
+    ((9,), ("sigmoid",)),
+    ((8, 8), ("softplus", "softplus")),
+    ((8, 8), ("softplus", "softplus")),
+    ((70, 3), ("gelu", "relu")),
+    ((5, 130, 2), ("tanh", "elu", "silu")),
+    ((1,), ("identity",)),
+    ((16, 16), ("leaky_relu", "leaky_relu")),
+    ((16, 16), ("leaky_relu", "leaky_relu")),
+    ((33,), ("sigmoid",)),
+]
+"""Shapes that share stacks and that do not, with paddings, panels, and every activation."""
+
+
+def varied(loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64) -> list[MLP]:
+    return [build(w, a, loss, seed=i, dtype=dtype) for i, (w, a) in enumerate(VARIED)]
+
+
+def varied_configs(config: TrainingConfig = CONFIG) -> list[TrainingConfig]:
+    """Each different in all that may differ."""
+    rng, optimizers = np.random.default_rng(3), list(OPTIMIZERS)
+    return [
+        replace(
+            config,
+            optimizer=optimizers[i % len(optimizers)],
+            learning_rate=float(10 ** rng.uniform(-3, -2)),
+            momentum=0.9 if i % 2 else 0.5,
+            weight_decay=0.0 if i % 3 else 0.01 * i,
+            dropout=0.3 if i % 4 == 1 else 0.0,
+            clip_norm=0.5 if i % 5 == 2 else None,
+        )
+        for i in range(len(VARIED))
+    ]
+
+
+def test_these_shapes_have_every_activation() -> None:
+    assert {name for _, activations in VARIED for name in activations} == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_members_train_as_each_would_alone(loss: str, weighted: bool) -> None:
+    together, alone, configs = varied(loss), varied(loss), varied_configs()
+    X, y = some_rows(loss)
+    options: dict[str, Any] = {
+        "validation": some_rows(loss, 30, seed=2),
+        "score": lambda p, y: float(p.sum()),
+    }
+    if weighted:
+        options["sample_weight"] = np.linspace(0, 2, len(X))
+    results = train_cohort(together, X, y, configs, rngs=generators(len(together)), **options)
+    for network, config, rng, other, result in zip(
+        alone, configs, generators(len(alone)), together, results, strict=True
+    ):
+        expected = train(network, X, y, config, rng=rng, **options)
+        # Sums in another order, over twelve steps, in float64; adaptive steps make more of it.
+        np.testing.assert_allclose(other.parameters, network.parameters, rtol=0, atol=1e-10)
+        assert (result.stopped, result.best_epoch) == (expected.stopped, expected.best_epoch)
+        for curve in ("train_loss", "validation_loss", "validation_score"):
+            np.testing.assert_allclose(getattr(result, curve), getattr(expected, curve), rtol=1e-9)
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_any_shapes_train_as_each_would_alone(data: st.DataObject) -> None:
+    widths = data.draw(st.lists(st.lists(st.integers(1, 80), max_size=4), min_size=1, max_size=8))
+    names = st.sampled_from(list(ACTIVATIONS))
+    together = [build(w, [data.draw(names) for _ in w], inputs=5, seed=i) for i, w in enumerate(widths)]
+    alone = copies(together)
+    X, y = some_rows()
+    batch_size = data.draw(st.sampled_from([1, 7, 50, 64]))
+    config = replace(CONFIG, epochs=1, batch_size=batch_size, optimizer="sgd", learning_rate=0.01)
+    train_cohort(together, X, y, [config] * len(together))
+    for one, other in zip(together, alone, strict=True):
+        train(other, X, y, config)
+        np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=1e-12)
+
+
+def test_a_cohort_differs_from_its_members_alone_by_rounding_only() -> None:
+    # The bound that the documentation of train_cohort states, on a hundred steps in float32.
+    X, y = load_digits(return_X_y=True)
+    X = (X[:640] / 16).astype(np.float32)
+    rng = np.random.default_rng(0)
+    together = []
+    for _ in range(12):
+        widths = [int(width) for width in rng.integers(3, 90, rng.integers(0, 4))]
+        activations = [str(name) for name in rng.choice(list(ACTIVATIONS), len(widths))]
+        together.append(MLP((64, *widths, 10), activations, "cross_entropy", rng=rng))
+    alone = copies(together)
+    config = TrainingConfig(epochs=5, batch_size=32, learning_rate=0.002)
+    train_cohort(together, X, y[:640], [config] * 12)
+    for one, other in zip(together, alone, strict=True):
+        train(other, X, y[:640], config)
+        difference = np.sqrt(np.mean((one.parameters - other.parameters) ** 2))
+        assert difference <= 1e-5 * np.sqrt(np.mean(other.parameters**2))
+
+
+def test_what_padding_adds_stays_zero() -> None:
+    networks, configs = varied(), varied_configs(replace(CONFIG, batch_size=8))
+    members = [
+        Member(network, config, rng, network.shape(len(networks)))
+        for network, config, rng in zip(networks, configs, generators(len(networks)), strict=True)
+    ]
+    cohort = Cohort(members, in_panels=True)
+    X, y = some_rows()
+    for step in range(5):
+        rows = np.arange(8) + step
+        cohort.step(X, y[rows], rows, None, 1.0)
+    layout, rest = cohort.layout, cohort.parameters.copy()
+    units = np.zeros_like(rest)
+    layout.set_units(units)
+    np.testing.assert_array_equal(rest[units == 1], 1)  # the rows of ones are made as before
+    rest[units == 1] = 0
+    for i in range(len(members)):
+        weights, biases = layout.views(rest, i)
+        for view in (*weights, *biases):
+            assert view.any()
+            view[...] = 0
+    assert not rest.any()
+
+
+@pytest.mark.parametrize("n_inputs", [5, 784])
+@pytest.mark.parametrize("batch_size", [16, 128])
+@pytest.mark.parametrize("reason", ["diverged", "patience"])
+def test_who_leaves_leaves_the_others_as_they_would_have_been(
+    n_inputs: int, batch_size: int, reason: str
+) -> None:
+    # To the last bit: in float32, with widths that share panels and stacks with the one who leaves.
+    widths = [(24,), (30, 9), (30, 9), (64, 12), (100,), (8, 8, 8), (30, 9)]
+    X, y = some_rows(n=300, inputs=n_inputs)
+    X = X.astype(np.float32)
+    config = replace(CONFIG, epochs=12, batch_size=batch_size, patience=6, optimizer="momentum", momentum=0.5)
+    calm = replace(config, learning_rate=1e-4)
+    # A rate that moves nothing makes nothing better.
+    odd_rate = 900.0 if reason == "diverged" else 1e-12
+    wild = replace(config, learning_rate=odd_rate)
+    outcomes = []
+    for odd in (calm, wild):
+        networks = [
+            build(w, ["tanh", "relu", "identity"][: len(w)], inputs=n_inputs, seed=i, dtype=np.float32)
+            for i, w in enumerate(widths)
+        ]
+        configs = [odd if i == 2 else calm for i in range(len(widths))]
+        results = train_cohort(networks, X, y, configs, validation=(X[:60], y[:60]))
+        outcomes.append(([n.parameters.tobytes() for n in networks], results))
+    (stayed, one), (left, other) = outcomes
+    assert one[2].stopped == "epochs"
+    assert other[2].stopped == reason
+    assert len(other[2].validation_loss) < 12
+    if reason == "diverged":
+        assert other[2].error is not None
+        assert f"in epoch {len(other[2].train_loss) + 1}" in other[2].error
+    for i in range(len(widths)):
+        if i != 2:
+            assert stayed[i] == left[i]
+            assert one[i] == other[i]
+
+
+def test_the_order_of_members_does_not_matter() -> None:
+    X, y = some_rows()
+    forwards, backwards = varied(dtype=np.float32), varied(dtype=np.float32)[::-1]
+    configs = [replace(config, dropout=0.0) for config in varied_configs()]
+    first = train_cohort(forwards, X, y, configs)
+    second = train_cohort(backwards, X, y, configs[::-1])
+    assert first == second[::-1]
+    for one, other in zip(forwards, backwards[::-1], strict=True):
+        np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+def test_a_cohort_repeats_itself_to_the_last_bit() -> None:
+    def trained() -> list[bytes]:
+        networks = varied(dtype=np.float32)
+        X, y = some_rows()
+        train_cohort(networks, X, y, varied_configs(), rngs=generators(len(networks)))
+        return [network.parameters.tobytes() for network in networks]
+
+    assert trained() == trained()
+
+
+def test_everyone_of_a_cohort_that_is_stopped_is_stopped() -> None:
+    X, y = some_rows()
+    results = train_cohort(varied(), X, y, varied_configs(), should_stop=lambda: True)
+    assert {result.stopped for result in results} == {"interrupted"}
+    results = train_cohort(varied(), X, y, varied_configs(replace(CONFIG, time_limit=0.0)))
+    assert {result.stopped for result in results} == {"time"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"networks": []}, "networks, configs: expected one config a network, and at least one, got 0"),
+        ({"configs": [CONFIG]}, "expected one config a network, .* got 2 networks and 1 configs"),
+        ({"other": build((4,), ("relu",), inputs=6)}, "networks: expected the same inputs .* got 5 and 6"),
+        ({"other": MLP((5, 4), (), "cross_entropy")}, "networks: expected the same outputs .* got 3 and 4"),
+        ({"other": build((4,), ("relu",), "huber")}, "the same loss .* got cross_entropy and huber"),
+        ({"other": build((), (), dtype=np.float32)}, "the same dtype .* got float64 and float32"),
+        ({"config": replace(CONFIG, batch_size=8)}, "configs: expected the same batch_size .* 16 and 8"),
+        ({"config": replace(CONFIG, epochs=9)}, "configs: expected the same epochs .* got 3 and 9"),
+        ({"config": replace(CONFIG, schedule="step")}, "the same schedule .* got constant and step"),
+        ({"rngs": generators(3)}, "rngs: expected 2, one a network, got 3"),
+    ],
+)
+def test_what_cannot_train_together_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
+    first = build((4,), ("relu",))
+    networks = changes.pop("networks", [first, changes.pop("other", build((8,), ("tanh",)))])
+    configs = changes.pop("configs", [CONFIG, changes.pop("config", CONFIG)][: max(len(networks), 1)])
+    before = first.parameters.copy()
+    with pytest.raises(ValueError, match=message):
+        train_cohort(networks, *some_rows(), configs, **changes)
+    np.testing.assert_array_equal(first.parameters, before)
+
+
+def test_a_network_cannot_be_in_a_cohort_twice() -> None:
+    network = build((4,), ("relu",))
+    with pytest.raises(ValueError, match="networks: expected each once"):
+        train_cohort([network, network], *some_rows(), [CONFIG, CONFIG])
+
+
+def test_training_needs_little_memory_beyond_what_it_must_have() -> None:
+    # The promise: at most 1.2 times the data, six buffers of parameters, one batch of activations.
+    rng, widths = np.random.default_rng(0), (512, 512)
+    X, y = rng.normal(size=(8000, 200)).astype(np.float32), rng.integers(3, size=8000)
+    tracemalloc.start()
+    try:
+        network = build(widths, ["relu", "relu"], inputs=200, dtype=np.float32)
+        train(network, X, y, replace(CONFIG, epochs=1, batch_size=128))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    necessary = X.nbytes + 6 * network.parameters.nbytes + 4 * 128 * (200 + sum(widths) + 3)
+    assert X.nbytes + peak <= 1.2 * necessary

@@ -1,0 +1,108 @@
+"""Cohorts follow from shapes alone, and are worth it."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, Plan, TrainingConfig, plan, train, train_cohort
+from nas.network.arrays import Floats, Ints
+from nas.network.planner import _OPERATIONS, _PASSES, COSTS, MOST, predicted, work
+
+CONFIG = TrainingConfig(epochs=4, batch_size=32, patience=None)
+
+
+def one(*widths: int, config: TrainingConfig = CONFIG, inputs: int = 64, activation: str = "relu") -> Plan:
+    return Plan((inputs, *widths, 10), (activation,) * len(widths), config)
+
+
+def test_these_tables_know_everything() -> None:
+    assert set(_OPERATIONS) == set(ACTIVATIONS)
+    assert set(_PASSES) == set(OPTIMIZERS)
+    assert set(work([one(8)])) == set(COSTS)
+
+
+shapes = st.lists(st.integers(1, 300), max_size=4)
+
+
+@given(widths=st.lists(shapes, min_size=1, max_size=20), most=st.integers(1, MOST), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_everyone_is_in_one_cohort_that_can_train_together(
+    widths: list[list[int]], most: int, data: st.DataObject
+) -> None:
+    plans = [one(*w, config=replace(CONFIG, batch_size=data.draw(st.sampled_from([16, 32])))) for w in widths]
+    cohorts = plan(plans, most)
+    assert sorted(i for cohort in cohorts for i in cohort) == list(range(len(plans)))
+    for cohort in cohorts:
+        assert 1 <= len(cohort) <= most
+        assert len({plans[i].config.batch_size for i in cohort}) == 1
+        assert cohort == sorted(cohort)
+        # Not worse than its members alone, as far as the model knows.
+        assert predicted([plans[i] for i in cohort]) <= sum(predicted([plans[i]]) for i in cohort)
+
+
+def test_small_networks_train_together_and_large_ones_alone() -> None:
+    assert plan([one(16)] * 20) == [list(range(20))]
+    assert plan([one(1024, 1024)] * 3) == [[0], [1], [2]]
+
+
+def test_the_longest_comes_first() -> None:
+    cohorts = plan([one(8), one(512, 512), one(8)])
+    assert cohorts == [[1], [0, 2]]
+
+
+def test_a_plan_follows_from_its_arguments_alone() -> None:
+    rng = random.Random(0)
+    plans = [one(*rng.choices([8, 16, 48, 130, 256], k=rng.randint(0, 3))) for _ in range(30)]
+    assert plan(plans) == plan(plans)
+    # Another order of the same: the same networks together, where no two are the same.
+    distinct = list({p.sizes: p for p in plans}.values())
+    there = {frozenset(distinct[i].sizes for i in cohort) for cohort in plan(distinct)}
+    back = {frozenset(distinct[::-1][i].sizes for i in cohort) for cohort in plan(distinct[::-1])}
+    assert there == back
+
+
+def seconds(plans: list[Plan], X: Floats, y: Ints, *, together: bool) -> float:
+    networks = [
+        MLP(p.sizes, p.activations, "cross_entropy", rng=np.random.default_rng(i))
+        for i, p in enumerate(plans)
+    ]
+    since = time.perf_counter()
+    if together:
+        train_cohort(networks, X, y, [p.config for p in plans])
+    else:
+        for network, p in zip(networks, plans, strict=True):
+            train(network, X, y, p.config)
+    return time.perf_counter() - since
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["tiny", "mixed", "different rates"])
+def test_cohorts_are_never_slower_than_their_members_alone(case: str) -> None:
+    rng, generator = random.Random(1), np.random.default_rng(0)
+    X = generator.normal(size=(1500, 64)).astype(np.float32)
+    y = generator.integers(10, size=1500)
+    choices = [4, 8, 16, 32] if case == "tiny" else [16, 32, 48, 64, 96, 128, 192, 256]
+    plans = [one(*rng.choices(choices, k=rng.randint(1, 3))) for _ in range(16)]
+    if case == "different rates":
+        rates = [0.0005 * 2 ** rng.randint(0, 4) for _ in plans]
+        plans = [
+            replace(p, config=replace(CONFIG, learning_rate=rate, weight_decay=rate / 10))
+            for p, rate in zip(plans, rates, strict=True)
+        ]
+    cohorts = [[plans[i] for i in cohort] for cohort in plan(plans)]
+    assert any(len(cohort) > 1 for cohort in cohorts)
+    with threadpool_limits(1):
+        ratios = []
+        for _ in range(5):
+            alone = sum(seconds(cohort, X, y, together=False) for cohort in cohorts)
+            together = sum(seconds(cohort, X, y, together=True) for cohort in cohorts)
+            ratios.append(together / alone)
+    assert np.median(ratios) < (0.5 if case == "tiny" else 1.0)

@@ -1,0 +1,149 @@
+"""The same network in PyTorch, float64: forward, loss, gradients, and twenty steps of every optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, train_cohort
+from nas.network.arrays import Array, Floats
+
+torch: Any = pytest.importorskip("torch", reason="PyTorch is not here; .ci/run installs it")
+F = torch.nn.functional
+
+EXACT = 1e-10
+STEPS = 20
+
+FUNCTIONS: dict[str, Any] = {
+    "identity": lambda z: z,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": F.relu,
+    "leaky_relu": lambda z: F.leaky_relu(z, 0.01),
+    "elu": F.elu,
+    "gelu": lambda z: F.gelu(z, approximate="tanh"),
+    "silu": F.silu,
+    "softplus": F.softplus,
+}
+# Ours are sums over outputs; squared error is halved.
+COSTS: dict[str, Any] = {
+    "cross_entropy": lambda z, y: F.cross_entropy(z, y),
+    "binary_cross_entropy": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(z),
+    "squared_error": lambda z, y: 0.5 * F.mse_loss(z, y, reduction="sum") / len(z),
+    "huber": lambda z, y: F.huber_loss(z, y, reduction="sum") / len(z),
+}
+
+
+def some_network(loss: str, activations: Sequence[str], widths: Sequence[int] = (7, 5), seed: int = 0) -> MLP:
+    rng = np.random.default_rng(seed)
+    network = MLP((4, *widths, 3), activations, loss, rng=rng, dtype=np.float64)
+    network.parameters += rng.normal(scale=0.1, size=network.parameters.size)
+    return network
+
+
+def some_rows(loss: str, n: int = 24) -> tuple[Floats, Array]:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, 4))
+    if loss == "cross_entropy":
+        return X, rng.integers(3, size=n)
+    if loss == "binary_cross_entropy":
+        return X, rng.integers(2, size=(n, 3)).astype(float)
+    return X, rng.normal(scale=2, size=(n, 3))
+
+
+class Theirs:
+    """A network of ours, computed by PyTorch."""
+
+    def __init__(self, network: MLP) -> None:
+        def leaf(array: Floats) -> Any:
+            return torch.tensor(np.array(array), dtype=torch.float64, requires_grad=True)
+
+        self.activations, self.loss = network.activations, network.loss.name
+        self.weights = [leaf(weight) for weight in network.weights]
+        self.biases = [leaf(bias) for bias in network.biases]
+
+    def linear(self, X: Any) -> Any:
+        for name, weight, bias in zip(self.activations, self.weights, self.biases, strict=False):
+            X = FUNCTIONS[name](X @ weight + bias)
+        return X @ self.weights[-1] + self.biases[-1]
+
+    def cost(self, X: Floats, y: Array) -> Any:
+        return COSTS[self.loss](self.linear(torch.from_numpy(X)), torch.from_numpy(y))
+
+    def predict(self, X: Floats) -> Floats:
+        z = self.linear(torch.from_numpy(X)).detach()
+        if self.loss == "cross_entropy":
+            z = torch.softmax(z, dim=1)
+        elif self.loss == "binary_cross_entropy":
+            z = torch.sigmoid(z)
+        result: Floats = z.numpy()
+        return result
+
+    def flat(self, *, gradient: bool = False) -> Floats:
+        parts = [part.grad if gradient else part.detach() for part in (*self.weights, *self.biases)]
+        return np.concatenate([part.numpy().ravel() for part in parts])
+
+    def optimizer(self, config: TrainingConfig) -> Any:
+        groups = [
+            {"params": self.weights, "weight_decay": config.weight_decay},
+            {"params": self.biases, "weight_decay": 0.0},  # decay leaves biases alone
+        ]
+        rate = config.learning_rate
+        return {
+            "sgd": lambda: torch.optim.SGD(groups, rate),
+            "momentum": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum),
+            "nesterov": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum, nesterov=True),
+            "rmsprop": lambda: torch.optim.RMSprop(groups, rate, alpha=0.99, eps=1e-8),
+            "adam": lambda: torch.optim.Adam(groups, rate),
+            "adamw": lambda: torch.optim.AdamW(groups, rate),
+        }[config.optimizer]()
+
+
+def test_these_tables_know_everything() -> None:
+    assert set(FUNCTIONS) == set(ACTIVATIONS)
+    assert set(COSTS) == set(LOSSES)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_forward_loss_and_gradient_agree(loss: str, activation: str) -> None:
+    network, (X, y) = some_network(loss, [activation] * 2), some_rows(loss)
+    theirs = Theirs(network)
+    np.testing.assert_allclose(network.predict(X), theirs.predict(X), rtol=0, atol=EXACT)
+    cost = theirs.cost(X, y)
+    cost.backward()
+    ours, gradient = network.loss_and_gradient(X, y)
+    assert ours == pytest.approx(cost.item(), rel=0, abs=EXACT)
+    np.testing.assert_allclose(gradient, theirs.flat(gradient=True), rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_twenty_steps_of_every_optimizer_agree(loss: str, activation: str, weight_decay: float) -> None:
+    # All of them together in one cohort, with shapes that are padded and stacked.
+    X, y = some_rows(loss)
+    shapes = [(7, 5), (9,), (8, 8), (7, 5), (16, 3), (10,)]
+    networks = [
+        some_network(loss, [activation] * len(widths), widths, seed) for seed, widths in enumerate(shapes)
+    ]
+    theirs = [Theirs(network) for network in networks]
+    base = TrainingConfig(
+        epochs=STEPS, batch_size=len(X), learning_rate=0.01, weight_decay=weight_decay, patience=None
+    )
+    configs = [replace(base, optimizer=name) for name in OPTIMIZERS]
+    results = train_cohort(networks, X, y, configs)
+    for network, their, config, result in zip(networks, theirs, configs, results, strict=True):
+        optimizer, costs = their.optimizer(config), []
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            cost = their.cost(X, y)
+            cost.backward()
+            optimizer.step()
+            costs.append(cost.item())
+        np.testing.assert_allclose(network.parameters, their.flat(), rtol=0, atol=EXACT)
+        np.testing.assert_allclose(result.train_loss, costs, rtol=0, atol=EXACT)
