@@ -1,141 +1,382 @@
-"""Training speed: the same epochs of the same network by this engine and by scikit-learn.
+"""Training speed: the same epochs of the same networks by this engine, alone and in cohorts, and by others.
 
-    python -m benchmarks.engine [--quick] [--repeats N] [--json FILE] [--plot FILE]
+    python -m benchmarks.engine [--quick] [--repeats N] [--images FILE] [--json FILE] [--plot FILE]
+    python -m benchmarks.engine --calibrate
 
-One core, float32, digits (1,797 rows, 64 columns), Adam, relu, no early stopping, no validation: the
-same number of steps on batches of the same size. "of products" is the share of the engine's time
-that its matrix products alone would take: the bound of any implementation over the same BLAS.
+One core, float32, Adam, relu, no early stopping, no validation, the same number of steps on batches of
+the same size. "products" are the matrix products alone: the bound of any implementation over the same
+BLAS. JAX's compilation, for each new shape, is a column of its own. Peers that are not installed
+(``pip install "evonas[bench]"``) are left out, with their figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import warnings
-from collections.abc import Callable
+import importlib.util
+import os
+import random
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import Figure, interleaved, report
-from nas.network import MLP, TrainingConfig, train
+from benchmarks import peers
+from benchmarks.harness import Figure, interleaved, report, table
+from benchmarks.peers import RATE, Task
+from nas.network import MLP, Plan, TrainingConfig, plan, train, train_cohort
 from nas.network.arrays import Floats, Ints
+from nas.network.planner import COSTS, predicted, work
+from nas.space import load_space
 
-SHAPES = [
-    ((32,), 32),
-    ((64,), 32),
-    ((64, 64), 32),
+DIGITS = [
+    *(((width,), 32) for width in (8, 16, 32, 64, 128, 256, 512, 1024)),
+    *(((64,) * depth, 32) for depth in (2, 3, 4, 5)),
+    *(((256, 256), batch) for batch in (32, 128, 256, 512)),
     ((128, 128), 128),
-    ((256, 256), 128),
-    ((64, 64, 64, 64), 32),
     ((256, 256, 256), 128),
     ((512, 512), 128),
+    ((1024, 1024), 128),
 ]
-QUICK_SHAPES = SHAPES[:4]
-ASKED = ((64, 64), 32)
-EPOCHS = 5
+IMAGES = [((16,), 32), ((64,), 32), ((128, 128), 128), ((256, 256), 128), ((512, 512), 128)]
+QUICK = [((16,), 32), ((64, 64), 32), ((128, 128), 128), ((256, 256), 128), ((512, 512), 128)]
+N_IMAGES = 3000
+"""Rows of the image set that are trained on: enough for a step's time, few enough for many shapes."""
+
+EPOCHS = 10
+SIZE = 32
+"""Networks that are offered to the planner as one cohort."""
+
+Data = tuple[str, Floats, Ints]
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
     options = _parser().parse_args(arguments)
-    repeats = options.repeats or (3 if options.quick else 7)
-    X, y = load_digits(return_X_y=True)
-    X = np.ascontiguousarray(X / 16, np.float32)
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        rows = [_row(X, y, widths, batch, repeats) for widths, batch in _shapes(quick=options.quick)]
-    (asked,) = [row for row in rows if (row["hidden"], row["batch"]) == ("64-64", 32)]
-    figure = Figure("epoch of 64-64, batch 32: scikit-learn / nas", 3.0, asked["ratio"])
-    report([figure], rows, options.json)
-    print(f"{repeats} interleaved repeats of {EPOCHS} epochs, medians, in ms an epoch")
+    repeats = options.repeats or (3 if options.quick else 5)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with threadpool_limits(1):
+        if options.calibrate:
+            _calibrate(options.calibrate)
+            return
+        digits, images = _digits(), _images(options.images)
+        rows = []
+        shapes = (QUICK, IMAGES[:2]) if options.quick else (DIGITS, IMAGES)
+        for data, chosen in zip((digits, images), shapes, strict=True):
+            for widths, batch in chosen:
+                rows.append(_row(data, widths, batch, repeats))
+                print(f"{data[0]} {rows[-1]['hidden']}, batch {batch}", file=sys.stderr, flush=True)
+        figures = _figures(rows, digits, images, max(2, repeats // 2))
+    print()
+    report(figures, rows, options.json)
+    print(f"{repeats} interleaved repeats of {EPOCHS} epochs, medians, in ms an epoch of one network")
     if options.plot:
         _plot(rows, options.plot)
 
 
-def _shapes(*, quick: bool) -> list[tuple[tuple[int, ...], int]]:
-    return QUICK_SHAPES if quick else SHAPES
+def _digits() -> Data:
+    X, y = load_digits(return_X_y=True)
+    return "digits", np.ascontiguousarray(X / 16, np.float32), y.astype(np.int64)
 
 
-def _row(X: Floats, y: Ints, widths: tuple[int, ...], batch: int, repeats: int) -> dict[str, Any]:
-    contestants: dict[str, Callable[[], object]] = {
-        "nas": partial(_train_here, X, y, widths, batch),
-        "scikit-learn": partial(_train_there, X, y, widths, batch),
-        "products": _products(X, widths, batch),
-    }
+def _images(file: str | None) -> Data:
+    """Images of 784 pixels: `X` and `y` of a file, or digits made larger, with noise."""
+    if file is not None:
+        with np.load(file, allow_pickle=False) as arrays:
+            X, y = arrays["X"][:N_IMAGES], arrays["y"][:N_IMAGES]
+        return "images", np.ascontiguousarray(X / 255, np.float32), y.astype(np.int64)
+    _, X, y = _digits()
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(len(X), size=N_IMAGES)
+    large = np.kron(X[chosen].reshape(-1, 8, 8), np.ones((1, 4, 4)))[:, 2:30, 2:30].reshape(N_IMAGES, 784)
+    return "synthetic", (large + rng.normal(0, 0.1, large.shape)).astype(np.float32), y[chosen]
+
+
+def _row(data: Data, widths: tuple[int, ...], batch: int, repeats: int) -> dict[str, Any]:
+    name, X, y = data
+    task = Task(X, y, widths, batch, EPOCHS)
+    (cohort, *_) = plan([_plan(task)] * SIZE)
+    contestants: dict[str, Callable[[], object]] = {"alone": lambda: _alone(task)}
+    if len(cohort) > 1:
+        contestants["cohort"] = lambda: _together([task] * len(cohort))
+    compilation = float("nan")
+    for peer in _peers():
+        contestants[peer.__name__] = peer(task)
+        if peer is peers.jax:
+            since = time.perf_counter()
+            contestants["jax"]()
+            compilation = time.perf_counter() - since
+    contestants["products"] = peers.products(task)
     seconds = interleaved(contestants, repeats)
+    if "jax" in seconds:
+        compilation -= seconds["jax"]
+    ms = {key: 1e3 * value / EPOCHS for key, value in seconds.items()}
+    ms["cohort"] = ms.get("cohort", len(cohort) * ms["alone"]) / len(cohort)
+    missing = float("nan")
     return {
+        "data": name,
         "hidden": "-".join(map(str, widths)),
         "batch": batch,
-        "nas": 1e3 * seconds["nas"] / EPOCHS,
-        "scikit-learn": 1e3 * seconds["scikit-learn"] / EPOCHS,
-        "ratio": seconds["scikit-learn"] / seconds["nas"],
-        "of products": seconds["products"] / seconds["nas"],
+        "alone": ms["alone"],
+        "cohort of": len(cohort),
+        "cohort": ms["cohort"],
+        "sklearn": ms.get("scikit_learn", missing),
+        "torch": ms.get("pytorch", missing),
+        "jax": ms.get("jax", missing),
+        "jax compiles (s)": compilation,
+        "products": ms["products"],
+        "sklearn/alone": ms.get("scikit_learn", missing) / ms["alone"],
+        "sklearn/cohort": ms.get("scikit_learn", missing) / ms["cohort"],
+        "torch/alone": ms.get("pytorch", missing) / ms["alone"],
+        "torch/cohort": ms.get("pytorch", missing) / ms["cohort"],
+        "alone/products": ms["alone"] / ms["products"],
     }
 
 
-def _train_here(X: Floats, y: Ints, widths: tuple[int, ...], batch: int) -> None:
-    network = MLP(
-        (X.shape[1], *widths, 10), ["relu"] * len(widths), "cross_entropy", rng=np.random.default_rng(0)
-    )
-    train(network, X, y, TrainingConfig(epochs=EPOCHS, batch_size=batch, learning_rate=0.001))
+def _peers() -> list[Callable[[Task], Callable[[], object]]]:
+    known = {"sklearn": peers.scikit_learn, "torch": peers.pytorch, "jax": peers.jax}
+    return [peer for name, peer in known.items() if importlib.util.find_spec(name)]
 
 
-def _train_there(X: Floats, y: Ints, widths: tuple[int, ...], batch: int) -> None:
-    MLPClassifier(
-        widths, batch_size=batch, alpha=0, max_iter=EPOCHS, n_iter_no_change=EPOCHS, random_state=0
-    ).fit(X, y)
+def _plan(task: Task, **changes: Any) -> Plan:
+    config = TrainingConfig(epochs=task.epochs, batch_size=task.batch, learning_rate=RATE, patience=None)
+    return Plan(task.sizes, (task.activation,) * len(task.widths), replace(config, **changes))
 
 
-def _products(X: Floats, widths: tuple[int, ...], batch: int) -> Callable[[], None]:
-    """A function that does the matrix products of the same epochs, and nothing else."""
-    sizes = (X.shape[1], *widths, 10)
-    rng = np.random.default_rng(0)
+def _network(one: Plan, seed: int) -> MLP:
+    return MLP(one.sizes, one.activations, "cross_entropy", rng=np.random.default_rng(seed))
 
-    def array(*shape: int) -> Floats:
-        return rng.normal(size=shape).astype(np.float32)
 
-    layers = [
-        (array(batch, m), array(m, n), array(batch, n), array(m, n), array(batch, m))
-        for m, n in pairwise(sizes)
+def _alone(task: Task) -> None:
+    one = _plan(task)
+    train(_network(one, 0), task.X, task.y, one.config)
+
+
+def _together(tasks: Sequence[Task]) -> None:
+    plans = [_plan(task) for task in tasks]
+    networks = [_network(one, seed) for seed, one in enumerate(plans)]
+    train_cohort(networks, tasks[0].X, tasks[0].y, [one.config for one in plans])
+
+
+def _as_planned(tasks: Sequence[Task]) -> None:
+    for cohort in plan([_plan(task) for task in tasks]):
+        _together([tasks[i] for i in cohort])
+
+
+def _figures(rows: Sequence[dict[str, Any]], digits: Data, images: Data, repeats: int) -> list[Figure]:
+    """The figures that the engine is asked for."""
+
+    def row(hidden: str, batch: int) -> dict[str, Any]:
+        return next(r for r in rows if (r["data"], r["hidden"], r["batch"]) == ("digits", hidden, batch))
+
+    rng = random.Random(0)
+    _, X, y = digits
+    narrow = [Task(X, y, (rng.randint(8, 32),), 32, EPOCHS) for _ in range(SIZE)]
+    mixed = [_drawn(digits, rng) for _ in range(SIZE)]
+    narrow_ratios = _ratios(narrow, repeats, [peers.scikit_learn], one_cohort=True)
+    mixed_ratios = _ratios(mixed, repeats, [peers.scikit_learn, peers.pytorch])
+    wide = [r for r in rows if r["data"] == "digits" and r["batch"] >= 128]
+    wide = [r for r in wide if min(map(int, r["hidden"].split("-"))) >= 256]
+    figures = [
+        Figure("cohort of 32, widths 8-32, batch 32: scikit-learn", 20, narrow_ratios["scikit_learn"]),
+        Figure("32 mixed shapes of `small`, as planned: scikit-learn", 8, mixed_ratios["scikit_learn"]),
+        Figure("32 mixed shapes of `small`, as planned: PyTorch", 8, mixed_ratios["pytorch"]),
+        Figure("alone 64-64, batch 32: scikit-learn", 5, row("64-64", 32)["sklearn/alone"]),
+        Figure("alone 64-64, batch 32: PyTorch", 5, row("64-64", 32)["torch/alone"]),
+        Figure("alone 512-512, batch 128: scikit-learn", 1.7, row("512-512", 128)["sklearn/alone"]),
+        Figure("alone 512-512, batch 128: PyTorch", 1.3, row("512-512", 128)["torch/alone"]),
+        Figure(
+            "full step / products, widths >= 256, batch >= 128 (worst)",
+            1.2,
+            max(r["alone/products"] for r in wide),
+            at_most=True,
+        ),
+        Figure(
+            "full step / products, 128-128, batch 128",
+            1.35,
+            row("128-128", 128)["alone/products"],
+            at_most=True,
+        ),
+        Figure(
+            "peak memory / (data + 6 x parameters + activations)",
+            1.2,
+            max(_memory(data, widths) for data in (digits, images) for widths in ((64, 64), (512, 512))),
+            at_most=True,
+        ),
     ]
-    steps = EPOCHS * -(-len(X) // batch)
-
-    def run() -> None:
-        for _ in range(steps):
-            for inputs, weight, outputs, _, _ in layers:
-                np.dot(inputs, weight, out=outputs)
-            for i, (inputs, weight, outputs, d_weight, d_inputs) in enumerate(layers):
-                np.dot(inputs.T, outputs, out=d_weight)
-                if i > 0:
-                    np.dot(outputs, weight.T, out=d_inputs)
-
-    return run
+    return [
+        figure for figure in figures if figure.measured == figure.measured
+    ]  # those of absent peers are NaN
 
 
-def _plot(rows: list[dict[str, Any]], file: str) -> None:
+def _drawn(data: Data, rng: random.Random) -> Task:
+    """A shape of the space `small`; of its activations, the peers know relu and tanh."""
+    genome = load_space("small").sample(rng)
+    activation = "tanh" if genome.activation == "tanh" else "relu"
+    return Task(data[1], data[2], genome.widths, 32, EPOCHS, activation)
+
+
+def _ratios(
+    tasks: Sequence[Task],
+    repeats: int,
+    whom: Sequence[Callable[[Task], Callable[[], object]]],
+    *,
+    one_cohort: bool = False,
+) -> dict[str, float]:
+    """How many times as long each peer takes for all the tasks, one by one."""
+    contestants: dict[str, Callable[[], object]] = {
+        "nas": (lambda: _together(tasks)) if one_cohort else (lambda: _as_planned(tasks))
+    }
+    for peer in whom:
+        if peer in _peers():
+            contestants[peer.__name__] = partial(_one_by_one, [peer(task) for task in tasks])
+    seconds = interleaved(contestants, repeats)
+    return {peer.__name__: seconds.get(peer.__name__, float("nan")) / seconds["nas"] for peer in whom}
+
+
+def _one_by_one(runs: Sequence[Callable[[], object]]) -> None:
+    for run in runs:
+        run()
+
+
+def _memory(data: Data, widths: tuple[int, ...]) -> float:
+    """Peak memory of training a network, data included, over what it must have."""
+    _, X, y = data
+    task = Task(X, y, widths, 128, 1)
+    tracemalloc.start()
+    try:
+        _alone(task)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    parameters = sum((m + 1) * n for m, n in zip(task.sizes, task.sizes[1:], strict=False))
+    return (X.nbytes + peak) / (X.nbytes + 24 * parameters + 4 * task.batch * sum(task.sizes))
+
+
+def _calibrate(n: int) -> None:
+    """Fit the planner's costs to steps of `n` random cohorts; show how well its own and these tell them."""
+    rng = random.Random(1)
+    amounts, measured, now = [], [], []
+    for _ in range(n):
+        plans = _random_plans(rng)
+        amounts.append([work(plans)[name] for name in COSTS])
+        measured.append(_step_time(plans))
+        now.append(predicted(plans))
+    A, t = np.array(amounts), np.array(measured)
+    fitted = _not_negative(A / t[:, np.newaxis], np.ones(n))
+    print(table([{"cost (us)": name, "planner": f"{COSTS[name]:.3g}", "fitted": f"{value:.3g}"}
+                 for name, value in zip(COSTS, fitted, strict=True)]))  # fmt: skip
+    for name, ratio in (("planner", np.array(now) / t), ("fitted", A @ fitted / t)):
+        low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
+        print(f"{name}: predicted / measured {middle:.2f}, of most {low:.2f} to {high:.2f}")
+
+
+def _not_negative(A: Floats, b: Floats) -> Floats:
+    """Least squares without negative terms: the most negative one is left out until there is none."""
+    chosen = list(range(A.shape[1]))
+    while True:
+        x, *_ = np.linalg.lstsq(A[:, chosen], b, rcond=None)
+        if (x >= 0).all():
+            result = np.zeros(A.shape[1])
+            result[chosen] = x
+            return result
+        chosen.pop(int(x.argmin()))
+
+
+def _random_plans(rng: random.Random) -> list[Plan]:
+    space = load_space(rng.choice(["tiny", "small", "deep", "funnel"]))
+    inputs, batch, alike = (
+        rng.choice([8, 14, 64, 100]),
+        rng.choice([32, 32, 64, 128, 256]),
+        rng.random() < 0.5,
+    )
+    plans = []
+    for _ in range(rng.choice([1, 1, 2, 3, 4, 6, 8, 12, 16])):
+        genome = space.sample(rng)
+        rate = RATE if alike or genome.learning_rate is None else genome.learning_rate
+        decay = 0.0 if alike else genome.weight_decay or 0.0
+        config = TrainingConfig(
+            epochs=1, batch_size=batch, learning_rate=rate, weight_decay=decay, patience=None
+        )
+        activations = tuple(name or "relu" for name in genome.activations)
+        plans.append(Plan((inputs, *genome.widths, 10), activations, config))
+    return plans
+
+
+def _step_time(plans: Sequence[Plan]) -> float:
+    """Microseconds of a step, without what is done once."""
+    rng, config = np.random.default_rng(0), plans[0].config
+    n = 20 * config.batch_size
+    X, y = rng.normal(size=(n, plans[0].sizes[0])).astype(np.float32), rng.integers(10, size=n)
+
+    def seconds(epochs: int) -> float:
+        times = []
+        for _ in range(3):
+            networks = [_network(one, seed) for seed, one in enumerate(plans)]
+            since = time.perf_counter()
+            train_cohort(networks, X, y, [replace(one.config, epochs=epochs) for one in plans])
+            times.append(time.perf_counter() - since)
+        return median(times)
+
+    return 1e6 * (seconds(4) - seconds(1)) / (3 * 20)
+
+
+def _plot(rows: Sequence[dict[str, Any]], file: str) -> None:
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    names = [f"{row['hidden']}\nbatch {row['batch']}" for row in rows]
-    axes.bar(names, [row["ratio"] for row in rows], color="#3b6ea5")
+    digits = [row for row in rows if row["data"] == "digits"]
+    figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    names = [f"{row['hidden']}\nbatch {row['batch']}" for row in digits]
+    for key, label, color, marker in (
+        ("cohort", "nas, in cohorts", "#1b4f8a", "o"),
+        ("alone", "nas, alone", "#5b9bd5", "o"),
+        ("jax", "JAX, compilation apart", "#999999", "^"),
+        ("torch", "PyTorch", "#d9822b", "s"),
+    ):
+        axes.plot(
+            names,
+            [row["sklearn"] / row[key] for row in digits],
+            marker,
+            label=label,
+            color=color,
+            linestyle="",
+        )
     axes.axhline(1, color="black", linewidth=0.8)
+    axes.set_yscale("log")
+    axes.set_yticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
+    axes.minorticks_off()
     axes.set_ylabel("times as fast as scikit-learn")
-    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title("Training on digits, one core, an epoch of one network")
+    axes.tick_params(axis="x", labelsize=6, rotation=60)
+    axes.grid(axis="y", linewidth=0.3)
+    axes.legend(frameon=False)
     figure.savefig(file, dpi=150)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer shapes and repeats")
-    parser.add_argument("--repeats", type=int, metavar="N", help="counted rounds; default: 7, quick: 3")
+    parser.add_argument("--repeats", type=int, metavar="N", help="counted rounds; default: 5, quick: 3")
+    parser.add_argument(
+        "--images", metavar="FILE", help=".npz with X (rows x 784, 0 to 255) and y; synthetic without"
+    )
     parser.add_argument("--json", metavar="FILE", help="write figures, rows and machine")
-    parser.add_argument("--plot", metavar="FILE", help="draw the ratios")
+    parser.add_argument("--plot", metavar="FILE", help="draw how many times as fast as scikit-learn")
+    parser.add_argument(
+        "--calibrate",
+        type=int,
+        nargs="?",
+        const=200,
+        metavar="N",
+        help="fit the planner's costs to N cohorts instead",
+    )
     return parser
 
 

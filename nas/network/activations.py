@@ -79,7 +79,7 @@ def _zeros(shape: tuple[int, ...], dtype: str) -> Floats:
 
 
 def _relu_backward(da: Floats, z: Floats, a: Floats) -> None:
-    xp.multiply(da, a > 0, out=da)
+    xp.multiply(da, xp.greater(a, _zeros(a.shape, a.dtype.char)), out=da)
 
 
 def _leaky_relu(z: Floats, a: Floats) -> None:

@@ -39,25 +39,27 @@ class Cohort:
     ----------
     members : sequence of Member
         In any order; `members` holds them in the order in which they lie.
-    in_panels : bool
-        Whether the first layer is made of whole panels; see `Layout`.
+    in_tiles : bool
+        Whether the first layer is made of whole tiles; see `Layout`.
+    keeps_best : bool
+        Whether there is room for a copy of everyone's parameters.
 
     Attributes
     ----------
     parameters, best : float arrays of shape (layout.size,)
-        The parameters now, and those that `keep` kept.
+        The parameters now, and those that `keep` kept; the same without `keeps_best`.
     """
 
-    def __init__(self, members: Sequence[Member], *, in_panels: bool) -> None:
+    def __init__(self, members: Sequence[Member], *, in_tiles: bool, keeps_best: bool = True) -> None:
         self.members = sorted(members, key=lambda member: order(member.shape, member.config))
-        self.layout = Layout([member.shape for member in self.members], in_panels=in_panels)
+        self.layout = Layout([member.shape for member in self.members], in_tiles=in_tiles)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
         for i, member in enumerate(self.members):
             member.network.store(self.layout, i, self.parameters)
         self.layout.set_units(self.parameters)
-        self.best = self.parameters.copy()
+        self.best = self.parameters.copy() if keeps_best else self.parameters
         self._optimizers = list(self._lay_out_optimizers())
         self._clips = any(member.config.clip_norm is not None for member in members)
         self._spaces: dict[tuple[int, bool], Workspace] = {}
@@ -187,7 +189,11 @@ class Cohort:
     def without(self, leaving: set[int]) -> Cohort:
         """The cohort of those who stay, with all their numbers as they are."""
         staying = [i for i in range(len(self.members)) if i not in leaving]
-        smaller = Cohort([self.members[i] for i in staying], in_panels=self.layout.in_panels)
+        smaller = Cohort(
+            [self.members[i] for i in staying],
+            in_tiles=self.layout.in_tiles,
+            keeps_best=self.best is not self.parameters,
+        )
         kept = zip(
             self._numbers, smaller._numbers, strict=False
         )  # a rule that is gone takes its moments along

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nas.network.arrays import ALIGNMENT, Floats
-from nas.network.products import PANEL
+from nas.network.products import LEAST, TILE
 
 _UNITS = 8
 """In cohorts of several, widths are multiples of this: a share of a vector register."""
@@ -76,9 +76,9 @@ class Layout:
     ----------
     shapes : sequence of Shape
         The members, in the order in which they lie. All have the same inputs and outputs.
-    in_panels : bool
-        Whether the rows of the first hidden layer are made up to whole panels, so that what a row
-        gives does not depend on how many there are.
+    in_tiles : bool
+        Whether the rows of the first hidden layer are made up to whole tiles, and a least number, so
+        that what a row gives does not depend on how many there are; see `nas.network.products`.
 
     Attributes
     ----------
@@ -93,8 +93,8 @@ class Layout:
         Numbers of the flat buffer.
     """
 
-    def __init__(self, shapes: Sequence[Shape], *, in_panels: bool = False) -> None:
-        self.shapes, self.in_panels = tuple(shapes), in_panels
+    def __init__(self, shapes: Sequence[Shape], *, in_tiles: bool = False) -> None:
+        self.shapes, self.in_tiles = tuple(shapes), in_tiles
         self.depth = max(shape.depth for shape in shapes)
         self.n_inputs, self.n_outputs = shapes[0].sizes[0], shapes[0].sizes[-1]
         self.n_rows = [self.n_inputs + 1]
@@ -110,9 +110,9 @@ class Layout:
                     n_rows += 1
                     if layer == 1:
                         end += place.shape[1]  # what makes the ones; see `units`
-            if layer == 1 <= self.depth and in_panels:
-                end += -n_rows % PANEL * self.n_rows[0]
-                n_rows += -n_rows % PANEL
+            if layer == 1 <= self.depth and in_tiles:
+                spare = max(n_rows + -n_rows % TILE, LEAST) - n_rows
+                n_rows, end = n_rows + spare, end + spare * self.n_rows[0]
             self.n_rows.append(n_rows)
             end = -(-end // _NUMBERS) * _NUMBERS
         self.size = end
@@ -149,7 +149,7 @@ class Layout:
 
         Of a single member's row of ones nothing has to be made: it lies after all others.
         """
-        rows, inputs = self.n_rows[1] - (not self.in_panels), self.n_rows[0]
+        rows, inputs = self.n_rows[1] - (not self.in_tiles), self.n_rows[0]
         return flat[: rows * inputs].reshape(rows, inputs)
 
     def set_units(self, flat: Floats) -> None:

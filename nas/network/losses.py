@@ -63,6 +63,11 @@ def _tiny(shape: tuple[int, ...], dtype: str) -> Floats:
 
 
 @lru_cache(maxsize=64)
+def _ones(shape: tuple[int, ...], dtype: str) -> Floats:
+    return xp.ones(shape, dtype)
+
+
+@lru_cache(maxsize=64)
 def _columns(shape: tuple[int, ...]) -> Array:
     return xp.arange(math.prod(shape)).reshape(shape)
 
@@ -81,7 +86,7 @@ def _minus_log(picked: Floats) -> Floats:
 def _cross_entropy_gradient(p: Floats, y: Array) -> Floats:
     flat, positions = p.reshape(-1), _of_true_class(p, y)
     picked = flat.take(positions)
-    flat[positions] = picked - 1
+    flat[positions] = picked - _ones(picked.shape, picked.dtype.char)
     return _minus_log(picked)
 
 

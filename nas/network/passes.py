@@ -143,7 +143,7 @@ class Workspace:
         layout = self.layout
         calls: list[Call] = []
         # The gradient by each layer's linear outputs; nothing ever flows to the rows of ones.
-        self._slopes = [self._zeros(n_rows, self.rows) for n_rows in layout.n_rows[:-1]]
+        self._slopes = [self._columns, *(self._zeros(n, self.rows) for n in layout.n_rows[1:-1])]
         for layer in range(layout.depth + 1, 0, -1):
             if layer <= layout.depth:
                 calls += self._differentiate(layer)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nas.network.cohort import order
-from nas.network.config import SHARED, TrainingConfig, shared
+from nas.network.config import TrainingConfig, shared
 from nas.network.layout import Layout, Shape, padded
 from nas.network.optimizers import PIECE
 from nas.network.products import PANEL
@@ -35,7 +35,7 @@ CACHED = 100_000
 MOST = 32
 """Members of a cohort, at most: more save little, and lose all together when a worker dies."""
 
-_MARGIN = 0.97
+_MARGIN = 0.95
 """A cohort has to be expected to take less than this share of its parts' time."""
 
 _OPERATIONS = {
@@ -80,26 +80,39 @@ def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
     list of lists of int
         Positions in `plans`, each once; the cohort that is expected to take longest first.
     """
-    cohorts: list[tuple[float, list[int]]] = []
-    # From the smallest to the largest: what joins is worth most where everything else is small.
+    # Neighbours by size: what joins is worth most where everything else is small.
     by_size = sorted(range(len(plans)), key=lambda i: (_n_parameters(plans[i]), plans[i].activations, i))
+    cohorts = []
     for kind in dict.fromkeys(shared(one.config) for one in plans):
-        members: list[int] = []
-        cost = 0.0
-        for i in (i for i in by_size if shared(plans[i].config) == kind):
-            alone = predicted([plans[i]])
-            if members and len(members) < most:
-                together = predicted([plans[j] for j in (*members, i)])
-                if together < _MARGIN * (cost + alone):
-                    members.append(i)
-                    cost = together
-                    continue
-            if members:
-                cohorts.append((cost * _steps(kind), members))
-            members, cost = [i], alone
-        cohorts.append((cost * _steps(kind), members))
+        members = [i for i in by_size if shared(plans[i].config) == kind]
+        for start, stop in _cut([plans[i] for i in members], most):
+            cohort = members[start:stop]
+            # An epoch has the more steps, the smaller its batches are.
+            cost = predicted([plans[i] for i in cohort]) / plans[cohort[0]].config.batch_size
+            cohorts.append((cost, sorted(cohort)))
     cohorts.sort(key=lambda cohort: -cohort[0])
-    return [sorted(members) for _, members in cohorts]
+    return [cohort for _, cohort in cohorts]
+
+
+def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int]]:
+    """The cheapest way to cut a row of networks into cohorts of neighbours, by dynamic programming.
+
+    What is together must be worth it: it costs a little more in this sum than it is expected to.
+    """
+    costs, cuts = [0.0], [0]
+    for stop in range(1, len(plans) + 1):
+        options = []
+        for start in range(max(0, stop - most), stop):
+            cost = predicted(plans[start:stop])
+            options.append((costs[start] + (cost if stop - start == 1 else cost / _MARGIN), start))
+        best, start = min(options)
+        costs.append(best)
+        cuts.append(start)
+    found, stop = [], len(plans)
+    while stop:
+        found.append((cuts[stop], stop))
+        stop = cuts[stop]
+    return found[::-1]
 
 
 def predicted(plans: Sequence[Plan]) -> float:
@@ -116,7 +129,7 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
     """
     pairs = [(Shape(one.sizes, padded(one.sizes, len(plans)), one.activations), one.config) for one in plans]
     pairs.sort(key=lambda pair: order(*pair))
-    layout = Layout([shape for shape, _ in pairs], in_panels=len(plans) > 1)
+    layout = Layout([shape for shape, _ in pairs], in_tiles=len(plans) > 1)
     configs = [config for _, config in pairs]
     rows = configs[0].batch_size
     calls, products, units = 3.0, 0.0, 0.0
@@ -156,8 +169,3 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
 
 def _n_parameters(one: Plan) -> int:
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(one.sizes))
-
-
-def _steps(kind: tuple[object, ...]) -> float:
-    """Steps an epoch, up to a factor."""
-    return 1 / float(str(kind[SHARED.index("batch_size")]))

@@ -25,6 +25,14 @@ PANEL = 64
 CACHED = 12_288
 """Numbers of a right operand that stay in the first-level cache: 48 KiB in float32."""
 
+TILE = 16
+"""Rows that the kernels work on at once."""
+
+LEAST = 96
+"""Rows that a shared first layer has at least. OpenBLAS takes its kernel for small products up to 10^6
+multiplications, and the two add up long sums in different orders: with fewer rows than this, a product
+that is not done in panels could change from one to the other when a network leaves."""
+
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 """Something to do, laid out beforehand: a function and its arguments, which are views."""
 

@@ -162,7 +162,7 @@ def test_what_padding_adds_stays_zero() -> None:
         Member(network, config, rng, network.shape(len(networks)))
         for network, config, rng in zip(networks, configs, generators(len(networks)), strict=True)
     ]
-    cohort = Cohort(members, in_panels=True)
+    cohort = Cohort(members, in_tiles=True)
     X, y = some_rows()
     for step in range(5):
         rows = np.arange(8) + step
