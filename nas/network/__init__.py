@@ -1,4 +1,11 @@
-"""The engine room: multi-layer perceptrons trained by backpropagation, in NumPy alone."""
+"""The engine room: multi-layer perceptrons trained by backpropagation, alone or together, in NumPy alone.
+
+- one network: `mlp`; how it is trained: `config`, `rows`, `schedules`, `training`;
+- many in one go, from what lies where to what is done with it: `layout`, `products`, `passes`,
+  `optimizers`, `cohort`; who trains with whom: `planner`;
+- the tables: `activations`, `losses`, `initializers`;
+- beneath all: `arrays`, the one file that knows the array library.
+"""
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.config import TrainingConfig

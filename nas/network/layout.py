@@ -109,7 +109,7 @@ class Layout:
                 if layer <= self.depth:
                     n_rows += 1
                     if layer == 1:
-                        end += place.shape[1]  # what makes the ones; see `units`
+                        end += place.shape[1]  # what makes the row of ones; see `set_units`
             if layer == 1 <= self.depth and in_tiles:
                 spare = max(n_rows + -n_rows % TILE, LEAST) - n_rows
                 n_rows, end = n_rows + spare, end + spare * self.n_rows[0]

@@ -103,9 +103,8 @@ class Workspace:
                 calls += product(wide, self._columns, self._linear[1][: len(wide)])
             else:
                 for stack in layout.stacks(layer):
-                    calls += product(
-                        _numbers(self._parameters, stack), self._inputs_of(stack), self._linear_of(stack)
-                    )
+                    weights, out = _numbers(self._parameters, stack), self._outputs_of(self._linear, stack)
+                    calls += product(weights, self._inputs_of(stack), out)
             if layer <= layout.depth:
                 calls += self._activate(layer)
         return calls
@@ -142,7 +141,8 @@ class Workspace:
         """What a backward pass does, from the output's layer to the first."""
         layout = self.layout
         calls: list[Call] = []
-        # The gradient by each layer's linear outputs; nothing ever flows to the rows of ones.
+        # The gradient by each layer's linear outputs, the inputs' left out; none ever flows to the rows
+        # of ones.
         self._slopes = [self._columns, *(self._zeros(n, self.rows) for n in layout.n_rows[1:-1])]
         for layer in range(layout.depth + 1, 0, -1):
             if layer <= layout.depth:
@@ -152,17 +152,12 @@ class Workspace:
                 calls += product(self._slopes[1][: len(wide)], self._with_ones, wide)
                 continue
             for stack in layout.stacks(layer):
-                slopes, read, numbers = (
-                    self._slopes_of(stack),
-                    self._inputs_of(stack),
-                    _numbers(gradient, stack),
-                )
-                calls += self._by_columns(slopes, read, numbers)
+                slopes = self._outputs_of(self._slopes, stack)
+                calls += self._by_columns(slopes, self._inputs_of(stack), _numbers(gradient, stack))
                 if stack[0].source:
                     weights = _numbers(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
-                    calls += product(
-                        weights, slopes, _units(self._slopes[stack[0].source], stack, "source_rows")
-                    )
+                    out = _units(self._slopes[stack[0].source], stack, "source_rows")
+                    calls += product(weights, slopes, out)
         return calls
 
     def _differentiate(self, layer: int) -> list[Call]:
@@ -185,27 +180,21 @@ class Workspace:
         copy = self._zeros(*columns.shape)
         return [(xp.copyto, (copy, columns)), *product(slopes, copy, out)]
 
-    def _linear_of(self, stack: list[Place]) -> Floats:
-        """Where a stack writes its linear outputs."""
-        if stack[0].layer > self.layout.depth:
-            return self._members(stack)
-        return _units(self._linear[stack[0].layer], stack, "rows")
+    def _outputs_of(self, arrays: list[Floats], stack: list[Place]) -> Floats:
+        """A stack's part of what it writes, or of the gradient by that.
 
-    def _slopes_of(self, stack: list[Place]) -> Floats:
-        """The gradient by a stack's linear outputs; that of the last layer lies where predictions were."""
+        Those of the last layer lie in the same place, that of the predictions.
+        """
         if stack[0].layer > self.layout.depth:
-            return self._members(stack)
-        return _units(self._slopes[stack[0].layer], stack, "rows")
+            n_outputs = self.layout.n_outputs
+            return self._outputs[stack[0].rows.start // n_outputs : stack[-1].rows.stop // n_outputs]
+        return _units(arrays[stack[0].layer], stack, "rows")
 
     def _inputs_of(self, stack: list[Place]) -> Floats:
         """What a stack reads, with the row of ones: each one's own units, or the inputs, which all share."""
         if stack[0].source == 0:
             return self._columns
         return _units(self._read[stack[0].source], stack, "source_rows", ones=True)
-
-    def _members(self, stack: list[Place]) -> Floats:
-        n_outputs = self.layout.n_outputs
-        return self._outputs[stack[0].rows.start // n_outputs : stack[-1].rows.stop // n_outputs]
 
     def load(self, X: Floats, rows: Ints) -> None:
         """Take the batch from a table of shape (all rows, inputs)."""

@@ -72,6 +72,15 @@ def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path) -> None:
     assert journal_without_times(whole)[: n + 1] == journal_without_times(cut)
 
 
+@pytest.mark.parametrize("n", [1, 7, 12, 20])
+def test_a_shorter_search_is_the_beginning_of_a_longer_one(tmp_path: Path, n: int) -> None:
+    # Cut inside a generation, too, whose cohorts must not depend on where that is.
+    options = {"space": "small", "epochs": 3}
+    short = search("digits", tmp_path / "short", n_candidates=n, **options)
+    long = search("digits", tmp_path / "long", n_candidates=26, **options)
+    assert journal_without_times(long)[: n + 1] == journal_without_times(short)
+
+
 def test_the_first_candidate_is_finished_whatever_the_budget(tmp_path: Path) -> None:
     result = search("digits", tmp_path, time_budget=0.001)
     assert 1 <= len(result.history) <= 3  # whoever was trained with it is there too
