@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from nas.network.arrays import Floats, xp, zeros
+from nas.network.calls import Call
 
 LEAKY_SLOPE = 0.01
 _SQRT_2_BY_PI = 0.7978845608028654
@@ -28,6 +29,14 @@ class Activation:
     backward: Callable[[Floats, Floats, Floats], None]
     initializer: str
     needs_input: bool = False
+
+    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
+        """What `forward` does to these arrays, which are long rows, as calls."""
+        return [(self.forward, (z, a))]
+
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
+        """What `backward` does to these arrays, which are long rows, as calls."""
+        return [(self.backward, (da, z, a))]
 
     def at(self, value: float) -> float:
         """The function's value at one point."""
@@ -69,17 +78,30 @@ def _tanh_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 
 def _relu(z: Floats, a: Floats) -> None:
-    # By an array of zeros: half the time of a maximum by the number 0.
-    xp.maximum(z, _zeros(z.shape, z.dtype.char), out=a)
-
-
-@lru_cache(maxsize=64)
-def _zeros(shape: tuple[int, ...], dtype: str) -> Floats:
-    return zeros(shape, dtype)
+    xp.maximum(z, 0, out=a)
 
 
 def _relu_backward(da: Floats, z: Floats, a: Floats) -> None:
-    xp.multiply(da, xp.greater(a, _zeros(a.shape, a.dtype.char)), out=da)
+    xp.multiply(da, a > 0, out=da)
+
+
+class _ReLU(Activation):
+    """The most usual one, laid out with its zeros and mask at hand.
+
+    A maximum by an array of zeros takes half the time of one by the number 0.
+    """
+
+    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
+        return [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
+
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
+        mask = xp.empty(a.shape, bool)
+        return [(xp.greater, (a, _zeros(a.size, a.dtype.char), mask)), (xp.multiply, (da, mask, da))]
+
+
+@lru_cache(maxsize=16)
+def _zeros(size: int, dtype: str) -> Floats:
+    return zeros(size, dtype)
 
 
 def _leaky_relu(z: Floats, a: Floats) -> None:
@@ -175,7 +197,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation("identity", _identity, _identity_backward, "glorot_uniform"),
         Activation("sigmoid", _sigmoid, _sigmoid_backward, "glorot_uniform"),
         Activation("tanh", _tanh, _tanh_backward, "glorot_uniform"),
-        Activation("relu", _relu, _relu_backward, "he_normal"),
+        _ReLU("relu", _relu, _relu_backward, "he_normal"),
         Activation("leaky_relu", _leaky_relu, _leaky_relu_backward, "he_normal"),
         Activation("elu", _elu, _elu_backward, "he_normal"),
         Activation("gelu", _gelu, _gelu_backward, "he_normal", needs_input=True),

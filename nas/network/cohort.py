@@ -96,8 +96,9 @@ class Cohort:
         return result
 
     def _space(self, rows: int, *, backward: bool) -> Workspace:
-        if (rows, backward) not in self._spaces:
-            self._spaces[rows, backward] = Workspace(
+        space = self._spaces.get((rows, backward))
+        if space is None:
+            space = self._spaces[rows, backward] = Workspace(
                 self.layout,
                 self.parameters,
                 self.members[0].network.loss,
@@ -105,7 +106,7 @@ class Cohort:
                 gradient=self._gradient if backward else None,
                 dropout=[member.config.dropout for member in self.members] if backward else (),
             )
-        return self._spaces[rows, backward]
+        return space
 
     def step(self, X: Floats, targets: Array, rows: Ints, weights: Floats | None, factor: float) -> Floats:
         """One step of every member on these rows; returns their losses, (members, rows), before it.

@@ -9,29 +9,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import ClassVar
 
 from nas.network.arrays import Floats, xp, zeros
+from nas.network.calls import Call, run
 
 PIECE = 32_768
 """Numbers a piece: five float32 buffers of it are 640 KiB, inside a second-level cache of 1 MiB.
 Measured: pieces of 16,384 take 8 % longer, of 4,096, 50 %."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    parameters: Floats
-    gradient: Floats
-    moments: list[Floats]
-    scratch: Floats
-    rates: Floats | float
-    decays: Floats | float | None
-
-
 class Optimizer(ABC):
     """One rule over one flat buffer of parameters, or over some spans of it.
+
+    What a step does is laid out once, as a list of calls; a step sets their scalars and runs them.
 
     Parameters
     ----------
@@ -62,36 +54,66 @@ class Optimizer(ABC):
         rates: Floats | float = 1.0,
         decays: Floats | float = 0.0,
     ) -> None:
-        self.momentum = momentum
         self.steps = 0
         if moments is None:
             moments = [zeros(parameters.size, parameters.dtype) for _ in range(self.n_moments)]
         cuts = [cut for span in spans or [slice(0, parameters.size)] for cut in _cut(span)]
         self._kind = parameters.dtype.type
-        longest = max(map(_length, cuts))
-        scratch = zeros(longest, self._kind)
         # Operations by an array without axes start half a microsecond sooner than by a number.
-        self._one_rate, self._eps = xp.empty((), self._kind), xp.empty((), self._kind)
-        self._rates = scratch if isinstance(rates, float) else zeros(longest, self._kind)
-        self._pieces = [
-            _Piece(
-                parameters[cut],
-                gradient[cut],
-                [moment[cut] for moment in moments[: self.n_moments]],
-                scratch[: _length(cut)],
-                _part(rates, cut),
-                _part(decays, cut) if xp.any(xp.asarray(_part(decays, cut))) else None,
-            )
-            for cut in cuts
-        ]
+        self.momentum = self._scalar(momentum)
+        self._share, self._factor = self._scalar(0), self._scalar(0)
+        self._rates = rates
+        self._one_rate = self._kind(rates) if isinstance(rates, (int, float)) else None
+        longest = max(cut.stop - cut.start for cut in cuts)
+        scratch = zeros(longest, self._kind)
+        rate_scratch = None if isinstance(rates, (int, float)) else zeros(longest, self._kind)
+        self._decay: list[Call] = []
+        self._step: list[Call] = []
+        self._whole: list[Call] = []
+        for cut in cuts:
+            p, g, s = parameters[cut], gradient[cut], scratch[: cut.stop - cut.start]
+            rate, prepare = self._rate_of(cut, rate_scratch, self._factor)
+            step = [*prepare, *self._lay_out(p, g, s, [m[cut] for m in moments[: self.n_moments]], rate)]
+            decay = self._lay_out_decay(cut, p, g, s, decays, rate_scratch)
+            self._decay += decay
+            self._step += step
+            # One after the other while the piece is in the cache.
+            self._whole += [*decay, *step]
+
+    def _scalar(self, value: float) -> Floats:
+        return xp.asarray(value, self._kind)
+
+    def _rate_of(self, cut: slice, scratch: Floats | None, factor: Floats) -> tuple[Floats, list[Call]]:
+        """The rate, or rates, of a piece times a factor, and the calls that put them there."""
+        if scratch is None or isinstance(self._rates, (int, float)):
+            return factor, []  # `_set` has multiplied them
+        rates = scratch[: cut.stop - cut.start]
+        return rates, [(xp.multiply, (self._rates[cut], factor, rates))]
+
+    def _set(self, scalar: Floats, factor: float) -> None:
+        # Multiplied in the parameters' own type either way: one rate for all gives the same numbers.
+        scalar[...] = factor if self._one_rate is None else self._one_rate * self._kind(factor)
+
+    def _lay_out_decay(
+        self, cut: slice, p: Floats, g: Floats, s: Floats, decays: Floats | float, scratch: Floats | None
+    ) -> list[Call]:
+        """Add to the gradient, or shrink the weights themselves where decay is decoupled."""
+        decay = self._scalar(decays) if isinstance(decays, (int, float)) else decays[cut]
+        if not decay.any():
+            return []
+        calls: list[Call] = [(xp.multiply, (p, decay, s))]
+        if not self.decoupled_decay:
+            return [*calls, (xp.add, (g, s, g))]
+        rate, prepare = self._rate_of(cut, scratch, self._share)
+        return [*calls, *prepare, (xp.multiply, (s, rate, s)), (xp.subtract, (p, s, p))]
 
     def decay(self, factor: float) -> None:
         """Apply weight decay alone, where something is to happen before the step.
 
         `factor` is the share of the learning rates.
         """
-        for piece in self._pieces:
-            self._decay(piece, factor)
+        self._set(self._share, factor)
+        run(self._decay)
 
     def step(self, factor: float, *, decay: bool = True) -> None:
         """Decay the weights and move the parameters once, against the gradient.
@@ -99,52 +121,18 @@ class Optimizer(ABC):
         `factor` is the share of the learning rates; without `decay` there was one already.
         """
         self.steps += 1
-        corrected = factor * self._factor()
-        for piece in self._pieces:
-            if decay:
-                self._decay(piece, factor)
-            rate = self._rate(piece, corrected)
-            self._update(piece.parameters, piece.gradient, piece.scratch, piece.moments, rate)
+        if self._decay:
+            self._set(self._share, factor)
+        self._set(self._factor, factor * self._correction())
+        run(self._whole if decay else self._step)
 
-    def _decay(self, piece: _Piece, factor: float) -> None:
-        """Add to the gradient, or shrink the weights themselves where decay is decoupled."""
-        if piece.decays is None:
-            return
-        xp.multiply(piece.parameters, piece.decays, out=piece.scratch)
-        if self.decoupled_decay:
-            xp.multiply(piece.scratch, self._rate(piece, factor), out=piece.scratch)
-            xp.subtract(piece.parameters, piece.scratch, out=piece.parameters)
-        else:
-            xp.add(piece.gradient, piece.scratch, out=piece.gradient)
-
-    def _rate(self, piece: _Piece, factor: float) -> Floats:
-        # In the parameters' own type either way, so that one rate for all gives the same numbers.
-        kind = self._kind
-        if isinstance(piece.rates, float):
-            self._one_rate[...] = kind(piece.rates) * kind(factor)
-            return self._one_rate
-        return xp.multiply(piece.rates, kind(factor), out=self._rates[: piece.rates.size])
-
-    def _factor(self) -> float:
+    def _correction(self) -> float:
         """What the rule makes of the learning rate in this step."""
         return 1.0
 
     @abstractmethod
-    def _update(self, p: Floats, g: Floats, scratch: Floats, moments: list[Floats], rate: Floats) -> None:
-        """The rule itself, on one piece."""
-
-
-@cache
-def _number(value: float, kind: str) -> Floats:
-    return xp.asarray(value, kind)
-
-
-def _part(values: Floats | float, cut: slice) -> Floats | float:
-    return float(values) if isinstance(values, (int, float)) else values[cut]
-
-
-def _length(cut: slice) -> int:
-    return int(cut.stop - cut.start)
+    def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
+        """The rule itself, on one piece: parameters, gradient, scratch, its memory, and the rate."""
 
 
 def _cut(span: slice) -> list[slice]:
@@ -156,9 +144,8 @@ class SGD(Optimizer):
 
     n_moments = 0
 
-    def _update(self, p: Floats, g: Floats, scratch: Floats, moments: list[Floats], rate: Floats) -> None:
-        xp.multiply(g, rate, out=scratch)
-        p -= scratch
+    def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
+        return [(xp.multiply, (g, rate, s)), (xp.subtract, (p, s, p))]
 
 
 class Momentum(Optimizer):
@@ -166,12 +153,14 @@ class Momentum(Optimizer):
 
     n_moments = 1
 
-    def _update(self, p: Floats, g: Floats, scratch: Floats, moments: list[Floats], rate: Floats) -> None:
+    def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (v,) = moments
-        v *= self.momentum
-        v += g
-        xp.multiply(v, rate, out=scratch)
-        p -= scratch
+        return [
+            (xp.multiply, (v, self.momentum, v)),
+            (xp.add, (v, g, v)),
+            (xp.multiply, (v, rate, s)),
+            (xp.subtract, (p, s, p)),
+        ]
 
 
 class Nesterov(Optimizer):
@@ -179,32 +168,36 @@ class Nesterov(Optimizer):
 
     n_moments = 1
 
-    def _update(self, p: Floats, g: Floats, scratch: Floats, moments: list[Floats], rate: Floats) -> None:
+    def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (v,) = moments
-        v *= self.momentum
-        v += g
-        xp.multiply(v, self.momentum, out=scratch)
-        scratch += g
-        scratch *= rate
-        p -= scratch
+        return [
+            (xp.multiply, (v, self.momentum, v)),
+            (xp.add, (v, g, v)),
+            (xp.multiply, (v, self.momentum, s)),
+            (xp.add, (s, g, s)),
+            (xp.multiply, (s, rate, s)),
+            (xp.subtract, (p, s, p)),
+        ]
 
 
 class RMSProp(Optimizer):
-    """s <- 0.99 s + 0.01 g^2; p <- p - rate g / (sqrt(s) + 1e-8) (Tieleman & Hinton 2012)."""
+    """r <- 0.99 r + 0.01 g^2; p <- p - rate g / (sqrt(r) + 1e-8) (Tieleman & Hinton 2012)."""
 
     n_moments = 1
 
-    def _update(self, p: Floats, g: Floats, scratch: Floats, moments: list[Floats], rate: Floats) -> None:
-        (s,) = moments
-        s *= 0.99
-        xp.multiply(g, g, out=scratch)
-        scratch *= 0.01
-        s += scratch
-        xp.sqrt(s, out=scratch)
-        scratch += 1e-8
-        xp.divide(g, scratch, out=scratch)
-        scratch *= rate
-        p -= scratch
+    def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
+        (r,) = moments
+        return [
+            (xp.multiply, (r, self._scalar(0.99), r)),
+            (xp.multiply, (g, g, s)),
+            (xp.multiply, (s, self._scalar(0.01), s)),
+            (xp.add, (r, s, r)),
+            (xp.sqrt, (r, s)),
+            (xp.add, (s, self._scalar(1e-8), s)),
+            (xp.divide, (g, s, s)),
+            (xp.multiply, (s, rate, s)),
+            (xp.subtract, (p, s, p)),
+        ]
 
 
 class Adam(Optimizer):
@@ -216,24 +209,30 @@ class Adam(Optimizer):
 
     n_moments = 2
 
-    def _factor(self) -> float:
+    def _correction(self) -> float:
         # m_hat = m (1 - b1) / (1 - b1^t) and v_hat = v (1 - b2) / (1 - b2^t).
         root: float = ((1 - 0.999**self.steps) / (1 - 0.999)) ** 0.5
         self._eps[...] = 1e-8 * root
         return root * (1 - 0.9) / (1 - 0.9**self.steps)
 
-    def _update(self, p: Floats, g: Floats, scratch: Floats, moments: list[Floats], rate: Floats) -> None:
+    @cached_property
+    def _eps(self) -> Floats:
+        return self._scalar(0)
+
+    def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         m, v = moments
-        m *= _number(0.9, self._eps.dtype.char)
-        m += g
-        v *= _number(0.999, self._eps.dtype.char)
-        xp.multiply(g, g, out=g)
-        v += g
-        xp.sqrt(v, out=scratch)
-        scratch += self._eps
-        xp.divide(m, scratch, out=scratch)
-        scratch *= rate
-        p -= scratch
+        return [
+            (xp.multiply, (m, self._scalar(0.9), m)),
+            (xp.add, (m, g, m)),
+            (xp.multiply, (v, self._scalar(0.999), v)),
+            (xp.multiply, (g, g, g)),
+            (xp.add, (v, g, v)),
+            (xp.sqrt, (v, s)),
+            (xp.add, (s, self._eps, s)),
+            (xp.divide, (m, s, s)),
+            (xp.multiply, (s, rate, s)),
+            (xp.subtract, (p, s, p)),
+        ]
 
 
 class AdamW(Adam):

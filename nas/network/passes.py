@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, Ints, host, to_device, xp, zeros
+from nas.network.calls import Call, run
 from nas.network.layout import Layout, Place, Shape
 from nas.network.losses import Loss
-from nas.network.products import PANEL, Call, fits_cache, product, run
+from nas.network.products import PANEL, fits_cache, product
 
 
 class Workspace:
@@ -76,7 +77,8 @@ class Workspace:
             self._read[1:] = [self._units(layer) for layer in hidden]
         self.predictions = self._zeros(layout.n_outputs, len(layout.shapes), rows)
         self._outputs = self.predictions.swapaxes(0, 1)
-        self._forward = self._lay_out_forward()
+        self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
+        self._share = xp.asarray(1 / rows, parameters.dtype)
         self._backward = [] if gradient is None else self._lay_out_backward(gradient)
 
     def _zeros(self, *shape: int) -> Floats:
@@ -113,8 +115,8 @@ class Workspace:
         z, a = self._linear[layer], self.hidden[layer - 1]
         calls: list[Call] = []
         for shape, rows in self._runs(layer):
-            forward = ACTIVATIONS[shape.activations[layer - 1]].forward
-            calls.append((forward, (_flat(z, rows), _flat(a, rows))))
+            kind = ACTIVATIONS[shape.activations[layer - 1]]
+            calls += kind.lay_out_forward(_flat(z, rows), _flat(a, rows))
         if fix := self._fix(layer, a):
             calls.append(fix)
         if self.masks:
@@ -166,8 +168,8 @@ class Workspace:
         if self.masks:
             calls.append((xp.multiply, (slopes, self.masks[layer - 1], slopes)))
         for shape, rows in self._runs(layer):
-            backward = ACTIVATIONS[shape.activations[layer - 1]].backward
-            calls.append((backward, (_flat(slopes, rows), _flat(z, rows), _flat(a, rows))))
+            kind = ACTIVATIONS[shape.activations[layer - 1]]
+            calls += kind.lay_out_backward(_flat(slopes, rows), _flat(z, rows), _flat(a, rows))
         return calls
 
     def _by_columns(self, slopes: Floats, read: Floats, out: Floats) -> list[Call]:
@@ -219,7 +221,6 @@ class Workspace:
     def forward(self) -> Floats:
         """Predictions for the batch, of shape (outputs, members, rows), in the workspace's own memory."""
         run(self._forward)
-        self.loss.link(self.predictions)
         return self.predictions
 
     def backpropagate(self, targets: Array, row_weights: Floats | None = None) -> Floats:
@@ -234,7 +235,7 @@ class Workspace:
         p = self.forward()
         losses = self.loss.gradient(p, targets)
         if row_weights is None:
-            xp.multiply(p, 1 / self.rows, out=p)
+            xp.multiply(p, self._share, p)
         else:
             losses *= row_weights
             xp.multiply(p, row_weights / self.rows, out=p)

@@ -14,10 +14,8 @@ Which way a product goes follows from its shape alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 from nas.network.arrays import Array, xp
+from nas.network.calls import Call
 
 PANEL = 64
 """Rows of the left operand that are multiplied at once."""
@@ -32,9 +30,6 @@ LEAST = 96
 """Rows that a shared first layer has at least. OpenBLAS takes its kernel for small products up to 10^6
 multiplications, and the two add up long sums in different orders: with fewer rows than this, a product
 that is not done in panels could change from one to the other when a network leaves."""
-
-Call = tuple[Callable[..., object], tuple[Any, ...]]
-"""Something to do, laid out beforehand: a function and its arguments, which are views."""
 
 
 def fits_cache(right: Array) -> bool:
@@ -66,9 +61,3 @@ def _one(left: Array, right: Array, out: Array) -> Call:
     # `dot` starts half a microsecond sooner, but copies operands with gaps and writes to none.
     whole = out.flags.c_contiguous and all(part.flags.forc for part in (left, right))
     return (xp.dot if whole else xp.matmul), (left, right, out)
-
-
-def run(calls: Sequence[Call]) -> None:
-    """Do them all."""
-    for function, arguments in calls:
-        function(*arguments)

@@ -38,8 +38,6 @@ def rate_factor(schedule: str, step: int, total: int, warmup: float) -> float:
     During the first `warmup` share of the steps the factor rises in equal parts to 1; the schedule
     then runs over the steps that are left, so that any schedule can be warmed up.
     """
-    if schedule == "constant" and not warmup:
-        return 1.0
     rising = int(warmup * total)
     if step < rising:
         return (step + 1) / rising

@@ -250,9 +250,11 @@ class _Training:
         order = to_device(order)
         totals = xp.zeros((len(self._records), size))
         done, total = (epoch - 1) * self._per_epoch, config.epochs * self._per_epoch
+        factor, steady = 1.0, config.schedule == "constant" and not config.warmup
         for i in range(self._per_epoch):
             batch = order[i * size : (i + 1) * size]
-            factor = rate_factor(config.schedule, done + i, total, config.warmup)
+            if not steady:
+                factor = rate_factor(config.schedule, done + i, total, config.warmup)
             weights = None if rows.weights is None else rows.weights[batch]
             losses = step(rows.X, rows.y.take(batch, -1), batch, weights, factor)
             sums = totals if len(batch) == size else totals[:, : len(batch)]
