@@ -1,7 +1,7 @@
 """The engine room: multi-layer perceptrons trained by backpropagation, alone or together, in NumPy alone.
 
 - one network: `mlp`; how it is trained: `config`, `rows`, `schedules`, `training`;
-- many in one go, from what lies where to what is done with it: `layout`, `products`, `passes`,
+- many in one go, from what lies where to what is done with it: `layout`, `calls`, `products`, `passes`,
   `optimizers`, `cohort`; who trains with whom: `planner`;
 - the tables: `activations`, `losses`, `initializers`;
 - beneath all: `arrays`, the one file that knows the array library.
