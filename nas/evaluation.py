@@ -88,6 +88,8 @@ class Evaluation:
         One number an epoch, with six significant digits.
     error : str, optional
         Why the candidate failed.
+    alone : bool
+        Whether it was trained alone, by plan or because its cohort failed: rounding depends on it.
     seconds : float
         How long it took, its share of its cohort's time: the one attribute that may differ from run
         to run.
@@ -103,6 +105,7 @@ class Evaluation:
     validation_losses: tuple[float, ...] = ()
     validation_scores: tuple[float, ...] = ()
     error: str | None = None
+    alone: bool = False
     seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -168,46 +171,61 @@ def evaluate(
     """Train candidates together and score each on the validation rows.
 
     Divergence, running out of memory and overrunning the time limit are failures of a candidate,
-    recorded with their reason; any other exception is a bug and is raised. None is returned if
-    `should_stop` ended the training, which then says nothing about the candidates.
+    recorded with their reason; any other exception is a bug and is raised. Where a cohort has too
+    little memory, or takes longer than the limits of all its members together, those concerned are
+    trained again, each alone. None is returned if `should_stop` ended the training, which then says
+    nothing about the candidates.
     """
     start = time.perf_counter()
-    try:
-        networks = [build_network(candidate.genome, candidate.seed, problem) for candidate in candidates]
-        results = fit(networks, candidates, problem, should_stop=should_stop)
-    except MemoryError as error:
-        if len(candidates) > 1:
-            return _one_by_one(candidates, problem, should_stop)
-        evaluations = [Evaluation(candidates[0].id, error=f"out of memory: {error}")]
-    else:
-        if any(result.stopped == "interrupted" for result in results):
-            return None
-        evaluations = [
-            _evaluation(candidate.id, result, problem)
-            for candidate, result in zip(candidates, results, strict=True)
-        ]
+    evaluations = _together(candidates, problem, should_stop)
+    if evaluations is None:
+        return None
     # Nobody can tell how much of the time was whose.
     seconds = round((time.perf_counter() - start) / len(candidates), 4)
-    return [
-        replace(
-            evaluation,
-            n_parameters=candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs),
-            seconds=seconds,
-        )
-        for candidate, evaluation in zip(candidates, evaluations, strict=True)
-    ]
-
-
-def _one_by_one(
-    candidates: Sequence[Candidate], problem: Problem, should_stop: Callable[[], bool] | None
-) -> list[Evaluation] | None:
-    found: list[Evaluation] = []
-    for candidate in candidates:
+    found = []
+    for candidate, evaluation in zip(candidates, evaluations, strict=True):
+        if evaluation is not None:
+            found.append(replace(evaluation, seconds=seconds))
+            continue
         one = evaluate([candidate], problem, should_stop)
         if one is None:
             return None
         found += one
     return found
+
+
+def _together(
+    candidates: Sequence[Candidate], problem: Problem, should_stop: Callable[[], bool] | None
+) -> list[Evaluation | None] | None:
+    """The evaluations; None for those that must be tried alone, as others may have been the cause.
+
+    It returns before anyone is tried again, so that what this took of the memory is free then.
+    """
+    alone = len(candidates) == 1
+    try:
+        networks = [build_network(candidate.genome, candidate.seed, problem) for candidate in candidates]
+        results = fit(networks, candidates, problem, should_stop=should_stop)
+    except MemoryError as error:
+        if not alone:
+            return [None] * len(candidates)
+        failure = Evaluation(candidates[0].id, error=f"out of memory: {error}", alone=True)
+        return [replace(failure, n_parameters=_n_parameters(candidates[0], problem))]
+    if any(result.stopped == "interrupted" for result in results):
+        return None
+    return [
+        None
+        if result.stopped == "time" and not alone
+        else replace(
+            _evaluation(candidate.id, result, problem),
+            n_parameters=_n_parameters(candidate, problem),
+            alone=alone,
+        )
+        for candidate, result in zip(candidates, results, strict=True)
+    ]
+
+
+def _n_parameters(candidate: Candidate, problem: Problem) -> int:
+    return candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs)
 
 
 def build_network(genome: Genome, seed: int, problem: Problem) -> MLP:

@@ -127,7 +127,7 @@ class RayExecutor:
         if not isinstance(result, str):
             yield from result
         elif len(cohort) == 1:
-            yield Evaluation(cohort[0].id, error=result)
+            yield Evaluation(cohort[0].id, error=result, alone=True)
         else:
             waiting.extendleft([candidate] for candidate in reversed(cohort))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
@@ -99,9 +99,14 @@ class _ReLU(Activation):
         return [(xp.greater, (a, _zeros(a.size, a.dtype.char), mask)), (xp.multiply, (da, mask, da))]
 
 
-@lru_cache(maxsize=16)
+_ZEROS: dict[str, Floats] = {}
+
+
 def _zeros(size: int, dtype: str) -> Floats:
-    return zeros(size, dtype)
+    """A row of zeros, the beginning of one that all share."""
+    if dtype not in _ZEROS or _ZEROS[dtype].size < size:
+        _ZEROS[dtype] = zeros(size, dtype)
+    return _ZEROS[dtype][:size]
 
 
 def _leaky_relu(z: Floats, a: Floats) -> None:
@@ -109,7 +114,9 @@ def _leaky_relu(z: Floats, a: Floats) -> None:
 
 
 def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> None:
-    xp.multiply(da, LEAKY_SLOPE, out=da, where=a <= 0)
+    slope = xp.asarray(a > 0, a.dtype)
+    xp.maximum(slope, LEAKY_SLOPE, out=slope)
+    da *= slope
 
 
 def _elu(z: Floats, a: Floats) -> None:

@@ -26,7 +26,7 @@ class Member:
     @property
     def rule(self) -> tuple[str, float]:
         """What members must share to be stepped by one optimizer."""
-        return self.config.optimizer, self.config.momentum
+        return _rule(self.config)
 
 
 class Cohort:
@@ -41,13 +41,10 @@ class Cohort:
         In any order; `members` holds them in the order in which they lie.
     in_tiles : bool
         Whether the first layer is made of whole tiles; see `Layout`.
-    keeps_best : bool
-        Whether there is room for a copy of everyone's parameters.
 
     Attributes
     ----------
-    parameters, best : float arrays of shape (layout.size,)
-        The parameters now, and those that `keep` kept; the same without `keeps_best`.
+    parameters : float array of shape (layout.size,)
     """
 
     def __init__(self, members: Sequence[Member], *, in_tiles: bool, keeps_best: bool = True) -> None:
@@ -59,7 +56,6 @@ class Cohort:
         for i, member in enumerate(self.members):
             member.network.store(self.layout, i, self.parameters)
         self.layout.set_units(self.parameters)
-        self.best = self.parameters.copy() if keeps_best else self.parameters
         self._optimizers = list(self._lay_out_optimizers())
         self._clips = any(member.config.clip_norm is not None for member in members)
         self._spaces: dict[tuple[int, bool], Workspace] = {}
@@ -171,10 +167,9 @@ class Cohort:
                 predictions[:, rows] = p.transpose(1, 2, 0)
         return losses.mean(axis=1, dtype=host.float64), predictions
 
-    def keep(self, member: int) -> None:
-        """Remember a member's parameters as its best."""
-        for place in self.layout.places[member]:
-            self.best[place.numbers] = self.parameters[place.numbers]
+    def hand_back(self, member: int) -> None:
+        """Give a member's network the parameters that it has now."""
+        self.members[member].network.load(self.layout, member, self.parameters)
 
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are numbers."""
@@ -182,19 +177,14 @@ class Cohort:
             bool(xp.isfinite(self.parameters[place.numbers]).all()) for place in self.layout.places[member]
         )
 
-    def hand_back(self, member: int, *, best: bool) -> None:
-        """Give a member's network its parameters: the best ones, or those of now."""
-        network = self.members[member].network
-        network.load(self.layout, member, self.best if best else self.parameters)
-
     def without(self, leaving: set[int]) -> Cohort:
-        """The cohort of those who stay, with all their numbers as they are."""
+        """The cohort of those who stay, with all their numbers as they are; this one is of no use then."""
         staying = [i for i in range(len(self.members)) if i not in leaving]
-        smaller = Cohort(
-            [self.members[i] for i in staying],
-            in_tiles=self.layout.in_tiles,
-            keeps_best=self.best is not self.parameters,
-        )
+        # What is not taken along is freed before there is twice as much of it.
+        self._spaces.clear()
+        self._optimizers, steps = [], self._optimizers[0].steps
+        self._gradient = self._gradient[:0]
+        smaller = Cohort([self.members[i] for i in staying], in_tiles=self.layout.in_tiles)
         kept = zip(
             self._numbers, smaller._numbers, strict=False
         )  # a rule that is gone takes its moments along
@@ -203,15 +193,19 @@ class Cohort:
                 for there, here in zip(self.layout.places[i], places, strict=True):
                     after[here.numbers] = before[there.numbers]
         for optimizer in smaller._optimizers:
-            optimizer.steps = self._optimizers[0].steps
+            optimizer.steps = steps
         return smaller
 
     @property
     def _numbers(self) -> list[Floats]:
-        return [self.parameters, self.best, *self._moments]
+        return [self.parameters, *self._moments]
 
 
 def order(shape: Shape, config: TrainingConfig) -> tuple[Any, ...]:
     """Sorts those side by side that can share operations: one rule, one activation, one depth, one width."""
-    rule = (config.optimizer, config.momentum)
-    return rule, shape.activations[:1], -shape.depth, shape.padded, shape.activations
+    return _rule(config), shape.activations[:1], -shape.depth, shape.padded, shape.activations
+
+
+def _rule(config: TrainingConfig) -> tuple[str, float]:
+    """The optimizer, and its momentum where it has one."""
+    return config.optimizer, config.momentum if config.optimizer in ("momentum", "nesterov") else 0.0

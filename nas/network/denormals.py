@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from nas.network.arrays import xp
+from nas.network.arrays import host
 
 # The C library's name; where the mode lies in its fenv_t, in bytes; and the bits that flush results
 # to zero and, on x86, take denormal operands as zero (Intel SDM 10.2.3; Arm ARM, FPCR.FZ).
@@ -49,8 +49,8 @@ def flush_to_zero() -> Iterator[None]:
 
 def denormals_are_zero() -> bool:
     """Whether this thread takes denormal numbers as 0 now."""
-    smallest = xp.full(1, 1.2e-38, xp.float32)
-    return not (smallest * xp.float32(0.1)).any()
+    smallest = host.full(1, 1.2e-38, host.float32)
+    return not (smallest * host.float32(0.1)).any()
 
 
 @cache

@@ -42,10 +42,16 @@ class Loss:
     has_class_targets: bool = False
 
 
+def _total(values: Floats) -> Floats:
+    """The sum over outputs, one after the other: so is a sum down columns, but not one down a single one."""
+    total: Floats = values.sum(axis=0) if values[0].size > 1 else values.cumsum(axis=0)[-1]
+    return total
+
+
 def _softmax(z: Floats) -> None:
-    z -= xp.maximum.reduce(z, axis=0)
+    z -= z.max(axis=0)
     xp.exp(z, out=z)
-    z /= xp.add.reduce(z, axis=0)
+    z /= _total(z)
 
 
 def _of_true_class(p: Floats, y: Array) -> Array:
@@ -104,7 +110,7 @@ def _log_loss(p: Floats, y: Array) -> Floats:
     xp.subtract(1, truth, out=truth)
     xp.maximum(truth, _EPS[p.dtype.char], out=truth)
     xp.log(truth, out=truth)
-    loss: Floats = -xp.add.reduce(truth, axis=0)
+    loss: Floats = -_total(truth)
     return loss
 
 
@@ -119,7 +125,7 @@ def _linear(z: Floats) -> None:
 
 
 def _squared_error(p: Floats, y: Array) -> Floats:
-    loss: Floats = 0.5 * xp.add.reduce(xp.square(p - y), axis=0)
+    loss: Floats = 0.5 * _total(xp.square(p - y))
     return loss
 
 
@@ -133,7 +139,7 @@ def _huber(p: Floats, y: Array) -> Floats:
     # Huber 1964: r^2 / 2 up to delta, then delta (|r| - delta / 2).
     size = xp.abs(p - y)
     near = xp.minimum(size, HUBER_DELTA)
-    loss: Floats = xp.add.reduce(near * (size - 0.5 * near), axis=0)
+    loss: Floats = _total(near * (size - 0.5 * near))
     return loss
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, DTypeLike, Floats, host, zeros
+from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, zeros
 from nas.network.initializers import INITIALIZERS
 from nas.network.layout import Layout, Shape, padded
 from nas.network.losses import LOSSES
@@ -85,12 +85,12 @@ class MLP:
     def store(self, layout: Layout, member: int, flat: Floats) -> None:
         """Put the parameters into a cohort's buffer."""
         for mine, theirs in self._pairs(layout, member, flat, self.parameters):
-            theirs[...] = mine
+            theirs[...] = to_device(mine)
 
     def load(self, layout: Layout, member: int, flat: Floats, into: Floats | None = None) -> None:
         """Take the parameters, or what else has their layout, out of a cohort's buffer."""
         for mine, theirs in self._pairs(layout, member, flat, self.parameters if into is None else into):
-            mine[...] = theirs
+            mine[...] = to_host(theirs)
 
     def _pairs(
         self, layout: Layout, member: int, flat: Floats, own: Floats
@@ -115,8 +115,10 @@ class MLP:
         layout, flat = self._alone()
         gradient = zeros(layout.size, flat.dtype)
         space = Workspace(layout, flat, self.loss, len(X), gradient=gradient)
-        space.load(X.astype(flat.dtype, copy=False), host.arange(len(X)))
-        losses = space.backpropagate(y if self.loss.has_class_targets else y.T[:, host.newaxis], row_weights)
+        space.load(to_device(X.astype(flat.dtype, copy=False)), to_device(host.arange(len(X))))
+        targets = to_device(y if self.loss.has_class_targets else y.T[:, host.newaxis])
+        weights = None if row_weights is None else to_device(row_weights)
+        losses = to_host(space.backpropagate(targets, weights))
         result = host.empty_like(self.parameters)
         self.load(layout, 0, gradient, into=result)
         weights = self.parameters[: self.n_weights]
@@ -127,7 +129,7 @@ class MLP:
         """Predictions of shape (rows, outputs): probabilities, or values for a linear output."""
         result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
         for rows, space in self._pieces(X):
-            result[rows] = space.predictions[:, 0].T
+            result[rows] = to_host(space.predictions[:, 0].T)
         return result
 
     def hidden(self, X: Floats) -> Floats:
@@ -136,20 +138,20 @@ class MLP:
             return X
         result = host.empty((len(X), self.sizes[-2]), self.parameters.dtype)
         for rows, space in self._pieces(X):
-            result[rows] = space.hidden[-1][:-1].T
+            result[rows] = to_host(space.hidden[-1][:-1].T)
         return result
 
     def _pieces(self, X: Floats) -> Iterator[tuple[slice, Workspace]]:
         """Rows, and workspaces through which they have passed."""
         layout, flat = self._alone()
-        X = X.astype(flat.dtype, copy=False)
+        X = to_device(X.astype(flat.dtype, copy=False))
         spaces: dict[int, Workspace] = {}
         for start in range(0, len(X), PREDICTION_ROWS):
             rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
             n_rows = rows.stop - start
             if n_rows not in spaces:
                 spaces[n_rows] = Workspace(layout, flat, self.loss, n_rows)
-            spaces[n_rows].load(X, host.arange(start, rows.stop))
+            spaces[n_rows].load(X, to_device(host.arange(start, rows.stop)))
             spaces[n_rows].forward()
             yield rows, spaces[n_rows]
 

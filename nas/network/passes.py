@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, Floats, Ints, host, to_device, xp, zeros
+from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, xp, zeros
 from nas.network.calls import Call, run
 from nas.network.layout import Layout, Place, Shape
 from nas.network.losses import Loss
-from nas.network.products import PANEL, fits_cache, product
+from nas.network.products import PANEL, fits_cache
+from nas.network.products import product as lay_out_product
 
 
 class Workspace:
@@ -77,9 +78,16 @@ class Workspace:
             self._read[1:] = [self._units(layer) for layer in hidden]
         self.predictions = self._zeros(layout.n_outputs, len(layout.shapes), rows)
         self._outputs = self.predictions.swapaxes(0, 1)
+        # A product with one column goes another way where that has gaps, which depend on who is there.
+        self._apart = rows == 1
+        if self._apart:
+            self._outputs = self._zeros(*self._outputs.shape)
         self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
         self._share = xp.asarray(1 / rows, parameters.dtype)
         self._backward = [] if gradient is None else self._lay_out_backward(gradient)
+
+    def _product(self, left: Floats, right: Floats, out: Floats) -> list[Call]:
+        return lay_out_product(left, right, out, alone=not self.layout.in_tiles)
 
     def _zeros(self, *shape: int) -> Floats:
         return zeros(shape, self._parameters.dtype)
@@ -102,13 +110,15 @@ class Workspace:
         for layer in range(1, layout.depth + 2):
             if layer == 1 <= layout.depth:
                 wide = layout.wide(self._parameters)
-                calls += product(wide, self._columns, self._linear[1][: len(wide)])
+                calls += self._product(wide, self._columns, self._linear[1][: len(wide)])
             else:
                 for stack in layout.stacks(layer):
                     weights, out = _numbers(self._parameters, stack), self._outputs_of(self._linear, stack)
-                    calls += product(weights, self._inputs_of(stack), out)
+                    calls += self._product(weights, self._inputs_of(stack), out)
             if layer <= layout.depth:
                 calls += self._activate(layer)
+        if self._apart:
+            calls.append((xp.copyto, (self.predictions, self._outputs.swapaxes(0, 1))))
         return calls
 
     def _activate(self, layer: int) -> list[Call]:
@@ -125,12 +135,13 @@ class Workspace:
 
     def _fix(self, layer: int, a: Floats) -> Call | None:
         """Put right the rows that are nobody's units, where an activation made something else of them."""
-        fixed, wrong = self.layout.fixed_rows(layer), {}
+        fixed = self.layout.fixed_rows(layer)
+        wrong: dict[int, float] = {}
         for shape, rows in self._runs(layer):
             kind = ACTIVATIONS[shape.activations[layer - 1]]
-            for row in range(rows.start, rows.stop):
-                if row in fixed and kind.at(fixed[row]) != fixed[row]:
-                    wrong[row] = fixed[row]
+            moved = [value for value in (0.0, 1.0) if kind.at(value) != value]
+            there = range(rows.start, rows.stop)
+            wrong |= {row: value for row, value in fixed.items() if row in there and value in moved}
         if not wrong:
             return None
         column = xp.asarray(list(wrong.values()), self._parameters.dtype)[:, xp.newaxis]
@@ -146,12 +157,14 @@ class Workspace:
         # The gradient by each layer's linear outputs, the inputs' left out; none ever flows to the rows
         # of ones.
         self._slopes = [self._columns, *(self._zeros(n, self.rows) for n in layout.n_rows[1:-1])]
+        if self._apart:
+            calls.append((xp.copyto, (self._outputs, self.predictions.swapaxes(0, 1))))
         for layer in range(layout.depth + 1, 0, -1):
             if layer <= layout.depth:
                 calls += self._differentiate(layer)
             if layer == 1 <= layout.depth:
                 wide = layout.wide(gradient)
-                calls += product(self._slopes[1][: len(wide)], self._with_ones, wide)
+                calls += self._product(self._slopes[1][: len(wide)], self._with_ones, wide)
                 continue
             for stack in layout.stacks(layer):
                 slopes = self._outputs_of(self._slopes, stack)
@@ -159,7 +172,7 @@ class Workspace:
                 if stack[0].source:
                     weights = _numbers(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
                     out = _units(self._slopes[stack[0].source], stack, "source_rows")
-                    calls += product(weights, slopes, out)
+                    calls += self._product(weights, slopes, out)
         return calls
 
     def _differentiate(self, layer: int) -> list[Call]:
@@ -175,12 +188,12 @@ class Workspace:
     def _by_columns(self, slopes: Floats, read: Floats, out: Floats) -> list[Call]:
         """The product of slopes by what was read, transposed; copied first where that pays."""
         if read is self._columns:
-            return product(slopes, self._with_ones, out)
+            return self._product(slopes, self._with_ones, out)
         columns = read.swapaxes(-1, -2)
         if slopes.shape[-2] < PANEL or not fits_cache(columns):
-            return product(slopes, columns, out)
+            return self._product(slopes, columns, out)
         copy = self._zeros(*columns.shape)
-        return [(xp.copyto, (copy, columns)), *product(slopes, copy, out)]
+        return [(xp.copyto, (copy, columns)), *self._product(slopes, copy, out)]
 
     def _outputs_of(self, arrays: list[Floats], stack: list[Place]) -> Floats:
         """A stack's part of what it writes, or of the gradient by that.
@@ -200,8 +213,7 @@ class Workspace:
 
     def load(self, X: Floats, rows: Ints) -> None:
         """Take the batch from a table of shape (all rows, inputs)."""
-        # mode="clip" writes straight into `out`, where the default goes through a copy.
-        X.take(rows, 0, self._taken, "clip")
+        take_rows(X, rows, self._taken)
         xp.copyto(self.inputs, self._taken)
 
     def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:

@@ -17,6 +17,7 @@ from nas.network.cohort import order
 from nas.network.config import TrainingConfig, shared
 from nas.network.layout import Layout, Shape, padded
 from nas.network.optimizers import PIECE
+from nas.network.products import CACHED as CACHED_OPERAND
 from nas.network.products import PANEL
 
 COSTS = {
@@ -43,11 +44,11 @@ _OPERATIONS = {
     "sigmoid": 7,
     "tanh": 4,
     "relu": 3,
-    "leaky_relu": 3,
+    "leaky_relu": 5,
     "elu": 7,
-    "gelu": 20,
+    "gelu": 27,
     "silu": 13,
-    "softplus": 9,
+    "softplus": 10,
 }
 """Calls of both passes through each activation."""
 
@@ -135,7 +136,8 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
     calls, products, units = 3.0, 0.0, 0.0
     for layer in range(1, layout.depth + 2):
         if layer == 1 <= layout.depth:
-            calls += 2 * (1 if layout.n_rows[1] % PANEL else 2)
+            in_panels = layout.n_rows[0] * rows <= CACHED_OPERAND and layout.n_rows[1] > PANEL
+            calls += 2 * (2 if in_panels and layout.n_rows[1] % PANEL else 1)
             products += 4 * rows * layout.n_rows[0] * layout.n_rows[1]
         else:
             for stack in layout.stacks(layer):

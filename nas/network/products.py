@@ -14,6 +14,8 @@ Which way a product goes follows from its shape alone.
 
 from __future__ import annotations
 
+from functools import partial
+
 from nas.network.arrays import Array, xp
 from nas.network.calls import Call
 
@@ -38,26 +40,39 @@ def fits_cache(right: Array) -> bool:
     return bool(inner * columns <= CACHED)
 
 
-def product(left: Array, right: Array, out: Array) -> list[Call]:
-    """The calls for ``left @ right``, where each may be a matrix or a stack of as many."""
-    if out.ndim == 3 and len(out) > 1:
-        return [(xp.matmul, (left, right, out))]
-    left, right, out = _matrix(left), _matrix(right), _matrix(out)
-    rows = len(left)
+def product(left: Array, right: Array, out: Array, *, alone: bool = False) -> list[Call]:
+    """The calls for ``left @ right``, where each may be a matrix or a stack of as many.
+
+    How a matrix of a stack is multiplied does not depend on how many there are, so that each gets the
+    same value, bit for bit, whoever leaves. `alone`: there never was more than one.
+    """
+    if out.ndim == 2:
+        left, right, out = left[xp.newaxis], right if right.ndim == 2 else right[xp.newaxis], out[xp.newaxis]
+    rows, inner, columns = out.shape[1], left.shape[2], out.shape[2]
     if rows <= PANEL or not fits_cache(right):
-        return [_one(left, right, out)]
+        return [_one(left[0], _of(right, 0), out[0])] if alone else [_stacked(left, right, out)]
     whole = rows // PANEL * PANEL
-    lefts = left[:whole].reshape(-1, PANEL, left.shape[1])
-    outs = out[:whole].reshape(-1, PANEL, out.shape[1])
-    calls: list[Call] = [(xp.matmul, (lefts, right, outs))]
-    return calls if whole == rows else [*calls, _one(left[whole:], right, out[whole:])]
+    calls: list[Call] = []
+    for i in range(len(out)):
+        lefts = left[i][:whole].reshape(-1, PANEL, inner)
+        outs = out[i][:whole].reshape(-1, PANEL, columns)
+        calls.append(_stacked(lefts, _of(right, i), outs))
+        if whole < rows:
+            calls.append(_stacked(left[i][whole:], _of(right, i), out[i][whole:]))
+    return calls
 
 
-def _matrix(array: Array) -> Array:
-    return array if array.ndim == 2 else array[0]
+def _of(stack: Array, i: int) -> Array:
+    """A matrix of a stack, or the one that all share."""
+    return stack if stack.ndim == 2 else stack[i]
+
+
+def _stacked(left: Array, right: Array, out: Array) -> Call:
+    return partial(xp.matmul, left, right, out=out), ()
 
 
 def _one(left: Array, right: Array, out: Array) -> Call:
     # `dot` starts half a microsecond sooner, but copies operands with gaps and writes to none.
-    whole = out.flags.c_contiguous and all(part.flags.forc for part in (left, right))
-    return (xp.dot if whole else xp.matmul), (left, right, out)
+    if out.flags.c_contiguous and all(part.flags.forc for part in (left, right)):
+        return xp.dot, (left, right, out)
+    return _stacked(left, right, out)

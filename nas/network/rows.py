@@ -23,6 +23,7 @@ def row_weights(
         weights = weights * _weights_of_classes(network, y, class_weight)
     if not weights.any():
         raise ValueError("sample_weight, class_weight: expected a row with a weight above 0, got none")
+    weights /= weights.max()  # the largest may be too large to be added up
     result: Floats = (weights / weights.mean()).astype(network.parameters.dtype)
     return result
 
@@ -46,6 +47,8 @@ def _weights_of_classes(network: MLP, y: Array, class_weight: Sequence[float]) -
 
 def check_rows(network: MLP, X: Floats, y: Array, part: str) -> None:
     """Raise `ValueError` unless the rows are what the network can be trained on."""
+    _check_real(X, f"{part} X")
+    _check_real(y, f"{part} y")
     if X.ndim != 2 or len(X) == 0 or X.shape[1] != network.sizes[0]:
         raise ValueError(f"{part} X: expected shape (rows, {network.sizes[0]}), got {X.shape}")
     if not host.isfinite(X).all():
@@ -63,3 +66,9 @@ def check_rows(network: MLP, X: Floats, y: Array, part: str) -> None:
         raise ValueError(f"{part} y: expected finite numbers, got NaN or infinity")
     if network.loss.output == "sigmoid" and not host.isin(y, (0, 1)).all():
         raise ValueError(f"{part} y: expected 0 and 1, got values from {y.min():g} to {y.max():g}")
+
+
+def _check_real(array: object, name: str) -> None:
+    if not isinstance(array, host.ndarray) or array.dtype.kind not in "biuf":
+        what = array.dtype if isinstance(array, host.ndarray) else type(array).__name__
+        raise ValueError(f"{name}: expected an array of real numbers, got {what}")

@@ -102,11 +102,12 @@ def train_cohort(
     All see the same batches: the order of the rows follows from `batch_seed` and the epoch alone. With
     validation rows each network ends with the weights of the epoch whose validation loss was lowest,
     otherwise with those of the last one. One that stops early or diverges leaves the cohort, and
-    the others go on as if it were still there, bit for bit.
+    the others go on as if it were still there, bit for bit in float32.
 
     Alone, a network takes the same steps up to rounding: BLAS may add up the terms of a product in
-    another order where its matrix is a part of a larger one. In float32 that moves a parameter by some
-    1e-6 of its size in a hundred steps; at the end of a long training, by what chaos makes of it.
+    another order where its matrix is a part of a larger one. In float32 that moves the parameters by
+    less than 1e-5 of their size (root mean square) in a hundred steps; at the end of a long training,
+    by what chaos makes of it.
 
     Parameters
     ----------
@@ -143,10 +144,14 @@ def train_cohort(
         finite, or classes are unknown.
     """
     _check_together(networks, configs)
+    if batch_seed < 0:
+        raise ValueError(f"batch_seed: expected a number >= 0, got {batch_seed}")
     if rngs is None:
         rngs = [host.random.default_rng(batch_seed) for _ in networks]
     elif len(rngs) != len(networks):
         raise ValueError(f"rngs: expected {len(networks)}, one a network, got {len(rngs)}")
+    if len({id(rng) for rng in rngs}) < len(rngs):
+        raise ValueError("rngs: expected a generator of its own for each network, got one twice")
     first, config = networks[0], configs[0]
     check_rows(first, X, y, "training")
     if validation is not None:
@@ -271,18 +276,20 @@ class _Training:
                 record.add_training(epoch, float(loss), finite=cohort.is_finite(i))
             return
         losses, predictions = cohort.validate(held_out.X, held_out.y, keep=self._score is not None)
+        losses = to_host(losses)
         for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
             score = None
             if self._score and predictions is not None and math.isfinite(losses[i]):
                 score = self._score(to_host(predictions[i]), held_out.truth)
             if record.add(epoch, float(loss), float(losses[i]), score):
-                cohort.keep(i)
+                cohort.hand_back(i)
 
     def _leave(self, leaving: Mapping[int, Stop]) -> None:
         if not leaving:
             return
         for i, stopped in leaving.items():
-            self._cohort.hand_back(i, best=self._held_out is not None)
+            if self._held_out is None:
+                self._cohort.hand_back(i)  # otherwise it was in its best epoch
             network = self._cohort.members[i].network
             self.results[id(network)] = self._records[i].result(stopped)
         self._records = [record for i, record in enumerate(self._records) if i not in leaving]

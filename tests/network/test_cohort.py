@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
@@ -217,6 +218,78 @@ def test_who_leaves_leaves_the_others_as_they_would_have_been(
             assert one[i] == other[i]
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_whoever_leaves_whatever_is_trained_the_others_do_not_notice(seed: int) -> None:
+    # Members that leave in the first epoch, as their weights are no numbers, up to all but one; stacks
+    # that shrink to one, last batches of one row, every rule with its moments, its decay and its masks.
+    rng = np.random.default_rng(seed)
+    loss, inputs, n = (
+        str(rng.choice(list(LOSSES))),
+        int(rng.choice([2, 20, 64, 784])),
+        int(rng.choice([129, 260])),
+    )
+    pool = [
+        [int(w) for w in rng.choice([1, 7, 8, 16, 33, 65, 130, 200, 256], rng.integers(0, 4))]
+        for _ in range(3)
+    ]
+    widths = [pool[i] for i in rng.integers(3, size=rng.integers(2, 7))]
+    base = replace(CONFIG, batch_size=int(rng.choice([16, 32, 64, 128])), patience=2, epochs=5)
+    configs = [
+        replace(
+            base,
+            optimizer=str(rng.choice(list(OPTIMIZERS))) if seed % 2 else "adam",
+            learning_rate=float(10 ** rng.uniform(-4, -2)),
+            weight_decay=float(rng.choice([0, 0.01])),
+            dropout=float(rng.choice([0, 0.2])),
+            clip_norm=[None, 0.1][rng.integers(2)],
+        )
+        for _ in widths
+    ]
+    leaving = set(rng.choice(len(widths), rng.integers(1, len(widths)), replace=False).tolist())
+    X, y = some_rows(loss, n, inputs)
+    held_out = some_rows(loss, 30, inputs, seed=2) if seed % 3 else None
+    outcomes = []
+    for there in (True, False):
+        networks = [
+            build(w, ["tanh", "relu", "silu"][: len(w)], loss, inputs, i, np.float32)
+            for i, w in enumerate(widths)
+        ]
+        for i in leaving:
+            networks[i].parameters[...] = networks[i].parameters if there else np.nan
+        results = train_cohort(networks, X, y, configs, validation=held_out, rngs=generators(len(networks)))
+        outcomes.append([(results[i], networks[i].parameters.tobytes()) for i in range(len(networks))])
+    whole, rest = outcomes
+    assert all(rest[i][0].stopped == "diverged" for i in leaving)
+    assert all(whole[i] == rest[i] for i in range(len(widths)) if i not in leaving)
+
+
+def test_the_best_epoch_is_kept_when_others_leave() -> None:
+    # One is best in its first epoch, and goes on after another has left.
+    X, y = some_rows(n=60)
+    held_out = some_rows(n=30, seed=2)
+    config = replace(CONFIG, epochs=15, batch_size=8, patience=12)
+    networks = [build((40,), ("tanh",), seed=i) for i in range(3)]
+    configs = [replace(config, learning_rate=rate) for rate in (0.05, 0.001, 0.002)]
+    networks[1].parameters[...] = np.nan
+    results = train_cohort(networks, X, y, configs, validation=held_out)
+    assert results[1].stopped == "diverged"
+    assert 0 < results[0].best_epoch < len(results[0].validation_loss)
+    for i in (0, 2):
+        p = np.ascontiguousarray(networks[i].predict(held_out[0]).T)
+        loss = float(networks[i].loss.per_row(p, held_out[1]).mean())
+        assert loss == pytest.approx(min(results[i].validation_loss), rel=1e-12)
+
+
+def test_the_time_of_a_cohort_is_that_of_all_its_members() -> None:
+    X, y = np.zeros((200_000, 5), np.float32), np.zeros(200_000, int)
+    config = replace(CONFIG, epochs=1, batch_size=1, time_limit=0.2)
+    networks = [build((4,), ("tanh",), seed=i, dtype=np.float32) for i in range(4)]
+    since = time.perf_counter()
+    results = train_cohort(networks, X, y, [config] * 4)
+    assert {result.stopped for result in results} == {"time"}
+    assert time.perf_counter() - since >= 0.8
+
+
 def test_the_order_of_members_does_not_matter() -> None:
     X, y = some_rows()
     forwards, backwards = varied(dtype=np.float32), varied(dtype=np.float32)[::-1]
@@ -259,6 +332,7 @@ def test_everyone_of_a_cohort_that_is_stopped_is_stopped() -> None:
         ({"config": replace(CONFIG, epochs=9)}, "configs: expected the same epochs .* got 3 and 9"),
         ({"config": replace(CONFIG, schedule="step")}, "the same schedule .* got constant and step"),
         ({"rngs": generators(3)}, "rngs: expected 2, one a network, got 3"),
+        ({"rngs": generators(1) * 2}, "rngs: expected a generator of its own for each network"),
     ],
 )
 def test_what_cannot_train_together_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
@@ -277,14 +351,16 @@ def test_a_network_cannot_be_in_a_cohort_twice() -> None:
         train_cohort([network, network], *some_rows(), [CONFIG, CONFIG])
 
 
-def test_training_needs_little_memory_beyond_what_it_must_have() -> None:
+@pytest.mark.parametrize("validated", [False, True])
+def test_training_needs_little_memory_beyond_what_it_must_have(*, validated: bool) -> None:
     # The promise: at most 1.2 times the data, six buffers of parameters, one batch of activations.
     rng, widths = np.random.default_rng(0), (512, 512)
     X, y = rng.normal(size=(8000, 200)).astype(np.float32), rng.integers(3, size=8000)
     tracemalloc.start()
     try:
         network = build(widths, ["relu", "relu"], inputs=200, dtype=np.float32)
-        train(network, X, y, replace(CONFIG, epochs=1, batch_size=128))
+        config = replace(CONFIG, epochs=1, batch_size=128)
+        train(network, X, y, config, validation=(X[:500], y[:500]) if validated else None)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, Plan, TrainingConfig, plan, train, train_cohort
 from nas.network.arrays import Floats, Ints
+from nas.network.cohort import Cohort, Member
+from nas.network.optimizers import PIECE
 from nas.network.planner import _OPERATIONS, _PASSES, COSTS, MOST, predicted, work
 
 CONFIG = TrainingConfig(epochs=4, batch_size=32, patience=None)
@@ -46,6 +48,31 @@ def test_everyone_is_in_one_cohort_that_can_train_together(
         assert cohort == sorted(cohort)
         # Not worse than its members alone, as far as the model knows.
         assert predicted([plans[i] for i in cohort]) <= sum(predicted([plans[i]]) for i in cohort)
+
+
+@pytest.mark.parametrize("inputs", [8, 64, 784])
+@pytest.mark.parametrize("n", [1, 2, 5, 9])
+def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> None:
+    # Without hidden widths beyond a panel, whose products are cut further.
+    rng = random.Random(n)
+    plans = [one(*rng.choices([8, 16, 24, 48], k=rng.randint(1, 3)), inputs=inputs) for _ in range(n)]
+    networks = [MLP(p.sizes, p.activations, "cross_entropy") for p in plans]
+    members = [
+        Member(network, p.config, np.random.default_rng(0), network.shape(n))
+        for network, p in zip(networks, plans, strict=True)
+    ]
+    cohort = Cohort(members, in_tiles=n > 1)
+    cohort.step(np.zeros((32, inputs), np.float32), np.zeros(32, int), np.arange(32), None, 1.0)
+    space = cohort._space(32, backward=True)
+    names = [getattr(call, "func", call).__name__ for call, _ in (*space._forward, *space._backward)]
+    done = sum(name in ("matmul", "dot") for name in names)
+    activations = sum(
+        _OPERATIONS[shape.activations[layer - 1]]
+        for layer in range(1, cohort.layout.depth + 1)
+        for shape, _ in cohort.layout.runs(layer, lambda shape: shape.activations[layer - 1])  # noqa: B023
+    )
+    counted = work(plans)["calls"] - 3 - activations - 10 * -(-cohort.layout.size // PIECE)
+    assert counted == done
 
 
 def test_small_networks_train_together_and_large_ones_alone() -> None:

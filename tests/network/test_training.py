@@ -273,6 +273,15 @@ def test_class_weights_multiply_the_weights_of_their_rows(loss: str, with_sample
     assert np.abs(by_class.parameters - unweighted.parameters).max() > 1e-3
 
 
+def test_weights_too_large_to_be_added_up_still_weigh() -> None:
+    # Regression: their mean was infinite, and all of them became 0.
+    (X, y), one, other = some_rows(), some_network(), some_network()
+    weights = np.linspace(0.5, 1, len(X))
+    train(one, X, y, FULL_BATCH, sample_weight=1e308 * weights)
+    train(other, X, y, FULL_BATCH, sample_weight=weights)
+    np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=1e-13)
+
+
 def test_a_class_of_no_weight_is_not_learned() -> None:
     network, (X, y) = some_network(), some_rows()
     train(network, X, y, replace(FULL_BATCH, epochs=200), class_weight=[0, 1])
@@ -715,6 +724,11 @@ def test_what_is_optional_may_be_none(setting: str) -> None:
             {"class_weight": [1, 1]},
             "class_weight: expected a loss over classes, got binary_cross_entropy",
         ),
+        # Regressions: complex numbers lost their second part; lists and text were a TypeError.
+        ("cross_entropy", {"X": np.ones((4, 3), complex)}, "training X: .* real numbers, got complex128"),
+        ("cross_entropy", {"X": [[1.0] * 3] * 4}, "training X: expected an array of real numbers, got list"),
+        ("huber", {"y": np.full((4, 2), "a")}, "training y: expected an array of real numbers, got <U1"),
+        ("cross_entropy", {"batch_seed": -1}, "batch_seed: expected a number >= 0, got -1"),
         # Regression: 0 trained all epochs, and less than that none.
         ("cross_entropy", {"stop_after": 0}, "stop_after: expected at least 1 epoch, or None, got 0"),
         ("cross_entropy", {"stop_after": -3}, "stop_after: expected at least 1 epoch, or None, got -3"),
