@@ -20,8 +20,9 @@ from sklearn.metrics import accuracy_score, r2_score
 import nas
 from nas.data.dataset import BUNDLED, split
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
-from nas.evaluation import WORST_FITNESS, Evaluation
+from nas.evaluation import WORST_FITNESS, Evaluation, build_network, fit, plan_cohorts
 from nas.evolution import ALGORITHMS, Generational
+from nas.run.preparation import prepare
 from nas.tracking.journal import read_journal
 
 QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 16, "epochs": 6, "n_workers": 0, "progress": False}
@@ -105,12 +106,24 @@ def test_the_exported_network_is_the_one_that_was_scored(tmp_path: Path) -> None
 
 
 def test_without_refit_the_network_is_the_one_the_search_measured(tmp_path: Path) -> None:
-    result = search("wine", tmp_path, refit=False, epochs=20)
+    result = search("wine", tmp_path, refit=False, epochs=20, n_candidates=12)
     dataset = nas.load_dataset("wine")
     rows = split(dataset, 0).validation
     predicted = result.network.predict(dataset.table.iloc[rows])
     labels = np.array(dataset.classes)[dataset.y[rows]]
     assert accuracy_score(labels, predicted) == pytest.approx(result.evaluation.fitness, abs=1e-6)
+    # To the last bit, which depends on whom it was trained with: all 12 are one generation.
+    assert not result.evaluation.alone
+    problem = prepare(dataset, 0, {"epochs": 20, "time_limit": 600.0}).problem
+    (cohort,) = (
+        cohort
+        for cohort in plan_cohorts([candidate for candidate, _ in result.history], problem)
+        if result.best in cohort
+    )
+    networks = [build_network(one.genome, one.seed, problem) for one in cohort]
+    fit(networks, cohort, problem, stop_after=result.evaluation.best_epoch)
+    for mine, theirs in zip(networks[cohort.index(result.best)].weights, result.network.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_provenance_says_where_a_network_comes_from(tmp_path: Path) -> None:
