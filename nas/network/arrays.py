@@ -2,8 +2,8 @@
 
 The rest of the engine calls `xp` as one would NumPy: views, ufuncs with ``out=``, ``take``, and
 stacked ``matmul``. Another library with those calls, such as CuPy, is a second entry here: its
-module as `xp`, and its own `zeros`, `take_rows`, `to_host` and `to_device`. Random numbers, orders of
-rows and what is recorded are always `host`'s, which is NumPy, so that seeds mean the same everywhere.
+module as `xp`, and its own form of the functions below. Random numbers, orders of rows and what is
+recorded are always `host`'s, which is NumPy, so that seeds mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "Floats",
     "Ints",
     "host",
+    "largest",
     "take_rows",
     "to_device",
     "to_host",
@@ -75,3 +76,10 @@ def take_rows(table: Array, rows: Array, out: Array) -> None:
     """Rows of a table, by their numbers, into an array of their own."""
     # mode="clip" writes straight into `out`, where NumPy's default goes through a copy.
     table.take(rows, 0, out, "clip")
+
+
+def largest(array: Floats) -> Floats:
+    """The maximum over the first axis."""
+    # Not the method of the same meaning, which takes a way through Python.
+    result: Floats = xp.maximum.reduce(array)
+    return result

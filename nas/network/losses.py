@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nas.network.arrays import Array, Floats, host, xp
+from nas.network.arrays import Array, Floats, host, largest, xp
 
 HUBER_DELTA = 1.0
 """Where Huber's loss turns from square to straight, in units of the (standardized) target."""
@@ -44,12 +44,12 @@ class Loss:
 
 def _total(values: Floats) -> Floats:
     """The sum over outputs, one after the other: so is a sum down columns, but not one down a single one."""
-    total: Floats = values.sum(axis=0) if values[0].size > 1 else values.cumsum(axis=0)[-1]
+    total: Floats = xp.add.reduce(values) if values[0].size > 1 else values.cumsum(axis=0)[-1]
     return total
 
 
 def _softmax(z: Floats) -> None:
-    z -= z.max(axis=0)
+    z -= largest(z)
     xp.exp(z, out=z)
     z /= _total(z)
 
