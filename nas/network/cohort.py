@@ -32,22 +32,25 @@ class Member:
 class Cohort:
     """The members' parameters, gradients and moments, and the steps that change them.
 
-    A member's numbers do not depend on who else is there, as far as BLAS gives a row of a product
-    the same value wherever in a stack or panel it stands.
+    A member's numbers do not depend on who else is still there: in a stack each has a product of its
+    own, and of the wide first layer a row is the same wherever in a panel it stands (in float32 with
+    OpenBLAS; tests hold it).
 
     Parameters
     ----------
     members : sequence of Member
         In any order; `members` holds them in the order in which they lie.
     in_tiles : bool
-        Whether the first layer is made of whole tiles; see `Layout`.
+        Whether the first layer is made of whole tiles; see `Layout`. Must stay as it was when members
+        leave.
 
     Attributes
     ----------
     parameters : float array of shape (layout.size,)
+        Those of all members, now.
     """
 
-    def __init__(self, members: Sequence[Member], *, in_tiles: bool, keeps_best: bool = True) -> None:
+    def __init__(self, members: Sequence[Member], *, in_tiles: bool) -> None:
         self.members = sorted(members, key=lambda member: order(member.shape, member.config))
         self.layout = Layout([member.shape for member in self.members], in_tiles=in_tiles)
         self._dtype = members[0].network.parameters.dtype
@@ -185,10 +188,8 @@ class Cohort:
         self._optimizers, steps = [], self._optimizers[0].steps
         self._gradient = self._gradient[:0]
         smaller = Cohort([self.members[i] for i in staying], in_tiles=self.layout.in_tiles)
-        kept = zip(
-            self._numbers, smaller._numbers, strict=False
-        )  # a rule that is gone takes its moments along
-        for before, after in kept:
+        # Where the rule with most moments is gone, there are fewer of them.
+        for before, after in zip(self._numbers, smaller._numbers, strict=False):
             for i, places in zip(staying, smaller.layout.places, strict=True):
                 for there, here in zip(self.layout.places[i], places, strict=True):
                     after[here.numbers] = before[there.numbers]
