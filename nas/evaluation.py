@@ -7,7 +7,6 @@ process it runs; only ``seconds`` differs.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -161,8 +160,8 @@ def plan_cohorts(candidates: Sequence[Candidate], problem: Problem) -> list[tupl
         )
         for candidate in candidates
     ]
-    most = math.ceil(len(candidates) / _TASKS)
-    return [tuple(candidates[i] for i in cohort) for cohort in plan(plans, most=min(most, MOST))]
+    most = min(max(1, len(candidates) // _TASKS), MOST)
+    return [tuple(candidates[i] for i in cohort) for cohort in plan(plans, most)]
 
 
 def evaluate(

@@ -221,7 +221,7 @@ class _Training:
         score: Score | None,
         batch_seed: int,
     ) -> None:
-        self._cohort = Cohort(members, in_tiles=len(members) > 1, keeps_best=validation is not None)
+        self._cohort = Cohort(members, in_tiles=len(members) > 1)
         self._records = [_Record() for _ in members]
         self._rows, self._batch_seed = rows, batch_seed
         self._config = members[0].config
