@@ -32,6 +32,7 @@ __all__ = [
     "Ints",
     "host",
     "largest",
+    "matmul_into",
     "take_rows",
     "to_device",
     "to_host",
@@ -70,6 +71,10 @@ def to_device(array: Array) -> Array:
 def to_host(array: Array) -> Array:
     """An array of `xp` as one of `host`; the same one where they are the same library."""
     return array
+
+
+matmul_into = xp.matmul
+"""``matmul_into(left, right, out)``: products of stacks of matrices, into memory that may have gaps."""
 
 
 def take_rows(table: Array, rows: Array, out: Array) -> None:

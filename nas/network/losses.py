@@ -44,7 +44,7 @@ class Loss:
 
 def _total(values: Floats) -> Floats:
     """The sum over outputs, one after the other: so is a sum down columns, but not one down a single one."""
-    total: Floats = xp.add.reduce(values) if values[0].size > 1 else values.cumsum(axis=0)[-1]
+    total: Floats = xp.add.reduce(values) if values.size > len(values) else values.cumsum(axis=0)[-1]
     return total
 
 

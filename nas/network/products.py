@@ -14,9 +14,7 @@ Which way a product goes follows from its shape alone.
 
 from __future__ import annotations
 
-from functools import partial
-
-from nas.network.arrays import Array, xp
+from nas.network.arrays import Array, matmul_into, xp
 from nas.network.calls import Call
 
 PANEL = 64
@@ -68,7 +66,7 @@ def _of(stack: Array, i: int) -> Array:
 
 
 def _stacked(left: Array, right: Array, out: Array) -> Call:
-    return partial(xp.matmul, left, right, out=out), ()
+    return matmul_into, (left, right, out)
 
 
 def _one(left: Array, right: Array, out: Array) -> Call:
