@@ -146,7 +146,7 @@ def jax(task: Task) -> Callable[[], object]:
 
 
 def products(task: Task) -> Callable[[], None]:
-    """The matrix products of the same epochs, and nothing else: the bound of whoever uses this BLAS."""
+    """The matrix products of the same epochs, and nothing else, by one plain call each."""
     rng = np.random.default_rng(0)
 
     def array(*shape: int) -> Floats:

@@ -12,9 +12,9 @@ units that this adds are 0 on both sides, and stay so: they give nothing, and ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from nas.network.arrays import ALIGNMENT, Floats
 from nas.network.products import LEAST, TILE
@@ -170,12 +170,11 @@ class Layout:
         if stack:
             yield stack
 
-    def runs(self, layer: int, key: Callable[[Shape], object]) -> Iterator[tuple[Shape, slice]]:
-        """Rows of a hidden layer whose owners have the same key, with one of the owners."""
-        owners = self.members(layer)
-        for i, j in _equal_neighbours([key(self.shapes[i]) for i in owners]):
-            first, last = (self.places[owners[k]][layer - 1].rows for k in (i, j - 1))
-            yield self.shapes[owners[i]], slice(first.start, last.stop)
+    def runs(self, layer: int) -> Iterator[tuple[str, slice]]:
+        """Each activation of a hidden layer with the rows, side by side, that have it."""
+        for name, owners in groupby(self.members(layer), lambda i: self.shapes[i].activations[layer - 1]):
+            rows = [self.places[i][layer - 1].rows for i in owners]
+            yield name, slice(rows[0].start, rows[-1].stop)
 
     def fixed_rows(self, layer: int) -> dict[int, float]:
         """Rows of a hidden layer that are nobody's units, with what they must hold."""
@@ -200,15 +199,6 @@ class Layout:
 
 
 def _continues(one: Place, other: Place) -> bool:
-    """Whether the two can be matrices of one stack."""
-    shared = one.source == 0
-    beside = shared or one.source_rows.stop + 1 == other.source_rows.start
+    """Whether the two can be matrices of one stack: all share the inputs, or their sources are neighbours."""
+    beside = one.source == 0 or one.source_rows.stop + 1 == other.source_rows.start
     return one.shape == other.shape and one.source == other.source and beside
-
-
-def _equal_neighbours(keys: Sequence[object]) -> Iterator[tuple[int, int]]:
-    start = 0
-    for i in range(1, len(keys) + 1):
-        if i == len(keys) or keys[i] != keys[start]:
-            yield start, i
-            start = i

@@ -37,6 +37,11 @@ class Optimizer(ABC):
         The rule's memory, at least `n_moments` of them; zeros by default.
     rates, decays : float or float array of shape (n,)
         Learning rate and weight decay, of all parameters or of each.
+
+    Attributes
+    ----------
+    n_passes : int
+        Operations of the rule on every parameter.
     """
 
     n_moments: ClassVar[int]
@@ -62,57 +67,47 @@ class Optimizer(ABC):
         # Operations by an array without axes start half a microsecond sooner than by a number.
         self.momentum = self._scalar(momentum)
         self._share, self._factor = self._scalar(0), self._scalar(0)
-        self._rates = rates
-        self._one_rate = self._kind(rates) if isinstance(rates, (int, float)) else None
         longest = max(cut.stop - cut.start for cut in cuts)
         scratch = zeros(longest, self._kind)
-        rate_scratch = None if isinstance(rates, (int, float)) else zeros(longest, self._kind)
+        rates, decays = self._scalar(rates), self._scalar(decays)
+        rate_scratch = self._scalar(0) if rates.ndim == 0 else zeros(longest, self._kind)
         self._decay: list[Call] = []
         self._step: list[Call] = []
         self._whole: list[Call] = []
+        self.n_passes = 0
         for cut in cuts:
             p, g, s = parameters[cut], gradient[cut], scratch[: cut.stop - cut.start]
-            rate, prepare = self._rate_of(cut, rate_scratch, self._factor)
-            step = [*prepare, *self._lay_out(p, g, s, [m[cut] for m in moments[: self.n_moments]], rate)]
-            decay = self._lay_out_decay(cut, p, g, s, decays, rate_scratch)
+            rate = _part(rate_scratch, slice(0, cut.stop - cut.start))
+            rule = self._lay_out(p, g, s, [m[cut] for m in moments[: self.n_moments]], rate)
+            self.n_passes = len(rule)
+            step: list[Call] = [(xp.multiply, (_part(rates, cut), self._factor, rate)), *rule]
+            decay = self._lay_out_decay(p, g, s, _part(decays, cut), _part(rates, cut), rate)
             self._decay += decay
             self._step += step
             # One after the other while the piece is in the cache.
             self._whole += [*decay, *step]
 
-    def _scalar(self, value: float) -> Floats:
+    def _scalar(self, value: Floats | float) -> Floats:
         return xp.asarray(value, self._kind)
 
-    def _rate_of(self, cut: slice, scratch: Floats | None, factor: Floats) -> tuple[Floats, list[Call]]:
-        """The rate, or rates, of a piece times a factor, and the calls that put them there."""
-        if scratch is None or isinstance(self._rates, (int, float)):
-            return factor, []  # `_set` has multiplied them
-        rates = scratch[: cut.stop - cut.start]
-        return rates, [(xp.multiply, (self._rates[cut], factor, rates))]
-
-    def _set(self, scalar: Floats, factor: float) -> None:
-        # Multiplied in the parameters' own type either way: one rate for all gives the same numbers.
-        scalar[...] = factor if self._one_rate is None else self._one_rate * self._kind(factor)
-
     def _lay_out_decay(
-        self, cut: slice, p: Floats, g: Floats, s: Floats, decays: Floats | float, scratch: Floats | None
+        self, p: Floats, g: Floats, s: Floats, decay: Floats, rates: Floats, rate: Floats
     ) -> list[Call]:
         """Add to the gradient, or shrink the weights themselves where decay is decoupled."""
-        decay = self._scalar(decays) if isinstance(decays, (int, float)) else decays[cut]
         if not decay.any():
             return []
         calls: list[Call] = [(xp.multiply, (p, decay, s))]
         if not self.decoupled_decay:
             return [*calls, (xp.add, (g, s, g))]
-        rate, prepare = self._rate_of(cut, scratch, self._share)
-        return [*calls, *prepare, (xp.multiply, (s, rate, s)), (xp.subtract, (p, s, p))]
+        calls += [(xp.multiply, (rates, self._share, rate)), (xp.multiply, (s, rate, s))]
+        return [*calls, (xp.subtract, (p, s, p))]
 
     def decay(self, factor: float) -> None:
         """Apply weight decay alone, where something is to happen before the step.
 
         `factor` is the share of the learning rates.
         """
-        self._set(self._share, factor)
+        self._share[...] = factor
         run(self._decay)
 
     def step(self, factor: float, *, decay: bool = True) -> None:
@@ -121,9 +116,8 @@ class Optimizer(ABC):
         `factor` is the share of the learning rates; without `decay` there was one already.
         """
         self.steps += 1
-        if self._decay:
-            self._set(self._share, factor)
-        self._set(self._factor, factor * self._correction())
+        self._share[...] = factor
+        self._factor[...] = factor * self._correction()
         run(self._whole if decay else self._step)
 
     def _correction(self) -> float:
@@ -133,6 +127,11 @@ class Optimizer(ABC):
     @abstractmethod
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         """The rule itself, on one piece: parameters, gradient, scratch, its memory, and the rate."""
+
+
+def _part(values: Floats, cut: slice) -> Floats:
+    """The numbers of a piece; one number is that of every piece."""
+    return values if values.ndim == 0 else values[cut]
 
 
 def _cut(span: slice) -> list[slice]:

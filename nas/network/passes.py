@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, xp, zeros
 from nas.network.calls import Call, run
-from nas.network.layout import Layout, Place, Shape
+from nas.network.layout import Layout, Place
 from nas.network.losses import Loss
 from nas.network.products import PANEL, fits_cache
 from nas.network.products import product as lay_out_product
@@ -98,8 +98,7 @@ class Workspace:
         return units
 
     def _needs_inputs(self, layer: int) -> bool:
-        runs = self._runs(layer)
-        return any(ACTIVATIONS[shape.activations[layer - 1]].needs_input for shape, _ in runs)
+        return any(ACTIVATIONS[name].needs_input for name, _ in self.layout.runs(layer))
 
     def _lay_out_forward(self) -> list[Call]:
         """What a forward pass does, up to the linear outputs."""
@@ -124,8 +123,8 @@ class Workspace:
     def _activate(self, layer: int) -> list[Call]:
         z, a = self._linear[layer], self.hidden[layer - 1]
         calls: list[Call] = []
-        for shape, rows in self._runs(layer):
-            kind = ACTIVATIONS[shape.activations[layer - 1]]
+        for name, rows in self.layout.runs(layer):
+            kind = ACTIVATIONS[name]
             calls += kind.lay_out_forward(_flat(z, rows), _flat(a, rows))
         if fix := self._fix(layer, a):
             calls.append(fix)
@@ -137,8 +136,8 @@ class Workspace:
         """Put right the rows that are nobody's units, where an activation made something else of them."""
         fixed = self.layout.fixed_rows(layer)
         wrong: dict[int, float] = {}
-        for shape, rows in self._runs(layer):
-            kind = ACTIVATIONS[shape.activations[layer - 1]]
+        for name, rows in self.layout.runs(layer):
+            kind = ACTIVATIONS[name]
             moved = [value for value in (0.0, 1.0) if kind.at(value) != value]
             there = range(rows.start, rows.stop)
             wrong |= {row: value for row, value in fixed.items() if row in there and value in moved}
@@ -146,9 +145,6 @@ class Workspace:
             return None
         column = xp.asarray(list(wrong.values()), self._parameters.dtype)[:, xp.newaxis]
         return a.__setitem__, (xp.asarray(list(wrong)), column)
-
-    def _runs(self, layer: int) -> list[tuple[Shape, slice]]:
-        return list(self.layout.runs(layer, lambda shape: shape.activations[layer - 1]))
 
     def _lay_out_backward(self, gradient: Floats) -> list[Call]:
         """What a backward pass does, from the output's layer to the first."""
@@ -180,8 +176,8 @@ class Workspace:
         calls: list[Call] = []
         if self.masks:
             calls.append((xp.multiply, (slopes, self.masks[layer - 1], slopes)))
-        for shape, rows in self._runs(layer):
-            kind = ACTIVATIONS[shape.activations[layer - 1]]
+        for name, rows in self.layout.runs(layer):
+            kind = ACTIVATIONS[name]
             calls += kind.lay_out_backward(_flat(slopes, rows), _flat(z, rows), _flat(a, rows))
         return calls
 

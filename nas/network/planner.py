@@ -3,20 +3,22 @@
 A step of a cohort is predicted from what it consists of (`work`): calls into the array library,
 multiplications, passes over units and over parameters. The costs of these were fitted to measured
 steps by ``python -m benchmarks.engine --calibrate``, on the machine that the README names. On
-another machine they are off by a factor, much the same for all, so that comparisons between a cohort and its
-members alone hold; and being constants, they give the same cohorts on every machine.
+another machine they are off by a factor, much the same for all, so that comparisons between a cohort and
+its members alone hold; and being constants, they give the same cohorts on every machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
+from nas.network.arrays import zeros
 from nas.network.cohort import order
 from nas.network.config import TrainingConfig, shared
 from nas.network.layout import Layout, Shape, padded
-from nas.network.optimizers import PIECE
+from nas.network.optimizers import OPTIMIZERS, PIECE
 from nas.network.products import CACHED as CACHED_OPERAND
 from nas.network.products import PANEL
 
@@ -51,10 +53,6 @@ _OPERATIONS = {
     "softplus": 10,
 }
 """Calls of both passes through each activation."""
-
-
-_PASSES = {"sgd": 2, "momentum": 4, "nesterov": 6, "rmsprop": 9, "adam": 10, "adamw": 10}
-"""Operations of each optimizer on every parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +143,15 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
                 calls += 3
                 products += (6 if stack[0].source else 4) * rows * len(stack) * outputs * inputs
         if layer <= layout.depth:
-            for shape, span in layout.runs(layer, lambda shape: shape.activations[layer - 1]):  # noqa: B023
-                operations = _OPERATIONS[shape.activations[layer - 1]]
+            for name, span in layout.runs(layer):
+                operations = _OPERATIONS[name]
                 calls += operations
                 units += operations * rows * (span.stop - span.start)
     if any(config.dropout for config in configs):
         drawn = sum(shape.depth for shape, config in pairs if config.dropout)
         calls += 4 * drawn + 2 * layout.depth
         units += 10 * rows * sum(layout.n_rows[1:-1])
-    passes = max(_PASSES[config.optimizer] for config in configs)
+    passes = max(_passes(config.optimizer) for config in configs)
     # One number for all costs less than one for each; decay is never the biases'.
     passes += 2 * (len({config.learning_rate for config in configs}) > 1)
     passes += 2 * any(config.weight_decay for config in configs)
@@ -171,3 +169,9 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
 
 def _n_parameters(one: Plan) -> int:
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(one.sizes))
+
+
+@cache
+def _passes(optimizer: str) -> int:
+    """Operations of an optimizer on every parameter."""
+    return OPTIMIZERS[optimizer](zeros(1, "f"), zeros(1, "f")).n_passes

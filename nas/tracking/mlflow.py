@@ -8,7 +8,6 @@ are done when it is back or, at the latest, tried once more at the end.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import queue
@@ -16,9 +15,6 @@ import sqlite3
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -30,7 +26,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.export.mlflow_model import write_model_code
 from nas.runtime import load_network
-from nas.tracking.store import sqlite_file
+from nas.tracking.store import analyze, check_uri, knock, one_at_a_time, sqlite_file
 from nas.tracking.tracker import Outcome, RunInfo
 
 # Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
@@ -92,7 +88,7 @@ class MLflowTracker:
     """
 
     def __init__(self, uri: str, experiment: str, artifacts: Path | None) -> None:
-        _check_uri(uri)
+        check_uri(uri)
         self.uri = uri
         self.run_id = ""
         self.experiment_id = ""
@@ -195,13 +191,13 @@ class MLflowTracker:
     def _connect(self) -> None:
         file = sqlite_file(self.uri)
         if self.uri.startswith("http"):
-            _knock(self.uri)
+            knock(self.uri)
         elif file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             # MLflow would try for two minutes to open what cannot be opened.
             sqlite3.connect(file).close()
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        with _one_at_a_time(file):
+        with one_at_a_time(file):
             self._client = mlflow.MlflowClient(self.uri)
             found = self._client.get_experiment_by_name(self._experiment)
         if found is not None and found.lifecycle_stage == "deleted":
@@ -319,7 +315,7 @@ class MLflowTracker:
         self._client.log_artifact(self.run_id, str(self._info.run_dir / "journal.jsonl"))
         self._client.set_terminated(self.run_id, _STATUS[outcome.status])
         if (file := sqlite_file(self.uri)) is not None:
-            _analyze(file)
+            analyze(file)
 
     def _log_model(self, model_dir: Path, example: Any, candidate: str) -> None:
         """Log the saved winner as a pyfunc model of the parent run, unless it is logged already."""
@@ -355,17 +351,6 @@ class MLflowTracker:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(store: Path | None) -> Iterator[None]:
-    """Let no other search open the same SQLite store: the first one makes its tables."""
-    if store is None:
-        yield
-        return
-    with store.with_name(f".{store.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
 def _tracking_to(uri: str) -> Iterator[None]:
     """Point MLflow's global address somewhere for a while: `Model.log` takes it from nowhere else."""
     variable = os.environ.get("MLFLOW_TRACKING_URI")
@@ -381,33 +366,7 @@ def _tracking_to(uri: str) -> Iterator[None]:
             os.environ["MLFLOW_TRACKING_URI"] = variable
 
 
-def _check_uri(uri: str) -> None:
-    parts = urllib.parse.urlsplit(uri)
-    if parts.scheme in ("", "file"):
-        raise TrackingError(
-            f"tracking store {uri}: expected sqlite:///PATH or http(s)://HOST, got a folder, which MLflow "
-            "no longer writes to"
-        )
-    if parts.password is not None or (parts.username is not None and parts.scheme.startswith("http")):
-        raise TrackingError(
-            f"tracking store {parts.scheme}://{parts.hostname}: expected an address without credentials, got "
-            "some; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
-        )
-
-
-def _knock(uri: str) -> None:
-    """Raise unless an HTTP server answers there, whatever it says."""
-    with contextlib.suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
-
-
 def _in_words(error: BaseException) -> str:
     """The first line of an error, which from SQLAlchemy and requests can be pages long."""
     reason = getattr(error, "reason", None) or error
     return (str(reason).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def _analyze(file: Path) -> None:
-    """Let SQLite plan by what the tables hold: the best of 10,000 children in 0.1 s, not 10 s."""
-    with contextlib.closing(sqlite3.connect(file, timeout=10)) as connection, connection:
-        connection.execute("ANALYZE")

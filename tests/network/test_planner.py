@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, Plan, TrainingConfig, plan, train, train_cohort
+from nas.network import ACTIVATIONS, MLP, Plan, TrainingConfig, plan, train, train_cohort
 from nas.network.arrays import Floats, Ints
 from nas.network.cohort import Cohort, Member
 from nas.network.optimizers import PIECE
-from nas.network.planner import _OPERATIONS, _PASSES, COSTS, MOST, predicted, work
+from nas.network.planner import _OPERATIONS, COSTS, MOST, predicted, work
 
 CONFIG = TrainingConfig(epochs=4, batch_size=32, patience=None)
 
@@ -27,7 +27,6 @@ def one(*widths: int, config: TrainingConfig = CONFIG, inputs: int = 64, activat
 
 def test_these_tables_know_everything() -> None:
     assert set(_OPERATIONS) == set(ACTIVATIONS)
-    assert set(_PASSES) == set(OPTIMIZERS)
     assert set(work([one(8)])) == set(COSTS)
 
 
@@ -66,11 +65,8 @@ def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> Non
     space = cohort._space(32, backward=True)
     names = [getattr(call, "func", call).__name__ for call, _ in (*space._forward, *space._backward)]
     done = sum(name in ("matmul", "dot") for name in names)
-    activations = sum(
-        _OPERATIONS[shape.activations[layer - 1]]
-        for layer in range(1, cohort.layout.depth + 1)
-        for shape, _ in cohort.layout.runs(layer, lambda shape: shape.activations[layer - 1])  # noqa: B023
-    )
+    layers = range(1, cohort.layout.depth + 1)
+    activations = sum(_OPERATIONS[name] for layer in layers for name, _ in cohort.layout.runs(layer))
     counted = work(plans)["calls"] - 3 - activations - 10 * -(-cohort.layout.size // PIECE)
     assert counted == done
 
