@@ -24,6 +24,11 @@ class Member:
     shape: Shape
 
     @property
+    def dropouts(self) -> tuple[float, ...]:
+        """The share that it drops of each hidden layer's units."""
+        return self.config.dropouts(self.shape.depth)
+
+    @property
     def rule(self) -> tuple[str, float]:
         """What members must share to be stepped by one optimizer."""
         return _rule(self.config)
@@ -103,7 +108,7 @@ class Cohort:
                 self.members[0].network.loss,
                 rows,
                 gradient=self._gradient if backward else None,
-                dropout=[member.config.dropout for member in self.members] if backward else (),
+                dropouts=[member.dropouts for member in self.members] if backward else (),
             )
         return space
 

@@ -29,8 +29,8 @@ class TrainingConfig:
         The share of all steps over which the rate rises from 0 to its full height.
     weight_decay : float
         Adds weight_decay / 2 · ‖weights‖² to the loss; for adamw it shrinks the weights instead.
-    dropout : float
-        The share of hidden units that each step drops.
+    dropout : float or tuple of float
+        The share of hidden units that each step drops: one for all hidden layers, or one a layer.
     clip_norm : float, optional
         The greatest norm of a gradient; longer ones are scaled down to it.
     patience : int, optional
@@ -47,7 +47,7 @@ class TrainingConfig:
     schedule: str = "constant"
     warmup: float = 0.0
     weight_decay: float = 0.0
-    dropout: float = 0.0
+    dropout: float | tuple[float, ...] = 0.0
     clip_norm: float | None = None
     patience: int | None = 10
     time_limit: float | None = None
@@ -61,8 +61,21 @@ class TrainingConfig:
             if value is None and name in _OPTIONAL:
                 continue
             kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
-            if not isinstance(value, kinds) or not low <= value <= high:
-                raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {value!r}")
+            several = name == "dropout" and isinstance(value, tuple)
+            for number in value if several else (value,):
+                if not isinstance(number, kinds) or not low <= number <= high:
+                    raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {number!r}")
+
+    def dropouts(self, depth: int) -> tuple[float, ...]:
+        """The dropout of each of so many hidden layers; raises `ValueError` if it has not as many."""
+        if not isinstance(self.dropout, tuple):
+            return (self.dropout,) * depth
+        if len(self.dropout) != depth:
+            raise ValueError(
+                f"dropout: expected one rate, or one for each of {depth} hidden layers, "
+                f"got {len(self.dropout)}"
+            )
+        return self.dropout
 
 
 SHARED = ("epochs", "batch_size", "schedule", "warmup", "patience", "time_limit")

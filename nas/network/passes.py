@@ -31,8 +31,8 @@ class Workspace:
         Examples a batch.
     gradient : float array of shape (layout.size,), optional
         Where a backward pass puts its result; without it there is room for forward passes only.
-    dropout : sequence of float, optional
-        The share of hidden units that each member drops; none by default.
+    dropouts : sequence of sequences of float, optional
+        The share that each member drops of each hidden layer's units; none by default.
 
     Attributes
     ----------
@@ -42,6 +42,8 @@ class Workspace:
         What `forward` leaves.
     hidden : list of float arrays of shape (units, rows)
         Activations of each hidden layer of all members.
+    masks : dict from int to float arrays of shape (units, rows)
+        The dropout masks of those hidden layers, by their numbers from 1, of which anyone drops units.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Workspace:
         rows: int,
         *,
         gradient: Floats | None = None,
-        dropout: Sequence[float] = (),
+        dropouts: Sequence[Sequence[float]] = (),
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self._parameters = parameters
@@ -71,11 +73,12 @@ class Workspace:
             self._units(layer) if self._needs_inputs(layer) else self._linear[layer] for layer in hidden
         ]
         self._read = [self._columns, *self.hidden]
-        self.masks: list[Floats] = []
-        if any(dropout):
-            self._dropout = tuple(dropout)
-            self.masks = [xp.ones_like(units) for units in self.hidden]
-            self._read[1:] = [self._units(layer) for layer in hidden]
+        self._dropouts = tuple(dropouts)
+        self.masks: dict[int, Floats] = {}
+        for layer in hidden:
+            if any(any(shares[layer - 1 : layer]) for shares in dropouts):  # some have fewer layers
+                self.masks[layer] = xp.ones_like(self.hidden[layer - 1])
+                self._read[layer] = self._units(layer)
         self.predictions = self._zeros(layout.n_outputs, len(layout.shapes), rows)
         self._outputs = self.predictions.swapaxes(0, 1)
         # A product with one column goes another way where that has gaps, which depend on who is there.
@@ -128,8 +131,8 @@ class Workspace:
             calls += kind.lay_out_forward(_flat(z, rows), _flat(a, rows))
         if fix := self._fix(layer, a):
             calls.append(fix)
-        if self.masks:
-            calls.append((xp.multiply, (a, self.masks[layer - 1], self._read[layer])))
+        if layer in self.masks:
+            calls.append((xp.multiply, (a, self.masks[layer], self._read[layer])))
         return calls
 
     def _fix(self, layer: int, a: Floats) -> Call | None:
@@ -174,8 +177,8 @@ class Workspace:
     def _differentiate(self, layer: int) -> list[Call]:
         slopes, z, a = self._slopes[layer], self._linear[layer], self.hidden[layer - 1]
         calls: list[Call] = []
-        if self.masks:
-            calls.append((xp.multiply, (slopes, self.masks[layer - 1], slopes)))
+        if layer in self.masks:
+            calls.append((xp.multiply, (slopes, self.masks[layer], slopes)))
         for name, rows in self.layout.runs(layer):
             kind = ACTIVATIONS[name]
             calls += kind.lay_out_backward(_flat(slopes, rows), _flat(z, rows), _flat(a, rows))
@@ -215,14 +218,14 @@ class Workspace:
     def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:
         """New dropout masks: 0 for the dropped units, 1 / (1 - dropout) for the others.
 
-        Each member's come from its own generator, and depend on nothing else.
+        Each member's come from its own generator, first layer to last, and depend on nothing else.
+        Nothing is drawn for a layer that drops none.
         """
-        for i, (share, rng) in enumerate(zip(self._dropout, rngs, strict=True)):
-            if share:
-                for place, size in zip(
-                    self.layout.places[i][:-1], self.layout.shapes[i].sizes[1:-1], strict=True
-                ):
-                    mask = self.masks[place.layer - 1][place.rows][:size]
+        for i, (shares, rng) in enumerate(zip(self._dropouts, rngs, strict=True)):
+            sizes = self.layout.shapes[i].sizes[1:-1]
+            for place, size, share in zip(self.layout.places[i][:-1], sizes, shares, strict=True):
+                if share:
+                    mask = self.masks[place.layer][place.rows][:size]
                     kept = rng.random(mask.shape, host.float32) >= share
                     xp.multiply(to_device(kept), 1 / (1 - share), out=mask)
 

@@ -130,6 +130,7 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
     pairs.sort(key=lambda pair: order(*pair))
     layout = Layout([shape for shape, _ in pairs], in_tiles=len(plans) > 1)
     configs = [config for _, config in pairs]
+    dropouts = [config.dropouts(shape.depth) for shape, config in pairs]
     rows = configs[0].batch_size
     calls, products, units = 3.0, 0.0, 0.0
     for layer in range(1, layout.depth + 2):
@@ -147,10 +148,10 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
                 operations = _OPERATIONS[name]
                 calls += operations
                 units += operations * rows * (span.stop - span.start)
-    if any(config.dropout for config in configs):
-        drawn = sum(shape.depth for shape, config in pairs if config.dropout)
-        calls += 4 * drawn + 2 * layout.depth
-        units += 10 * rows * sum(layout.n_rows[1:-1])
+            # Of those who drop units here, a mask each; the masks go into all units at once.
+            if n_masks := sum(any(shares[layer - 1 : layer]) for shares in dropouts):
+                calls += 4 * n_masks + 2
+                units += 10 * rows * layout.n_rows[layer]
     passes = max(_passes(config.optimizer) for config in configs)
     # One number for all costs less than one for each; decay is never the biases'.
     passes += 2 * (len({config.learning_rate for config in configs}) > 1)

@@ -141,7 +141,7 @@ def train_cohort(
     ------
     ValueError
         Before the first step, if networks cannot train together, shapes do not fit, numbers are not
-        finite, or classes are unknown.
+        finite, classes are unknown, or dropouts are not one a hidden layer.
     """
     _check_together(networks, configs)
     if batch_seed < 0:
@@ -361,6 +361,7 @@ def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) 
         raise ValueError("networks: expected each once, got one that is there twice")
     first = networks[0]
     for network, config in zip(networks, configs, strict=True):
+        config.dropouts(len(network.activations))  # raises where they are not one a layer
         for what, one, other in (
             ("inputs", first.sizes[0], network.sizes[0]),
             ("outputs", first.sizes[-1], network.sizes[-1]),

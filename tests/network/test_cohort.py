@@ -81,6 +81,7 @@ def varied(loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float
 def varied_configs(config: TrainingConfig = CONFIG) -> list[TrainingConfig]:
     """Each different in all that may differ."""
     rng, optimizers = np.random.default_rng(3), list(OPTIMIZERS)
+    dropouts: dict[int, float | tuple[float, ...]] = {1: 0.3, 4: (0.0, 0.4), 5: (0.3, 0.0, 0.5), 8: 0.2}
     return [
         replace(
             config,
@@ -88,7 +89,7 @@ def varied_configs(config: TrainingConfig = CONFIG) -> list[TrainingConfig]:
             learning_rate=float(10 ** rng.uniform(-3, -2)),
             momentum=0.9 if i % 2 else 0.5,
             weight_decay=0.0 if i % 3 else 0.01 * i,
-            dropout=0.3 if i % 4 == 1 else 0.0,
+            dropout=dropouts.get(i, 0.0),
             clip_norm=0.5 if i % 5 == 2 else None,
         )
         for i in range(len(VARIED))
@@ -240,10 +241,10 @@ def test_whoever_leaves_whatever_is_trained_the_others_do_not_notice(seed: int) 
             optimizer=str(rng.choice(list(OPTIMIZERS))) if seed % 2 else "adam",
             learning_rate=float(10 ** rng.uniform(-4, -2)),
             weight_decay=float(rng.choice([0, 0.01])),
-            dropout=float(rng.choice([0, 0.2])),
+            dropout=tuple(float(share) for share in rng.choice([0, 0.2], len(w))),
             clip_norm=[None, 0.1][rng.integers(2)],
         )
-        for _ in widths
+        for w in widths
     ]
     leaving = set(rng.choice(len(widths), rng.integers(1, len(widths)), replace=False).tolist())
     X, y = some_rows(loss, n, inputs)
@@ -331,6 +332,10 @@ def test_everyone_of_a_cohort_that_is_stopped_is_stopped() -> None:
         ({"config": replace(CONFIG, batch_size=8)}, "configs: expected the same batch_size .* 16 and 8"),
         ({"config": replace(CONFIG, epochs=9)}, "configs: expected the same epochs .* got 3 and 9"),
         ({"config": replace(CONFIG, schedule="step")}, "the same schedule .* got constant and step"),
+        (
+            {"config": replace(CONFIG, dropout=(0.1, 0.2))},
+            "dropout: expected one rate, or one for each of 1 hidden layers, got 2",
+        ),
         ({"rngs": generators(3)}, "rngs: expected 2, one a network, got 3"),
         ({"rngs": generators(1) * 2}, "rngs: expected a generator of its own for each network"),
     ],

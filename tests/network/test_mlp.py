@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from nas.network import ACTIVATIONS, LOSSES, MLP
+from nas.network import ACTIVATIONS, LOSSES, MLP, TrainingConfig
 from nas.network.arrays import Array, Floats
 from nas.network.gradient_check import gradient_error, numeric_gradient
 from nas.network.layout import Layout
@@ -104,20 +104,26 @@ def test_gradients_are_exact_for_any_structure(
     np.testing.assert_allclose(analytic, numeric_gradient(network, X, y), rtol=1e-6, atol=1e-7)
 
 
-def alone(network: MLP, rows: int, dropout: float = 0.0) -> tuple[Workspace, Floats, Floats]:
+def alone(
+    network: MLP, rows: int, dropout: float | tuple[float, ...] = 0.0
+) -> tuple[Workspace, Floats, Floats]:
     """The workspace of a network that is trained alone, with its flat parameters and gradient."""
     layout = Layout([network.shape()])
     flat, gradient = np.zeros(layout.size, network.parameters.dtype), np.zeros(layout.size)
     network.store(layout, 0, flat)
-    space = Workspace(layout, flat, network.loss, rows, gradient=gradient, dropout=[dropout])
+    dropouts = [TrainingConfig(dropout=dropout).dropouts(len(network.activations))]
+    space = Workspace(layout, flat, network.loss, rows, gradient=gradient, dropouts=dropouts)
     return space, flat, gradient
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_gradients_are_exact_through_dropout_masks(activation: str) -> None:
+@pytest.mark.parametrize("dropout", [0.4, (0.2, 0.6), (0.0, 0.4), (0.4, 0.0)])
+def test_gradients_are_exact_through_dropout_masks(
+    activation: str, dropout: float | tuple[float, ...]
+) -> None:
     network = some_network(activations=(activation, activation), sizes=(3, 8, 8, 2))
     X, y = some_rows(network)
-    space, flat, gradient = alone(network, len(X), dropout=0.4)
+    space, flat, gradient = alone(network, len(X), dropout)
     space.load(X, np.arange(len(X)))
     space.draw_masks([np.random.default_rng(2)])
 
@@ -301,14 +307,34 @@ def test_dropout_masks_drop_their_share_and_keep_the_mean(
     network = MLP((2, 200, 1), ["relu"], "squared_error", dtype=dtype)
     space, _, _ = alone(network, 500, dropout)
     space.draw_masks([np.random.default_rng(0)])
-    mask = space.masks[0][:-1]
+    mask = space.masks[1][:-1]
     # 100,000 draws: one standard error of the share is sqrt(dropout (1 - dropout) / 100,000) < 0.0016,
     # and of the mean, at most 3 / 316.
     assert np.mean(mask == 0) == pytest.approx(dropout, abs=0.007)
     assert mask.mean(dtype=np.float64) == pytest.approx(1, abs=0.03)
     kept = mask[mask != 0]
     np.testing.assert_allclose(kept, 1 / (1 - dropout), rtol=1e-6)  # float32's rounding
-    assert (space.masks[0][-1] == 1).all()  # the biases' ones are not dropped
+    assert (space.masks[1][-1] == 1).all()  # the biases' ones are not dropped
+
+
+def test_each_layer_drops_its_own_share() -> None:
+    network = MLP((2, 200, 5, 200, 1), ["relu"] * 3, "squared_error")
+    space, _, _ = alone(network, 500, dropout=(0.1, 0.0, 0.5))
+    space.draw_masks([np.random.default_rng(0)])
+    assert set(space.masks) == {1, 3}  # none for the layer that drops none
+    for layer, share in ((1, 0.1), (3, 0.5)):
+        mask = space.masks[layer][:-1]
+        assert np.mean(mask == 0) == pytest.approx(share, abs=0.007)  # as above
+        np.testing.assert_allclose(mask[mask != 0], 1 / (1 - share), rtol=1e-6)  # float32's rounding
+
+
+def test_a_layer_that_drops_none_draws_nothing() -> None:
+    network = MLP((2, 6, 5, 4, 1), ["relu"] * 3, "squared_error")
+    space, _, _ = alone(network, 10, dropout=(0.0, 0.3, 0.0))
+    drawn, expected = np.random.default_rng(0), np.random.default_rng(0)
+    space.draw_masks([drawn])
+    expected.random((5, 10), np.float32)
+    assert drawn.random() == expected.random()
 
 
 def test_dropout_masks_are_new_at_every_draw() -> None:
@@ -316,7 +342,7 @@ def test_dropout_masks_are_new_at_every_draw() -> None:
     rng, masks = np.random.default_rng(0), []
     for _ in range(3):
         space.draw_masks([rng])
-        masks.append(np.concatenate([mask.ravel() for mask in space.masks]).tobytes())
+        masks.append(np.concatenate([mask.ravel() for mask in space.masks.values()]).tobytes())
     assert len(set(masks)) == 3
 
 
@@ -326,7 +352,7 @@ def test_dropped_units_pass_nothing_on() -> None:
     space, _, _ = alone(network, len(X), dropout=0.5)
     space.load(X, np.arange(len(X)))
     space.draw_masks([np.random.default_rng(0)])
-    expected = (network.hidden(X) * space.masks[0][:-1].T) @ network.weights[1] + network.biases[1]
+    expected = (network.hidden(X) * space.masks[1][:-1].T) @ network.weights[1] + network.biases[1]
     np.testing.assert_allclose(space.forward()[:, 0].T, expected, rtol=1e-12)  # rounding
 
 

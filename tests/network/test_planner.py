@@ -71,6 +71,34 @@ def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> Non
     assert counted == done
 
 
+def test_the_model_counts_what_is_done_to_drop_units() -> None:
+    plain = [one(8, 16, 8), one(16, 8), one(24), one()]
+    shares: list[float | tuple[float, ...]] = [(0.0, 0.0, 0.5), (0.1, 0.0), (0.2,), 0.3]
+    dropping = [
+        replace(p, config=replace(CONFIG, dropout=share)) for p, share in zip(plain, shares, strict=True)
+    ]
+    # Two masks in the first layer, one in the third: each drawn by 4 calls, and a layer's masks go
+    # into both passes.
+    assert work(dropping)["calls"] == work(plain)["calls"] + 4 * 3 + 2 * 2
+
+    def n_calls(plans: list[Plan]) -> int:
+        networks = [MLP(p.sizes, p.activations, "cross_entropy") for p in plans]
+        members = [
+            Member(network, p.config, np.random.default_rng(0), network.shape(len(plans)))
+            for network, p in zip(networks, plans, strict=True)
+        ]
+        space = Cohort(members, in_tiles=True)._space(32, backward=True)
+        return len(space._forward) + len(space._backward)
+
+    assert n_calls(dropping) == n_calls(plain) + 2 * 2
+
+
+@given(share=st.floats(0, 0.9), widths=st.lists(st.integers(1, 99), max_size=3))
+def test_one_dropout_is_as_much_work_as_the_same_for_every_layer(share: float, widths: list[int]) -> None:
+    same = replace(CONFIG, dropout=(share,) * len(widths))
+    assert work([one(*widths, config=replace(CONFIG, dropout=share))]) == work([one(*widths, config=same)])
+
+
 def test_small_networks_train_together_and_large_ones_alone() -> None:
     assert plan([one(16)] * 20) == [list(range(20))]
     assert plan([one(1024, 1024)] * 3) == [[0], [1], [2]]

@@ -61,7 +61,7 @@ class Recorder:
 
         def heard(space: Workspace, targets: Array, row_weights: Floats | None = None) -> Floats:
             self.batches.append(space.inputs[:, 0].tolist())
-            self.masks.append(b"".join(mask.tobytes() for mask in space.masks))
+            self.masks.append(b"".join(mask.tobytes() for mask in space.masks.values()))
             return original(space, targets, row_weights)
 
         with mock.patch.object(Workspace, "backpropagate", heard):
@@ -332,7 +332,9 @@ def test_without_dropout_there_are_no_masks() -> None:
 # The same seed, the same network
 
 
-def trained_bytes(seed: int = 3, batch_seed: int = 0, dropout: float = 0.4, **options: Any) -> bytes:
+def trained_bytes(
+    seed: int = 3, batch_seed: int = 0, dropout: float | tuple[float, ...] = 0.4, **options: Any
+) -> bytes:
     network, (X, y) = some_network(dtype=np.float32, sizes=(3, 16, 16, 2)), some_rows()
     config = TrainingConfig(epochs=5, batch_size=16, dropout=dropout, weight_decay=0.01, clip_norm=1.0)
     train(network, X, y, config, rng=np.random.default_rng(seed), batch_seed=batch_seed, **options)
@@ -347,6 +349,12 @@ def test_each_seed_decides_what_it_is_for() -> None:
     assert trained_bytes(seed=4) != trained_bytes()
     assert trained_bytes(batch_seed=1) != trained_bytes()
     assert trained_bytes(seed=4, dropout=0.0) == trained_bytes(dropout=0.0)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_one_dropout_is_that_of_every_layer_to_the_last_bit(dropout: float) -> None:
+    assert trained_bytes(dropout=(dropout, dropout)) == trained_bytes(dropout=dropout)
+    assert trained_bytes(dropout=(dropout, 0.3)) != trained_bytes(dropout=dropout)
 
 
 def test_watching_does_not_change_the_training() -> None:
@@ -657,6 +665,10 @@ def test_read_only_tables_can_be_trained_on() -> None:
         ("warmup", 1.5, r"warmup: expected a number from 0 to 1, got 1\.5"),
         ("weight_decay", -0.1, r"weight_decay: expected a number from 0 to 1000, got -0\.1"),
         ("dropout", 1.0, r"dropout: expected a number from 0 to 0\.99, got 1\.0"),
+        ("dropout", (0.1, 1.0), r"dropout: expected a number from 0 to 0\.99, got 1\.0"),
+        ("dropout", (-0.1, 0.1), r"dropout: expected a number from 0 to 0\.99, got -0\.1"),
+        ("dropout", (0.1, None), r"dropout: expected a number from 0 to 0\.99, got None"),
+        ("dropout", [0.1], r"dropout: expected a number from 0 to 0\.99, got \[0\.1\]"),
         ("clip_norm", 0.0, r"clip_norm: expected a number from 1e-12 to inf, got 0\.0"),
         ("time_limit", -1, "time_limit: expected a number from 0 to inf, got -1"),
     ],
