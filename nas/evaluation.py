@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from nas.genome import Genome
+from nas.genome import GENES, Genome
 from nas.network import MLP, Plan, TrainingConfig, plan, train_cohort
 from nas.network.arrays import Array, Floats
 from nas.network.planner import MOST
@@ -268,8 +268,7 @@ def fit(
 
 def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     """The defaults, with the genes that the genome carries in their place."""
-    names = ("learning_rate", "batch_size", "weight_decay", "dropout", "optimizer")
-    genes = {name: getattr(genome, name) for name in names}
+    genes = {name: getattr(genome, name) for name in GENES if name != "activation"}
     return replace(defaults, **{name: value for name, value in genes.items() if value is not None})
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-GENES = ("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer")
+GENES = ("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer", "schedule")
 """The optional genes, in the order in which they are written."""
 
+LAYER_GENES = ("activation", "dropout")
+"""Those that say something of hidden layers: one value for all of them, or one a layer."""
+
 _LABELS = {
-    "learning_rate": "lr={:g}",
-    "batch_size": "batch={}",
-    "weight_decay": "decay={:g}",
-    "dropout": "dropout={:g}",
-    "optimizer": "{}",
+    "learning_rate": "lr=",
+    "batch_size": "batch=",
+    "weight_decay": "decay=",
+    "dropout": "dropout=",
+    "schedule": "schedule=",
 }
+
+
+class Layer(NamedTuple):
+    """One hidden layer; what the genome does not carry is ``None``."""
+
+    width: int
+    activation: str | None
+    dropout: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +35,13 @@ class Genome:
     """Widths of the hidden layers, first to last, and the optional genes that it carries.
 
     The depth *is* ``len(widths)``. A gene that is ``None`` is not carried: training then uses its
-    own default. ``activation`` is one name for all hidden layers, or one name a layer.
+    own default. ``activation`` is one name for all hidden layers, or one name a layer; so is
+    ``dropout`` one rate or one a layer. ``schedule`` names the learning rate's; see
+    `nas.network.SCHEDULES`.
 
     Genomes are canonical, so that equal networks are equal genomes: activations that are all the
-    same collapse into one name, and a network without hidden layers carries neither an activation
-    nor a dropout.
+    same collapse into one name, dropouts into one rate, and a network without hidden layers carries
+    neither.
     """
 
     widths: tuple[int, ...]
@@ -36,17 +49,32 @@ class Genome:
     learning_rate: float | None = None
     batch_size: int | None = None
     weight_decay: float | None = None
-    dropout: float | None = None
+    dropout: float | tuple[float, ...] | None = None
     optimizer: str | None = None
+    schedule: str | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         if any(not width >= 1 or width % 1 for width in self.widths):
             raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(self.widths)}")
         put(self, "widths", tuple(int(width) for width in self.widths))
-        put(self, "activation", _canonical_activation(self.activation, self.depth))
-        if self.depth == 0:
-            put(self, "dropout", None)
+        for key, noun in zip(LAYER_GENES, ("name", "rate"), strict=True):
+            put(self, key, _canonical(key, noun, getattr(self, key), self.depth))
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], **genes: Any) -> Genome:
+        """The genome of these layers, with the genes that are not the layers' by their names.
+
+        ``Genome.of(genome.layers, ...)`` with the same other genes is the genome again. Raises
+        `ValueError` if only some of the layers carry an activation, or a dropout.
+        """
+        carried: dict[str, Any] = {}
+        for key in LAYER_GENES:
+            values = tuple(getattr(layer, key) for layer in layers)
+            if None in values and set(values) != {None}:
+                raise ValueError(f"layers: expected the {key} of all of them, or of none, got {values}")
+            carried[key] = None if None in values else values
+        return cls(tuple(layer.width for layer in layers), **carried, **genes)
 
     @property
     def depth(self) -> int:
@@ -56,14 +84,33 @@ class Genome:
     @property
     def activations(self) -> tuple[str | None, ...]:
         """The activation of each hidden layer; ``None`` where the genome carries none."""
-        if isinstance(self.activation, tuple):
-            return self.activation
-        return (self.activation,) * self.depth
+        return self.activation if isinstance(self.activation, tuple) else (self.activation,) * self.depth
+
+    @property
+    def dropouts(self) -> tuple[float | None, ...]:
+        """The dropout of each hidden layer; ``None`` where the genome carries none."""
+        return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The hidden layers, first to last, each with what is its own."""
+        return tuple(map(Layer, self.widths, self.activations, self.dropouts))
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Weights and biases of this network between the given numbers of inputs and outputs."""
-        sizes = (n_inputs, *self.widths, n_outputs)
-        return sum((above + 1) * below for above, below in pairwise(sizes))
+        return sum((above + 1) * below for above, below in self._matrices(n_inputs, n_outputs))
+
+    def n_flops(self, n_inputs: int, n_outputs: int) -> int:
+        """Floating-point operations of predicting one row: two for each weight and one for each bias.
+
+        What activations and the output's own function take is not counted: it grows with the units
+        alone, and depends on how a machine computes an exponential.
+        """
+        return sum((2 * above + 1) * below for above, below in self._matrices(n_inputs, n_outputs))
+
+    def _matrices(self, n_inputs: int, n_outputs: int) -> Iterator[tuple[int, int]]:
+        """Inputs and outputs of each layer, the output's included."""
+        return pairwise((n_inputs, *self.widths, n_outputs))
 
     def to_dict(self) -> dict[str, Any]:
         """The genome as plain values for JSON; genes that it does not carry are left out."""
@@ -80,31 +127,34 @@ class Genome:
         unknown = set(record) - {field.name for field in fields(cls)}
         if unknown or "widths" not in record:
             raise ValueError(f"expected the keys of a genome with 'widths', got {sorted(record)}")
-        values = dict(record)
-        values["widths"] = tuple(values["widths"])
-        if isinstance(values.get("activation"), list):
-            values["activation"] = tuple(values["activation"])
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
         return cls(**values)
 
     def __str__(self) -> str:
         """Such as ``64-128-32 relu lr=0.001``; a network without hidden layers is ``linear``."""
         words = ["-".join(map(str, self.widths)) or "linear"]
-        if self.activation is not None:
-            words.append(self.activation if isinstance(self.activation, str) else ",".join(self.activation))
-        for name, label in _LABELS.items():
+        for name in GENES:
             value = getattr(self, name)
             if value is not None:
-                words.append(label.format(value))
+                values = value if isinstance(value, tuple) else (value,)
+                words.append(_LABELS.get(name, "") + ",".join(map(_short, values)))
         return " ".join(words)
 
 
-def _canonical_activation(activation: str | Sequence[str] | None, depth: int) -> str | tuple[str, ...] | None:
-    if activation is None or depth == 0:
+def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:
+    """What layers carry in its one form: a value for all of them, or a tuple of different ones."""
+    if value is None or depth == 0:
         return None
-    if isinstance(activation, str):
-        return activation
-    if len(activation) != depth:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return value
+    if len(value) != depth:
         raise ValueError(
-            f"activation: expected one name, or one for each of {depth} hidden layers, got {len(activation)}"
+            f"{key}: expected one {noun}, or one for each of {depth} hidden layers, got {len(value)}"
         )
-    return activation[0] if len(set(activation)) == 1 else tuple(activation)
+    return value[0] if len(set(value)) == 1 else tuple(value)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ def candidates(*genomes: Genome) -> list[Candidate]:
     return [Candidate(i, genome, 50 + i, 0, "random") for i, genome in enumerate(genomes)]
 
 
-SMALL = [Genome((4,)), Genome((8, 8), "tanh"), Genome((6,), dropout=0.1), Genome(())]
+SMALL = [Genome((4,)), Genome((8, 8), "tanh", dropout=(0.0, 0.2)), Genome((6,), dropout=0.1), Genome(())]
 
 
 @pytest.mark.parametrize("n", [1, 3, 12, 40])
@@ -30,6 +30,16 @@ def test_different_batch_sizes_are_different_cohorts(problem: Problem) -> None:
     asked = candidates(*(Genome((4,), batch_size=8 if i % 2 else 16) for i in range(16)))
     for cohort in plan_cohorts(asked, problem):
         assert len({one.genome.batch_size for one in cohort}) == 1
+
+
+def test_different_schedules_are_different_cohorts(problem: Problem) -> None:
+    names = ("constant", "cosine", None)
+    asked = candidates(*(Genome((4,), schedule=names[i % 3]) for i in range(18)))
+    cohorts = plan_cohorts(asked, problem)
+    for cohort in cohorts:
+        # What carries none has the problem's own, a constant rate.
+        assert len({one.genome.schedule or "constant" for one in cohort}) == 1
+    assert all(not one.failed for cohort in cohorts for one in evaluate(cohort, problem) or [])
 
 
 def test_a_cohort_is_evaluated_in_its_own_order(problem: Problem) -> None:

@@ -11,26 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.genome import GENES, Genome
-from nas.network import ACTIVATIONS, MLP, OPTIMIZERS
+from nas.genome import GENES, LAYER_GENES, Genome, Layer
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, SCHEDULES
 
 NAMES = st.sampled_from(sorted(ACTIVATIONS))
 NUMBERS = st.floats(0, 10, allow_nan=False)
+RATES = st.floats(0, 0.99)
 
 
 @st.composite
 def genomes(draw: st.DrawFn) -> Genome:
     """Any genome, with or without each of its genes."""
     widths = draw(st.lists(st.integers(1, 70_000), max_size=6))
-    per_layer = st.lists(NAMES, min_size=len(widths), max_size=len(widths)).map(tuple)
+
+    def per_layer(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+        return st.lists(values, min_size=len(widths), max_size=len(widths)).map(tuple)
+
     return Genome(
         tuple(widths),
-        activation=draw(st.none() | NAMES | per_layer),
+        activation=draw(st.none() | NAMES | per_layer(NAMES)),
         learning_rate=draw(st.none() | NUMBERS),
         batch_size=draw(st.none() | st.integers(1, 10_000)),
         weight_decay=draw(st.none() | NUMBERS),
-        dropout=draw(st.none() | st.floats(0, 0.99)),
+        dropout=draw(st.none() | RATES | per_layer(RATES)),
         optimizer=draw(st.none() | st.sampled_from(sorted(OPTIMIZERS))),
+        schedule=draw(st.none() | st.sampled_from(sorted(SCHEDULES))),
     )
 
 
@@ -45,6 +50,10 @@ def genomes(draw: st.DrawFn) -> Genome:
         (Genome((), "relu"), Genome(())),
         (Genome((), ()), Genome(())),
         (Genome((), dropout=0.5), Genome(())),
+        (Genome((), dropout=()), Genome(())),
+        (Genome((8, 4), dropout=(0.5, 0.5)), Genome((8, 4), dropout=0.5)),
+        (Genome((8, 4), dropout=(0, 0.0)), Genome((8, 4), dropout=0.0)),
+        (Genome((8,), dropout=(0.5,)), Genome((8,), dropout=0.5)),
         (Genome((8, 4), ["relu", "tanh"]), Genome((8, 4), ("relu", "tanh"))),  # type: ignore[arg-type]
         (Genome([8, 4]), Genome((8, 4))),  # type: ignore[arg-type]
         (Genome((8.0,)), Genome((8,))),  # type: ignore[arg-type]
@@ -70,6 +79,9 @@ DIFFERENT = [
     Genome((8, 4), weight_decay=0.1),
     Genome((8, 4), dropout=0.1),
     Genome((8, 4), dropout=0.0),
+    Genome((8, 4), dropout=(0.0, 0.1)),
+    Genome((8, 4), dropout=(0.1, 0.0)),
+    Genome((8, 4), schedule="step"),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -86,15 +98,19 @@ def test_making_a_genome_of_a_genome_changes_nothing(genome: Genome) -> None:
     if isinstance(genome.activation, str):
         spelled_out = dataclasses.replace(genome, activation=(genome.activation,) * genome.depth)
         assert spelled_out == genome
+    if isinstance(genome.dropout, float):
+        assert dataclasses.replace(genome, dropout=(genome.dropout,) * genome.depth) == genome
 
 
 @given(genomes())
-def test_activations_are_one_for_each_layer(genome: Genome) -> None:
-    assert genome.depth == len(genome.widths) == len(genome.activations)
-    if isinstance(genome.activation, tuple):
-        assert len(set(genome.activation)) > 1
-    else:
-        assert set(genome.activations) <= {genome.activation}
+def test_activations_and_dropouts_are_one_for_each_layer(genome: Genome) -> None:
+    assert genome.depth == len(genome.widths) == len(genome.activations) == len(genome.dropouts)
+    for carried, of_layers in ((genome.activation, genome.activations), (genome.dropout, genome.dropouts)):
+        if isinstance(carried, tuple):
+            assert of_layers == carried
+            assert len(set(carried)) > 1
+        else:
+            assert set(of_layers) <= {carried}
     if genome.depth == 0:
         assert (genome.activation, genome.dropout) == (None, None)
 
@@ -104,20 +120,62 @@ def test_a_genome_cannot_be_changed() -> None:
         Genome((8,)).widths = (9,)  # type: ignore[misc]
 
 
+# Layers.
+
+
+def test_layers_are_listed_by_hand() -> None:
+    genome = Genome((8, 4), ("relu", "tanh"), dropout=0.1)
+    assert genome.layers == (Layer(8, "relu", 0.1), Layer(4, "tanh", 0.1))
+    assert Genome((8,)).layers == (Layer(8, None, None),)
+    assert Genome(()).layers == ()
+
+
+def test_a_genome_is_made_of_layers_by_hand() -> None:
+    layers = [Layer(8, "relu", 0.1), Layer(4, "relu", 0.0)]
+    made = Genome.of(layers, learning_rate=0.1, schedule="cosine")
+    assert made == Genome((8, 4), "relu", 0.1, dropout=(0.1, 0.0), schedule="cosine")
+    assert Genome.of([], optimizer="sgd") == Genome((), optimizer="sgd")
+
+
+@given(genomes())
+def test_the_layers_and_the_other_genes_are_the_whole_genome(genome: Genome) -> None:
+    others = {key: getattr(genome, key) for key in GENES if key not in LAYER_GENES}
+    assert Genome.of(genome.layers, **others) == genome
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            [Layer(8, "relu", None), Layer(8, None, None)],
+            r"layers: expected the activation of all of them, or of none, got \('relu', None\)",
+        ),
+        (
+            [Layer(8, None, None), Layer(8, None, 0.0)],
+            r"layers: expected the dropout of all of them, or of none, got \(None, 0\.0\)",
+        ),
+    ],
+)
+def test_layers_that_carry_different_genes_are_refused(layers: list[Layer], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Genome.of(layers)
+
+
 # JSON.
 
 
 def test_only_genes_that_are_carried_are_written() -> None:
     assert Genome((8, 4)).to_dict() == {"widths": [8, 4]}
-    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, 0.1, "adam")
+    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step")
     assert full.to_dict() == {
         "widths": [8, 4],
         "activation": ["relu", "tanh"],
         "learning_rate": 0.01,
         "batch_size": 32,
         "weight_decay": 0.0,
-        "dropout": 0.1,
+        "dropout": [0.1, 0.2],
         "optimizer": "adam",
+        "schedule": "step",
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -148,6 +206,10 @@ def test_reading_leaves_the_record_as_it_is() -> None:
             {"widths": [8, 4], "activation": ["relu"]},
             "activation: expected one name, or one for each of 2 hidden",
         ),
+        (
+            {"widths": [8, 4], "dropout": [0.1]},
+            "dropout: expected one rate, or one for each of 2 hidden layers, got 1",
+        ),
     ],
 )
 def test_a_record_that_is_no_genome_is_refused(record: dict[str, Any], message: str) -> None:
@@ -167,6 +229,12 @@ def test_a_layer_without_its_activation_is_refused(names: tuple[str, ...]) -> No
         Genome((8, 4), names)
 
 
+@pytest.mark.parametrize("rates", [(), (0.1,), (0.1,) * 3])
+def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=f"dropout: .* each of 2 hidden layers, got {len(rates)}"):
+        Genome((8, 4), dropout=rates)
+
+
 # What people read.
 
 
@@ -178,9 +246,11 @@ def test_a_layer_without_its_activation_is_refused(names: tuple[str, ...]) -> No
         (Genome((64, 128, 32), "relu", 0.001), "64-128-32 relu lr=0.001"),
         (Genome((8, 4), ("relu", "tanh")), "8-4 relu,tanh"),
         (
-            Genome((8,), "elu", 0.00025, 32, 1e-4, 0.05, "adamw"),
-            "8 elu lr=0.00025 batch=32 decay=0.0001 dropout=0.05 adamw",
+            Genome((8,), "elu", 0.00025, 32, 1e-4, 0.05, "adamw", "cosine"),
+            "8 elu lr=0.00025 batch=32 decay=0.0001 dropout=0.05 adamw schedule=cosine",
         ),
+        (Genome((8, 4), dropout=(0.0, 0.3)), "8-4 dropout=0,0.3"),
+        (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],
 )
@@ -206,3 +276,15 @@ def test_parameters_are_counted_as_by_hand() -> None:
 def test_parameters_are_those_of_the_network(widths: list[int], n_inputs: int, n_outputs: int) -> None:
     network = MLP((n_inputs, *widths, n_outputs), ["relu"] * len(widths), "squared_error")
     assert Genome(tuple(widths)).n_parameters(n_inputs, n_outputs) == network.parameters.size
+
+
+def test_operations_are_counted_as_by_hand() -> None:
+    assert Genome(()).n_flops(4, 3) == 2 * 4 * 3 + 3
+    assert Genome((5, 2), "tanh").n_flops(4, 3) == (2 * 4 * 5 + 5) + (2 * 5 * 2 + 2) + (2 * 2 * 3 + 3)
+
+
+@given(genomes(), st.integers(1, 9), st.integers(1, 9))
+def test_operations_are_those_of_weights_and_biases(genome: Genome, n_inputs: int, n_outputs: int) -> None:
+    n_biases = sum(genome.widths) + n_outputs
+    n_weights = genome.n_parameters(n_inputs, n_outputs) - n_biases
+    assert genome.n_flops(n_inputs, n_outputs) == 2 * n_weights + n_biases

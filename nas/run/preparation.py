@@ -114,7 +114,10 @@ def final_network(
         training = replace(training, epochs=stop_after, schedule="cosine")
     problem = replace(source.problem, training=training)
     # To give the same bits it has to be trained with those that it was trained with.
-    together = [candidate] if refit or evaluation.alone else list(cohort)
+    together = [candidate] if evaluation.alone else list(cohort)
+    if refit:
+        # Alone, and along the cosine whatever schedule the genome carries.
+        together = [replace(candidate, genome=replace(candidate.genome, schedule=None))]
     networks = [build_network(one.genome, one.seed, problem) for one in together]
     results = fit(networks, together, problem, stop_after=stop_after, validate=not refit)
     network, result = next(

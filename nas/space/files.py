@@ -57,13 +57,14 @@ def _shipped_folder() -> Path:
 _RANGE_KEYS = {"values", "min", "max", "scale", "step"}
 _TABLES = {
     "depth": {"min", "max"},
-    "widths": _RANGE_KEYS | {"non_increasing"},
+    "widths": _RANGE_KEYS | {"non_increasing", "equal"},
     "activation": {"values", "per_layer"},
     "learning_rate": _RANGE_KEYS,
     "batch_size": _RANGE_KEYS,
     "weight_decay": _RANGE_KEYS,
-    "dropout": _RANGE_KEYS,
+    "dropout": _RANGE_KEYS | {"per_layer"},
     "optimizer": {"values"},
+    "schedule": {"values"},
 }
 
 
@@ -87,7 +88,9 @@ def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpac
     space = SearchSpace(
         depth=(record["depth"]["min"], record["depth"]["max"]),
         non_increasing=record["widths"].get("non_increasing", False),
+        equal_widths=record["widths"].get("equal", False),
         activation_per_layer=record.get("activation", {}).get("per_layer", False),
+        dropout_per_layer=record.get("dropout", {}).get("per_layer", False),
         name=file,
         **arguments,
     )

@@ -12,9 +12,10 @@ from numbers import Real
 from typing import Any
 
 from nas.errors import SpaceError
-from nas.genome import GENES, Genome
+from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.activations import ACTIVATIONS
 from nas.network.optimizers import OPTIMIZERS
+from nas.network.schedules import SCHEDULES
 
 _LARGEST_WIDTH = 65_536
 
@@ -103,14 +104,18 @@ class SearchSpace:
         The widths that each hidden layer may take.
     non_increasing : bool
         Whether no layer may be wider than the one before it (a funnel).
+    equal_widths : bool
+        Whether all hidden layers of a network are of one width; such a network is a funnel too.
     activation : sequence of str
         Names of hidden activations; empty: the gene is not carried and training uses relu.
     activation_per_layer : bool
         Whether each layer has an activation of its own instead of one for the network.
     learning_rate, batch_size, weight_decay, dropout : sequence of numbers, or Range
         Optional numeric genes; empty: not carried.
-    optimizer : sequence of str
-        Names of optimizers; empty: not carried.
+    dropout_per_layer : bool
+        Whether each layer has a dropout of its own instead of one for the network.
+    optimizer, schedule : sequence of str
+        Names of optimizers and of learning-rate schedules; empty: not carried.
     name : str
         What the space is called in messages and reports.
 
@@ -126,13 +131,16 @@ class SearchSpace:
     depth: tuple[int, int]
     widths: Values
     non_increasing: bool = False
+    equal_widths: bool = False
     activation: Sequence[str] = ()
     activation_per_layer: bool = False
     learning_rate: Values = ()
     batch_size: Values = ()
     weight_decay: Values = ()
     dropout: Values = ()
+    dropout_per_layer: bool = False
     optimizer: Sequence[str] = ()
+    schedule: Sequence[str] = ()
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -142,22 +150,27 @@ class SearchSpace:
             put(self, key, check(self.name, key, getattr(self, key)))
         if self.depth[1] > 0 and not self.widths:
             raise refused(self.name, "widths", "at least one width", "none")
-        for key in ("non_increasing", "activation_per_layer"):
+        for key in ("non_increasing", "equal_widths", "activation_per_layer", "dropout_per_layer"):
             if not isinstance(getattr(self, key), bool):
                 raise refused(self.name, key, "true or false", repr(getattr(self, key)))
-        if self.activation_per_layer and not self.activation:
-            raise refused(self.name, "activation", "names to choose from for each layer", "none")
+        for key in self.per_layer:
+            if key not in self.genes:
+                noun = "names" if key == "activation" else "numbers"
+                raise refused(self.name, key, f"{noun} to choose from for each layer", "none")
 
     @property
     def genes(self) -> dict[str, tuple[Any, ...]]:
         """The optional genes that genomes of this space carry, with their values."""
         return {key: tuple(getattr(self, key)) for key in GENES if getattr(self, key)}
 
+    @property
+    def per_layer(self) -> tuple[str, ...]:
+        """The genes of which each layer has one of its own."""
+        return tuple(key for key in LAYER_GENES if getattr(self, f"{key}_per_layer"))
+
     def size(self) -> int:
         """The number of different genomes in this space."""
-        shared = math.prod(
-            len(values) for key, values in self.genes.items() if key not in ("activation", "dropout")
-        )
+        shared = math.prod(len(values) for key, values in self.genes.items() if key not in LAYER_GENES)
         return shared * sum(self._size_at(depth) for depth in self.depths)
 
     def _size_at(self, depth: int) -> int:
@@ -165,10 +178,13 @@ class SearchSpace:
         if depth == 0:
             return 1
         n = len(self.widths_tuple)
-        structures = math.comb(n + depth - 1, depth) if self.non_increasing else n**depth
-        n_activations = max(1, len(self.activation))
-        activations = n_activations**depth if self.activation_per_layer else n_activations
-        return structures * activations * max(1, len(self.genes.get("dropout", ())))
+        if self.equal_widths:
+            size = n
+        else:
+            size = math.comb(n + depth - 1, depth) if self.non_increasing else n**depth
+        for key in LAYER_GENES:
+            size *= len(self.genes.get(key, (None,))) ** (depth if key in self.per_layer else 1)
+        return size
 
     @property
     def depths(self) -> range:
@@ -184,9 +200,11 @@ class SearchSpace:
         """One genome: the depth drawn uniformly, then every gene uniformly."""
         depth = rng.randint(*self.depth)
         widths = [rng.choice(self.widths_tuple) for _ in range(depth)]
+        if self.equal_widths:
+            widths = widths[:1] * depth
         genes = {key: rng.choice(values) for key, values in self.genes.items()}
-        if self.activation_per_layer:
-            genes["activation"] = tuple(rng.choice(self.activation) for _ in range(depth))
+        for key in self.per_layer:
+            genes[key] = tuple(rng.choice(self.genes[key]) for _ in range(depth))
         if self.non_increasing:
             widths.sort(reverse=True)
         return Genome(tuple(widths), **genes)
@@ -195,16 +213,17 @@ class SearchSpace:
         """Every genome once, shallow ones first; `size` tells how many that are."""
         for depth in self.depths:
             genes = self.genes
-            if self.activation_per_layer:
-                genes["activation"] = tuple(itertools.product(self.activation, repeat=depth))
+            for key in self.per_layer:
+                genes[key] = tuple(itertools.product(genes[key], repeat=depth))
             if depth == 0:
-                genes.pop("activation", None)
-                genes.pop("dropout", None)
+                genes = {key: values for key, values in genes.items() if key not in LAYER_GENES}
             for widths in self._widths_at(depth):
                 for values in itertools.product(*genes.values()):
                     yield Genome(widths, **dict(zip(genes, values, strict=True)))
 
     def _widths_at(self, depth: int) -> Iterable[tuple[int, ...]]:
+        if self.equal_widths and depth:
+            return ((width,) * depth for width in self.widths_tuple)
         if self.non_increasing:
             return itertools.combinations_with_replacement(self.widths_tuple[::-1], depth)
         return itertools.product(self.widths_tuple, repeat=depth)
@@ -215,16 +234,19 @@ class SearchSpace:
         return self._widths_fit(genome.widths) and all(self._carries(genome, key) for key in GENES)
 
     def _widths_fit(self, widths: tuple[int, ...]) -> bool:
+        different = set(widths)
+        if self.equal_widths and len(different) > 1:
+            return False
         falling = all(above >= below for above, below in itertools.pairwise(widths))
-        return set(widths) <= set(self.widths_tuple) and (falling or not self.non_increasing)
+        return different <= set(self.widths_tuple) and (falling or not self.non_increasing)
 
     def _carries(self, genome: Genome, key: str) -> bool:
         """Whether the genome's value of an optional gene is one of this space's."""
         value, values = getattr(genome, key), getattr(self, key)
-        if not values or (genome.depth == 0 and key in ("activation", "dropout")):
+        if not values or (genome.depth == 0 and key in LAYER_GENES):
             return value is None
         if isinstance(value, tuple):
-            return self.activation_per_layer and set(value) <= set(values)
+            return key in self.per_layer and set(value) <= set(values)
         return value in values
 
     def check_fits(self, n_rows: int, n_inputs: int, n_outputs: int) -> None:
@@ -267,10 +289,12 @@ class SearchSpace:
         """One line: depths, widths, genes and size."""
         low, high = self.depth
         depth = f"{low}" if low == high else f"{low}-{high}"
-        widths = "funnel of " if self.non_increasing else ""
-        parts = [f"{depth} hidden layers", f"widths {widths}{_abbreviated(self.widths_tuple)}"]
+        widths = "equal widths" if self.equal_widths else "widths"
+        if self.non_increasing and not self.equal_widths:
+            widths += " funnel of"
+        parts = [f"{depth} hidden layers", f"{widths} {_abbreviated(self.widths_tuple)}"]
         for key, values in self.genes.items():
-            per_layer = " per layer" if key == "activation" and self.activation_per_layer else ""
+            per_layer = " per layer" if key in self.per_layer else ""
             parts.append(f"{key}{per_layer} {_abbreviated(values)}")
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
 
@@ -347,6 +371,7 @@ _CHECKS = {
     "weight_decay": _checked_numbers(0, 10),
     "dropout": _checked_numbers(0, 0.99),
     "optimizer": _checked_names(OPTIMIZERS),
+    "schedule": _checked_names(SCHEDULES),
 }
 
 

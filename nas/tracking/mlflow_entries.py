@@ -70,7 +70,7 @@ def genes(candidate: Candidate) -> dict[str, Any]:
     for key in GENES:
         value = getattr(genome, key)
         if value is not None:
-            record[key] = ",".join(value) if isinstance(value, tuple) else value
+            record[key] = ",".join(map(str, value)) if isinstance(value, tuple) else value
     return record
 
 

@@ -162,6 +162,16 @@ def test_a_network_that_was_measured_alone_is_trained_alone() -> None:
     assert network.weights[0].shape[1] == 8
 
 
+def test_the_last_training_is_annealed_whatever_the_genome_carries() -> None:
+    prepared = prepare(nas.load_dataset("iris"), 0, {"epochs": 3})
+    trained = set()
+    for schedule in (None, "constant", "step"):
+        one = Candidate(0, nas.Genome((8,), schedule=schedule), 1, 0, "random")
+        network = final_network(prepared, one, Evaluation(0, best_epoch=3), [one], refit=True, provenance={})
+        trained.add(network.weights[0].tobytes())
+    assert len(trained) == 1
+
+
 def test_provenance_says_where_a_network_comes_from(tmp_path: Path) -> None:
     result = search("iris", tmp_path, seed=4)
     provenance = nas.load_network(result.model_path).provenance

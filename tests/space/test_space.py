@@ -7,6 +7,7 @@ import json
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,13 @@ GENE_VALUES: dict[str, list[Any]] = {
     "weight_decay": [0.0, 0.01],
     "dropout": [0.0, 0.1, 0.2],
     "optimizer": ["adam", "sgd"],
+    "schedule": ["constant", "cosine"],
 }
 
 
 @st.composite
 def spaces(draw: st.DrawFn) -> SearchSpace:
-    """Any space of some hundred genomes: linear models, funnels, activations a layer, every gene."""
+    """Any space of at most thousands of genomes: linear models, funnels, genes a layer, every gene."""
     low = draw(st.integers(0, 2))
     high = draw(st.integers(low, 3))
     widths = draw(st.lists(st.integers(1, 40), min_size=high > 0, max_size=3, unique=True))
@@ -44,7 +46,9 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
         depth=(low, high),
         widths=widths,
         non_increasing=draw(st.booleans()),
+        equal_widths=draw(st.booleans()),
         activation_per_layer=bool(genes["activation"]) and draw(st.booleans()),
+        dropout_per_layer=bool(genes["dropout"]) and draw(st.booleans()),
         **genes,
     )
 
@@ -72,6 +76,20 @@ def test_activations_of_layers_are_listed_by_hand() -> None:
     found = {genome.activation for genome in space}
     assert found == {"relu", "tanh", ("relu", "tanh"), ("tanh", "relu")}
     assert space.size() == 4
+
+
+def test_dropouts_of_layers_are_listed_by_hand() -> None:
+    space = SearchSpace(depth=(0, 2), widths=(4,), dropout=(0.0, 0.5), dropout_per_layer=True)
+    assert [genome.dropout for genome in space] == [None, 0.0, 0.5, 0.0, (0.0, 0.5), (0.5, 0.0), 0.5]
+    assert space.size() == 7
+
+
+@pytest.mark.parametrize("non_increasing", [False, True])
+def test_equal_widths_are_listed_by_hand(*, non_increasing: bool) -> None:
+    space = SearchSpace((0, 3), (4, 8), equal_widths=True, non_increasing=non_increasing)
+    assert [genome.widths for genome in space] == [(), (4,), (8,), (4, 4), (8, 8), (4,) * 3, (8,) * 3]
+    assert space.size() == 7
+    assert Genome((8, 4)) not in space
 
 
 # Any space.
@@ -120,7 +138,10 @@ def test_the_summary_is_one_line_with_the_size(space: SearchSpace) -> None:
 @settings(max_examples=60, deadline=None)
 @given(spaces(), st.integers(0, 2**32))
 def test_what_a_space_samples_can_be_trained(space: SearchSpace, seed: int) -> None:
-    training_config(space.sample(random.Random(seed)), TrainingConfig())
+    genome = space.sample(random.Random(seed))
+    config = training_config(genome, TrainingConfig())
+    assert config.dropouts(genome.depth) == tuple(share or 0.0 for share in genome.dropouts)
+    assert config.schedule == (genome.schedule or "constant")
 
 
 def test_samples_reach_every_genome_of_a_small_space() -> None:
@@ -130,6 +151,7 @@ def test_samples_reach_every_genome_of_a_small_space() -> None:
         activation=("relu", "tanh"),
         activation_per_layer=True,
         dropout=(0.0, 0.1),
+        dropout_per_layer=True,
     )
     rng = random.Random(0)
     counts = Counter(space.sample(rng) for _ in range(5000))
@@ -166,6 +188,7 @@ OUTSIDE = [
     Genome((4,), "relu", 0.1, 32),
     Genome((4,), "relu", 0.1, dropout=0.0),
     Genome((4,), "relu", 0.1, optimizer="adam"),
+    Genome((4,), "relu", 0.1, schedule="constant"),
 ]
 
 
@@ -177,6 +200,13 @@ def test_what_a_space_does_not_say_is_outside(genome: Genome) -> None:
     assert Genome((8, 4), "relu", 0.1) in space
     assert genome not in space
     assert "8-4 relu" not in space
+
+
+def test_dropouts_of_layers_are_outside_where_the_network_has_one() -> None:
+    space = SearchSpace(depth=(2, 2), widths=(4,), dropout=(0.0, 0.5))
+    assert Genome((4, 4), dropout=0.5) in space
+    assert Genome((4, 4), dropout=(0.0, 0.5)) not in space
+    assert Genome((4, 4), dropout=(0.0, 0.4)) not in replace(space, dropout_per_layer=True)
 
 
 # Ranges.
@@ -311,12 +341,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"widths": Range(1, 4, step=math.nan)}, "widths.step: expected a number, got nan"),
     ({"widths": Range(1, 4, step="2")}, "widths.step: expected a number, got '2'"),  # type: ignore[arg-type]
     ({"widths": Range(1, 65536, step=1e-9)}, "widths: expected at most 65536 values, got"),
+    ({"equal_widths": 1}, "equal_widths: expected true or false, got 1"),
     ({"non_increasing": "yes"}, "non_increasing: expected true or false, got 'yes'"),
     ({"activation": ("relu", "swish")}, "activation: expected names among identity, sigmoid, tanh"),
     ({"activation": (1,)}, "softplus, got 1"),
     ({"activation": None}, "softplus, got None"),
     ({"activation_per_layer": True}, "activation: expected names to choose from for each layer, got none"),
     ({"activation_per_layer": 1}, "activation_per_layer: expected true or false, got 1"),
+    ({"dropout_per_layer": True}, "dropout: expected numbers to choose from for each layer, got none"),
+    ({"dropout_per_layer": "yes", "dropout": 0.1}, "dropout_per_layer: expected true or false, got 'yes'"),
     ({"learning_rate": (0,)}, "learning_rate: expected numbers from 1e-12 to 10, got 0"),
     ({"learning_rate": (-0.1,)}, "learning_rate: expected numbers from 1e-12 to 10, got -0.1"),
     ({"learning_rate": (math.nan,)}, "learning_rate: expected numbers from 1e-12 to 10, got nan"),
@@ -335,6 +368,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"optimizer": ("adamax",)},
         "optimizer: expected names among sgd, momentum, nesterov, rmsprop, adam, adamw, got 'adamax'",
     ),
+    ({"schedule": "linear"}, "schedule: expected names among constant, step, cosine, got 'linear'"),
 ]
 
 
@@ -428,3 +462,5 @@ def test_a_summary_reads_like_this() -> None:
     assert space.summary() == (
         "1-3 hidden layers; widths funnel of 1, 2, 3, …, 30; activation per layer relu, elu; 41,600 genomes"
     )
+    space = SearchSpace((1, 2), (4, 8), equal_widths=True, dropout=(0.0, 0.5), dropout_per_layer=True)
+    assert space.summary() == ("1-2 hidden layers; equal widths 4, 8; dropout per layer 0, 0.5; 12 genomes")

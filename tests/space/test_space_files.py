@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.errors import SpaceError
+from nas.genome import GENES
 from nas.space import Range, SearchSpace, available_spaces, load_space
 
 BASE = "[depth]\nmin = 1\nmax = 2\n[widths]\nvalues = [4, 8]\n"
@@ -79,24 +80,28 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
         (
             "description = 'all there is'\n"
             "depth = {min = 0, max = 3}\n"
-            "widths = {min = 4, max = 16, scale = 'log', step = 2, non_increasing = true}\n"
+            "widths = {min = 4, max = 16, scale = 'log', step = 2, non_increasing = true, equal = true}\n"
             "activation = {values = ['relu', 'tanh'], per_layer = true}\n"
             "learning_rate = {min = 0.001, max = 0.1, scale = 'log'}\n"
             "batch_size = {min = 10, max = 30, step = 10}\n"
             "weight_decay = {values = [0, 1e-4]}\n"
-            "dropout = {min = 0.0, max = 0.5}\n"
-            "optimizer = {values = ['adam', 'sgd']}\n",
+            "dropout = {min = 0.0, max = 0.5, per_layer = true}\n"
+            "optimizer = {values = ['adam', 'sgd']}\n"
+            "schedule = {values = ['constant', 'cosine']}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
                 non_increasing=True,
+                equal_widths=True,
                 activation=("relu", "tanh"),
                 activation_per_layer=True,
                 learning_rate=Range(0.001, 0.1, "log"),
                 batch_size=Range(10, 30, step=10),
                 weight_decay=(0, 1e-4),
                 dropout=Range(0, 0.5),
+                dropout_per_layer=True,
                 optimizer=("adam", "sgd"),
+                schedule=("constant", "cosine"),
                 name="mine",
             ),
         ),
@@ -115,23 +120,16 @@ def test_windows_writes_the_same_space(tmp_path: Path) -> None:
 def toml_of(record: dict[str, Any]) -> str:
     """A space's record as a person would write it."""
     lines = [f"depth = {{min = {record['depth'][0]}, max = {record['depth'][1]}}}"]
-    flags = {"widths": "non_increasing", "activation": "activation_per_layer"}
-    for key in (
-        "widths",
-        "activation",
-        "learning_rate",
-        "batch_size",
-        "weight_decay",
-        "dropout",
-        "optimizer",
-    ):
-        flag = (
-            f", {flags[key].removeprefix(f'{key}_')} = {str(record[flags[key]]).lower()}"
-            if key in flags
-            else ""
-        )
+    flags = {
+        "widths": {"non_increasing": "non_increasing", "equal": "equal_widths"},
+        "activation": {"per_layer": "activation_per_layer"},
+        "dropout": {"per_layer": "dropout_per_layer"},
+    }
+    for key in ("widths", *GENES):
+        words = [f"values = {record[key]!r}"]
+        words += [f"{name} = {str(record[field]).lower()}" for name, field in flags.get(key, {}).items()]
         if record[key]:
-            lines.append(f"{key} = {{values = {record[key]!r}{flag}}}")
+            lines.append(f"{key} = {{{', '.join(words)}}}")
     return "\n".join(lines)
 
 
@@ -140,18 +138,17 @@ def toml_of(record: dict[str, Any]) -> str:
     low=st.integers(0, 5),
     more=st.integers(0, 5),
     widths=st.lists(st.integers(1, 65536), min_size=1, max_size=5),
-    funnel=st.booleans(),
+    non_increasing=st.booleans(),
+    equal_widths=st.booleans(),
     activation=st.lists(st.sampled_from(["relu", "tanh", "elu"]), min_size=1, max_size=3),
-    per_layer=st.booleans(),
+    activation_per_layer=st.booleans(),
     learning_rate=st.lists(st.floats(1e-12, 10), max_size=3),
-    dropout=st.lists(st.floats(0, 0.99), max_size=3),
+    dropout=st.lists(st.floats(0, 0.99), min_size=1, max_size=3),
+    dropout_per_layer=st.booleans(),
+    schedule=st.lists(st.sampled_from(["constant", "step", "cosine"]), max_size=3),
 )
-def test_any_space_can_be_written_as_toml(
-    tmp_path: Path, low: int, more: int, funnel: bool, per_layer: bool, **values: Any
-) -> None:
-    space = SearchSpace(
-        depth=(low, low + more), non_increasing=funnel, activation_per_layer=per_layer, name="mine", **values
-    )
+def test_any_space_can_be_written_as_toml(tmp_path: Path, low: int, more: int, **values: Any) -> None:
+    space = SearchSpace(depth=(low, low + more), name="mine", **values)
     assert load_space(write(tmp_path, toml_of(space.to_dict()))) == space
 
 
@@ -166,13 +163,18 @@ REFUSED: list[tuple[str, str]] = [
     ("max_depth = 3\n" + BASE, "max_depth: expected one of"),
     (
         BASE + "[dropout]\nvalue = [0.1]\n",
-        "dropout.value: expected one of max, min, scale, step, values, got an unknown key",
+        "dropout.value: expected one of max, min, per_layer, scale, step, values, got an unknown key",
     ),
     (BASE + "funnel = true\n", "widths.funnel: expected one of"),
     (
         BASE.replace("max = 2", "max = 2\nstep = 1"),
         "depth.step: expected one of max, min, got an unknown key",
     ),
+    (BASE + "[schedule]\nper_layer = true\n", "schedule.per_layer: expected one of values, got an unknown"),
+    (BASE + "[dropout]\nper_layer = true\n", "dropout: expected values, or min and max, got no min"),
+    (BASE + "equal = 'yes'\n", "equal_widths: expected true or false, got 'yes'"),
+    (BASE + "[dropout]\nvalues = [0.1]\nper_layer = 1\n", "dropout_per_layer: expected true or false, got 1"),
+    (BASE + "[schedule]\nvalues = ['linear']\n", "among constant, step, cosine, got 'linear'"),
     (BASE + "[optimizer]\nmin = 1\nmax = 2\n", "optimizer.min: expected one of values, got an unknown key"),
     # what is missing
     ("", "depth: expected a table [depth], got none"),

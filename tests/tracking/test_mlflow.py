@@ -21,8 +21,10 @@ import pytest
 
 import nas
 from nas.errors import TrackingError
+from nas.evaluation import Candidate
 from nas.tracking.journal import read_journal
 from nas.tracking.mlflow import MLflowTracker
+from nas.tracking.mlflow_entries import genes
 
 pytestmark = pytest.mark.slow  # databases and servers take seconds
 
@@ -86,6 +88,14 @@ def test_a_child_holds_genome_curves_and_lineage(result: nas.SearchResult) -> No
         assert [point.step for point in curve] == list(range(1, len(curve) + 1))
         losses = client.get_metric_history(run.info.run_id, "train_loss")
         assert [point.value for point in losses] == list(evaluation.train_losses)
+
+
+def test_what_layers_have_of_their_own_is_written_in_a_row() -> None:
+    genome = nas.Genome((8, 4), ("relu", "tanh"), dropout=(0.0, 0.25), schedule="cosine")
+    written = genes(Candidate(0, genome, 0, 0, "random"))
+    assert written["activation"] == "relu,tanh"
+    assert written["dropout"] == "0.0,0.25"
+    assert written["schedule"] == "cosine"
 
 
 def test_the_parent_tells_what_was_searched_and_how_it_went(result: nas.SearchResult) -> None:
