@@ -12,16 +12,21 @@ from nas.network.layout import Layout, Shape
 from nas.network.mlp import MLP, PREDICTION_ROWS
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.passes import Workspace
+from nas.network.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A network of a cohort: how it is trained, what draws its dropout masks, and its shape there."""
+    """A network of a cohort: how it is trained, what draws its dropout masks, and its shape there.
+
+    With a state it goes on from there; of another rule's state it takes the parameters alone.
+    """
 
     network: MLP
     config: TrainingConfig
     rng: host.random.Generator
     shape: Shape
+    state: State | None = None
 
     @property
     def dropouts(self) -> tuple[float, ...]:
@@ -30,8 +35,18 @@ class Member:
 
     @property
     def rule(self) -> tuple[str, float]:
-        """What members must share to be stepped by one optimizer."""
+        """The optimizer, and its momentum where it has one."""
         return _rule(self.config)
+
+    @property
+    def moments(self) -> tuple[Floats, ...]:
+        """What its optimizer remembers at first."""
+        return self.state.moments if self.state and self.state.rule == self.rule else ()
+
+    @property
+    def steps(self) -> int:
+        """The steps of which that is the memory."""
+        return self.state.steps if self.state and self.moments else 0
 
 
 class Cohort:
@@ -56,13 +71,16 @@ class Cohort:
     """
 
     def __init__(self, members: Sequence[Member], *, in_tiles: bool) -> None:
-        self.members = sorted(members, key=lambda member: order(member.shape, member.config))
+        self.members = sorted(members, key=lambda member: order(member.shape, member.config, member.steps))
         self.layout = Layout([member.shape for member in self.members], in_tiles=in_tiles)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
         for i, member in enumerate(self.members):
-            member.network.store(self.layout, i, self.parameters)
+            start = None if member.state is None else member.state.parameters
+            member.network.store(self.layout, i, self.parameters, start)
+            for moment, its in zip(self._moments, member.moments, strict=False):
+                member.network.store(self.layout, i, moment, its)
         self.layout.set_units(self.parameters)
         self._optimizers = list(self._lay_out_optimizers())
         self._clips = any(member.config.clip_norm is not None for member in members)
@@ -72,13 +90,13 @@ class Cohort:
         return zeros(self.layout.size, self._dtype)
 
     def _lay_out_optimizers(self) -> Iterator[Optimizer]:
-        """One optimizer for each run of members with the same rule."""
-        rules = [member.rule for member in self.members]
-        for name, momentum in dict.fromkeys(rules):
-            first = rules.index((name, momentum))
-            those = slice(first, first + rules.count((name, momentum)))
+        """One optimizer for each run of members with the same rule and as many steps."""
+        kinds = [(*member.rule, member.steps) for member in self.members]
+        for name, momentum, steps in dict.fromkeys(kinds):
+            first = kinds.index((name, momentum, steps))
+            those = slice(first, first + kinds.count((name, momentum, steps)))
             configs = [member.config for member in self.members[those]]
-            yield OPTIMIZERS[name](
+            optimizer = OPTIMIZERS[name](
                 self.parameters,
                 self._gradient,
                 momentum,
@@ -87,6 +105,8 @@ class Cohort:
                 rates=self._each([config.learning_rate for config in configs], those),
                 decays=self._each([config.weight_decay for config in configs], those, biases=False),
             )
+            optimizer.steps = steps
+            yield optimizer
 
     def _each(self, values: list[float], members: slice, *, biases: bool = True) -> Floats | float:
         """One number for all parameters of these members, or one for each where members differ."""
@@ -179,6 +199,16 @@ class Cohort:
         """Give a member's network the parameters that it has now."""
         self.members[member].network.load(self.layout, member, self.parameters)
 
+    def state(self, member: int, epochs: int, loss: float | None) -> State:
+        """A copy of what a member needs to go on after so many epochs."""
+        one, copies = self.members[member], []
+        for numbers in self._numbers[: 1 + OPTIMIZERS[one.rule[0]].n_moments]:
+            copies.append(host.empty_like(one.network.parameters))
+            one.network.load(self.layout, member, numbers, into=copies[-1])
+        parameters, *moments = copies
+        steps = one.steps + self._steps if moments else 0
+        return State(parameters, tuple(moments), one.rule, steps, epochs, loss)
+
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are numbers."""
         return all(
@@ -190,7 +220,8 @@ class Cohort:
         staying = [i for i in range(len(self.members)) if i not in leaving]
         # What is not taken along is freed before there is twice as much of it.
         self._spaces.clear()
-        self._optimizers, steps = [], self._optimizers[0].steps
+        steps = self._steps
+        self._optimizers = []
         self._gradient = self._gradient[:0]
         smaller = Cohort([self.members[i] for i in staying], in_tiles=self.layout.in_tiles)
         # Where the rule with most moments is gone, there are fewer of them.
@@ -199,17 +230,22 @@ class Cohort:
                 for there, here in zip(self.layout.places[i], places, strict=True):
                     after[here.numbers] = before[there.numbers]
         for optimizer in smaller._optimizers:
-            optimizer.steps = steps
+            optimizer.steps += steps
         return smaller
+
+    @property
+    def _steps(self) -> int:
+        """Steps that were taken together."""
+        return self._optimizers[0].steps - self.members[0].steps
 
     @property
     def _numbers(self) -> list[Floats]:
         return [self.parameters, *self._moments]
 
 
-def order(shape: Shape, config: TrainingConfig) -> tuple[Any, ...]:
+def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ...]:
     """Sorts those side by side that can share operations: one rule, one activation, one depth, one width."""
-    return _rule(config), shape.activations[:1], -shape.depth, shape.padded, shape.activations
+    return (*_rule(config), steps), shape.activations[:1], -shape.depth, shape.padded, shape.activations
 
 
 def _rule(config: TrainingConfig) -> tuple[str, float]:

@@ -69,26 +69,19 @@ class MLP:
 
     def views(self, flat: Floats) -> tuple[list[Floats], list[Floats]]:
         """Weights, of shape (inputs, outputs), and biases, (outputs,), as views of a flat buffer."""
-        weights, biases, start = [], [], 0
-        for above, below in pairwise(self.sizes):
-            weights.append(flat[start : start + above * below].reshape(above, below))
-            start += above * below
-        for below in self.sizes[1:]:
-            biases.append(flat[start : start + below])
-            start += below
-        return weights, biases
+        return views(flat, self.sizes)
 
     def shape(self, n_members: int = 1) -> Shape:
         """What a cohort of so many members needs to know of this network."""
         return Shape(self.sizes, padded(self.sizes, n_members), self.activations)
 
-    def store(self, layout: Layout, member: int, flat: Floats) -> None:
-        """Put the parameters into a cohort's buffer."""
-        for mine, theirs in self._pairs(layout, member, flat, self.parameters):
+    def store(self, layout: Layout, member: int, flat: Floats, source: Floats | None = None) -> None:
+        """Put the parameters, or what else has their order, into a cohort's buffer."""
+        for mine, theirs in self._pairs(layout, member, flat, self.parameters if source is None else source):
             theirs[...] = to_device(mine)
 
     def load(self, layout: Layout, member: int, flat: Floats, into: Floats | None = None) -> None:
-        """Take the parameters, or what else has their layout, out of a cohort's buffer."""
+        """Take the parameters, or what else has their order, out of a cohort's buffer."""
         for mine, theirs in self._pairs(layout, member, flat, self.parameters if into is None else into):
             mine[...] = to_host(theirs)
 
@@ -154,6 +147,18 @@ class MLP:
             spaces[n_rows].load(X, to_device(host.arange(start, rows.stop)))
             spaces[n_rows].forward()
             yield rows, spaces[n_rows]
+
+
+def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats]]:
+    """Weights, of shape (inputs, outputs), and biases, (outputs,), of a network of these sizes."""
+    weights, biases, start = [], [], 0
+    for above, below in pairwise(sizes):
+        weights.append(flat[start : start + above * below].reshape(above, below))
+        start += above * below
+    for below in sizes[1:]:
+        biases.append(flat[start : start + below])
+        start += below
+    return weights, biases
 
 
 def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:

@@ -47,6 +47,10 @@ class Optimizer(ABC):
     n_moments: ClassVar[int]
     decoupled_decay: ClassVar[bool] = False
     """Whether weight decay shrinks the weights directly instead of adding to the gradient."""
+    squares: ClassVar[frozenset[int]] = frozenset()
+    """Which of the moments are of squares of the gradient."""
+    corrected: ClassVar[tuple[float, ...]] = ()
+    """Of moments whose first steps are made up for: what a step keeps of each."""
 
     def __init__(
         self,
@@ -183,6 +187,7 @@ class RMSProp(Optimizer):
     """r <- 0.99 r + 0.01 g^2; p <- p - rate g / (sqrt(r) + 1e-8) (Tieleman & Hinton 2012)."""
 
     n_moments = 1
+    squares = frozenset({0})
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (r,) = moments
@@ -207,23 +212,26 @@ class Adam(Optimizer):
     """
 
     n_moments = 2
+    squares = frozenset({1})
+    corrected = (0.9, 0.999)
 
     def _correction(self) -> float:
         # m_hat = m (1 - b1) / (1 - b1^t) and v_hat = v (1 - b2) / (1 - b2^t).
-        root: float = ((1 - 0.999**self.steps) / (1 - 0.999)) ** 0.5
+        b1, b2 = self.corrected
+        root: float = ((1 - b2**self.steps) / (1 - b2)) ** 0.5
         self._eps[...] = 1e-8 * root
-        return root * (1 - 0.9) / (1 - 0.9**self.steps)
+        return root * (1 - b1) / (1 - b1**self.steps)
 
     @cached_property
     def _eps(self) -> Floats:
         return self._scalar(0)
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
-        m, v = moments
+        (m, v), (b1, b2) = moments, self.corrected
         return [
-            (xp.multiply, (m, self._scalar(0.9), m)),
+            (xp.multiply, (m, self._scalar(b1), m)),
             (xp.add, (m, g, m)),
-            (xp.multiply, (v, self._scalar(0.999), v)),
+            (xp.multiply, (v, self._scalar(b2), v)),
             (xp.multiply, (g, g, g)),
             (xp.add, (v, g, v)),
             (xp.sqrt, (v, s)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp
@@ -13,8 +13,10 @@ from nas.network.cohort import Cohort, Member
 from nas.network.config import SHARED, TrainingConfig, shared
 from nas.network.denormals import flush_to_zero
 from nas.network.mlp import MLP
+from nas.network.optimizers import OPTIMIZERS
 from nas.network.rows import check_rows, row_weights
 from nas.network.schedules import rate_factor
+from nas.network.state import State
 
 Stop = Literal["epochs", "patience", "time", "interrupted", "diverged"]
 
@@ -28,11 +30,16 @@ class TrainingResult:
     stopped : str
         Why it ended: "epochs", "patience", "time", "interrupted" or "diverged".
     best_epoch : int
-        The epoch, from 1, whose weights the network now has; 0 if none was finished.
+        The epoch, from 1, whose weights the network now has; 0 if none was finished. Epochs before the
+        state from which training went on count too.
     train_loss, validation_loss, validation_score : tuple of float
         The mean loss over the epoch's steps; loss and score on the validation rows after it.
     error : str, optional
         What diverged, and in which epoch.
+    best : State, optional
+        What belongs to the weights that the network now has, where states are kept.
+    last : State, optional
+        What to go on from where "epochs" ended it, where states are kept.
     """
 
     stopped: Stop
@@ -41,6 +48,8 @@ class TrainingResult:
     validation_loss: tuple[float, ...] = ()
     validation_score: tuple[float, ...] = ()
     error: str | None = None
+    best: State | None = field(default=None, repr=False, compare=False)
+    last: State | None = field(default=None, repr=False, compare=False)
 
 
 Score = Callable[[Floats, Array], float]
@@ -60,10 +69,12 @@ def train(
     rng: host.random.Generator | None = None,
     stop_after: int | None = None,
     should_stop: Callable[[], bool] | None = None,
+    state: State | None = None,
+    keep_states: bool = False,
 ) -> TrainingResult:
     """Train one network in place: a cohort of one; see `train_cohort`.
 
-    `rng` draws the dropout masks.
+    `rng` draws the dropout masks; `state` is where it goes on from.
     """
     (result,) = train_cohort(
         [network],
@@ -78,6 +89,8 @@ def train(
         rngs=None if rng is None else [rng],
         stop_after=stop_after,
         should_stop=should_stop,
+        states=None if state is None else [state],
+        keep_states=keep_states,
     )
     return result
 
@@ -96,6 +109,8 @@ def train_cohort(
     rngs: Sequence[host.random.Generator] | None = None,
     stop_after: int | None = None,
     should_stop: Callable[[], bool] | None = None,
+    states: Sequence[State | None] | None = None,
+    keep_states: bool = False,
 ) -> list[TrainingResult]:
     """Train networks of any shapes together, in place, by mini-batch gradient descent.
 
@@ -108,6 +123,9 @@ def train_cohort(
     another order where its matrix is a part of a larger one. In float32 that moves the parameters by
     less than 1e-5 of their size (root mean square) in a hundred steps; at the end of a long training,
     by what chaos makes of it.
+
+    Training that goes on from the last states of the same members ends, bit for bit, where it would
+    have without the break; so does, in float32, that of a few of many. Only dropout masks are drawn anew.
 
     Parameters
     ----------
@@ -128,9 +146,14 @@ def train_cohort(
     rngs : sequence of numpy.random.Generator, optional
         Draw each network's dropout masks; a network alone needs the same one for the same masks.
     stop_after : int, optional
-        Epochs to train if fewer than ``epochs``, on the same schedule.
+        Epochs to train if fewer than ``epochs``, on the same schedule; those before a state count.
     should_stop : callable, optional
         Asked after every batch whether to end at once.
+    states : sequence of State or None, optional
+        What each network goes on from in place of its own parameters, after the same number of epochs.
+        The optimizer's memory is of use to the same rule only; another begins without.
+    keep_states : bool
+        Whether results get their states, at the price of copies.
 
     Returns
     -------
@@ -146,12 +169,8 @@ def train_cohort(
     _check_together(networks, configs)
     if batch_seed < 0:
         raise ValueError(f"batch_seed: expected a number >= 0, got {batch_seed}")
-    if rngs is None:
-        rngs = [host.random.default_rng(batch_seed) for _ in networks]
-    elif len(rngs) != len(networks):
-        raise ValueError(f"rngs: expected {len(networks)}, one a network, got {len(rngs)}")
-    if len({id(rng) for rng in rngs}) < len(rngs):
-        raise ValueError("rngs: expected a generator of its own for each network, got one twice")
+    rngs = _generators(rngs, len(networks), batch_seed)
+    starts = _starts(networks, states, judged=validation is not None)
     first, config = networks[0], configs[0]
     check_rows(first, X, y, "training")
     if validation is not None:
@@ -160,15 +179,17 @@ def train_cohort(
         raise ValueError(f"stop_after: expected at least 1 epoch, or None, got {stop_after}")
     weights = row_weights(first, y, sample_weight, class_weight)
     members = [
-        Member(network, its_config, rng, network.shape(len(networks)))
-        for network, its_config, rng in zip(networks, configs, rngs, strict=True)
+        Member(network, its_config, rng, network.shape(len(networks)), start)
+        for network, its_config, rng, start in zip(networks, configs, rngs, starts, strict=True)
     ]
+    done = 0 if starts[0] is None else starts[0].epochs
     limit = None if config.time_limit is None else config.time_limit * len(networks)
     watch = _Watch(limit, should_stop)
     # Divergence is looked for once an epoch, and reported.
     with host.errstate(all="ignore"), flush_to_zero():
-        training = _Training(members, _Rows(first, X, y, weights), validation, score, batch_seed)
-        for epoch in range(1, min(config.epochs, stop_after or config.epochs) + 1):
+        rows = _Rows(first, X, y, weights)
+        training = _Training(members, rows, validation, score, batch_seed, keep_states=keep_states)
+        for epoch in range(done + 1, min(config.epochs, stop_after or config.epochs) + 1):
             if not training.run_epoch(epoch, watch):
                 break
         training.end(watch.stopped or "epochs")
@@ -220,9 +241,15 @@ class _Training:
         validation: tuple[Floats, Array] | None,
         score: Score | None,
         batch_seed: int,
+        *,
+        keep_states: bool,
     ) -> None:
         self._cohort = Cohort(members, in_tiles=len(members) > 1)
-        self._records = [_Record() for _ in members]
+        self._records = [_Record(member.state) for member in self._cohort.members]
+        for member in members:
+            if member.state is not None:
+                member.network.parameters[...] = (member.state.best or member.state).parameters
+        self._keeps = keep_states
         self._rows, self._batch_seed = rows, batch_seed
         self._config = members[0].config
         self._size = min(self._config.batch_size, len(rows))
@@ -283,18 +310,33 @@ class _Training:
                 score = self._score(to_host(predictions[i]), held_out.truth)
             if record.add(epoch, float(loss), float(losses[i]), score):
                 cohort.hand_back(i)
+                if self._keeps:
+                    record.best = cohort.state(i, epoch, record.loss)
 
     def _leave(self, leaving: Mapping[int, Stop]) -> None:
         if not leaving:
             return
         for i, stopped in leaving.items():
+            record = self._records[i]
             if self._held_out is None:
                 self._cohort.hand_back(i)  # otherwise it was in its best epoch
-            network = self._cohort.members[i].network
-            self.results[id(network)] = self._records[i].result(stopped)
+                if self._keeps:
+                    diverged = stopped == "diverged"
+                    record.best = None if diverged else self._cohort.state(i, record.epochs, None)
+            result = record.result(stopped)
+            if self._keeps:
+                last = self._last(i) if stopped == "epochs" else None
+                result = replace(result, best=record.best, last=last)
+            self.results[id(self._cohort.members[i].network)] = result
         self._records = [record for i, record in enumerate(self._records) if i not in leaving]
         if self._records:
             self._cohort = self._cohort.without(set(leaving))
+
+    def _last(self, i: int) -> State:
+        record = self._records[i]
+        if record.best is not None and record.best.epochs == record.epochs:
+            return record.best
+        return replace(self._cohort.state(i, record.epochs, record.loss), best=record.best)
 
     def end(self, stopped: Stop) -> None:
         """Everyone who is left leaves."""
@@ -302,14 +344,26 @@ class _Training:
 
 
 class _Record:
-    """The curves of a network so far."""
+    """The curves of a network so far, from the state on that it began in.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    epochs : int
+        Epochs that were finished, those before that state included.
+    loss : float, optional
+        On the validation rows, after them.
+    best : State, optional
+        The best one that was kept.
+    """
+
+    def __init__(self, start: State | None) -> None:
         self._train: list[float] = []
         self._losses: list[float] = []
         self._scores: list[float] = []
-        self._best_loss = math.inf
-        self.best_epoch = 0
+        self.epochs, self.loss = (0, None) if start is None else (start.epochs, start.loss)
+        self.best = (start.best or start) if start is not None and start.epochs else None
+        self.best_epoch = 0 if self.best is None else self.best.epochs
+        self._best_loss = math.inf if self.best is None or self.best.loss is None else self.best.loss
         self.error: str | None = None
 
     def add_training(self, epoch: int, train_loss: float, *, finite: bool) -> None:
@@ -321,7 +375,7 @@ class _Record:
             self.error = f"the weights became infinite or NaN in epoch {epoch}"
         else:
             self._train.append(train_loss)
-            self.best_epoch = epoch
+            self.epochs = self.best_epoch = epoch
 
     def add(self, epoch: int, train_loss: float, loss: float, score: float | None) -> bool:
         """Take down an epoch, and say whether it is the best so far; `error` is set if it diverged."""
@@ -331,6 +385,7 @@ class _Record:
                 return False
         self._train.append(train_loss)
         self._losses.append(loss)
+        self.epochs, self.loss = epoch, loss
         if score is not None:
             self._scores.append(score)
         if loss >= self._best_loss:
@@ -377,6 +432,51 @@ def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) 
                 raise ValueError(
                     f"configs: expected the same {name} in all of a cohort, got {mine} and {its}"
                 )
+
+
+def _generators(
+    rngs: Sequence[host.random.Generator] | None, n: int, seed: int
+) -> Sequence[host.random.Generator]:
+    """One generator a network; `ValueError` where they are not."""
+    if rngs is None:
+        return [host.random.default_rng(seed) for _ in range(n)]
+    if len(rngs) != n:
+        raise ValueError(f"rngs: expected {n}, one a network, got {len(rngs)}")
+    if len({id(rng) for rng in rngs}) < n:
+        raise ValueError("rngs: expected a generator of its own for each network, got one twice")
+    return rngs
+
+
+def _starts(
+    networks: Sequence[MLP], states: Sequence[State | None] | None, *, judged: bool
+) -> Sequence[State | None]:
+    """One state a network, or None; `ValueError` where networks cannot go on from them together."""
+    if states is None:
+        return [None] * len(networks)
+    if len(states) != len(networks):
+        raise ValueError(f"states: expected {len(networks)}, one a network, got {len(states)}")
+    epochs = {0 if state is None else state.epochs for state in states}
+    if len(epochs) > 1:
+        raise ValueError(f"states: expected the same epochs in all of a cohort, got {sorted(epochs)}")
+    for network, state in zip(networks, states, strict=True):
+        if state is None:
+            continue
+        arrays = [state.parameters, *state.moments, *(() if state.best is None else (state.best.parameters,))]
+        for array in arrays:
+            if array.shape != network.parameters.shape:
+                raise ValueError(
+                    f"states: expected {network.parameters.size} numbers, those of the network, "
+                    f"got shape {array.shape}"
+                )
+        n_moments = OPTIMIZERS[state.rule[0]].n_moments
+        if len(state.moments) not in (0, n_moments):
+            raise ValueError(
+                f"states: expected {n_moments} moments of {state.rule[0]}, or none, got {len(state.moments)}"
+            )
+    if judged:
+        return states
+    # Nothing says which epoch is the best: the last one is.
+    return [None if state is None else replace(state, loss=None, best=None) for state in states]
 
 
 def _index_type(n_rows: int) -> DTypeLike:

@@ -185,7 +185,7 @@ def install() -> None:
 
 def train() -> int:
     """Train cohorts of everything that there is; a hash of what became of them."""
-    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, train_cohort
+    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, morph, train_cohort
 
     rng = np.random.default_rng(0)
     X = rng.normal(size=(41, 5)).astype(np.float32)
@@ -211,6 +211,19 @@ def train() -> int:
         for options in ({}, held_out):
             train_cohort(networks, X, y, configs, sample_weight=np.linspace(0, 1, 41), **options)
         found += [network.parameters.tobytes() for network in networks]
+        results = train_cohort(networks, X, y, configs, stop_after=1, keep_states=True, **held_out)
+        results = train_cohort(
+            networks, X, y, configs, states=[result.last for result in results], keep_states=True
+        )
+        for network, result in zip(networks, results, strict=True):
+            for array in result.last.to_arrays()[0].values() if result.last else ():
+                assert type(array) is np.ndarray
+                found.append(array.tobytes())
+            if result.best and network.activations:
+                sizes = (5, 7, 12, 3)
+                names = ["relu", *network.activations]
+                child = morph(result.best, network.sizes, names[1:], sizes, names, [None, 0], rng)
+                found.append(child.parameters.tobytes())
         found += [networks[0].predict(X).tobytes(), networks[1].hidden(X).tobytes()]
         found.append(networks[2].loss_and_gradient(X, y, row_weights=np.ones(41, np.float32))[1].tobytes())
     return hash(tuple(found))

@@ -1,0 +1,440 @@
+"""Children of trained networks: what they compute and remember before their first step, and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, State, TrainingConfig, is_exact, morph, train
+from nas.network import morphism as module
+from nas.network.arrays import Array, Floats
+from nas.network.state import SETTLED
+
+NONNEGATIVE = ["relu", "sigmoid", "softplus"]
+UNBOUNDED = [None, "identity", "leaky_relu"]
+Origins = Sequence[int | None]
+
+
+def parent_of(
+    widths: Sequence[int],
+    activations: Sequence[str],
+    optimizer: str = "adam",
+    dtype: type[np.floating[Any]] = np.float64,
+    inputs: int = 6,
+    outputs: int = 4,
+    seed: int = 0,
+) -> tuple[MLP, State]:
+    """A network with biases and moments, each parameter's its own."""
+    rng = np.random.default_rng(seed)
+    network = MLP((inputs, *widths, outputs), activations, "squared_error", rng=rng, dtype=dtype)
+    for bias in network.biases:
+        bias[...] = rng.normal(size=bias.shape)
+    n = network.parameters.size
+    moments = tuple(rng.uniform(0.1, 1, n).astype(dtype) for _ in range(OPTIMIZERS[optimizer].n_moments))
+    rule = (optimizer, 0.9 if optimizer in ("momentum", "nesterov") else 0.0)
+    return network, State(network.parameters.copy(), moments, rule, SETTLED, 5)
+
+
+def child_of(
+    parent: tuple[MLP, State],
+    widths: Sequence[int],
+    activations: Sequence[str],
+    origins: Origins,
+) -> tuple[MLP, State]:
+    network, state = parent
+    sizes = (network.sizes[0], *widths, network.sizes[-1])
+    rng = np.random.default_rng(1)
+    child = MLP(sizes, activations, network.loss.name, dtype=network.parameters.dtype)
+    its = morph(state, network.sizes, network.activations, sizes, activations, origins, rng)
+    assert (its.parameters.dtype, its.epochs, its.rule) == (network.parameters.dtype, 0, state.rule)
+    child.parameters[...] = its.parameters
+    return child, its
+
+
+def exact(parent: MLP, child: MLP, origins: Origins) -> bool:
+    return is_exact(parent.sizes, parent.activations, child.sizes, child.activations, origins)
+
+
+def difference(one: MLP, other: MLP, scale: float = 1.0) -> float:
+    """The largest difference of two functions, relative to the largest value."""
+    X = scale * np.random.default_rng(2).normal(size=(200, one.sizes[0]))
+    values = one.predict(X)
+    return float(np.abs(other.predict(X) - values).max() / np.abs(values).max())
+
+
+# By hand
+
+
+def test_a_new_unit_by_hand() -> None:
+    # One unit, relu(2 x + 1), of which the output is 3 h + 4, and another that the output does not hear.
+    parameters = np.array([2.0, 3.0, 1.0, 4.0])
+    moments = (np.array([0.2, 0.3, 0.1, 0.4]), np.array([2.0, 5.0, 4.0, 7.0]))
+    parent = State(parameters, moments, ("adam", 0.0), SETTLED, 7)
+    child = morph(parent, (1, 1, 1), ["relu"], (1, 2, 1), ["relu"], [0], np.random.default_rng(0))
+    fresh = child.parameters[1]
+    assert fresh != 0
+    np.testing.assert_array_equal(child.parameters, [2, fresh, 3, 0, 1, 0, 4])
+    np.testing.assert_array_equal(child.moments[0], [0.2, 0, 0.3, 0, 0.1, 0, 0.4])
+    # Means of 2 and 4, and of 5 and 7.
+    np.testing.assert_array_equal(child.moments[1], [2, 3, 5, 6, 4, 3, 7])
+    assert (child.steps, child.epochs, child.best) == (SETTLED, 0, None)
+
+
+def test_a_removed_identity_by_hand() -> None:
+    # 5 (2 x + 1) + 3
+    parent = State(np.array([2.0, 5.0, 1.0, 3.0]), (), ("sgd", 0.0), 0, 1)
+    child = morph(parent, (1, 1, 1), ["identity"], (1, 1), [], [], np.random.default_rng(0))
+    np.testing.assert_allclose(child.parameters, [10, 8], rtol=1e-14)
+
+
+# What is exact
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("widths", [(9, 5, 7), (5, 8, 7), (5, 5, 20), (8, 8, 8), (5, 5, 7)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-14), (np.float32, 1e-5)])
+def test_a_wider_child_computes_what_its_parent_does(
+    activation: str, widths: tuple[int, ...], dtype: Any, tolerance: float
+) -> None:
+    parent = parent_of((5, 5, 7), [activation] * 3, dtype=dtype)
+    child, _ = child_of(parent, widths, [activation] * 3, [0, 1, 2])
+    assert exact(parent[0], child, [0, 1, 2])
+    assert difference(parent[0], child) < tolerance
+
+
+def is_exact_by_the_table(name: str, before: str | None, p: int, q: int, width: int) -> bool:
+    """The table of the module, read anew."""
+    if name in ("tanh", "sigmoid") or width < min(p, q):
+        return False
+    if name == "identity" or before in ("tanh", "sigmoid"):
+        return True
+    if name != "elu" and width >= 2 * min(p, q):
+        return True
+    return width >= p and before not in UNBOUNDED
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("before", [None, *ACTIVATIONS])
+@pytest.mark.parametrize(("p", "q"), [(5, 3), (5, 8)])
+def test_a_deeper_child_computes_what_its_parent_does(name: str, before: str | None, p: int, q: int) -> None:
+    old = [] if before is None else [before]
+    parent = parent_of([p] * len(old), old, inputs=p, outputs=q)
+    origins = [*range(len(old)), None]
+    for width in (2, 3, 5, 6, 7, 10, 13, 16):
+        child, _ = child_of(parent, [*[p] * len(old), width], [*old, name], origins)
+        expected = is_exact_by_the_table(name, before, p, q, width)
+        assert exact(parent[0], child, origins) == expected
+        off = difference(parent[0], child)
+        if expected:
+            assert off < 1e-10
+        elif width >= min(p, q):
+            # Small slopes; all others while units stay in reach.
+            assert off < (0.4 if name in ("tanh", "sigmoid") else 1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in ("tanh", "sigmoid", "elu")])
+@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
+def test_layers_can_be_put_anywhere(name: str, position: int, dtype: Any, tolerance: float) -> None:
+    parent = parent_of((7, 7), [name, name], dtype=dtype)
+    origins: list[int | None] = [0, 1]
+    widths = [7, 7]
+    # Two at once, and wider ones around them.
+    origins[position:position] = [None, None]
+    widths[position:position] = [14, 28]
+    child, _ = child_of(parent, [width + 1 for width in widths], [name] * 4, origins)
+    assert exact(parent[0], child, origins)
+    assert difference(parent[0], child) < tolerance
+
+
+@pytest.mark.parametrize(("scale", "most"), [(1.0, 0.0055), (3.0, 0.045)])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_small_slopes_are_as_near_as_documented(name: str, scale: float, most: float) -> None:
+    parent = parent_of((), (), inputs=1, outputs=1)
+    parent[1].parameters[...] = parent[0].parameters[...] = [1, 0]
+    child, _ = child_of(parent, [1], [name], [None])
+    x = np.array([[scale], [-scale]])
+    off = np.abs(child.predict(x) - x) / scale
+    assert off.max() < most
+    assert off.max() > 0.9 * most
+
+
+def test_too_narrow_a_layer_keeps_what_rank_there_is() -> None:
+    parent = parent_of((8,), ["tanh"], inputs=8, outputs=8)
+    parent[0].weights[1][...] = np.outer(np.arange(8), np.arange(1, 9)) / 20
+    parent = parent[0], replace(parent[1], parameters=parent[0].parameters.copy())
+    for width in (1, 3):
+        child, _ = child_of(parent, [8, width], ["tanh", "relu"], [0, None])
+        assert not exact(parent[0], child, [0, None])  # which does not look at weights
+        assert difference(parent[0], child) < 1e-10
+
+
+def test_removing_an_identity_is_exact() -> None:
+    parent = parent_of((7, 5, 6), ["tanh", "identity", "relu"])
+    child, _ = child_of(parent, (7, 6), ["tanh", "relu"], [0, 2])
+    assert exact(parent[0], child, [0, 2])
+    assert difference(parent[0], child) < 1e-12
+
+
+def test_a_removed_layer_leaves_the_nearest_line() -> None:
+    # By least squares over many inputs that are as they are taken to be.
+    parent = parent_of((9,), ["gelu"])
+    child, _ = child_of(parent, (), (), [])
+    X = np.random.default_rng(5).normal(size=(200_000, 6))
+    best, *_ = np.linalg.lstsq(np.column_stack([X, np.ones(len(X))]), parent[0].predict(X))
+    np.testing.assert_allclose(np.vstack([child.weights[0], child.biases[0]]), best, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("widths", "activations", "origins"),
+    [((4, 7), "rr", [0, 1]), ((5, 7), "rt", [0, 1]), ((5,), "r", [0]), ((7,), "r", [1])],
+)
+def test_other_changes_are_not_exact(widths: tuple[int, ...], activations: str, origins: Origins) -> None:
+    names = [{"r": "relu", "t": "tanh"}[letter] for letter in activations]
+    parent = parent_of((5, 7), ["relu", "relu"])
+    child, _ = child_of(parent, widths, names, origins)
+    assert not exact(parent[0], child, origins)
+    assert difference(parent[0], child) > 1e-3
+
+
+def test_another_activation_keeps_the_weights() -> None:
+    parent = parent_of((5, 7), ["relu", "tanh"])
+    child, state = child_of(parent, (5, 7), ["gelu", "sigmoid"], [0, 1])
+    np.testing.assert_array_equal(child.parameters, parent[0].parameters)
+    for mine, its in zip(state.moments, parent[1].moments, strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+# Narrower
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "silu"])
+def test_the_best_units_are_kept(activation: str) -> None:
+    X, y, network, state = trained_on_digits(activation)
+    child, _ = child_of((network, state), (20, 12), [activation] * 2, [0, 1])
+    at_random, rng = [], np.random.default_rng(0)
+    for _ in range(20):
+        first, second = np.sort(rng.permutation(32)[:20]), np.sort(rng.permutation(24)[:12])
+        other = MLP(child.sizes, child.activations, "cross_entropy")
+        other.weights[0][...], other.biases[0][...] = network.weights[0][:, first], network.biases[0][first]
+        other.weights[1][...] = network.weights[1][np.ix_(first, second)]
+        other.biases[1][...] = network.biases[1][second]
+        other.weights[2][...], other.biases[2][...] = network.weights[2][second], network.biases[2]
+        at_random.append(validation_loss(other, X, y))
+    assert validation_loss(child, X, y) < min(at_random)
+
+
+def test_units_without_effect_go_first() -> None:
+    parent = parent_of((5, 6), ["tanh", "relu"])
+    wide, state = child_of(parent, (9, 11), ["tanh", "relu"], [0, 1])
+    again, _ = child_of((wide, state), (5, 6), ["tanh", "relu"], [0, 1])
+    np.testing.assert_array_equal(again.parameters, parent[0].parameters)
+
+
+def test_a_unit_that_never_moves_leaves_its_value() -> None:
+    parent = parent_of((5,), ["softplus"])
+    parent[0].weights[0][:, 2] = 0
+    parent = parent[0], replace(parent[1], parameters=parent[0].parameters.copy())
+    child, _ = child_of(parent, (4,), ["softplus"], [0])
+    assert difference(parent[0], child) < 1e-6
+
+
+# Memory
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_stays_is_remembered(optimizer: str) -> None:
+    # Each parameter's moment goes where the parameter goes: here, moments are functions of parameters.
+    network, state = parent_of((5, 7, 6), ["relu", "relu", "tanh"], optimizer)
+    moments = tuple((i + 1) * state.parameters**2 for i in range(len(state.moments)))
+    state = replace(state, moments=moments)
+    child, its = child_of((network, state), (8, 9, 4, 3), ["relu", "relu", "relu", "gelu"], [0, None, 1, 2])
+    # The third layer's biases take up a mean; relu after relu goes as it is.
+    carried = np.isin(child.parameters, state.parameters) & (child.parameters != 0)
+    assert carried.sum() >= 6 * 5 + 5 * 4 + 4 * 3 + 3 * 4 + 5 + 4
+    assert len(its.moments) == len(state.moments)
+    for i, moment in enumerate(its.moments):
+        np.testing.assert_allclose(moment[carried], (i + 1) * child.parameters[carried] ** 2, rtol=1e-12)
+        square = i in OPTIMIZERS[optimizer].squares
+        new = ~carried & (child.parameters == 0)
+        assert (moment[new] > 0).all() if square else (moment[new] == 0).sum() > 20
+    assert its.steps == (SETTLED if moments else 0)
+
+
+def test_young_moments_grow_up() -> None:
+    # After one step Adam's estimates are g and g², however small the moments are then.
+    network, state = parent_of((5,), ["relu"])
+    g = np.linspace(-1, 1, network.parameters.size)
+    young = replace(state, moments=(g, g**2), steps=1)
+    _, child = child_of((network, young), (5,), ["relu"], [0])
+    np.testing.assert_allclose(child.moments[0] * (1 - 0.9), g, rtol=1e-12)
+    np.testing.assert_allclose(child.moments[1] * (1 - 0.999), g**2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("moments", [(), (np.zeros(9),) * 2])
+def test_a_parent_that_remembers_nothing_has_a_child_that_can_train(moments: tuple[Floats, ...]) -> None:
+    network = MLP((2, 2, 1), ["relu"], "squared_error", rng=np.random.default_rng(0), dtype=np.float64)
+    parent = network, State(network.parameters, moments, ("adam", 0.0), 0, 0)
+    child, state = child_of(parent, (3,), ["relu"], [0])
+    assert all(np.isfinite(moment).all() for moment in state.moments)
+    X = np.ones((4, 2))
+    config = TrainingConfig(epochs=2, patience=None)
+    assert train(child, X, X[:, :1], config, state=state).stopped == "epochs"
+
+
+# Training
+
+
+def trained_on_digits(
+    activation: str = "relu", epochs: int = 10, optimizer: str = "adam"
+) -> tuple[Floats, Array, MLP, State]:
+    """Rows, of which the last 500 are held out, a network, and its best state."""
+    X, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, y = X[order], y[order]
+    X = ((X - X.mean(axis=0)) / (X.std(axis=0) + 1e-9)).astype(np.float32)
+    network = MLP((64, 32, 24, 10), [activation] * 2, "cross_entropy", rng=np.random.default_rng(0))
+    config = TrainingConfig(epochs=epochs, optimizer=optimizer, learning_rate=0.001, patience=None)
+    held_out = X[-500:], y[-500:]
+    result = train(network, X[:-500], y[:-500], config, validation=held_out, keep_states=True)
+    assert result.best is not None
+    return X, y, network, result.best
+
+
+def validation_loss(network: MLP, X: Floats, y: Array) -> float:
+    p = network.predict(X[-500:])
+    return float(-np.log(p[np.arange(500), y[-500:]]).mean())
+
+
+def test_an_unchanged_child_trains_like_its_parent() -> None:
+    X, y, network, state = trained_on_digits()
+    config = TrainingConfig(epochs=1, batch_size=2000, learning_rate=0.001)
+    stepped = []
+    for start in (state, child_of((network, state), (32, 24), ["relu"] * 2, [0, 1])[1]):
+        one = MLP(network.sizes, network.activations, "cross_entropy")
+        train(one, X, y, config, state=replace(start, epochs=0, loss=None))
+        stepped.append(one.parameters - state.parameters)
+    # 400 steps are not quite enough for all of the correction: 1 - 0.999^400 = 0.33, in root and decay.
+    off = np.linalg.norm(stepped[1] - stepped[0]) / np.linalg.norm(stepped[0])
+    assert off < 0.005
+    fresh = MLP(network.sizes, network.activations, "cross_entropy")
+    train(fresh, X, y, config, state=State(state.parameters, (), ("adam", 0.0), 0, 0))
+    assert np.linalg.norm(fresh.parameters - state.parameters - stepped[0]) > np.linalg.norm(stepped[0])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum", "rmsprop"])
+@pytest.mark.parametrize(
+    ("widths", "origins"), [((48, 40), [0, 1]), ((32, 32, 24), [0, None, 1]), ((48, 32, 64), [0, 1, None])]
+)
+def test_a_grown_child_goes_on_where_its_parent_ended(
+    optimizer: str, widths: tuple[int, ...], origins: Origins
+) -> None:
+    X, y, network, state = trained_on_digits(optimizer=optimizer, epochs=5)
+    child, its = child_of((network, state), widths, ["relu"] * len(widths), origins)
+    before = validation_loss(network, X, y)
+    assert validation_loss(child, X, y) == pytest.approx(before, rel=1e-5)
+    config = TrainingConfig(epochs=3, optimizer=optimizer, learning_rate=0.001, patience=None)
+    held_out = X[-500:], y[-500:]
+    result = train(child, X[:-500], y[:-500], config, validation=held_out, state=its)
+    fresh = MLP(child.sizes, child.activations, "cross_entropy", rng=np.random.default_rng(3))
+    other = train(fresh, X[:-500], y[:-500], config, validation=held_out)
+    assert max(result.validation_loss) < 1.1 * before  # no step threw it back
+    assert min(result.validation_loss) < min(before, *other.validation_loss)
+
+
+# Whatever is changed
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[list[int], list[str], list[int], list[str], list[int | None]]:
+    names, width = st.sampled_from(list(ACTIVATIONS)), st.integers(1, 12)
+    old = draw(st.lists(st.tuples(width, names), max_size=4))
+    kept = sorted(draw(st.sets(st.sampled_from(range(len(old)))))) if old else []
+    origins: list[int | None] = list(kept)
+    for _ in range(draw(st.integers(0, 3))):
+        origins.insert(draw(st.integers(0, len(origins))), None)
+    new = []
+    for origin in origins:
+        keeps = origin is not None and draw(st.booleans())
+        new.append((draw(width), old[origin][1] if keeps and origin is not None else draw(names)))
+    return [w for w, _ in old], [a for _, a in old], [w for w, _ in new], [a for _, a in new], origins
+
+
+@given(change=changes(), optimizer=st.sampled_from(list(OPTIMIZERS)), seed=st.integers(0, 99))
+@settings(max_examples=300, deadline=None)
+def test_any_child_of_any_parent_is_a_network(change: Any, optimizer: str, seed: int) -> None:
+    widths, activations, child_widths, child_activations, origins = change
+    parent = parent_of(widths, activations, optimizer, np.float64, seed=seed)
+    child, state = child_of(parent, child_widths, child_activations, origins)
+    assert state.parameters.size == sum((a + 1) * b for a, b in pairwise(child.sizes))
+    assert all(np.isfinite(array).all() for array in (state.parameters, *state.moments))
+    squares = OPTIMIZERS[optimizer].squares
+    assert all((state.moments[i] >= 0).all() for i in squares)
+    off = difference(parent[0], child)
+    assert np.isfinite(off)
+    if exact(parent[0], child, origins):
+        assert off < 1e-9
+
+
+@given(change=changes())
+@settings(max_examples=30, deadline=None)
+def test_the_parent_stays_as_it_is_and_the_seed_decides(change: Any) -> None:
+    widths, activations, *child = change
+    parent = parent_of(widths, activations)
+    before = [array.copy() for array in (parent[1].parameters, *parent[1].moments)]
+    one, other = child_of(parent, *child)[1], child_of(parent, *child)[1]
+    for array, copy in zip((parent[1].parameters, *parent[1].moments), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    for array, same in zip((one.parameters, *one.moments), (other.parameters, *other.moments), strict=True):
+        np.testing.assert_array_equal(array, same)
+        assert not any(np.shares_memory(array, its) for its in (parent[1].parameters, *parent[1].moments))
+
+
+def test_every_activation_has_its_place_in_the_tables() -> None:
+    assert set(module._LINEAR_FROM) | set(module._SMALL_SLOPES) == set(ACTIVATIONS)
+    assert set(module._BOUNDS) | {name for name in UNBOUNDED if name} == set(ACTIVATIONS)
+    z = np.linspace(-50, 50, 100_001)
+    for name in ACTIVATIONS:
+        values = module._apply(name, z)
+        low, high = module._BOUNDS.get(name, (-np.inf, np.inf))
+        assert low <= values.min()
+        assert values.max() <= high
+        if (start := module._LINEAR_FROM.get(name)) is not None:
+            np.testing.assert_allclose(values[z >= start], z[z >= start], rtol=0, atol=1e-11)
+        if (factor := module._SUMS_OF_PAIRS.get(name)) is not None:
+            np.testing.assert_allclose(values - values[::-1], factor * z, rtol=0, atol=1e-12)
+    assert {name for name, (low, _) in module._BOUNDS.items() if low == 0} == set(NONNEGATIVE)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"origins": [0]}, r"origins: expected 2, each None or a layer from 0 to 1, ascending, got \[0\]"),
+        ({"origins": [1, 0]}, r"origins: .* ascending, got \[1, 0\]"),
+        ({"origins": [0, 2]}, r"origins: .* ascending, got \[0, 2\]"),
+        ({"origins": [-1, 0]}, r"origins: .* ascending, got \[-1, 0\]"),
+        ({"child_sizes": (6, 5, 7, 3)}, "child_sizes: expected the parent's 6 inputs and 4 outputs, got .*"),
+        ({"child_sizes": (6, 5, 4)}, r"child_sizes: expected 4 for 2 activations, got \(6, 5, 4\)"),
+        ({"sizes": (6, 5, 4)}, r"sizes: expected 4 for 2 activations, got \(6, 5, 4\)"),
+        ({"sizes": (6, 5, 8, 4)}, r"parent: expected 119 numbers, got \[109, 109, 109\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changed: dict[str, Any], message: str) -> None:
+    network, state = parent_of((5, 7), ["relu", "relu"])
+    arguments = {
+        "sizes": network.sizes, "activations": network.activations, "child_sizes": network.sizes,
+        "child_activations": network.activations, "origins": [0, 1], **changed,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        morph(state, **arguments, rng=np.random.default_rng(0))

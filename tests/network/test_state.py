@@ -1,0 +1,292 @@
+"""Training that goes on from a state: as if there had been no break."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.network import MLP, OPTIMIZERS, State, TrainingConfig, TrainingResult, train, train_cohort
+from nas.network.arrays import Array, Floats
+from nas.network.cohort import Cohort
+from nas.network.optimizers import Optimizer
+from nas.network.state import SETTLED
+
+CONFIG = TrainingConfig(epochs=8, batch_size=16, learning_rate=0.01, patience=None)
+WIDTHS = [(24,), (30, 9), (64, 12), (30, 9), (8, 8, 8)]
+
+
+def some_rows(n: int = 100, seed: int = 1) -> tuple[Floats, Array]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 5)).astype(np.float32)
+    return X, (X[:, 0] * X[:, 1] + rng.normal(scale=0.5, size=n) > 0).astype(np.int64)
+
+
+def some_networks(widths: Sequence[tuple[int, ...]] = WIDTHS) -> list[MLP]:
+    return [
+        MLP((5, *w, 2), ["tanh", "relu", "silu"][: len(w)], "cross_entropy", rng=np.random.default_rng(i))
+        for i, w in enumerate(widths)
+    ]
+
+
+def lasts(results: Sequence[TrainingResult]) -> list[State]:
+    found = [result.last for result in results]
+    assert all(found)
+    return [state for state in found if state]
+
+
+def assert_same(one: State | None, other: State | None) -> None:
+    if one is None or other is None:
+        assert one is other
+        return
+    arrays, facts = one.to_arrays()
+    other_arrays, other_facts = other.to_arrays()
+    assert facts == other_facts
+    assert list(arrays) == list(other_arrays)
+    for name, array in arrays.items():
+        assert array.tobytes() == other_arrays[name].tobytes(), name
+
+
+# Going on
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("judged", [False, True])
+@pytest.mark.parametrize("n", [1, 5])
+def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
+    X, y = some_rows()
+    options: dict[str, Any] = {"validation": some_rows(40, seed=2)} if judged else {}
+    config = replace(CONFIG, optimizer=optimizer, schedule="cosine", warmup=0.2, weight_decay=0.01)
+    configs = [replace(config, clip_norm=0.5 if i == 1 else None) for i in range(n)]
+    whole, parts = some_networks(WIDTHS[:n]), some_networks(WIDTHS[:n])
+    expected = train_cohort(whole, X, y, configs, keep_states=True, **options)
+    results, states = [], None
+    curves: list[tuple[float, ...]] = [()] * n
+    for stop_after in (3, 4, 8):
+        results = train_cohort(
+            parts, X, y, configs, stop_after=stop_after, states=states, keep_states=True, **options
+        )
+        states = lasts(results)
+        curves = [curve + result.train_loss for curve, result in zip(curves, results, strict=True)]
+        # All that goes on is in the states.
+        parts = some_networks(WIDTHS[:n]) if stop_after < 8 else parts
+    for i in range(n):
+        assert parts[i].parameters.tobytes() == whole[i].parameters.tobytes()
+        assert results[i].best_epoch == expected[i].best_epoch
+        assert curves[i] == expected[i].train_loss
+        assert results[i].validation_loss == expected[i].validation_loss[4:]
+        assert_same(results[i].last, expected[i].last)
+        assert_same(results[i].best, expected[i].best)
+
+
+def test_keeping_states_changes_nothing() -> None:
+    X, y = some_rows()
+    kept, plain = some_networks(), some_networks()
+    results = train_cohort(kept, X, y, [CONFIG] * 5, validation=(X, y), keep_states=True)
+    expected = train_cohort(plain, X, y, [CONFIG] * 5, validation=(X, y))
+    assert results == expected
+    assert all(result.best is result.last is None for result in expected)
+    for one, other in zip(kept, plain, strict=True):
+        np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+def test_the_best_state_is_what_the_network_has() -> None:
+    X, y = some_rows()
+    config = replace(CONFIG, epochs=40, learning_rate=0.05, patience=4)
+    networks = some_networks()
+    results = train_cohort(networks, X, y, [config] * 5, validation=some_rows(40, seed=2), keep_states=True)
+    assert "patience" in {result.stopped for result in results}
+    for network, result in zip(networks, results, strict=True):
+        assert result.best is not None
+        np.testing.assert_array_equal(result.best.parameters, network.parameters)
+        assert result.best.epochs == result.best_epoch
+        assert result.best.loss == min(result.validation_loss)
+        assert result.best.steps == 7 * result.best_epoch
+        assert (result.last is None) == (result.stopped != "epochs")
+
+
+def test_patience_goes_on_counting() -> None:
+    # At a rate that moves nothing the first epoch remains the best.
+    (network,), (X, y) = some_networks(WIDTHS[:1]), some_rows()
+    config = replace(CONFIG, learning_rate=1e-12, patience=5)
+    first = train(network, X, y, config, validation=(X, y), stop_after=3, keep_states=True)
+    assert (first.stopped, first.best_epoch, len(first.train_loss)) == ("epochs", 1, 3)
+    second = train(network, X, y, config, validation=(X, y), state=first.last, keep_states=True)
+    assert (second.stopped, second.best_epoch, len(second.train_loss)) == ("patience", 1, 3)
+    assert_same(second.best, first.best)
+
+
+def test_who_goes_on_does_not_notice_who_does_not() -> None:
+    # Successive halving: of five, three are promoted, and then two. In float32 to the last bit.
+    X, y = some_rows()
+    held_out = some_rows(40, seed=2)
+    whole = some_networks()
+    expected = train_cohort(whole, X, y, [CONFIG] * 5, validation=held_out, keep_states=True)
+    networks, ids, states = some_networks(), list(range(5)), None
+    for stop_after, kept in ((2, [0, 1, 3]), (5, [1, 3]), (8, [1, 3])):
+        cohort = [networks[i] for i in ids]
+        results = train_cohort(
+            cohort, X, y, [CONFIG] * len(ids), validation=held_out, stop_after=stop_after, states=states,
+            keep_states=True,
+        )  # fmt: skip
+        of = dict(zip(ids, results, strict=True))
+        ids, states = kept, lasts([of[i] for i in kept])
+    for i in ids:
+        np.testing.assert_array_equal(networks[i].parameters, whole[i].parameters)
+        assert_same(of[i].last, expected[i].last)
+
+
+@pytest.mark.parametrize("leaver", [0, 1, 2])
+def test_members_of_different_steps_keep_their_own_when_others_leave(leaver: int) -> None:
+    # After as many epochs, but with memories of 12, 40,000 and no steps, under one rule.
+    X, y = some_rows()
+    network = some_networks(WIDTHS[:1])[0]
+    moments = (np.full_like(network.parameters, 0.01), np.full_like(network.parameters, 1.0))
+    states = [State(network.parameters, moments if n else (), ("adam", 0.0), n, 2) for n in (12, SETTLED, 0)]
+    outcomes = []
+    for wild in (False, True):
+        networks = [some_networks(WIDTHS[:1])[0] for _ in states]
+        calm = replace(CONFIG, learning_rate=1e-3)
+        rates = [1e-12 if wild and i == leaver else 1e-3 for i in range(3)]
+        configs = [replace(calm, epochs=9, patience=2, learning_rate=rate) for rate in rates]
+        results = train_cohort(networks, X, y, configs, validation=(X, y), states=states, keep_states=True)
+        outcomes.append((networks, results))
+    (one, first), (other, second) = outcomes
+    assert second[leaver].stopped == "patience"
+    for i, n in enumerate((12, SETTLED, 0)):
+        if i != leaver:
+            np.testing.assert_array_equal(one[i].parameters, other[i].parameters)
+            for result in (first[i], second[i]):
+                assert result.last is not None
+                assert result.last.steps == n + 7 * 7
+
+
+def test_who_is_new_trains_with_who_goes_on() -> None:
+    # Each as it would in a cohort of its kind.
+    X, y = some_rows()
+    states = [state and replace(state, epochs=0, best=None, loss=None) for state in _after(3)]
+    mixed, fresh, old = some_networks(), some_networks(), some_networks()
+    some = [state if i % 2 else None for i, state in enumerate(states)]
+    train_cohort(mixed, X, y, [CONFIG] * 5, states=some)
+    train_cohort(fresh, X, y, [CONFIG] * 5)
+    train_cohort(old, X, y, [CONFIG] * 5, states=states)
+    for i, network in enumerate(mixed):
+        expected = old[i] if i % 2 else fresh[i]
+        np.testing.assert_array_equal(network.parameters, expected.parameters)
+
+
+def _after(epochs: int, config: TrainingConfig = CONFIG) -> list[State]:
+    X, y = some_rows()
+    return lasts(train_cohort(some_networks(), X, y, [config] * 5, stop_after=epochs, keep_states=True))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adamw"])
+def test_the_memory_of_another_rule_is_dropped(optimizer: str) -> None:
+    X, y = some_rows()
+    states, config = _after(2), replace(CONFIG, optimizer=optimizer)
+    one, other = some_networks(), some_networks()
+    results = train_cohort(one, X, y, [config] * 5, states=states, keep_states=True)
+    bare = [replace(state, moments=(), steps=0) for state in states]
+    train_cohort(other, X, y, [config] * 5, states=bare)
+    for network, expected, result in zip(one, other, results, strict=True):
+        np.testing.assert_array_equal(network.parameters, expected.parameters)
+        assert result.last is not None
+        assert result.last.steps == (0 if optimizer == "sgd" else 6 * 7)
+
+
+def test_another_momentum_is_another_rule() -> None:
+    config = replace(CONFIG, optimizer="momentum", momentum=0.5)
+    assert {state.rule for state in _after(1, config)} == {("momentum", 0.5)}
+    assert {state.rule for state in _after(1)} == {("adam", 0.0)}
+
+
+def test_settled_steps_leave_no_correction() -> None:
+    for name, kind in OPTIMIZERS.items():
+        assert all(1 - kept**SETTLED == 1 for kept in kind.corrected), name
+
+
+def test_a_network_that_is_done_stays_as_it_is() -> None:
+    X, y = some_rows()
+    networks = some_networks()
+    first = train_cohort(networks, X, y, [CONFIG] * 5, validation=(X, y), keep_states=True)
+    before = [network.parameters.copy() for network in networks]
+    again = train_cohort(
+        networks, X, y, [CONFIG] * 5, validation=(X, y), states=lasts(first), keep_states=True
+    )
+    for network, parameters, one, other in zip(networks, before, first, again, strict=True):
+        np.testing.assert_array_equal(network.parameters, parameters)
+        assert (other.stopped, other.best_epoch, other.train_loss) == ("epochs", one.best_epoch, ())
+        assert_same(one.last, other.last)
+
+
+def test_who_diverges_without_validation_leaves_no_state() -> None:
+    (network,), (X, y) = some_networks(WIDTHS[:1]), some_rows()
+    config = replace(CONFIG, optimizer="sgd", learning_rate=1000.0, weight_decay=1000.0)
+    result = train(network, X, y, config, keep_states=True)
+    assert (result.stopped, result.best, result.last) == ("diverged", None, None)
+
+
+def test_cohorts_without_states_have_one_optimizer_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def counted(cohort: Cohort) -> Iterator[Optimizer]:
+        optimizers = list(original(cohort))
+        seen.append(len(optimizers))
+        return iter(optimizers)
+
+    original = Cohort._lay_out_optimizers
+    monkeypatch.setattr(Cohort, "_lay_out_optimizers", counted)
+    X, y = some_rows()
+    configs = [replace(CONFIG, optimizer="sgd" if i % 2 else "adam", epochs=1) for i in range(5)]
+    train_cohort(some_networks(), X, y, configs)
+    assert seen == [2]
+
+
+# Written down
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_a_state_comes_back_as_it_was(optimizer: str) -> None:
+    X, y = some_rows()
+    config = replace(CONFIG, optimizer=optimizer, learning_rate=0.1, momentum=0.7)
+    results = train_cohort(
+        some_networks(), X, y, [config] * 5, validation=some_rows(40, seed=2), keep_states=True
+    )
+    states = lasts(results)
+    assert any(state.best for state in states)
+    for state in [*states, *(result.best for result in results if result.best)]:
+        arrays, facts = state.to_arrays()
+        assert all(type(array) is np.ndarray for array in arrays.values())
+        assert_same(State.from_arrays(arrays, json.loads(json.dumps(facts, allow_nan=False))), state)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        (lambda a: a[:1], "states: expected 2, one a network, got 1"),
+        (lambda a: [a[0], None], r"states: expected the same epochs in all of a cohort, got \[0, 2\]"),
+        (lambda a: a[::-1], r"states: expected 194 numbers, those of the network, got shape \(479,\)"),
+        (
+            lambda a: [a[0], replace(a[1], moments=a[1].moments[:1])],
+            "states: expected 2 moments of adam, or none, got 1",
+        ),
+        (
+            lambda a: [a[0], replace(a[1], moments=(a[1].moments[0], np.zeros(3)))],
+            r"states: expected 479 numbers, those of the network, got shape \(3,\)",
+        ),
+    ],
+)
+def test_states_that_do_not_fit_are_refused(states: Any, message: str) -> None:
+    networks, (X, y) = some_networks(WIDTHS[:2]), some_rows()
+    before = [network.parameters.copy() for network in networks]
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        train_cohort(networks, X, y, [CONFIG] * 2, states=states(_after(2)[:2]))
+    for network, parameters in zip(networks, before, strict=True):
+        np.testing.assert_array_equal(network.parameters, parameters)
