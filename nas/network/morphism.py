@@ -112,22 +112,11 @@ def morph(
         If structures, origins and state do not fit together.
     """
     _check(sizes, activations, child_sizes, child_activations, origins)
-    layers = _layers(parent, sizes, activations)
-    kept = [origin for origin in origins if origin is not None]
-    for position in reversed(range(len(activations))):
-        if position not in kept:
-            _remove(layers, position)
-    old = [i for i, origin in enumerate(origins) if origin is not None]
-    for position, i in enumerate(old):
-        _narrow(layers, position, child_sizes[1 + i])
-    for layer, i in zip(layers, old, strict=False):
-        layer.name = child_activations[i]
-    for i, origin in enumerate(origins):
-        if origin is None:
-            _insert(layers, i, child_activations[i], child_sizes[1 + i])
-    for i, width in enumerate(child_sizes[1:-1]):
-        _widen(layers, i, width, rng)
-    return _state(parent, child_sizes, layers)
+    # What overflows is found by training, as divergence.
+    with host.errstate(all="ignore"):
+        layers = _layers(parent, sizes, activations)
+        _change(layers, child_sizes, child_activations, origins, rng)
+        return _state(parent, child_sizes, layers)
 
 
 def is_exact(
@@ -137,7 +126,7 @@ def is_exact(
     child_activations: Sequence[str],
     origins: Sequence[int | None],
 ) -> bool:
-    """Whether such a child of any parent computes what its parent does, up to rounding."""
+    """Whether such a child of any parent computes what its parent does, up to rounding; see `morph`."""
     _check(sizes, activations, child_sizes, child_activations, origins)
     removed = set(range(len(activations))) - set(origins)
     if any(activations[position] != "identity" for position in removed):
@@ -182,9 +171,10 @@ class _Layer:
 
 def _layers(state: State, sizes: Sequence[int], activations: Sequence[str]) -> list[_Layer]:
     """The layers of a network, in float64, with moments as after many steps."""
-    corrected = OPTIMIZERS[state.rule[0]].corrected if state.steps else ()
-    flats = [array.astype(host.float64) for array in (state.parameters, *state.moments)]
-    for moment, kept in zip(flats[1:], corrected, strict=False):
+    # Before the first step there is nothing to remember.
+    moments = state.moments if state.steps else ()
+    flats = [array.astype(host.float64) for array in (state.parameters, *moments)]
+    for moment, kept in zip(flats[1:], OPTIMIZERS[state.rule[0]].corrected, strict=False):
         moment /= 1 - kept**state.steps
     n_numbers = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
     if any(flat.shape != (n_numbers,) for flat in flats):
@@ -198,11 +188,12 @@ def _layers(state: State, sizes: Sequence[int], activations: Sequence[str]) -> l
 
 
 def _state(parent: State, sizes: Sequence[int], layers: Sequence[_Layer]) -> State:
+    """What these layers are as a network of these sizes, with moments for what is new."""
     squares = OPTIMIZERS[parent.rule[0]].squares
     dtype = parent.parameters.dtype
     n_numbers = sum(layer.numbers[0].size for layer in layers)
     flats: list[Floats] = []
-    for i in range(1 + len(parent.moments)):
+    for i in range(len(layers[0].numbers)):
         flat = host.empty(n_numbers, dtype)
         weights, biases = views(flat, sizes)
         everywhere = _mean(host.concatenate([layer.numbers[i].ravel() for layer in layers]), 0.0)
@@ -222,6 +213,30 @@ def _mean(numbers: Floats, otherwise: float) -> float:
     """The mean of those that are numbers."""
     known = numbers[host.isfinite(numbers)]
     return float(known.mean()) if known.size else otherwise
+
+
+def _change(
+    layers: list[_Layer],
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    origins: Sequence[int | None],
+    rng: host.random.Generator,
+) -> None:
+    """Make a child's layers of its parent's."""
+    kept = [origin for origin in origins if origin is not None]
+    for position in reversed(range(len(layers) - 1)):
+        if position not in kept:
+            _remove(layers, position)
+    old = [i for i, origin in enumerate(origins) if origin is not None]
+    for position, i in enumerate(old):
+        _narrow(layers, position, sizes[1 + i])
+    for position, i in enumerate(old):
+        layers[position].name = activations[i]
+    for i, origin in enumerate(origins):
+        if origin is None:
+            _insert(layers, i, activations[i], sizes[1 + i])
+    for i, width in enumerate(sizes[1:-1]):
+        _widen(layers, i, width, rng)
 
 
 def _remove(layers: list[_Layer], position: int) -> None:

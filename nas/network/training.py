@@ -125,7 +125,8 @@ def train_cohort(
     by what chaos makes of it.
 
     Training that goes on from the last states of the same members ends, bit for bit, where it would
-    have without the break; so does, in float32, that of a few of many. Only dropout masks are drawn anew.
+    have without the break; so does, in float32, that of two or more of them. Only dropout masks are drawn
+    anew.
 
     Parameters
     ----------

@@ -165,6 +165,30 @@ def test_members_of_different_steps_keep_their_own_when_others_leave(leaver: int
                 assert result.last.steps == n + 7 * 7
 
 
+def test_without_validation_rows_the_last_state_is_the_best() -> None:
+    X, y = some_rows()
+    (last,) = lasts(
+        [
+            train(
+                some_networks()[0],
+                X,
+                y,
+                replace(CONFIG, learning_rate=1.0),
+                validation=(X, y),
+                keep_states=True,
+            )
+        ]
+    )
+    assert last.best is not None
+    network = some_networks()[0]
+    config = replace(CONFIG, epochs=12)
+    result = train(network, X, y, config, state=last, keep_states=True, should_stop=lambda: True)
+    assert (result.stopped, result.best_epoch) == ("interrupted", 8)
+    assert result.best is not None
+    assert (result.best.epochs, result.best.loss, result.best.best) == (8, None, None)
+    np.testing.assert_array_equal(network.parameters, result.best.parameters)
+
+
 def test_who_is_new_trains_with_who_goes_on() -> None:
     # Each as it would in a cohort of its kind.
     X, y = some_rows()
