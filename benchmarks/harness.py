@@ -79,18 +79,27 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def report(figures: Sequence[Figure], rows: Sequence[Mapping[str, Any]], file: str | None) -> None:
-    """Print the rows, then the figures asked for; write both as JSON where a file is named."""
+def report(
+    figures: Sequence[Figure],
+    rows: Sequence[Mapping[str, Any]],
+    file: str | None,
+    raw: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Print the rows, then the figures asked for; write both as JSON where a file is named.
+
+    `raw` are written in place of the rows, where these only sum them up.
+    """
     print(table(rows))
-    print()
-    print(table([asdict(figure) | {"holds": "yes" if figure.holds else "NO"} for figure in figures]))
+    if figures:
+        print()
+        print(table([asdict(figure) | {"holds": "yes" if figure.holds else "NO"} for figure in figures]))
     print("\nmachine: " + ", ".join(f"{name} {value}" for name, value in machine().items()))
     if file is not None:
         record = {
             "figures": [
                 {"name": f.name, "asked": f.asked, "measured": f.measured, "holds": f.holds} for f in figures
             ],
-            "rows": list(rows),
+            "rows": list(rows if raw is None else raw),
             "machine": machine(),
         }
         Path(file).write_text(json.dumps(record, indent=1) + "\n")
