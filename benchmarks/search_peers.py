@@ -39,10 +39,10 @@ from sklearn.model_selection import PredefinedSplit
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
-from nas.evaluation import METRICS
 from nas.genome import Genome
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared
+from nas.scoring import METRICS
 from nas.space import SearchSpace
 
 PROCESSES = 2
@@ -77,14 +77,14 @@ class Task:
     def of(cls, prepared: Prepared, space: SearchSpace) -> Task:
         """The task of a prepared data set."""
         problem, parts, dataset = prepared.problem, prepared.split, prepared.dataset
-        classes = problem.metric == "accuracy"
+        classes = prepared.metric == "accuracy"
         return cls(
             X_train=problem.X_train,
             y_train=dataset.y[parts.train] if classes else problem.y_train,
             X_validation=problem.X_validation,
             y_validation=dataset.y[parts.validation] if classes else problem.y_validation,
             X_test=prepared.preprocessor.encode(dataset.table.iloc[parts.test]),
-            metric=problem.metric,
+            metric=prepared.metric,
             n_outputs=problem.n_outputs,
             space=space,
             batch_size=problem.training.batch_size,

@@ -11,8 +11,7 @@ scikit-learn's default network, which has only a test score. A sixth search is O
 score and size.
 
 Each has S seconds from when its first network can begin; starting processes, imports and the last
-training of the winner are not counted. Validation scores of nas are those that it goes by, of the epoch
-with the lowest loss; those of the others, and "peak" of nas, are the best over epochs.
+training of the winner are not counted. All validation scores are the best over a training's epochs.
 """
 
 from __future__ import annotations
@@ -29,17 +28,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import moocore
 import numpy as np
-import pandas as pd
 
 import nas
 from benchmarks import search_peers
+from benchmarks.data import load
 from benchmarks.harness import Figure, report
 from benchmarks.search_peers import PROCESSES, Task
 from nas.data import BUNDLED, Dataset
@@ -55,6 +53,7 @@ LABELS = {
     "random": "Optuna, random",
     "genetic": "sklearn-genetic-opt",
     "default": "scikit-learn's default",
+    "nas-pareto": "nas, score and size",
     "pareto": "Optuna, NSGA-II, score and size",
 }
 NEEDS = {
@@ -69,7 +68,6 @@ RIVALS = ("tpe", "nsga2", "random", "genetic", "default")
 
 LINES = [
     ("nas", "curve", "nas", "#0072B2", "-"),
-    ("nas", "peaks", "nas, best over epochs", "#56B4E9", "-"),
     ("tpe", "curve", LABELS["tpe"], "#D55E00", "-"),
     ("nsga2", "curve", LABELS["nsga2"], "#009E73", "--"),
     ("random", "curve", LABELS["random"], "#777777", ":"),
@@ -112,7 +110,7 @@ def _contest(options: argparse.Namespace) -> Iterator[Row]:
     seconds = options.seconds or (10.0 if options.quick else 60.0)
     seeds = options.seeds or (1 if options.quick else 3)
     for data in options.data or BUNDLED:
-        dataset = _load(data)
+        dataset = load(data)
         for seed in range(seeds):
             prepared = prepare(dataset, seed)
             for name in names:
@@ -129,33 +127,17 @@ def _contest(options: argparse.Namespace) -> Iterator[Row]:
                 yield row
 
 
-def _load(data: str) -> Dataset:
-    if not data.endswith(".npz"):
-        return nas.load_dataset(data)
-    with np.load(data, allow_pickle=False) as arrays:
-        found = dict(arrays)
-    n_columns = found["X"].shape[1]
-    names = found.get("feature_names", [f"x{i}" for i in range(n_columns)])
-    table = pd.DataFrame(found["X"], columns=[str(name) for name in names])
-    categorical = table.columns[found.get("cat_mask", np.zeros(n_columns, bool))]
-    task = "regression" if str(found["task"]) == "reg" else "classification"
-    dataset = nas.load_dataset(
-        table.assign(**{"the target": found["y"]}),
-        target="the target",
-        task=task,
-        categorical=tuple(categorical),
-    )
-    return replace(dataset, name=Path(data).stem)
-
-
 def _run(name: str, prepared: Prepared, seconds: float, seed: int) -> Row | None:
     """One contestant's search on one data set with one seed; None if it finished no network."""
     task = Task.of(prepared, load_space(SPACE))
     row: Row = {"data": prepared.dataset.name, "contestant": name, "seed": seed, "seconds": seconds}
     if name == "nas":
         result, times = _nas(prepared.dataset, seconds, seed)
-        row |= _searched(_nas_curve(result, times, seconds), _nas_front(result, times, seconds))
-        row["peaks"] = _rising(_nas_curve(result, times, seconds, peaks=True))
+        row |= _searched(_nas_curve(result, times, seconds), _nas_sizes(result, times, seconds))
+        predictions = _nas_predictions(prepared, result)
+    elif name == "nas-pareto":
+        result, times = _nas(prepared.dataset, seconds, seed, objectives=("error", "parameters"))
+        row |= _searched(_nas_curve(result, times, seconds), _nas_sizes(result, times, seconds))
         predictions = _nas_predictions(prepared, result)
     elif name == "default":
         row |= _searched([], [])
@@ -206,12 +188,15 @@ def _front(points: Points) -> Points:
     return kept
 
 
-def _nas(dataset: Dataset, seconds: float, seed: int) -> tuple[nas.SearchResult, list[float]]:
+def _nas(
+    dataset: Dataset, seconds: float, seed: int, objectives: tuple[str, ...] = ("error",)
+) -> tuple[nas.SearchResult, list[float]]:
     """What nas finds, and after how many seconds each of its candidates was known."""
     with tempfile.TemporaryDirectory() as folder, _workers(), _Watch(Path(folder)) as watch:
         result = nas.search(
             dataset,
             space=SPACE,
+            objectives=objectives,
             seed=seed,
             n_candidates=MANY,
             time_budget=seconds,
@@ -290,19 +275,17 @@ class _Watch(threading.Thread):
         self.join()
 
 
-def _nas_curve(
-    result: nas.SearchResult, times: Sequence[float], seconds: float, *, peaks: bool = False
-) -> Points:
-    """When each candidate's score was known; with `peaks`, its best over epochs."""
+def _nas_curve(result: nas.SearchResult, times: Sequence[float], seconds: float) -> Points:
+    """When each candidate's score was known."""
     return [
-        (finished, max(evaluation.validation_scores) if peaks else evaluation.fitness)
+        (finished, evaluation.fitness)
         for (_, evaluation), finished in zip(result.history, times, strict=True)
         if finished <= seconds and not evaluation.failed
     ]
 
 
-def _nas_front(result: nas.SearchResult, times: Sequence[float], seconds: float) -> Points:
-    """Errors and sizes: of the candidates of a search for the score alone, for now."""
+def _nas_sizes(result: nas.SearchResult, times: Sequence[float], seconds: float) -> Points:
+    """Errors and sizes of the candidates."""
     return [
         (1 - evaluation.fitness, float(evaluation.n_parameters))
         for (_, evaluation), finished in zip(result.history, times, strict=True)
@@ -362,9 +345,9 @@ def _validation(row: Row) -> float:
     return float(row["curve"][-1][1]) if row["curve"] else math.nan
 
 
-def _reached(row: Row, score: float, curve: str = "curve") -> float:
+def _reached(row: Row, score: float) -> float:
     """Seconds until the validation score was at least this; infinity if it never was."""
-    return next((seconds for seconds, its in row[curve] if its >= score), math.inf)
+    return next((seconds for seconds, its in row["curve"] if its >= score), math.inf)
 
 
 def _difference(pairs: Sequence[tuple[Row, Row]]) -> tuple[float, float]:
@@ -423,7 +406,7 @@ def _summary(raw: Sequence[Row]) -> list[Row]:
 def _figures(raw: Sequence[Row]) -> list[Figure]:
     """The figures that the search is asked for."""
     seconds = raw[0]["seconds"]
-    figures = [_speed(raw, seconds, "curve"), _speed(raw, seconds, "peaks")]
+    figures = [_speed(raw, seconds)]
     ahead = []
     for data in dict.fromkeys(row["data"] for row in raw):
         rivals = {name: pairs for name in RIVALS if (pairs := _pairs(raw, "nas", name, data))}
@@ -436,15 +419,14 @@ def _figures(raw: Sequence[Row]) -> list[Figure]:
         figures.append(Figure(f"{data}: test score less that of {best}, in its errors", -1, gap))
     if ahead:
         figures.append(Figure("sets with a better test score than any", len(ahead) // 2 + 1, sum(ahead)))
-    ratios = [_hypervolume(mine) / _hypervolume(its) for mine, its in _pairs(raw, "nas", "pareto")]
+    ratios = [_hypervolume(mine) / _hypervolume(its) for mine, its in _pairs(raw, "nas-pareto", "pareto")]
     figures.append(Figure("hypervolume / Optuna's NSGA-II (median)", 1.1, _median(ratios)))
     return [figure for figure in figures if figure.measured == figure.measured]  # without contestants: NaN
 
 
-def _speed(raw: Sequence[Row], seconds: float, curve: str) -> Figure:
-    times = [_reached(mine, _validation(its), curve) for mine, its in _pairs(raw, "nas", "tpe")]
-    which = "" if curve == "curve" else ", both by best epochs"
-    name = f"seconds until as good as Optuna's TPE after {seconds:g} s{which} (median)"
+def _speed(raw: Sequence[Row], seconds: float) -> Figure:
+    times = [_reached(mine, _validation(its)) for mine, its in _pairs(raw, "nas", "tpe")]
+    name = f"seconds until as good as Optuna's TPE after {seconds:g} s (median)"
     return Figure(name, seconds / 10, _median(times), at_most=True)
 
 

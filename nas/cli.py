@@ -68,10 +68,24 @@ def _search(options: argparse.Namespace) -> int:
             space=options.space,
             algorithm=options.algorithm,
             n_candidates=options.candidates,
+            n_epochs=options.total_epochs,
             time_budget=options.time_budget,
+            target_score=options.target_score,
+            patience=options.patience,
             n_workers=options.workers,
             seed=options.seed,
+            population_size=options.population,
+            inherit=options.inherit,
+            racing=options.racing,
+            screening=options.screening,
+            objectives=options.objectives.split(","),
+            max_parameters=options.max_parameters,
+            max_flops=options.max_flops,
+            max_latency=options.max_latency,
+            scoring=options.scoring,
+            starts=options.start or (),
             epochs=options.epochs,
+            n_finalists=options.finalists,
             refit=not options.no_refit,
             baseline=not options.no_baseline,
             name=options.name,
@@ -177,9 +191,49 @@ def _add_search(commands: Any) -> None:
     )
     how = search.add_argument_group("the search")
     how.add_argument("--space", default="small", metavar="NAME|FILE", help="see 'nas spaces'; default: small")
-    how.add_argument("--algorithm", default="evolution", metavar="NAME", help="evolution (default) or random")
+    how.add_argument(
+        "--algorithm",
+        default="auto",
+        metavar="NAME",
+        help="auto (default), plus, comma, steady-state, aging, nsga2 or random",
+    )
+    how.add_argument("--population", type=int, metavar="N", help="how many may have children")
+    how.add_argument(
+        "--inherit",
+        action=argparse.BooleanOptionalAction,
+        help="children start from a parent's trained weights, or not",
+    )
+    how.add_argument(
+        "--racing",
+        action=argparse.BooleanOptionalAction,
+        help="train everyone for a few epochs and the best of them on, or not",
+    )
+    how.add_argument(
+        "--screening",
+        metavar="MODEL",
+        help="what chooses among many children: process, trees or none",
+    )
+    how.add_argument(
+        "--objectives",
+        default="error",
+        metavar="LIST",
+        help="error, and what else is to be small, joined by commas: parameters, flops, latency",
+    )
+    how.add_argument(
+        "--scoring",
+        metavar="NAME",
+        help="the fitness: any scorer's name in scikit-learn; default: accuracy, or r2 for regression",
+    )
+    how.add_argument("--start", metavar="RUN", help="begin with the best genomes of an earlier run")
     how.add_argument(
         "--epochs", type=int, metavar="N", help="epochs a candidate, at most; default: by the rows"
+    )
+    how.add_argument(
+        "--finalists",
+        type=int,
+        default=5,
+        metavar="N",
+        help="how many of the best are scored again before one is named; default: 5",
     )
     how.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything; default: 0")
     how.add_argument(
@@ -190,6 +244,17 @@ def _add_search(commands: Any) -> None:
     )
     how.add_argument("--no-baseline", action="store_true", help="leave out scikit-learn's default network")
     _add_limits(how, candidates=100)
+    how.add_argument("--total-epochs", type=int, metavar="N", help="of training, of all candidates together")
+    how.add_argument("--target-score", type=float, metavar="SCORE", help="end with this validation score")
+    how.add_argument("--patience", type=int, metavar="N", help="end after N candidates without a better one")
+    sizes = search.add_argument_group("what a network may cost")
+    sizes.add_argument("--max-parameters", type=float, metavar="N", help="weights and biases")
+    sizes.add_argument(
+        "--max-flops", type=float, metavar="N", help="floating-point operations of predicting a row"
+    )
+    sizes.add_argument(
+        "--max-latency", type=float, metavar="MICROSECONDS", help="of predicting a row, by estimate"
+    )
     where = search.add_argument_group("where it is kept")
     where.add_argument("--name", metavar="NAME", help="the run's name; default: the data's, and the time")
     _add_places(where)

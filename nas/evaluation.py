@@ -1,14 +1,14 @@
 """What a worker does: train a cohort of candidates on the shared data and say how good each is.
 
 `plan_cohorts` says who is trained together, from the candidates alone. `evaluate` is a pure function
-of its arguments: the same candidates and problem give the same evaluations, bit for bit, in whatever
-process it runs; only ``seconds`` differs.
+of its arguments: the same candidates, problem and legacies give the same evaluations, bit for bit, in
+whatever process it runs; only ``seconds`` differs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from nas.alignment import origins
 from nas.genome import GENES, Genome
-from nas.network import MLP, Plan, TrainingConfig, plan, train_cohort
+from nas.network import MLP, Plan, State, TrainingConfig, morph, plan, train_cohort
 from nas.network.arrays import Array, Floats
 from nas.network.planner import MOST
 from nas.network.training import TrainingResult
+from nas.scoring import WORST_SCORE, Metric, NoScore
 
-WORST_FITNESS = -1e9
+WORST_FITNESS = WORST_SCORE
 """The fitness of a candidate that failed: finite, because DEAP cannot order NaN or infinity."""
 
 WORST_LOSS = 1e9
@@ -30,16 +32,30 @@ WORST_LOSS = 1e9
 
 DEFAULT_ACTIVATION = "relu"
 
-_TASKS = 4
-"""Cohorts of a generation, at least: few enough that cohorts are worth it, and work for four workers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A genome that a search wants to know the fitness of, and where it comes from.
 
-    `id` counts from 0 in the order in which the engine asked; `seed` draws the initial weights and
-    follows from the search's seed and the id; `parents` are ids.
+    Attributes
+    ----------
+    id : int
+        Counts from 0 in the order in which the engine asked.
+    genome : Genome
+    seed : int
+        Draws the initial weights; follows from the search's seed and the id.
+    generation : int
+        The batch that it was asked for in.
+    operator : str
+        What made it: "random", "start", "continue", a mutation or a crossover.
+    parents : tuple of int
+        Ids.
+    inherits : int, optional
+        The id of the parent whose trained weights it starts from.
+    epochs_done : int
+        Those after which the same genome stopped that it goes on from; 0: it starts.
+    epochs : int, optional
+        Those after which it stops, counted from the start; None: when its training is over.
     """
 
     id: int
@@ -48,6 +64,9 @@ class Candidate:
     generation: int
     operator: str
     parents: tuple[int, ...] = ()
+    inherits: int | None = None
+    epochs_done: int = 0
+    epochs: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The candidate as plain values for JSON."""
@@ -58,6 +77,9 @@ class Candidate:
             "generation": self.generation,
             "operator": self.operator,
             "parents": list(self.parents),
+            "inherits": self.inherits,
+            "epochs_done": self.epochs_done,
+            "epochs": self.epochs,
         }
 
     @classmethod
@@ -84,11 +106,12 @@ class Evaluation:
     stopped : str
         Why training ended; see `nas.network.TrainingResult`. "failed" if it did not come to that.
     train_losses, validation_losses, validation_scores : tuple of float
-        One number an epoch, with six significant digits.
+        One number an epoch that it was trained for now, with six significant digits.
     error : str, optional
         Why the candidate failed.
-    alone : bool
-        Whether it was trained alone, by plan or because its cohort failed: rounding depends on it.
+    state : State, optional
+        What training has left: its last state where it may go on, else that of the best epoch. The loop
+        takes it away to keep it; no journal holds it.
     seconds : float
         How long it took, its share of its cohort's time: the one attribute that may differ from run
         to run.
@@ -104,13 +127,21 @@ class Evaluation:
     validation_losses: tuple[float, ...] = ()
     validation_scores: tuple[float, ...] = ()
     error: str | None = None
-    alone: bool = False
+    state: State | None = field(default=None, compare=False, repr=False)
     seconds: float = field(default=0.0, compare=False)
 
     @property
     def failed(self) -> bool:
         """Whether the candidate has no fitness of its own."""
         return self.error is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Legacy:
+    """What a candidate inherits: the trained state of another, and the genome that it is of."""
+
+    genome: Genome
+    state: State
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +153,10 @@ class Problem:
     X_train, X_validation : float32 arrays of shape (rows, inputs)
     y_train, y_validation : arrays as `loss` asks for; see `nas.network.losses`
     n_outputs : int
-    loss, metric : str
-        See `nas.network.LOSSES` and `METRICS`.
+    loss : str
+        See `nas.network.LOSSES`.
+    metric : Metric
+        The score of predictions, to be maximized.
     training : TrainingConfig
         What holds wherever a genome carries no gene of its own.
     batch_seed : int
@@ -136,7 +169,7 @@ class Problem:
     y_validation: Array
     n_outputs: int
     loss: str
-    metric: str
+    metric: Metric
     training: TrainingConfig
     batch_seed: int
 
@@ -145,38 +178,63 @@ class Problem:
         """Inputs of every network."""
         return int(self.X_train.shape[1])
 
+    @property
+    def n_bytes(self) -> int:
+        """What the arrays take."""
+        arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
+        return sum(array.nbytes for array in arrays)
 
-def plan_cohorts(candidates: Sequence[Candidate], problem: Problem) -> list[tuple[Candidate, ...]]:
-    """Divide the candidates of a generation into cohorts, the one that takes longest first.
+
+def plan_cohorts(
+    candidates: Sequence[Candidate], problem: Problem, n_tasks: int = 1
+) -> list[tuple[Candidate, ...]]:
+    """Divide the candidates of a batch into cohorts, at least `n_tasks`, the longest first.
 
     It follows from the candidates and the problem alone, not from how many workers there are: rounding
-    depends on who is trained together, and a search must not.
+    depends on who is trained together, and a search must not. Candidates with other epochs before or
+    behind them are other cohorts.
     """
-    plans = [
-        Plan(
-            _sizes(candidate.genome, problem),
-            _activations(candidate.genome),
-            training_config(candidate.genome, problem.training),
-        )
-        for candidate in candidates
-    ]
-    most = min(max(1, len(candidates) // _TASKS), MOST)
-    return [tuple(candidates[i] for i in cohort) for cohort in plan(plans, most)]
+    most = min(max(1, len(candidates) // n_tasks), MOST)
+    cohorts = []
+    for spans in dict.fromkeys((one.epochs_done, one.epochs) for one in candidates):
+        those = [one for one in candidates if (one.epochs_done, one.epochs) == spans]
+        plans = [
+            Plan(
+                _sizes(one.genome, problem),
+                _activations(one.genome),
+                training_config(one.genome, problem.training),
+            )
+            for one in those
+        ]
+        cohorts += [tuple(those[i] for i in cohort) for cohort in plan(plans, most)]
+    return cohorts
 
 
 def evaluate(
-    candidates: Sequence[Candidate], problem: Problem, should_stop: Callable[[], bool] | None = None
+    candidates: Sequence[Candidate],
+    problem: Problem,
+    legacies: Mapping[int, Legacy] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> list[Evaluation] | None:
     """Train candidates together and score each on the validation rows.
 
-    Divergence, running out of memory and overrunning the time limit are failures of a candidate,
-    recorded with their reason; any other exception is a bug and is raised. Where a cohort has too
-    little memory, or takes longer than the limits of all its members together, those concerned are
-    trained again, each alone. None is returned if `should_stop` ended the training, which then says
-    nothing about the candidates.
+    Divergence, running out of memory, overrunning the time limit and a score that is no number are
+    failures of a candidate, recorded with their reason; any other exception is a bug and is raised.
+    Where a cohort has too little memory, or takes longer than the limits of all its members together,
+    those concerned are trained again, each alone. None is returned if `should_stop` ended the
+    training, which then says nothing about the candidates.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        With the same `epochs_done` and `epochs`.
+    problem : Problem
+    legacies : mapping of int to Legacy, optional
+        For each candidate that inherits, by its id, what.
+    should_stop : callable, optional
     """
     start = time.perf_counter()
-    evaluations = _together(candidates, problem, should_stop)
+    evaluations = _together(candidates, problem, legacies or {}, should_stop)
     if evaluations is None:
         return None
     # Nobody can tell how much of the time was whose.
@@ -186,7 +244,7 @@ def evaluate(
         if evaluation is not None:
             found.append(replace(evaluation, seconds=seconds))
             continue
-        one = evaluate([candidate], problem, should_stop)
+        one = evaluate([candidate], problem, legacies, should_stop)
         if one is None:
             return None
         found += one
@@ -194,7 +252,10 @@ def evaluate(
 
 
 def _together(
-    candidates: Sequence[Candidate], problem: Problem, should_stop: Callable[[], bool] | None
+    candidates: Sequence[Candidate],
+    problem: Problem,
+    legacies: Mapping[int, Legacy],
+    should_stop: Callable[[], bool] | None,
 ) -> list[Evaluation | None] | None:
     """The evaluations; None for those that must be tried alone, as others may have been the cause.
 
@@ -202,34 +263,49 @@ def _together(
     """
     alone = len(candidates) == 1
     try:
-        networks = [build_network(candidate.genome, candidate.seed, problem) for candidate in candidates]
-        results = fit(networks, candidates, problem, should_stop=should_stop)
+        states = [_first_state(one, problem, legacies.get(one.id)) for one in candidates]
+        networks = [
+            build_network(one.genome, one.seed, problem, initialize=state is None)
+            for one, state in zip(candidates, states, strict=True)
+        ]
+        results = fit(networks, candidates, problem, states=states, keep_states=True, should_stop=should_stop)
     except MemoryError as error:
         if not alone:
             return [None] * len(candidates)
-        failure = Evaluation(candidates[0].id, error=f"out of memory: {error}", alone=True)
+        failure = Evaluation(candidates[0].id, error=f"out of memory: {error}")
         return [replace(failure, n_parameters=_n_parameters(candidates[0], problem))]
     if any(result.stopped == "interrupted" for result in results):
         return None
     return [
-        None
-        if result.stopped == "time" and not alone
-        else replace(
-            _evaluation(candidate.id, result, problem),
-            n_parameters=_n_parameters(candidate, problem),
-            alone=alone,
-        )
+        None if result.stopped == "time" and not alone else _evaluation(candidate, result, problem)
         for candidate, result in zip(candidates, results, strict=True)
     ]
+
+
+def _first_state(candidate: Candidate, problem: Problem, legacy: Legacy | None) -> State | None:
+    """What a candidate's training starts from, where it inherits."""
+    if legacy is None:
+        return None
+    if candidate.epochs_done:
+        return legacy.state
+    return morph(
+        legacy.state.best or legacy.state,
+        _sizes(legacy.genome, problem),
+        _activations(legacy.genome),
+        _sizes(candidate.genome, problem),
+        _activations(candidate.genome),
+        origins(candidate.genome, legacy.genome),
+        np.random.default_rng([candidate.seed, 2]),
+    )
 
 
 def _n_parameters(candidate: Candidate, problem: Problem) -> int:
     return candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs)
 
 
-def build_network(genome: Genome, seed: int, problem: Problem) -> MLP:
-    """The network that a genome describes, with the initial weights that the seed draws."""
-    rng = np.random.default_rng(seed)
+def build_network(genome: Genome, seed: int, problem: Problem, *, initialize: bool = True) -> MLP:
+    """The network that a genome describes, with the initial weights that the seed draws, or zeros."""
+    rng = np.random.default_rng(seed) if initialize else None
     return MLP(_sizes(genome, problem), _activations(genome), problem.loss, rng=rng)
 
 
@@ -248,6 +324,8 @@ def fit(
     *,
     stop_after: int | None = None,
     validate: bool = True,
+    states: Sequence[State | None] | None = None,
+    keep_states: bool = False,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[TrainingResult]:
     """Train candidates' networks on one BLAS thread, so that every process gets the same bits."""
@@ -258,10 +336,12 @@ def fit(
             problem.y_train,
             [training_config(candidate.genome, problem.training) for candidate in candidates],
             validation=(problem.X_validation, problem.y_validation) if validate else None,
-            score=METRICS[problem.metric],
+            score=problem.metric,
             batch_seed=problem.batch_seed,
-            rngs=[np.random.default_rng([candidate.seed, 1]) for candidate in candidates],
-            stop_after=stop_after,
+            rngs=[np.random.default_rng([one.seed, 1, one.epochs_done]) for one in candidates],
+            stop_after=candidates[0].epochs if stop_after is None else stop_after,
+            states=states,
+            keep_states=keep_states,
             should_stop=should_stop,
         )
 
@@ -272,48 +352,40 @@ def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     return replace(defaults, **{name: value for name, value in genes.items() if value is not None})
 
 
-def accuracy(predictions: Floats, y: Array) -> float:
-    """The share of rows whose class, or whose labels all together, are right."""
-    if y.ndim == 1:
-        return float(np.mean(predictions.argmax(axis=1) == y))
-    return float(np.mean(((predictions > 0.5) == (y > 0.5)).all(axis=1)))
-
-
-def r2(predictions: Floats, y: Array) -> float:
-    """The share of variance explained, averaged over targets; 0 is the mean's own score.
-
-    A target that does not vary counts 0, as in scikit-learn; the worst score is `WORST_FITNESS`.
-    """
-    residual = np.sum(np.square(y - predictions), axis=0, dtype=np.float64)
-    total = np.sum(np.square(y - y.mean(axis=0)), axis=0, dtype=np.float64)
-    scores = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), 0.0)
-    return max(float(scores.mean()), WORST_FITNESS)
-
-
-METRICS: dict[str, Callable[[Floats, Array], float]] = {"accuracy": accuracy, "r2": r2}
-"""Scores of predictions against targets, to be maximized, by name."""
-
-
-def _evaluation(candidate_id: int, result: TrainingResult, problem: Problem) -> Evaluation:
+def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) -> Evaluation:
     limit = problem.training.time_limit
-    error = f"no result within {limit:g} s" if result.stopped == "time" else result.error
-    best = result.best_epoch - 1
-    good = error is None
-    return Evaluation(
-        candidate_id,
-        fitness=_six_digits(result.validation_score[best]) if good else WORST_FITNESS,
-        validation_loss=_six_digits(min(result.validation_loss[best], WORST_LOSS)) if good else WORST_LOSS,
+    failure = Evaluation(candidate.id, n_parameters=_n_parameters(candidate, problem))
+    if result.stopped == "time":
+        # Where time ran out depends on the machine; such curves would differ from run to run.
+        return replace(failure, stopped="time", error=f"no result within {limit:g} s")
+    trained = replace(
+        failure,
         best_epoch=result.best_epoch,
         stopped=result.stopped,
-        # Where time ran out depends on the machine; such curves would differ from run to run.
-        train_losses=() if result.stopped == "time" else _curve(result.train_loss),
-        validation_losses=() if result.stopped == "time" else _curve(result.validation_loss),
-        validation_scores=() if result.stopped == "time" else _curve(result.validation_score),
-        error=error,
+        train_losses=_curve(result.train_loss),
+        validation_losses=_curve(result.validation_loss),
+        validation_scores=_curve(result.validation_score),
+        error=result.error,
+    )
+    if trained.failed:
+        return trained
+    assert result.best is not None, "who has not failed has a best epoch"
+    score, loss = result.best.score, result.best.loss
+    assert score is not None, "there is a metric"
+    assert loss is not None, "and rows to judge by"
+    if isinstance(score, NoScore):
+        return replace(trained, error=f"{problem.metric.name}: {score.why}")
+    return replace(
+        trained,
+        fitness=_six_digits(score),
+        validation_loss=_six_digits(min(loss, WORST_LOSS)),
+        state=result.last or result.best,
     )
 
 
 def _curve(values: tuple[float, ...]) -> tuple[float, ...]:
+    if any(isinstance(value, NoScore) for value in values):
+        return ()  # with gaps it would tell of other epochs
     return tuple(_six_digits(value) for value in values)
 
 

@@ -16,6 +16,7 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 
 from nas.evaluation import Problem
 from nas.network import TrainingConfig
+from nas.scoring import METRICS
 from nas.space import SearchSpace
 
 
@@ -27,7 +28,7 @@ def problem() -> Problem:
     centers = np.array([[0, 0], [2, 0], [1, 2]])
     X = (centers[y] + rng.normal(0, 0.7, (180, 2))).astype(np.float32)
     training = TrainingConfig(epochs=8, batch_size=16, patience=4, time_limit=60)
-    return Problem(X[:120], y[:120], X[120:], y[120:], 3, "cross_entropy", "accuracy", training, 5)
+    return Problem(X[:120], y[:120], X[120:], y[120:], 3, "cross_entropy", METRICS["accuracy"], training, 5)
 
 
 @pytest.fixture(scope="session")

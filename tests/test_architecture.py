@@ -15,9 +15,9 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "genome", "runtime"},
+    {"_version", "errors", "genome", "alignment", "runtime"},
     {"network"},
-    {"space", "data", "predictions"},
+    {"space", "data", "predictions", "scoring"},
     {"evaluation"},
     {"evolution"},
     {"execution"},
@@ -29,7 +29,8 @@ LAYERS = [
 """Rooms of the package from the ground up; each may import from its own layer and those before."""
 
 HOMES = {
-    "deap": {"evolution/engine.py", "evolution/generational.py"},
+    "deap": {"evolution/engine.py", "evolution/individual.py", "evolution/nsga2.py"},
+    "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py"},
     "ray": {"execution/ray.py"},
     "mlflow": {"tracking/mlflow.py", "tracking/mlflow_entries.py"},
     "rich": {"tracking/progress.py"},

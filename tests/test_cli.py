@@ -20,6 +20,7 @@ from nas.cli import main
 from nas.data import BUNDLED
 
 QUICK = ["--space", "tiny", "--candidates", "6", "--epochs", "5", "--workers", "0", "--name", "one"]
+QUICK += ["--finalists", "2"]
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[s
     assert set(result["best"]) == {"genome", "widths", "fitness", "n_parameters"}
     assert result["candidates"] == 6
     assert result["best"]["widths"] == result["best"]["genome"]["widths"]
-    assert "generation 0: 6/6 candidates" in err
+    assert "6/6 candidates" in err.splitlines()[-1]
 
 
 def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +82,10 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
     assert code == 0
     for words in (
         "best network",
-        "by which it was chosen: optimistic",
+        "the search's own score: optimistic",
+        "re-scored",
+        "best of 2",
+        "one layer of 100",
         "scikit-learn",
         "difference",
         "nas predict",
@@ -136,6 +140,84 @@ def test_a_search_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "resume", "runs/one", "--candidates", "9", "--workers", "0", "--json")
     assert code == 0
     assert json.loads(out)["candidates"] == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--total-epochs", "12"], "epochs"),
+        (["--target-score", "0.01"], "target"),
+        (["--patience", "1"], "patience"),
+        (["--time-budget", "0.001"], "time"),
+        (["--candidates", "500"], "exhausted"),
+        ([], "candidates"),
+    ],
+)
+def test_what_ended_the_search_is_told(
+    capsys: pytest.CaptureFixture[str], options: list[str], why: str
+) -> None:
+    code, out, _ = run(capsys, "search", "iris", *QUICK, *options, "--no-tracking", "--no-baseline", "--json")
+    assert code == 0
+    assert json.loads(out)["stopped"] == why
+
+
+def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--algorithm", "plus", "--inherit", "--racing", "--screening", "trees", "--population", "4"]
+    options += ["--scoring", "neg_log_loss", "--max-parameters", "900", "--max-flops", "2000", "--seed", "3"]
+    options += ["--max-latency", "20", "--no-refit", "--no-tracking", "--no-baseline", "--json"]
+    code, out, _ = run(capsys, "search", "iris", *QUICK, *options)
+    assert code == 0
+    result = json.loads(out)
+    assert result["metric"] == "neg_log_loss"
+    settings = json.loads(Path("runs/one/config.json").read_text())["settings"]
+    expected = {
+        "algorithm": "plus",
+        "inherit": True,
+        "racing": True,
+        "screening": "trees",
+        "population_size": 4,
+        "scoring": "neg_log_loss",
+        "max_parameters": 900,
+        "max_flops": 2000,
+        "max_latency": 20,
+        "seed": 3,
+        "refit": False,
+        "baseline": False,
+        "n_finalists": 2,
+    }
+    assert {key: settings[key] for key in expected} == expected
+
+
+def test_several_objectives_and_a_front(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--objectives", "error,parameters", "--no-tracking", "--no-baseline", "--json"]
+    code, out, _ = run(capsys, "search", "iris", *QUICK, *options)
+    assert code == 0
+    front = json.loads(out)["front"]
+    assert [one["fitness"] for one in front] == sorted((one["fitness"] for one in front), reverse=True)
+    assert json.loads(Path("runs/one/config.json").read_text())["settings"]["algorithm"] == "nsga2"
+
+
+def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str]) -> None:
+    quick = [*QUICK, "--no-tracking", "--no-baseline"]
+    run(capsys, "search", "iris", *quick)
+    code, _, _ = run(capsys, "search", "iris", *quick, "--name", "two", "--start", "runs/one")
+    assert code == 0
+    first, second = (
+        [json.loads(line)["candidate"] for line in Path(journal).read_text().splitlines()[1:]]
+        for journal in ("runs/one/journal.jsonl", "runs/two/journal.jsonl")
+    )
+    assert second[0]["operator"] == "start"
+    genomes = [one["genome"] for one in first]
+    assert all(one["genome"] in genomes for one in second if one["operator"] == "start")
+
+
+def test_weights_that_are_gone_are_said_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "search", "iris", *QUICK, "--no-tracking", "--no-baseline")
+    for file in Path("runs/one/weights").iterdir():
+        file.unlink()
+    code, out, err = run(capsys, "resume", "runs/one", "--candidates", "18", "--workers", "0")
+    assert (code, out) == (2, "")
+    assert "expected trained weights, got: No such file or directory" in err.splitlines()[-1]
 
 
 def test_spaces_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,6 +333,16 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--candidates", "0"], "n_candidates"),
         (["search", "iris", "--workers", "-2"], "n_workers"),
         (["search", "iris", "--algorithm", "magic"], "algorithm"),
+        (["search", "iris", "--algorithm", "evolution"], "algorithm: expected one of auto, plus, comma"),
+        (["search", "iris", "--scoring", "magic"], "scoring: expected accuracy, r2, or a scorer's name"),
+        (["search", "iris", "--scoring", "r2"], "scoring: expected a score for classification, got 'r2'"),
+        (["search", "diabetes", "--scoring", "roc_auc"], "scoring: roc_auc: tried out on made-up"),
+        (["search", "iris", "--max-parameters", "3"], "got none; the least there is: 131 parameters"),
+        (["search", "iris", "--max-latency", "-1"], "max_latency: expected a number above 0, got -1.0"),
+        (["search", "iris", "--objectives", "parameters"], "objectives: expected error first"),
+        (["search", "iris", "--screening", "magic"], "screening: expected none, process, trees"),
+        (["search", "iris", "--start", "nowhere"], "nowhere: expected a run with a journal.jsonl"),
+        (["search", "iris", "--finalists", "0"], "n_finalists: expected a whole number of at least 1"),
         (["search", "iris", "--runs-dir", "/proc/runs"], "--runs-dir /proc/runs"),
         (["search", "iris", "--workers", "0", "--tracking-uri", "http://127.0.0.1:9"], "http://127.0.0.1:9"),
         (["resume", "runs/none"], "runs/none"),

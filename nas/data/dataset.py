@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 from nas.data.files import read_table
 from nas.data.preprocessing import LARGEST_NUMBER, check_kind, settle_kinds
 from nas.errors import DataError
+from nas.network.arrays import Array
 from nas.runtime import category_key
 
 Task = Literal["classification", "multilabel", "regression"]
@@ -186,6 +188,33 @@ def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float =
     labels = None if labels is None else labels[kept]
     train, chosen = train_test_split(kept, test_size=validation, random_state=seed, stratify=labels)
     return Split(np.sort(train), np.sort(chosen), np.sort(test_rows))
+
+
+def folds(dataset: Dataset, rows: Array, n: int, seed: int) -> list[tuple[Array, Array]]:
+    """Cut rows into `n` parts, with the classes in equal shares in each: every part validates once.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    rows : int array
+    n : int
+    seed : int
+        Decides the shuffle.
+
+    Returns
+    -------
+    list of (train, validation)
+        Rising positions in the table.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    by_class = dataset.task == "classification"
+    splitter = (StratifiedKFold if by_class else KFold)(n, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class of fewer rows than folds cannot be in every one of them.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        pairs = list(splitter.split(rows, dataset.y[rows] if by_class else None))
+    return [(rows[np.sort(train)], rows[np.sort(validation)]) for train, validation in pairs]
 
 
 def _from_name_or_path(

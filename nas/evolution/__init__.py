@@ -1,10 +1,13 @@
-"""Evolution of genomes behind ask and tell; the only place that uses DEAP."""
+"""Evolution of genomes behind ask and tell; the only place that uses DEAP.
+
+An engine (`Plus`, `Comma`, `SteadyState`, `Aging`, `NSGA2`, `RandomSearch`) says who has children and who
+survives. `Racing` (successive halving over epochs) and `Screening` (a learned model chooses among many
+children) go with each of them.
+"""
 
 from nas.evolution.engine import Engine, Generation
-from nas.evolution.generational import Generational
-from nas.evolution.random_search import RandomSearch
+from nas.evolution.individual import OBJECTIVES, Individual
+from nas.evolution.recipes import ALGORITHMS, Recipe, recipe
+from nas.evolution.surrogate import MODELS
 
-ALGORITHMS: dict[str, type[Engine]] = {"evolution": Generational, "random": RandomSearch}
-"""Every engine by the name that the command line knows it by."""
-
-__all__ = ["ALGORITHMS", "Engine", "Generation", "Generational", "RandomSearch"]
+__all__ = ["ALGORITHMS", "MODELS", "OBJECTIVES", "Engine", "Generation", "Individual", "Recipe", "recipe"]

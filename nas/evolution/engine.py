@@ -1,8 +1,10 @@
 """The ask/tell contract, and what all engines share: lineage, the cache of genomes, statistics.
 
-An engine knows genomes and fitness: no clock, no training, no input or output. Asked, it proposes
-one generation of candidates; told their evaluations in the order of their ids, it takes them in.
-The same seed and the same evaluations give the same candidates, which is how a search is resumed.
+An engine knows genomes and fitness: no clock, no training, no input or output. Asked, it proposes a
+batch of candidates; told their evaluations in the order of their ids, it takes them in. It may be
+asked for the next batch while up to `lag` batches are under way: what it proposes then rests on what
+it was told, in an order that no worker's speed changes. The same seed and the same evaluations give
+the same candidates, which is how a search is resumed.
 """
 
 from __future__ import annotations
@@ -10,49 +12,38 @@ from __future__ import annotations
 import itertools
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Container, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, median, pstdev
+from typing import ClassVar
 
 import numpy as np
-from deap import base, tools
+from deap import tools
 
+from nas.alignment import genome_distance
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution.operators import genome_distance
+from nas.evolution.individual import Individual
+from nas.evolution.operators import inherited, shrink
+from nas.evolution.proposal import Proposal
+from nas.evolution.racing import CONTINUE, Racing
+from nas.evolution.surrogate import Screening
 from nas.genome import Genome
-from nas.space import SearchSpace
+from nas.space import CostModel, Costs, Limits, SearchSpace
 
 _ENUMERABLE = 20_000
 _DRAWS = 200
-
-
-class Fitness(base.Fitness):  # type: ignore[misc]  # DEAP is not typed
-    """Validation score, to be maximized; among equal scores the lower validation loss wins."""
-
-    weights = (1.0, -1.0)
-
-
-class Individual:
-    """DEAP's view of an evaluated candidate."""
-
-    def __init__(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        self.candidate = candidate
-        self.evaluation = evaluation
-        self.fitness = Fitness((evaluation.fitness, evaluation.validation_loss))
-
-    @property
-    def genome(self) -> Genome:
-        """The candidate's genome."""
-        return self.candidate.genome
+_ELITE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The state of a search after a generation: fitness of the population, failures apart.
+    """The state of a search after a batch: fitness of the population, failures apart.
 
     `spread` is the standard deviation of fitness; `diversity` the mean distance of two genomes of
-    the population (see `genome_distance`); `evaluated` counts all candidates so far.
+    the population (see `nas.alignment.genome_distance`); `evaluated` counts all candidates so far;
+    `heredity` is, for each layer position, the share of genes that all children of crossover so far
+    have from either parent (see `nas.evolution.operators.inherited`).
     """
 
     number: int
@@ -64,12 +55,14 @@ class Generation:
     spread: float
     diversity: float
     best_genome: Genome
+    heredity: tuple[float, ...] = ()
 
 
 class Engine(ABC):
     """Proposes candidates and learns from their evaluations.
 
-    Subclasses say how the next genome comes about (`_propose`) and who survives (`_select`).
+    Subclasses say how the next genome comes about (`_propose`) and who may have children
+    (`_survivors`).
 
     Parameters
     ----------
@@ -77,44 +70,101 @@ class Engine(ABC):
     seed : int
         Decides every draw.
     population_size : int
-        Candidates a generation, and survivors of it.
+        How many may have children.
+    objectives : tuple of str
+        See `nas.evolution.individual.OBJECTIVES`; "error" first.
+    costs : CostModel, optional
+        Needed for limits, and for objectives other than the error.
+    limits : Limits
+        What no candidate exceeds.
+    inherit : bool
+        Whether children start from the trained weights of the parent that they resemble most.
+    racing : Racing, optional
+        Trains everyone for a few epochs and the best of them on.
+    screening : Screening, optional
+        Chooses among many children those that promise most.
+    starts : sequence of Genome
+        Proposed first.
+
+    Attributes
+    ----------
+    lag : int
+        Batches that may be under way at once. More than one: no barrier between batches.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, population_size: int = 12) -> None:
+    lag: ClassVar[int] = 1
+    default_size: ClassVar[int] = 12
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        population_size: int | None = None,
+        *,
+        objectives: tuple[str, ...] = ("error",),
+        costs: CostModel | None = None,
+        limits: Limits | None = None,
+        inherit: bool = True,
+        racing: Racing | None = None,
+        screening: Screening | None = None,
+        starts: Sequence[Genome] = (),
+    ) -> None:
+        population_size = self.default_size if population_size is None else population_size
         if population_size < 2:
             raise ValueError(f"population_size: expected at least 2, got {population_size}")
         self.space = space
         self.seed = seed
         self.population_size = population_size
+        self.objectives = objectives
+        self.costs = costs
+        self.limits = limits or Limits()
+        self.inherit = inherit
+        self.racing = racing
+        self.screening = screening
         self.rng = random.Random(seed)
         self.population: list[Individual] = []
-        self.hall_of_fame = tools.HallOfFame(10, similar=lambda a, b: a.genome == b.genome)
+        self.hall_of_fame = tools.HallOfFame(_ELITE, similar=lambda a, b: a.genome == b.genome)
         self.logbook = tools.Logbook()
         self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "spread", "diversity"]
+        self.individuals: dict[Genome, Individual] = {}
+        """Everyone who was evaluated and did not fail, as last evaluated."""
         self._statistics = _fitness_statistics()
+        self._starts = deque(dict.fromkeys(starts))
         self._seen: set[Genome] = set()
-        self._asked: list[Candidate] = []
+        self._batches: deque[deque[Candidate]] = deque()
         self._told: list[Individual] = []
         self._generation = 0
         self._last: Generation | None = None
-        self._n_told = 0
-        self._n_failures = 0
+        self._n_asked = self._n_told = self._n_failures = 0
+        self._under_way: dict[int, Proposal] = {}
+        self._heredity: list[list[float]] = []
+
+    @property
+    def batch_size(self) -> int:
+        """Candidates that are asked for at once."""
+        return self.population_size
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the next batch may be asked for."""
+        return len(self._batches) < self.lag
 
     def ask(self) -> list[Candidate]:
-        """The candidates of the next generation; none if the space holds no further genome.
+        """The candidates of the next batch; none if nothing is left to try.
 
         Raises
         ------
         RuntimeError
-            If the last generation has not been told completely.
+            If as many batches are under way as may be.
         """
-        if self._asked:
-            raise RuntimeError(f"ask: expected {len(self._asked)} evaluations to be told first")
-        for genome, operator, parents in itertools.islice(self._new_genomes(), self.population_size):
-            number = self._n_told + len(self._asked)
-            seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-            self._asked.append(Candidate(number, genome, seed, self._generation, operator, parents))
-        return list(self._asked)
+        if not self.can_ask:
+            waiting = sum(map(len, self._batches))
+            raise RuntimeError(f"ask: expected some of {waiting} evaluations to be told first")
+        batch = [self._candidate(proposal) for proposal in self._next_batch()]
+        if batch:
+            self._batches.append(deque(batch))
+            self._generation += 1
+        return batch
 
     def tell(self, evaluation: Evaluation) -> None:
         """Take in the evaluation of the next candidate that was asked for, in the order of ids.
@@ -124,98 +174,233 @@ class Engine(ABC):
         ValueError
             If it is another candidate's.
         """
-        expected = self._asked[0].id if self._asked else None
+        expected = self._batches[0][0].id if self._batches else None
         if evaluation.candidate_id != expected:
             raise ValueError(f"tell: expected candidate {expected}, got {evaluation.candidate_id}")
-        individual = Individual(self._asked.pop(0), evaluation)
-        self._told.append(individual)
+        candidate = self._batches[0].popleft()
+        individual = self._individual(candidate, evaluation)
         self._n_told += 1
+        self._told.append(individual)
         if evaluation.failed:
             self._n_failures += 1
         else:
-            self.hall_of_fame.update([individual])
-        if not self._asked:
-            self._end_generation()
+            self._take_in(individual)
+        if not self._batches[0]:
+            self._batches.popleft()
+            self._end_batch(candidate.generation)
 
     @property
     def best(self) -> Individual | None:
         """The best individual so far; None while every candidate has failed."""
         return self.hall_of_fame[0] if len(self.hall_of_fame) else None
 
+    @property
+    def front(self) -> list[Individual]:
+        """Those than whom nobody is better in every objective, best in the first objective first."""
+        return self._ranked(self.individuals.values())[:1]
+
+    def finalists(self, n: int) -> list[Individual]:
+        """The `n` best of those whose trained weights are kept, or as many as there are, best first."""
+        kept = self.heirlooms()
+        return self._fittest([one for one in self.individuals.values() if one.id in kept], n)
+
+    def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
+        """The position of the finalist that wins, now that all have been scored again."""
+        return max(range(len(finalists)), key=lambda i: (scores[i], -i))
+
     def generation(self) -> Generation | None:
-        """The state after the last generation, or after the part of it that was told."""
-        return self._summary(self._generation) if self._told else self._last
+        """The state after the last batch, or after the part of it that was told."""
+        number = self._batches[0][0].generation if self._told else 0
+        return self._summary(number) if self._told else self._last
+
+    def heirlooms(self) -> set[int]:
+        """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
+        kept = {one.id for one in self.population} | {one.id for one in self.hall_of_fame}
+        if self.racing is not None:
+            kept |= {one.id for one in self.racing.waiting()}
+        return kept
+
+    def _next_batch(self) -> list[Proposal]:
+        """Promotions, then what the search was given to start with, then new genomes."""
+        batch: list[Proposal] = []
+        if self.racing is not None:
+            chosen = self.racing.promoted(self._ranked, self.batch_size)
+            batch += [Proposal(one.genome, CONTINUE, (one,)) for one in chosen]
+        while self._starts and len(batch) < self.batch_size:
+            batch.append(Proposal(self._starts.popleft(), "start"))
+            self._seen.add(batch[-1].genome)
+        return batch + self._new(self.batch_size - len(batch))
+
+    def _new(self, n: int) -> list[Proposal]:
+        """Up to `n` genomes that were never proposed; fewer only at the end of the space."""
+        chosen: list[Proposal] = []
+        if self.screening is not None and self._n_fresh >= self.screening.start and self.population and n > 0:
+            chosen = self.screening.choose(self._pool(), n, self._inherits, list(self._under_way.values()))
+        while len(chosen) < n:
+            taken = {proposal.genome for proposal in chosen}
+            proposal = self._unseen(_Union(self._seen, taken))
+            if proposal is None:
+                break
+            chosen.append(proposal)
+        self._seen |= {proposal.genome for proposal in chosen}
+        return chosen
+
+    def _pool(self) -> list[Proposal]:
+        """Children to choose from, some drawn at random; fewer where many were proposed before."""
+        assert self.screening is not None, "there is somebody to choose"
+        n = self.screening.pool
+        n_random = round(self.screening.random_share * n)
+        drawn = [self._random() if i < n_random else self._propose() for i in range(n)]
+        within = [self._within_limits(proposal) for proposal in drawn]
+        pool = {one.genome: one for one in within if one is not None and one.genome not in self._seen}
+        return list(pool.values())
+
+    @property
+    def _n_fresh(self) -> int:
+        return len(self._seen)
+
+    def _unseen(self, seen: Container[Genome]) -> Proposal | None:
+        """A genome that is new and within the limits; None if there is none."""
+        for _ in range(_DRAWS):
+            proposal = self._within_limits(self._propose())
+            if proposal is not None and proposal.genome not in seen:
+                return proposal
+        if self.space.size() <= _ENUMERABLE:
+            unseen = [one for one in self.space if one not in seen and self._allowed(one)]
+            return Proposal(self.rng.choice(unseen), "random") if unseen else None
+        for _ in range(100 * _DRAWS):
+            proposal = self._within_limits(self._random())
+            if proposal is not None and proposal.genome not in seen:
+                return proposal
+        return None
+
+    def _within_limits(self, proposal: Proposal) -> Proposal | None:
+        """The proposal, made smaller step by step until it is within the limits."""
+        genome: Genome | None = proposal.genome
+        while genome is not None and not self._allowed(genome):
+            genome = shrink(genome, self.space, self.rng)
+        return None if genome is None else replace(proposal, genome=genome)
+
+    def _random(self) -> Proposal:
+        return Proposal(self.space.sample(self.rng), "random")
+
+    def _allowed(self, genome: Genome) -> bool:
+        return self.costs is None or self.limits.allow(self.costs(genome))
+
+    def _candidate(self, proposal: Proposal) -> Candidate:
+        number = self._n_asked
+        self._n_asked += 1
+        self._under_way[number] = proposal
+        continued = proposal.operator == CONTINUE
+        heir_of = proposal.parents[0] if continued else self._inherits(proposal)
+        done = proposal.parents[0].candidate.epochs or 0 if continued else 0
+        return Candidate(
+            id=number,
+            genome=proposal.genome,
+            seed=int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]),
+            generation=self._generation,
+            operator=proposal.operator,
+            parents=tuple(parent.id for parent in proposal.parents),
+            inherits=None if heir_of is None else heir_of.id,
+            epochs_done=done,
+            epochs=None if self.racing is None else self.racing.next_rung(done),
+        )
+
+    def _inherits(self, proposal: Proposal) -> Individual | None:
+        """The parent whose weights a child starts from: the one that it resembles most."""
+        if not self.inherit or not proposal.parents:
+            return None
+        return min(proposal.parents, key=lambda parent: genome_distance(proposal.genome, parent.genome))
+
+    def _individual(self, candidate: Candidate, evaluation: Evaluation) -> Individual:
+        parents = self._under_way.pop(candidate.id).parents
+        if candidate.operator.startswith("crossover"):
+            for position, share in enumerate(
+                inherited(candidate.genome, parents[0].genome, parents[-1].genome)
+            ):
+                if position == len(self._heredity):
+                    self._heredity.append([])
+                self._heredity[position].append(share)
+        before = next((parent.age for parent in parents if parent.id == candidate.inherits), 0)
+        age = before + evaluation.best_epoch
+        return Individual(candidate, evaluation, self._cost(candidate.genome), self.objectives, age)
+
+    def _cost(self, genome: Genome) -> Costs | None:
+        return None if self.costs is None else self.costs(genome)
+
+    def _take_in(self, individual: Individual) -> None:
+        """Remember who was evaluated, in place of the same genome with fewer epochs."""
+        before = self.individuals.get(individual.genome)
+        if before is not None:
+            for i in reversed(range(len(self.hall_of_fame))):
+                if self.hall_of_fame[i].genome == individual.genome:
+                    self.hall_of_fame.remove(i)
+            self.population = [one for one in self.population if one is not before]
+        self.individuals[individual.genome] = individual
+        self.hall_of_fame.update([individual])
+        if self.racing is not None:
+            self.racing.enter(individual)
+
+    def _end_batch(self, number: int) -> None:
+        if self.screening is not None and self.individuals:
+            self.screening.learn(self._ranked(self.individuals.values()))
+        self.population = self._survivors(self.population, self._alive(self._told))
+        self._told = []
+        self._last = self._summary(number)
+        if self._last is not None:
+            self.logbook.record(**{name: getattr(self._last, name) for name in self.logbook.header})
+
+    def _alive(self, individuals: Sequence[Individual]) -> list[Individual]:
+        """Those who have not failed."""
+        return [one for one in individuals if not one.evaluation.failed]
 
     def _summary(self, number: int) -> Generation | None:
-        alive = [one for one in self.population + self._told if not one.evaluation.failed]
+        alive = self._alive(self.population + self._told)
         if self.best is None or not alive:
             return None
-        record = self._statistics.compile(alive)
         return Generation(
             number=number,
             evaluated=self._n_told,
             failures=self._n_failures,
             diversity=diversity([one.genome for one in alive]),
             best_genome=self.best.genome,
-            **{**record, "best": self.best.evaluation.fitness},
+            heredity=tuple(map(fmean, self._heredity)),
+            **{**self._statistics.compile(alive), "best": self.best.evaluation.fitness},
         )
 
-    def _end_generation(self) -> None:
-        self.population = self._select(self.population, self._told)
-        self._told = []
-        self._last = self._summary(self._generation)
-        self._generation += 1
-        if self._last is not None:
-            self.logbook.record(**{name: getattr(self._last, name) for name in self.logbook.header})
+    def _fittest(self, individuals: Sequence[Individual], n: int) -> list[Individual]:
+        """The `n` best: those that the model expects to be, where one has learned from them."""
+        if self.screening is not None and self.screening.has_learned and individuals:
+            return self.screening.best(individuals, n)
+        return self._ranked(individuals)[:n]
 
-    def _new_genomes(self) -> Iterator[tuple[Genome, str, tuple[int, ...]]]:
-        """Genomes that were never proposed, until the space is exhausted."""
-        while True:
-            proposal = self._new_proposal()
-            if proposal is None:
-                return
-            self._seen.add(proposal[0])
-            yield proposal
-
-    def _new_proposal(self) -> tuple[Genome, str, tuple[int, ...]] | None:
-        for _ in range(_DRAWS):
-            proposal = self._propose()
-            if proposal[0] not in self._seen:
-                return proposal
-        if self.space.size() <= _ENUMERABLE:
-            unseen = [genome for genome in self.space if genome not in self._seen]
-            return (self.rng.choice(unseen), "random", ()) if unseen else None
-        for _ in range(100 * _DRAWS):
-            genome = self.space.sample(self.rng)
-            if genome not in self._seen:
-                return genome, "random", ()
-        return None
+    def _ranked(self, individuals: Collection[Individual]) -> list[Individual]:
+        """Best first; among equals the one that was asked for first."""
+        return sorted(individuals, key=lambda one: one.fitness, reverse=True)
 
     @abstractmethod
-    def _propose(self) -> tuple[Genome, str, tuple[int, ...]]:
-        """A genome, the operator that made it, and the ids of its parents; may repeat itself."""
+    def _propose(self) -> Proposal:
+        """A genome, the operator that made it, and its parents; may repeat itself."""
 
     @abstractmethod
-    def _select(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
-        """The next population."""
+    def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
+        """Who may have children after a batch; all have been evaluated."""
+
+
+class _Union:
+    """What is in any of some collections, which may change."""
+
+    def __init__(self, *parts: Container[Genome]) -> None:
+        self._parts = parts
+
+    def __contains__(self, genome: object) -> bool:
+        return any(genome in part for part in self._parts)
 
 
 def diversity(genomes: list[Genome]) -> float:
     """The mean distance of two of the genomes; 0 for fewer than two."""
     pairs = list(itertools.combinations(genomes, 2))
     return fmean(genome_distance(one, other) for one, other in pairs) if pairs else 0.0
-
-
-@contextmanager
-def deap_draws_from(rng: random.Random) -> Iterator[None]:
-    """Let DEAP, which draws from Python's global generator, draw from `rng` for a while."""
-    outside = random.getstate()
-    random.setstate(rng.getstate())
-    try:
-        yield
-    finally:
-        rng.setstate(random.getstate())
-        random.setstate(outside)
 
 
 def _fitness_statistics() -> tools.Statistics:

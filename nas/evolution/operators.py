@@ -1,25 +1,27 @@
 """Structural operators: how genomes change and mix, every child inside its space.
 
-A layer is a pair (width, activation) that is inherited as one. A mutation takes (genome, space,
-rng) and gives a changed genome, or None where it does not apply; `crossover` takes two parents.
+A layer (width, activation, dropout) is inherited as one. A mutation takes (genome, space, rng) and gives
+a changed genome, or None where it does not apply; a crossover takes two parents.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from nas.genome import GENES, Genome
+from nas.alignment import align
+from nas.genome import LAYER_GENES, Genome, Layer
 from nas.space import SearchSpace
 
-Layer = tuple[int, str | None]
 Mutation = Callable[[Genome, SearchSpace, random.Random], Genome | None]
+Crossover = Callable[[Genome, Genome, SearchSpace, random.Random], Genome]
+
+_UNORDERED = ("activation", "optimizer", "schedule")
+"""Genes whose values have no neighbours."""
 
 
-def crossover(mother: Genome, father: Genome, space: SearchSpace, rng: random.Random) -> Genome:
+def mix_layers(mother: Genome, father: Genome, space: SearchSpace, rng: random.Random) -> Genome:
     """A child of both: layers that correspond come from either, the others may be left out.
 
     The shorter parent's layers are aligned with those of the longer one that resemble them most,
@@ -27,7 +29,7 @@ def crossover(mother: Genome, father: Genome, space: SearchSpace, rng: random.Ra
     has no partner is kept or left out by the toss of a coin. The child's depth so lies between its
     parents' depths, and every gene of it is one parent's gene.
     """
-    long, short = sorted((layers_of(mother), layers_of(father)), key=len, reverse=True)
+    long, short = sorted((mother.layers, father.layers), key=len, reverse=True)
     partners = align(long, short)
     layers = []
     for i, layer in enumerate(long):
@@ -35,80 +37,76 @@ def crossover(mother: Genome, father: Genome, space: SearchSpace, rng: random.Ra
             layers.append(rng.choice((layer, short[partners[i]])))
         elif rng.random() < 0.5:
             layers.append(layer)
-    genes = {key: getattr(rng.choice((mother, father)), key) for key in space.genes if key != "activation"}
-    # A parent without hidden layers carries no dropout; its child with some takes the other's.
-    if layers and "dropout" in genes and genes["dropout"] is None:
-        genes["dropout"] = next(p.dropout for p in (mother, father) if p.dropout is not None)
-    shared = rng.choice([p.activation for p in (mother, father) if p.activation is not None] or [None])
-    return _genome(space, layers, genes, shared)
+    return _child_of_both(mother, father, layers, space, rng)
 
 
-def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
-    """For each layer of `short` the most similar layer of `long`, keeping the order.
+def cut_and_splice(mother: Genome, father: Genome, space: SearchSpace, rng: random.Random) -> Genome:
+    """A child with the first layers of one parent and the last layers of the other.
 
-    Minimizes the sum of layer distances over all ways to place the short sequence into the long
-    one (Needleman & Wunsch 1970, with free gaps in the short one). Returns positions in `long`
-    mapped to positions in `short`.
+    Each parent is cut at a place of its own (Goldberg, Korb & Deb 1989, "messy" genetic algorithms),
+    such that the child's depth is one of the space's.
     """
-    n, m = len(long), len(short)
-    # cost[i][j]: the least distance that places the first j short layers among the first i long.
-    cost = [[0.0] + [math.inf] * m for _ in range(n + 1)]
-    for i in range(1, n + 1):
-        for j in range(1, min(i, m) + 1):
-            matched = cost[i - 1][j - 1] + layer_distance(long[i - 1], short[j - 1])
-            cost[i][j] = min(matched, cost[i - 1][j])
-    partners, i, j = {}, n, m
-    while j > 0:
-        if cost[i][j] < cost[i - 1][j]:
-            partners[i - 1] = j - 1
-            j -= 1
-        i -= 1
-    return partners
+    low, high = space.depth
+    n, m = mother.depth, father.depth
+    cuts = [(i, j) for i in range(n + 1) for j in range(m + 1) if low <= i + m - j <= high]
+    # Cuts that take nothing of one parent make a copy of the other's layers.
+    i, j = rng.choice([(i, j) for i, j in cuts if i > 0 and j < m] or cuts)
+    return _child_of_both(mother, father, [*mother.layers[:i], *father.layers[j:]], space, rng)
 
 
-def layer_distance(one: Layer, other: Layer) -> float:
-    """How far two layers are apart: doublings of width, and 1 for another activation."""
-    doublings: float = abs(math.log2(one[0] / other[0]))
-    return doublings + float(one[1] != other[1])
+def _child_of_both(
+    mother: Genome, father: Genome, layers: list[Layer], space: SearchSpace, rng: random.Random
+) -> Genome:
+    """The genome of these layers, with every other gene, and what all layers share, from either parent."""
+    donors = [parent for parent in (mother, father) if parent.depth] or [mother]
+    for key in _shared_by_layers(space):
+        if layers:
+            layers = _set_all(layers, **{key: getattr(rng.choice(donors).layers[0], key)})
+    genes = {key: getattr(rng.choice((mother, father)), key) for key in _own_genes(space)}
+    return _genome(space, layers, genes)
 
 
-def genome_distance(one: Genome, other: Genome) -> float:
-    """How far two genomes are apart: aligned layers, 2 for a layer without partner, other genes 1."""
-    long, short = sorted((layers_of(one), layers_of(other)), key=len, reverse=True)
-    aligned = sum(layer_distance(long[i], short[j]) for i, j in align(long, short).items())
-    others = [key for key in GENES if key != "activation"]
-    genes = sum(1 for key in others if getattr(one, key) != getattr(other, key))
-    return aligned + 2 * (len(long) - len(short)) + genes
+CROSSOVERS: dict[str, Crossover] = {"mix_layers": mix_layers, "cut_and_splice": cut_and_splice}
+"""Every crossover by the name that lineage and tags use."""
 
 
-def add_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """A layer more, anywhere, whose width resembles a neighbour's."""
+def insert_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
+    """A layer more, anywhere, whose width is near a neighbour's."""
     if genome.depth >= space.depth[1]:
         return None
-    layers = layers_of(genome)
+    layers = list(genome.layers)
     position = rng.randint(0, len(layers))
     if layers:
-        width, activation = layers[rng.choice([i for i in (position - 1, position) if 0 <= i < len(layers)])]
-        width = rng.choice([width, *_neighbours(width, space.widths_tuple)])
+        neighbour = layers[rng.choice([i for i in (position - 1, position) if 0 <= i < len(layers)])]
+        near = [neighbour.width, *_neighbours(neighbour.width, space.widths_tuple)]
+        layer = neighbour if space.equal_widths else neighbour._replace(width=rng.choice(near))
+        for key in LAYER_GENES:
+            if key not in _shared_by_layers(space) and space.genes.get(key):
+                layer = layer._replace(**{key: rng.choice(space.genes[key])})
     else:
-        width = rng.choice(space.widths_tuple)
-        activation = rng.choice(space.activation) if space.activation else None
-    if space.activation_per_layer:
-        activation = rng.choice(space.activation)
-    layers.insert(position, (width, activation))
-    genes = _genes(genome, space)
-    if "dropout" in genes and genes["dropout"] is None:
-        genes["dropout"] = rng.choice(space.genes["dropout"])
-    return _genome(space, layers, genes, activation)
+        genes = {key: rng.choice(space.genes[key]) for key in LAYER_GENES if key in space.genes}
+        layer = Layer(rng.choice(space.widths_tuple), genes.get("activation"), genes.get("dropout"))
+    layers.insert(position, layer)
+    return _genome(space, layers, _genes(genome, space))
+
+
+def duplicate_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
+    """One layer twice, the second right behind the first."""
+    if not 0 < genome.depth < space.depth[1]:
+        return None
+    layers = list(genome.layers)
+    position = rng.randrange(len(layers))
+    layers.insert(position, layers[position])
+    return _genome(space, layers, _genes(genome, space))
 
 
 def remove_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
     """A layer less, whichever."""
     if genome.depth <= space.depth[0]:
         return None
-    layers = layers_of(genome)
+    layers = list(genome.layers)
     del layers[rng.randrange(len(layers))]
-    return _genome(space, layers, _genes(genome, space), genome.activations[0])
+    return _genome(space, layers, _genes(genome, space))
 
 
 def widen(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
@@ -121,36 +119,113 @@ def narrow(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | N
     return _resize(genome, space, rng, -1)
 
 
-def resample_gene(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """Another value of one optional gene: a neighbour where values are numbers, else any other."""
-    genes = [
-        key for key, values in space.genes.items() if len(values) > 1 and getattr(genome, key) is not None
-    ]
-    if not genes:
+def swap_activation(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
+    """Another activation, of one layer where each has its own, else of all."""
+    if not genome.depth or len(space.activation) < 2:
         return None
-    key = rng.choice(genes)
-    if key == "activation":
-        return _resample_activation(genome, space, rng)
-    value, values = getattr(genome, key), space.genes[key]
-    others = (
-        [other for other in values if other != value] if key == "optimizer" else _neighbours(value, values)
-    )
-    return replace(genome, **{key: rng.choice(others)})
+    return _step_layers(genome, space, rng, "activation")
+
+
+def step_gene(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
+    """Another value of one gene: a neighbour where values have an order, else any other."""
+    keys = [key for key, values in space.genes.items() if key != "activation" and len(values) > 1]
+    if not genome.depth:
+        keys = [key for key in keys if key != "dropout"]
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    if key == "dropout":
+        return _step_layers(genome, space, rng, "dropout")
+    genes = _genes(genome, space)
+    genes[key] = _step(key, genes[key], space, rng)
+    return _genome(space, list(genome.layers), genes)
 
 
 MUTATIONS: dict[str, Mutation] = {
-    "add_layer": add_layer,
+    "insert_layer": insert_layer,
+    "duplicate_layer": duplicate_layer,
     "remove_layer": remove_layer,
     "widen": widen,
     "narrow": narrow,
-    "resample_gene": resample_gene,
+    "swap_activation": swap_activation,
+    "step_gene": step_gene,
 }
 """Every mutation by the name that lineage and tags use."""
 
 
-def layers_of(genome: Genome) -> list[Layer]:
-    """The genome's layers, first to last."""
-    return list(zip(genome.widths, genome.activations, strict=True))
+def mutate(genome: Genome, space: SearchSpace, rng: random.Random) -> tuple[Genome, str] | None:
+    """The genome after one mutation that applies and changes it, and that mutation's name.
+
+    None where there is no other genome in the space. All mutations are as likely, but `step_gene`
+    once for each gene that it may change.
+    """
+    n_genes = sum(len(values) > 1 for key, values in space.genes.items() if key != "activation")
+    names = [name for name in MUTATIONS for _ in range(max(1, n_genes) if name == "step_gene" else 1)]
+    for name in dict.fromkeys(rng.sample(names, len(names))):
+        child = MUTATIONS[name](genome, space, rng)
+        if child is not None and child != genome:
+            return child, name
+    return None
+
+
+def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...]:
+    """The share of each layer's genes that are those of a corresponding layer of either parent.
+
+    Layers correspond in order: of all ways to match the child's layers with the mother's and with the
+    father's, the one that explains most genes counts (dynamic programming over the three). The genes of
+    a layer are its width, and its activation and dropout where it carries them; what all layers of a
+    parent have in common may come from any of them. One number for each layer of the child, first to
+    last.
+    """
+    layers, one, other = child.layers, mother.layers, father.layers
+    common = [_in_common(one), _in_common(other)]
+
+    def share(i: int, *partners: Layer) -> float:
+        genes = [(k, value) for k, value in enumerate(layers[i]) if value is not None]
+        kept = [any(value in (p[k] for p in partners) or c[k] == value for c in common) for k, value in genes]
+        return sum(kept) / len(genes)
+
+    # best[a][b]: the most that the child's layers so far can have of the first a and b layers of the
+    # parents, and the shares that make it up.
+    best: list[list[_Explained]] = [[(0.0, ())] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i in range(len(layers)):
+        row: list[list[_Explained]] = []
+        for a in range(len(one) + 1):
+            row.append([])
+            for b in range(len(other) + 1):
+                ways = [_longer(best[a][b], share(i))]
+                if a:
+                    ways += [row[a - 1][b], _longer(best[a - 1][b], share(i, one[a - 1]))]
+                if b:
+                    ways += [row[a][b - 1], _longer(best[a][b - 1], share(i, other[b - 1]))]
+                if a and b:
+                    ways.append(_longer(best[a - 1][b - 1], share(i, one[a - 1], other[b - 1])))
+                row[a].append(max(ways, key=lambda way: way[0]))
+        best = row
+    return best[-1][-1][1]
+
+
+_Explained = tuple[float, tuple[float, ...]]
+
+
+def _longer(explained: _Explained, share: float) -> _Explained:
+    return explained[0] + share, (*explained[1], share)
+
+
+def _in_common(layers: Sequence[Layer]) -> tuple[Any, ...]:
+    """What all layers have in common of width, activation and dropout; None where they differ."""
+    return tuple(column[0] if len(set(column)) == 1 else None for column in zip(*layers, strict=True)) or (
+        None,
+        None,
+        None,
+    )
+
+
+def shrink(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
+    """The genome one step smaller: a layer narrower by a step, or left out; None for the smallest."""
+    steps = [operator(genome, space, rng) for operator in (narrow, narrow, narrow, remove_layer)]
+    smaller = [child for child in steps if child is not None and child != genome]
+    return rng.choice(smaller) if smaller else None
 
 
 def _resize(genome: Genome, space: SearchSpace, rng: random.Random, direction: int) -> Genome | None:
@@ -159,31 +234,44 @@ def _resize(genome: Genome, space: SearchSpace, rng: random.Random, direction: i
     movable = [i for i, w in enumerate(genome.widths) if 0 <= widths.index(w) + direction <= last]
     if not movable:
         return None
-    layers = layers_of(genome)
+    layers = list(genome.layers)
     i = rng.choice(movable)
-    position = widths.index(layers[i][0]) + direction * rng.choice((1, 2))
-    layers[i] = (widths[min(max(position, 0), last)], layers[i][1])
+    position = widths.index(layers[i].width) + direction * rng.choice((1, 2))
+    width = widths[min(max(position, 0), last)]
+    if space.equal_widths:
+        layers = _set_all(layers, width=width)
+    else:
+        layers[i] = layers[i]._replace(width=width)
     if space.non_increasing:
         _make_room(layers, i, direction)
-    return _genome(space, layers, _genes(genome, space), genome.activations[0])
+    return _genome(space, layers, _genes(genome, space))
 
 
 def _make_room(layers: list[Layer], i: int, direction: int) -> None:
     """In a funnel a wider layer widens those before it, a narrower one narrows those after it."""
-    width = layers[i][0]
+    width = layers[i].width
     for j in range(i) if direction > 0 else range(i + 1, len(layers)):
         limit = max if direction > 0 else min
-        layers[j] = (limit(layers[j][0], width), layers[j][1])
+        layers[j] = layers[j]._replace(width=limit(layers[j].width, width))
 
 
-def _resample_activation(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome:
-    if not space.activation_per_layer:
-        others = [name for name in space.activation if name != genome.activation]
-        return replace(genome, activation=rng.choice(others))
-    activations = list(genome.activations)
-    i = rng.randrange(genome.depth)
-    activations[i] = rng.choice([name for name in space.activation if name != activations[i]])
-    return replace(genome, activation=tuple(str(name) for name in activations))
+def _step_layers(genome: Genome, space: SearchSpace, rng: random.Random, key: str) -> Genome:
+    """Another value of a gene that layers carry, in one layer or, where they share it, in all."""
+    layers = list(genome.layers)
+    i = rng.randrange(len(layers))
+    value = _step(key, getattr(layers[i], key), space, rng)
+    if key in _shared_by_layers(space):
+        layers = _set_all(layers, **{key: value})
+    else:
+        layers[i] = layers[i]._replace(**{key: value})
+    return _genome(space, layers, _genes(genome, space))
+
+
+def _step(key: str, value: Any, space: SearchSpace, rng: random.Random) -> Any:
+    values = space.genes[key]
+    if key in _UNORDERED:
+        return rng.choice([other for other in values if other != value])
+    return rng.choice(_neighbours(value, values))
 
 
 def _neighbours(value: Any, values: Sequence[Any]) -> list[Any]:
@@ -192,19 +280,27 @@ def _neighbours(value: Any, values: Sequence[Any]) -> list[Any]:
     return [values[j] for j in (i - 1, i + 1) if 0 <= j < len(values)]
 
 
+def _shared_by_layers(space: SearchSpace) -> list[str]:
+    """What all layers of a genome have in common."""
+    shared = [key for key in LAYER_GENES if key not in space.per_layer]
+    return ["width", *shared] if space.equal_widths else shared
+
+
+def _own_genes(space: SearchSpace) -> list[str]:
+    """Genes that belong to the genome as a whole."""
+    return [key for key in space.genes if key not in LAYER_GENES]
+
+
 def _genes(genome: Genome, space: SearchSpace) -> dict[str, Any]:
-    return {key: getattr(genome, key) for key in space.genes if key != "activation"}
+    return {key: getattr(genome, key) for key in _own_genes(space)}
 
 
-def _genome(
-    space: SearchSpace, layers: list[Layer], genes: dict[str, Any], shared: str | tuple[str, ...] | None
-) -> Genome:
-    """The genome of these layers, brought inside the space where its funnel asks for it.
+def _set_all(layers: Sequence[Layer], **values: Any) -> list[Layer]:
+    return [layer._replace(**values) for layer in layers]
 
-    `shared` is the activation of all layers where the space has one for the whole network.
-    """
+
+def _genome(space: SearchSpace, layers: list[Layer], genes: dict[str, Any]) -> Genome:
+    """The genome of these layers, in falling order where the space is a funnel."""
     if space.non_increasing:
-        layers = sorted(layers, key=lambda layer: layer[0], reverse=True)
-    widths = [width for width, _ in layers]
-    activations = tuple(str(activation) for _, activation in layers)
-    return Genome(tuple(widths), activation=activations if space.activation_per_layer else shared, **genes)
+        layers = sorted(layers, key=lambda layer: layer.width, reverse=True)
+    return Genome.of(layers, **genes)

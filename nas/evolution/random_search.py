@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from nas.evolution.engine import Engine, Individual
-from nas.genome import Genome
+from nas.evolution.engine import Engine
+from nas.evolution.individual import Individual
+from nas.evolution.proposal import Proposal
 
 
 class RandomSearch(Engine):
     """Genomes drawn from the space, none twice; its generations are batches and no more."""
 
-    def _propose(self) -> tuple[Genome, str, tuple[int, ...]]:
-        return self.space.sample(self.rng), "random", ()
+    def _propose(self) -> Proposal:
+        return self._random()
 
-    def _select(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
+    def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
         return list(offspring)

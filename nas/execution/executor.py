@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nas.errors import EvaluationError
-from nas.evaluation import Candidate, Evaluation
+from nas.evaluation import Candidate, Evaluation, Legacy, Problem
 
-Cohort = Sequence[Candidate]
-"""Candidates that are trained together, in one task."""
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A cohort of candidates to evaluate on a problem, with what each of them inherits by its id."""
+
+    problem: Problem
+    cohort: Sequence[Candidate]
+    legacies: Mapping[int, Legacy] = field(default_factory=dict)
+
+    def one_by_one(self) -> list[Task]:
+        """A task for each of its candidates alone."""
+        return [Task(self.problem, [candidate], self.legacies) for candidate in self.cohort]
 
 
 class Executor(Protocol):
-    """Evaluates candidates on the problem that it was made for.
+    """Evaluates candidates: tasks go in, and their evaluations come out as they complete.
 
     Executors are context managers: what they started is gone when the context ends.
     """
 
-    def run(self, cohorts: Iterable[Cohort], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
-        """The evaluations of all candidates as their cohorts complete, in any order.
+    def submit(self, task: Task) -> None:
+        """Put a task behind those that wait."""
+
+    def completed(self, should_stop: Callable[[], bool]) -> list[Evaluation] | None:
+        """Wait for the next evaluations; whose they are, depends on who is ready first.
 
         A candidate that cannot be evaluated, whatever the reason, gives an evaluation with an
-        error; a bug in the program raises `nas.errors.EvaluationError` with its traceback. As soon
-        as `should_stop` says so, no more evaluations come, and what was under way is dropped.
+        error; a bug in the program raises `nas.errors.EvaluationError` with its traceback. None
+        comes as soon as `should_stop` says so.
         """
+
+    def drop(self) -> None:
+        """Forget the tasks that wait, and end those under way."""
 
     def __enter__(self) -> Executor: ...
 
     def __exit__(self, *exception: object) -> None: ...
 
 
-def bug(cohort: Cohort, trace: str) -> EvaluationError:
+def bug(cohort: Sequence[Candidate], trace: str) -> EvaluationError:
     """The error that tells of a bug in the program which a cohort has met."""
     whom = ", ".join(f"candidate {candidate.id} ({candidate.genome})" for candidate in cohort)
     return EvaluationError(f"{whom}:\n{trace}")

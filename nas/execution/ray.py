@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import signal
@@ -11,14 +12,14 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation import Evaluation, Problem, evaluate
-from nas.execution.executor import Cohort, bug
+from nas.evaluation import Candidate, Evaluation, Legacy, Problem, evaluate
+from nas.execution.executor import Task, bug
 
 # Read by Ray when it is imported or started: no reports sent home, and no copied working directory
 # for workers where the program runs under uv.
@@ -50,20 +51,24 @@ class RayExecutor:
 
     Parameters
     ----------
-    problem : Problem
-        Put into shared memory once; workers see its arrays without copies.
     n_workers : int
         Worker processes, each with one BLAS thread.
+    n_bytes : int
+        About what the arrays of all problems take, which are put into shared memory once.
 
     If the program has initialized Ray already, that Ray is used, and left running at the end.
     """
 
-    def __init__(self, problem: Problem, n_workers: int) -> None:
-        self._problem = problem
+    def __init__(self, n_workers: int, n_bytes: int = 0) -> None:
         self._n_workers = n_workers
-        self._time_limit = problem.training.time_limit
+        self._n_bytes = n_bytes
         self._owns_ray = False
-        self._n_runs = 0
+        self._n_flags = 0
+        self._waiting: deque[Task] = deque()
+        # Only as many tasks as there are workers: each so starts when it is submitted, and the
+        # time that it has taken is known.
+        self._running: dict[Any, tuple[Task, float]] = {}
+        self._shared: dict[int, tuple[Problem, Any]] = {}
 
     def __enter__(self) -> RayExecutor:
         with ExitStack() as stack:
@@ -83,65 +88,89 @@ class RayExecutor:
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    object_store_memory=_SMALLEST_STORE + 2 * _size(self._problem),
+                    object_store_memory=_SMALLEST_STORE + 2 * self._n_bytes,
                     _temp_dir=str(self._folder),
                 )
-            self._shared = ray.put(self._problem)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        del self._shared
+        self._shared.clear()
         self._stack.close()
 
-    def run(self, cohorts: Iterable[Cohort], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
-        """See `Executor.run`."""
-        waiting = deque(cohorts)
-        self._n_runs += 1
-        flag = self._folder / f"stop-{self._n_runs}"
-        # Only as many tasks as there are workers: each so starts when it is submitted, and the
-        # time that it has taken is known.
-        running: dict[Any, tuple[Cohort, float]] = {}
-        try:
-            while waiting or running:
-                while waiting and len(running) < self._n_workers:
-                    cohort = waiting.popleft()
-                    reference = _evaluate.remote(cohort, self._shared, str(flag))
-                    running[reference] = (cohort, time.monotonic())
-                done, _ = ray.wait(list(running), timeout=_POLL)
-                for reference in done:
-                    cohort, _ = running.pop(reference)
-                    yield from self._settled(cohort, _result(reference, cohort), waiting)
-                if should_stop():
-                    return
-                for cohort in self._overdue(running):
-                    yield from self._settled(cohort, f"no result within {self._time_limit:g} s", waiting)
-        finally:
-            if running:
-                _end(list(running), flag)
+    def submit(self, task: Task) -> None:
+        """See `Executor.submit`."""
+        self._waiting.append(task)
+        self._start()
 
-    def _settled(
-        self, cohort: Cohort, result: list[Evaluation] | str, waiting: deque[Cohort]
-    ) -> Iterator[Evaluation]:
+    def completed(self, should_stop: Callable[[], bool]) -> list[Evaluation] | None:
+        """See `Executor.completed`."""
+        while True:
+            self._start()
+            done, _ = ray.wait(list(self._running), timeout=_POLL)
+            for reference in done:
+                task, _ = self._running.pop(reference)
+                if found := self._settled(task, _result(reference, task)):
+                    self._start()
+                    return found
+            if should_stop():
+                return None
+            for task in self._overdue():
+                if found := self._settled(task, f"no result within {_limit(task):g} s"):
+                    return found
+
+    def drop(self) -> None:
+        """See `Executor.drop`."""
+        self._waiting.clear()
+        if self._running:
+            _end(list(self._running), self._flag)
+            self._running.clear()
+        self._n_flags += 1
+
+    @property
+    def _flag(self) -> Path:
+        """The file that ends the tasks of now."""
+        return self._folder / f"stop-{self._n_flags}"
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._n_workers:
+            task = self._waiting.popleft()
+            problem = self._reference(task.problem)
+            reference = _evaluate.remote(task.cohort, problem, task.legacies, str(self._flag))
+            self._running[reference] = (task, time.monotonic())
+
+    def _reference(self, problem: Problem) -> Any:
+        """The problem in shared memory, where workers see its arrays without copies."""
+        if id(problem) not in self._shared:
+            self._shared[id(problem)] = (problem, ray.put(problem))
+        return self._shared[id(problem)][1]
+
+    def _settled(self, task: Task, result: list[Evaluation] | str) -> list[Evaluation]:
         """The evaluations, or a failure of who caused it: each of several is tried again alone."""
         if not isinstance(result, str):
-            yield from result
-        elif len(cohort) == 1:
-            yield Evaluation(cohort[0].id, error=result, alone=True)
-        else:
-            waiting.extendleft([candidate] for candidate in reversed(cohort))
+            return result
+        if len(task.cohort) == 1:
+            return [Evaluation(task.cohort[0].id, error=result)]
+        self._waiting.extendleft(reversed(task.one_by_one()))
+        return []
 
-    def _overdue(self, running: dict[Any, tuple[Cohort, float]]) -> list[Cohort]:
+    def _overdue(self) -> list[Task]:
         """Kill what has overrun its time limit so far that it must be hanging."""
-        if self._time_limit is None or not self._owns_ray:
+        if not self._owns_ray:
             return []  # in a Ray of others a task may wait for its turn, which is not hanging
         now, ended = time.monotonic(), []
-        for reference, (cohort, since) in list(running.items()):
-            if now - since > self._time_limit * len(cohort) + _GRACE:
-                del running[reference]
+        for reference, (task, since) in list(self._running.items()):
+            if now - since > _limit(task) * len(task.cohort) + _GRACE:
+                del self._running[reference]
                 ray.cancel(reference, force=True)
-                ended.append(cohort)
+                ended.append(task)
         return ended
+
+
+def _limit(task: Task) -> float:
+    """Seconds that each of its candidates may take."""
+    limit = task.problem.training.time_limit
+    return math.inf if limit is None else limit
 
 
 def _end(running: list[Any], flag: Path) -> None:
@@ -182,7 +211,9 @@ def _start_ray(thread: ThreadPoolExecutor, **options: Any) -> None:
 # A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a
 # candidate that kills its worker should not cost more than two for its cohort, and two for itself.
 @ray.remote(num_cpus=1, max_retries=1)
-def _evaluate(cohort: Cohort, problem: Problem, flag: str) -> list[Evaluation] | str | None:
+def _evaluate(
+    cohort: Sequence[Candidate], problem: Problem, legacies: Mapping[int, Legacy], flag: str
+) -> list[Evaluation] | str | None:
     """The evaluations; a bug's traceback, as exceptions do not always survive pickling; None if ended."""
     looked = time.monotonic()
 
@@ -195,12 +226,12 @@ def _evaluate(cohort: Cohort, problem: Problem, flag: str) -> list[Evaluation] |
         return Path(flag).exists()
 
     try:
-        return evaluate(cohort, problem, should_stop)
+        return evaluate(cohort, problem, legacies, should_stop)
     except Exception:  # noqa: BLE001  # raised again by the driver
         return traceback.format_exc()
 
 
-def _result(reference: Any, cohort: Cohort) -> list[Evaluation] | str:
+def _result(reference: Any, task: Task) -> list[Evaluation] | str:
     """The evaluations, or why there are none."""
     try:
         result = ray.get(reference)
@@ -209,11 +240,5 @@ def _result(reference: Any, cohort: Cohort) -> list[Evaluation] | str:
     except ray.exceptions.OutOfMemoryError:
         return "out of memory: its worker process was ended by Ray"
     if isinstance(result, str):
-        raise bug(cohort, result)
+        raise bug(task.cohort, result)
     return result  # type: ignore[no-any-return]
-
-
-def _size(problem: Problem) -> int:
-    """Bytes of the problem's arrays."""
-    arrays = (problem.X_train, problem.y_train, problem.X_validation, problem.y_validation)
-    return sum(array.nbytes for array in arrays)

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable
 
-from nas.evaluation import Evaluation, Problem, evaluate
-from nas.execution.executor import Cohort, bug
+from nas.evaluation import Evaluation, evaluate
+from nas.execution.executor import Task, bug
 
 
 class SerialExecutor:
     """The executor without workers: nothing to start, the same results."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    def __init__(self) -> None:
+        self._waiting: deque[Task] = deque()
 
-    def run(self, cohorts: Iterable[Cohort], should_stop: Callable[[], bool]) -> Iterator[Evaluation]:
-        """See `Executor.run`."""
-        for cohort in cohorts:
-            if should_stop():
-                return
-            try:
-                evaluations = evaluate(cohort, self._problem, should_stop)
-            except Exception as error:
-                raise bug(cohort, traceback.format_exc()) from error
-            if evaluations is None:
-                return
-            yield from evaluations
+    def submit(self, task: Task) -> None:
+        """See `Executor.submit`."""
+        self._waiting.append(task)
+
+    def completed(self, should_stop: Callable[[], bool]) -> list[Evaluation] | None:
+        """See `Executor.completed`."""
+        if should_stop():
+            return None
+        task = self._waiting.popleft()
+        try:
+            return evaluate(task.cohort, task.problem, task.legacies, should_stop)
+        except Exception as error:
+            raise bug(task.cohort, traceback.format_exc()) from error
+
+    def drop(self) -> None:
+        """See `Executor.drop`."""
+        self._waiting.clear()
 
     def __enter__(self) -> SerialExecutor:
         return self

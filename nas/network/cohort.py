@@ -199,7 +199,7 @@ class Cohort:
         """Give a member's network the parameters that it has now."""
         self.members[member].network.load(self.layout, member, self.parameters)
 
-    def state(self, member: int, epochs: int, loss: float | None) -> State:
+    def state(self, member: int, epochs: int) -> State:
         """A copy of what a member needs to go on after so many epochs."""
         one, copies = self.members[member], []
         for numbers in self._numbers[: 1 + OPTIMIZERS[one.rule[0]].n_moments]:
@@ -207,7 +207,7 @@ class Cohort:
             one.network.load(self.layout, member, numbers, into=copies[-1])
         parameters, *moments = copies
         steps = one.steps + self._steps if moments else 0
-        return State(parameters, tuple(moments), one.rule, steps, epochs, loss)
+        return State(parameters, tuple(moments), one.rule, steps, epochs)
 
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are numbers."""

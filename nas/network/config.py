@@ -34,7 +34,7 @@ class TrainingConfig:
     clip_norm : float, optional
         The greatest norm of a gradient; longer ones are scaled down to it.
     patience : int, optional
-        Epochs without a better validation loss after which training stops; None: never.
+        Epochs without a better score or loss on the validation rows after which training stops; None: never.
     time_limit : float, optional
         Seconds after which training stops, wherever in an epoch it is.
     """

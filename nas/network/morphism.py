@@ -18,14 +18,20 @@ float64 to 1e-10.
                    relu, leaky_relu, elu                 w >= p             after relu, sigmoid, softplus
     pairs          relu, leaky_relu, gelu, silu,         w >= 2 min(p, q)   always, as f(z) - f(-z) is
                    softplus                                                 proportional to z
-    shift          identity, relu, leaky_relu, elu,      w >= min(p, q)     after tanh, sigmoid; after relu,
-                   gelu, silu, softplus                                     elu, gelu, silu, softplus where
+    shift          identity, relu, leaky_relu, elu       w >= min(p, q)     after tanh, sigmoid; after relu,
+                                                                            elu, gelu, silu, softplus where
                                                                             w >= p; for identity; otherwise
                                                                             while units stay within `REACH`
-    small slope    tanh, sigmoid                         w >= min(p, q)     no: off by 0.5 % where z = 1,
-                                                                            by 4 % where z = 3
+                   gelu, silu, softplus                  w >= min(p, q)     no: off by less than 0.1 while
+                                                                            units stay within `REACH`
+    small slope    tanh, sigmoid                         w >= min(p, q)     no: off by 8 % where z = 1
     fewer sums     shift or small slope                  w < min(p, q)      no: the nearest sums by the
                                                                             singular values of the weights
+
+Shifts and slopes could be larger and smaller, and the new layer nearer to exact: it would then hardly
+learn. Children of 64 networks of digits, trained for 20 epochs after a layer was inserted, ended at a
+validation loss of 0.52 on average with shifts of up to 30 and slopes of 1/8, at 0.32 with these (their
+parents: 0.31).
 
 Nothing of this sees data. Where means and slopes are asked for, inputs count as standardized and units
 as normal and independent. Parameters that stay keep the optimizer's memory of them.
@@ -46,7 +52,7 @@ from nas.network.mlp import views
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.state import SETTLED, State
 
-REACH = 16.0
+REACH = 3.0
 """How large units without a bound are taken to be at most, on either side."""
 
 _LINEAR_FROM = {
@@ -54,16 +60,18 @@ _LINEAR_FROM = {
     "relu": 0.0,
     "leaky_relu": 0.0,
     "elu": 0.0,
-    "gelu": 7.0,
-    "silu": 30.0,
-    "softplus": 30.0,
+    "gelu": 3.0,
+    "silu": 4.0,
+    "softplus": 4.0,
 }
-"""From where on an activation is f(z) = z, up to 1e-11."""
+"""From where on an activation is f(z) = z, or nearly: off by 0.004, 0.07 and 0.02 for the last three."""
+
+_NEARLY_LINEAR = ("gelu", "silu", "softplus")
 
 _SUMS_OF_PAIRS = {"relu": 1.0, "leaky_relu": 1 + LEAKY_SLOPE, "gelu": 1.0, "silu": 1.0, "softplus": 1.0}
 """What f(z) - f(-z) is, in units of z, where it is proportional to z."""
 
-_SMALL_SLOPES = {"tanh": (0.125, 1.0), "sigmoid": (0.25, 0.25)}
+_SMALL_SLOPES = {"tanh": (0.5, 1.0), "sigmoid": (1.0, 0.25)}
 """By how much inputs are scaled down to stay where the activation bends little, and its slope there."""
 
 _BOUNDS = {
@@ -290,6 +298,7 @@ def _way(name: str, before: str | None, p: int, q: int, width: int) -> _Way:
     """The first way of the table above that a new layer of this width can go, from p units to q."""
     low, high = _BOUNDS.get(before or "", (-math.inf, math.inf))
     bends = name in _SMALL_SLOPES
+    straight = not bends and name not in _NEARLY_LINEAR
     if width >= p and not bends and low >= _LINEAR_FROM[name]:
         return _Way("inputs", p, as_it_is=True)
     if name in _SUMS_OF_PAIRS and width >= 2 * p:
@@ -297,9 +306,9 @@ def _way(name: str, before: str | None, p: int, q: int, width: int) -> _Way:
     if name in _SUMS_OF_PAIRS and width >= 2 * q:
         return _Way("outputs", 2 * q, in_pairs=True)
     if width >= p:
-        return _Way("inputs", p, exact=not bends and math.isfinite(low))
+        return _Way("inputs", p, exact=straight and math.isfinite(low))
     if width >= q:
-        exact = name == "identity" or (not bends and math.isfinite(high - low))
+        exact = name == "identity" or (straight and math.isfinite(high - low))
         return _Way("outputs", q, exact=exact)
     return _Way("nearest", width, exact=False)
 

@@ -28,8 +28,10 @@ class State:
         Steps that it remembers; 0 without moments.
     epochs : int
         Epochs that were trained: the next one is ``epochs + 1``.
-    loss : float, optional
+    loss, score : float, optional
         On the validation rows, after these epochs.
+    least : (float, int), optional
+        The least loss there so far, and the epoch after which it was.
     best : State, optional
         An earlier state of the same training that was better on the validation rows.
     """
@@ -40,6 +42,8 @@ class State:
     steps: int
     epochs: int
     loss: float | None = None
+    score: float | None = None
+    least: tuple[float, int] | None = None
     best: State | None = None
 
     def to_arrays(self) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -50,7 +54,8 @@ class State:
         if self.best is not None:
             its_arrays, best = self.best.to_arrays()
             arrays |= {f"best.{name}": array for name, array in its_arrays.items()}
-        facts = {"rule": list(self.rule), "steps": self.steps, "epochs": self.epochs, "loss": self.loss}
+        facts = {"rule": list(self.rule), "steps": self.steps, "epochs": self.epochs}
+        facts |= {"loss": self.loss, "score": self.score, "least": self.least}
         return arrays, {**facts, "best": best}
 
     @classmethod
@@ -69,5 +74,7 @@ class State:
             facts["steps"],
             facts["epochs"],
             facts["loss"],
+            facts["score"],
+            None if facts["least"] is None else (facts["least"][0], facts["least"][1]),
             best,
         )

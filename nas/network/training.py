@@ -115,9 +115,9 @@ def train_cohort(
     """Train networks of any shapes together, in place, by mini-batch gradient descent.
 
     All see the same batches: the order of the rows follows from `batch_seed` and the epoch alone. With
-    validation rows each network ends with the weights of the epoch whose validation loss was lowest,
-    otherwise with those of the last one. One that stops early or diverges leaves the cohort, and
-    the others go on as if it were still there, bit for bit in float32.
+    validation rows each network ends with the weights of its best epoch there, by the score if there is
+    one, then by the loss; otherwise with those of the last one. One that stops early or diverges leaves
+    the cohort, and the others go on as if it were still there, bit for bit in float32.
 
     Alone, a network takes the same steps up to rounding: BLAS may add up the terms of a product in
     another order where its matrix is a part of a larger one. In float32 that moves the parameters by
@@ -270,7 +270,7 @@ class _Training:
         for i, record in enumerate(self._records):
             if record.error:
                 leaving[i] = "diverged"
-            elif patience and epoch - record.best_epoch >= patience:
+            elif patience and epoch - record.improved >= patience:
                 leaving[i] = "patience"
         self._leave(leaving)
         return bool(self._records)
@@ -312,7 +312,7 @@ class _Training:
             if record.add(epoch, float(loss), float(losses[i]), score):
                 cohort.hand_back(i)
                 if self._keeps:
-                    record.best = cohort.state(i, epoch, record.loss)
+                    record.best = record.stamp(cohort.state(i, epoch))
 
     def _leave(self, leaving: Mapping[int, Stop]) -> None:
         if not leaving:
@@ -323,7 +323,7 @@ class _Training:
                 self._cohort.hand_back(i)  # otherwise it was in its best epoch
                 if self._keeps:
                     diverged = stopped == "diverged"
-                    record.best = None if diverged else self._cohort.state(i, record.epochs, None)
+                    record.best = None if diverged else self._cohort.state(i, record.epochs)
             result = record.result(stopped)
             if self._keeps:
                 last = self._last(i) if stopped == "epochs" else None
@@ -337,7 +337,7 @@ class _Training:
         record = self._records[i]
         if record.best is not None and record.best.epochs == record.epochs:
             return record.best
-        return replace(self._cohort.state(i, record.epochs, record.loss), best=record.best)
+        return replace(record.stamp(self._cohort.state(i, record.epochs)), best=record.best)
 
     def end(self, stopped: Stop) -> None:
         """Everyone who is left leaves."""
@@ -351,8 +351,8 @@ class _Record:
     ----------
     epochs : int
         Epochs that were finished, those before that state included.
-    loss : float, optional
-        On the validation rows, after them.
+    improved : int
+        The last of them in which the score or the loss on the validation rows was the best so far.
     best : State, optional
         The best one that was kept.
     """
@@ -361,10 +361,11 @@ class _Record:
         self._train: list[float] = []
         self._losses: list[float] = []
         self._scores: list[float] = []
-        self.epochs, self.loss = (0, None) if start is None else (start.epochs, start.loss)
+        self.epochs = 0 if start is None else start.epochs
         self.best = (start.best or start) if start is not None and start.epochs else None
         self.best_epoch = 0 if self.best is None else self.best.epochs
-        self._best_loss = math.inf if self.best is None or self.best.loss is None else self.best.loss
+        self._least = (math.inf, 0) if start is None or start.least is None else start.least
+        self._best = _quality(None, None) if self.best is None else _quality(self.best.score, self.best.loss)
         self.error: str | None = None
 
     def add_training(self, epoch: int, train_loss: float, *, finite: bool) -> None:
@@ -386,13 +387,25 @@ class _Record:
                 return False
         self._train.append(train_loss)
         self._losses.append(loss)
-        self.epochs, self.loss = epoch, loss
+        self.epochs = epoch
         if score is not None:
             self._scores.append(score)
-        if loss >= self._best_loss:
+        self._least = min(self._least, (loss, epoch))
+        quality = _quality(score, loss)
+        if quality <= self._best:
             return False
-        self._best_loss, self.best_epoch = loss, epoch
+        self._best, self.best_epoch = quality, epoch
         return True
+
+    @property
+    def improved(self) -> int:
+        """See the class."""
+        return max(self.best_epoch, self._least[1])
+
+    def stamp(self, state: State) -> State:
+        """A state after these epochs, with what they came to."""
+        score = self._scores[-1] if self._scores else None
+        return replace(state, loss=self._losses[-1], score=score, least=self._least)
 
     def result(self, stopped: Stop) -> TrainingResult:
         """The curves."""
@@ -404,6 +417,12 @@ class _Record:
             tuple(self._scores),
             self.error,
         )
+
+
+def _quality(score: float | None, loss: float | None) -> tuple[float, float]:
+    """What epochs are compared by: the score where there is one, then the loss."""
+    known = score if score is not None and math.isfinite(score) else -math.inf
+    return known, -math.inf if loss is None else -loss
 
 
 def _check_together(networks: Sequence[MLP], configs: Sequence[TrainingConfig]) -> None:

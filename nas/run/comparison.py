@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared
 from nas.runtime import Network
+from nas.scoring import METRICS, Metric
 
 _log = logging.getLogger(__name__)
+
+_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,43 @@ def compare(prepared: Prepared, network: Network, *, baseline: bool, seed: int) 
     A Ctrl-C while it is fitted leaves it out.
     """
     rows = prepared.split.test
-    table, y = prepared.dataset.table.iloc[rows], prepared.dataset.y[rows]
-    merits = _merits(prepared, _codes(prepared, network.predict(table)), y)
-    score, error = _mean_and_error(merits)
+    table = prepared.dataset.table.iloc[rows]
     try:
-        predictions = _baseline_predictions(prepared, seed) if baseline else None
+        fitted = _baseline(prepared, seed) if baseline else None
     except KeyboardInterrupt:
         # On large tables it takes minutes; whoever does not want to wait keeps the network.
         _log.warning("interrupted: scikit-learn's default network is left out")
-        predictions = None
-    if predictions is None:
+        fitted = None
+    if prepared.problem.metric in METRICS.values():
+        y = prepared.dataset.y[rows]
+        ours = _merits(prepared, _codes(prepared, network.predict(table)), y)
+        theirs = None if fitted is None else _merits(prepared, fitted.codes(), y)
+        return _by_rows(ours, theirs)
+    y = prepared.targets(rows)
+    judged = [_outputs(prepared, network, table)] + ([] if fitted is None else [fitted.outputs()])
+    return _by_bootstrap(prepared.problem.metric, judged, y, seed)
+
+
+def _by_rows(ours: Floats, theirs: Floats | None) -> TestScores:
+    """Scores that are means over rows, with their errors."""
+    score, error = _mean_and_error(ours)
+    if theirs is None:
         return TestScores(score, error)
-    others = _merits(prepared, predictions, y)
-    difference, difference_error = _mean_and_error(merits - others)
-    return TestScores(score, error, float(others.mean()), difference, difference_error)
+    difference, difference_error = _mean_and_error(ours - theirs)
+    return TestScores(score, error, float(theirs.mean()), difference, difference_error)
+
+
+def _by_bootstrap(metric: Metric, predictions: list[Floats], y: Array, seed: int) -> TestScores:
+    """Any scores, with errors by drawing the test rows again and again (Efron 1979), the same for all."""
+    rng = np.random.default_rng(seed)
+    draws = [rng.integers(0, len(y), len(y)) for _ in range(_RESAMPLES)]
+    scores = [metric(one, y) for one in predictions]
+    again = np.array([[metric(one[rows], y[rows]) for rows in draws] for one in predictions])
+    errors = np.nanstd(again, axis=1, ddof=1)
+    if len(predictions) == 1:
+        return TestScores(scores[0], float(errors[0]))
+    spread = float(np.nanstd(again[0] - again[1], ddof=1))
+    return TestScores(scores[0], float(errors[0]), scores[1], scores[0] - scores[1], spread)
 
 
 def _merits(prepared: Prepared, predictions: Array, y: Array) -> Floats:
@@ -77,8 +104,56 @@ def _codes(prepared: Prepared, predictions: Array) -> Array:
     return predictions.reshape(len(predictions), -1)
 
 
-def _baseline_predictions(prepared: Prepared, seed: int) -> Array:
-    """What scikit-learn's default network predicts for the test rows, in the form of ``Dataset.y``."""
+def _outputs(prepared: Prepared, network: Network, table: Any) -> Floats:
+    """Predictions as the metric takes them: of shape (rows, outputs), targets standardized."""
+    if prepared.dataset.task == "regression":
+        return _standardized(prepared, network.predict(table))
+    probabilities: Floats = network.predict_proba(table)
+    return _without_first_of_two(prepared, probabilities)
+
+
+def _standardized(prepared: Prepared, values: Array) -> Floats:
+    target = prepared.target
+    result: Floats = (values.reshape(len(values), -1) - np.array(target.mean)) / np.array(target.scale)
+    return result
+
+
+def _without_first_of_two(prepared: Prepared, probabilities: Floats) -> Floats:
+    return probabilities[:, 1:] if len(prepared.dataset.classes) == 2 else probabilities
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    """scikit-learn's default network, fitted, with the test rows as it reads them."""
+
+    prepared: Prepared
+    model: Any
+    X: Floats
+
+    def codes(self) -> Array:
+        """Its predictions in the form of ``Dataset.y``."""
+        predictions: Array = self.model.predict(self.X)
+        if self.prepared.dataset.task == "regression":
+            return self._values(predictions)
+        return (
+            predictions.reshape(len(self.X), -1)
+            if self.prepared.dataset.task == "multilabel"
+            else predictions
+        )
+
+    def outputs(self) -> Floats:
+        """Its predictions as the metric takes them."""
+        if self.prepared.dataset.task == "regression":
+            return _standardized(self.prepared, self._values(self.model.predict(self.X)))
+        return _without_first_of_two(self.prepared, self.model.predict_proba(self.X))
+
+    def _values(self, predictions: Array) -> Array:
+        target = self.prepared.together.target
+        values: Array = predictions.reshape(len(self.X), -1) * np.array(target.scale) + np.array(target.mean)
+        return values
+
+
+def _baseline(prepared: Prepared, seed: int) -> _Baseline:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -92,10 +167,7 @@ def _baseline_predictions(prepared: Prepared, seed: int) -> Array:
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = (y - mean) / scale if regression else y
         model.fit(source.problem.X_train, fitted[:, 0] if fitted.shape[1:] == (1,) else fitted)
-    predictions: Array = model.predict(X)
-    if regression:
-        predictions = predictions.reshape(len(X), -1) * scale + mean
-    return predictions.reshape(len(X), -1) if dataset.task == "multilabel" else predictions
+    return _Baseline(prepared, model, X)
 
 
 def _mean_and_error(values: Floats) -> tuple[float, float]:

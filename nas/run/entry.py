@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.data import load_dataset
 from nas.errors import InputError, RunError
+from nas.genome import Genome
 from nas.run.folder import RunFolder, new_run_folder
 from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
+from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
-from nas.tracking.journal import Journal
+from nas.tracking.journal import Journal, read_journal
 from nas.tracking.store import tracking_store
+
+_MOST_STARTS = 12
+"""Genomes that are taken over from an earlier run."""
 
 
 def search(
@@ -27,14 +31,27 @@ def search(
     task: str | None = None,
     categorical: str | Collection[str] = (),
     space: SearchSpace | str | os.PathLike[str] = "small",
-    algorithm: str = "evolution",
+    algorithm: str = "auto",
     n_candidates: int = 100,
+    n_epochs: int | None = None,
     time_budget: float | None = None,
+    target_score: float | None = None,
+    patience: int | None = None,
     n_workers: int | None = None,
     seed: int = 0,
-    population_size: int = 12,
+    population_size: int | None = None,
+    inherit: bool | None = None,
+    racing: bool | None = None,
+    screening: str | None = None,
+    objectives: str | Sequence[str] = ("error",),
+    max_parameters: float | None = None,
+    max_flops: float | None = None,
+    max_latency: float | None = None,
+    scoring: str | Scorer | None = None,
+    starts: Iterable[Genome] | str | os.PathLike[str] = (),
     epochs: int | None = None,
     candidate_time_limit: float = 600.0,
+    n_finalists: int = 5,
     refit: bool = True,
     baseline: bool = True,
     name: str | None = None,
@@ -51,9 +68,13 @@ def search(
         See `nas.load_dataset`.
     space : SearchSpace, str or path
         A space, the name of one that comes with the package, or a TOML file.
-    algorithm, n_candidates, time_budget, n_workers, seed, population_size, epochs, \
-candidate_time_limit, refit, baseline
+    algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, seed, \
+population_size, inherit, racing, screening, objectives, max_parameters, max_flops, max_latency, scoring, \
+epochs, candidate_time_limit, n_finalists, refit, baseline
         See `nas.run.settings.SearchSettings`.
+    starts : iterable of Genome, or path
+        Genomes to begin with, or the folder of an earlier run, of which the best are taken that the
+        space holds.
     name : str, optional
         Of the run; by default the data's name and the time.
     runs_dir : path
@@ -74,16 +95,30 @@ candidate_time_limit, refit, baseline
     """
     if not isinstance(space, (SearchSpace, str, os.PathLike)):
         raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
+    space = space if isinstance(space, SearchSpace) else load_space(space)
     settings = SearchSettings(
-        space=space if isinstance(space, SearchSpace) else load_space(space),
+        space=space,
         algorithm=algorithm,
         n_candidates=n_candidates,
+        n_epochs=n_epochs,
         time_budget=time_budget,
+        target_score=target_score,
+        patience=patience,
         n_workers=n_workers,
         seed=seed,
         population_size=population_size,
+        inherit=inherit,
+        racing=racing,
+        screening=screening,
+        objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
+        max_parameters=max_parameters,
+        max_flops=max_flops,
+        max_latency=max_latency,
+        scoring=scoring,
+        starts=_genomes_to_start_with(starts, space),
         epochs=epochs,
         candidate_time_limit=candidate_time_limit,
+        n_finalists=n_finalists,
         refit=refit,
         baseline=baseline,
     )
@@ -100,6 +135,7 @@ def resume(
     n_candidates: int | None = None,
     time_budget: float | None = None,
     n_workers: int | None = None,
+    scoring: Scorer | None = None,
     progress: bool = True,
 ) -> SearchResult:
     """Go on with a search from the last evaluation that its journal holds.
@@ -112,6 +148,8 @@ def resume(
         The data again, where the search had it from memory; else it is read from where it was.
     n_candidates, time_budget, n_workers : optional
         Other limits and workers than the search had; time counts from now.
+    scoring : callable, optional
+        The function again, where the search was given one.
     progress : bool
         Whether progress is shown on standard error.
 
@@ -128,9 +166,11 @@ def resume(
         "n_candidates": n_candidates,
         "time_budget": time_budget,
         "n_workers": n_workers,
+        "scoring": scoring,
     }
+    changes = {key: value for key, value in changes.items() if value is not None}
     try:
-        settings = SearchSettings.from_dict(config["settings"])
+        settings = SearchSettings.from_dict(config["settings"], **changes)
         table = config["data"]
         source = table["source"] if data is None else data
         arguments = {key: table[key] for key in ("target", "task", "categorical")}
@@ -144,9 +184,28 @@ def resume(
     if not (hasattr(source, "columns") or isinstance(source, (str, Path))):
         arguments["target"] = None
     dataset = load_dataset(source, **arguments)
-    settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
     journal = Journal(folder.journal)
     try:
         return Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal).to_the_end()
     finally:
         journal.close()
+
+
+def _genomes_to_start_with(
+    starts: Iterable[Genome] | str | os.PathLike[str], space: SearchSpace
+) -> tuple[Genome, ...]:
+    """Those given, or the best of an earlier run that the space holds."""
+    if not isinstance(starts, (str, os.PathLike)):
+        genomes = tuple(starts)
+        for genome in genomes:
+            if not isinstance(genome, Genome):
+                raise InputError(f"starts: expected genomes, got {genome!r}")
+        return genomes
+    evaluations = read_journal(RunFolder(Path(starts)).journal).evaluations
+    fine = sorted((pair for pair in evaluations if not pair[1].failed), key=lambda pair: -pair[1].fitness)
+    genomes = tuple(dict.fromkeys(candidate.genome for candidate, _ in fine if candidate.genome in space))
+    if not genomes:
+        raise InputError(
+            f"starts: expected a run with genomes of space {space.name}, got {starts}, which has none"
+        )
+    return genomes[:_MOST_STARTS]

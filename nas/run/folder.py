@@ -5,6 +5,7 @@
     runs/<name>/
       config.json     everything that `nas resume` needs to go on
       journal.jsonl   the truth: every candidate and its evaluation
+      weights/        trained weights that children may inherit
       best/           the winner, once the search is over
 """
 
@@ -23,6 +24,7 @@ from nas.errors import RunError
 
 CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
+WEIGHTS = "weights"
 BEST = "best"
 
 
@@ -36,6 +38,11 @@ class RunFolder:
     def journal(self) -> Path:
         """The journal's file."""
         return self.path / JOURNAL
+
+    @property
+    def weights(self) -> Path:
+        """The folder of trained weights."""
+        return self.path / WEIGHTS
 
     @property
     def best(self) -> Path:

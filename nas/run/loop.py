@@ -1,17 +1,23 @@
-"""The loop of a search: ask, run, take down, tell."""
+"""The loop of a search: ask, run, keep, take down, tell."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from nas.errors import RunError
-from nas.evaluation import Candidate, Evaluation, Problem, plan_cohorts
+from nas.evaluation import Candidate, Evaluation, Legacy, Problem, plan_cohorts
 from nas.evolution import Engine
-from nas.execution import Cohort, Executor
+from nas.execution import Executor, Task
+from nas.run.budget import Budget, Spent
+from nas.run.weights import Weights
 from nas.tracking import Tracker
 
 History = list[tuple[Candidate, Evaluation]]
+
+_TASKS = 4
+"""Cohorts under way at once, at least: few enough that cohorts are worth it, and work for four workers."""
 
 
 def run_search(
@@ -19,69 +25,133 @@ def run_search(
     problem: Problem,
     executor: Executor,
     trackers: Sequence[Tracker],
-    n_candidates: int,
+    weights: Weights,
+    budget: Budget,
     *,
     history: History,
-    cohorts: dict[int, Cohort],
     recorded: Mapping[int, tuple[Candidate, Evaluation]],
-    out_of_time: Callable[[], bool],
 ) -> str:
-    """Ask for a generation, run it, take down and tell the results in order; until a limit is reached.
+    """Ask for candidates, run them, keep their weights, take down and tell their results in order.
 
-    Fills `history`, and `cohorts` with those whom each candidate was trained with. Returns why it
-    ended: "candidates", "time" or "exhausted". What is in `recorded`, from an earlier life of the
-    search, is taken from there.
+    Until something of the budget is spent: returns what, or "exhausted" where nothing is left to try.
+    Fills `history`. What is in `recorded`, from an earlier life of the search, is taken from there.
+    """
+    spent = Spent(budget)
+    flow = _Flow(engine, problem, executor, weights, budget.candidates, recorded)
+    why: str | None = None
+    try:
+        flow.ask()
+        while flow.waiting and why is None:
+            evaluated = flow.next(spent.out_of_time)
+            if evaluated is None:
+                why = "time"
+            else:
+                candidate, evaluation = evaluated
+                if evaluation.state is not None:
+                    weights.keep(candidate.id, evaluation.state)
+                    evaluation = replace(evaluation, state=None)
+                # The journal first: what the engine knows is then on disk, wherever this is interrupted.
+                for tracker in trackers:
+                    tracker.evaluated(candidate, evaluation)
+                engine.tell(evaluation)
+                history.append((candidate, evaluation))
+                why = spent.add(candidate, evaluation)
+            if (flow.ended_batch or why) and (generation := engine.generation()) is not None:
+                for tracker in trackers:
+                    tracker.generation(generation)
+            if flow.ended_batch and why is None:
+                weights.forget(len(history), engine.heirlooms() | flow.ancestors())
+                flow.ask()
+        return why or "exhausted"
+    finally:
+        executor.drop()
+
+
+class _Flow:
+    """Candidates on their way: asked in batches, run in cohorts, handed out in the order of their ids.
+
+    Attributes
+    ----------
+    waiting : deque of Candidate
+        Those that have been asked for and whose turn has not come.
+    ended_batch : bool
+        Whether the last one handed out was the last of its batch.
     """
 
-    def should_stop() -> bool:
-        return bool(history) and out_of_time()
+    def __init__(
+        self,
+        engine: Engine,
+        problem: Problem,
+        executor: Executor,
+        weights: Weights,
+        n_candidates: int,
+        recorded: Mapping[int, tuple[Candidate, Evaluation]],
+    ) -> None:
+        self._engine, self._problem, self._executor, self._weights = engine, problem, executor, weights
+        self._recorded = recorded
+        self._left = n_candidates
+        self._batches: deque[list[Candidate]] = deque()
+        self._genomes: dict[int, Candidate] = {}
+        self._early: dict[int, Evaluation] = {}
+        self.waiting: deque[Candidate] = deque()
+        self.ended_batch = False
 
-    while len(history) < n_candidates:
-        asked = engine.ask()
-        if not asked:
-            return "exhausted"
-        # Of the whole generation, whoever of it is wanted: a longer search begins with this one.
-        planned = plan_cohorts(asked, problem)
-        cohorts.update({candidate.id: cohort for cohort in planned for candidate in cohort})
-        candidates = asked[: n_candidates - len(history)]
-        for candidate, evaluation in _in_order(candidates, planned, recorded, executor, should_stop):
-            # The journal first: what the engine knows is then on disk, wherever this is interrupted.
-            for tracker in trackers:
-                tracker.evaluated(candidate, evaluation)
-            engine.tell(evaluation)
-            history.append((candidate, evaluation))
-        if (generation := engine.generation()) is not None:
-            for tracker in trackers:
-                tracker.generation(generation)
-        if should_stop():
-            return "time"
-    return "candidates"
+    def ask(self) -> None:
+        """Ask for as many batches as may be under way, and submit what has to be run of them."""
+        # Also when the budget holds none of them: with a larger one, a resumed search asks for the same,
+        # and needs the weights that they inherit.
+        while self._engine.can_ask and (batch := self._engine.ask()):
+            self._batches.append(batch)
+            self._genomes |= {candidate.id: candidate for candidate in batch}
+            wanted = self._wanted(batch)
+            self.waiting += wanted
+            missing = {candidate.id for candidate in wanted} - set(self._recorded)
+            # Planned for the whole batch, and trained whole even if only some are wanted: who is in a
+            # cohort decides about rounding, and a longer search has to begin with this one.
+            n_tasks = -(-_TASKS // self._engine.lag)
+            for cohort in plan_cohorts(batch, self._problem, n_tasks):
+                if any(one.id in missing for one in cohort):
+                    self._executor.submit(Task(self._problem, cohort, self._legacies(cohort)))
 
+    def _wanted(self, batch: Sequence[Candidate]) -> list[Candidate]:
+        """Those of a batch up to the last candidate that the budget holds."""
+        wanted = []
+        for candidate in batch:
+            if self._left > 0:
+                wanted.append(candidate)
+                self._left -= candidate.epochs_done == 0
+        return wanted
 
-def _in_order(
-    candidates: Sequence[Candidate],
-    cohorts: Sequence[Cohort],
-    recorded: Mapping[int, tuple[Candidate, Evaluation]],
-    executor: Executor,
-    should_stop: Callable[[], bool],
-) -> Iterator[tuple[Candidate, Evaluation]]:
-    """Candidates with their evaluations in the order of ids, whatever order they complete in."""
-    waiting = deque(candidates)
-    while waiting and waiting[0].id in recorded:
-        candidate = waiting.popleft()
-        known, evaluation = recorded[candidate.id]
-        if known != candidate:
-            raise RunError(
-                f"journal: expected candidate {candidate.id} to be {candidate.genome}, got {known.genome}; "
-                "the run was made by a program that searches differently"
-            )
-        yield candidate, evaluation
-    wanted = {candidate.id for candidate in waiting}
-    # A cohort is trained whole even if only some are wanted, as who is in it decides about rounding.
-    chosen = [cohort for cohort in cohorts if any(one.id in wanted for one in cohort)]
-    early: dict[int, Evaluation] = {}
-    for evaluation in executor.run(chosen, should_stop) if chosen else ():
-        early[evaluation.candidate_id] = evaluation
-        while waiting and waiting[0].id in early:
-            candidate = waiting.popleft()
-            yield candidate, early.pop(candidate.id)
+    def _legacies(self, cohort: Sequence[Candidate]) -> dict[int, Legacy]:
+        return {
+            one.id: Legacy(self._genomes[one.inherits].genome, self._weights.of(one.inherits))
+            for one in cohort
+            if one.inherits is not None
+        }
+
+    def next(self, should_stop: Callable[[], bool]) -> tuple[Candidate, Evaluation] | None:
+        """The next candidate with its evaluation, once there is one; None if it is time to stop."""
+        candidate = self.waiting[0]
+        if candidate.id in self._recorded:
+            known, evaluation = self._recorded[candidate.id]
+            if known != candidate:
+                raise RunError(
+                    f"journal: expected candidate {candidate.id} to be {candidate.genome}, got "
+                    f"{known.genome}; the run was made by a program that searches differently"
+                )
+        else:
+            while candidate.id not in self._early:
+                completed = self._executor.completed(should_stop)
+                if completed is None:
+                    return None
+                self._early |= {one.candidate_id: one for one in completed}
+            evaluation = self._early.pop(candidate.id)
+        self.waiting.popleft()
+        self.ended_batch = candidate.id == self._batches[0][-1].id
+        if self.ended_batch:
+            self._batches.popleft()
+        return candidate, evaluation
+
+    def ancestors(self) -> set[int]:
+        """Those whose weights are needed by batches that are not over, should they be run again."""
+        return {one.inherits for batch in self._batches for one in batch if one.inherits is not None}

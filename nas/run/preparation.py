@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,10 +12,11 @@ import numpy as np
 
 from nas.data import Dataset, Split, fit_preprocessor, split
 from nas.errors import DataError
-from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Evaluation, Problem, build_network, fit
-from nas.network import TrainingConfig
+from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit
+from nas.network import State, TrainingConfig
 from nas.network.arrays import Array
 from nas.runtime import Network, Preprocessor, Target
+from nas.scoring import Metric, Scorer, metric_for
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""
@@ -42,16 +43,29 @@ class Prepared:
 
     @property
     def metric(self) -> str:
-        """The score that is maximized: "accuracy" or "r2"."""
-        return self.problem.metric
+        """The name of the score that is maximized."""
+        return self.problem.metric.name
 
     @cached_property
     def together(self) -> Prepared:
         """The same data with training and validation rows together as the training part."""
         parts, problem = self.split, self.problem
-        rows = np.sort(np.concatenate([parts.train, parts.validation]))
-        merged = Split(rows, rows[:0], parts.test)
-        return _encode(self.dataset, merged, problem.training, problem.batch_seed)
+        merged = Split(self.searched, self.searched[:0], parts.test)
+        return _encode(self.dataset, merged, problem.training, problem.batch_seed, problem.metric)
+
+    def targets(self, rows: Array) -> Array:
+        """The targets of rows as the network's loss, and the metric, ask for them."""
+        return _network_target(self.dataset, self.target)[0][rows]
+
+    @property
+    def searched(self) -> Array:
+        """The rows that are not for testing, as rising positions in the table."""
+        return np.sort(np.concatenate([self.split.train, self.split.validation]))
+
+    def fold(self, train: Array, validation: Array) -> Problem:
+        """The problem with other rows to train on and to validate, everything learned from the former."""
+        parts, problem = Split(train, validation, self.split.test), self.problem
+        return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric).problem
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -59,7 +73,12 @@ class Prepared:
         return tuple(column.name for column in self.preprocessor.columns if column.kind == "dropped")
 
 
-def prepare(dataset: Dataset, seed: int, overrides: Mapping[str, Any] | None = None) -> Prepared:
+def prepare(
+    dataset: Dataset,
+    seed: int,
+    overrides: Mapping[str, Any] | None = None,
+    scoring: str | Scorer | None = None,
+) -> Prepared:
     """Split the rows, learn the encoding from the training part, and encode.
 
     Parameters
@@ -69,10 +88,15 @@ def prepare(dataset: Dataset, seed: int, overrides: Mapping[str, Any] | None = N
         Decides the split, and the order of the batches.
     overrides : mapping, optional
         Settings of `TrainingConfig` in place of those that follow from the number of rows.
+    scoring : str or callable, optional
+        See `nas.scoring.metric_for`.
     """
     parts = split(dataset, seed)
     training = replace(default_training(len(parts.train)), **(overrides or {}))
-    return _encode(dataset, parts, training, seed)
+    target = _fit_target(dataset, parts.train)
+    labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
+    metric = metric_for(scoring, dataset.task, classes=labels, mean=target.mean, scale=target.scale)
+    return _encode(dataset, parts, training, seed, metric)
 
 
 def default_training(n_rows: int) -> TrainingConfig:
@@ -89,44 +113,36 @@ def default_training(n_rows: int) -> TrainingConfig:
 def final_network(
     prepared: Prepared,
     candidate: Candidate,
-    evaluation: Evaluation,
-    cohort: Sequence[Candidate],
     *,
-    refit: bool,
+    epochs: int | None,
+    state: State | None,
     provenance: Mapping[str, Any],
 ) -> Network:
     """The winner's trained network with its preprocessing.
 
-    With `refit` it is trained once more, on training and validation rows together, for a quarter
-    more epochs than were best in the search, with the rate annealed along a cosine; should that
-    diverge, or without, training is repeated as it was, which gives the very network that the
-    search measured. Its provenance says which.
+    Given `epochs` it is trained once more from the start, on training and validation rows together,
+    for a quarter more epochs than these, with the rate annealed along a cosine; should that diverge,
+    or without, it gets the weights of `state`, with which the search measured it. Its provenance says
+    which.
     """
-    source = prepared.together if refit else prepared
-    # Nothing but divergence may end it early: the network would not be the one that was found.
-    training, stop_after = replace(source.problem.training, time_limit=None), evaluation.best_epoch
-    if refit:
+    source = prepared if epochs is None else prepared.together
+    network = build_network(candidate.genome, candidate.seed, source.problem)
+    if epochs is not None:
         # No validation rows are left to pick a good epoch by, and at a constant rate the last one is
         # a matter of luck: over the 20 best genomes of a search on digits test accuracy was 0.966 on
         # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
-        # on vehicle, segment and concrete.
-        stop_after = math.ceil(_REFIT_EPOCHS * evaluation.best_epoch)
-        training = replace(training, epochs=stop_after, schedule="cosine")
-    problem = replace(source.problem, training=training)
-    # To give the same bits it has to be trained with those that it was trained with.
-    together = [candidate] if evaluation.alone else list(cohort)
-    if refit:
-        # Alone, and along the cosine whatever schedule the genome carries.
-        together = [replace(candidate, genome=replace(candidate.genome, schedule=None))]
-    networks = [build_network(one.genome, one.seed, problem) for one in together]
-    results = fit(networks, together, problem, stop_after=stop_after, validate=not refit)
-    network, result = next(
-        (network, result)
-        for one, network, result in zip(together, networks, results, strict=True)
-        if one.id == candidate.id
-    )
-    if refit and result.error is not None:
-        return final_network(prepared, candidate, evaluation, cohort, refit=False, provenance=provenance)
+        # on vehicle, segment and concrete. Whatever schedule the genome carries gives way.
+        # Nothing but divergence may end it early: the network would not be the one that was found.
+        longer = math.ceil(_REFIT_EPOCHS * epochs)
+        training = replace(source.problem.training, time_limit=None, epochs=longer, schedule="cosine")
+        problem = replace(source.problem, training=training)
+        once = replace(candidate, genome=replace(candidate.genome, schedule=None), epochs_done=0, epochs=None)
+        (result,) = fit([network], [once], problem, validate=False)
+        if result.error is not None:
+            return final_network(prepared, candidate, epochs=None, state=state, provenance=provenance)
+    else:
+        assert state is not None, "the winner's state is kept until the end"
+        network.parameters[...] = (state.best or state).parameters
     return Network(
         task=prepared.dataset.task,
         columns=source.preprocessor.columns,
@@ -134,11 +150,11 @@ def final_network(
         activations=[name or DEFAULT_ACTIVATION for name in candidate.genome.activations],
         weights=network.weights,
         biases=network.biases,
-        provenance={**provenance, "refit": refit},
+        provenance={**provenance, "refit": epochs is not None},
     )
 
 
-def _encode(dataset: Dataset, parts: Split, training: TrainingConfig, seed: int) -> Prepared:
+def _encode(dataset: Dataset, parts: Split, training: TrainingConfig, seed: int, metric: Metric) -> Prepared:
     """Learn everything from the training part, and encode it and the validation part with it."""
     train, validation = parts.train, parts.validation
     table = dataset.table
@@ -152,7 +168,7 @@ def _encode(dataset: Dataset, parts: Split, training: TrainingConfig, seed: int)
         y_validation=y[validation],
         n_outputs=n_outputs,
         loss=loss,
-        metric="r2" if dataset.task == "regression" else "accuracy",
+        metric=metric,
         training=training,
         batch_seed=seed,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 
 from nas.evaluation import Candidate, Evaluation
 from nas.run.comparison import TestScores
+from nas.run.selection import Selection
 from nas.runtime import Network
 
 
@@ -25,16 +27,24 @@ class SearchResult:
     best : Candidate
     evaluation : Evaluation
         The winner's, from the search.
+    selection : Selection or None
+        How the winner was named: the finalists' scores on other cuts of the rows, the optimism of the
+        search's score, the gain over a single layer of 100. None if that was interrupted.
+    front : list of (Candidate, Evaluation)
+        Those than whom nobody is better in every objective; with one objective, the best of the search.
     network : nas.runtime.Network
         The winner, trained: `predict`, `predict_proba`, `transform` on raw tables.
     test : TestScores
         Scores on the rows that the search never saw.
     history : list of (Candidate, Evaluation)
         Everything that was tried, in order.
+    heredity : tuple of float
+        For each layer position the share of genes that children of crossover have from a parent.
     seconds : float
         From the first candidate to the last.
     stopped : str
-        "candidates", "time", "exhausted" (the space holds no further genome) or "interrupted".
+        What was spent ("candidates", "epochs", "time", "target", "patience"), "exhausted" (the space
+        holds no further genome) or "interrupted".
     tracking_uri, mlflow_run_id, mlflow_url : str or None
     dropped : tuple of str
         Columns that the network does not use.
@@ -47,8 +57,11 @@ class SearchResult:
     best: Candidate
     evaluation: Evaluation
     network: Network = field(repr=False)
+    selection: Selection | None
+    front: list[tuple[Candidate, Evaluation]] = field(repr=False)
     test: TestScores
     history: list[tuple[Candidate, Evaluation]] = field(repr=False)
+    heredity: tuple[float, ...]
     seconds: float
     stopped: str
     tracking_uri: str | None = None
@@ -61,6 +74,16 @@ class SearchResult:
         """How many candidates failed."""
         return sum(evaluation.failed for _, evaluation in self.history)
 
+    @property
+    def n_candidates(self) -> int:
+        """How many different networks were tried."""
+        return sum(candidate.epochs_done == 0 for candidate, _ in self.history)
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs they were trained for, all together."""
+        return sum(len(evaluation.train_losses) for _, evaluation in self.history)
+
     def to_frame(self) -> pd.DataFrame:
         """One row a candidate, in order: genome, fitness and where it came from."""
         return pd.DataFrame(
@@ -69,6 +92,9 @@ class SearchResult:
                     "id": candidate.id,
                     "generation": candidate.generation,
                     "operator": candidate.operator,
+                    "parents": candidate.parents,
+                    "inherits": candidate.inherits,
+                    "epochs": candidate.epochs_done + len(evaluation.train_losses),
                     "genome": str(candidate.genome),
                     "depth": candidate.genome.depth,
                     "n_parameters": evaluation.n_parameters,
@@ -96,12 +122,23 @@ class SearchResult:
                 "n_parameters": self.evaluation.n_parameters,
             },
             "validation_score": self.evaluation.fitness,
-            "test_score": self.test.score,
-            "test_score_error": self.test.error,
-            "baseline_test_score": self.test.baseline,
-            "test_difference": self.test.difference,
-            "test_difference_error": self.test.difference_error,
-            "candidates": len(self.history),
+            **self._selection_to_dict(),
+            "front": [
+                {
+                    "genome": one.genome.to_dict(),
+                    "fitness": evaluation.fitness,
+                    "n_parameters": evaluation.n_parameters,
+                }
+                for one, evaluation in self.front
+            ],
+            "heredity": list(self.heredity),
+            "test_score": _finite(self.test.score),
+            "test_score_error": _finite(self.test.error),
+            "baseline_test_score": _finite(self.test.baseline),
+            "test_difference": _finite(self.test.difference),
+            "test_difference_error": _finite(self.test.difference_error),
+            "candidates": self.n_candidates,
+            "epochs": self.n_epochs,
             "failures": self.n_failures,
             "seconds": round(self.seconds, 3),
             "stopped": self.stopped,
@@ -109,3 +146,22 @@ class SearchResult:
             "mlflow_run_id": self.mlflow_run_id,
             "model_path": str(self.model_path),
         }
+
+    def _selection_to_dict(self) -> dict[str, Any]:
+        if self.selection is None:
+            return {}
+        gain, error = self.selection.gain
+        numbers = {
+            "rescored": self.selection.rescore.mean,
+            "rescored_error": self.selection.rescore.error,
+            "optimism": self.selection.optimism,
+            "single_layer_rescored": self.selection.reference.mean,
+            "single_layer_gain": gain,
+            "single_layer_gain_error": error,
+        }
+        return {key: _finite(value) for key, value in numbers.items()}
+
+
+def _finite(value: float | None) -> float | None:
+    """The number, or None for what JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
 from nas.data import Dataset
-from nas.errors import RunError, SearchError
-from nas.evaluation import Candidate, Evaluation, Problem
-from nas.evolution import ALGORITHMS
-from nas.execution import Cohort, Executor, SerialExecutor
+from nas.errors import InputError, RunError, SearchError
+from nas.evaluation import Problem
+from nas.evolution import Individual, recipe
+from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.run.comparison import compare
 from nas.run.folder import RunFolder
 from nas.run.loop import History, run_search
 from nas.run.preparation import final_network, prepare
 from nas.run.result import SearchResult
+from nas.run.selection import Selection, select
 from nas.run.settings import SearchSettings
+from nas.run.weights import Weights
+from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.journal import Journal
 
@@ -51,23 +55,40 @@ class Run:
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.uri, self.run_id, self.progress, self.journal = uri, run_id, progress, journal
         self.history: History = []
-        self.cohorts: dict[int, Cohort] = {}
-        self.engine = ALGORITHMS[settings.algorithm](settings.space, settings.seed, settings.population_size)
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
             overrides["epochs"] = settings.epochs
-        self.prepared = prepare(dataset, settings.seed, overrides)
+        self.prepared = prepare(dataset, settings.seed, overrides, settings.scoring)
+        self.recipe = recipe(
+            settings.algorithm,
+            population_size=settings.population_size,
+            objectives=settings.objectives,
+            inherit=settings.inherit,
+            racing=settings.racing,
+            screening=settings.screening,
+        )
 
     def to_the_end(self) -> SearchResult:
         """Check, start, search, conclude."""
         problem = self.prepared.problem
-        self.settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
+        settings = self.settings
+        settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
+        costs = cost_model(problem.n_inputs, problem.n_outputs)
+        self._check_starts(costs)
+        self.engine = self.recipe.engine(
+            settings.space,
+            settings.seed,
+            epochs=problem.training.epochs,
+            costs=costs,
+            limits=settings.limits,
+            starts=settings.starts,
+        )
         info = self._info()
         self._check_same(info.identity)
         with ExitStack() as stack:
             mlflow = self._connect()
             try:
-                executor = stack.enter_context(_executor(problem, self.settings.workers))
+                executor = stack.enter_context(_executor(problem, settings.workers))
                 if mlflow is not None:
                     mlflow.wait_until_ready()
                 trackers = self._trackers(mlflow)
@@ -76,6 +97,14 @@ class Run:
                     mlflow.close()
                 raise
             return self._search(info, executor, trackers, mlflow)
+
+    def _check_starts(self, costs: CostModel) -> None:
+        """Raise `InputError` if limits leave nothing of the space, or not what it is to start with."""
+        limits = self.settings.limits
+        limits.smallest(self.settings.space, costs)
+        for genome in self.settings.starts:
+            if not limits.allow(costs(genome)):
+                raise InputError(f"starts: expected genomes within the limits, got {genome}")
 
     @property
     def _recorded(self) -> History:
@@ -94,8 +123,8 @@ class Run:
             for tracker in trackers:
                 tracker.started(info)
             since = time.monotonic()
-            stopped = self._loop(executor, trackers, since)
-            result = self._conclude(stopped, time.monotonic() - since)
+            stopped = self._loop(executor, trackers)
+            result = self._conclude(executor, stopped, time.monotonic() - since)
             outcome = self._outcome(result)
         except KeyboardInterrupt:
             _log.warning("interrupted: 'nas resume %s' goes on", self.folder.path)
@@ -108,19 +137,17 @@ class Run:
             return result
         return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)
 
-    def _loop(self, executor: Executor, trackers: Sequence[Tracker], since: float) -> str:
-        budget = self.settings.time_budget
+    def _loop(self, executor: Executor, trackers: Sequence[Tracker]) -> str:
         try:
             return run_search(
                 self.engine,
                 self.prepared.problem,
                 executor,
                 trackers,
-                self.settings.n_candidates,
+                self._weights,
+                self.settings.budget,
                 history=self.history,
-                cohorts=self.cohorts,
                 recorded={pair[0].id: pair for pair in self._recorded},
-                out_of_time=lambda: budget is not None and time.monotonic() - since >= budget,
             )
         except KeyboardInterrupt:
             if self.engine.best is None:
@@ -129,37 +156,57 @@ class Run:
             _log.warning("interrupted: keeping the best of %d candidates", len(self.history))
             return "interrupted"
 
-    def _conclude(self, stopped: str, seconds: float) -> SearchResult:
-        """Train the winner for good, score it once on the test part, and save it."""
-        best = self.engine.best
-        if best is None:
+    @property
+    def _weights(self) -> Weights:
+        return Weights(self.folder.weights)
+
+    def _conclude(self, executor: Executor, stopped: str, seconds: float) -> SearchResult:
+        """Name the winner, train it for good, score it once on the test part, and save it."""
+        if self.engine.best is None:
             raise SearchError(self._why_none())
         settings, prepared = self.settings, self.prepared
+        selection = self._select(executor)
+        winner = self.engine.best if selection is None else selection.winner
+        # Weights that were inherited have been trained for longer than the winner itself.
+        rescored = selection is not None and selection.rescore.scores != ()
+        epochs = selection.rescore.epochs if selection is not None and rescored else winner.age
         network = final_network(
             prepared,
-            best.candidate,
-            best.evaluation,
-            self.cohorts[best.candidate.id],
-            refit=settings.refit,
-            provenance=self._provenance(best.candidate, best.evaluation),
+            winner.candidate,
+            epochs=epochs if settings.refit else None,
+            state=self._weights.of(winner.id),
+            provenance=self._provenance(winner),
         )
         test = compare(prepared, network, baseline=settings.baseline, seed=settings.seed)
         scores = {"test_score": test.score, "baseline_test_score": test.baseline}
         network.provenance.update({key: value for key, value in scores.items() if value is not None})
+        generation = self.engine.generation()
         return SearchResult(
             run_dir=self.folder.path,
             model_path=save_network(network, self.folder.best),
             task=self.dataset.task,
             metric=prepared.metric,
-            best=best.candidate,
-            evaluation=best.evaluation,
+            best=winner.candidate,
+            evaluation=winner.evaluation,
             network=network,
+            selection=selection,
+            front=[(one.candidate, one.evaluation) for one in self.engine.front],
             test=test,
             history=self.history,
+            heredity=generation.heredity if generation is not None else (),
             seconds=seconds,
             stopped=stopped,
             dropped=prepared.dropped,
         )
+
+    def _select(self, executor: Executor) -> Selection | None:
+        """The winner among the finalists; None if that was interrupted."""
+        try:
+            return select(self.engine, self.prepared, executor, self.settings.seed, self.settings.n_finalists)
+        except KeyboardInterrupt:
+            _log.warning("interrupted: the winner is named by the search's own score")
+            executor.drop()
+            return None
 
     def _why_none(self) -> str:
         failed = [evaluation for _, evaluation in self.history if evaluation.failed]
@@ -174,12 +221,16 @@ class Run:
             "test_score": result.test.score,
             "baseline_test_score": result.test.baseline,
             "best_n_parameters": result.evaluation.n_parameters,
+            "rescored": result.selection.rescore.mean if result.selection else None,
+            "optimism": result.selection.optimism if result.selection else None,
             "search_seconds": result.seconds,
         }
         return Outcome(
             "interrupted" if result.stopped == "interrupted" else "finished",
             best=result.best,
-            scores={key: value for key, value in scores.items() if value is not None},
+            scores={
+                key: value for key, value in scores.items() if value is not None and math.isfinite(value)
+            },
             model_dir=result.model_path,
             example=self.dataset.table.iloc[self.prepared.split.test[:_EXAMPLE_ROWS]],
         )
@@ -191,15 +242,17 @@ class Run:
             "data": {key: value for key, value in self.dataset.describe().items() if key != "source"},
             "metric": self.prepared.metric,
             "space": settings.space.to_dict(),
-            "algorithm": settings.algorithm,
-            "population_size": settings.population_size,
+            "recipe": asdict(self.recipe) | {"objectives": list(self.recipe.objectives)},
+            "limits": settings.limits.to_dict(),
+            "starts": [genome.to_dict() for genome in settings.starts],
             "seed": settings.seed,
             "training": asdict(self.prepared.problem.training),
         }
         options = {
-            "n_candidates": settings.n_candidates,
-            "time_budget": settings.time_budget,
+            "algorithm": settings.algorithm,
+            **{f"budget.{key}": value for key, value in asdict(settings.budget).items()},
             "n_workers": settings.workers,
+            "n_finalists": settings.n_finalists,
             "refit": settings.refit,
             "source": self.dataset.source,
         }
@@ -212,11 +265,11 @@ class Run:
             identity=identity,
             options=options,
             n_candidates=settings.n_candidates,
-            n_recorded=len(self._recorded),
+            n_recorded=sum(candidate.epochs_done == 0 for candidate, _ in self._recorded),
             time_budget=settings.time_budget,
         )
 
-    def _provenance(self, candidate: Candidate, evaluation: Evaluation) -> dict[str, Any]:
+    def _provenance(self, winner: Individual) -> dict[str, Any]:
         """Where the winner comes from, for whoever finds the saved network alone."""
         import numpy as np
 
@@ -224,10 +277,10 @@ class Run:
             "run": self.folder.path.name,
             "data": self.dataset.describe(),
             "seed": self.settings.seed,
-            "candidate": candidate.to_dict(),
-            "best_epoch": evaluation.best_epoch,
+            "candidate": winner.candidate.to_dict(),
+            "best_epoch": winner.evaluation.best_epoch,
             "metric": self.prepared.metric,
-            "validation_score": evaluation.fitness,
+            "validation_score": winner.evaluation.fitness,
             "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
         }
 
@@ -281,7 +334,8 @@ class Run:
 
 def _executor(problem: Problem, n_workers: int) -> Executor:
     if n_workers == 0:
-        return SerialExecutor(problem)
+        return SerialExecutor()
     from nas.execution.ray import RayExecutor
 
-    return RayExecutor(problem, n_workers)
+    # The problem of the search, and one for each fold at its end.
+    return RayExecutor(n_workers, 6 * problem.n_bytes)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from nas.errors import InputError
-from nas.evolution import ALGORITHMS
-from nas.space import SearchSpace
+from nas.evolution import ALGORITHMS, MODELS, OBJECTIVES
+from nas.genome import Genome
+from nas.run.budget import Budget
+from nas.scoring import Scorer, scorer_name
+from nas.space import Limits, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -20,22 +24,47 @@ class SearchSettings:
     ----------
     space : SearchSpace
     algorithm : str
-        "evolution" or "random".
+        "auto", or one of `nas.evolution.ALGORITHMS`.
     n_candidates : int
         Different networks to train.
+    n_epochs : int, optional
+        Epochs of training, of all candidates together, at most.
     time_budget : float, optional
         Seconds of searching, after start-up, at most; the first candidate is always finished. The
         search is then a shorter piece of the same sequence.
+    target_score : float, optional
+        The validation score with which the search ends.
+    patience : int, optional
+        Candidates in a row without a better score after which the search ends.
     n_workers : int, optional
         Ray worker processes; 0 evaluates in this process. Default: one for each core.
     seed : int
         Decides everything: the split, the genomes, the initial weights, the batches.
-    population_size : int
-        Candidates a generation.
+    population_size : int, optional
+        How many may have children; by default the algorithm's own number.
+    inherit, racing : bool, optional
+        Whether children start from a parent's trained weights; whether everyone is trained for a few
+        epochs first, and the best of them on. By default what suits the algorithm; see
+        `nas.evolution.recipe`.
+    screening : str, optional
+        The model that chooses among many children: "process", a Gaussian process, "trees", extra-trees,
+        or "none"; by default what suits the algorithm.
+    objectives : sequence of str
+        "error", and of "parameters", "flops" and "latency" those that are to be small too. Several ask
+        for the algorithm "nsga2".
+    max_parameters, max_flops, max_latency : float, optional
+        The most that a network may have of weights and biases, of floating-point operations for
+        predicting a row, and of microseconds for it by estimate; see `nas.space.Costs`.
+    scoring : str or callable, optional
+        The fitness; see `nas.scoring.metric_for`.
+    starts : sequence of Genome
+        Candidates to begin with.
     epochs : int, optional
-        Epochs of training, at most; by default they follow from the number of rows.
+        Epochs of training of a candidate, at most; by default they follow from the number of rows.
     candidate_time_limit : float
         Seconds of training after which a candidate counts as failed.
+    n_finalists : int
+        How many of the best are scored again before one is named.
     refit : bool
         Whether the winner is trained once more on training and validation rows together.
     baseline : bool
@@ -48,26 +77,78 @@ class SearchSettings:
     """
 
     space: SearchSpace
-    algorithm: str = "evolution"
+    algorithm: str = "auto"
     n_candidates: int = 100
+    n_epochs: int | None = None
     time_budget: float | None = None
+    target_score: float | None = None
+    patience: int | None = None
     n_workers: int | None = None
     seed: int = 0
-    population_size: int = 12
+    population_size: int | None = None
+    inherit: bool | None = None
+    racing: bool | None = None
+    screening: str | None = None
+    objectives: tuple[str, ...] = ("error",)
+    max_parameters: float | None = None
+    max_flops: float | None = None
+    max_latency: float | None = None
+    scoring: str | Scorer | None = None
+    starts: tuple[Genome, ...] = ()
     epochs: int | None = None
     candidate_time_limit: float = 600.0
+    n_finalists: int = 5
     refit: bool = True
     baseline: bool = True
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
-            raise InputError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}")
+        if self.algorithm not in ("auto", *ALGORITHMS):
+            names = ", ".join(("auto", *ALGORITHMS))
+            raise InputError(f"algorithm: expected one of {names}, got {self.algorithm!r}")
         for name, (kind, least) in _NUMBERS.items():
             value = getattr(self, name)
             good = isinstance(value, kind) and not isinstance(value, bool) and least <= value < 2**32
             if not good and not (value is None and name in _OPTIONAL):
                 whole = "a whole number" if kind is int else "a number"
                 raise InputError(f"{name}: expected {whole} of at least {least}, below 2**32, got {value!r}")
+        if self.screening not in (None, "none", *MODELS):
+            raise InputError(f"screening: expected none, {', '.join(MODELS)}, got {self.screening!r}")
+        for name in ("inherit", "racing"):
+            if getattr(self, name) not in (None, True, False):
+                raise InputError(f"{name}: expected true or false, got {getattr(self, name)!r}")
+        if self.target_score is not None and not _is_number(self.target_score):
+            raise InputError(f"target_score: expected a number, got {self.target_score!r}")
+        self._check_objectives()
+        for genome in self.starts:
+            if genome not in self.space:
+                raise InputError(f"starts: expected genomes of space {self.space.name}, got {genome}")
+
+    def _check_objectives(self) -> None:
+        put = object.__setattr__
+        names = (self.objectives,) if isinstance(self.objectives, str) else tuple(self.objectives)
+        put(self, "objectives", names)
+        if any(name not in OBJECTIVES for name in names) or len(set(names)) < len(names) or not names:
+            raise InputError(f"objectives: expected some of {', '.join(OBJECTIVES)}, got {', '.join(names)}")
+        if names[0] != "error":
+            raise InputError(f"objectives: expected error first, got {', '.join(names)}")
+        if len(names) > 1 and self.algorithm == "auto":
+            put(self, "algorithm", "nsga2")
+        if len(names) == 1 and self.algorithm == "nsga2":
+            put(self, "objectives", ("error", "parameters"))
+        if len(names) > 1 and self.algorithm != "nsga2":
+            raise InputError(
+                f"algorithm: expected nsga2 for the objectives {', '.join(names)}, got {self.algorithm}"
+            )
+
+    @property
+    def budget(self) -> Budget:
+        """What the search may spend."""
+        return Budget(self.n_candidates, self.n_epochs, self.time_budget, self.target_score, self.patience)
+
+    @property
+    def limits(self) -> Limits:
+        """What a network may cost."""
+        return Limits(self.max_parameters, self.max_flops, self.max_latency)
 
     @property
     def workers(self) -> int:
@@ -75,18 +156,38 @@ class SearchSettings:
         return available_cores() if self.n_workers is None else self.n_workers
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values for JSON."""
+        """The settings as plain values for JSON; of a scoring function its name."""
         record = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**record, "space": self.space.to_dict()}
+        if callable(self.scoring):
+            record["scoring"] = {"function": scorer_name(self.scoring)}
+        starts = [genome.to_dict() for genome in self.starts]
+        return {
+            **record,
+            "space": self.space.to_dict(),
+            "starts": starts,
+            "objectives": list(self.objectives),
+        }
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> SearchSettings:
-        """The settings that `to_dict` wrote."""
-        return cls(**{**record, "space": SearchSpace.from_dict(record["space"])})
+    def from_dict(cls, record: Mapping[str, Any], **changes: Any) -> SearchSettings:
+        """The settings that `to_dict` wrote, with changes.
+
+        Raises `InputError` where the scoring was a function and is not among the changes.
+        """
+        values = {**record, **changes}
+        if isinstance(values["scoring"], Mapping):
+            name = values["scoring"].get("function")
+            raise InputError(f"scoring: expected the function {name} that the search had, got none")
+        values["starts"] = tuple(Genome.from_dict(start) for start in values["starts"])
+        values["objectives"] = tuple(values["objectives"])
+        return cls(**{**values, "space": SearchSpace.from_dict(record["space"])})
 
 
 _NUMBERS: dict[str, tuple[Any, float]] = {
     "n_candidates": (int, 1),
+    "n_epochs": (int, 1),
+    "patience": (int, 1),
+    "n_finalists": (int, 1),
     "time_budget": ((int, float), 0.001),
     "n_workers": (int, 0),
     "seed": (int, 0),
@@ -94,7 +195,11 @@ _NUMBERS: dict[str, tuple[Any, float]] = {
     "epochs": (int, 1),
     "candidate_time_limit": ((int, float), 0.001),
 }
-_OPTIONAL = ("time_budget", "n_workers", "epochs")
+_OPTIONAL = ("n_epochs", "time_budget", "patience", "n_workers", "population_size", "epochs")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def available_cores() -> int:

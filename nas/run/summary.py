@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from nas.run.result import SearchResult
 
-_NAMES = {"accuracy": "accuracy", "r2": "R²"}
+_NAMES = {"r2": "R²"}
 
 
 def summary(result: SearchResult) -> str:
     """A few lines: the winner, its scores beside scikit-learn's default, and where to go next."""
-    metric = _NAMES[result.metric]
+    metric = _NAMES.get(result.metric, result.metric)
     lines = [
         f"best network      {result.best.genome}",
         f"                  {_layers(result)}; {result.evaluation.n_parameters:,} parameters",
         f"tried             {_tried(result)}",
-        f"validation        {metric} {result.evaluation.fitness:.4f}, by which it was chosen: optimistic",
+        f"validation        {metric} {result.evaluation.fitness:.4f}, the search's own score: optimistic",
+        *_selection(result, metric),
         f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, on rows kept apart",
     ]
     if result.test.baseline is not None:
@@ -34,6 +37,29 @@ def summary(result: SearchResult) -> str:
     return "\n".join(lines)
 
 
+def _selection(result: SearchResult, metric: str) -> list[str]:
+    """How the winner was named, and whether a single layer of 100 would have done."""
+    selection = result.selection
+    if selection is None:
+        return []
+    again, n = selection.rescore, selection.n_folds
+    if not again.scores:
+        return [f"re-scored         none: every training on {n} other cuts of the rows failed"]
+    gain, error = selection.gain
+    lines = [
+        f"re-scored         {metric} {again.mean:.4f} ± {again.error:.4f}, trained anew on {n} other cuts of "
+        f"the rows, best of {len(selection.finalists)}",
+    ]
+    if math.isfinite(selection.optimism):
+        lines.append(
+            f"optimism          {selection.optimism:+.4f}: of its lead over one layer of 100, by so much the "
+            "search's score seems too good"
+        )
+    if math.isfinite(gain):
+        lines.append(f"one layer of 100  {_verdict(gain, error, 'one layer of 100')}, on the same cuts")
+    return lines
+
+
 def _layers(result: SearchResult) -> str:
     depth = result.best.genome.depth
     return f"{depth} hidden layer{'' if depth == 1 else 's'}" if depth else "no hidden layer"
@@ -43,10 +69,14 @@ def _tried(result: SearchResult) -> str:
     failed = f", {result.n_failures} failed" if result.n_failures else ""
     why = {
         "time": "; the time was up",
+        "epochs": "; the epochs were spent",
+        "target": "; the target was reached",
+        "patience": "; nothing better came",
         "exhausted": "; the space holds no other",
         "interrupted": "; interrupted",
     }.get(result.stopped, "")
-    return f"{len(result.history)} networks in {result.seconds:.1f} s{failed}{why}"
+    tried = f"{result.n_candidates} networks, {result.n_epochs:,} epochs in {result.seconds:.1f} s"
+    return f"{tried}{failed}{why}"
 
 
 def _difference(result: SearchResult) -> str:
@@ -54,10 +84,14 @@ def _difference(result: SearchResult) -> str:
     difference, error = result.test.difference, result.test.difference_error
     assert difference is not None, "there is a baseline"
     assert error is not None, "and an error with it"
+    return _verdict(difference, error, "the default")
+
+
+def _verdict(difference: float, error: float, other: str) -> str:
     if abs(difference) <= 2 * error:
         verdict = "not more than chance on so few rows"
     else:
-        verdict = "better than the default" if difference > 0 else "worse than the default"
+        verdict = f"better than {other}" if difference > 0 else f"worse than {other}"
     return f"{difference:+.4f} ± {error:.4f}: {verdict}"
 
 

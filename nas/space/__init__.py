@@ -1,6 +1,17 @@
-"""Search spaces: which genomes may be tried, in Python and in TOML."""
+"""Search spaces: which genomes may be tried, in Python and in TOML, and what they cost."""
 
+from nas.space.costs import COSTS, CostModel, Costs, Limits, cost_model
 from nas.space.files import available_spaces, load_space
 from nas.space.space import Range, SearchSpace
 
-__all__ = ["Range", "SearchSpace", "available_spaces", "load_space"]
+__all__ = [
+    "COSTS",
+    "CostModel",
+    "Costs",
+    "Limits",
+    "Range",
+    "SearchSpace",
+    "available_spaces",
+    "cost_model",
+    "load_space",
+]

@@ -286,6 +286,7 @@ class MLflowTracker:
             "nas.generation": str(candidate.generation),
             "nas.operator": candidate.operator,
             "nas.parents": ", ".join(map(str, candidate.parents)) or "none",
+            "nas.inherits": "nobody" if candidate.inherits is None else str(candidate.inherits),
             "nas.stopped": evaluation.stopped,
         }
         return tags | ({"nas.error": evaluation.error} if evaluation.error else {})
@@ -302,6 +303,7 @@ class MLflowTracker:
             "best_depth": generation.best_genome.depth,
             "candidates": generation.evaluated,
             "failures": generation.failures,
+            **{f"heredity_layer_{i}": share for i, share in enumerate(generation.heredity, 1)},
         }
         self._client.log_batch(self.run_id, metrics(values, step=generation.number))
 

@@ -48,7 +48,7 @@ class ProgressDisplay:
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Count, and show the best so far and the time left."""
-        self._done += 1
+        self._done += candidate.epochs_done == 0  # who goes on has been counted
         self._failures += evaluation.failed
         quality = (evaluation.fitness, -evaluation.validation_loss)
         if not evaluation.failed and (self._best is None or quality > self._best):

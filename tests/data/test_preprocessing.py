@@ -385,7 +385,7 @@ def test_the_loss_suits_the_target(
     y: Any, loss: str, metric: str, n_outputs: int, shape: tuple[int, ...]
 ) -> None:
     problem = prepare(load_dataset((np.arange(100)[:, None], y)), 0).problem
-    assert (problem.loss, problem.metric, problem.n_outputs) == (loss, metric, n_outputs)
+    assert (problem.loss, problem.metric.name, problem.n_outputs) == (loss, metric, n_outputs)
     assert (problem.y_train.shape, problem.y_validation.shape) == ((64, *shape), (16, *shape))
     assert problem.X_train.dtype == np.float32
 

@@ -1,192 +1,446 @@
-"""The contract that every engine keeps, and what is particular to each."""
+"""The contract that every engine keeps, alone and with all that goes with it, and what is particular."""
 
 from __future__ import annotations
 
 import random
-from statistics import fmean
+from collections import deque
+from collections.abc import Iterator
+from functools import cache
+from statistics import fmean, median, pstdev
+from typing import Any
 
 import numpy as np
 import pytest
+from landscape import RUNGS, ask_all, drive, fitness, judge
 
+from nas.alignment import genome_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
-from nas.evolution import ALGORITHMS, Engine, Generational, RandomSearch
-from nas.evolution.engine import deap_draws_from, diversity
+from nas.evolution import ALGORITHMS, Engine, recipe
+from nas.evolution.engine import diversity
+from nas.evolution.racing import CONTINUE, Racing
+from nas.evolution.surrogate import Screening
 from nas.genome import Genome
-from nas.space import SearchSpace
+from nas.space import Limits, SearchSpace, cost_model, load_space
 
-TARGET = (16, 8, 4)
+SPACE = SearchSpace(
+    depth=(0, 4),
+    widths=(2, 3, 4, 6, 8, 12, 16),
+    activation=("relu", "tanh", "gelu"),
+    learning_rate=(0.001, 0.003, 0.01, 0.03),
+    batch_size=(8, 16, 32),
+    dropout=(0.0, 0.1),
+    optimizer=("adam", "sgd"),
+)
+TINY = SearchSpace(depth=(1, 3), widths=(4, 8, 16))
+COSTS = cost_model(4, 2)
+LIMITS = Limits(parameters=150, flops=320, latency=6.0)
+OBJECTIVES = ("error", "parameters", "latency")
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "alone": (),
+    "racing": ("racing",),
+    "process": ("process",),
+    "trees": ("trees",),
+    "limits": ("limits",),
+    "starts": ("starts",),
+    "objectives": ("objectives",),
+    "everything": ("racing", "process", "limits", "starts", "objectives"),
+}
+GENETIC = [name for name in ALGORITHMS if name != "random"]
 
 
-def fitness(genome: Genome) -> float:
-    """A landscape with structure: best at 16-8-4 with tanh, worse by every step away from it."""
-    depth = abs(genome.depth - len(TARGET))
-    widths = sum(abs(np.log2(one / other)) for one, other in zip(genome.widths, TARGET, strict=False))
-    return float(1 - 0.2 * depth - 0.05 * widths - 0.1 * (genome.activation != "tanh"))
+def starts_of(space: SearchSpace) -> list[Genome]:
+    """Fifteen genomes within the limits, or fewer of a small space: more than a batch of some engines."""
+    rng = random.Random(5)
+    drawn = dict.fromkeys(space.sample(rng) for _ in range(90))
+    return [genome for genome in drawn if LIMITS.allow(COSTS(genome))][:15]
 
 
-def judge(candidate: Candidate) -> Evaluation:
-    value = fitness(candidate.genome)
-    return Evaluation(candidate.id, fitness=value, validation_loss=1 - value, stopped="epochs")
+def build(algorithm: str, extra: str = "alone", seed: int = 0, space: SearchSpace = SPACE) -> Engine:
+    """The engine with some of what may go with it."""
+    options: dict[str, Any] = {"costs": COSTS}
+    for name in EXTRAS[extra]:
+        if name == "racing":
+            options["racing"] = Racing(RUNGS)
+        elif name == "limits":
+            options["limits"] = LIMITS
+        elif name == "objectives":
+            options["objectives"] = OBJECTIVES
+        elif name == "starts":
+            options["starts"] = starts_of(space)
+        else:
+            options["screening"] = Screening(space, seed, name, RUNGS[-1])
+            options["screening"].pool = 20
+    return ALGORITHMS[algorithm](space, seed, **options)
 
 
-def drive(engine: Engine, n: int, failing: int = 0) -> list[Candidate]:
-    """Ask and tell until `n` candidates are judged; every `failing`-th one fails."""
-    judged: list[Candidate] = []
-    while len(judged) < n:
+N = 54
+
+
+@cache
+def searched(algorithm: str, extra: str, seed: int = 0) -> list[Candidate]:
+    """The candidates of a search, the same for every test that asks."""
+    return drive(build(algorithm, extra, seed), N)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_forests() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.evolution.surrogate._TREES", 4)
+        yield
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+class TestEveryEngine:
+    """What ask and tell promise, whatever the algorithm and what goes with it."""
+
+    def test_candidates_are_inside_the_space_and_never_repeat(self, algorithm: str, extra: str) -> None:
+        candidates = searched(algorithm, extra)
+        new = [candidate.genome for candidate in candidates if candidate.operator != CONTINUE]
+        assert len(candidates) == N
+        assert all(candidate.genome in SPACE for candidate in candidates)
+        assert len(set(new)) == len(new)
+
+    def test_only_racing_goes_on_with_a_genome(self, algorithm: str, extra: str) -> None:
+        continued = [one for one in searched(algorithm, extra) if one.operator == CONTINUE]
+        assert bool(continued) == ("racing" in EXTRAS[extra])
+
+    def test_the_same_seed_gives_the_same_candidates(self, algorithm: str, extra: str) -> None:
+        assert drive(build(algorithm, extra), N // 2) == searched(algorithm, extra)[: N // 2]
+        assert drive(build(algorithm, extra, seed=1), N // 2) != searched(algorithm, extra)[: N // 2]
+
+    def test_a_shorter_search_is_a_prefix_of_a_longer_one(self, algorithm: str, extra: str) -> None:
+        short = drive(build(algorithm, extra), 31)
+        assert len(short) == 31
+        assert searched(algorithm, extra)[:31] == short
+
+    def test_global_randomness_is_neither_read_nor_changed(self, algorithm: str, extra: str) -> None:
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002  # the global generator is what this is about
+        before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+        assert drive(build(algorithm, extra), 40) == searched(algorithm, extra)[:40]
+        after = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+        assert after == before
+
+    def test_ids_count_up_and_seeds_differ(self, algorithm: str, extra: str) -> None:
+        candidates = searched(algorithm, extra)
+        assert [candidate.id for candidate in candidates] == list(range(N))
+        assert len({candidate.seed for candidate in candidates}) == N
+        generations = [candidate.generation for candidate in candidates]
+        assert generations == sorted(generations)
+
+    def test_workers_that_end_in_any_order_change_nothing(self, algorithm: str, extra: str) -> None:
+        engine, rng = build(algorithm, extra), random.Random(3)
+        waiting, told = deque(ask_all(engine)), list[Candidate]()
+        running, ended = list(waiting), dict[int, Evaluation]()
+        while len(told) < 40:
+            one = running.pop(rng.randrange(len(running)))
+            ended[one.id] = judge(one)
+            while waiting and waiting[0].id in ended and len(told) < 40:
+                told.append(waiting.popleft())
+                engine.tell(ended[told[-1].id])
+                if not waiting or waiting[0].generation != told[-1].generation:
+                    asked = ask_all(engine)
+                    waiting += asked
+                    running += asked
+        assert told == searched(algorithm, extra)[:40]
+
+    def test_parents_have_been_told_before(self, algorithm: str, extra: str) -> None:
+        lag = ALGORITHMS[algorithm].lag
+        candidates = searched(algorithm, extra)
+        for candidate in candidates:
+            generations = [candidates[parent].generation for parent in candidate.parents]
+            assert all(generation <= candidate.generation - lag for generation in generations)
+
+    def test_a_batch_is_asked_for_while_others_are_under_way(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra)
+        for _ in range(engine.lag):
+            assert engine.can_ask
+            batch = engine.ask()
+            assert len(batch) == engine.batch_size
+        assert not engine.can_ask
+        with pytest.raises(
+            RuntimeError, match=f"ask: expected some of {engine.lag * len(batch)} evaluations to be told"
+        ):
+            engine.ask()
+
+    def test_telling_in_another_order_is_an_error(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra)
+        with pytest.raises(ValueError, match="tell: expected candidate None, got 0"):
+            engine.tell(Evaluation(0))
         asked = engine.ask()
-        if not asked:
-            break
-        for candidate in asked[: n - len(judged)]:
-            failed = failing and candidate.id % failing == 0
-            engine.tell(Evaluation(candidate.id, error="it failed") if failed else judge(candidate))
-            judged.append(candidate)
-    return judged
+        with pytest.raises(ValueError, match="tell: expected candidate 0, got 1"):
+            engine.tell(judge(asked[1]))
+        engine.tell(judge(asked[0]))
+        with pytest.raises(ValueError, match="tell: expected candidate 1, got 0"):
+            engine.tell(judge(asked[0]))
+
+    def test_failures_have_no_children_and_are_counted(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra)
+        candidates = drive(engine, 40, failing=2)
+        failed = set(range(0, 40, 2))
+        assert not failed & {parent for candidate in candidates for parent in candidate.parents}
+        assert not failed & {one.id for one in engine.population}
+        generation = engine.generation()
+        assert engine.best is not None
+        assert engine.best.evaluation.error is None
+        assert generation is not None
+        assert (generation.evaluated, generation.failures) == (40, 20)
+        assert generation.mean > -1  # the failures' fitness of -1e9 is not in it
+
+    def test_a_search_of_failures_alone_has_no_best(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra)
+        assert len(drive(engine, 30, failing=1)) == 30
+        assert engine.best is None
+        assert engine.generation() is None
+        assert engine.finalists(3) == engine.front == engine.population == []
+
+    def test_a_tiny_space_is_searched_to_its_end(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra, space=TINY)
+        candidates = drive(engine, 1000)
+        new = [candidate.genome for candidate in candidates if candidate.operator != CONTINUE]
+        limited = "limits" in EXTRAS[extra]
+        reachable = {genome for genome in TINY if not limited or LIMITS.allow(COSTS(genome))}
+        assert 5 < len(reachable) <= 39
+        assert set(new) == reachable
+        assert len(new) == len(reachable)
+        assert engine.can_ask
+        assert engine.ask() == engine.ask() == []
+
+    def test_nobody_exceeds_the_limits(self, algorithm: str, extra: str) -> None:
+        exceeding = [one for one in searched(algorithm, extra) if not LIMITS.allow(COSTS(one.genome))]
+        if "limits" in EXTRAS[extra]:
+            assert exceeding == []
+        elif extra == "alone":
+            assert exceeding  # or the limits would limit nothing
+
+    def test_starts_are_proposed_first(self, algorithm: str, extra: str) -> None:
+        started = [one for one in searched(algorithm, extra) if one.operator == "start"]
+        if "starts" not in EXTRAS[extra]:
+            assert started == []
+            return
+        assert [one.genome for one in started] == starts_of(SPACE)
+        others = [one for one in searched(algorithm, extra) if one.operator not in ("start", CONTINUE)]
+        assert max(one.id for one in started) < min(one.id for one in others)
+
+    def test_children_inherit_from_the_parent_that_they_resemble_most(
+        self, algorithm: str, extra: str
+    ) -> None:
+        candidates = searched(algorithm, extra)
+        for one in candidates:
+            assert (one.inherits is None) == (one.parents == ())
+            assert (one.parents == ()) == (one.operator in ("random", "start"))
+            if one.inherits is not None:
+                distances = {i: genome_distance(one.genome, candidates[i].genome) for i in one.parents}
+                assert distances[one.inherits] == min(distances.values())
+
+    def test_whoever_is_inherited_from_was_kept_all_the_time(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra)
+        waiting, kept = deque(ask_all(engine)), set[int]()
+        for _ in range(N):
+            candidate = waiting.popleft()
+            engine.tell(judge(candidate))
+            kept.add(candidate.id)
+            if waiting and waiting[0].generation == candidate.generation:
+                continue
+            kept &= engine.heirlooms()
+            assert engine.best is not None
+            assert engine.best.id in kept
+            assert {one.id for one in engine.front} <= kept
+            assert len(kept) < N - 10 or candidate.id < N - 10
+            asked = ask_all(engine)
+            assert {one.inherits for one in asked} - {None} <= kept
+            waiting += asked
+
+    def test_a_generation_tells_where_the_search_stands(self, algorithm: str, extra: str) -> None:
+        engine = build(algorithm, extra)
+        n = 2 * engine.batch_size
+        drive(engine, n)
+        generation = engine.generation()
+        assert generation is not None
+        assert engine.best is not None
+        assert (generation.number, generation.evaluated, generation.failures) == (1, n, 0)
+        values = [one.evaluation.fitness for one in engine.population]
+        assert generation.mean == pytest.approx(fmean(values))
+        assert generation.median == pytest.approx(median(values))
+        assert generation.spread == pytest.approx(pstdev(values))
+        assert generation.diversity == diversity([one.genome for one in engine.population])
+        assert generation.best == engine.best.evaluation.fitness
+        assert generation.best_genome == engine.best.genome
+        assert engine.logbook[-1]["evaluated"] == n
+        assert len(engine.logbook) == 2
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-class TestEveryEngine:
-    """What ask and tell promise, whatever the algorithm."""
-
-    def engine(self, algorithm: str, space: SearchSpace, seed: int = 0) -> Engine:
-        return ALGORITHMS[algorithm](space, seed)
-
-    def test_candidates_are_inside_the_space_and_never_repeat(
-        self, algorithm: str, space: SearchSpace
-    ) -> None:
-        genomes = [candidate.genome for candidate in drive(self.engine(algorithm, space), 200)]
-        assert all(genome in space for genome in genomes)
-        assert len(set(genomes)) == 200
-
-    def test_the_same_seed_gives_the_same_candidates(self, algorithm: str, space: SearchSpace) -> None:
-        one, other = (drive(self.engine(algorithm, space, seed=4), 80) for _ in range(2))
-        assert one == other
-        assert drive(self.engine(algorithm, space, seed=5), 80) != one
-
-    def test_a_shorter_search_is_a_prefix_of_a_longer_one(self, algorithm: str, space: SearchSpace) -> None:
-        short, long = drive(self.engine(algorithm, space), 31), drive(self.engine(algorithm, space), 90)
-        assert long[:31] == short
-
-    def test_global_randomness_is_neither_read_nor_changed(self, algorithm: str, space: SearchSpace) -> None:
-        random.seed(1)
-        np.random.seed(1)  # noqa: NPY002  # the global generator is what this is about
-        one = drive(self.engine(algorithm, space), 40)
-        after = random.random(), np.random.random()  # noqa: NPY002
-        random.seed(1)
-        np.random.seed(1)  # noqa: NPY002
-        assert after == (random.random(), np.random.random())  # noqa: NPY002
-        assert drive(self.engine(algorithm, space), 40) == one
-
-    def test_ids_count_up_and_seeds_differ(self, algorithm: str, space: SearchSpace) -> None:
-        candidates = drive(self.engine(algorithm, space), 50)
-        assert [candidate.id for candidate in candidates] == list(range(50))
-        assert len({candidate.seed for candidate in candidates}) == 50
-
-    def test_parents_are_earlier_candidates(self, algorithm: str, space: SearchSpace) -> None:
-        candidates = drive(self.engine(algorithm, space), 100)
-        for candidate in candidates:
-            assert all(candidates[parent].generation < candidate.generation for parent in candidate.parents)
-
-    def test_the_best_is_the_fittest_of_all(self, algorithm: str, space: SearchSpace) -> None:
-        engine = self.engine(algorithm, space)
-        candidates = drive(engine, 100)
-        assert engine.best is not None
-        assert engine.best.evaluation.fitness == max(fitness(candidate.genome) for candidate in candidates)
-
-    def test_a_tiny_space_is_searched_to_its_end(self, algorithm: str) -> None:
-        tiny = SearchSpace(depth=(1, 2), widths=(4, 8, 16))
-        engine = self.engine(algorithm, tiny)
-        candidates = drive(engine, 1000)
-        assert {candidate.genome for candidate in candidates} == set(tiny)
-        assert engine.ask() == []
-
-    def test_failures_cost_nothing_but_themselves(self, algorithm: str, space: SearchSpace) -> None:
-        engine = self.engine(algorithm, space)
-        drive(engine, 60, failing=2)
-        generation = engine.generation()
-        assert engine.best is not None
-        assert generation is not None
-        assert engine.best.evaluation.error is None
-        assert generation.failures == 30
-        assert generation.mean > -1  # the failures' fitness of -1e9 is not in it
-
-    def test_a_search_of_failures_alone_has_no_best(self, algorithm: str, space: SearchSpace) -> None:
-        engine = self.engine(algorithm, space)
-        drive(engine, 30, failing=1)
-        assert engine.best is None
-        assert engine.generation() is None
-
-    def test_asking_twice_is_an_error(self, algorithm: str, space: SearchSpace) -> None:
-        engine = self.engine(algorithm, space)
-        engine.ask()
-        with pytest.raises(RuntimeError, match="expected 12 evaluations to be told first"):
-            engine.ask()
-
-    def test_telling_out_of_order_is_an_error(self, algorithm: str, space: SearchSpace) -> None:
-        engine = self.engine(algorithm, space)
-        with pytest.raises(ValueError, match="expected candidate None, got 0"):
-            engine.tell(Evaluation(0))
-        asked = engine.ask()
-        with pytest.raises(ValueError, match="expected candidate 0, got 1"):
-            engine.tell(judge(asked[1]))
-
-    def test_generations_tell_where_the_search_stands(self, algorithm: str, space: SearchSpace) -> None:
-        engine = self.engine(algorithm, space)
-        drive(engine, 24)
-        generation = engine.generation()
-        assert generation is not None
-        assert (generation.number, generation.evaluated) == (1, 24)
-        values = [one.evaluation.fitness for one in engine.population]
-        assert generation.mean == pytest.approx(fmean(values))
-        assert generation.best >= max(values)
-        assert generation.spread == pytest.approx(np.std(values))
-        assert generation.diversity == diversity([one.genome for one in engine.population])
-        assert engine.logbook[-1]["evaluated"] == 24
+def test_a_generation_counts_those_told_of_a_batch_that_is_under_way(algorithm: str) -> None:
+    engine = build(algorithm)
+    batch = engine.ask()
+    for candidate in batch[:3]:
+        engine.tell(judge(candidate))
+    generation = engine.generation()
+    assert generation is not None
+    assert (generation.number, generation.evaluated) == (0, 3)
+    assert generation.mean == pytest.approx(fmean(judge(candidate).fitness for candidate in batch[:3]))
+    assert len(engine.logbook) == 0
 
 
-def test_evolution_finds_more_than_random_search(space: SearchSpace) -> None:
-    # Paired over 20 seeds on a landscape with structure: by far, and for nearly every seed.
-    def found(engine: Engine) -> float:
-        drive(engine, 120)
-        assert engine.best is not None
-        return engine.best.evaluation.fitness
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "nsga2"])
+def test_the_best_is_the_fittest_of_all(algorithm: str) -> None:
+    engine = build(algorithm)
+    candidates = drive(engine, 100)
+    assert engine.best is not None
+    assert engine.best.evaluation.fitness == max(judge(candidate).fitness for candidate in candidates)
+    best = sorted((judge(candidate).fitness for candidate in candidates), reverse=True)
+    assert [one.evaluation.fitness for one in engine.finalists(5)] == best[:5]
+    assert engine.named(engine.finalists(3), [0.1, 0.7, 0.7]) == 1
 
-    gains = [found(Generational(space, seed)) - found(RandomSearch(space, seed)) for seed in range(20)]
+
+@cache
+def found(algorithm: str, seed: int) -> float:
+    return max(fitness(candidate.genome) for candidate in drive(build(algorithm, seed=seed), 120))
+
+
+@pytest.mark.parametrize("algorithm", [name for name in GENETIC if name != "nsga2"])
+def test_evolution_finds_more_than_random_search(algorithm: str) -> None:
+    gains = [found(algorithm, seed) - found("random", seed) for seed in range(16)]
     assert fmean(gains) > 0.02
     assert sum(gain < 0 for gain in gains) <= 3
 
 
-def test_the_population_never_gets_worse(space: SearchSpace) -> None:
-    engine = Generational(space, seed=3)
-    means = []
-    for n in range(12, 120, 12):
-        drive(engine, 12)
+@pytest.mark.parametrize(
+    ("algorithm", "name"),
+    [(algorithm, name) for name in ("one of each gene", "small") for algorithm in GENETIC],
+)
+def test_heredity_stays_high_at_every_position(algorithm: str, name: str) -> None:
+    space = load_space(name) if name == "small" else SPACE
+    shares = []
+    for seed in range(2):
+        engine = build(algorithm, seed=seed, space=space)
+        drive(engine, 240)
         generation = engine.generation()
         assert generation is not None
-        assert generation.evaluated == n
-        means.append(generation.mean)
+        assert len(generation.heredity) == space.depth[1]
+        shares.append(generation.heredity)
+    assert np.mean(shares, axis=0).min() > 0.8
+
+
+@pytest.mark.parametrize("extra", ["process", "racing"])
+@pytest.mark.parametrize("algorithm", ["comma", "aging", "nsga2", "random"])
+def test_finalists_were_kept_all_the_time_even_where_luck_decides(algorithm: str, extra: str) -> None:
+    engine, rng, kept = build(algorithm, extra), random.Random(1), set[int]()
+    told = 0
+    while told < 110:
+        batch = ask_all(engine)
+        for number, candidate in enumerate(batch, 1):
+            value = rng.gauss(0, 1)
+            epochs = candidate.epochs or RUNGS[-1]
+            losses = (1.0,) * (epochs - candidate.epochs_done)
+            engine.tell(Evaluation(candidate.id, value, 1.0, 1, epochs, "epochs", losses))
+            kept.add(candidate.id)
+            if number % engine.batch_size == 0:
+                kept &= engine.heirlooms()
+        told += len(batch)
+    assert {one.id for one in engine.finalists(5)} <= kept
+
+
+def test_heredity_is_counted_for_children_of_crossover_alone() -> None:
+    for name, some in (("plus", True), ("random", False)):
+        engine = build(name)
+        drive(engine, 60)
+        generation = engine.generation()
+        assert generation is not None
+        assert bool(generation.heredity) == some
+        assert all(0 <= share <= 1 for share in generation.heredity)
+
+
+def test_the_operators_all_take_part() -> None:
+    operators = {one.operator for one in drive(build("plus"), 400)}
+    parts = {part for operator in operators for part in operator.removeprefix("crossover:").split("+")}
+    assert parts >= {
+        *("random", "mix_layers", "cut_and_splice", "insert_layer", "duplicate_layer"),
+        *("remove_layer", "widen", "narrow", "swap_activation", "step_gene"),
+    }
+    assert {"crossover:mix_layers", "crossover:cut_and_splice"} <= operators
+
+
+def test_without_inheritance_only_racing_goes_on_from_weights() -> None:
+    engine = ALGORITHMS["plus"](SPACE, 0, inherit=False, racing=Racing(RUNGS))
+    candidates = drive(engine, 80)
+    assert any(one.operator == CONTINUE for one in candidates)
+    assert any(one.parents and one.operator != CONTINUE for one in candidates)
+    assert all((one.inherits is not None) == (one.operator == CONTINUE) for one in candidates)
+
+
+def test_age_counts_the_epochs_of_ancestors() -> None:
+    engine = build("plus")
+    drive(engine, 60)
+    by_id = {one.id: one for one in engine.individuals.values()}
+    assert any(one.candidate.inherits is not None for one in by_id.values())
+    for one in by_id.values():
+        before = 0 if one.candidate.inherits is None else by_id[one.candidate.inherits].age
+        assert one.age == before + RUNGS[-1]
+
+
+def test_the_population_never_gets_worse_where_parents_compete() -> None:
+    engine = build("plus", seed=3)
+    means = []
+    for _ in range(9):
+        for candidate in engine.ask():
+            engine.tell(judge(candidate))
+        means.append(fmean(one.evaluation.fitness for one in engine.population))
+        assert len(engine.population) == 12
     assert means == sorted(means)
+    assert means[0] < means[-1]
 
 
-def test_among_equal_scores_the_lower_loss_wins(space: SearchSpace) -> None:
-    engine = Generational(space, seed=0)
+def test_offspring_replace_their_parents_under_comma() -> None:
+    engine = build("comma")
+    for _ in range(4):
+        batch = engine.ask()
+        assert len(batch) == 2 * engine.population_size
+        for candidate in batch:
+            engine.tell(judge(candidate))
+        best = sorted(batch, key=lambda one: (-judge(one).fitness, one.id))[: engine.population_size]
+        assert [one.candidate for one in engine.population] == best
+
+
+def test_parents_stay_under_comma_where_all_offspring_fail() -> None:
+    engine = build("comma")
+    for candidate in engine.ask():
+        engine.tell(judge(candidate))
+    before = list(engine.population)
+    for candidate in engine.ask():
+        engine.tell(Evaluation(candidate.id, error="no"))
+    assert engine.population == before
+
+
+def test_aging_keeps_the_youngest() -> None:
+    engine = build("aging")
+    drive(engine, 60)
+    assert [one.id for one in engine.population] == list(range(40, 60))
+
+
+def test_steady_state_keeps_the_best() -> None:
+    engine = build("steady-state")
+    candidates = drive(engine, 60)
+    best = sorted((judge(one).fitness for one in candidates), reverse=True)[:16]
+    assert [one.evaluation.fitness for one in engine.population] == best
+
+
+def test_among_equal_scores_the_lower_loss_wins() -> None:
+    engine = build("plus")
     for candidate in engine.ask():
         loss = abs(candidate.id - 5) + 1.0
         engine.tell(Evaluation(candidate.id, fitness=0.5, validation_loss=loss, stopped="epochs"))
     assert engine.best is not None
-    assert engine.best.candidate.id == 5
+    assert engine.best.id == 5
 
 
-def test_the_operators_all_take_part(space: SearchSpace) -> None:
-    operators = {candidate.operator for candidate in drive(Generational(space, seed=0), 300)}
-    assert {
-        "random",
-        "crossover",
-        "add_layer",
-        "remove_layer",
-        "widen",
-        "narrow",
-        "resample_gene",
-    } <= operators
+def test_starts_that_repeat_are_proposed_once() -> None:
+    start = Genome((8,), "relu", 0.01, 16, dropout=0.0, optimizer="adam")
+    engine = ALGORITHMS["plus"](SPACE, 0, starts=[start, start])
+    assert [one.operator for one in engine.ask()[:2]] == ["start", "random"]
 
 
 def test_the_worst_fitness_can_be_ordered() -> None:
@@ -194,16 +448,31 @@ def test_the_worst_fitness_can_be_ordered() -> None:
     assert Evaluation(0, error="no").fitness < fitness(Genome((2,) * 4))
 
 
-def test_deaps_draws_follow_the_engines_generator() -> None:
-    state = random.getstate()
-    one, other = random.Random(8), random.Random(8)
-    with deap_draws_from(one):
-        drawn = [random.random(), random.random()]
-    assert drawn == [other.random(), other.random()]
-    assert one.random() == other.random()  # it went on from where the draws ended
-    assert random.getstate() == state
+def test_diversity_is_the_mean_distance_of_two() -> None:
+    assert diversity([]) == diversity([Genome((8,))]) == 0
+    # 8-16 and 8-32 are 1 and 2 apart, 16-32 is 1.
+    assert diversity([Genome((8,)), Genome((16,)), Genome((32,))]) == pytest.approx(4 / 3)
 
 
-def test_a_population_of_one_is_refused(space: SearchSpace) -> None:
+def test_a_population_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="population_size: expected at least 2, got 1"):
-        RandomSearch(space, 0, population_size=1)
+        ALGORITHMS["random"](SPACE, 0, population_size=1)
+
+
+@pytest.mark.parametrize("algorithm", ["auto", *ALGORITHMS])
+def test_a_recipe_is_an_engine_with_what_is_asked_for(algorithm: str) -> None:
+    plain = recipe(algorithm, inherit=False, racing=True, screening="none", population_size=6)
+    engine = plain.engine(SPACE, 3, epochs=40, costs=COSTS, limits=LIMITS, starts=[Genome((4,))])
+    assert type(engine) is ALGORITHMS["steady-state" if algorithm == "auto" else algorithm]
+    assert (engine.population_size, engine.inherit, engine.screening) == (6, False, None)
+    assert engine.racing is not None
+    assert engine.racing.rungs == (4, 13, 40)
+    assert (engine.seed, engine.limits) == (3, LIMITS)
+
+
+def test_a_recipe_has_the_algorithms_own_size_and_random_search_no_heirs() -> None:
+    for name, engine in ALGORITHMS.items():
+        assert recipe(name).population_size == engine.default_size
+        assert recipe(name).inherit == (name != "random")
+        assert not recipe(name).racing
+        assert recipe(name).screening == "none"

@@ -1,55 +1,64 @@
+"""Operators: children inside the space, and changes that are exactly what their names say."""
+
 from __future__ import annotations
 
-import itertools
-import math
 import random
+from collections.abc import Callable
+from statistics import fmean
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from landscape import randoms, spaces
 
 from nas.evolution.operators import (
+    CROSSOVERS,
     MUTATIONS,
-    Layer,
-    add_layer,
-    align,
-    crossover,
-    genome_distance,
-    layer_distance,
-    layers_of,
+    Mutation,
+    cut_and_splice,
+    duplicate_layer,
+    inherited,
+    insert_layer,
+    mix_layers,
+    mutate,
     narrow,
     remove_layer,
-    resample_gene,
+    shrink,
+    step_gene,
+    swap_activation,
     widen,
 )
-from nas.genome import GENES, Genome
+from nas.genome import GENES, LAYER_GENES, Genome
 from nas.space import SearchSpace
 
 WIDTHS = (2, 4, 8, 16, 32)
+PLAIN = SearchSpace(depth=(1, 4), widths=WIDTHS)
+OWN = SearchSpace(
+    depth=(0, 4),
+    widths=WIDTHS,
+    activation=("relu", "tanh", "elu"),
+    activation_per_layer=True,
+    dropout=(0.0, 0.1, 0.2, 0.3),
+    dropout_per_layer=True,
+    learning_rate=(0.001, 0.01, 0.1, 1.0),
+)
+GENOME = Genome((2, 8, 32), ("relu", "tanh", "elu"), 0.01, dropout=(0.1, 0.1, 0.2))
+
+mutations = st.sampled_from(sorted(MUTATIONS))
+crossovers = st.sampled_from(sorted(CROSSOVERS))
+quick = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-@st.composite
-def spaces(draw: st.DrawFn) -> SearchSpace:
-    """Spaces of every kind: funnels, activations for the net or the layer, any genes, linear models."""
-    low = draw(st.integers(0, 3))
-    activation = draw(st.sampled_from([(), ("relu",), ("relu", "tanh"), ("relu", "tanh", "elu")]))
-    return SearchSpace(
-        depth=(low, low + draw(st.integers(0, 4))),
-        widths=draw(st.lists(st.sampled_from(WIDTHS), min_size=1, unique=True)),
-        non_increasing=draw(st.booleans()),
-        activation=activation,
-        activation_per_layer=bool(activation) and draw(st.booleans()),
-        learning_rate=draw(st.sampled_from([(), (0.01,), (0.001, 0.01, 0.1)])),
-        batch_size=draw(st.sampled_from([(), (8, 16)])),
-        dropout=draw(st.sampled_from([(), (0.0, 0.2)])),
-        optimizer=draw(st.sampled_from([(), ("adam", "sgd")])),
-    )
+def children(mutation: Mutation, genome: Genome, space: SearchSpace, n: int = 150) -> set[Genome]:
+    rng = random.Random(0)
+    return {child for _ in range(n) if (child := mutation(genome, space, rng)) is not None}
 
 
-randoms = st.integers(0, 2**32).map(random.Random)
+# Any space.
 
 
-@given(spaces(), randoms, st.sampled_from(sorted(MUTATIONS)))
+@quick
+@given(spaces(), randoms, mutations)
 def test_mutants_stay_inside_the_space(space: SearchSpace, rng: random.Random, name: str) -> None:
     genome = space.sample(rng)
     for _ in range(5):
@@ -57,174 +66,352 @@ def test_mutants_stay_inside_the_space(space: SearchSpace, rng: random.Random, n
         if child is None:
             break
         assert child in space
+        assert child != genome
         genome = child
 
 
+@quick
 @given(spaces(), randoms)
-def test_children_stay_inside_the_space(space: SearchSpace, rng: random.Random) -> None:
+def test_a_mutation_is_found_wherever_there_is_another_genome(space: SearchSpace, rng: random.Random) -> None:
+    genome = space.sample(rng)
+    mutated = mutate(genome, space, rng)
+    assert (mutated is None) == (space.size() == 1)
+    if mutated is not None:
+        child, name = mutated
+        assert child in space
+        assert child != genome
+        assert name in MUTATIONS
+
+
+@quick
+@given(spaces(), randoms, crossovers)
+def test_children_stay_inside_the_space(space: SearchSpace, rng: random.Random, name: str) -> None:
+    assert CROSSOVERS[name](space.sample(rng), space.sample(rng), space, rng) in space
+
+
+@quick
+@given(spaces(), randoms, crossovers)
+def test_every_gene_of_a_child_is_a_parents(space: SearchSpace, rng: random.Random, name: str) -> None:
     mother, father = space.sample(rng), space.sample(rng)
-    assert crossover(mother, father, space, rng) in space
-
-
-@given(spaces(), randoms)
-def test_a_childs_depth_lies_between_its_parents(space: SearchSpace, rng: random.Random) -> None:
-    mother, father = space.sample(rng), space.sample(rng)
-    child = crossover(mother, father, space, rng)
-    assert min(mother.depth, father.depth) <= child.depth <= max(mother.depth, father.depth)
-
-
-@given(spaces(), randoms)
-def test_every_gene_of_a_child_is_a_parents(space: SearchSpace, rng: random.Random) -> None:
-    mother, father = space.sample(rng), space.sample(rng)
-    child = crossover(mother, father, space, rng)
+    child = CROSSOVERS[name](mother, father, space, rng)
     assert set(child.widths) <= set(mother.widths) | set(father.widths)
-    for key in GENES:
-        if key == "activation":
-            assert set(child.activations) <= set(mother.activations) | set(father.activations)
-        elif child.depth or key != "dropout":
-            assert getattr(child, key) in (getattr(mother, key), getattr(father, key))
+    assert set(child.activations) <= set(mother.activations) | set(father.activations)
+    assert set(child.dropouts) <= set(mother.dropouts) | set(father.dropouts)
+    for key in set(GENES) - set(LAYER_GENES):
+        assert getattr(child, key) in (getattr(mother, key), getattr(father, key))
 
 
-def test_layers_are_inherited_by_position_at_every_depth(space: SearchSpace) -> None:
-    # What slot-wise genetic algorithms lose: of a child's layers beyond the first, all come from a
-    # parent's layer, in the parent's order.
-    rng = random.Random(0)
-    for _ in range(300):
-        mother, father = space.sample(rng), space.sample(rng)
-        child = crossover(mother, father, space, rng)
-        for width in child.widths:
-            assert width in mother.widths + father.widths
-    twins = Genome((8, 4, 16), "relu")
-    plain = SearchSpace(depth=(1, 4), widths=WIDTHS, activation=("relu",))
-    assert all(crossover(twins, twins, plain, rng) == twins for _ in range(20))
+@quick
+@given(spaces(), randoms, crossovers)
+def test_what_layers_do_not_share_is_inherited_as_one(
+    space: SearchSpace, rng: random.Random, name: str
+) -> None:
+    mother, father = space.sample(rng), space.sample(rng)
+    child = CROSSOVERS[name](mother, father, space, rng)
+    own = [0] * (not space.equal_widths) + [1 + LAYER_GENES.index(key) for key in space.per_layer]
+    theirs = {tuple(layer[k] for k in own) for layer in mother.layers + father.layers}
+    assert {tuple(layer[k] for k in own) for layer in child.layers} <= theirs
 
 
-def test_a_parent_with_more_layers_hands_them_on_in_order() -> None:
+@quick
+@given(spaces(), randoms)
+def test_a_mixed_childs_depth_lies_between_its_parents(space: SearchSpace, rng: random.Random) -> None:
+    mother, father = space.sample(rng), space.sample(rng)
+    depth = mix_layers(mother, father, space, rng).depth
+    assert min(mother.depth, father.depth) <= depth <= max(mother.depth, father.depth)
+
+
+@quick
+@given(spaces(), randoms)
+def test_shrinking_leads_to_the_smallest_genome_step_by_step(space: SearchSpace, rng: random.Random) -> None:
+    genome: Genome | None = space.sample(rng)
+    while genome is not None:
+        last, genome = genome, shrink(genome, space, rng)
+        assert last in space
+        if genome is not None:
+            less, more = (sum(one.widths) + one.depth for one in (genome, last))
+            assert less < more
+    assert last.widths == space.widths_tuple[:1] * space.depth[0]
+
+
+# Crossovers.
+
+
+def test_twins_have_twins_by_mixing() -> None:
+    twin, rng = Genome((8, 4, 16)), random.Random(0)
+    assert {mix_layers(twin, twin, PLAIN, rng) for _ in range(20)} == {twin}
+
+
+def test_mixing_hands_layers_on_in_order() -> None:
     plain = SearchSpace(depth=(1, 5), widths=WIDTHS)
     rng = random.Random(1)
-    long, short = Genome((2, 4, 8, 16, 32)), Genome((8,))
-    for _ in range(100):
-        child = crossover(long, short, plain, rng)
-        assert list(child.widths) == sorted(child.widths)
-        assert 8 in child.widths  # the aligned pair is the same in both
+    found = {mix_layers(Genome((2, 4, 8, 16, 32)), Genome((8,)), plain, rng).widths for _ in range(300)}
+    # The aligned 8 is the same in both; each of the four others is kept or left out.
+    assert len(found) == 16
+    assert all(list(widths) == sorted(widths) and 8 in widths for widths in found)
 
 
-def test_alignment_of_a_worked_example() -> None:
-    long: list[Layer] = [(64, "relu"), (16, "relu"), (4, "relu")]
-    short: list[Layer] = [(32, "relu"), (4, "relu")]
-    # 64-32 costs 1 and 4-4 nothing; 16-32 would cost as much, and the later position wins the tie.
-    assert align(long, short) in ({0: 0, 2: 1}, {1: 0, 2: 1})
-    assert sum(layer_distance(long[i], short[j]) for i, j in align(long, short).items()) == 1
-
-
-layers = st.tuples(st.sampled_from(WIDTHS), st.sampled_from(["relu", "tanh"]))
-
-
-@given(st.lists(layers, max_size=5), st.lists(layers, max_size=5))
-def test_alignment_is_the_best_of_all_that_keep_the_order(one: list[Layer], other: list[Layer]) -> None:
-    long, short = sorted((one, other), key=len, reverse=True)
-    found = align(long, short)
-    assert sorted(found.values()) == list(range(len(short)))
-    assert [found[i] for i in sorted(found)] == sorted(found.values())
-    best = min(
-        sum(layer_distance(long[i], layer) for i, layer in zip(places, short, strict=True))
-        for places in itertools.combinations(range(len(long)), len(short))
-    )
-    assert math.isclose(sum(layer_distance(long[i], short[j]) for i, j in found.items()), best)
-
-
-@given(spaces(), randoms)
-def test_distance_is_a_distance(space: SearchSpace, rng: random.Random) -> None:
-    one, other = space.sample(rng), space.sample(rng)
-    assert genome_distance(one, one) == 0
-    assert genome_distance(one, other) == genome_distance(other, one) >= 0
-
-
-@pytest.mark.parametrize(("mutation", "change"), [(add_layer, 1), (remove_layer, -1)])
-def test_depth_changes_by_one_up_to_the_bounds(mutation: object, change: int) -> None:
-    plain = SearchSpace(depth=(1, 3), widths=WIDTHS)
+def test_mixing_takes_of_an_aligned_pair_either() -> None:
     rng = random.Random(0)
-    for depth in (1, 2, 3):
-        child = mutation(Genome((8,) * depth), plain, rng)  # type: ignore[operator]
-        if depth + change in plain.depths:
-            assert child.depth == depth + change
-        else:
-            assert child is None
+    found = {mix_layers(Genome((2, 32)), Genome((4, 16)), PLAIN, rng).widths for _ in range(60)}
+    assert found == {(2, 32), (2, 16), (4, 32), (4, 16)}
 
 
-def test_removing_a_layer_leaves_the_others_as_they_were() -> None:
-    plain = SearchSpace(depth=(1, 3), widths=WIDTHS)
-    child = remove_layer(Genome((2, 8, 32)), plain, random.Random(0))
-    assert child is not None
-    assert child.widths in {(8, 32), (2, 32), (2, 8)}
-
-
-def test_adding_a_layer_leaves_the_others_as_they_were() -> None:
-    plain = SearchSpace(depth=(1, 4), widths=WIDTHS)
+def test_spliced_children_begin_like_one_parent_and_end_like_the_other() -> None:
+    mother, father = Genome((2, 4, 8)), Genome((16, 32))
     rng = random.Random(0)
-    for _ in range(50):
-        child = add_layer(Genome((2, 8, 32)), plain, rng)
-        assert child is not None
-        rest = [child.widths[:i] + child.widths[i + 1 :] for i in range(4)]
-        assert (2, 8, 32) in rest
+    found = {cut_and_splice(mother, father, PLAIN, rng).widths for _ in range(300)}
+    heads, tails = [(2,), (2, 4), (2, 4, 8)], [(32,), (16, 32)]
+    assert found == {head + tail for head in heads for tail in tails if len(head + tail) <= 4}
 
 
-def test_widths_step_to_neighbours_not_to_anywhere() -> None:
-    plain = SearchSpace(depth=(1, 3), widths=(1, 2, 4, 8, 16, 32, 64))
+def test_splicing_copies_layers_only_where_nothing_else_is_possible() -> None:
+    space = SearchSpace(depth=(0, 1), widths=WIDTHS)
     rng = random.Random(0)
-    wider = {child.widths for _ in range(50) if (child := widen(Genome((8,)), plain, rng))}
-    narrower = {child.widths for _ in range(50) if (child := narrow(Genome((8,)), plain, rng))}
-    assert wider == {(16,), (32,)}
-    assert narrower == {(4,), (2,)}
-    assert widen(Genome((64,)), plain, rng) is None
-    assert narrow(Genome((1,)), plain, rng) is None
+    found = {cut_and_splice(Genome((2,)), Genome((4,)), space, rng) for _ in range(60)}
+    assert found == {Genome((2,)), Genome((4,)), Genome(())}
 
 
-def test_a_funnel_that_is_widened_stays_a_funnel() -> None:
-    funnel = SearchSpace(depth=(1, 4), widths=WIDTHS, non_increasing=True)
+@pytest.mark.parametrize("crossover", CROSSOVERS.values(), ids=list(CROSSOVERS))
+def test_what_layers_share_comes_from_a_parent_that_has_layers(crossover: Callable[..., Genome]) -> None:
+    space = SearchSpace(depth=(0, 4), widths=WIDTHS, activation=("relu", "tanh"), dropout=(0.0, 0.1))
     rng = random.Random(0)
-    children = {child.widths for _ in range(100) if (child := widen(Genome((8, 8, 4)), funnel, rng))}
-    assert all(list(widths) == sorted(widths, reverse=True) for widths in children)
-    assert (16, 16, 4) in children  # the second layer took the first along
+    linear, deep = Genome(()), Genome((4, 8), "tanh", dropout=0.1)
+    found = {crossover(*rng.sample((linear, deep), 2), space, rng) for _ in range(60)}
+    assert {child.activation for child in found if child.depth} == {"tanh"}
+    assert {child.dropout for child in found if child.depth} == {0.1}
+    assert Genome((4, 8), "tanh", dropout=0.1) in found
 
 
-def test_ordinal_genes_step_to_neighbours() -> None:
-    rates = SearchSpace(depth=(1, 1), widths=(8,), learning_rate=(0.001, 0.01, 0.1, 1.0))
-    rng = random.Random(0)
-    genome = Genome((8,), learning_rate=0.01)
-    found = {child.learning_rate for _ in range(40) if (child := resample_gene(genome, rates, rng))}
-    assert found == {0.001, 0.1}
+def test_shared_genes_come_from_either_parent_and_stay_shared() -> None:
+    space = SearchSpace(depth=(1, 4), widths=WIDTHS, equal_widths=True, activation=("relu", "tanh"))
+    mother, father, rng = Genome((4, 4, 4), "relu"), Genome((8,), "tanh"), random.Random(0)
+    found = {mix_layers(mother, father, space, rng) for _ in range(200)}
+    assert {(child.widths[0], child.activation) for child in found} == {
+        (width, name) for width in (4, 8) for name in ("relu", "tanh")
+    }
+    assert all(len(set(child.widths)) == 1 for child in found)
 
 
-def test_one_layers_activation_changes_where_each_has_its_own() -> None:
-    each = SearchSpace(
-        depth=(3, 3), widths=(8,), activation=("relu", "tanh", "elu"), activation_per_layer=True
-    )
-    genome = Genome((8, 8, 8), ("relu", "tanh", "elu"))
-    rng = random.Random(0)
-    for _ in range(30):
-        child = resample_gene(genome, each, rng)
-        assert child is not None
-        pairs = zip(layers_of(genome), layers_of(child), strict=True)
-        assert sum(one != other for one, other in pairs) == 1
+# Mutations.
 
 
 def test_nothing_to_change_gives_no_child() -> None:
     single = SearchSpace(depth=(2, 2), widths=(8,), activation=("relu",))
     genome = Genome((8, 8), "relu")
     assert all(mutation(genome, single, random.Random(0)) is None for mutation in MUTATIONS.values())
+    assert mutate(genome, single, random.Random(0)) is None
 
 
-def test_a_funnel_inherits_width_and_activation_as_one() -> None:
-    funnel = SearchSpace(
-        depth=(1, 4),
-        widths=WIDTHS,
-        non_increasing=True,
-        activation=("relu", "tanh", "elu"),
-        activation_per_layer=True,
+@pytest.mark.parametrize(
+    ("mutation", "change"), [(insert_layer, 1), (duplicate_layer, 1), (remove_layer, -1)]
+)
+def test_depth_changes_by_one_up_to_the_bounds(mutation: Mutation, change: int) -> None:
+    plain = SearchSpace(depth=(1, 3), widths=WIDTHS)
+    for depth in (1, 2, 3):
+        expected = {depth + change} & set(plain.depths)
+        assert {child.depth for child in children(mutation, Genome((8,) * depth), plain)} == expected
+
+
+def test_a_linear_model_has_nothing_to_duplicate_or_swap_or_resize() -> None:
+    for mutation in (duplicate_layer, remove_layer, widen, narrow, swap_activation):
+        assert children(mutation, Genome((), learning_rate=0.01), OWN) == set()
+
+
+def test_a_linear_model_gets_a_first_layer_of_any_kind() -> None:
+    found = children(insert_layer, Genome((), learning_rate=0.01), OWN, n=2000)
+    assert len(found) == len(WIDTHS) * 3 * 4
+    assert all(child.depth == 1 and child.learning_rate == 0.01 for child in found)
+
+
+def test_removing_a_layer_leaves_the_others_as_they_were() -> None:
+    first, second, third = GENOME.layers
+    assert {child.layers for child in children(remove_layer, GENOME, OWN)} == {
+        (second, third),
+        (first, third),
+        (first, second),
+    }
+    assert {child.learning_rate for child in children(remove_layer, GENOME, OWN)} == {0.01}
+
+
+def test_inserting_a_layer_leaves_the_others_as_they_were() -> None:
+    places = set()
+    for child in children(insert_layer, GENOME, OWN, n=600):
+        rests = [child.layers[:i] + child.layers[i + 1 :] for i in range(4)]
+        assert GENOME.layers in rests
+        assert child.learning_rate == 0.01
+        places |= {i for i in range(4) if rests[i] == GENOME.layers}
+    assert places == {0, 1, 2, 3}
+
+
+def test_an_inserted_layer_is_about_as_wide_as_a_neighbour() -> None:
+    plain = SearchSpace(depth=(1, 4), widths=(1, 2, 4, 8, 16, 32, 64))
+    found = {child.widths for child in children(insert_layer, Genome((2, 32)), plain, n=400)}
+    first = {(width, 2, 32) for width in (1, 2, 4)}
+    between = {(2, width, 32) for width in (1, 2, 4, 16, 32, 64)}
+    last = {(2, 32, width) for width in (16, 32, 64)}
+    assert found == first | between | last
+
+
+def test_a_duplicate_stands_behind_its_original_in_every_gene() -> None:
+    first, second, third = GENOME.layers
+    assert {child.layers for child in children(duplicate_layer, GENOME, OWN)} == {
+        (first, first, second, third),
+        (first, second, second, third),
+        (first, second, third, third),
+    }
+
+
+def test_widths_go_one_or_two_steps() -> None:
+    plain = SearchSpace(depth=(1, 3), widths=(1, 2, 4, 8, 16, 32, 64))
+    assert {child.widths for child in children(widen, Genome((8,)), plain)} == {(16,), (32,)}
+    assert {child.widths for child in children(narrow, Genome((8,)), plain)} == {(4,), (2,)}
+    assert {child.widths for child in children(widen, Genome((32,)), plain)} == {(64,)}
+    assert children(widen, Genome((64,)), plain) == set()
+    assert children(narrow, Genome((1,)), plain) == set()
+
+
+@pytest.mark.parametrize("mutation", [widen, narrow])
+def test_resizing_changes_one_width_and_nothing_else(mutation: Mutation) -> None:
+    for child in children(mutation, GENOME, OWN):
+        assert sum(one != other for one, other in zip(child.widths, GENOME.widths, strict=True)) == 1
+        assert (child.activations, child.dropouts) == (GENOME.activations, GENOME.dropouts)
+        assert child.learning_rate == GENOME.learning_rate
+
+
+def test_equal_widths_change_together() -> None:
+    equal = SearchSpace(depth=(1, 3), widths=WIDTHS, equal_widths=True)
+    assert {child.widths for child in children(widen, Genome((8, 8)), equal)} == {(16, 16), (32, 32)}
+    assert {child.widths for child in children(insert_layer, Genome((8, 8)), equal)} == {(8, 8, 8)}
+
+
+def test_a_funnel_makes_room_for_what_changes() -> None:
+    funnel = SearchSpace(depth=(1, 4), widths=WIDTHS, non_increasing=True)
+    wider = {child.widths for child in children(widen, Genome((8, 8, 4)), funnel)}
+    assert wider == {
+        *((16, 8, 4), (32, 8, 4)),
+        *((16, 16, 4), (32, 32, 4)),  # the second took the first along
+        *((8, 8, 8), (16, 16, 16)),
+    }
+    narrower = {child.widths for child in children(narrow, Genome((8, 8, 4)), funnel)}
+    assert narrower == {(4, 4, 4), (2, 2, 2), (8, 4, 4), (8, 2, 2), (8, 8, 2)}
+
+
+def test_one_layers_activation_is_swapped_where_each_has_its_own() -> None:
+    found = children(swap_activation, GENOME, OWN)
+    assert len(found) == 6
+    for child in found:
+        assert sum(one != other for one, other in zip(child.layers, GENOME.layers, strict=True)) == 1
+        assert (child.widths, child.dropouts) == (GENOME.widths, GENOME.dropouts)
+
+
+def test_a_shared_activation_is_swapped_for_all_layers() -> None:
+    space = SearchSpace(depth=(1, 3), widths=WIDTHS, activation=("relu", "tanh", "elu"))
+    found = children(swap_activation, Genome((4, 8), "tanh"), space)
+    assert found == {Genome((4, 8), "relu"), Genome((4, 8), "elu")}
+
+
+def test_ordered_genes_step_to_neighbours() -> None:
+    found = children(step_gene, GENOME, OWN)
+    assert {child.learning_rate for child in found} == {0.01, 0.001, 0.1}
+    stepped = {child.dropouts for child in found} - {GENOME.dropouts}
+    assert stepped == {
+        *((0.0, 0.1, 0.2), (0.2, 0.1, 0.2)),
+        *((0.1, 0.0, 0.2), (0.1, 0.2, 0.2)),
+        *((0.1, 0.1, 0.1), (0.1, 0.1, 0.3)),
+    }
+    assert all((child.learning_rate == 0.01) != (child.dropouts == GENOME.dropouts) for child in found)
+    assert {child.activations for child in found} == {GENOME.activations}
+
+
+def test_names_step_to_any_other() -> None:
+    space = SearchSpace(
+        depth=(1, 1),
+        widths=(8,),
+        optimizer=("adam", "sgd", "momentum"),
+        schedule=("constant", "step", "cosine"),
     )
+    found = children(step_gene, Genome((8,), optimizer="adam", schedule="constant"), space)
+    assert {(child.optimizer, child.schedule) for child in found} == {
+        *(("sgd", "constant"), ("momentum", "constant")),
+        *(("adam", "step"), ("adam", "cosine")),
+    }
+
+
+def test_every_gene_steps_about_as_often_as_a_layer_is_inserted() -> None:
+    space = SearchSpace(depth=(1, 9), widths=WIDTHS, learning_rate=(0.1, 0.2), batch_size=(8, 16))
+    genome, rng = Genome((8, 8), learning_rate=0.1, batch_size=8), random.Random(0)
+    names = [mutated[1] for _ in range(3000) if (mutated := mutate(genome, space, rng))]
+    # Five operators that apply and two genes: sevenths, within four standard deviations.
+    assert abs(names.count("step_gene") / 3000 - 2 / 7) < 0.033
+    assert abs(names.count("insert_layer") / 3000 - 1 / 7) < 0.026
+
+
+# Heredity.
+
+
+def test_inherited_shares_of_a_worked_example() -> None:
+    mother = Genome((8, 16), ("relu", "tanh"), dropout=(0.1, 0.3))
+    father = Genome((4, 32), ("elu", "silu"), dropout=(0.2, 0.4))
+    child = Genome((8, 4), ("relu", "gelu"), dropout=(0.1, 0.2))
+    # The first is the mother's; of the second, width and dropout are the father's.
+    assert inherited(child, mother, father) == pytest.approx((1.0, 2 / 3))
+    assert inherited(Genome(()), mother, father) == ()
+    assert inherited(mother, Genome(()), Genome(())) == (0.0, 0.0)
+
+
+def test_genes_that_a_genome_does_not_carry_do_not_count() -> None:
+    mother, father = Genome((8, 16)), Genome((4, 32))
+    assert inherited(Genome((8, 2)), mother, father) == (1.0, 0.0)
+
+
+def test_layers_are_inherited_in_order() -> None:
+    # The mother's 8 stands before her 16: of a child that turns them round, one is nobody's.
+    mother, father = Genome((8, 16)), Genome((2, 4))
+    assert inherited(Genome((8, 16)), mother, father) == (1.0, 1.0)
+    assert sorted(inherited(Genome((16, 8)), mother, father)) == [0.0, 1.0]
+
+
+def test_a_layer_is_inherited_from_each_parent_once() -> None:
+    assert sum(inherited(Genome((8, 8, 8)), Genome((8, 2)), Genome((8, 4)))) == 2
+
+
+def test_what_a_parents_layers_have_in_common_comes_from_any_of_them() -> None:
+    mother, father = Genome((8, 16), "relu"), Genome((4,), "tanh")
+    assert inherited(Genome((8, 16), "tanh"), mother, father) == (1.0, 1.0)
+
+
+@quick
+@given(spaces(), randoms)
+def test_a_copy_has_inherited_everything(space: SearchSpace, rng: random.Random) -> None:
+    genome, other = space.sample(rng), space.sample(rng)
+    everything = (1.0,) * genome.depth
+    assert inherited(genome, genome, other) == inherited(genome, other, genome) == everything
+
+
+def test_mixed_children_have_all_widths_of_parents_at_every_position() -> None:
+    space, rng = SearchSpace(depth=(0, 6), widths=WIDTHS), random.Random(0)
+    for _ in range(1000):
+        mother, father = space.sample(rng), space.sample(rng)
+        child = mix_layers(mother, father, space, rng)
+        assert inherited(child, mother, father) == (1.0,) * child.depth
+
+
+@quick
+@given(spaces(), randoms, crossovers)
+def test_children_of_crossover_have_inherited_everything(
+    space: SearchSpace, rng: random.Random, name: str
+) -> None:
+    for _ in range(10):
+        mother, father = space.sample(rng), space.sample(rng)
+        child = CROSSOVERS[name](mother, father, space, rng)
+        assert inherited(child, mother, father) == (1.0,) * child.depth
+
+
+def test_who_is_no_child_has_inherited_little() -> None:
     rng = random.Random(0)
-    for _ in range(500):
-        mother, father = funnel.sample(rng), funnel.sample(rng)
-        child = crossover(mother, father, funnel, rng)
-        assert set(layers_of(child)) <= set(layers_of(mother)) | set(layers_of(father))
+    shares: list[float] = []
+    for _ in range(300):
+        stranger, mother, father = (OWN.sample(rng) for _ in range(3))
+        shares += inherited(stranger, mother, father)
+    assert fmean(shares) < 0.5

@@ -19,7 +19,7 @@ import ray
 from ray import cloudpickle
 
 from nas.evaluation import Candidate, Evaluation, Problem
-from nas.execution import Executor, SerialExecutor
+from nas.execution import Executor, SerialExecutor, Task
 from nas.execution.ray import RayExecutor
 from nas.genome import Genome
 
@@ -33,10 +33,16 @@ def candidates(*widths: tuple[int, ...]) -> list[Candidate]:
     return [Candidate(i, Genome(w, "tanh"), 100 + i, 0, "random") for i, w in enumerate(widths)]
 
 
-def ordered(executor: Executor, asked: Sequence[Candidate], size: int = 1) -> list[Evaluation]:
+def ordered(
+    executor: Executor, problem: Problem, asked: Sequence[Candidate], size: int = 1
+) -> list[Evaluation]:
     """The evaluations of candidates in cohorts of this size."""
-    cohorts = [asked[i : i + size] for i in range(0, len(asked), size)]
-    return sorted(executor.run(cohorts, lambda: False), key=lambda evaluation: evaluation.candidate_id)
+    for i in range(0, len(asked), size):
+        executor.submit(Task(problem, asked[i : i + size]))
+    found: list[Evaluation] = []
+    while len(found) < len(asked):
+        found += executor.completed(lambda: False) or []
+    return sorted(found, key=lambda evaluation: evaluation.candidate_id)
 
 
 SMALL = candidates((8,), (4, 4), (), (16, 8), (2,), (6, 6, 6))
@@ -106,39 +112,39 @@ def test_a_killed_worker_costs_nothing(problem: Problem) -> None:
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 
-    with RayExecutor(problem, 2) as executor:
+    with RayExecutor(2) as executor:
         killer = threading.Thread(target=kill)
         killer.start()
-        found = ordered(executor, asked)
+        found = ordered(executor, problem, asked)
         killer.join()
     assert killed
-    assert found == ordered(SerialExecutor(problem), asked)
+    assert found == ordered(SerialExecutor(), problem, asked)
 
 
 def test_a_candidate_that_kills_its_worker_is_one_recorded_failure(problem: Problem) -> None:
     deadly = Deadly(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
-    with RayExecutor(deadly, 1) as executor:
-        (failed,) = ordered(executor, candidates((4,)))
+    with RayExecutor(1) as executor:
+        (failed,) = ordered(executor, deadly, candidates((4,)))
     assert failed.error == "its worker process died, twice"
 
 
 def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Problem) -> None:
     good = candidates((4,), (8,), (6, 6))
     deadly = Candidate(3, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
-    with RayExecutor(problem, 2) as executor:
-        *fine, failed = ordered(executor, [*good, deadly], size=4)
+    with RayExecutor(2) as executor:
+        *fine, failed = ordered(executor, problem, [*good, deadly], size=4)
     assert failed.error == "its worker process died, twice"
     # Those whom it was with are trained again, each alone.
-    assert fine == ordered(SerialExecutor(problem), good)
+    assert fine == ordered(SerialExecutor(), problem, good)
 
 
 def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
     problem = replace(problem, training=replace(problem.training, time_limit=0.5))
     hanging = Hanging(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
-    with RayExecutor(hanging, 2) as executor:
+    with RayExecutor(2) as executor:
         since = time.monotonic()
-        found = ordered(executor, candidates((4,), (8,)), size=2)
+        found = ordered(executor, hanging, candidates((4,), (8,)), size=2)
         assert time.monotonic() - since < 30
     assert [evaluation.error for evaluation in found] == ["no result within 0.5 s"] * 2
 
@@ -146,8 +152,8 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
 def test_a_ray_that_runs_already_is_used_and_left_running(problem: Problem) -> None:
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
-        with RayExecutor(problem, 1) as executor:
-            assert ordered(executor, SMALL[:2]) == ordered(SerialExecutor(problem), SMALL[:2])
+        with RayExecutor(1) as executor:
+            assert ordered(executor, problem, SMALL[:2]) == ordered(SerialExecutor(), problem, SMALL[:2])
         assert ray.is_initialized()
     finally:
         ray.shutdown()
@@ -155,8 +161,8 @@ def test_a_ray_that_runs_already_is_used_and_left_running(problem: Problem) -> N
 
 def test_nothing_is_left_behind(problem: Problem) -> None:
     before = set(Path("/tmp").glob("nas-ray-*"))
-    with RayExecutor(problem, 1) as executor:
-        ordered(executor, SMALL[:1])
+    with RayExecutor(1) as executor:
+        ordered(executor, problem, SMALL[:1])
         assert set(Path("/tmp").glob("nas-ray-*")) > before
     assert set(Path("/tmp").glob("nas-ray-*")) == before
     assert not ray.is_initialized()

@@ -19,6 +19,7 @@ from nas.network.arrays import Array, Floats
 from nas.network.state import SETTLED
 
 NONNEGATIVE = ["relu", "sigmoid", "softplus"]
+NEARLY_LINEAR = ["gelu", "silu", "softplus"]
 UNBOUNDED = [None, "identity", "leaky_relu"]
 Origins = Sequence[int | None]
 
@@ -89,12 +90,12 @@ def test_a_new_unit_by_hand() -> None:
 
 
 def test_a_new_layer_by_hand() -> None:
-    # 2 x + 1 by way of tanh(x / 8), whose weight is another one than 2 was.
+    # 2 x + 1 by way of tanh(x / 2), whose weight is another one than 2 was.
     parent = State(
         np.array([2.0, 1.0]), (np.array([0.2, 0.1]), np.array([4.0, 6.0])), ("adam", 0.0), SETTLED, 1
     )
     child = morph(parent, (1, 1), [], (1, 1, 1), ["tanh"], [None], np.random.default_rng(0))
-    np.testing.assert_array_equal(child.parameters, [0.125, 16, 0, 1])
+    np.testing.assert_array_equal(child.parameters, [0.5, 4, 0, 1])
     np.testing.assert_array_equal(child.moments[0], [0, 0, 0, 0.1])
     # The output's layer remembers 6 alone, and the new layer nothing: it gets the mean of all.
     np.testing.assert_array_equal(child.moments[1], [6, 6, 6, 6])
@@ -126,11 +127,11 @@ def is_exact_by_the_table(name: str, before: str | None, p: int, q: int, width: 
     """The table of the module, read anew."""
     if name in ("tanh", "sigmoid") or width < min(p, q):
         return False
-    if name == "identity" or before in ("tanh", "sigmoid"):
+    if name == "identity" or (name != "elu" and width >= 2 * min(p, q)):
         return True
-    if name != "elu" and width >= 2 * min(p, q):
-        return True
-    return width >= p and before not in UNBOUNDED
+    if name in NEARLY_LINEAR:
+        return False
+    return before in ("tanh", "sigmoid") or (width >= p and before not in UNBOUNDED)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -144,12 +145,12 @@ def test_a_deeper_child_computes_what_its_parent_does(name: str, before: str | N
         child, _ = child_of(parent, [*[p] * len(old), width], [*old, name], origins)
         expected = is_exact_by_the_table(name, before, p, q, width)
         assert exact(parent[0], child, origins) == expected
-        off = difference(parent[0], child)
         if expected:
-            assert off < 1e-10
+            assert difference(parent[0], child) < 1e-10
         elif width >= min(p, q):
-            # Small slopes; all others while units stay in reach.
-            assert off < (0.4 if name in ("tanh", "sigmoid") else 1e-10)
+            # Small inputs: units are not much more than their biases, and so within reach.
+            most = 0.2 if name in ("tanh", "sigmoid") else 0.1 if name in NEARLY_LINEAR else 1e-10
+            assert difference(parent[0], child, 0.1) < most
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in ("tanh", "sigmoid", "elu")])
@@ -167,7 +168,7 @@ def test_layers_can_be_put_anywhere(name: str, position: int, dtype: Any, tolera
     assert difference(parent[0], child) < tolerance
 
 
-@pytest.mark.parametrize(("scale", "most"), [(1.0, 0.0055), (3.0, 0.045)])
+@pytest.mark.parametrize(("scale", "most"), [(1.0, 0.08), (3.0, 0.4)])
 @pytest.mark.parametrize("name", ["tanh", "sigmoid"])
 def test_small_slopes_are_as_near_as_documented(name: str, scale: float, most: float) -> None:
     parent = parent_of((), (), inputs=1, outputs=1)
@@ -184,7 +185,7 @@ def test_small_slopes_are_small_whatever_the_weights() -> None:
     parent[0].weights[1][...] *= 1000
     parent = parent[0], replace(parent[1], parameters=parent[0].parameters.copy())
     child, _ = child_of(parent, [8, 2], ["sigmoid", "tanh"], [0, None])
-    assert difference(parent[0], child) < 0.05
+    assert difference(parent[0], child) < 0.1
 
 
 def test_weights_without_measure_are_no_error() -> None:
@@ -438,7 +439,8 @@ def test_every_activation_has_its_place_in_the_tables() -> None:
         assert low <= values.min()
         assert values.max() <= high
         if (start := module._LINEAR_FROM.get(name)) is not None:
-            np.testing.assert_allclose(values[z >= start], z[z >= start], rtol=0, atol=1e-11)
+            off = {"gelu": 0.0041, "silu": 0.072, "softplus": 0.019}.get(name, 1e-11)
+            np.testing.assert_allclose(values[z >= start], z[z >= start], rtol=0, atol=off)
         if (factor := module._SUMS_OF_PAIRS.get(name)) is not None:
             np.testing.assert_allclose(values - values[::-1], factor * z, rtol=0, atol=1e-12)
     assert {name for name, (low, _) in module._BOUNDS.items() if low == 0} == set(NONNEGATIVE)

@@ -120,6 +120,29 @@ def test_patience_goes_on_counting() -> None:
     assert_same(second.best, first.best)
 
 
+def test_the_best_score_before_the_break_is_not_forgotten() -> None:
+    (network,), (X, y) = some_networks(WIDTHS[:1]), some_rows()
+    told = iter([0.2, 0.8, 0.5, 0.6, 0.7, 0.8])
+
+    def score(p: Floats, truth: Array) -> float:
+        return next(told)
+
+    config = replace(CONFIG, epochs=6, learning_rate=1e-3)
+    options: dict[str, Any] = {"validation": (X, y), "score": score, "keep_states": True}
+    first = train(network, X, y, config, stop_after=3, **options)
+    assert first.last is not None
+    assert first.last.best is not None
+    assert (first.last.score, first.last.best.score, first.last.best.epochs) == (0.5, 0.8, 2)
+    assert first.last.least == (min(first.validation_loss), 3)
+    second = train(network, X, y, config, state=first.last, stop_after=5, **options)
+    assert second.best_epoch == 2
+    assert_same(second.best, first.last.best)
+    assert second.last is not None
+    # As good a score with a lower loss is better.
+    third = train(network, X, y, config, state=second.last, **options)
+    assert third.best_epoch == 6
+
+
 def test_who_goes_on_does_not_notice_who_does_not() -> None:
     # Successive halving: of five, three are promoted, and then two. In float32 to the last bit.
     X, y = some_rows()

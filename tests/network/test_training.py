@@ -430,6 +430,54 @@ def test_scores_are_recorded_after_every_epoch() -> None:
     )
 
 
+def scores(*values: float) -> Callable[[Floats, Array], float]:
+    """A score that is told beforehand, epoch by epoch."""
+    left = iter(values)
+    return lambda p, y: next(left)
+
+
+def falling(epochs: int, **changes: Any) -> TrainingConfig:
+    """Settings with which the loss falls in each of so many epochs."""
+    return replace(FULL_BATCH, epochs=epochs, learning_rate=0.01, **changes)
+
+
+@pytest.mark.parametrize(
+    ("told", "best"),
+    [
+        ((0.1, 0.5, 0.3, 0.4), 2),
+        # Equal scores: the lower loss; a score that is no number is less than any other.
+        ((0.5, 0.3, 0.5, 0.4), 3),
+        ((math.nan, -5.0, math.nan, -6.0), 2),
+        ((math.nan, math.nan, math.nan, math.nan), 4),
+    ],
+)
+def test_the_best_epoch_has_the_best_score_and_then_the_lowest_loss(
+    told: tuple[float, ...], best: int
+) -> None:
+    network, (X, y) = some_network(), some_rows()
+    result = train(network, X, y, falling(4), validation=(X, y), score=scores(*told), keep_states=True)
+    assert list(result.validation_loss) == sorted(result.validation_loss, reverse=True)
+    assert result.best_epoch == best
+    assert result.best is not None
+    np.testing.assert_array_equal(result.best.parameters, network.parameters)
+    assert result.best.loss == result.validation_loss[best - 1]
+    np.testing.assert_equal(result.best.score, told[best - 1])
+    assert validation_loss(network, X, y) == pytest.approx(result.validation_loss[best - 1], rel=1e-12)
+
+
+def test_patience_counts_since_score_or_loss_was_best() -> None:
+    # The loss falls throughout: that the score does not rise any more is no reason to stop.
+    network, (X, y) = some_network(), some_rows()
+    told = scores(0.9, *[0.5] * 9)
+    result = train(network, X, y, falling(10, patience=2), validation=(X, y), score=told)
+    assert (result.stopped, result.best_epoch, len(result.train_loss)) == ("epochs", 1, 10)
+    # And a score that rises is enough where the loss does not move.
+    still = replace(FULL_BATCH, epochs=10, learning_rate=1e-12, patience=2)
+    told = scores(0.1, 0.2, 0.3, 0.3, 0.3, 0.3)
+    result = train(some_network(dtype=np.float32), X, y, still, validation=(X, y), score=told)
+    assert (result.stopped, result.best_epoch, len(result.train_loss)) == ("patience", 3, 5)
+
+
 def test_stop_after_is_the_beginning_of_the_whole_training() -> None:
     X, y = some_rows()
     config = TrainingConfig(epochs=9, batch_size=8, schedule="cosine", warmup=0.2, dropout=0.2)

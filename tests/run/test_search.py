@@ -8,73 +8,67 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from searches import RACE, assert_same_search, journal_without_times, resume, search, snapshots, weights
 from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.metrics import accuracy_score, r2_score
 
 import nas
 from nas.data.dataset import BUNDLED, split
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
-from nas.evaluation import (
-    WORST_FITNESS,
-    Candidate,
-    Evaluation,
-    build_network,
-    evaluate,
-    fit,
-    plan_cohorts,
-)
-from nas.evolution import ALGORITHMS, Generational
+from nas.evaluation import WORST_FITNESS, Candidate, Evaluation, build_network, evaluate
+from nas.evolution import ALGORITHMS
 from nas.run.preparation import final_network, prepare
+from nas.space import cost_model
 from nas.tracking.journal import read_journal
 
-QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 16, "epochs": 6, "n_workers": 0, "progress": False}
+WAYS: dict[str, dict[str, Any]] = {
+    "auto": {},
+    "plus": {"algorithm": "plus"},
+    "plus with racing": {"algorithm": "plus", "racing": True},
+    "aging": {"algorithm": "aging", "racing": True, "inherit": True},
+    "nsga2": {"algorithm": "nsga2", "racing": True},
+    "comma without heirs": {"algorithm": "comma", "inherit": False, "screening": "trees"},
+    "random": {"algorithm": "random"},
+}
 
 
-def search(data: Any, runs_dir: Path, **options: Any) -> nas.SearchResult:
-    return nas.search(data, runs_dir=runs_dir, **(QUICK | {"tracking": False, "name": "one"} | options))
-
-
-def journal_without_times(result: nas.SearchResult) -> list[dict[str, Any]]:
-    entries = [json.loads(line) for line in (result.run_dir / "journal.jsonl").read_text().splitlines()]
-    for entry in entries[1:]:
-        del entry["evaluation"]["seconds"]
-    return entries
-
-
-def weights(result: nas.SearchResult) -> bytes:
-    return (result.model_path / "weights.safetensors").read_bytes()
+def kinds(result: nas.SearchResult) -> set[str]:
+    """What there was among the candidates: heirs, continued ones."""
+    found = {"heir" for one, _ in result.history if one.inherits is not None and not one.epochs_done}
+    return found | {"continued" for one, _ in result.history if one.epochs_done}
 
 
 @pytest.mark.slow  # Ray starts three times
-@pytest.mark.parametrize("algorithm", ["evolution", "random"])
-def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path, algorithm: str) -> None:
-    options = {"space": "small", "n_candidates": 30, "algorithm": algorithm, "seed": 11}
+@pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2", "random"])
+def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path, way: str) -> None:
+    options = RACE | WAYS[way] | {"seed": 11, "n_finalists": 3}
     results = [search("wine", tmp_path / str(workers), n_workers=workers, **options) for workers in (0, 1, 2)]
     serial, *others = results
     for other in others:
-        assert journal_without_times(other) == journal_without_times(serial)
-        assert weights(other) == weights(serial)
-        assert other.best == serial.best
-        assert other.test == serial.test
+        assert_same_search(other, serial)
+    assert kinds(serial) == {"auto": {"heir", "continued"}, "plus": {"heir"}, "random": set()}.get(
+        way, {"heir", "continued"}
+    )
 
 
-def test_the_same_seed_repeats_and_another_does_not(tmp_path: Path) -> None:
-    one, again = (search("iris", tmp_path / str(i), seed=2) for i in range(2))
-    other = search("iris", tmp_path / "other", seed=3)
-    assert journal_without_times(one) == journal_without_times(again)
-    assert weights(one) == weights(again)
+@pytest.mark.parametrize("way", ["auto", "plus with racing", "nsga2"])
+def test_the_same_seed_repeats_and_another_does_not(tmp_path: Path, way: str) -> None:
+    one, again = (search("iris", tmp_path / str(i), seed=2, **RACE | WAYS[way]) for i in range(2))
+    other = search("iris", tmp_path / "other", seed=3, **RACE | WAYS[way])
+    assert_same_search(one, again)
     assert journal_without_times(one) != journal_without_times(other)
+    assert kinds(one) == {"heir", "continued"}
 
 
-def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path) -> None:
-    options = {"space": "small", "epochs": 3}
+@pytest.mark.parametrize("algorithm", ["auto", "plus"])
+def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path, algorithm: str) -> None:
+    options = {"space": "small", "epochs": 3, "algorithm": algorithm}
     cut = search("digits", tmp_path / "cut", n_candidates=10_000, time_budget=1.0, **options)
     assert cut.stopped == "time"
     n = len(cut.history)
@@ -82,18 +76,21 @@ def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path) -> None:
     assert journal_without_times(whole)[: n + 1] == journal_without_times(cut)
 
 
-@pytest.mark.parametrize("n", [1, 7, 12, 20])
-def test_a_shorter_search_is_the_beginning_of_a_longer_one(tmp_path: Path, n: int) -> None:
+@pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2"])
+def test_a_shorter_search_is_the_beginning_of_a_longer_one(tmp_path: Path, way: str) -> None:
     # Cut inside a generation, too, whose cohorts must not depend on where that is.
-    options = {"space": "small", "epochs": 3}
-    short = search("digits", tmp_path / "short", n_candidates=n, **options)
-    long = search("digits", tmp_path / "long", n_candidates=26, **options)
-    assert journal_without_times(long)[: n + 1] == journal_without_times(short)
+    options = RACE | WAYS[way]
+    long = journal_without_times(search("wine", tmp_path / "long", **options))
+    for n in (1, 7, 12, 29):
+        short = search("wine", tmp_path / f"short{n}", **options | {"n_candidates": n})
+        entries = journal_without_times(short)
+        assert short.n_candidates == n
+        assert long[: len(entries)] == entries
 
 
 def test_the_first_candidate_is_finished_whatever_the_budget(tmp_path: Path) -> None:
     result = search("digits", tmp_path, time_budget=0.001)
-    assert 1 <= len(result.history) <= 3  # whoever was trained with it is there too
+    assert 1 <= len(result.history) <= 3  # whoever was trained with it may be there too
     assert result.stopped == "time"
 
 
@@ -104,8 +101,8 @@ def test_a_tiny_space_is_exhausted_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_exported_network_is_the_one_that_was_scored(tmp_path: Path) -> None:
-    result = search("digits", tmp_path, epochs=20)
-    dataset = nas.load_dataset("digits")
+    result = search("wine", tmp_path, epochs=20, baseline=True)
+    dataset = nas.load_dataset("wine")
     rows = split(dataset, 0).test
     network = nas.load_network(result.run_dir)
     labels = np.array(dataset.classes)[dataset.y[rows]]
@@ -114,52 +111,61 @@ def test_the_exported_network_is_the_one_that_was_scored(tmp_path: Path) -> None
     assert result.test.difference == pytest.approx(result.test.score - result.test.baseline)
 
 
+@pytest.mark.parametrize("data", ["digits", "diabetes", "labels"])
+@pytest.mark.parametrize("way", ["auto", "plus"])
 def test_without_refit_the_network_is_the_one_the_search_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data: str, way: str
 ) -> None:
-    last: list[list[Candidate]] = []
+    made = make_multilabel_classification(300, 6, n_classes=3, random_state=0) if data == "labels" else data
+    result = search(made, tmp_path, refit=False, n_finalists=3, **RACE | WAYS[way] | {"n_candidates": 16})
+    prepared = prepare(nas.load_dataset(made), 0)
+    rows = prepared.split.validation
+    table, problem = prepared.dataset.table.iloc[rows], prepared.problem
+    network = build_network(result.best.genome, 0, problem, initialize=False)
+    for mine, its in zip(
+        [*network.weights, *network.biases],
+        [*result.network.weights, *result.network.biases],
+        strict=True,
+    ):
+        mine[...] = its
+    score = problem.metric(network.predict(problem.X_validation), problem.y_validation)
+    assert float(f"{score:.6g}") == result.evaluation.fitness
+    if data == "digits":
+        labels = np.array(prepared.dataset.classes)[prepared.dataset.y[rows]]
+        predicted = result.network.predict(table)
+        assert float(f"{accuracy_score(labels, predicted):.6g}") == result.evaluation.fitness
+    provenance = nas.load_network(result.run_dir).provenance
+    assert provenance["refit"] is False
 
-    def spied(networks: Any, candidates: Sequence[Candidate], *args: Any, **options: Any) -> Any:
-        last.append(list(candidates))
-        return fit(networks, candidates, *args, **options)
 
-    monkeypatch.setattr("nas.run.preparation.fit", spied)
-    space = nas.SearchSpace(depth=(2, 2), widths=(13, 21, 37, 45))
-    result = search("digits", tmp_path, refit=False, space=space, n_candidates=12)
-    dataset = nas.load_dataset("digits")
-    rows = split(dataset, 0).validation
-    predicted = result.network.predict(dataset.table.iloc[rows])
-    labels = np.array(dataset.classes)[dataset.y[rows]]
-    assert accuracy_score(labels, predicted) == pytest.approx(result.evaluation.fitness, abs=1e-6)
-    # To the last bit, which on some processors depends on whom it was trained with: all 12 are one
-    # generation.
-    assert not result.evaluation.alone
-    problem = prepare(dataset, 0, {"epochs": 6, "time_limit": 600.0}).problem
-    (cohort,) = (
-        cohort
-        for cohort in plan_cohorts([candidate for candidate, _ in result.history], problem)
-        if result.best in cohort
+def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
+    prepared = prepare(nas.load_dataset("iris"), 0, {"epochs": 3})
+    one = Candidate(0, nas.Genome((8,)), 1, 0, "random")
+    networks = [
+        final_network(prepared, candidate, epochs=epochs, state=None, provenance={})
+        for candidate, epochs in ((one, 4), (one, 4), (one, 40))
+    ]
+    first, again, longer = (network.weights[0].tobytes() for network in networks)
+    assert first == again != longer
+    # Whom it inherits from, and what rung it was on, have no part in it.
+    heir = Candidate(0, nas.Genome((8,)), 1, 3, "continue", (2,), inherits=2, epochs_done=2, epochs=3)
+    network = final_network(prepared, heir, epochs=4, state=None, provenance={})
+    assert network.weights[0].tobytes() == first
+    assert network.provenance == {"refit": True}
+
+
+def test_a_refit_that_diverges_leaves_what_was_measured() -> None:
+    prepared = prepare(nas.load_dataset("diabetes"), 0, {"epochs": 30})
+    (found,) = evaluate([Candidate(0, nas.Genome((8,)), 1, 0, "random")], prepared.problem) or []
+    assert found.state is not None
+    wild = nas.Genome((8,), learning_rate=100.0, optimizer="sgd")
+    network = final_network(
+        prepared, Candidate(0, wild, 1, 0, "random"), epochs=9, state=found.state, provenance={}
     )
-
-    def trained(candidates: Sequence[Candidate]) -> bytes:
-        networks = [build_network(one.genome, one.seed, problem) for one in candidates]
-        fit(networks, candidates, problem, stop_after=result.evaluation.best_epoch)
-        return b"".join(weight.tobytes() for weight in networks[candidates.index(result.best)].weights)
-
-    assert b"".join(weight.tobytes() for weight in result.network.weights) == trained(cohort)
-    assert last == [list(cohort)]
-    assert len(cohort) > 1
-
-
-def test_a_network_that_was_measured_alone_is_trained_alone() -> None:
-    # Regression: it was trained with its planned cohort, whose memory had not been enough.
-    prepared = prepare(nas.load_dataset("iris"), 0, {"epochs": 2})
-    pair = [Candidate(i, nas.Genome(w), i, 0, "random") for i, w in enumerate([(8,), (10**6, 10**6)])]
-    evaluation, _ = evaluate(pair, prepared.problem) or []
-    network = final_network(prepared, pair[0], evaluation, pair, refit=False, provenance={})
-    (alone,) = evaluate(pair[:1], prepared.problem) or []
-    assert evaluation == alone
-    assert network.weights[0].shape[1] == 8
+    assert network.provenance == {"refit": False}
+    X = prepared.dataset.table.iloc[prepared.split.validation]
+    y = prepared.dataset.y[prepared.split.validation]
+    assert r2_score(y, network.predict(X)) == pytest.approx(found.fitness, abs=1e-4)  # float32
 
 
 def test_the_last_training_is_annealed_whatever_the_genome_carries() -> None:
@@ -167,7 +173,7 @@ def test_the_last_training_is_annealed_whatever_the_genome_carries() -> None:
     trained = set()
     for schedule in (None, "constant", "step"):
         one = Candidate(0, nas.Genome((8,), schedule=schedule), 1, 0, "random")
-        network = final_network(prepared, one, Evaluation(0, best_epoch=3), [one], refit=True, provenance={})
+        network = final_network(prepared, one, epochs=3, state=None, provenance={})
         trained.add(network.weights[0].tobytes())
     assert len(trained) == 1
 
@@ -245,29 +251,61 @@ def test_a_search_in_which_all_fail_is_an_error_with_the_reason(tmp_path: Path) 
 class TestResume:
     """Kill a search wherever; go on; get what an uninterrupted one gets."""
 
-    def test_from_any_line_on_the_search_ends_the_same(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_killed_anywhere_the_search_ends_the_same(self, tmp_path: Path, way: str) -> None:
+        cuts = (0, 9, 22, 31)
+        options = RACE | WAYS[way] | {"n_finalists": 2}
+        with snapshots(tmp_path / "cut", cuts):
+            whole = search("wine", tmp_path / "whole", **options)
+        for cut in cuts:
+            folder = tmp_path / "cut" / str(cut)
+            assert len(read_journal(folder / "journal.jsonl").evaluations) == cut
+            assert_same_search(resume(folder), whole)
+
+    @pytest.mark.slow  # Ray starts six times
+    @pytest.mark.parametrize("way", ["auto", "aging"])
+    def test_killed_anywhere_two_workers_end_the_same(self, tmp_path: Path, way: str) -> None:
+        serial = search("wine", tmp_path / "serial", **RACE | WAYS[way])
+        with snapshots(tmp_path / "cut", (3, 27)):
+            whole = search("wine", tmp_path / "whole", n_workers=2, **RACE | WAYS[way])
+        assert_same_search(whole, serial)
+        for cut in (3, 27):
+            assert_same_search(resume(tmp_path / "cut" / str(cut), n_workers=2), serial)
+
+    def test_killed_twice_it_ends_the_same(self, tmp_path: Path) -> None:
+        with snapshots(tmp_path / "once", (9,)):
+            whole = search("wine", tmp_path / "whole", **RACE)
+        with snapshots(tmp_path / "twice", (26,)):
+            assert_same_search(resume(tmp_path / "once" / "9"), whole)
+        assert_same_search(resume(tmp_path / "twice" / "26"), whole)
+
+    def test_a_journal_cut_at_any_line_goes_on_the_same(self, tmp_path: Path) -> None:
         whole = search("iris", tmp_path / "whole", n_candidates=20)
         lines = (whole.run_dir / "journal.jsonl").read_bytes().splitlines(keepends=True)
         for kept in (0, 1, 2, 9, 13, 20, 21):
+            # While all candidates are among the best twenty, nobody's weights are forgotten.
             torn = search("iris", tmp_path / f"torn{kept}", n_candidates=20)
             rest = lines[kept][: len(lines[kept]) // 2] if kept < len(lines) else b""
             (torn.run_dir / "journal.jsonl").write_bytes(b"".join(lines[:kept]) + rest)
-            resumed = nas.resume(torn.run_dir, n_workers=0, progress=False)
-            assert journal_without_times(resumed) == journal_without_times(whole)
-            assert weights(resumed) == weights(whole)
+            for file in (torn.run_dir / "weights").glob("*.npz"):
+                if int(file.stem) >= kept - 1:
+                    file.unlink()
+            assert_same_search(resume(torn.run_dir), whole)
 
     def test_what_was_evaluated_is_not_evaluated_again(self, tmp_path: Path) -> None:
         first = search("iris", tmp_path, n_candidates=7)
         before = (first.run_dir / "journal.jsonl").read_bytes()
-        resumed = nas.resume(first.run_dir, n_candidates=18, n_workers=0, progress=False)
+        resumed = resume(first.run_dir, n_candidates=18)
         assert (first.run_dir / "journal.jsonl").read_bytes().startswith(before)
-        assert len(resumed.history) == 18
+        assert resumed.n_candidates == 18
 
-    def test_more_candidates_than_at_first_give_the_longer_search(self, tmp_path: Path) -> None:
-        long = search("iris", tmp_path / "long", n_candidates=18)
-        short = search("iris", tmp_path / "short", n_candidates=7)
-        resumed = nas.resume(short.run_dir, n_candidates=18, n_workers=0, progress=False)
-        assert journal_without_times(resumed) == journal_without_times(long)
+    @pytest.mark.parametrize("way", WAYS)
+    def test_more_candidates_than_at_first_give_the_longer_search(self, tmp_path: Path, way: str) -> None:
+        options = RACE | WAYS[way]
+        long = search("wine", tmp_path / "long", **options | {"n_candidates": 50})
+        for n in (18, 37):
+            short = search("wine", tmp_path / str(n), **options | {"n_candidates": n})
+            assert_same_search(resume(short.run_dir, n_candidates=50), long)
 
     def test_changed_data_is_refused_with_the_difference(self, tmp_path: Path) -> None:
         file = tmp_path / "mine.csv"
@@ -277,21 +315,21 @@ class TestResume:
         frame.loc[7, frame.columns[0]] = 99.0
         frame.to_csv(file, index=False)
         with pytest.raises(RunError, match=r"expected the data that the search began with, .*digest"):
-            nas.resume(result.run_dir, n_workers=0, progress=False)
+            resume(result.run_dir)
 
     def test_data_may_come_again_as_a_path(self, tmp_path: Path) -> None:
         file = tmp_path / "mine.csv"
         nas.load_dataset("iris").table.assign(a=np.arange(150) % 3, last=1.5).to_csv(file, index=False)
         result = search(str(file), tmp_path, target="a", n_candidates=3)
-        resumed = nas.resume(result.run_dir, data=file, n_candidates=5, n_workers=0, progress=False)
+        resumed = resume(result.run_dir, data=file, n_candidates=5)
         assert len(resumed.history) == 5
 
     def test_data_from_memory_has_to_come_again(self, tmp_path: Path) -> None:
         X, y = make_regression(100, 5, random_state=0)
         result = search((X, y), tmp_path, n_candidates=3)
         with pytest.raises(RunError, match="expected data="):
-            nas.resume(result.run_dir, progress=False)
-        resumed = nas.resume(result.run_dir, data=(X, y), n_candidates=5, n_workers=0, progress=False)
+            resume(result.run_dir)
+        resumed = resume(result.run_dir, data=(X, y), n_candidates=5)
         assert len(resumed.history) == 5
 
     @pytest.mark.slow  # three searches in processes of their own
@@ -299,6 +337,7 @@ class TestResume:
         whole = search("digits", tmp_path / "whole", n_candidates=20, epochs=40)
         command = [sys.executable, "-m", "nas", "search", "digits", "--space", "tiny", "--candidates", "20"]
         command += ["--epochs", "40", "--workers", "1", "--name", "one", "--no-tracking", "--no-baseline"]
+        command += ["--finalists", "1"]
         command += ["--runs-dir", str(tmp_path / "runs")]
         journal = tmp_path / "runs" / "one" / "journal.jsonl"
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -308,8 +347,8 @@ class TestResume:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         n_written = len(read_journal(journal).evaluations)
-        assert 5 <= n_written < 20
-        resumed = nas.resume(tmp_path / "runs" / "one", n_workers=0, progress=False)
+        assert 5 <= n_written < len(whole.history)
+        resumed = resume(tmp_path / "runs" / "one")
         assert journal_without_times(resumed) == journal_without_times(whole)
         assert weights(resumed) == weights(whole)
 
@@ -329,28 +368,29 @@ def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, 
     assert len(result.history) == 2
 
 
-class InterruptAfter(Generational):
-    """An engine in which a Ctrl-C comes when it is told of the third candidate."""
-
-    def tell(self, evaluation: Evaluation) -> None:
-        if evaluation.candidate_id == 2:
-            raise KeyboardInterrupt
-        super().tell(evaluation)
-
-
+@pytest.mark.parametrize("algorithm", ["plus", "steady-state"])
 def test_an_interrupt_at_the_worst_moment_leaves_nothing_in_the_engine_that_is_not_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
 ) -> None:
-    whole = search("iris", tmp_path / "whole", n_candidates=6)
-    monkeypatch.setitem(ALGORITHMS, "evolution", InterruptAfter)
-    result = search("iris", tmp_path / "cut", n_candidates=6)
+    base: Any = ALGORITHMS[algorithm]
+
+    class InterruptAfter(base):  # type: ignore[misc]
+        """An engine in which a Ctrl-C comes when it is told of the third candidate."""
+
+        def tell(self, evaluation: Evaluation) -> None:
+            if evaluation.candidate_id == 2:
+                raise KeyboardInterrupt
+            super().tell(evaluation)
+
+    whole = search("iris", tmp_path / "whole", n_candidates=6, algorithm=algorithm)
+    monkeypatch.setitem(ALGORITHMS, algorithm, InterruptAfter)
+    result = search("iris", tmp_path / "cut", n_candidates=6, algorithm=algorithm)
     monkeypatch.undo()
     assert result.stopped == "interrupted"
     journal = read_journal(result.run_dir / "journal.jsonl")
     assert result.history == journal.evaluations[:2]
     assert len(journal.evaluations) == 3
-    resumed = nas.resume(result.run_dir, n_workers=0, progress=False)
-    assert journal_without_times(resumed) == journal_without_times(whole)
+    assert_same_search(resume(result.run_dir), whole)
 
 
 def test_an_interrupt_before_anything_is_known_is_just_that(
@@ -364,6 +404,113 @@ def test_an_interrupt_before_anything_is_known_is_just_that(
         search("iris", tmp_path)
 
 
+class TestLimits:
+    """No network exceeds what it may cost."""
+
+    @pytest.mark.parametrize("algorithm", ["auto", "plus", "comma", "aging", "nsga2", "random"])
+    def test_nobody_exceeds_the_limits(self, tmp_path: Path, algorithm: str) -> None:
+        limits = {"max_parameters": 3000, "max_flops": 5000.0, "max_latency": 9.0}
+        result = search("wine", tmp_path, **RACE | limits | {"algorithm": algorithm})
+        costs = cost_model(13, 3)
+        for candidate, evaluation in result.history:
+            found = costs(candidate.genome)
+            assert found.parameters == evaluation.n_parameters <= 3000
+            assert found.flops <= 5000
+            assert found.latency <= 9
+        assert len({evaluation.n_parameters for _, evaluation in result.history}) > 5
+
+    @pytest.mark.parametrize(
+        ("options", "complaint"),
+        [
+            ({"max_parameters": 10}, r"at most 10 parameters, got none; the least there is: \d+ parameters"),
+            ({"max_flops": 1}, "at most 1 FLOPs, got none; the least there is: .* FLOPs"),
+            ({"max_latency": 0.1}, "at most 0.1 µs of latency, got none; the least there is: .* µs"),
+            (
+                {"max_parameters": 10, "max_latency": 5},
+                "at most 10 parameters, at most 5 µs of latency, got none; the least .* parameters, .* µs",
+            ),
+            ({"max_parameters": 0}, "max_parameters: expected a number above 0, got 0"),
+            ({"max_latency": float("nan")}, "max_latency: expected a number above 0, got nan"),
+            ({"max_flops": "few"}, "max_flops: expected a number above 0, got 'few'"),
+        ],
+    )
+    def test_what_leaves_nothing_is_refused(
+        self, tmp_path: Path, options: dict[str, Any], complaint: str
+    ) -> None:
+        with pytest.raises(InputError, match=complaint) as error:
+            search("wine", tmp_path, **options)
+        assert "\n" not in str(error.value)
+        assert not list(tmp_path.iterdir())
+
+
+class TestStarts:
+    """Searches that begin with what is known."""
+
+    STARTS = (nas.Genome((32, 8)), nas.Genome((16,)))
+
+    def test_they_come_first(self, tmp_path: Path) -> None:
+        result = search("iris", tmp_path, starts=self.STARTS)
+        assert [one.genome for one, _ in result.history[:2]] == list(self.STARTS)
+        assert [one.operator for one, _ in result.history[:2]] == ["start"] * 2
+        genomes = [one.genome for one, _ in result.history if not one.epochs_done]
+        assert len(set(genomes)) == len(genomes) == 16
+
+    def test_they_are_resumed_with_the_rest(self, tmp_path: Path) -> None:
+        with snapshots(tmp_path / "cut", (1, 5)):
+            whole = search("iris", tmp_path / "whole", starts=self.STARTS)
+        for cut in ("1", "5"):
+            assert_same_search(resume(tmp_path / "cut" / cut), whole)
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_the_best_of_an_earlier_run_are_taken(self, tmp_path: Path, kind: type) -> None:
+        first = search("iris", tmp_path, n_candidates=16)
+        second = search("iris", tmp_path, name="two", seed=1, starts=kind(first.run_dir))
+        ranked = sorted((pair for pair in first.history), key=lambda pair: -pair[1].fitness)
+        best = list(dict.fromkeys(candidate.genome for candidate, _ in ranked))
+        assert [one.genome for one, _ in second.history[:12]] == best[:12]
+        assert second.history[12][0].operator != "start"
+
+    def test_of_an_earlier_run_only_what_fits_is_taken(self, tmp_path: Path) -> None:
+        first = search("iris", tmp_path, n_candidates=16)
+        space = nas.SearchSpace(depth=(1, 1), widths=(8, 16, 32, 64), name="mine")
+        second = search("iris", tmp_path, name="two", space=space, starts=first.run_dir, n_candidates=4)
+        starts = [one.genome for one, _ in second.history if one.operator == "start"]
+        assert starts
+        assert all(genome in space for genome in starts)
+
+    @pytest.mark.parametrize(
+        ("options", "error", "complaint"),
+        [
+            (
+                {"starts": [nas.Genome((5,))]},
+                InputError,
+                "starts: expected genomes of space tiny, got 5$",
+            ),
+            ({"starts": [(4, 8)]}, InputError, "starts: expected genomes, got \\(4, 8\\)"),
+            (
+                {"starts": [nas.Genome((32, 8))], "max_parameters": 100},
+                InputError,
+                "starts: expected genomes within the limits, got 32-8$",
+            ),
+            ({"starts": "nowhere"}, RunError, "nowhere: expected a run with a journal.jsonl, got none"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(
+        self, tmp_path: Path, options: dict[str, Any], error: type[Exception], complaint: str
+    ) -> None:
+        with pytest.raises(error, match=complaint):
+            search("iris", tmp_path, **options)
+        assert not list(tmp_path.iterdir())
+
+    def test_a_run_of_another_space_is_refused(self, tmp_path: Path) -> None:
+        first = search("iris", tmp_path, n_candidates=3)
+        space = nas.SearchSpace(depth=(1, 1), widths=(5, 7), name="mine")
+        with pytest.raises(
+            InputError, match=r"starts: expected a run with genomes of space mine, got .*one, "
+        ):
+            search("iris", tmp_path, name="two", space=space, starts=first.run_dir)
+
+
 class TestRefusals:
     """What is wrong is said before anything is started, and nothing is left behind."""
 
@@ -371,7 +518,11 @@ class TestRefusals:
         ("options", "error", "complaint"),
         [
             ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tiny or a TOML file"),
-            ({"algorithm": "magic"}, InputError, "algorithm: expected one of evolution, random, got 'magic'"),
+            (
+                {"algorithm": "magic"},
+                InputError,
+                "algorithm: expected one of auto, plus, .*random, got 'magic'",
+            ),
             (
                 {"n_candidates": 0},
                 InputError,
@@ -393,6 +544,24 @@ class TestRefusals:
                 InputError,
                 "n_workers: expected a whole number of at least 0, below 2\\*\\*32, got -1",
             ),
+            ({"n_epochs": 0}, InputError, "n_epochs: expected a whole number of at least 1, .* got 0"),
+            ({"patience": 1.5}, InputError, "patience: expected a whole number of at least 1, .* got 1.5"),
+            ({"n_finalists": 0}, InputError, "n_finalists: expected a whole number of at least 1, .* got 0"),
+            ({"target_score": float("inf")}, InputError, "target_score: expected a number, got inf"),
+            ({"target_score": True}, InputError, "target_score: expected a number, got True"),
+            ({"inherit": "yes"}, InputError, "inherit: expected true or false, got 'yes'"),
+            ({"racing": 2}, InputError, "racing: expected true or false, got 2"),
+            ({"screening": "stars"}, InputError, "screening: expected none, process, trees, got 'stars'"),
+            ({"objectives": ("speed",)}, InputError, "objectives: expected some of error, parameters"),
+            ({"objectives": ("parameters", "error")}, InputError, "objectives: expected error first, got"),
+            ({"objectives": ("error", "error")}, InputError, "objectives: expected some of"),
+            (
+                {"objectives": ("error", "flops"), "algorithm": "plus"},
+                InputError,
+                "algorithm: expected nsga2 for the objectives error, flops, got plus",
+            ),
+            ({"scoring": "nonsense"}, InputError, "scoring: expected accuracy, r2, or a scorer's name"),
+            ({"scoring": "r2"}, InputError, "scoring: expected a score for classification, got 'r2'"),
             ({"target": "nonsense"}, DataError, "expected a target among the columns .*, got 'nonsense'"),
             ({"task": "guessing"}, DataError, "task: expected one of classification, multilabel, regression"),
             ({"name": "a/b"}, RunError, "--name a/b: expected a name without slashes"),

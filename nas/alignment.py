@@ -1,0 +1,61 @@
+"""Which layers of two genomes correspond: what crossover, inherited weights and distances rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nas.genome import GENES, LAYER_GENES, Genome, Layer
+
+_GAP = 2.0
+"""The distance that a layer without partner counts for."""
+
+
+def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
+    """For each layer of `short` the most similar layer of `long`, keeping the order.
+
+    Minimizes the sum of layer distances over all ways to place the short sequence into the long
+    one (Needleman & Wunsch 1970, with free gaps in the short one). Returns positions in `long`
+    mapped to positions in `short`.
+    """
+    n, m = len(long), len(short)
+    # cost[i][j]: the least distance that places the first j short layers among the first i long.
+    cost = [[0.0] + [math.inf] * m for _ in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, min(i, m) + 1):
+            matched = cost[i - 1][j - 1] + layer_distance(long[i - 1], short[j - 1])
+            cost[i][j] = min(matched, cost[i - 1][j])
+    partners, i, j = {}, n, m
+    while j > 0:
+        if cost[i][j] < cost[i - 1][j]:
+            partners[i - 1] = j - 1
+            j -= 1
+        i -= 1
+    return partners
+
+
+def origins(child: Genome, parent: Genome) -> tuple[int | None, ...]:
+    """For each hidden layer of the child the position of the parent's that it corresponds to.
+
+    None where there is none; positions rise. As many layers have a partner as the shallower genome has.
+    """
+    if child.depth >= parent.depth:
+        partners = align(child.layers, parent.layers)
+    else:
+        partners = {j: i for i, j in align(parent.layers, child.layers).items()}
+    return tuple(partners.get(i) for i in range(child.depth))
+
+
+def layer_distance(one: Layer, other: Layer) -> float:
+    """How far two layers are apart: doublings of width, 1 for another activation, 1 for another dropout."""
+    doublings: float = abs(math.log2(one.width) - math.log2(other.width))
+    return doublings + (one.activation != other.activation) + (one.dropout != other.dropout)
+
+
+def genome_distance(one: Genome, other: Genome) -> float:
+    """How far two genomes are apart: aligned layers, 2 for a layer without partner, other genes 1."""
+    pairs = [(i, j) for i, j in enumerate(origins(one, other)) if j is not None]
+    layers = math.fsum(layer_distance(one.layers[i], other.layers[j]) for i, j in pairs)
+    others = (key for key in GENES if key not in LAYER_GENES)
+    genes = [key for key in others if getattr(one, key) != getattr(other, key)]
+    return layers + _GAP * (one.depth + other.depth - 2 * len(pairs)) + len(genes)

@@ -1,0 +1,117 @@
+"""NSGA-II: several objectives at once, and a front instead of one best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from deap import tools
+
+from nas.evolution.breeding import breed
+from nas.evolution.engine import Engine
+from nas.evolution.individual import Individual
+from nas.evolution.proposal import Proposal
+
+
+class NSGA2(Engine):
+    """Deb et al. 2002, with structural operators.
+
+    ::
+
+        population = random genomes
+        forever:
+            offspring = mutated or crossed-over winners of tournaments of two, by front, then by crowding
+            population = the μ best of population + offspring, by front, then by crowding
+
+    Its best individual is the knee of the first front; see `knee_first`.
+    """
+
+    default_size: ClassVar[int] = 20
+
+    def __init__(
+        self, *arguments: Any, objectives: tuple[str, ...] = ("error", "parameters"), **more: Any
+    ) -> None:
+        super().__init__(*arguments, objectives=objectives, **more)
+
+    @property
+    def best(self) -> Individual | None:
+        """The knee of the front; None while every candidate has failed."""
+        front = self.front
+        return knee_first(front)[0] if front else None
+
+    @property
+    def front(self) -> list[Individual]:
+        """Those than whom nobody is better in every objective, best in the first objective first."""
+        everyone = list(self.individuals.values())
+        front = tools.sortLogNondominated(everyone, len(everyone), first_front_only=True) if everyone else []
+        return sorted(front, key=lambda one: one.fitness, reverse=True)
+
+    def finalists(self, n: int) -> list[Individual]:
+        """The knee, then those of the front that are nearest to it in all objectives."""
+        return knee_first(self.front)[:n]
+
+    def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
+        """The position of the knee, with the scores in place of the search's."""
+        again = [
+            Individual(
+                one.candidate, replace(one.evaluation, fitness=score), self._cost(one.genome), self.objectives
+            )
+            for one, score in zip(finalists, scores, strict=True)
+            if math.isfinite(score)
+        ]
+        if not again:
+            return 0
+        knee = knee_first(again)[0].genome
+        return next(i for i, one in enumerate(finalists) if one.genome == knee)
+
+    def heirlooms(self) -> set[int]:
+        """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
+        return super().heirlooms() | {one.id for one in self.front}
+
+    def _propose(self) -> Proposal:
+        if not self.population:
+            return self._random()
+        return breed(self._parent, self.space, self.rng, self._seen)
+
+    def _parent(self) -> Individual:
+        # The population is ranked: of two, the one that stands before the other wins.
+        position = min(self.rng.randrange(len(self.population)) for _ in range(2))
+        return self.population[position]
+
+    def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
+        return self._ranked(population + offspring)[: self.population_size]
+
+    def _ranked(self, individuals: Collection[Individual]) -> list[Individual]:
+        """By front, then by crowding distance, the lonely ones first."""
+        if not individuals:
+            return []
+        ranked: list[Individual] = []
+        for front in tools.sortLogNondominated(list(individuals), len(individuals)):
+            tools.emo.assignCrowdingDist(front)
+            ranked += sorted(front, key=lambda one: (-one.fitness.crowding_dist, one.id))
+        return ranked
+
+
+def knee_first(front: Sequence[Individual]) -> list[Individual]:
+    """A front by the distance to its ideal point, the knee first.
+
+    Objectives are taken from 0, the best on the front, to 1, the worst; costs by their logarithm, as
+    half the parameters are worth as much to a large network as to a small one.
+    """
+    if not front:
+        return []
+    rows = [_coordinates(one) for one in front]
+    low = [min(column) for column in zip(*rows, strict=True)]
+    span = [max(column) - least or 1.0 for column, least in zip(zip(*rows, strict=True), low, strict=True)]
+
+    def distance(i: int) -> float:
+        return math.hypot(*((x - least) / s for x, least, s in zip(rows[i], low, span, strict=True)))
+
+    return [front[i] for i in sorted(range(len(front)), key=lambda i: (distance(i), front[i].id))]
+
+
+def _coordinates(individual: Individual) -> list[float]:
+    fitness, *costs = individual.fitness.values
+    return [-fitness, *map(math.log, costs)]

@@ -1,0 +1,79 @@
+"""Successive halving without a barrier: everyone is trained for a few epochs, the best of them on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from nas.evolution.individual import Individual
+
+CONTINUE = "continue"
+"""The operator of a candidate that goes on where the same genome stopped, with all its weights."""
+
+_SHARE = 3
+"""Of so many who have reached a rung, one goes on."""
+
+_ROOM = 12
+"""How many behind those who would go on now are kept in case that they may later."""
+
+Ranked = Callable[[Collection[Individual]], list[Individual]]
+
+
+class Racing:
+    """Asynchronous successive halving (ASHA; Li et al. 2020, algorithm 2), with any engine.
+
+    ::
+
+        from the highest rung down:
+            whoever is among the best third of those who have reached it goes on to the next
+
+    "Best" is as the engine ranks, by one objective or by several.
+
+    Parameters
+    ----------
+    rungs : sequence of int
+        Epochs up to each rung, rising; the last is a whole training.
+    """
+
+    def __init__(self, rungs: Sequence[int]) -> None:
+        if list(rungs) != sorted(set(rungs)) or not rungs or rungs[0] < 1:
+            raise ValueError(f"rungs: expected rising numbers of epochs, got {tuple(rungs)}")
+        self.rungs = tuple(rungs)
+        self._reached: list[list[Individual]] = [[] for _ in rungs]
+        self._waiting: set[int] = set()
+
+    def next_rung(self, epochs: int) -> int:
+        """The epochs of the first rung above so many."""
+        return next(rung for rung in self.rungs if rung > epochs)
+
+    def enter(self, individual: Individual) -> None:
+        """Take note of who has reached a rung.
+
+        Who stopped before its epochs were up has nothing to gain from more; it counts all the same.
+        """
+        rung = self.rungs.index(individual.candidate.epochs or self.rungs[-1])
+        self._reached[rung].append(individual)
+        if rung < len(self.rungs) - 1 and individual.evaluation.stopped == "epochs":
+            self._waiting.add(individual.id)
+
+    def promoted(self, ranked: Ranked, at_most: int) -> list[Individual]:
+        """Those who go on, from the highest rung down; each is named once."""
+        chosen: list[Individual] = []
+        for reached in reversed(self._reached[:-1]):
+            best = ranked(reached)
+            n = len(best) // _SHARE
+            chosen += [one for one in best[:n] if one.id in self._waiting][: at_most - len(chosen)]
+            self._waiting -= {one.id for one in best[n + _ROOM :]}
+        self._waiting -= {one.id for one in chosen}
+        return chosen
+
+    def waiting(self) -> list[Individual]:
+        """Those who may go on one day."""
+        return [one for reached in self._reached for one in reached if one.id in self._waiting]
+
+
+def rungs_up_to(epochs: int, least: int = 4) -> tuple[int, ...]:
+    """Rungs that end with so many epochs, each a third of the next, the first at least `least`."""
+    rungs = [epochs]
+    while rungs[0] >= _SHARE * least:
+        rungs.insert(0, rungs[0] // _SHARE)
+    return tuple(rungs)

@@ -1,0 +1,105 @@
+"""Algorithms by name, and what goes with each unless something else is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nas.evolution.aging import Aging
+from nas.evolution.engine import Engine
+from nas.evolution.generational import Comma, Plus
+from nas.evolution.nsga2 import NSGA2
+from nas.evolution.racing import Racing, rungs_up_to
+from nas.evolution.random_search import RandomSearch
+from nas.evolution.steady_state import SteadyState
+from nas.evolution.surrogate import Screening
+from nas.genome import Genome
+from nas.space import CostModel, Limits, SearchSpace
+
+ALGORITHMS: dict[str, type[Engine]] = {
+    "plus": Plus,
+    "comma": Comma,
+    "steady-state": SteadyState,
+    "aging": Aging,
+    "nsga2": NSGA2,
+    "random": RandomSearch,
+}
+"""Every engine by the name that the command line knows it by."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An algorithm with all that goes with it.
+
+    Attributes
+    ----------
+    algorithm : str
+        One of `ALGORITHMS`.
+    population_size : int
+    objectives : tuple of str
+    inherit, racing : bool
+        See `nas.evolution.engine.Engine`.
+    screening : str
+        "none", or one of `nas.evolution.surrogate.MODELS`.
+    """
+
+    algorithm: str
+    population_size: int
+    objectives: tuple[str, ...] = ("error",)
+    inherit: bool = True
+    racing: bool = False
+    screening: str = "none"
+
+    def engine(
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        epochs: int,
+        costs: CostModel | None = None,
+        limits: Limits | None = None,
+        starts: Sequence[Genome] = (),
+    ) -> Engine:
+        """The engine; `epochs` are those of a whole training."""
+        return ALGORITHMS[self.algorithm](
+            space,
+            seed,
+            self.population_size,
+            objectives=self.objectives,
+            costs=costs,
+            limits=limits,
+            inherit=self.inherit,
+            racing=Racing(rungs_up_to(epochs)) if self.racing else None,
+            screening=None if self.screening == "none" else Screening(space, seed, self.screening, epochs),
+            starts=starts,
+        )
+
+
+_AUTO = Recipe("steady-state", 8, racing=True, screening="process")
+"""What wins `python -m benchmarks.replay`, with what cannot be replayed there: racing and inheritance."""
+
+
+def recipe(
+    algorithm: str,
+    *,
+    population_size: int | None = None,
+    objectives: tuple[str, ...] = ("error",),
+    inherit: bool | None = None,
+    racing: bool | None = None,
+    screening: str | None = None,
+) -> Recipe:
+    """What a name stands for, "auto" included, with everything that is asked for otherwise."""
+    if algorithm == "auto":
+        base = _AUTO
+    else:
+        # Who draws at random has no parents to inherit from.
+        size, heirs = ALGORITHMS[algorithm].default_size, algorithm != "random"
+        base = Recipe(algorithm, size, objectives, inherit=heirs)
+    asked: dict[str, Any] = {
+        "population_size": population_size,
+        "inherit": inherit,
+        "racing": racing,
+        "screening": screening,
+    }
+    return replace(base, **{key: value for key, value in asked.items() if value is not None})

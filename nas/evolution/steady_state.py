@@ -1,0 +1,30 @@
+"""Steady-state evolution without a barrier: who is worst makes room."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nas.evolution.generational import Plus
+
+BATCH = 4
+"""Children that are asked for at once: enough for a cohort, few enough to rest on recent news."""
+
+
+class SteadyState(Plus):
+    """(μ+1) in small batches, several of which are under way at once.
+
+    ::
+
+        population = random genomes
+        whenever a batch has been told, and while `lag` - 1 others are under way:
+            population = the μ best of population + batch
+            batch = mutated or crossed-over winners of tournaments in population
+    """
+
+    lag: ClassVar[int] = 2
+    default_size: ClassVar[int] = 16
+
+    @property
+    def batch_size(self) -> int:
+        """Children that are asked for at once."""
+        return min(BATCH, self.population_size)

@@ -1,0 +1,76 @@
+"""When a search ends: candidates, epochs, time, a target, patience."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from nas.evaluation import Candidate, Evaluation
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend; it ends with whatever is spent first.
+
+    All but `seconds` are decided by the evaluations in their order, and so the same in every run.
+
+    Attributes
+    ----------
+    candidates : int
+        Different networks.
+    epochs : int, optional
+        Of training, of all candidates together.
+    seconds : float, optional
+        After start-up; the first candidate is always finished.
+    target : float, optional
+        The validation score that is good enough.
+    patience : int, optional
+        Candidates in a row, continued ones included, that were no better than the best before.
+    """
+
+    candidates: int
+    epochs: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    patience: int | None = None
+
+
+class Spent:
+    """What has been spent of a budget so far; the clock starts when this is made."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._since = time.monotonic()
+        self._candidates = self._epochs = self._in_vain = self._evaluations = 0
+        self._best = -math.inf
+
+    @property
+    def seconds(self) -> float:
+        """Since the search started."""
+        return time.monotonic() - self._since
+
+    def out_of_time(self) -> bool:
+        """Whether the time is up; never before the first candidate is finished."""
+        limit = self._budget.seconds
+        return limit is not None and self._evaluations > 0 and self.seconds >= limit
+
+    def add(self, candidate: Candidate, evaluation: Evaluation) -> str | None:
+        """Take down the next evaluation; why the search has to end with it, if it has to."""
+        budget = self._budget
+        self._evaluations += 1
+        self._candidates += candidate.epochs_done == 0
+        self._epochs += len(evaluation.train_losses)
+        better = not evaluation.failed and evaluation.fitness > self._best
+        self._in_vain = 0 if better else self._in_vain + 1
+        if better:
+            self._best = evaluation.fitness
+        if budget.target is not None and self._best >= budget.target:
+            return "target"
+        if self._candidates >= budget.candidates:
+            return "candidates"
+        if budget.epochs is not None and self._epochs >= budget.epochs:
+            return "epochs"
+        if budget.patience is not None and self._in_vain >= budget.patience:
+            return "patience"
+        return "time" if self.out_of_time() else None

@@ -1,0 +1,193 @@
+"""Naming a winner honestly: the best few are scored again where they were not chosen.
+
+The best of many validation scores is too good: of those who are equally good, the luckiest is
+chosen. So the finalists are trained again from the start, with other initial weights, on other cuts
+of the rows that are not for testing (cross-validation; the test rows stay untouched), and the one with
+the best mean is named.
+
+Some rows are easier than others, so that the two scores of a winner can't be compared as they are. A
+single layer of 100, which nobody chose, is trained on both: what the winner's lead over it in the search
+was above its lead on the other cuts is the optimism of the search's score.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, median, stdev
+
+import numpy as np
+
+from nas.data import folds
+from nas.evaluation import Candidate, Evaluation, Problem, plan_cohorts
+from nas.evolution import Engine, Individual
+from nas.execution import Executor, Task
+from nas.genome import Genome
+from nas.run.preparation import Prepared
+
+REFERENCE = Genome((100,))
+"""What the winner has to beat: scikit-learn's default structure, a single layer of 100."""
+
+_AT_HOME = 3
+"""Seeds with which the reference is trained on the rows of the search."""
+
+_LARGE = 10_000
+"""Rows above which three folds say as much as five of fewer rows."""
+
+
+@dataclass(frozen=True)
+class Rescore:
+    """A genome's scores on other cuts of the rows.
+
+    Attributes
+    ----------
+    genome : Genome
+    scores : tuple of float
+        One a fold, on rows that were not trained on; without those folds on which it failed.
+    best_epochs : tuple of int
+        The epochs that were best there.
+    error : float
+        Of the mean: the standard error of a mean of as many scores, widened as folds share rows
+        (Nadeau & Bengio 2003, equation 9); NaN for fewer than two.
+    """
+
+    genome: Genome
+    scores: tuple[float, ...]
+    best_epochs: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean score; -inf where every fold failed."""
+        return fmean(self.scores) if self.scores else -math.inf
+
+    @property
+    def error(self) -> float:
+        """See the class."""
+        return _standard_error(self.scores)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs suit the genome: the median of the best."""
+        return max(1, round(median(self.best_epochs)))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Who was named, among whom, and how it compares with a single layer of 100.
+
+    Attributes
+    ----------
+    winner : Individual
+        The finalist that was named.
+    finalists : list of Rescore
+        Best of the search first.
+    position : int
+        The winner's among them.
+    reference : Rescore
+        Of `REFERENCE`, on the same folds.
+    at_home : tuple of float
+        Scores of `REFERENCE` on the rows of the search, with several seeds.
+    n_folds : int
+    """
+
+    winner: Individual
+    finalists: list[Rescore]
+    position: int
+    reference: Rescore
+    at_home: tuple[float, ...]
+    n_folds: int
+
+    @property
+    def rescore(self) -> Rescore:
+        """The winner's."""
+        return self.finalists[self.position]
+
+    @property
+    def optimism(self) -> float:
+        """By how much the winner's score in the search is estimated to be too good; NaN if unknown."""
+        if not self.at_home:
+            return math.nan
+        return self.winner.evaluation.fitness - fmean(self.at_home) - self.gain[0]
+
+    @property
+    def gain(self) -> tuple[float, float]:
+        """What the winner scores above the single layer of 100, with its standard error, by paired folds.
+
+        NaN where one of the two failed on some fold.
+        """
+        ours, theirs = self.rescore.scores, self.reference.scores
+        if not len(ours) == len(theirs) == self.n_folds:
+            return math.nan, math.nan
+        differences = [one - other for one, other in zip(ours, theirs, strict=True)]
+        return fmean(differences), _standard_error(differences)
+
+
+def select(engine: Engine, prepared: Prepared, executor: Executor, seed: int, n_finalists: int) -> Selection:
+    """Score the finalists of a search again, and name one.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of a search in which somebody has not failed.
+    prepared : Prepared
+    executor : Executor
+    seed : int
+        Decides folds and initial weights.
+    n_finalists : int
+    """
+    finalists = engine.finalists(n_finalists)
+    genomes = [one.genome for one in finalists] + [REFERENCE]
+    cuts = folds(prepared.dataset, prepared.searched, _n_folds(prepared), seed)
+    problems = [prepared.fold(train, validation) for train, validation in cuts]
+    batches = [
+        (problem, [_candidate(genome, [seed, fold, i]) for i, genome in enumerate(genomes)])
+        for fold, problem in enumerate(problems)
+    ]
+    home = [_candidate(REFERENCE, [seed, len(problems), i]) for i in range(_AT_HOME)]
+    *by_fold, at_home = _evaluated([*batches, (prepared.problem, home)], executor)
+    rescores = []
+    for i, genome in enumerate(genomes):
+        fine = [fold[i] for fold in by_fold if not fold[i].failed]
+        scores, best_epochs = [one.fitness for one in fine], [one.best_epoch for one in fine]
+        rescores.append(Rescore(genome, tuple(scores), tuple(best_epochs)))
+    named = engine.named(finalists, [one.mean for one in rescores[:-1]])
+    return Selection(
+        winner=finalists[named],
+        finalists=rescores[:-1],
+        position=named,
+        reference=rescores[-1],
+        at_home=tuple(one.fitness for one in at_home if not one.failed),
+        n_folds=len(problems),
+    )
+
+
+def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
+    """Somebody to train from the start; no candidate of the search has a seed of three numbers."""
+    seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
+    return Candidate(id=0, genome=genome, seed=seed, generation=numbers[1], operator="rescore")
+
+
+def _evaluated(
+    batches: Sequence[tuple[Problem, Sequence[Candidate]]], executor: Executor
+) -> list[list[Evaluation]]:
+    """The evaluations of candidates on problems, all side by side."""
+    ids = itertools.count()
+    numbered = [(problem, [replace(one, id=next(ids)) for one in batch]) for problem, batch in batches]
+    for problem, batch in numbered:
+        for cohort in plan_cohorts(batch, problem):
+            executor.submit(Task(problem, cohort))
+    found: dict[int, Evaluation] = {}
+    while len(found) < sum(len(batch) for _, batch in numbered):
+        found |= {one.candidate_id: one for one in executor.completed(lambda: False) or ()}
+    return [[found[one.id] for one in batch] for _, batch in numbered]
+
+
+def _n_folds(prepared: Prepared) -> int:
+    return 3 if len(prepared.searched) > _LARGE else 5
+
+
+def _standard_error(scores: Sequence[float]) -> float:
+    n = len(scores)
+    return stdev(scores) * math.sqrt(1 / n + 1 / (n - 1)) if n > 1 else math.nan

@@ -1,0 +1,73 @@
+"""Trained weights that children may inherit, in files of the run's folder.
+
+::
+
+    runs/<name>/weights/<candidate>.npz
+
+A file is there before the journal tells of its candidate, and until nobody can need it any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from nas.errors import RunError, SearchError
+from nas.network import State
+
+
+class Weights:
+    """The states of candidates, by their ids.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first state is kept; what is in it already belongs to an earlier life of the search.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._present = {int(file.stem) for file in folder.glob("*.npz") if file.stem.isdecimal()}
+
+    def keep(self, candidate_id: int, state: State) -> None:
+        """Write a state; raises `SearchError` where there is no room."""
+        arrays, facts = state.to_arrays()
+        file = self._file(candidate_id)
+        unfinished = file.with_suffix(".tmp")
+        try:
+            self._folder.mkdir(exist_ok=True)
+            with unfinished.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+            unfinished.replace(file)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise SearchError(
+                f"{file}: expected room to write, got: {error.strerror}; what is written is complete, and "
+                f"'nas resume {self._folder.parent}' goes on from there"
+            ) from None
+        self._present.add(candidate_id)
+
+    def of(self, candidate_id: int) -> State:
+        """Read a state; raises `RunError` if it is not there or not whole."""
+        file = self._file(candidate_id)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            return State.from_arrays(arrays, json.loads(str(arrays.pop("facts"))))
+        except OSError as error:
+            raise RunError(f"{file}: expected trained weights, got: {error.strerror or error}") from None
+        except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise RunError(f"{file}: expected trained weights, got a damaged file: {error}") from None
+
+    def forget(self, told: int, keep: Collection[int]) -> None:
+        """Delete those of the first `told` candidates that are not among `keep`."""
+        for candidate_id in [i for i in self._present if i < told and i not in keep]:
+            self._file(candidate_id).unlink(missing_ok=True)
+            self._present.discard(candidate_id)
+
+    def _file(self, candidate_id: int) -> Path:
+        return self._folder / f"{candidate_id}.npz"

@@ -1,0 +1,234 @@
+"""Fitness: the scores of predictions against targets, our own and scikit-learn's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.errors import InputError
+from nas.network.arrays import Array, Floats
+
+WORST_SCORE = -1e9
+"""The lowest fitness there is: finite, because DEAP cannot order NaN or infinity."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score, to be maximized, by its name.
+
+    ``metric(predictions, y)`` takes predictions of shape (rows, outputs), as a network gives them, and
+    targets as its loss asks for; see `nas.network.losses`. What `function` returns that is no number, or
+    raises, comes back as `NoScore`.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        ``function(predictions, y) -> float``.
+    """
+
+    name: str
+    function: Callable[[Floats, Array], float]
+
+    def __call__(self, predictions: Floats, y: Array) -> float:
+        """The score, or a `NoScore` that says why there is none."""
+        try:
+            score = self.function(predictions, y)
+            return float(score) if np.isfinite(score) else NoScore(f"expected a finite number, got {score}")
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a person's own function may raise anything
+            return NoScore(f"expected a number, got {type(error).__name__}: {error}")
+
+
+class NoScore(float):
+    """A NaN that says where it comes from."""
+
+    why: str
+
+    def __new__(cls, why: str) -> NoScore:
+        """A NaN for this reason."""
+        nothing = super().__new__(cls, float("nan"))
+        nothing.why = why
+        return nothing
+
+    def __reduce__(self) -> Any:
+        """Through a pipe with its reason."""
+        return NoScore, (self.why,)
+
+
+def accuracy(predictions: Floats, y: Array) -> float:
+    """The share of rows whose class, or whose labels all together, are right."""
+    if y.ndim == 1:
+        return float(np.mean(predictions.argmax(axis=1) == y))
+    return float(np.mean(((predictions > 0.5) == (y > 0.5)).all(axis=1)))
+
+
+def r2(predictions: Floats, y: Array) -> float:
+    """The share of variance explained, averaged over targets; 0 is the mean's own score.
+
+    A target that does not vary counts 0, as in scikit-learn; the worst score is `WORST_SCORE`.
+    """
+    residual = np.sum(np.square(y - predictions), axis=0, dtype=np.float64)
+    total = np.sum(np.square(y - y.mean(axis=0)), axis=0, dtype=np.float64)
+    scores = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), 0.0)
+    return max(float(scores.mean()), WORST_SCORE)
+
+
+METRICS: dict[str, Metric] = {"accuracy": Metric("accuracy", accuracy), "r2": Metric("r2", r2)}
+"""Our own, by name: much faster than scikit-learn's on small tables."""
+
+Scorer = Callable[[Any, Any, Any], float]
+
+
+def metric_for(
+    scoring: str | Scorer | None,
+    task: str,
+    *,
+    classes: Sequence[Any] = (),
+    mean: Sequence[float] = (),
+    scale: Sequence[float] = (),
+) -> Metric:
+    """The metric that `scoring` names, as it judges the networks of a task.
+
+    Parameters
+    ----------
+    scoring : str or callable, optional
+        A name of `METRICS`, any other of `sklearn.metrics.get_scorer_names`, or a scorer
+        ``scorer(estimator, X, y) -> float`` as scikit-learn's functions take it; by default accuracy,
+        or R² for regression. The estimator answers `predict`, and for classes `predict_proba` and
+        `decision_function`, for the validation rows, whatever `X` is.
+    task : str
+        "classification", "multilabel" or "regression".
+    classes : sequence
+        Labels in the order of the network's codes.
+    mean, scale : sequences of float
+        What standardized regression targets have to be multiplied by and added to.
+
+    Raises
+    ------
+    InputError
+        If there is no such scorer, or it does not work for the task.
+    """
+    name = _name(scoring, task)
+    if name in METRICS and isinstance(scoring, (str, type(None))):
+        if (name == "r2") != (task == "regression"):
+            raise InputError(f"scoring: expected a score for {task}, got {name!r}")
+        return METRICS[name]
+    if isinstance(scoring, str):
+        from sklearn.metrics import get_scorer, get_scorer_names
+
+        if scoring not in get_scorer_names():
+            raise InputError(
+                f"scoring: expected {', '.join(METRICS)}, or a scorer's name in scikit-learn, got {scoring!r}"
+            )
+        scorer = get_scorer(scoring)
+    elif callable(scoring):
+        scorer = scoring
+    else:
+        raise InputError(f"scoring: expected a name or a function, got {scoring!r}")
+    metric = Metric(name, _ByScorer(scorer, task, np.asarray(classes), np.array(mean), np.array(scale)))
+    _try_out(metric, task, len(classes), len(mean))
+    return metric
+
+
+def _name(scoring: Any, task: str) -> str:
+    if scoring is None:
+        return "r2" if task == "regression" else "accuracy"
+    return scoring if isinstance(scoring, str) else scorer_name(scoring)
+
+
+def scorer_name(scorer: Any) -> str:
+    """What a scoring function is called."""
+    return str(getattr(scorer, "__name__", type(scorer).__name__))
+
+
+@dataclass(frozen=True, eq=False)
+class _ByScorer:
+    """A metric that asks a scikit-learn scorer."""
+
+    scorer: Scorer
+    task: str
+    classes: Array
+    mean: Array
+    scale: Array
+
+    def __call__(self, predictions: Floats, y: Array) -> float:
+        estimator, truth = self._answers(predictions), self._truth(y)
+        with warnings.catch_warnings():
+            # That no row was predicted to be of a class is said after every epoch.
+            warnings.simplefilter("ignore")
+            return self.scorer(estimator, np.empty((len(predictions), 0)), truth)
+
+    def _truth(self, y: Array) -> Array:
+        if self.task == "regression":
+            values: Array = y * self.scale + self.mean
+            return values[:, 0] if values.shape[1] == 1 else values
+        if self.task == "multilabel":
+            return (y > 0.5).astype(int)
+        codes = y[:, 0] if y.ndim == 2 else y
+        return np.asarray(self.classes[codes.astype(int)])
+
+    def _answers(self, predictions: Floats) -> Any:
+        from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+        if self.task == "regression":
+            values: Array = self._truth(predictions)
+
+            class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+                def predict(self, X: Any) -> Array:
+                    return values
+
+            return Regressor()
+        proba = predictions.astype(float)
+        if self.task == "classification" and proba.shape[1] == 1:
+            proba = np.hstack([1 - proba, proba])
+        chosen = proba > 0.5 if self.task == "multilabel" else self.classes[proba.argmax(axis=1)]
+        labels: Array = chosen.astype(int) if self.task == "multilabel" else chosen
+        # Logits would rank as probabilities do.
+        decisions = proba[:, 1] if self.task == "classification" and proba.shape[1] == 2 else proba
+        classes = self.classes
+
+        class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+            classes_ = classes
+
+            def predict(self, X: Any) -> Array:
+                return labels
+
+            def predict_proba(self, X: Any) -> Array:
+                return proba
+
+            def decision_function(self, X: Any) -> Array:
+                return decisions
+
+            def __sklearn_is_fitted__(self) -> bool:
+                return True
+
+        return Classifier()
+
+
+def _try_out(metric: Metric, task: str, n_classes: int, n_targets: int) -> None:
+    """Raise `InputError` if the scorer cannot judge even a made-up network, before anything is trained."""
+    rng = np.random.default_rng(0)
+    y: Array
+    n = 8 * max(2, n_classes)
+    if task == "regression":
+        y = rng.normal(size=(n, n_targets)).astype(np.float32)
+        predictions = y + rng.normal(size=y.shape).astype(np.float32)
+    elif task == "multilabel":
+        y = (np.add.outer(np.arange(n), np.arange(n_classes)) % 3 == 0).astype(np.float32)
+        predictions = rng.random(y.shape, np.float32)
+    elif n_classes == 2:
+        y = (np.arange(n) % 2).astype(np.float32)[:, np.newaxis]
+        predictions = rng.random((n, 1), np.float32)
+    else:
+        y = np.arange(n) % n_classes
+        predictions = rng.random((n, n_classes), np.float32)
+        predictions /= predictions.sum(axis=1, keepdims=True)
+    score = metric(predictions, y)
+    if isinstance(score, NoScore):
+        raise InputError(f"scoring: {metric.name}: tried out on made-up predictions for {task}: {score.why}")

@@ -1,0 +1,98 @@
+"""A toy landscape, what drives an engine over it, and search spaces of every kind."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Engine, Individual
+from nas.genome import Genome
+from nas.space import SearchSpace
+
+TARGET = (16, 8, 4)
+RUNGS = (3, 9, 27)
+
+
+def fitness(genome: Genome) -> float:
+    """Best at 16-8-4 with tanh, worse by every step away from it."""
+    depth = abs(genome.depth - len(TARGET))
+    widths = sum(abs(np.log2(one / other)) for one, other in zip(genome.widths, TARGET, strict=False))
+    return float(1 - 0.2 * depth - 0.05 * widths - 0.1 * (genome.activation != "tanh"))
+
+
+def judge(candidate: Candidate, failing: int = 0) -> Evaluation:
+    """Every `failing`-th candidate fails; more epochs are better, and every seventh stops early."""
+    if failing and candidate.id % failing == 0:
+        return Evaluation(candidate.id, error="it failed")
+    epochs = candidate.epochs or RUNGS[-1]
+    value = fitness(candidate.genome) - 0.1 / epochs
+    return Evaluation(
+        candidate.id,
+        fitness=value,
+        validation_loss=1 - value,
+        best_epoch=epochs,
+        stopped="patience" if candidate.id % 7 == 3 else "epochs",
+        train_losses=(1.0,) * (epochs - candidate.epochs_done),
+    )
+
+
+def ask_all(engine: Engine) -> list[Candidate]:
+    """As many batches as may be under way, as the loop asks for them."""
+    asked: list[Candidate] = []
+    while engine.can_ask and (batch := engine.ask()):
+        asked += batch
+    return asked
+
+
+def drive(engine: Engine, n: int, failing: int = 0) -> list[Candidate]:
+    """Ask and tell until `n` candidates are told or nothing is left; from the start of a search."""
+    waiting, told = deque(ask_all(engine)), list[Candidate]()
+    while waiting and len(told) < n:
+        candidate = waiting.popleft()
+        engine.tell(judge(candidate, failing))
+        told.append(candidate)
+        if not waiting or waiting[0].generation != candidate.generation:
+            waiting += ask_all(engine)
+    return told
+
+
+def individual(
+    number: int, genome: Genome, value: float, *, epochs: int | None = None, stopped: str = "epochs"
+) -> Individual:
+    """An individual of such fitness, as if it had been evaluated."""
+    evaluation = Evaluation(number, fitness=value, validation_loss=1.0, stopped=stopped)
+    return Individual(Candidate(number, genome, 0, 0, "random", epochs=epochs), evaluation)
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> SearchSpace:
+    """Funnels, equal widths, genes for the net or the layer, any genes, linear models."""
+    low = draw(st.integers(0, 3))
+    activation = draw(st.sampled_from([(), ("relu",), ("relu", "tanh"), ("relu", "tanh", "elu")]))
+    dropout = draw(st.sampled_from([(), (0.0, 0.2), (0.0, 0.1, 0.2)]))
+    genes: dict[str, Any] = {
+        "learning_rate": draw(st.sampled_from([(), (0.01,), (0.001, 0.01, 0.1)])),
+        "batch_size": draw(st.sampled_from([(), (8, 16)])),
+        "weight_decay": draw(st.sampled_from([(), (0.0, 0.1)])),
+        "optimizer": draw(st.sampled_from([(), ("adam", "sgd")])),
+        "schedule": draw(st.sampled_from([(), ("constant", "step", "cosine")])),
+    }
+    return SearchSpace(
+        depth=(low, low + draw(st.integers(0, 4))),
+        widths=draw(st.lists(st.sampled_from((2, 4, 6, 8, 16, 32)), min_size=1, unique=True)),
+        non_increasing=draw(st.booleans()),
+        equal_widths=draw(st.booleans()),
+        activation=activation,
+        activation_per_layer=bool(activation) and draw(st.booleans()),
+        dropout=dropout,
+        dropout_per_layer=bool(dropout) and draw(st.booleans()),
+        **genes,
+    )
+
+
+randoms = st.integers(0, 2**32).map(random.Random)

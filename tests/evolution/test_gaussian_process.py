@@ -1,0 +1,151 @@
+"""The Gaussian process: its gradient, its posterior, its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from nas.evolution.gaussian_process import GaussianProcess
+from nas.network.arrays import Floats
+
+
+def squares_of(X: Floats) -> tuple[Floats, Floats]:
+    squares = np.square(X[:, np.newaxis] - X)
+    return squares.reshape(-1, X.shape[1]), (squares.sum(axis=2) < 1e-9).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gradient_is_that_of_finite_differences(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X = rng.random((12, 3))
+    X[6:9] = X[:3]  # looked at twice, or own and noise could not be told apart
+    z = rng.normal(size=12)
+    process = GaussianProcess(3)
+    log = process._prior[:, 0] + rng.normal(0, 0.5, 6)
+    _, gradient = process._loss(log, *squares_of(X), z)
+    numeric = approx_fprime(log, lambda at: process._loss(at, *squares_of(X), z)[0], 1e-6)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-3)
+
+
+def test_the_posterior_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    X, Z = rng.random((25, 3)), rng.random((40, 3))
+    y = np.sin(5 * X[:, 0]) + X[:, 1] + rng.normal(0, 0.1, 25)
+    process = GaussianProcess(3)
+    process._log = np.log([0.5, 1.5, 4.0, 2.0, 1e-4, 0.03])
+    mean, deviation = process.fit(X, y, adapt=False).predict(Z)
+    # No point is seen twice: what points have of their own is noise then, but not to be told apart.
+    own, noise = 1e-4, 0.03 + 1e-6
+    kernel = ConstantKernel(2.0) * Matern([0.5, 1.5, 4.0], nu=2.5) + WhiteKernel(own + noise)
+    theirs = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None, normalize_y=True).fit(X, y)
+    expected, spread = theirs.predict(Z, return_std=True)
+    np.testing.assert_allclose(mean, expected, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(deviation**2, spread**2 - noise * y.std() ** 2, rtol=1e-6, atol=1e-10)
+
+
+def test_a_smooth_function_is_interpolated() -> None:
+    rng = np.random.default_rng(1)
+    X, Z = rng.random((60, 2)), 0.1 + 0.8 * rng.random((50, 2))
+
+    def function(at: Floats) -> Floats:
+        values: Floats = np.sin(4 * at[:, 0]) * np.cos(3 * at[:, 1])
+        return values
+
+    process = GaussianProcess(2)
+    for _ in range(8):
+        process.fit(X, function(X))
+    mean, deviation = process.predict(Z)
+    assert np.abs(mean - function(Z)).max() < 0.1
+    at_known, _ = process.predict(X)
+    assert np.abs(at_known - function(X)).max() < 0.05
+    far, _ = process.predict(np.full((1, 2), 50.0))
+    assert far == pytest.approx(function(X).mean(), abs=0.05)
+    assert process.predict(np.full((1, 2), 50.0))[1] > 2 * deviation.max()
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.5])
+def test_noise_is_told_by_points_that_were_looked_at_often(noise: float) -> None:
+    rng = np.random.default_rng(2)
+    X = np.repeat(rng.random((30, 1)), 5, axis=0)
+    y = np.sin(6 * X[:, 0]) + rng.normal(0, noise, 150)
+    process = GaussianProcess(1)
+    for _ in range(10):
+        process.fit(X, y)
+    found = np.exp(process._log[-1]) * y.var()
+    assert noise**2 / 1.5 < found < noise**2 * 1.5
+
+
+def test_what_points_have_of_their_own_is_no_noise() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.random((40, 1))
+    X = np.repeat(points, 4, axis=0)
+    own = rng.normal(0, 0.7, 40)
+    y = np.repeat(np.sin(3 * points[:, 0]) + own, 4) + rng.normal(0, 0.1, 160)
+    process = GaussianProcess(1)
+    for _ in range(12):
+        process.fit(X, y)
+    mean, deviation = process.predict(points)
+    assert np.abs(mean - np.sin(3 * points[:, 0]) - own).max() < 0.25
+    _, beside = process.predict(points + 1e-3)
+    assert beside.min() > 2 * deviation.max()
+
+
+def test_settings_are_kept_where_they_are_not_to_adapt() -> None:
+    rng = np.random.default_rng(4)
+    X, y = rng.random((20, 2)), rng.normal(size=20)
+    process = GaussianProcess(2)
+    before = process._log.copy()
+    process.fit(X, y, adapt=False)
+    np.testing.assert_array_equal(process._log, before)
+    process.fit(X, y)
+    assert (process._log != before).any()
+
+
+def test_adapting_makes_what_was_seen_more_likely() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.random((40, 2))
+    y = np.sin(6 * X[:, 0]) + rng.normal(0, 0.1, 40)
+    process = GaussianProcess(2)
+    z = (y - y.mean()) / y.std()
+    before, _ = process._loss(process._log, *squares_of(X), z)
+    process.fit(X, y)
+    after, _ = process._loss(process._log, *squares_of(X), z)
+    assert after < before
+
+
+def test_coordinates_that_say_nothing_get_long_scales() -> None:
+    rng = np.random.default_rng(6)
+    X = rng.random((80, 2))
+    process = GaussianProcess(2)
+    for _ in range(6):
+        process.fit(X, np.sin(8 * X[:, 0]))
+    assert process._log[1] > process._log[0] + 1
+
+
+def test_observations_that_are_all_the_same_are_no_trouble() -> None:
+    X, y = np.array([[0.1], [0.2], [0.2]]), np.array([3.0, 3.0, 3.0])
+    mean, deviation = GaussianProcess(1).fit(X, y).predict(np.array([[0.1], [0.9]]))
+    assert mean == pytest.approx([3.0, 3.0])
+    assert np.isfinite(deviation).all()
+
+
+def test_one_thread_is_enough() -> None:
+    # Other numbers of threads round differently, and wait for each other where workers are busy.
+    threads: list[int] = []
+
+    class Watched(GaussianProcess):
+        def _kernel(self, A: Floats, B: Floats) -> Floats:
+            threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            return super()._kernel(A, B)
+
+    X = np.linspace(0, 1, 5)[:, np.newaxis]
+    with threadpool_limits(2, user_api="blas"):
+        process = Watched(1).fit(X, X[:, 0])
+        assert set(threads) == {1}
+        process.predict(X)
+        assert set(threads) == {1}
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}

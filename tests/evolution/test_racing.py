@@ -1,0 +1,188 @@
+"""Successive halving: who goes on, when, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from landscape import RUNGS, drive, individual, judge
+
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import ALGORITHMS, Engine, Individual
+from nas.evolution.racing import CONTINUE, Racing, rungs_up_to
+from nas.genome import Genome
+from nas.space import SearchSpace, cost_model
+
+
+def ranked(individuals: Collection[Individual]) -> list[Individual]:
+    return sorted(individuals, key=lambda one: one.fitness, reverse=True)
+
+
+def enter(
+    racing: Racing, values: list[float], *, first: int = 0, epochs: int = 3, stopped: str = "epochs"
+) -> None:
+    for i, value in enumerate(values, first):
+        racing.enter(individual(i, Genome((i + 1,)), value, epochs=epochs, stopped=stopped))
+
+
+def promoted(racing: Racing, at_most: int = 99) -> list[int]:
+    return [one.id for one in racing.promoted(ranked, at_most)]
+
+
+def test_the_best_third_goes_on_once() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4, 0.0, 0.05])
+    assert promoted(racing) == [1, 3]
+    assert promoted(racing) == []
+    enter(racing, [0.01], first=8)
+    assert promoted(racing) == [5]  # three of nine
+
+
+def test_fewer_than_three_wait() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.1, 0.2])
+    assert promoted(racing) == []
+    assert [one.id for one in racing.waiting()] == [0, 1]
+
+
+def test_the_highest_rung_goes_first() -> None:
+    racing = Racing((3, 9, 27))
+    enter(racing, [0.9, 0.8, 0.7])
+    enter(racing, [0.3, 0.2, 0.1], first=3, epochs=9)
+    assert promoted(racing) == [3, 0]
+
+
+def test_whoever_is_too_many_goes_next_time() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.1 * i for i in range(9)])
+    assert promoted(racing, at_most=2) == [8, 7]
+    assert promoted(racing, at_most=0) == []
+    assert promoted(racing, at_most=2) == [6]
+
+
+def test_who_stopped_early_counts_and_stays() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.9], stopped="patience")
+    enter(racing, [0.5, 0.4, 0.3, 0.2, 0.1], first=1)
+    assert promoted(racing) == [1]  # the second of the two best of six
+
+
+def test_the_last_rung_is_the_end() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.1, 0.2, 0.3], epochs=9)
+    assert promoted(racing) == []
+    assert racing.waiting() == []
+
+
+def test_who_is_far_behind_waits_no_longer() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [-0.1 * i for i in range(30)])
+    assert promoted(racing) == list(range(10))
+    assert [one.id for one in racing.waiting()] == list(range(10, 22))
+
+
+def test_ranks_are_the_engines() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.1, 0.2, 0.3])
+    last_first = racing.promoted(lambda individuals: ranked(individuals)[::-1], 9)
+    assert [one.id for one in last_first] == [0]
+
+
+@pytest.mark.parametrize("rungs", [(), (9, 3), (3, 3), (0, 3)])
+def test_rungs_that_do_not_rise_are_refused(rungs: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="rungs: expected rising numbers of epochs, got"):
+        Racing(rungs)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "least", "rungs"),
+    [
+        *((1, 4, (1,)), (11, 4, (11,)), (12, 4, (4, 12)), (36, 4, (4, 12, 36)), (100, 4, (11, 33, 100))),
+        *((100, 1, (1, 3, 11, 33, 100)), (108, 4, (4, 12, 36, 108))),
+    ],
+)
+def test_rungs_are_thirds_down_to_the_least(epochs: int, least: int, rungs: tuple[int, ...]) -> None:
+    assert rungs_up_to(epochs, least) == rungs
+    assert Racing(rungs).rungs == rungs
+
+
+# With engines.
+
+
+def racing_engine(algorithm: str, space: SearchSpace) -> Engine:
+    return ALGORITHMS[algorithm](space, 0, costs=cost_model(4, 2), racing=Racing(RUNGS))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_who_goes_on_says_from_where_and_how_far(algorithm: str, space: SearchSpace) -> None:
+    candidates = drive(racing_engine(algorithm, space), 150)
+    continued = [one for one in candidates if one.operator == CONTINUE]
+    assert {(one.epochs_done, one.epochs) for one in continued} == {(3, 9), (9, 27)}
+    assert len({(one.genome, one.epochs) for one in continued}) == len(continued)
+    for one in continued:
+        before = candidates[one.parents[0]]
+        assert one.parents == (one.inherits,)
+        assert (before.genome, before.epochs) == (one.genome, one.epochs_done)
+        assert judge(before).stopped == "epochs"
+    for one in candidates:
+        if one.operator != CONTINUE:
+            assert (one.epochs_done, one.epochs) == (0, 3)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_higher_rungs_are_reached_by_fewer(algorithm: str, space: SearchSpace) -> None:
+    candidates = drive(racing_engine(algorithm, space), 150)
+    first, second, third = (sum(one.epochs == rung for one in candidates) for rung in RUNGS)
+    # Somewhat more than a third, as who was among the best may be so no more.
+    assert first / 8 < second < first / 2
+    assert second / 8 < third < second / 2
+
+
+def test_a_batch_begins_with_whom_the_ranks_send_on(space: SearchSpace) -> None:
+    engine = racing_engine("plus", space)
+    batch = engine.ask()
+    for candidate in batch:
+        engine.tell(judge(candidate))
+    able = sorted(batch, key=lambda one: -judge(one).fitness)[:4]
+    able = [one for one in able if judge(one).stopped == "epochs"]
+    following = engine.ask()
+    assert [one.inherits for one in following[: len(able)]] == [one.id for one in able]
+    assert CONTINUE not in {one.operator for one in following[len(able) :]}
+
+
+def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
+    engine = racing_engine("nsga2", space)
+    batch = engine.ask()
+    for candidate in batch:
+        engine.tell(judge(candidate))
+    by_front = [one for one in engine.population[:6] if one.evaluation.stopped == "epochs"]
+    on = [one.inherits for one in engine.ask() if one.operator == CONTINUE]
+    assert on == [one.id for one in by_front]
+    by_error = sorted(batch, key=lambda one: -judge(one).fitness)[:6]
+    assert set(on) != {one.id for one in by_error}
+
+
+def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> None:
+    engine = racing_engine("plus", space)
+    drive(engine, 150)
+    genomes = [one.genome for one in engine.population]
+    assert len(set(genomes)) == len(genomes)
+    famous = [one.genome for one in engine.hall_of_fame]
+    assert len(set(famous)) == len(famous)
+    assert engine.best is not None
+    assert engine.best.candidate.epochs == 27
+    assert engine.best.age >= 27
+
+
+def test_who_fails_in_going_on_stays_as_it_was(space: SearchSpace) -> None:
+    engine = racing_engine("random", space)
+    told: list[Candidate] = []
+    for _ in range(2):
+        for one in engine.ask():
+            failed = Evaluation(one.id, error="no")
+            engine.tell(failed if one.operator == CONTINUE else judge(one))
+            told.append(one)
+    failures = [one for one in told if one.operator == CONTINUE]
+    assert failures
+    for one in failures:
+        assert engine.individuals[one.genome].id == one.inherits

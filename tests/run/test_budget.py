@@ -1,0 +1,140 @@
+"""What ends a search: the same in every run, but for time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searches import RACE, assert_same_search, journal_without_times, resume, search
+
+import nas
+from nas.evaluation import Candidate, Evaluation
+from nas.genome import Genome
+from nas.run.budget import Budget, Spent
+from nas.run.summary import summary
+
+
+def told(spent: Spent, *fitnesses: float | None, epochs: int = 3, goes_on: bool = False) -> list[str | None]:
+    """What is said after each of these: None is a failure."""
+    said = []
+    for i, fitness in enumerate(fitnesses):
+        candidate = Candidate(i, Genome((4,)), 0, 0, "random", epochs_done=4 if goes_on else 0)
+        losses = (0.5,) * epochs
+        found = (
+            Evaluation(i, error="lost") if fitness is None else Evaluation(i, fitness, train_losses=losses)
+        )
+        said.append(spent.add(candidate, found))
+    return said
+
+
+def test_candidates_are_counted_once_however_often_they_go_on() -> None:
+    spent = Spent(Budget(2))
+    assert told(spent, 0.1) == [None]
+    assert told(spent, 0.2, 0.3, goes_on=True) == [None, None]
+    assert told(spent, None) == ["candidates"]
+
+
+def test_epochs_are_all_that_were_trained() -> None:
+    spent = Spent(Budget(100, epochs=10))
+    assert told(spent, 0.1, 0.2) == [None, None]
+    assert told(spent, None) == [None]
+    assert told(spent, 0.3, goes_on=True) == [None]
+    assert told(spent, 0.1, epochs=1) == ["epochs"]
+
+
+@pytest.mark.parametrize("target", [0.5, -3.0])
+def test_a_target_is_reached_by_as_much(target: float) -> None:
+    spent = Spent(Budget(100, target=target))
+    assert told(spent, target - 0.1, None, target) == [None, None, "target"]
+
+
+def test_failures_do_not_reach_a_target() -> None:
+    assert told(Spent(Budget(100, target=-2e9)), None, 0.1) == [None, "target"]
+
+
+def test_patience_counts_those_in_a_row_that_were_no_better() -> None:
+    spent = Spent(Budget(100, patience=3))
+    fitnesses = (0.1, 0.1, None, 0.2, 0.2, 0.1)
+    assert told(spent, *fitnesses) == [None] * 6
+    assert told(spent, 0.2, goes_on=True) == ["patience"]
+    assert told(Spent(Budget(100, patience=2)), None, None) == [None, "patience"]
+
+
+def test_time_is_not_up_before_the_first_is_finished() -> None:
+    spent = Spent(Budget(100, seconds=1e-9))
+    assert not spent.out_of_time()
+    assert told(spent, 0.1) == ["time"]
+    assert spent.out_of_time()
+    assert not Spent(Budget(100)).out_of_time()
+
+
+ENDS: dict[str, tuple[dict[str, Any], str]] = {
+    "candidates": ({"n_candidates": 20}, "20 networks, "),
+    "epochs": ({"n_epochs": 120}, "; the epochs were spent"),
+    "target": ({"target_score": 0.95}, "; the target was reached"),
+    "patience": ({"patience": 7}, "; nothing better came"),
+    "exhausted": ({"space": "tiny", "n_candidates": 500, "epochs": 3}, "; the space holds no other"),
+}
+
+
+@pytest.mark.parametrize("why", ENDS)
+def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> None:
+    options, words = ENDS[why]
+    result = search("wine", tmp_path / "one", **RACE | {"n_candidates": 60} | options)
+    assert result.stopped == why
+    assert words in summary(result)
+    record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    fresh = [one for one, _ in result.history if not one.epochs_done]
+    trained = sum(len(evaluation.train_losses) for _, evaluation in result.history)
+    assert record["stopped"] == why
+    assert record["candidates"] == result.n_candidates == len(fresh)
+    assert record["epochs"] == result.n_epochs == trained
+    # It ended with the first evaluation with which it had to.
+    last = result.history[-1][1]
+    if why == "candidates":
+        assert len(fresh) == 20 < len(result.history)
+    elif why == "epochs":
+        assert trained - len(last.train_losses) < 120 <= trained
+    elif why == "target":
+        assert [pair[1].fitness >= 0.95 for pair in result.history].index(True) == len(result.history) - 1
+    elif why == "patience":
+        best = max(range(len(result.history)), key=lambda i: (result.history[i][1].fitness, -i))
+        assert len(result.history) - 1 - best == 7
+    else:
+        assert len(fresh) == nas.load_space("tiny").size()
+
+
+@pytest.mark.parametrize("why", ["epochs", "target", "patience"])
+def test_an_end_is_the_same_end_again(tmp_path: Path, why: str) -> None:
+    options = RACE | {"n_candidates": 60} | ENDS[why][0]
+    one, other = (search("wine", tmp_path / str(i), **options) for i in range(2))
+    assert_same_search(one, other)
+    # Resumed, there is nothing left to do; what was spent is counted from the beginning.
+    assert_same_search(resume(one.run_dir), other)
+
+
+def test_budgets_only_cut_the_sequence(tmp_path: Path) -> None:
+    whole = journal_without_times(search("wine", tmp_path / "whole", **RACE | {"n_candidates": 60}))
+    for why in ("epochs", "target", "patience"):
+        options = RACE | {"n_candidates": 60} | ENDS[why][0]
+        entries = journal_without_times(search("wine", tmp_path / why, **options))
+        assert whole[: len(entries)] == entries
+        assert len(entries) < len(whole)
+
+
+@pytest.mark.slow  # Ray starts
+@pytest.mark.parametrize("why", ["epochs", "patience"])
+def test_workers_do_not_move_the_end(tmp_path: Path, why: str) -> None:
+    options = RACE | {"n_candidates": 60} | ENDS[why][0]
+    serial, two = (search("wine", tmp_path / str(n), n_workers=n, **options) for n in (0, 2))
+    assert_same_search(serial, two)
+    assert two.stopped == why
+
+
+def test_a_search_of_nobody_new_goes_on_where_it_ended(tmp_path: Path) -> None:
+    result = search("wine", tmp_path, **RACE | {"n_candidates": 20})
+    again = resume(result.run_dir)
+    assert_same_search(result, again)
+    assert again.stopped == "candidates"

@@ -1,0 +1,404 @@
+"""Scores: those of scikit-learn on the same predictions, and what becomes of scores that are none."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray import cloudpickle
+from sklearn import metrics
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.datasets import make_multilabel_classification
+
+import nas
+from nas.errors import InputError, RunError, SearchError
+from nas.run.comparison import compare
+from nas.run.preparation import prepare
+from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore, metric_for
+
+RNG = np.random.default_rng(5)
+N = 90
+
+
+def binary() -> tuple[Any, ...]:
+    """Predictions, the network's targets, the metric's options, scikit-learn's truth and labels."""
+    classes, codes = ("no", "yes"), RNG.integers(0, 2, N)
+    p = np.clip(0.5 * codes + RNG.uniform(0, 0.5, N), 0.01, 0.99).astype(np.float32)[:, np.newaxis]
+    return p, codes.astype(np.float32)[:, np.newaxis], {"task": "classification", "classes": classes}
+
+
+def multiclass() -> tuple[Any, ...]:
+    codes = RNG.integers(0, 3, N)
+    p = RNG.dirichlet(np.ones(3), N).astype(np.float32)
+    return p, codes, {"task": "classification", "classes": ("b", "a", "c")}
+
+
+def multilabel() -> tuple[Any, ...]:
+    y = RNG.integers(0, 2, (N, 3)).astype(np.float32)
+    p = np.clip(0.4 * y + RNG.uniform(0, 0.6, y.shape), 0.01, 0.99).astype(np.float32)
+    return p, y, {"task": "multilabel", "classes": ("x", "y", "z")}
+
+
+def one_value() -> tuple[Any, ...]:
+    y = RNG.normal(size=(N, 1)).astype(np.float32)
+    p = (y + RNG.normal(scale=0.3, size=y.shape)).astype(np.float32)
+    return p, y, {"task": "regression", "mean": (100.0,), "scale": (7.0,)}
+
+
+def two_values() -> tuple[Any, ...]:
+    y = RNG.normal(size=(N, 2)).astype(np.float32)
+    p = (y + RNG.normal(scale=0.3, size=y.shape)).astype(np.float32)
+    return p, y, {"task": "regression", "mean": (100.0, -3.0), "scale": (7.0, 0.1)}
+
+
+def expected(name: str, p: Any, y: Any, options: dict[str, Any]) -> float:
+    """scikit-learn's own score function of that name, on values as a person has them."""
+    if options["task"] == "regression":
+        mean, scale = np.array(options["mean"]), np.array(options["scale"])
+        truth, values = y * scale + mean, p * scale + mean
+        functions = {
+            "neg_mean_squared_error": lambda: -metrics.mean_squared_error(truth, values),
+            "neg_mean_absolute_error": lambda: -metrics.mean_absolute_error(truth, values),
+            "explained_variance": lambda: metrics.explained_variance_score(truth, values),
+            "r2": lambda: metrics.r2_score(truth, values),
+        }
+        return float(functions[name]())
+    if options["task"] == "multilabel":
+        truth, labels, chances = y.astype(int), (p > 0.5).astype(int), p
+    else:
+        classes = np.array(options["classes"])
+        chances = np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        truth = classes[(y[:, 0] if y.ndim == 2 else y).astype(int)]
+        labels = classes[chances.argmax(axis=1)]
+    if p.shape[1] == 1:
+        chances = p[:, 0]
+    p = p.astype(float)
+    losses = np.hstack([1 - p, p]) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
+    order = options["classes"]
+    functions = {
+        "accuracy": lambda: metrics.accuracy_score(truth, labels),
+        "balanced_accuracy": lambda: metrics.balanced_accuracy_score(truth, labels),
+        "f1_macro": lambda: metrics.f1_score(truth, labels, average="macro"),
+        "roc_auc": lambda: metrics.roc_auc_score(truth, chances),
+        "roc_auc_ovr": lambda: metrics.roc_auc_score(truth, by_label(losses, order), multi_class="ovr"),
+        "neg_log_loss": lambda: -metrics.log_loss(truth, by_label(losses, order)),
+        "average_precision": lambda: metrics.average_precision_score(truth, chances),
+    }
+    return float(functions[name]())
+
+
+def by_label(chances: Any, classes: tuple[str, ...]) -> Any:
+    """Columns as scikit-learn takes them: by sorted labels."""
+    return chances[:, np.argsort(classes)].astype(float)
+
+
+CASES = [
+    (binary, ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "neg_log_loss")),
+    (multiclass, ("accuracy", "balanced_accuracy", "f1_macro")),
+    (multilabel, ("accuracy", "f1_macro", "roc_auc", "average_precision")),
+    (one_value, ("r2", "neg_mean_squared_error", "neg_mean_absolute_error", "explained_variance")),
+    (two_values, ("r2", "neg_mean_squared_error", "neg_mean_absolute_error")),
+]
+
+
+@pytest.mark.parametrize(("case", "name"), [(case, name) for case, names in CASES for name in names])
+def test_a_score_is_scikit_learns_on_the_same_predictions(case: Any, name: str) -> None:
+    p, y, options = case()
+    score = metric_for(name, **options)(p, y)
+    assert not isinstance(score, NoScore)
+    assert score == pytest.approx(expected(name, p, y, options), rel=1e-5)  # of float32
+
+
+@pytest.mark.parametrize("name", ["neg_log_loss", "roc_auc_ovr"])
+def test_chances_of_several_classes_are_in_the_order_of_their_labels(name: str) -> None:
+    # A table's classes are sorted: those of a network are in scikit-learn's order.
+    p, y, options = multiclass()
+    options = options | {"classes": ("a", "b", "c")}
+    assert metric_for(name, **options)(p, y) == pytest.approx(expected(name, p, y, options), rel=1e-5)
+
+
+@pytest.mark.parametrize("labels", [(3, 7), (False, True), (-1.0, 1.0)])
+def test_labels_may_be_anything(labels: tuple[Any, ...]) -> None:
+    p, y, _ = binary()
+    for name in ("balanced_accuracy", "roc_auc", "neg_log_loss"):
+        metric = metric_for(name, "classification", classes=labels)
+        plain = metric_for(name, "classification", classes=("no", "yes"))
+        assert metric(p, y) == plain(p, y)
+
+
+def test_our_own_and_scikit_learns_accuracy_are_one() -> None:
+    for case in (binary, multiclass, multilabel):
+        *_, options = case()
+        assert metric_for(None, **options) is METRICS["accuracy"] is metric_for("accuracy", **options)
+    assert metric_for(None, "regression", mean=(0,), scale=(1,)) is METRICS["r2"]
+
+
+def test_r2_of_a_constant_target_is_0_and_the_worst_is_bounded() -> None:
+    y = np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)
+    assert METRICS["r2"](y, y) == 0.5
+    with np.errstate(over="ignore"):
+        assert METRICS["r2"](np.full_like(y, 1e30), y) == WORST_SCORE
+
+
+# Functions
+
+
+def share_of_yes(estimator: Any, X: Any, y: Any) -> float:
+    return float(np.mean(estimator.predict(X) == "yes"))
+
+
+def test_a_function_is_asked_as_scikit_learns_scorers_are() -> None:
+    p, y, options = binary()
+    metric = metric_for(share_of_yes, **options)
+    assert metric.name == "share_of_yes"
+    assert metric(p, y) == pytest.approx(float(np.mean(p > 0.5)))
+
+    heard: list[tuple[Any, ...]] = []
+
+    def curious(estimator: Any, X: Any, truth: Any) -> float:
+        heard.append((list(estimator.classes_), estimator.predict_proba(X), estimator.predict(X), truth))
+        return 0.5
+
+    assert metric_for(curious, **options)(p, y) == 0.5
+    classes, chances, labels, truth = heard[-1]
+    assert classes == ["no", "yes"]
+    np.testing.assert_array_equal(chances, np.hstack([1 - p.astype(float), p]))
+    np.testing.assert_array_equal(labels, np.where(p[:, 0] > 0.5, "yes", "no"))
+    np.testing.assert_array_equal(truth, np.where(y[:, 0] > 0.5, "yes", "no"))
+    made = metrics.make_scorer(metrics.fbeta_score, beta=2, pos_label="yes")
+    score = metric_for(made, **options)(p, y)
+    assert score == pytest.approx(metrics.fbeta_score(truth, labels, beta=2, pos_label="yes"))
+
+
+def test_regression_is_judged_in_the_targets_units() -> None:
+    def largest_error(estimator: Any, X: Any, y: Any) -> float:
+        return -float(np.abs(estimator.predict(X) - y).max())
+
+    p, y, options = one_value()
+    score = metric_for(largest_error, **options)(p, y)
+    assert score == pytest.approx(-7 * float(np.abs(p - y).max()), rel=1e-5)
+
+
+def test_a_score_that_is_none_says_why() -> None:
+    def raises(*_: object) -> float:
+        raise KeyError("gone")
+
+    score = Metric("mine", raises)(np.zeros((2, 1)), np.zeros((2, 1)))
+    assert isinstance(score, NoScore)
+    assert math.isnan(score)
+    assert score.why == "expected a number, got KeyError: 'gone'"
+    assert pickle.loads(pickle.dumps(score)).why == score.why
+    score = Metric("mine", lambda *_: "much")(np.zeros((2, 1)), np.zeros((2, 1)))  # type: ignore[arg-type]
+    assert isinstance(score, NoScore)
+    assert "expected a number, got TypeError" in score.why
+    with pytest.raises(MemoryError):
+        Metric("mine", lambda *_: np.empty(10**15).sum())(np.zeros((2, 1)), np.zeros((2, 1)))
+
+
+def test_a_metric_goes_to_workers_as_it_is() -> None:
+    p, y, options = binary()
+    for scoring in ("roc_auc", share_of_yes, "accuracy"):
+        metric = metric_for(scoring, **options)
+        assert cloudpickle.loads(cloudpickle.dumps(metric))(p, y) == metric(p, y)  # type: ignore[no-untyped-call]
+
+
+def test_scikit_learns_warnings_are_not_passed_on() -> None:
+    # That nobody was predicted to be of a class is so in the first epochs of many.
+    y = np.array([[0.0], [1.0], [1.0]], np.float32)
+    metric = metric_for("precision_macro", "classification", classes=(0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert metric(np.zeros((3, 1), np.float32), y) == pytest.approx(1 / 6)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("scoring", "task", "complaint"),
+    [
+        (
+            "nonsense",
+            "classification",
+            "scoring: expected accuracy, r2, or a scorer's name in scikit-learn, got",
+        ),
+        (5, "classification", "scoring: expected a name or a function, got 5"),
+        ("r2", "classification", "scoring: expected a score for classification, got 'r2'"),
+        ("accuracy", "regression", "scoring: expected a score for regression, got 'accuracy'"),
+        ("roc_auc", "regression", "scoring: roc_auc: tried out on made-up predictions for regression: "),
+        ("f1", "classification", "scoring: f1: tried out on made-up predictions for classification: "),
+        ("roc_auc", "classification", "scoring: roc_auc: tried out"),
+        ("neg_mean_squared_error", "classification", "scoring: neg_mean_squared_error: tried out"),
+        ("balanced_accuracy", "multilabel", "scoring: balanced_accuracy: tried out"),
+        (
+            "neg_max_error",
+            "values",
+            "scoring: neg_max_error: tried out on made-up predictions for regression",
+        ),
+    ],
+)
+def test_what_does_not_score_the_task_is_refused_before_anything_is_trained(
+    scoring: Any, task: str, complaint: str
+) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "classification": {"classes": ("a", "b", "c")},
+        "multilabel": {"classes": ("a", "b", "c")},
+        "regression": {"mean": (0.0,), "scale": (1.0,)},
+        "values": {"mean": (0.0, 0.0), "scale": (1.0, 1.0)},
+    }
+    options = kinds[task]
+    with pytest.raises(InputError, match=re.escape(complaint)) as error:
+        metric_for(scoring, "regression" if task == "values" else task, **options)
+    assert "\n" not in str(error.value)
+
+
+# In a search
+
+
+def search(data: Any, tmp_path: Path, **options: Any) -> nas.SearchResult:
+    settings: dict[str, Any] = {
+        "space": "small",
+        "n_candidates": 12,
+        "epochs": 12,
+        "n_workers": 0,
+        "n_finalists": 2,
+        "progress": False,
+        "tracking": False,
+        "name": "one",
+        "runs_dir": tmp_path,
+    }
+    return nas.search(data, **(settings | options))
+
+
+def judged_by_hand(result: nas.SearchResult, data: Any, name: str) -> float:
+    """scikit-learn's scorer of the saved network, on the test rows."""
+    prepared = prepare(nas.load_dataset(data), 0)
+    rows = prepared.split.test
+    network, table = nas.load_network(result.run_dir), prepared.dataset.table.iloc[rows]
+    y = prepared.dataset.y[rows]
+
+    kind: Any = RegressorMixin if result.task == "regression" else ClassifierMixin
+
+    class Answers(kind, BaseEstimator):  # type: ignore[misc]
+        classes_ = np.array(prepared.dataset.classes)
+
+        def predict(self, X: Any) -> Any:
+            return network.predict(X)
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+    if result.task != "regression":
+
+        def predict_proba(self: Any, X: Any) -> Any:
+            return network.predict_proba(X)
+
+        Answers.predict_proba = predict_proba
+    truth = y[:, 0] if result.task == "regression" else (y if y.ndim == 2 else Answers.classes_[y])
+    return float(metrics.get_scorer(name)(Answers(), table, truth))
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("breast_cancer", "roc_auc"),
+        ("breast_cancer", "neg_log_loss"),
+        ("wine", "f1_macro"),
+        ("wine", "balanced_accuracy"),
+        ("wine", "neg_log_loss"),
+        ("diabetes", "neg_mean_squared_error"),
+        ("diabetes", "neg_median_absolute_error"),
+    ],
+)
+def test_a_search_by_any_score_tells_scikit_learns_numbers(tmp_path: Path, data: str, name: str) -> None:
+    result = search(data, tmp_path, scoring=name, baseline=True, n_candidates=6)
+    assert result.metric == name
+    assert result.test.score == pytest.approx(judged_by_hand(result, data, name), rel=1e-4)  # float32
+    assert result.test.baseline is not None
+    assert result.test.difference == pytest.approx(result.test.score - result.test.baseline)
+    for error in (result.test.error, result.test.difference_error):
+        assert error is not None
+        # Where all is right, it is so in every draw.
+        assert 0 <= error < max(1, abs(result.test.score))
+        assert (error > 0) == (result.test.score not in (1.0, result.test.baseline))
+    record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert record["metric"] == name
+    assert record["test_score_error"] == result.test.error
+    if data == "diabetes":
+        # In squares of the target's unit, and its unit: the mean alone is about 5,900 and 65 off.
+        assert -20_000 < result.test.score < (-1000 if "squared" in name else -20)
+
+
+def test_test_scores_are_the_same_for_the_same_seed() -> None:
+    prepared = prepare(nas.load_dataset("wine"), 0, {"epochs": 2}, "neg_log_loss")
+
+    class Even:
+        def predict_proba(self, table: Any) -> Any:
+            return np.random.default_rng(0).dirichlet(np.ones(3), len(table))
+
+    one, again, other = (compare(prepared, Even(), baseline=False, seed=seed) for seed in (1, 1, 2))  # type: ignore[arg-type]
+    assert one == again
+    assert one.score == other.score
+    assert one.error != other.error
+    # Of a mean over rows, drawing rows tells about the standard error that the rows' spread does.
+    y, p = prepared.dataset.y[prepared.split.test], Even().predict_proba(prepared.split.test)
+    losses = -np.log(p[np.arange(len(y)), y])
+    assert one.error == pytest.approx(losses.std(ddof=1) / math.sqrt(len(y)), rel=0.2)
+
+
+def test_baselines_are_judged_as_networks_are(tmp_path: Path) -> None:
+    result = search("wine", tmp_path, scoring="neg_log_loss", baseline=True, n_candidates=3)
+    assert result.test.baseline is not None
+    assert math.log(1 / 3) < result.test.baseline < 0
+
+
+def test_several_labels_are_scored(tmp_path: Path) -> None:
+    X, y = make_multilabel_classification(200, 6, n_classes=3, random_state=0)
+    result = search((X, y), tmp_path, scoring="f1_macro", n_candidates=4)
+    assert 0 < result.test.score <= 1
+
+
+def test_some_candidates_without_a_score_are_failures_and_the_search_goes_on(tmp_path: Path) -> None:
+    def picky(estimator: Any, X: Any, y: Any) -> float:
+        accuracy = metrics.accuracy_score(y, estimator.predict(X))
+        # Tried out on made-up predictions there are 24 rows.
+        if len(y) != 24 and accuracy < 0.8:
+            return float("nan") if accuracy < 0.5 else 1 / 0
+        return float(accuracy)
+
+    space = nas.SearchSpace(depth=(1, 1), widths=(4, 8, 16, 32), learning_rate=(1e-6, 0.03))
+    result = search("wine", tmp_path, scoring=picky, space=space, n_candidates=8)
+    reasons = {one.error for _, one in result.history if one.failed}
+    assert 0 < result.n_failures < 8
+    assert reasons <= {
+        "picky: expected a finite number, got nan",
+        "picky: expected a number, got ZeroDivisionError: division by zero",
+    }
+    assert result.evaluation.fitness >= 0.8
+
+
+def test_no_candidate_with_a_score_is_an_error_that_names_the_first(tmp_path: Path) -> None:
+    def never(estimator: Any, X: Any, y: Any) -> float:
+        if len(y) != 24:
+            raise RuntimeError("never satisfied")
+        return 0.0
+
+    with pytest.raises(SearchError, match=r"got none; the first failure: never: .* RuntimeError: never sat"):
+        search("wine", tmp_path, scoring=never)
+
+
+def test_a_function_has_to_come_again_for_a_resumed_search(tmp_path: Path) -> None:
+    result = search("wine", tmp_path, scoring=(score := metrics.make_scorer(metrics.cohen_kappa_score)))
+    with pytest.raises(InputError, match=r"scoring: expected the function .* that the search had, got none"):
+        nas.resume(result.run_dir, progress=False)
+    resumed = nas.resume(result.run_dir, scoring=score, n_candidates=14, n_workers=0, progress=False)
+    assert resumed.n_candidates == 14
+    with pytest.raises(RunError, match="expected the metric that the search began with"):
+        nas.resume(result.run_dir, scoring=share_of_yes, n_workers=0, progress=False)
