@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
@@ -154,17 +154,16 @@ class RayExecutor:
         self._waiting.extendleft(reversed(task.one_by_one()))
         return []
 
-    def _overdue(self) -> list[Task]:
-        """Kill what has overrun its time limit so far that it must be hanging."""
+    def _overdue(self) -> Iterator[Task]:
+        """Kill, one after the other, what has overrun its time limit so far that it must be hanging."""
         if not self._owns_ray:
-            return []  # in a Ray of others a task may wait for its turn, which is not hanging
-        now, ended = time.monotonic(), []
+            return  # in a Ray of others a task may wait for its turn, which is not hanging
+        now = time.monotonic()
         for reference, (task, since) in list(self._running.items()):
             if now - since > _limit(task) * len(task.cohort) + _GRACE:
                 del self._running[reference]
                 ray.cancel(reference, force=True)
-                ended.append(task)
-        return ended
+                yield task
 
 
 def _limit(task: Task) -> float:

@@ -86,7 +86,7 @@ def searched(algorithm: str, extra: str, seed: int = 0) -> list[Candidate]:
 @pytest.fixture(autouse=True, scope="module")
 def small_forests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.evolution.surrogate._TREES", 4)
+        patch.setattr("nas.evolution.surrogate._TREES", 2)
         yield
 
 
@@ -303,9 +303,9 @@ def found(algorithm: str, seed: int) -> float:
 
 @pytest.mark.parametrize("algorithm", [name for name in GENETIC if name != "nsga2"])
 def test_evolution_finds_more_than_random_search(algorithm: str) -> None:
-    gains = [found(algorithm, seed) - found("random", seed) for seed in range(16)]
+    gains = [found(algorithm, seed) - found("random", seed) for seed in range(12)]
     assert fmean(gains) > 0.02
-    assert sum(gain < 0 for gain in gains) <= 3
+    assert sum(gain < 0 for gain in gains) <= 2
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,16 @@ def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
     assert set(on) != {one.id for one in by_error}
 
 
+def test_weights_are_kept_of_all_who_may_go_on(space: SearchSpace) -> None:
+    engine = racing_engine("random", space)
+    drive(engine, 150)
+    assert engine.racing is not None
+    waiting = {one.id for one in engine.racing.waiting()}
+    others = {one.id for one in [*engine.population, *engine.hall_of_fame]}
+    assert waiting - others  # kept for no other reason
+    assert waiting <= engine.heirlooms()
+
+
 def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> None:
     engine = racing_engine("plus", space)
     drive(engine, 150)

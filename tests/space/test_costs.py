@@ -80,7 +80,7 @@ def test_the_smallest_is_the_smallest_of_all_that_are_allowed(
             (
                 {"equal_widths": True},
                 {"non_increasing": True},
-                {"activation": ("tanh", "sigmoid"), "learning_rate": (0.1, 0.2), "schedule": ("constant",)},
+                {"activation": ("sigmoid", "tanh"), "learning_rate": (0.1, 0.2), "schedule": ("constant",)},
                 {"dropout": (0.0, 0.1), "dropout_per_layer": True},
             ),
             COSTS,

@@ -109,7 +109,7 @@ def test_the_parent_tells_what_was_searched_and_how_it_went(result: nas.SearchRe
     assert parent.data.tags["nas.best"] == str(result.best.genome)
     client = mlflow.MlflowClient(uri)
     for name in ("best_fitness", "mean_fitness", "fitness_spread", "diversity"):
-        assert [point.step for point in client.get_metric_history(parent.info.run_id, name)] == [0, 1]
+        assert [point.step for point in client.get_metric_history(parent.info.run_id, name)] == [0, 1, 2, 3]
     artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
     assert {"journal.jsonl", "search_space.json"} <= artifacts
 
@@ -160,7 +160,7 @@ def test_a_resumed_search_is_one_run_without_repeats(runs_dir: Path) -> None:
     again = nas.resume(first.run_dir, n_candidates=N, n_workers=0, progress=False)
     client = mlflow.MlflowClient(str(again.tracking_uri))
     points = client.get_metric_history(parent.info.run_id, "candidates")
-    assert [(point.step, point.value) for point in points] == [(0, 5), (0, 12), (1, 14)]
+    assert [(point.step, point.value) for point in points] == [(0, 4), (1, 5), (1, 8), (2, 12), (3, 14)]
     models = client.search_logged_models([parent.info.experiment_id])
     assert len(models) == len({first.best.id, resumed.best.id})
 
