@@ -29,7 +29,7 @@ from nas.run.budget import Budget
 from nas.run.loop import History, run_search
 from nas.run.preparation import Prepared, prepare
 from nas.run.weights import Weights
-from nas.space import load_space
+from nas.space import cost_model, load_space
 
 _ASKED = 0.6
 _ENDLESS = 10**6
@@ -42,7 +42,11 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     """The best validation score of a search over its epochs."""
     problem, history = prepared.problem, History()
     engine = recipe(algorithm, inherit=inherit).engine(
-        load_space("small"), seed, epochs=problem.training.epochs
+        load_space("small"),
+        seed,
+        epochs=problem.training.epochs,
+        steps_per_epoch=problem.steps_per_epoch,
+        costs=cost_model(problem.n_inputs, problem.n_outputs),
     )
     budget = Budget(_ENDLESS, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:

@@ -1,7 +1,7 @@
 """Quality of search: what nas and other searches find in the same time on the same rows and cores.
 
-    python -m benchmarks.search_quality DATA... [--seconds S] [--seeds N] [--quick] [--contestants A,B]
-                                        [--json FILE] [--plot FILE]
+    python -m benchmarks.search_quality DATA... [--seconds S] [--seeds N] [--first-seed N] [--quick]
+                                        [--contestants A,B] [--json FILE] [--plot FILE]
     python -m benchmarks.search_quality --merge FILE... [--json FILE] [--plot FILE]
 
 DATA are names and files that `nas.load_dataset` takes, and .npz files with `X`, `y`, `task` (clf or
@@ -111,7 +111,7 @@ def _contest(options: argparse.Namespace) -> Iterator[Row]:
     seeds = options.seeds or (1 if options.quick else 3)
     for data in options.data or BUNDLED:
         dataset = load(data)
-        for seed in range(seeds):
+        for seed in range(options.first_seed, options.first_seed + seeds):
             prepared = prepare(dataset, seed)
             for name in names:
                 row = _run(name, prepared, seconds, seed)
@@ -332,12 +332,35 @@ def _reference(task: Task) -> tuple[float, float]:
 
 
 def _hypervolume(row: Row) -> float:
-    """What the front dominates, of errors and logarithms of parameters below the reference."""
+    """What the front dominates, of errors and logarithms of parameters below the row's reference."""
     if not row["front"]:
         return math.nan
-    points = np.array([row["reference"], *row["front"]], float)
+    (reference,) = _points([row["reference"]])
+    return float(moocore.hypervolume(_points(row["front"]), ref=reference))
+
+
+def _dominated(mine: Row, its: Row) -> float:
+    """The hypervolume of one front as a share of the other's.
+
+    The reference is a tenth beyond the worst of both fronts (Ishibuchi et al. 2018). Below that of
+    `_hypervolume`, the error of who knows nothing and the largest network, nearly all of the space is
+    dominated by any front, and all fronts come out alike.
+    """
+    if not mine["front"] or not its["front"]:
+        return math.nan
+    one, other = _points(mine["front"]), _points(its["front"])
+    both = np.vstack([one, other])
+    best, worst = both.min(axis=0), both.max(axis=0)
+    reference = worst + 0.1 * np.where(worst > best, worst - best, 1.0)
+    volumes = [float(moocore.hypervolume(points, ref=reference)) for points in (one, other)]
+    return volumes[0] / volumes[1]
+
+
+def _points(pairs: Points) -> Floats:
+    """Errors and logarithms of parameters; float array of shape (points, 2)."""
+    points: Floats = np.array(pairs, float)
     points[:, 1] = np.log10(points[:, 1])
-    return float(moocore.hypervolume(points[1:], ref=points[0]))
+    return points
 
 
 def _validation(row: Row) -> float:
@@ -398,6 +421,9 @@ def _summary(raw: Sequence[Row]) -> list[Row]:
                     if reached and searches
                     else math.nan,
                     "hypervolume": mean(map(_hypervolume, rows)),
+                    "× its": _median([_dominated(*pair) for pair in _pairs(raw, name, "pareto", data)])
+                    if name == "nas-pareto"
+                    else math.nan,
                 }
             )
     return summary
@@ -419,7 +445,7 @@ def _figures(raw: Sequence[Row]) -> list[Figure]:
         figures.append(Figure(f"{data}: test score less that of {best}, in its errors", -1, gap))
     if ahead:
         figures.append(Figure("sets with a better test score than any", len(ahead) // 2 + 1, sum(ahead)))
-    ratios = [_hypervolume(mine) / _hypervolume(its) for mine, its in _pairs(raw, "nas-pareto", "pareto")]
+    ratios = [_dominated(*pair) for pair in _pairs(raw, "nas-pareto", "pareto")]
     figures.append(Figure("hypervolume / Optuna's NSGA-II (median)", 1.1, _median(ratios)))
     return [figure for figure in figures if figure.measured == figure.measured]  # without contestants: NaN
 
@@ -506,6 +532,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("data", nargs="*", metavar="DATA", help=f"default: {', '.join(BUNDLED)}")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each search; default: 60, quick: 10")
     parser.add_argument("--seeds", type=int, metavar="N", help="default: 3, quick: 1")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, metavar="N", help="of --seeds in a row; default: 0"
+    )
     parser.add_argument("--quick", action="store_true", help="one seed, 10 seconds")
     parser.add_argument("--contestants", metavar="A,B", help=f"some of {', '.join(LABELS)}")
     parser.add_argument("--merge", nargs="+", metavar="FILE", help="JSON of earlier runs, instead of a run")

@@ -179,6 +179,11 @@ class Problem:
         return int(self.X_train.shape[1])
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Batches that training goes through in an epoch, where a genome says nothing else."""
+        return -(-len(self.X_train) // self.training.batch_size)
+
+    @property
     def n_bytes(self) -> int:
         """What the arrays take."""
         arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)

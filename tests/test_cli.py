@@ -194,7 +194,10 @@ def test_several_objectives_and_a_front(capsys: pytest.CaptureFixture[str]) -> N
     assert code == 0
     front = json.loads(out)["front"]
     assert [one["fitness"] for one in front] == sorted((one["fitness"] for one in front), reverse=True)
-    assert json.loads(Path("runs/one/config.json").read_text())["settings"]["algorithm"] == "nsga2"
+    assert json.loads(Path("runs/one/config.json").read_text())["settings"]["objectives"] == [
+        "error",
+        "flops",
+    ]
 
 
 def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str]) -> None:

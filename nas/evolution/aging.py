@@ -23,3 +23,8 @@ class Aging(SteadyState):
 
     def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
         return sorted(population + offspring, key=lambda one: one.id)[-self.population_size :]
+
+    @property
+    def _room(self) -> int:
+        """More would be the oldest before they have had a child."""
+        return max(1, self.population_size // 2)

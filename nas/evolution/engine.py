@@ -13,7 +13,7 @@ import itertools
 import random
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median, pstdev
 from typing import ClassVar
@@ -235,7 +235,8 @@ class Engine(ABC):
         """Up to `n` genomes that were never proposed; fewer only at the end of the space."""
         chosen: list[Proposal] = []
         if self.screening is not None and self._n_fresh >= self.screening.start and self.population and n > 0:
-            chosen = self.screening.choose(self._pool(), n, self._inherits, list(self._under_way.values()))
+            under_way = list(self._under_way.values())
+            chosen = self.screening.choose(self._pool(), n, self._inherits, under_way, self._effort)
         while len(chosen) < n:
             taken = {proposal.genome for proposal in chosen}
             proposal = self._unseen(_Union(self._seen, taken))
@@ -257,7 +258,14 @@ class Engine(ABC):
 
     @property
     def _n_fresh(self) -> int:
+        """Genomes that were proposed so far."""
         return len(self._seen)
+
+    @property
+    def _is_starting(self) -> bool:
+        """Whether there are too few to have children, or for a model to choose children by."""
+        few = self.screening is not None and self._n_fresh < self.screening.start
+        return few or not self.population
 
     def _unseen(self, seen: Container[Genome]) -> Proposal | None:
         """A genome that is new and within the limits; None if there is none."""
@@ -325,6 +333,12 @@ class Engine(ABC):
         age = before + evaluation.best_epoch
         return Individual(candidate, evaluation, self._cost(candidate.genome), self.objectives, age)
 
+    @property
+    def _effort(self) -> Callable[[Genome], float] | None:
+        """What training a genome takes; None if costs are not known."""
+        costs = self.costs
+        return None if costs is None else lambda genome: costs(genome).effort
+
     def _cost(self, genome: Genome) -> Costs | None:
         return None if self.costs is None else self.costs(genome)
 
@@ -376,7 +390,7 @@ class Engine(ABC):
 
     def _ranked(self, individuals: Collection[Individual]) -> list[Individual]:
         """Best first; among equals the one that was asked for first."""
-        return sorted(individuals, key=lambda one: one.fitness, reverse=True)
+        return sorted(individuals, key=lambda one: one.fitness.wvalues, reverse=True)
 
     @abstractmethod
     def _propose(self) -> Proposal:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
@@ -21,6 +22,9 @@ _PRIORS = {"scale": (0.0, 1.0), "signal": (0.0, 1.0), "own": (-3.0, 1.5), "noise
 
 _BOUNDS = {"scale": (-4.0, 4.0), "signal": (-4.0, 4.0), "own": (-9.0, 1.0), "noise": (-9.0, 1.0)}
 _JITTER = 1e-6
+_LEAST = 1e-10
+_SAME = 1e-9
+"""Squared distance below which two points are the same."""
 
 _F = TypeVar("_F", bound=Callable[..., object])
 _one_thread: Callable[[_F], _F] = ThreadpoolController().wrap(limits=1, user_api="blas")
@@ -60,13 +64,12 @@ class GaussianProcess:
         """
         self._X, self._mean, self._spread = X, float(y.mean()), float(y.std()) or 1.0
         z = (y - self._mean) / self._spread
-        squares = np.square(X[:, np.newaxis] - X)
-        same = np.where(squares.sum(axis=2) < 1e-9, 1.0, 0.0)
+        same = _same(X, X)
         if adapt:
             found = minimize(
                 self._loss,
                 self._log,
-                args=(squares.reshape(-1, self._d), same, z),
+                args=(X, same, z),
                 jac=True,
                 method="L-BFGS-B",
                 bounds=self._bounds,
@@ -81,32 +84,37 @@ class GaussianProcess:
         return self
 
     @_one_thread
-    def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of what is to be known of points, noise apart.
+    def outlook(self, X: Floats) -> Outlook:
+        """What is to be known of points, noise apart.
 
         Parameters
         ----------
         X : float array of shape (points, coordinates)
-
-        Returns
-        -------
-        mean, deviation : float arrays of shape (points,)
         """
-        signal, own, _ = np.exp(self._log[self._d :])
-        squares = np.square(X[:, np.newaxis] - self._X).sum(axis=2)
-        K = self._kernel(X, self._X) + np.where(squares < 1e-9, own, 0.0)
-        seen = solve_triangular(self._root, K.T, lower=True)
-        variance = np.maximum(signal + own - np.square(seen).sum(axis=0), 1e-10)
-        return K @ self._alpha * self._spread + self._mean, np.sqrt(variance) * self._spread
+        signal, own, noise = np.exp(self._log[self._d :])
+        covariance = self._covariance(X, self._X)
+        seen = solve_triangular(self._root, covariance.T, lower=True)
+        variance = signal + own - np.square(seen).sum(axis=0)
+        mean = covariance @ self._alpha * self._spread + self._mean
+        return Outlook(self._covariance, X, mean, variance, seen, noise + _JITTER, self._spread)
+
+    def predict(self, X: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of points, noise apart; see `outlook`."""
+        outlook = self.outlook(X)
+        return outlook.mean, outlook.deviation
+
+    def _covariance(self, A: Floats, B: Floats) -> Floats:
+        """Of what is to be known of points: without noise."""
+        covariance: Floats = self._kernel(A, B) + np.exp(self._log[self._d + 1]) * _same(A, B)
+        return covariance
 
     def _kernel(self, A: Floats, B: Floats) -> Floats:
-        scales = np.exp(self._log[: self._d])
-        difference = (A[:, np.newaxis] - B) / scales
-        _, _, kernel = _matern(5 * np.square(difference).sum(axis=2))
-        result: Floats = np.exp(self._log[self._d]) * kernel
+        precision, signal = np.exp(-2 * self._log[: self._d]), np.exp(self._log[self._d])
+        _, _, kernel = _matern(5 * _squares(A, B, precision))
+        result: Floats = signal * kernel
         return result
 
-    def _loss(self, log: Floats, squares: Floats, same: Array, z: Floats) -> tuple[float, Floats]:
+    def _loss(self, log: Floats, X: Floats, same: Array, z: Floats) -> tuple[float, Floats]:
         """The negative logarithm of the posterior density, up to a constant, and its gradient.
 
         Equations 5.8 and 5.9 of Rasmussen & Williams, with the priors.
@@ -114,18 +122,21 @@ class GaussianProcess:
         n = len(z)
         precision = np.exp(-2 * log[: self._d])
         signal, own, noise = np.exp(log[self._d :])
-        root, decay, kernel = _matern(5 * (squares @ precision).reshape(n, n))
+        root, decay, kernel = _matern(5 * _squares(X, X, precision))
         try:
             L = cholesky(signal * kernel + own * same + (noise + _JITTER) * np.eye(n), lower=True)
         except LinAlgError:
             return math.inf, np.zeros_like(log)
-        inverse = cho_solve((L, True), np.eye(n))
+        lower, _ = dpotri(L, lower=1)
+        inverse = np.tril(lower) + np.tril(lower, -1).T
         alpha = inverse @ z
         by_covariance = 0.5 * (inverse - np.outer(alpha, alpha))
-        by_distance = (by_covariance * (signal * (5 / 3) * (1 + root) * decay)).ravel()
+        by_distance = by_covariance * (signal * (5 / 3) * (1 + root) * decay)
+        # The sum over pairs of by_distance · (difference of coordinates)², without a third axis.
+        by_scale = 2 * (by_distance.sum(axis=1) @ np.square(X) - (X * (by_distance @ X)).sum(axis=0))
         off = (log - self._prior[:, 0]) / self._prior[:, 1]
         gradient = off / self._prior[:, 1]
-        gradient[: self._d] += (by_distance @ squares) * precision
+        gradient[: self._d] += by_scale * precision
         gradient[self._d :] += (
             (by_covariance * signal * kernel).sum(),
             own * (by_covariance * same).sum(),
@@ -133,6 +144,59 @@ class GaussianProcess:
         )
         loss = 0.5 * float(z @ alpha) + float(np.log(L.diagonal()).sum()) + 0.5 * float(off @ off)
         return loss, gradient
+
+
+class Outlook:
+    """Mean and standard deviation of points, and how they change as some of them are believed.
+
+    Attributes
+    ----------
+    mean : float array of shape (points,)
+    """
+
+    def __init__(
+        self,
+        covariance: Callable[[Floats, Floats], Floats],
+        X: Floats,
+        mean: Floats,
+        variance: Floats,
+        seen: Floats,
+        noise: float,
+        spread: float,
+    ) -> None:
+        self.mean = mean
+        self._covariance, self._X, self._variance, self._seen = covariance, X, variance, seen
+        self._noise, self._spread = noise, spread
+
+    @property
+    def deviation(self) -> Floats:
+        """The standard deviation of each point; float array of shape (points,)."""
+        deviation: Floats = np.sqrt(np.maximum(self._variance, _LEAST)) * self._spread
+        return deviation
+
+    @_one_thread
+    def believe(self, i: int) -> None:
+        """Take point i as observed, with its mean: no mean changes, and who is near it is surer.
+
+        One more row of the Cholesky factor (Rasmussen & Williams, appendix A.4) in place of a new one.
+        """
+        row = self._covariance(self._X[i : i + 1], self._X)[0] - self._seen[:, i] @ self._seen
+        row /= math.sqrt(max(self._variance[i], _LEAST) + self._noise)
+        self._seen = np.vstack([self._seen, row])
+        self._variance = self._variance - np.square(row)
+
+
+def _squares(A: Floats, B: Floats, precision: Floats | float = 1.0) -> Floats:
+    """Squared distances of shape (rows of A, rows of B), coordinates weighted by `precision`."""
+    weighted = A * precision
+    norms = (weighted * A).sum(axis=1)[:, np.newaxis] + (B * B * precision).sum(axis=1)
+    squares: Floats = np.maximum(norms - 2 * (weighted @ B.T), 0.0)
+    return squares
+
+
+def _same(A: Floats, B: Floats) -> Floats:
+    same: Floats = (_squares(A, B) < _SAME).astype(float)
+    return same
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats, Floats]:

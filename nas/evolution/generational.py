@@ -22,7 +22,7 @@ class Plus(Engine):
     """
 
     def _propose(self) -> Proposal:
-        if not self.population or (self.screening is not None and len(self._seen) < self.screening.start):
+        if self._is_starting:
             return self._random()
         return breed(self._parent, self.space, self.rng, self._seen)
 

@@ -10,20 +10,20 @@ from typing import Any, ClassVar
 from deap import tools
 
 from nas.evolution.breeding import breed
-from nas.evolution.engine import Engine
 from nas.evolution.individual import Individual
 from nas.evolution.proposal import Proposal
+from nas.evolution.steady_state import SteadyState
 
 
-class NSGA2(Engine):
-    """Deb et al. 2002, with structural operators.
+class NSGA2(SteadyState):
+    """Deb et al. 2002, with structural operators, in small batches (Durillo et al. 2009).
 
     ::
 
         population = random genomes
-        forever:
-            offspring = mutated or crossed-over winners of tournaments of two, by front, then by crowding
-            population = the μ best of population + offspring, by front, then by crowding
+        whenever a batch has been told, and while `lag` - 1 others are under way:
+            population = the μ best of population + batch, by front, then by crowding
+            batch = mutated or crossed-over winners of tournaments of two, by front, then by crowding
 
     Its best individual is the knee of the first front; see `knee_first`.
     """
@@ -71,7 +71,7 @@ class NSGA2(Engine):
         return super().heirlooms() | {one.id for one in self.front}
 
     def _propose(self) -> Proposal:
-        if not self.population:
+        if self._is_starting:
             return self._random()
         return breed(self._parent, self.space, self.rng, self._seen)
 

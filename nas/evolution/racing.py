@@ -12,6 +12,9 @@ CONTINUE = "continue"
 _SHARE = 3
 """Of so many who have reached a rung, one goes on."""
 
+_EPOCHS, _STEPS = 4, 300
+"""Epochs, or steps of an optimizer, up to the first rung, at least."""
+
 _ROOM = 12
 """How many behind those who would go on now are kept in case that they may later."""
 
@@ -71,9 +74,13 @@ class Racing:
         return [one for reached in self._reached for one in reached if one.id in self._waiting]
 
 
-def rungs_up_to(epochs: int, least: int = 4) -> tuple[int, ...]:
-    """Rungs that end with so many epochs, each a third of the next, the first at least `least`."""
+def rungs_up_to(epochs: int, steps_per_epoch: int = 1) -> tuple[int, ...]:
+    """Rungs that end with so many epochs, each a third of the next.
+
+    The first is at least 4 epochs, or fewer if they have some hundred steps: one epoch of a large table
+    teaches as much as ten of a small one.
+    """
     rungs = [epochs]
-    while rungs[0] >= _SHARE * least:
-        rungs.insert(0, rungs[0] // _SHARE)
+    while (below := rungs[0] // _SHARE) >= _EPOCHS or below * steps_per_epoch >= _STEPS:
+        rungs.insert(0, below)
     return tuple(rungs)

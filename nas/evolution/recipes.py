@@ -57,11 +57,12 @@ class Recipe:
         seed: int,
         *,
         epochs: int,
+        steps_per_epoch: int = 1,
         costs: CostModel | None = None,
         limits: Limits | None = None,
         starts: Sequence[Genome] = (),
     ) -> Engine:
-        """The engine; `epochs` are those of a whole training."""
+        """The engine; `epochs` are those of a whole training, `steps_per_epoch` its batches in each."""
         return ALGORITHMS[self.algorithm](
             space,
             seed,
@@ -70,7 +71,7 @@ class Recipe:
             costs=costs,
             limits=limits,
             inherit=self.inherit,
-            racing=Racing(rungs_up_to(epochs)) if self.racing else None,
+            racing=Racing(rungs_up_to(epochs, steps_per_epoch)) if self.racing else None,
             screening=None if self.screening == "none" else Screening(space, seed, self.screening, epochs),
             starts=starts,
         )
@@ -78,6 +79,9 @@ class Recipe:
 
 _AUTO = Recipe("steady-state", 8, racing=True, screening="process")
 """What wins `python -m benchmarks.replay`, with what cannot be replayed there: racing and inheritance."""
+
+_AUTO_SEVERAL = Recipe("nsga2", 20, racing=True, screening="process")
+"""The same for several objectives."""
 
 
 def recipe(
@@ -91,7 +95,7 @@ def recipe(
 ) -> Recipe:
     """What a name stands for, "auto" included, with everything that is asked for otherwise."""
     if algorithm == "auto":
-        base = _AUTO
+        base = _AUTO if len(objectives) == 1 else replace(_AUTO_SEVERAL, objectives=objectives)
     else:
         # Who draws at random has no parents to inherit from.
         size, heirs = ALGORITHMS[algorithm].default_size, algorithm != "random"

@@ -9,6 +9,13 @@ from nas.evolution.generational import Plus
 BATCH = 4
 """Children that are asked for at once: enough for a cohort, few enough to rest on recent news."""
 
+_SHARE = 24
+"""Of so many genomes proposed before, one is asked for now: what another few can change becomes less, and
+larger cohorts train faster."""
+
+MOST = 32
+"""Children that are asked for at once, at most."""
+
 
 class SteadyState(Plus):
     """(μ+1) in small batches, several of which are under way at once.
@@ -27,4 +34,9 @@ class SteadyState(Plus):
     @property
     def batch_size(self) -> int:
         """Children that are asked for at once."""
-        return min(BATCH, self.population_size)
+        return min(max(BATCH, self._n_fresh // _SHARE), MOST, self._room)
+
+    @property
+    def _room(self) -> int:
+        """The most children at once that leave the algorithm what it is."""
+        return 4 * self.population_size

@@ -20,8 +20,24 @@ _MOST_KNOWN = 300
 """The best that are learned from, at most: a process takes time by the cube of their number."""
 
 _TREES = 60
+_NEWS = 1.05
+"""Growth of what is known with which the model's own settings are adapted again."""
+
 _LONGEST = 16.0
 """Doublings of epochs that count as 1."""
+
+
+class Outlook(Protocol):
+    """What a model expects of points; see `nas.evolution.gaussian_process.Outlook`."""
+
+    mean: Floats
+
+    @property
+    def deviation(self) -> Floats:
+        """How unsure the model is of each point; float array of shape (points,)."""
+
+    def believe(self, i: int) -> None:
+        """Take point i as observed, with its mean."""
 
 
 class Model(Protocol):
@@ -30,8 +46,8 @@ class Model(Protocol):
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Model:
         """Learn from observations of shape (n, features) and (n,); `adapt`: its own settings too."""
 
-    def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation, each of shape (n,)."""
+    def outlook(self, X: Floats) -> Outlook:
+        """What it expects of points of shape (n, features)."""
 
 
 class Trees:
@@ -48,11 +64,30 @@ class Trees:
         self._forest = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32).fit(X, y)
         return self
 
-    def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        """See `Model.predict`."""
+    def outlook(self, X: Floats) -> Outlook:
+        """See `Model.outlook`."""
         single = np.ascontiguousarray(X, dtype=np.float32)
-        votes: Array = np.array([tree.tree_.predict(single)[:, 0] for tree in self._forest.estimators_])
-        return votes.mean(axis=0), votes.std(axis=0)
+        trees = [tree.tree_ for tree in self._forest.estimators_]
+        votes: Array = np.array([tree.predict(single)[:, 0] for tree in trees])
+        return _Votes(votes, np.array([tree.apply(single) for tree in trees]))
+
+
+class _Votes:
+    """The outlook of a forest: `votes` and `leaves` are of shape (trees, points)."""
+
+    def __init__(self, votes: Array, leaves: Array) -> None:
+        self.mean: Floats = votes.mean(axis=0)
+        self._deviation: Floats = votes.std(axis=0)
+        self._leaves = leaves
+
+    @property
+    def deviation(self) -> Floats:
+        """The spread of the trees."""
+        return self._deviation
+
+    def believe(self, i: int) -> None:
+        """Be the surer of points, the more trees have them in a leaf with point i."""
+        self._deviation = self._deviation * (self._leaves != self._leaves[:, i : i + 1]).mean(axis=0)
 
 
 MODELS = ("process", "trees")
@@ -67,7 +102,8 @@ class Screening:
     ::
 
         learn: features of a genome -> the normal quantile of its rank among all
-        of many children choose those of which mean - optimism · deviation is lowest,
+        of many children choose those of which
+            mean - optimism · deviation + thrift · log2(effort) is lowest,
             believing the mean of each before the next is chosen
         a few choices are made blindly
 
@@ -97,31 +133,36 @@ class Screening:
     random_share = 0.15
     _optimism = 2.5
     _explored = 0.05
+    _thrift = 0.15
 
     def __init__(self, space: SearchSpace, seed: int, model: str = "process", full: int = 1) -> None:
         self._space, self._full = space, full
         self._rng = np.random.default_rng([seed, 3])
         n_features = len(features(next(iter(space)), space))
         self._model: Model = Trees(seed) if model == "trees" else GaussianProcess(n_features + 2)
-        self._X: Floats = np.empty((0, 0))
-        self._y: Floats = np.empty(0)
+        self._features: dict[Genome, list[float]] = {}
+        self._n_known = self._n_adapted = 0
 
     @property
     def has_learned(self) -> bool:
         """Whether the model knows anybody."""
-        return len(self._y) > 0
+        return self._n_known > 0
 
     def learn(self, ranked: Sequence[Individual]) -> None:
         """Learn from everyone evaluated, best first."""
         known = ranked[:_MOST_KNOWN]
         n = len(known)
-        self._X = self._observed(known)
-        self._y = ndtri((np.arange(n) + 0.5) / n)
-        self._model.fit(self._X, self._y)
+        self._features = {one.genome: self._features_of(one.genome) for one in known}
+        # The model's own settings hardly change with a few observations more.
+        adapt = len(ranked) >= _NEWS * self._n_adapted
+        self._model.fit(self._observed(known), ndtri((np.arange(n) + 0.5) / n), adapt=adapt)
+        self._n_known = len(ranked)
+        if adapt:
+            self._n_adapted = self._n_known
 
     def best(self, individuals: Sequence[Individual], n: int) -> list[Individual]:
         """The `n` that the model expects to be best, of those it has learned from; best first."""
-        mean, _ = self._model.predict(self._observed(individuals))
+        mean = self._model.outlook(self._observed(individuals)).mean
         return [individuals[i] for i in np.argsort(mean, kind="stable")[:n]]
 
     def choose(
@@ -130,6 +171,7 @@ class Screening:
         n: int,
         heir_of: Callable[[Proposal], Individual | None],
         under_way: Sequence[Proposal] = (),
+        effort: Callable[[Genome], float] | None = None,
     ) -> list[Proposal]:
         """The `n` of a pool that promise most, or all if there are fewer, the most promising first.
 
@@ -141,26 +183,24 @@ class Screening:
             Whose weights a proposal would inherit.
         under_way : sequence of Proposal
             Those chosen before that nothing is known of yet.
+        effort : callable, optional
+            What training a genome takes, in any unit; by default all are worth the same.
         """
         if not pool:
             return []
-        model, X, y = self._model, self._X, self._y
-        if under_way:
-            Z = self._promised(under_way, heir_of)
-            X, y = np.vstack([X, Z]), np.append(y, model.predict(Z)[0])
-            model.fit(X, y, adapt=False)
+        outlook = self._model.outlook(self._promised([*pool, *under_way], heir_of))
+        for i in range(len(pool), len(pool) + len(under_way)):
+            outlook.believe(i)
+        efforts = [1.0 if effort is None else effort(one.genome) for one in pool]
+        worth = outlook.mean[: len(pool)] + self._thrift * np.log2(efforts)
         left = list(range(len(pool)))
         chosen: list[Proposal] = []
-        Z = self._promised(pool, heir_of)
         while left and len(chosen) < n:
-            mean, deviation = model.predict(Z[left])
+            promise = worth[left] - self._optimism * outlook.deviation[left]
             blind = self._rng.random() < self._explored
-            at = int(self._rng.integers(len(left)) if blind else np.argmin(mean - self._optimism * deviation))
-            position = left.pop(at)
+            position = left.pop(int(self._rng.integers(len(left)) if blind else np.argmin(promise)))
             chosen.append(pool[position])
-            if len(chosen) < n:
-                X, y = np.vstack([X, Z[position]]), np.append(y, mean[at])
-                model.fit(X, y, adapt=False)
+            outlook.believe(position)
         return chosen
 
     def _promised(self, pool: Sequence[Proposal], heir_of: Callable[[Proposal], Individual | None]) -> Floats:
@@ -176,10 +216,13 @@ class Screening:
     def _row(self, genome: Genome, age: int, epochs: int) -> list[float]:
         """A genome's features, for how long what it inherits was trained, and for how long it was since."""
         return [
-            *features(genome, self._space),
+            *self._features_of(genome),
             math.log2(1 + age) / _LONGEST,
             math.log2(1 + min(epochs, self._full)) / _LONGEST,
         ]
+
+    def _features_of(self, genome: Genome) -> list[float]:
+        return self._features.get(genome) or features(genome, self._space)
 
 
 def features(genome: Genome, space: SearchSpace) -> list[float]:

@@ -79,6 +79,7 @@ class Run:
             settings.space,
             settings.seed,
             epochs=problem.training.epochs,
+            steps_per_epoch=problem.steps_per_epoch,
             costs=costs,
             limits=settings.limits,
             starts=settings.starts,

@@ -51,7 +51,7 @@ class SearchSettings:
         or "none"; by default what suits the algorithm.
     objectives : sequence of str
         "error", and of "parameters", "flops" and "latency" those that are to be small too. Several ask
-        for the algorithm "nsga2".
+        for the algorithm "auto" or "nsga2".
     max_parameters, max_flops, max_latency : float, optional
         The most that a network may have of weights and biases, of floating-point operations for
         predicting a row, and of microseconds for it by estimate; see `nas.space.Costs`.
@@ -131,13 +131,12 @@ class SearchSettings:
             raise InputError(f"objectives: expected some of {', '.join(OBJECTIVES)}, got {', '.join(names)}")
         if names[0] != "error":
             raise InputError(f"objectives: expected error first, got {', '.join(names)}")
-        if len(names) > 1 and self.algorithm == "auto":
-            put(self, "algorithm", "nsga2")
         if len(names) == 1 and self.algorithm == "nsga2":
             put(self, "objectives", ("error", "parameters"))
-        if len(names) > 1 and self.algorithm != "nsga2":
+        if len(names) > 1 and self.algorithm not in ("auto", "nsga2"):
             raise InputError(
-                f"algorithm: expected nsga2 for the objectives {', '.join(names)}, got {self.algorithm}"
+                f"algorithm: expected auto or nsga2 for the objectives {', '.join(names)}, got "
+                f"{self.algorithm}"
             )
 
     @property

@@ -13,9 +13,9 @@ from nas.evolution.gaussian_process import GaussianProcess
 from nas.network.arrays import Floats
 
 
-def squares_of(X: Floats) -> tuple[Floats, Floats]:
-    squares = np.square(X[:, np.newaxis] - X)
-    return squares.reshape(-1, X.shape[1]), (squares.sum(axis=2) < 1e-9).astype(float)
+def same(X: Floats) -> Floats:
+    ones: Floats = (np.square(X[:, np.newaxis] - X).sum(axis=2) < 1e-9).astype(float)
+    return ones
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -26,8 +26,8 @@ def test_the_gradient_is_that_of_finite_differences(seed: int) -> None:
     z = rng.normal(size=12)
     process = GaussianProcess(3)
     log = process._prior[:, 0] + rng.normal(0, 0.5, 6)
-    _, gradient = process._loss(log, *squares_of(X), z)
-    numeric = approx_fprime(log, lambda at: process._loss(at, *squares_of(X), z)[0], 1e-6)
+    _, gradient = process._loss(log, X, same(X), z)
+    numeric = approx_fprime(log, lambda at: process._loss(at, X, same(X), z)[0], 1e-6)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-3)
 
 
@@ -65,6 +65,26 @@ def test_a_smooth_function_is_interpolated() -> None:
     far, _ = process.predict(np.full((1, 2), 50.0))
     assert far == pytest.approx(function(X).mean(), abs=0.05)
     assert process.predict(np.full((1, 2), 50.0))[1] > 2 * deviation.max()
+
+
+def test_believing_a_point_is_observing_its_mean() -> None:
+    rng = np.random.default_rng(7)
+    X, Z = rng.random((30, 3)), rng.random((20, 3))
+    Z[5] = Z[3]  # believed once, and seen to be the same point
+    y = np.sin(5 * X[:, 0]) + rng.normal(0, 0.1, 30)
+    process = GaussianProcess(3).fit(X, y)
+    outlook = process.outlook(Z)
+    mean = outlook.mean.copy()
+    for i in (3, 11, 5):
+        outlook.believe(i)
+    np.testing.assert_array_equal(outlook.mean, mean)
+    # The same in full: settings and scale as they were, three observations more.
+    observed = GaussianProcess(3)
+    observed._log = process._log
+    believed = [3, 11, 5]
+    again = observed.fit(np.vstack([X, Z[believed]]), np.append(y, mean[believed]), adapt=False).outlook(Z)
+    scale = process._spread / observed._spread
+    np.testing.assert_allclose(outlook.deviation, again.deviation * scale, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.5])
@@ -111,9 +131,9 @@ def test_adapting_makes_what_was_seen_more_likely() -> None:
     y = np.sin(6 * X[:, 0]) + rng.normal(0, 0.1, 40)
     process = GaussianProcess(2)
     z = (y - y.mean()) / y.std()
-    before, _ = process._loss(process._log, *squares_of(X), z)
+    before, _ = process._loss(process._log, X, same(X), z)
     process.fit(X, y)
-    after, _ = process._loss(process._log, *squares_of(X), z)
+    after, _ = process._loss(process._log, X, same(X), z)
     assert after < before
 
 

@@ -95,14 +95,20 @@ def test_rungs_that_do_not_rise_are_refused(rungs: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "least", "rungs"),
+    ("epochs", "steps", "rungs"),
     [
-        *((1, 4, (1,)), (11, 4, (11,)), (12, 4, (4, 12)), (36, 4, (4, 12, 36)), (100, 4, (11, 33, 100))),
-        *((100, 1, (1, 3, 11, 33, 100)), (108, 4, (4, 12, 36, 108))),
+        *(
+            (1, 1, (1,)),
+            (11, 1, (11,)),
+            (12, 1, (4, 12)),
+            (100, 1, (11, 33, 100)),
+            (300, 33, (11, 33, 100, 300)),
+        ),
+        *((81, 123, (3, 9, 27, 81)), (20, 5000, (2, 6, 20)), (2, 5000, (2,)), (12, 400, (1, 4, 12))),
     ],
 )
-def test_rungs_are_thirds_down_to_the_least(epochs: int, least: int, rungs: tuple[int, ...]) -> None:
-    assert rungs_up_to(epochs, least) == rungs
+def test_rungs_are_thirds_down_to_some_hundred_steps(epochs: int, steps: int, rungs: tuple[int, ...]) -> None:
+    assert rungs_up_to(epochs, steps) == rungs
     assert Racing(rungs).rungs == rungs
 
 
@@ -133,9 +139,11 @@ def test_who_goes_on_says_from_where_and_how_far(algorithm: str, space: SearchSp
 def test_higher_rungs_are_reached_by_fewer(algorithm: str, space: SearchSpace) -> None:
     candidates = drive(racing_engine(algorithm, space), 150)
     first, second, third = (sum(one.epochs == rung for one in candidates) for rung in RUNGS)
-    # Somewhat more than a third, as who was among the best may be so no more.
-    assert first / 8 < second < first / 2
-    assert second / 8 < third < second / 2
+    # Somewhat more than a third, as who was among the best may be so no more; and most of all in a front,
+    # where everyone's place changes with each who comes to it.
+    most = 0.75 if algorithm == "nsga2" else 0.5
+    assert first / 8 < second < most * first
+    assert second / 8 < third < most * second
 
 
 def test_a_batch_begins_with_whom_the_ranks_send_on(space: SearchSpace) -> None:
@@ -152,13 +160,15 @@ def test_a_batch_begins_with_whom_the_ranks_send_on(space: SearchSpace) -> None:
 
 def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
     engine = racing_engine("nsga2", space)
-    batch = engine.ask()
-    for candidate in batch:
+    batches = [engine.ask() for _ in range(engine.lag)]
+    told = [one for batch in batches for one in batch]
+    for candidate in told:
         engine.tell(judge(candidate))
-    by_front = [one for one in engine.population[:6] if one.evaluation.stopped == "epochs"]
+    n = len(told) // 3
+    by_front = [one for one in engine.population[:n] if one.evaluation.stopped == "epochs"]
     on = [one.inherits for one in engine.ask() if one.operator == CONTINUE]
     assert on == [one.id for one in by_front]
-    by_error = sorted(batch, key=lambda one: -judge(one).fitness)[:6]
+    by_error = sorted(told, key=lambda one: -judge(one).fitness)[:n]
     assert set(on) != {one.id for one in by_error}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 import numpy as np
@@ -125,14 +126,25 @@ def test_who_is_under_way_is_believed_too(space: SearchSpace) -> None:
     assert taught(space, 0).choose(left, 2, nobody, under_way=first[:2]) == first[2:]
 
 
+@dataclass
+class Opinion:
+    """An outlook that believing does not change."""
+
+    mean: Floats
+    deviation: Floats
+
+    def believe(self, i: int) -> None:
+        pass
+
+
 class Counting:
     """A model that thinks the more of a genome the earlier it stands."""
 
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Counting:
         return self
 
-    def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        return np.arange(len(X), dtype=float), np.zeros(len(X))
+    def outlook(self, X: Floats) -> Opinion:
+        return Opinion(np.arange(len(X), dtype=float), np.zeros(len(X)))
 
 
 def test_one_choice_in_twenty_is_blind(space: SearchSpace) -> None:
@@ -146,15 +158,38 @@ def test_one_choice_in_twenty_is_blind(space: SearchSpace) -> None:
 
 def test_unsure_is_promising(space: SearchSpace) -> None:
     class Unsure(Counting):
-        def predict(self, X: Floats) -> tuple[Floats, Floats]:
+        def outlook(self, X: Floats) -> Opinion:
             deviation = np.zeros(len(X))
             deviation[-1] = len(X) + 1.0
-            return np.arange(len(X), dtype=float), deviation
+            return Opinion(np.arange(len(X), dtype=float), deviation)
 
     screening = Screening(space, 0)
     screening._model, screening._explored = Unsure(), 0.0
     pool = pool_of(drawn(space, 0, 10))
     assert screening.choose(pool, 1, nobody) == pool[-1:]
+
+
+def test_of_those_who_promise_as_much_the_cheapest_is_chosen(space: SearchSpace) -> None:
+    class Indifferent(Counting):
+        def outlook(self, X: Floats) -> Opinion:
+            return Opinion(np.zeros(len(X)), np.ones(len(X)))
+
+    screening = Screening(space, 0)
+    screening._model, screening._explored = Indifferent(), 0.0
+    pool = pool_of(drawn(space, 0, 30))
+    sizes = [one.genome.n_parameters(4, 3) for one in pool]
+    chosen = screening.choose(pool, 3, nobody, effort=lambda genome: genome.n_parameters(4, 3))
+    assert [one.genome.n_parameters(4, 3) for one in chosen] == sorted(sizes)[:3]
+
+
+def test_a_better_promise_is_worth_some_effort(space: SearchSpace) -> None:
+    screening = Screening(space, 0)
+    screening._model, screening._explored = Counting(), 0.0
+    pool = pool_of(drawn(space, 0, 5))
+    # The first promises one standard deviation more than the second: worth 1 / 0.15 doublings.
+    for doublings, first in ((6, 0), (7, 1)):
+        costs = {one.genome: 1.0 for one in pool} | {pool[0].genome: 2.0**doublings}
+        assert screening.choose(pool, 1, nobody, effort=costs.__getitem__) == [pool[first]]
 
 
 def test_a_small_pool_is_chosen_whole(space: SearchSpace) -> None:
@@ -171,8 +206,8 @@ def test_the_best_are_better_than_the_luckiest(space: SearchSpace) -> None:
         screening, rng = Screening(space, seed), random.Random(seed)
         genomes = drawn(space, seed, 120)
         known = [individual(i, one, fitness(one) + rng.gauss(0, 0.3)) for i, one in enumerate(genomes)]
-        luckiest = sorted(known, key=lambda one: one.fitness, reverse=True)
-        for _ in range(8):
+        for n in range(15, 121, 15):
+            luckiest = sorted(known[:n], key=lambda one: one.fitness, reverse=True)
             screening.learn(luckiest)
         best = screening.best(known, 8)
         assert len({one.id for one in best}) == 8

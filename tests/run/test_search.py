@@ -558,7 +558,7 @@ class TestRefusals:
             (
                 {"objectives": ("error", "flops"), "algorithm": "plus"},
                 InputError,
-                "algorithm: expected nsga2 for the objectives error, flops, got plus",
+                "algorithm: expected auto or nsga2 for the objectives error, flops, got plus",
             ),
             ({"scoring": "nonsense"}, InputError, "scoring: expected accuracy, r2, or a scorer's name"),
             ({"scoring": "r2"}, InputError, "scoring: expected a score for classification, got 'r2'"),
