@@ -224,16 +224,20 @@ def _add_search(commands: Any) -> None:
         metavar="NAME",
         help="the fitness: any scorer's name in scikit-learn; default: accuracy, or r2 for regression",
     )
-    how.add_argument("--start", metavar="RUN", help="begin with the best genomes of an earlier run")
+    how.add_argument(
+        "--start",
+        metavar="RUN|FILE",
+        help="begin with the best genomes of an earlier run, or with those listed in a JSON file",
+    )
     how.add_argument(
         "--epochs", type=int, metavar="N", help="epochs a candidate, at most; default: by the rows"
     )
     how.add_argument(
         "--finalists",
         type=int,
-        default=5,
+        default=6,
         metavar="N",
-        help="how many of the best are scored again before one is named; default: 5",
+        help="how many of the best are scored again before one is named; default: 6",
     )
     how.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything; default: 0")
     how.add_argument(

@@ -196,7 +196,7 @@ def test_several_objectives_and_a_front(capsys: pytest.CaptureFixture[str]) -> N
     assert [one["fitness"] for one in front] == sorted((one["fitness"] for one in front), reverse=True)
     assert json.loads(Path("runs/one/config.json").read_text())["settings"]["objectives"] == [
         "error",
-        "flops",
+        "parameters",
     ]
 
 
@@ -212,6 +212,40 @@ def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str])
     assert second[0]["operator"] == "start"
     genomes = [one["genome"] for one in first]
     assert all(one["genome"] in genomes for one in second if one["operator"] == "start")
+
+
+def test_a_search_begins_with_genomes_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.json").write_text('[{"widths": [32, 8]}, {"widths": [4]}]')
+    quick = [*QUICK, "--no-tracking", "--no-baseline", "--start", "mine.json"]
+    code, _, _ = run(capsys, "search", "iris", *quick)
+    assert code == 0
+    lines = Path("runs/one/journal.jsonl").read_text().splitlines()[1:]
+    candidates = [json.loads(line)["candidate"] for line in lines]
+    started = [one["genome"]["widths"] for one in candidates if one["operator"] == "start"]
+    assert started == [[32, 8], [4]]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[]", "got: no list of them"),
+        ('{"widths": [4]}', "got: no list of them"),
+        ("[4]", "got: "),
+        ('[{"widths": [0]}]', "got: widths: expected whole numbers of at least 1"),
+        ('[{"width": [4]}]', "got: expected the keys of a genome"),
+        ("[{", "got: Expecting property name"),
+        ('[{"widths": [5]}]', "starts: expected genomes of space tiny, got 5"),
+    ],
+)
+def test_files_that_hold_no_genomes_are_refused(
+    capsys: pytest.CaptureFixture[str], text: str, why: str
+) -> None:
+    Path("mine.json").write_text(text)
+    code, out, err = run(capsys, "search", "iris", *QUICK, "--no-tracking", "--start", "mine.json")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert why in err
+    assert not Path("runs").exists()
 
 
 def test_weights_that_are_gone_are_said_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

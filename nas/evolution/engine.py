@@ -34,6 +34,7 @@ from nas.space import CostModel, Costs, Limits, SearchSpace
 _ENUMERABLE = 20_000
 _DRAWS = 200
 _ELITE = 20
+_SELF_MADE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ class Engine(ABC):
         self.screening = screening
         self.rng = random.Random(seed)
         self.population: list[Individual] = []
-        self.hall_of_fame = tools.HallOfFame(_ELITE, similar=lambda a, b: a.genome == b.genome)
+        self.hall_of_fame = _hall(_ELITE)
+        self.self_made = _hall(_SELF_MADE)
+        """The best of those who inherited no weights."""
         self.logbook = tools.Logbook()
         self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "spread", "diversity"]
         self.individuals: dict[Genome, Individual] = {}
@@ -200,9 +203,20 @@ class Engine(ABC):
         return self._ranked(self.individuals.values())[:1]
 
     def finalists(self, n: int) -> list[Individual]:
-        """The `n` best of those whose trained weights are kept, or as many as there are, best first."""
+        """The `n` best of those whose trained weights are kept, or as many as there are.
+
+        Where children inherit, half of them are the best of those who did not: a winner is trained from
+        the start again, and how good it is then, weights that went through many hands say little about.
+        """
         kept = self.heirlooms()
-        return self._fittest([one for one in self.individuals.values() if one.id in kept], n)
+        best = self._fittest([one for one in self.individuals.values() if one.id in kept], n)
+        if not self.inherit:
+            return best
+        chosen = {one.id: one for one in best[: n - n // 2]}
+        for one in [*self.self_made, *best]:
+            if len(chosen) < n:
+                chosen.setdefault(one.id, one)
+        return list(chosen.values())
 
     def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
         """The position of the finalist that wins, now that all have been scored again."""
@@ -215,7 +229,7 @@ class Engine(ABC):
 
     def heirlooms(self) -> set[int]:
         """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
-        kept = {one.id for one in self.population} | {one.id for one in self.hall_of_fame}
+        kept = {one.id for one in [*self.population, *self.hall_of_fame, *self.self_made]}
         if self.racing is not None:
             kept |= {one.id for one in self.racing.waiting()}
         return kept
@@ -329,7 +343,8 @@ class Engine(ABC):
                 if position == len(self._heredity):
                     self._heredity.append([])
                 self._heredity[position].append(share)
-        before = next((parent.age for parent in parents if parent.id == candidate.inherits), 0)
+        heir_of = next((parent for parent in parents if parent.id == candidate.inherits), None)
+        before = 0 if heir_of is None else heir_of.inherited if candidate.epochs_done else heir_of.age
         age = before + evaluation.best_epoch
         return Individual(candidate, evaluation, self._cost(candidate.genome), self.objectives, age)
 
@@ -346,12 +361,15 @@ class Engine(ABC):
         """Remember who was evaluated, in place of the same genome with fewer epochs."""
         before = self.individuals.get(individual.genome)
         if before is not None:
-            for i in reversed(range(len(self.hall_of_fame))):
-                if self.hall_of_fame[i].genome == individual.genome:
-                    self.hall_of_fame.remove(i)
+            for hall in (self.hall_of_fame, self.self_made):
+                for i in reversed(range(len(hall))):
+                    if hall[i].genome == individual.genome:
+                        hall.remove(i)
             self.population = [one for one in self.population if one is not before]
         self.individuals[individual.genome] = individual
         self.hall_of_fame.update([individual])
+        if not individual.inherited:
+            self.self_made.update([individual])
         if self.racing is not None:
             self.racing.enter(individual)
 
@@ -415,6 +433,11 @@ def diversity(genomes: list[Genome]) -> float:
     """The mean distance of two of the genomes; 0 for fewer than two."""
     pairs = list(itertools.combinations(genomes, 2))
     return fmean(genome_distance(one, other) for one, other in pairs) if pairs else 0.0
+
+
+def _hall(size: int) -> tools.HallOfFame:
+    """The best individuals, each genome once."""
+    return tools.HallOfFame(size, similar=lambda one, other: one.genome == other.genome)
 
 
 def _fitness_statistics() -> tools.Statistics:

@@ -51,6 +51,11 @@ class Individual:
         return self.evaluation.best_epoch
 
     @property
+    def inherited(self) -> int:
+        """Epochs that its first weights had been trained for by others."""
+        return self.age - self.trained
+
+    @property
     def epochs(self) -> int:
         """Epochs that it was trained for, since its weights were another's."""
         return self.candidate.epochs_done + len(self.evaluation.train_losses)

@@ -211,7 +211,7 @@ class Screening:
         return np.array(rows).reshape(len(rows), -1)
 
     def _observed(self, individuals: Sequence[Individual]) -> Floats:
-        return np.array([self._row(one.genome, one.age - one.trained, one.epochs) for one in individuals])
+        return np.array([self._row(one.genome, one.inherited, one.epochs) for one in individuals])
 
     def _row(self, genome: Genome, age: int, epochs: int) -> list[float]:
         """A genome's features, for how long what it inherits was trained, and for how long it was since."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Collection, Iterable, Sequence
@@ -51,7 +52,7 @@ def search(
     starts: Iterable[Genome] | str | os.PathLike[str] = (),
     epochs: int | None = None,
     candidate_time_limit: float = 600.0,
-    n_finalists: int = 5,
+    n_finalists: int = 6,
     refit: bool = True,
     baseline: bool = True,
     name: str | None = None,
@@ -73,8 +74,8 @@ population_size, inherit, racing, screening, objectives, max_parameters, max_flo
 epochs, candidate_time_limit, n_finalists, refit, baseline
         See `nas.run.settings.SearchSettings`.
     starts : iterable of Genome, or path
-        Genomes to begin with, or the folder of an earlier run, of which the best are taken that the
-        space holds.
+        Genomes to begin with; or a JSON file with a list of them, as `Genome.to_dict` writes them; or the
+        folder of an earlier run, of which the best are taken that the space holds.
     name : str, optional
         Of the run; by default the data's name and the time.
     runs_dir : path
@@ -194,13 +195,15 @@ def resume(
 def _genomes_to_start_with(
     starts: Iterable[Genome] | str | os.PathLike[str], space: SearchSpace
 ) -> tuple[Genome, ...]:
-    """Those given, or the best of an earlier run that the space holds."""
+    """Those given, those in a file, or the best of an earlier run that the space holds."""
     if not isinstance(starts, (str, os.PathLike)):
         genomes = tuple(starts)
         for genome in genomes:
             if not isinstance(genome, Genome):
                 raise InputError(f"starts: expected genomes, got {genome!r}")
         return genomes
+    if Path(starts).is_file():
+        return _genomes_in(Path(starts))
     evaluations = read_journal(RunFolder(Path(starts)).journal).evaluations
     fine = sorted((pair for pair in evaluations if not pair[1].failed), key=lambda pair: -pair[1].fitness)
     genomes = tuple(dict.fromkeys(candidate.genome for candidate, _ in fine if candidate.genome in space))
@@ -209,3 +212,16 @@ def _genomes_to_start_with(
             f"starts: expected a run with genomes of space {space.name}, got {starts}, which has none"
         )
     return genomes[:_MOST_STARTS]
+
+
+def _genomes_in(file: Path) -> tuple[Genome, ...]:
+    """The genomes of a JSON file: a list of what `Genome.to_dict` gives."""
+    try:
+        records = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(records, list) or not records:
+            raise ValueError("no list of them")
+        return tuple(Genome.from_dict(record) for record in records)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f'{file}: expected genomes such as [{{"widths": [64, 32], "activation": "relu"}}], got: {error}'
+        ) from None

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -120,3 +121,20 @@ def _name_is_taken(path: Path) -> RunError:
         f"--name {path.name}: expected a name that is not in {path.parent} yet, got one that is; "
         f"choose another, or go on with 'nas resume {path}'"
     )
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> list[str]:
+    """What two records differ in, entry by entry, each in a few words; empty if they are alike."""
+    found = []
+    for key in dict.fromkeys([*before, *now]):
+        name, old, new = f"{within}{key}", before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{name}.")
+        elif old != new:
+            found.append(f"{name} was {_short(old)}, now {_short(new)}")
+    return found
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -19,7 +19,7 @@ from nas.evolution import Individual, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.run.comparison import compare
-from nas.run.folder import RunFolder
+from nas.run.folder import RunFolder, differences
 from nas.run.loop import History, run_search
 from nas.run.preparation import final_network, prepare
 from nas.run.result import SearchResult
@@ -180,7 +180,10 @@ class Run:
         )
         test = compare(prepared, network, baseline=settings.baseline, seed=settings.seed)
         scores = {"test_score": test.score, "baseline_test_score": test.baseline}
-        network.provenance.update({key: value for key, value in scores.items() if value is not None})
+        # A scorer may have no number for the test rows; JSON has none for that.
+        network.provenance.update(
+            {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
+        )
         generation = self.engine.generation()
         return SearchResult(
             run_dir=self.folder.path,
@@ -289,13 +292,11 @@ class Run:
         """Raise `RunError` if a resumed search would not be the search that the journal holds."""
         if self.journal is None or not self.journal.record.identity:
             return
-        for key, value in identity.items():
-            recorded = self.journal.record.identity.get(key)
-            if recorded != value:
-                raise RunError(
-                    f"{self.folder.path}: expected the {key} that the search began with, {recorded}, "
-                    f"got {value}"
-                )
+        if changes := differences(self.journal.record.identity, identity):
+            raise RunError(
+                f"{self.folder.path}: expected the search that its journal began with, got another: "
+                f"{'; '.join(changes)}"
+            )
 
     def _config(self) -> dict[str, Any]:
         dataset = self.dataset

@@ -97,7 +97,7 @@ class SearchSettings:
     starts: tuple[Genome, ...] = ()
     epochs: int | None = None
     candidate_time_limit: float = 600.0
-    n_finalists: int = 5
+    n_finalists: int = 6
     refit: bool = True
     baseline: bool = True
 

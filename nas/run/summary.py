@@ -46,9 +46,11 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
     if not again.scores:
         return [f"re-scored         none: every training on {n} other cuts of the rows failed"]
     gain, error = selection.gain
+    error_of_mean = f" ± {again.error:.4f}" if math.isfinite(again.error) else ""
+    cuts = f"{n} other cuts" if len(again.scores) == n else f"{len(again.scores)} of {n} other cuts"
     lines = [
-        f"re-scored         {metric} {again.mean:.4f} ± {again.error:.4f}, trained anew on {n} other cuts of "
-        f"the rows, best of {len(selection.finalists)}",
+        f"re-scored         {metric} {again.mean:.4f}{error_of_mean}, trained anew on {cuts} of the rows, "
+        f"best of {len(selection.finalists)}",
     ]
     if math.isfinite(selection.optimism):
         lines.append(

@@ -2,7 +2,8 @@
 
 The first line says what search this is: everything that decides its results, and nothing else. The
 lines after it are in the order of candidate ids; ``seconds`` is the only entry in them that may
-differ between two runs of the same search.
+differ between two runs of the same search. Each line ends with ``crc``, the CRC-32 of all lines up to
+and with its own, so that a line that was changed, lost or put elsewhere is noticed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +22,9 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.tracker import Outcome, RunInfo
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+_CRC = b',"crc":"'
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,13 @@ class Record:
     """What a journal holds: the search's identity and the evaluations so far.
 
     `n_bytes` is the length of what could be read: a last line that was torn by a crash lies
-    behind it.
+    behind it. `crc` is the checksum of all lines before that.
     """
 
     identity: dict[str, Any]
     evaluations: list[tuple[Candidate, Evaluation]]
     n_bytes: int
+    crc: int = 0
 
 
 class Journal:
@@ -82,6 +87,7 @@ class Journal:
         """Cut off a torn last line, and write the first line of a new search."""
         self._file.truncate(self.record.n_bytes)
         self._file.seek(self.record.n_bytes)
+        self._crc = self.record.crc
         if self.record.n_bytes == 0:
             self._write({"journal": FORMAT_VERSION, **run.identity})
 
@@ -103,8 +109,10 @@ class Journal:
             self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
+        plain = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode()
+        self._crc = zlib.crc32(plain, self._crc)
         try:
-            self._file.write(json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            self._file.write(plain[:-1] + _CRC + b'%08x"}\n' % self._crc)
             self._file.flush()
         except OSError as error:
             raise SearchError(
@@ -127,22 +135,33 @@ def read_journal(path: Path) -> Record:
         raise RunError(f"{path.parent}: expected a run with a {path.name}, got none") from None
     *lines, _torn = content.split(b"\n")
     identity: dict[str, Any] = {}
-    version = FORMAT_VERSION
-    evaluations = []
+    evaluations: list[tuple[Candidate, Evaluation]] = []
+    crc = n_bytes = 0
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
+            if number == 1 and (version := entry["journal"]) != FORMAT_VERSION:
+                raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
+            crc = _checked(line, crc)
+            del entry["crc"]
             if number == 1:
-                identity = entry
-                version = identity.pop("journal")
+                identity = {key: value for key, value in entry.items() if key != "journal"}
             else:
                 candidate = Candidate.from_dict(entry["candidate"])
                 evaluations.append((candidate, _evaluation(entry["evaluation"])))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
-    if version != FORMAT_VERSION:
-        raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
-    return Record(identity, evaluations, sum(len(line) + 1 for line in lines))
+        n_bytes += len(line) + 1
+    return Record(identity, evaluations, n_bytes, crc)
+
+
+def _checked(line: bytes, crc: int) -> int:
+    """The checksum of all lines up to this one; `ValueError` if it is not the one that the line has."""
+    plain, _, rest = line.rpartition(_CRC)
+    crc = zlib.crc32(plain + b"}", crc)
+    if rest != b'%08x"}' % crc:
+        raise ValueError("another checksum than its own; it, or a line before it, was changed or lost")
+    return crc
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:

@@ -476,3 +476,26 @@ def test_a_recipe_has_the_algorithms_own_size_and_random_search_no_heirs() -> No
         assert recipe(name).inherit == (name != "random")
         assert not recipe(name).racing
         assert recipe(name).screening == "none"
+
+
+def test_several_objectives_are_raced_and_screened_too() -> None:
+    both = ("error", "flops")
+    auto = recipe("auto", objectives=both)
+    assert (auto.algorithm, auto.objectives) == ("nsga2", both)
+    assert (auto.inherit, auto.racing, auto.screening) == (True, True, "process")
+    assert recipe("auto", objectives=both, screening="none").screening == "none"
+
+
+@pytest.mark.parametrize(("algorithm", "most"), [("steady-state", 32), ("aging", 10), ("nsga2", 32)])
+def test_batches_grow_with_what_is_known(algorithm: str, most: int) -> None:
+    engine = ALGORITHMS[algorithm](SPACE, 0, costs=COSTS)
+    sizes: list[int] = []
+    while sum(sizes) < 1200:
+        batch = engine.ask()
+        sizes.append(len(batch))
+        for one in batch:
+            engine.tell(Evaluation(one.id, fitness=one.seed / 2**32, best_epoch=1))
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (4, most)
+    # As few as at the beginning as long as all that is known comes from few.
+    assert set(sizes[:24]) == {4}

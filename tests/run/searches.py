@@ -42,6 +42,8 @@ def resume(run_dir: Path, **options: Any) -> nas.SearchResult:
 def journal_without_times(run: nas.SearchResult | Path) -> list[dict[str, Any]]:
     folder = run if isinstance(run, Path) else run.run_dir
     entries = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    for entry in entries:
+        del entry["crc"]
     for entry in entries[1:]:
         del entry["evaluation"]["seconds"]
     return entries

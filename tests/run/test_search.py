@@ -314,7 +314,7 @@ class TestResume:
         result = search(str(file), tmp_path)
         frame.loc[7, frame.columns[0]] = 99.0
         frame.to_csv(file, index=False)
-        with pytest.raises(RunError, match=r"expected the data that the search began with, .*digest"):
+        with pytest.raises(RunError, match=r"got another: data\.digest was \".*, now \""):
             resume(result.run_dir)
 
     def test_data_may_come_again_as_a_path(self, tmp_path: Path) -> None:

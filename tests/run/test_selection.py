@@ -21,6 +21,7 @@ from nas.evolution import Engine, Individual
 from nas.execution import Executor, SerialExecutor, Task
 from nas.execution.ray import RayExecutor
 from nas.genome import Genome
+from nas.run.comparison import TestScores
 from nas.run.preparation import Prepared, prepare
 from nas.run.selection import REFERENCE, Rescore, Selection, select
 from nas.run.summary import summary
@@ -297,3 +298,29 @@ def test_where_everyone_fails_on_every_fold_the_searchs_winner_stays(
     assert "re-scored         none: every training on 5 other cuts of the rows failed" in words
     assert "optimism  " not in words
     assert "nan" not in words
+
+
+def test_one_fold_that_is_left_has_no_error_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Regression: "± nan".
+    fold, n_folds = Prepared.fold, iter(range(99))
+
+    def often_without_scores(*arguments: Any) -> Problem:
+        def fail(*_: object) -> float:
+            raise ValueError("not here")
+
+        problem = fold(*arguments)
+        return problem if next(n_folds) == 0 else replace(problem, metric=Metric("picky", fail))
+
+    monkeypatch.setattr(Prepared, "fold", often_without_scores)
+    words = summary(search("iris", tmp_path, algorithm="plus", n_finalists=3))
+    assert ", trained anew on 1 of 5 other cuts of the rows, best of 3" in words
+    assert "nan" not in words
+
+
+def test_a_test_score_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = TestScores(math.nan, math.nan)
+    monkeypatch.setattr("nas.run.run.compare", lambda *_, **__: scores)
+    result = search("iris", tmp_path)
+    assert "test_score" not in nas.load_network(result.run_dir).provenance

@@ -118,3 +118,11 @@ def test_limits_survive_json() -> None:
     assert limits.to_dict() == {"parameters": 1000, "latency": 2.5}
     assert Limits.from_dict(json.loads(json.dumps(limits.to_dict()))) == limits
     assert Limits().to_dict() == {}
+
+
+def test_effort_has_a_part_that_no_size_saves() -> None:
+    model = cost_model(18, 4)
+    small, large = model(Genome((32,))), model(Genome((256, 256)))
+    assert small.effort - small.flops == large.effort - large.flops > 0
+    # As measured on vehicle, alone and in cohorts; see `nas.space.costs`.
+    assert 10 < large.effort / small.effort < 20

@@ -106,18 +106,45 @@ def test_a_search_that_died_before_its_first_line_starts_anew(path: Path, conten
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ('{"journal":99}\n', "version 1, got 99"),
+        ('{"journal":99}\n', "version 2, got 99"),
         ("[]\n", "in line 1"),
         ("5\n", "in line 1"),
-        ('{"journal":1}\n{"candidate":5,"evaluation":5}\n', "in line 2"),
+        ('{"journal":2,"seed":0}\n', "in line 1, got: another checksum"),
         ("nonsense\n", "in line 1"),
-        ('{"journal":1,"seed":0}\n{"candidate":{}}\n', "in line 2"),
-        ('{"journal":1,"seed":0}\n\n', "in line 2"),
     ],
 )
 def test_what_is_no_journal_is_refused_by_line(path: Path, content: str, complaint: str) -> None:
     path.write_text(content)
     with pytest.raises(RunError, match=complaint):
+        read_journal(path)
+
+
+@pytest.mark.parametrize("line", [b"", b"5", b'{"candidate":{}}', b'{"candidate":5,"evaluation":5}'])
+def test_a_line_that_is_no_entry_is_refused(path: Path, line: bytes) -> None:
+    write(path, *PAIRS)
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([first, line + b"\n", *others]))
+    with pytest.raises(RunError, match=r"in line 2"):
+        read_journal(path)
+
+
+def test_whatever_byte_is_changed_is_noticed(path: Path) -> None:
+    write(path, *PAIRS, FAILED)
+    whole = path.read_bytes()
+    for at in range(0, len(whole) - 1, 7):
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(RunError, match=r"journal\.jsonl: expected"):
+            read_journal(path)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 3, 4), (0, 2, 1, 3, 4), (0, 1, 2, 2, 3, 4)])
+def test_lines_that_are_lost_moved_or_repeated_are_noticed(path: Path, order: tuple[int, ...]) -> None:
+    write(path, *PAIRS, FAILED)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[i] for i in order))
+    with pytest.raises(RunError, match=r"in line \d, got: another checksum"):
         read_journal(path)
 
 
