@@ -5,7 +5,8 @@ survives. `Racing` (successive halving over epochs) and `Screening` (a learned m
 children) go with each of them.
 """
 
-from nas.evolution.engine import Engine, Generation
+from nas.evolution.engine import Engine
+from nas.evolution.generation import Generation
 from nas.evolution.individual import OBJECTIVES, Individual
 from nas.evolution.recipes import ALGORITHMS, Recipe, recipe
 from nas.evolution.surrogate import MODELS

@@ -9,13 +9,11 @@ the same candidates, which is how a search is resumed.
 
 from __future__ import annotations
 
-import itertools
 import random
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Container, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean, median, pstdev
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +21,7 @@ from deap import tools
 
 from nas.alignment import genome_distance
 from nas.evaluation import Candidate, Evaluation
+from nas.evolution.generation import Generation, diversity, fitness_statistics
 from nas.evolution.individual import Individual
 from nas.evolution.operators import inherited, shrink
 from nas.evolution.proposal import Proposal
@@ -35,28 +34,6 @@ _ENUMERABLE = 20_000
 _DRAWS = 200
 _ELITE = 20
 _SELF_MADE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """The state of a search after a batch: fitness of the population, failures apart.
-
-    `spread` is the standard deviation of fitness; `diversity` the mean distance of two genomes of
-    the population (see `nas.alignment.genome_distance`); `evaluated` counts all candidates so far;
-    `heredity` is, for each layer position, the share of genes that all children of crossover so far
-    have from either parent (see `nas.evolution.operators.inherited`).
-    """
-
-    number: int
-    evaluated: int
-    failures: int
-    best: float
-    median: float
-    mean: float
-    spread: float
-    diversity: float
-    best_genome: Genome
-    heredity: tuple[float, ...] = ()
 
 
 class Engine(ABC):
@@ -131,7 +108,7 @@ class Engine(ABC):
         self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "spread", "diversity"]
         self.individuals: dict[Genome, Individual] = {}
         """Everyone who was evaluated and did not fail, as last evaluated."""
-        self._statistics = _fitness_statistics()
+        self._statistics = fitness_statistics()
         self._starts = deque(dict.fromkeys(starts))
         self._seen: set[Genome] = set()
         self._batches: deque[deque[Candidate]] = deque()
@@ -140,7 +117,8 @@ class Engine(ABC):
         self._last: Generation | None = None
         self._n_asked = self._n_told = self._n_failures = 0
         self._under_way: dict[int, Proposal] = {}
-        self._heredity: list[list[float]] = []
+        self._heredity: list[tuple[float, int]] = []
+        """For each layer position the sum of shares inherited, and how many they are of."""
 
     @property
     def batch_size(self) -> int:
@@ -341,11 +319,14 @@ class Engine(ABC):
                 inherited(candidate.genome, parents[0].genome, parents[-1].genome)
             ):
                 if position == len(self._heredity):
-                    self._heredity.append([])
-                self._heredity[position].append(share)
-        heir_of = next((parent for parent in parents if parent.id == candidate.inherits), None)
-        before = 0 if heir_of is None else heir_of.inherited if candidate.epochs_done else heir_of.age
-        age = before + evaluation.best_epoch
+                    self._heredity.append((0.0, 0))
+                total, n = self._heredity[position]
+                self._heredity[position] = (total + share, n + 1)
+        age = evaluation.best_epoch
+        for parent in parents:
+            if parent.id == candidate.inherits:
+                # Who goes on has inherited what it had inherited before.
+                age += parent.inherited if candidate.epochs_done else parent.age
         return Individual(candidate, evaluation, self._cost(candidate.genome), self.objectives, age)
 
     @property
@@ -396,7 +377,7 @@ class Engine(ABC):
             failures=self._n_failures,
             diversity=diversity([one.genome for one in alive]),
             best_genome=self.best.genome,
-            heredity=tuple(map(fmean, self._heredity)),
+            heredity=tuple(total / n for total, n in self._heredity),
             **{**self._statistics.compile(alive), "best": self.best.evaluation.fitness},
         )
 
@@ -429,19 +410,6 @@ class _Union:
         return any(genome in part for part in self._parts)
 
 
-def diversity(genomes: list[Genome]) -> float:
-    """The mean distance of two of the genomes; 0 for fewer than two."""
-    pairs = list(itertools.combinations(genomes, 2))
-    return fmean(genome_distance(one, other) for one, other in pairs) if pairs else 0.0
-
-
 def _hall(size: int) -> tools.HallOfFame:
     """The best individuals, each genome once."""
     return tools.HallOfFame(size, similar=lambda one, other: one.genome == other.genome)
-
-
-def _fitness_statistics() -> tools.Statistics:
-    statistics = tools.Statistics(key=lambda individual: individual.evaluation.fitness)
-    for name, function in (("median", median), ("mean", fmean), ("spread", pstdev)):
-        statistics.register(name, function)
-    return statistics

@@ -16,7 +16,7 @@ from landscape import RUNGS, ask_all, drive, fitness, judge
 from nas.alignment import genome_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, recipe
-from nas.evolution.engine import diversity
+from nas.evolution.generation import diversity
 from nas.evolution.racing import CONTINUE, Racing
 from nas.evolution.surrogate import Screening
 from nas.genome import Genome
@@ -292,8 +292,22 @@ def test_the_best_is_the_fittest_of_all(algorithm: str) -> None:
     assert engine.best is not None
     assert engine.best.evaluation.fitness == max(judge(candidate).fitness for candidate in candidates)
     best = sorted((judge(candidate).fitness for candidate in candidates), reverse=True)
-    assert [one.evaluation.fitness for one in engine.finalists(5)] == best[:5]
+    chosen = engine.finalists(5)
+    assert [one.evaluation.fitness for one in chosen[:3]] == best[:3]
+    # The others are the best of those who inherited nothing.
+    first = {one.id for one in chosen[:3]}
+    heirless = [one for one in candidates if one.inherits is None and one.id not in first]
+    others = sorted((judge(candidate).fitness for candidate in heirless), reverse=True)
+    assert [one.evaluation.fitness for one in chosen[3:]] == others[:2]
+    assert {one.id for one in chosen} <= engine.heirlooms()
     assert engine.named(engine.finalists(3), [0.1, 0.7, 0.7]) == 1
+
+
+def test_without_inheritance_finalists_are_the_best() -> None:
+    engine = ALGORITHMS["plus"](SPACE, 0, costs=COSTS, inherit=False)
+    candidates = drive(engine, 100)
+    best = sorted((judge(candidate).fitness for candidate in candidates), reverse=True)
+    assert [one.evaluation.fitness for one in engine.finalists(5)] == best[:5]
 
 
 @cache

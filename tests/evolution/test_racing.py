@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection
 
 import pytest
-from landscape import RUNGS, drive, individual, judge
+from landscape import RUNGS, ask_all, drive, individual, judge
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, Individual
@@ -192,6 +193,23 @@ def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> N
     assert engine.best is not None
     assert engine.best.candidate.epochs == 27
     assert engine.best.age >= 27
+
+
+def test_going_on_adds_nothing_to_what_was_inherited(space: SearchSpace) -> None:
+    # Regression: what a network had learned itself counted as inherited once it went on.
+    engine = racing_engine("plus", space)
+    waiting, told = deque(ask_all(engine)), dict[int, Individual]()
+    while len(told) < 150:
+        candidate = waiting.popleft()
+        engine.tell(judge(candidate))
+        told[candidate.id] = engine.individuals[candidate.genome]
+        if not waiting:
+            waiting += ask_all(engine)
+    continued = [one for one in told.values() if one.candidate.epochs_done]
+    assert {bool(one.inherited) for one in continued} == {True, False}
+    for one in continued:
+        assert one.inherited == told[one.candidate.parents[0]].inherited
+        assert one.age == one.inherited + one.evaluation.best_epoch
 
 
 def test_who_fails_in_going_on_stays_as_it_was(space: SearchSpace) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from landscape import fitness, individual, randoms, spaces
 
 from nas.evolution import MODELS, Individual
-from nas.evolution.engine import diversity
+from nas.evolution.generation import diversity
 from nas.evolution.proposal import Proposal
 from nas.evolution.surrogate import Screening, features
 from nas.genome import Genome

@@ -1,0 +1,48 @@
+"""The state of a search after a batch, in numbers."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from statistics import fmean, median, pstdev
+
+from deap import tools
+
+from nas.alignment import genome_distance
+from nas.genome import Genome
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The state of a search after a batch: fitness of the population, failures apart.
+
+    `spread` is the standard deviation of fitness; `diversity` the mean distance of two genomes of
+    the population (see `nas.alignment.genome_distance`); `evaluated` counts all candidates so far;
+    `heredity` is, for each layer position, the share of genes that all children of crossover so far
+    have from either parent (see `nas.evolution.operators.inherited`).
+    """
+
+    number: int
+    evaluated: int
+    failures: int
+    best: float
+    median: float
+    mean: float
+    spread: float
+    diversity: float
+    best_genome: Genome
+    heredity: tuple[float, ...] = ()
+
+
+def diversity(genomes: list[Genome]) -> float:
+    """The mean distance of two of the genomes; 0 for fewer than two."""
+    pairs = list(itertools.combinations(genomes, 2))
+    return fmean(genome_distance(one, other) for one, other in pairs) if pairs else 0.0
+
+
+def fitness_statistics() -> tools.Statistics:
+    """Median, mean and standard deviation of individuals' fitness, as DEAP compiles them."""
+    statistics = tools.Statistics(key=lambda individual: individual.evaluation.fitness)
+    for name, function in (("median", median), ("mean", fmean), ("spread", pstdev)):
+        statistics.register(name, function)
+    return statistics
