@@ -400,5 +400,5 @@ def test_a_function_has_to_come_again_for_a_resumed_search(tmp_path: Path) -> No
         nas.resume(result.run_dir, progress=False)
     resumed = nas.resume(result.run_dir, scoring=score, n_candidates=14, n_workers=0, progress=False)
     assert resumed.n_candidates == 14
-    with pytest.raises(RunError, match="expected the metric that the search began with"):
+    with pytest.raises(RunError, match='got another: metric was "_Scorer", now "share_of_yes"'):
         nas.resume(result.run_dir, scoring=share_of_yes, n_workers=0, progress=False)

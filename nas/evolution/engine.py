@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import replace
+from statistics import fmean, median, pstdev
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from deap import tools
 
 from nas.alignment import genome_distance
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution.generation import Generation, diversity, fitness_statistics
+from nas.evolution.generation import Generation, diversity
 from nas.evolution.individual import Individual
 from nas.evolution.operators import inherited, shrink
 from nas.evolution.proposal import Proposal
@@ -108,7 +109,7 @@ class Engine(ABC):
         self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "spread", "diversity"]
         self.individuals: dict[Genome, Individual] = {}
         """Everyone who was evaluated and did not fail, as last evaluated."""
-        self._statistics = fitness_statistics()
+        self._statistics = _fitness_statistics()
         self._starts = deque(dict.fromkeys(starts))
         self._seen: set[Genome] = set()
         self._batches: deque[deque[Candidate]] = deque()
@@ -413,3 +414,11 @@ class _Union:
 def _hall(size: int) -> tools.HallOfFame:
     """The best individuals, each genome once."""
     return tools.HallOfFame(size, similar=lambda one, other: one.genome == other.genome)
+
+
+def _fitness_statistics() -> tools.Statistics:
+    """Median, mean and standard deviation of individuals' fitness, as DEAP compiles them."""
+    statistics = tools.Statistics(key=lambda individual: individual.evaluation.fitness)
+    for name, function in (("median", median), ("mean", fmean), ("spread", pstdev)):
+        statistics.register(name, function)
+    return statistics

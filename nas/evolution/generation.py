@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from statistics import fmean, median, pstdev
-
-from deap import tools
+from statistics import fmean
 
 from nas.alignment import genome_distance
 from nas.genome import Genome
@@ -38,11 +36,3 @@ def diversity(genomes: list[Genome]) -> float:
     """The mean distance of two of the genomes; 0 for fewer than two."""
     pairs = list(itertools.combinations(genomes, 2))
     return fmean(genome_distance(one, other) for one, other in pairs) if pairs else 0.0
-
-
-def fitness_statistics() -> tools.Statistics:
-    """Median, mean and standard deviation of individuals' fitness, as DEAP compiles them."""
-    statistics = tools.Statistics(key=lambda individual: individual.evaluation.fitness)
-    for name, function in (("median", median), ("mean", fmean), ("spread", pstdev)):
-        statistics.register(name, function)
-    return statistics
