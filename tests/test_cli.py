@@ -18,6 +18,7 @@ import pytest
 import nas
 from nas.cli import main
 from nas.data import BUNDLED
+from nas.tracking.journal import read_journal
 
 QUICK = ["--space", "tiny", "--candidates", "6", "--epochs", "5", "--workers", "0", "--name", "one"]
 QUICK += ["--finalists", "2"]
@@ -198,6 +199,7 @@ def test_several_objectives_and_a_front(capsys: pytest.CaptureFixture[str]) -> N
         "error",
         "parameters",
     ]
+    assert read_journal(Path("runs/one/journal.jsonl")).identity["recipe"]["algorithm"] == "nsga2"
 
 
 def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,21 +181,26 @@ class Engine(ABC):
         """Those than whom nobody is better in every objective, best in the first objective first."""
         return self._ranked(self.individuals.values())[:1]
 
-    def finalists(self, n: int) -> list[Individual]:
+    def finalists(self, n: int, *, anew: bool = True) -> list[Individual]:
         """The `n` best of those whose trained weights are kept, or as many as there are.
 
-        Where children inherit, half of them are the best of those who did not: a winner is trained from
-        the start again, and how good it is then, weights that went through many hands say little about.
+        Where children inherit, and the winner will be trained anew, half of them are the best of those
+        who did not: how good somebody is then, weights that went through many hands say little about.
         """
-        kept = self.heirlooms()
-        best = self._fittest([one for one in self.individuals.values() if one.id in kept], n)
-        if not self.inherit:
+        best, self_made = self._contenders(n)
+        if not (anew and self.inherit):
             return best
         chosen = {one.id: one for one in best[: n - n // 2]}
-        for one in [*self.self_made, *best]:
+        for one in [*self_made, *best]:
             if len(chosen) < n:
                 chosen.setdefault(one.id, one)
         return list(chosen.values())
+
+    def _contenders(self, n: int) -> tuple[list[Individual], Sequence[Individual]]:
+        """The `n` best of all whose weights are kept, and the best of those who inherited none."""
+        kept = self.heirlooms()
+        best = self._fittest([one for one in self.individuals.values() if one.id in kept], n)
+        return best, list(self.self_made)
 
     def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
         """The position of the finalist that wins, now that all have been scored again."""

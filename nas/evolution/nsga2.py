@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -44,13 +44,15 @@ class NSGA2(SteadyState):
     @property
     def front(self) -> list[Individual]:
         """Those than whom nobody is better in every objective, best in the first objective first."""
-        everyone = list(self.individuals.values())
-        front = tools.sortLogNondominated(everyone, len(everyone), first_front_only=True) if everyone else []
-        return sorted(front, key=lambda one: one.fitness, reverse=True)
+        return _front(self.individuals.values())
 
-    def finalists(self, n: int) -> list[Individual]:
-        """The knee, then those of the front that are nearest to it in all objectives."""
-        return knee_first(self.front)[:n]
+    def _contenders(self, n: int) -> tuple[list[Individual], Sequence[Individual]]:
+        """Of all, and of those who inherited nothing: the knee of the front, and those nearest to it."""
+        return knee_first(self.front)[:n], knee_first(self._self_made_front)
+
+    @property
+    def _self_made_front(self) -> list[Individual]:
+        return _front(one for one in self.individuals.values() if not one.inherited)
 
     def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
         """The position of the knee, with the scores in place of the search's."""
@@ -68,7 +70,7 @@ class NSGA2(SteadyState):
 
     def heirlooms(self) -> set[int]:
         """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
-        return super().heirlooms() | {one.id for one in self.front}
+        return super().heirlooms() | {one.id for one in [*self.front, *self._self_made_front]}
 
     def _propose(self) -> Proposal:
         if self._is_starting:
@@ -92,6 +94,13 @@ class NSGA2(SteadyState):
             tools.emo.assignCrowdingDist(front)
             ranked += sorted(front, key=lambda one: (-one.fitness.crowding_dist, one.id))
         return ranked
+
+
+def _front(individuals: Iterable[Individual]) -> list[Individual]:
+    """Those than whom nobody is better in every objective, best in the first objective first."""
+    everyone = list(individuals)
+    front = tools.sortLogNondominated(everyone, len(everyone), first_front_only=True) if everyone else []
+    return sorted(front, key=lambda one: one.fitness, reverse=True)
 
 
 def knee_first(front: Sequence[Individual]) -> list[Individual]:

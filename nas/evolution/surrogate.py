@@ -196,11 +196,12 @@ class Screening:
         left = list(range(len(pool)))
         chosen: list[Proposal] = []
         while left and len(chosen) < n:
+            if chosen:
+                outlook.believe(position)
             promise = worth[left] - self._optimism * outlook.deviation[left]
             blind = self._rng.random() < self._explored
             position = left.pop(int(self._rng.integers(len(left)) if blind else np.argmin(promise)))
             chosen.append(pool[position])
-            outlook.believe(position)
         return chosen
 
     def _promised(self, pool: Sequence[Proposal], heir_of: Callable[[Proposal], Individual | None]) -> Floats:

@@ -206,7 +206,14 @@ class Run:
     def _select(self, executor: Executor) -> Selection | None:
         """The winner among the finalists; None if that was interrupted."""
         try:
-            return select(self.engine, self.prepared, executor, self.settings.seed, self.settings.n_finalists)
+            return select(
+                self.engine,
+                self.prepared,
+                executor,
+                self.settings.seed,
+                self.settings.n_finalists,
+                refit=self.settings.refit,
+            )
         except KeyboardInterrupt:
             _log.warning("interrupted: the winner is named by the search's own score")
             executor.drop()

@@ -124,7 +124,9 @@ class Selection:
         return fmean(differences), _standard_error(differences)
 
 
-def select(engine: Engine, prepared: Prepared, executor: Executor, seed: int, n_finalists: int) -> Selection:
+def select(
+    engine: Engine, prepared: Prepared, executor: Executor, seed: int, n_finalists: int, *, refit: bool = True
+) -> Selection:
     """Score the finalists of a search again, and name one.
 
     Parameters
@@ -136,8 +138,10 @@ def select(engine: Engine, prepared: Prepared, executor: Executor, seed: int, n_
     seed : int
         Decides folds and initial weights.
     n_finalists : int
+    refit : bool
+        Whether the winner will be trained anew, or keeps the weights that the search measured.
     """
-    finalists = engine.finalists(n_finalists)
+    finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [one.genome for one in finalists] + [REFERENCE]
     cuts = folds(prepared.dataset, prepared.searched, _n_folds(prepared), seed)
     problems = [prepared.fold(train, validation) for train, validation in cuts]

@@ -301,6 +301,8 @@ def test_the_best_is_the_fittest_of_all(algorithm: str) -> None:
     assert [one.evaluation.fitness for one in chosen[3:]] == others[:2]
     assert {one.id for one in chosen} <= engine.heirlooms()
     assert engine.named(engine.finalists(3), [0.1, 0.7, 0.7]) == 1
+    # Who keeps the weights of the search may have them from anybody.
+    assert [one.evaluation.fitness for one in engine.finalists(5, anew=False)] == best[:5]
 
 
 def test_without_inheritance_finalists_are_the_best() -> None:

@@ -150,10 +150,21 @@ def test_the_population_is_the_first_of_parents_and_children_by_rank(space: Sear
 
 def test_the_best_is_the_knee_and_finalists_follow_it(engine: Engine) -> None:
     assert engine.best is not None
-    finalists = engine.finalists(3)
-    assert [one.id for one in finalists] == [one.id for one in knee_first(engine.front)[:3]]
-    assert engine.best.id == finalists[0].id
+    measured = engine.finalists(3, anew=False)
+    assert [one.id for one in measured] == [one.id for one in knee_first(engine.front)[:3]]
+    assert engine.best.id == measured[0].id
     assert {one.id for one in engine.front} <= engine.heirlooms()
+
+
+def test_half_of_the_finalists_are_the_front_of_those_who_inherited_nothing(engine: Engine) -> None:
+    chosen = engine.finalists(6)
+    heirless = [one for one in engine.individuals.values() if not one.inherited]
+    assert len(heirless) < len(engine.individuals) - 6
+    undominated = [one for one in heirless if not any(dominates(other, one) for other in heirless)]
+    others = [one for one in knee_first(undominated) if one.id not in {each.id for each in chosen[:3]}]
+    assert [one.id for one in chosen[:3]] == [one.id for one in knee_first(engine.front)[:3]]
+    assert [one.id for one in chosen[3:]][: len(others)] == [one.id for one in others][:3]
+    assert {one.id for one in chosen} <= engine.heirlooms()
 
 
 def test_new_scores_name_a_new_knee(engine: Engine) -> None:

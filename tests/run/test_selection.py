@@ -46,7 +46,7 @@ class Told:
     def __init__(self, genomes: Sequence[Genome] = GENOMES) -> None:
         self._finalists = [found(0.9, genome) for genome in genomes]
 
-    def finalists(self, n: int) -> list[Individual]:
+    def finalists(self, n: int, *, anew: bool) -> list[Individual]:
         return self._finalists[:n]
 
 
@@ -258,7 +258,7 @@ def test_among_several_objectives_the_knee_is_named(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_the_searchs_own_winner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nas.run.run.select", interrupt)
