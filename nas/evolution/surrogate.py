@@ -194,15 +194,14 @@ class Screening:
         efforts = [1.0 if effort is None else effort(one.genome) for one in pool]
         worth = outlook.mean[: len(pool)] + self._thrift * np.log2(efforts)
         left = list(range(len(pool)))
-        chosen: list[Proposal] = []
+        chosen: list[int] = []
         while left and len(chosen) < n:
-            if chosen:
-                outlook.believe(position)
+            for last in chosen[-1:]:
+                outlook.believe(last)
             promise = worth[left] - self._optimism * outlook.deviation[left]
             blind = self._rng.random() < self._explored
-            position = left.pop(int(self._rng.integers(len(left)) if blind else np.argmin(promise)))
-            chosen.append(pool[position])
-        return chosen
+            chosen.append(left.pop(int(self._rng.integers(len(left)) if blind else np.argmin(promise))))
+        return [pool[position] for position in chosen]
 
     def _promised(self, pool: Sequence[Proposal], heir_of: Callable[[Proposal], Individual | None]) -> Floats:
         """Features of everyone as they would be after a whole training, not as they start."""
