@@ -12,7 +12,7 @@ import numpy as np
 
 from nas.data import Dataset, Split, fit_preprocessor, split
 from nas.errors import DataError
-from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit
+from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit, training_config
 from nas.network import State, TrainingConfig
 from nas.network.arrays import Array
 from nas.runtime import Network, Preprocessor, Target
@@ -23,6 +23,9 @@ _STEPS = 10_000
 
 _REFIT_EPOCHS = 1.25
 """Epochs of the last training for each that was best in the search."""
+
+_REFIT_BATCHES = 2
+"""Batches of the last training for each of the search."""
 
 _LARGEST_TARGET = 1e6
 """Standard deviations from the mean up to which float32 can tell a target's values apart."""
@@ -121,9 +124,9 @@ def final_network(
     """The winner's trained network with its preprocessing.
 
     Given `epochs` it is trained once more from the start, on training and validation rows together,
-    for a quarter more epochs than these, with the rate annealed along a cosine; should that diverge,
-    or without, it gets the weights of `state`, with which the search measured it. Its provenance says
-    which.
+    for a quarter more epochs than these, on batches of half the size, with the rate annealed along a
+    cosine; should that diverge, or without, it gets the weights of `state`, with which the search
+    measured it. Its provenance says which.
     """
     source = prepared if epochs is None else prepared.together
     network = build_network(candidate.genome, candidate.seed, source.problem)
@@ -132,11 +135,22 @@ def final_network(
         # a matter of luck: over the 20 best genomes of a search on digits test accuracy was 0.966 on
         # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
         # on vehicle, segment and concrete. Whatever schedule the genome carries gives way.
+        # Smaller batches, which a search has no time for, generalize better (Keskar et al. 2017): with
+        # halves the score on 10,000 unseen rows was higher by 0.0017 on average, over five genomes, two
+        # samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
+        # decay, and twice the epochs brought less, or harmed some.
         # Nothing but divergence may end it early: the network would not be the one that was found.
-        longer = math.ceil(_REFIT_EPOCHS * epochs)
-        training = replace(source.problem.training, time_limit=None, epochs=longer, schedule="cosine")
+        measured = training_config(candidate.genome, source.problem.training)
+        training = replace(
+            source.problem.training,
+            time_limit=None,
+            epochs=math.ceil(_REFIT_EPOCHS * epochs),
+            batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
+            schedule="cosine",
+        )
         problem = replace(source.problem, training=training)
-        once = replace(candidate, genome=replace(candidate.genome, schedule=None), epochs_done=0, epochs=None)
+        genome = replace(candidate.genome, schedule=None, batch_size=None)
+        once = replace(candidate, genome=genome, epochs_done=0, epochs=None)
         (result,) = fit([network], [once], problem, validate=False)
         if result.error is not None:
             return final_network(prepared, candidate, epochs=None, state=state, provenance=provenance)

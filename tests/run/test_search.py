@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sklearn.metrics import accuracy_score, r2_score
 import nas
 from nas.data.dataset import BUNDLED, split
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
-from nas.evaluation import WORST_FITNESS, Candidate, Evaluation, build_network, evaluate
+from nas.evaluation import WORST_FITNESS, Candidate, Evaluation, build_network, evaluate, fit
 from nas.evolution import ALGORITHMS
 from nas.run.preparation import final_network, prepare
 from nas.space import cost_model
@@ -152,6 +153,19 @@ def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
     network = final_network(prepared, heir, epochs=4, state=None, provenance={})
     assert network.weights[0].tobytes() == first
     assert network.provenance == {"refit": True}
+
+
+def test_a_refit_takes_batches_of_half_the_size_that_the_search_took() -> None:
+    prepared = prepare(nas.load_dataset("iris"), 0, {"batch_size": 16})
+    source = prepared.together.problem
+    half = replace(source.training, batch_size=8, epochs=5, schedule="cosine")
+    expected = build_network(nas.Genome((8,)), 1, source)
+    plain = Candidate(0, nas.Genome((8,)), 1, 0, "random")
+    fit([expected], [plain], replace(source, training=half), validate=False)
+    for gene, alike in ((None, True), (16, True), (32, False)):
+        one = Candidate(0, nas.Genome((8,), batch_size=gene), 1, 0, "random")
+        network = final_network(prepared, one, epochs=4, state=None, provenance={})
+        assert np.array_equal(network.weights[0], expected.weights[0]) == alike
 
 
 def test_a_refit_that_diverges_leaves_what_was_measured() -> None:
