@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import attrgetter
 
 from nas.genome import GENES, LAYER_GENES, Genome, Layer
+
+_own_genes = attrgetter(*(key for key in GENES if key not in LAYER_GENES))
 
 _GAP = 2.0
 """The distance that a layer without partner counts for."""
@@ -19,6 +23,8 @@ def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
     mapped to positions in `short`.
     """
     n, m = len(long), len(short)
+    if n == m:
+        return {i: i for i in range(n)}
     # cost[i][j]: the least distance that places the first j short layers among the first i long.
     cost = [[0.0] + [math.inf] * m for _ in range(n + 1)]
     for i in range(1, n + 1):
@@ -52,10 +58,10 @@ def layer_distance(one: Layer, other: Layer) -> float:
     return doublings + (one.activation != other.activation) + (one.dropout != other.dropout)
 
 
+@lru_cache(maxsize=2**14)
 def genome_distance(one: Genome, other: Genome) -> float:
     """How far two genomes are apart: aligned layers, 2 for a layer without partner, other genes 1."""
     pairs = [(i, j) for i, j in enumerate(origins(one, other)) if j is not None]
-    layers = math.fsum(layer_distance(one.layers[i], other.layers[j]) for i, j in pairs)
-    others = (key for key in GENES if key not in LAYER_GENES)
-    genes = [key for key in others if getattr(one, key) != getattr(other, key)]
-    return layers + _GAP * (one.depth + other.depth - 2 * len(pairs)) + len(genes)
+    layers = math.fsum([layer_distance(one.layers[i], other.layers[j]) for i, j in pairs])
+    genes: int = sum(mine != its for mine, its in zip(_own_genes(one), _own_genes(other), strict=True))
+    return layers + _GAP * (one.depth + other.depth - 2 * len(pairs)) + genes

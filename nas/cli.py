@@ -78,6 +78,7 @@ def _search(options: argparse.Namespace) -> int:
             inherit=options.inherit,
             racing=options.racing,
             screening=options.screening,
+            lag=options.lag,
             objectives=options.objectives.split(","),
             max_parameters=options.max_parameters,
             max_flops=options.max_flops,
@@ -212,6 +213,9 @@ def _add_search(commands: Any) -> None:
         "--screening",
         metavar="MODEL",
         help="what chooses among many children: process, trees or none",
+    )
+    how.add_argument(
+        "--lag", type=int, metavar="N", help="batches under way at once; default: 2, for up to four workers"
     )
     how.add_argument(
         "--objectives",

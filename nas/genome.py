@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import mul
 from typing import Any, NamedTuple
 
 GENES = ("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer", "schedule")
@@ -52,14 +52,18 @@ class Genome:
     dropout: float | tuple[float, ...] | None = None
     optimizer: str | None = None
     schedule: str | None = None
+    layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+    """The hidden layers, first to last, each with what is its own."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         if any(not width >= 1 or width % 1 for width in self.widths):
             raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(self.widths)}")
-        put(self, "widths", tuple(int(width) for width in self.widths))
-        for key, noun in zip(LAYER_GENES, ("name", "rate"), strict=True):
-            put(self, key, _canonical(key, noun, getattr(self, key), self.depth))
+        put(self, "widths", tuple(map(int, self.widths)))
+        put(self, "activation", _canonical("activation", "name", self.activation, self.depth))
+        put(self, "dropout", _canonical("dropout", "rate", self.dropout, self.depth))
+        # Read again and again where genomes are bred and compared: once for each genome.
+        put(self, "layers", tuple(map(Layer, self.widths, self.activations, self.dropouts)))
 
     @classmethod
     def of(cls, layers: Sequence[Layer], **genes: Any) -> Genome:
@@ -68,13 +72,12 @@ class Genome:
         ``Genome.of(genome.layers, ...)`` with the same other genes is the genome again. Raises
         `ValueError` if only some of the layers carry an activation, or a dropout.
         """
-        carried: dict[str, Any] = {}
-        for key in LAYER_GENES:
-            values = tuple(getattr(layer, key) for layer in layers)
+        widths, *carried = tuple(zip(*layers, strict=True)) or ((), (), ())
+        for key, values in zip(LAYER_GENES, carried, strict=True):
             if None in values and set(values) != {None}:
                 raise ValueError(f"layers: expected the {key} of all of them, or of none, got {values}")
-            carried[key] = None if None in values else values
-        return cls(tuple(layer.width for layer in layers), **carried, **genes)
+            genes[key] = None if None in values else values
+        return cls(widths, **genes)
 
     @property
     def depth(self) -> int:
@@ -91,14 +94,9 @@ class Genome:
         """The dropout of each hidden layer; ``None`` where the genome carries none."""
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
 
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The hidden layers, first to last, each with what is its own."""
-        return tuple(map(Layer, self.widths, self.activations, self.dropouts))
-
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Weights and biases of this network between the given numbers of inputs and outputs."""
-        return sum((above + 1) * below for above, below in self._matrices(n_inputs, n_outputs))
+        return sum(self._weights_and_biases(n_inputs, n_outputs))
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Floating-point operations of predicting one row: two for each weight and one for each bias.
@@ -106,11 +104,12 @@ class Genome:
         What activations and the output's own function take is not counted: it grows with the units
         alone, and depends on how a machine computes an exponential.
         """
-        return sum((2 * above + 1) * below for above, below in self._matrices(n_inputs, n_outputs))
+        weights, biases = self._weights_and_biases(n_inputs, n_outputs)
+        return 2 * weights + biases
 
-    def _matrices(self, n_inputs: int, n_outputs: int) -> Iterator[tuple[int, int]]:
-        """Inputs and outputs of each layer, the output's included."""
-        return pairwise((n_inputs, *self.widths, n_outputs))
+    def _weights_and_biases(self, n_inputs: int, n_outputs: int) -> tuple[int, int]:
+        outputs = (*self.widths, n_outputs)
+        return sum(map(mul, (n_inputs, *self.widths), outputs)), sum(outputs)
 
     def to_dict(self) -> dict[str, Any]:
         """The genome as plain values for JSON; genes that it does not carry are left out."""
@@ -124,7 +123,7 @@ class Genome:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Genome:
         """The genome that `to_dict` wrote; raises `ValueError` on keys that no genome has."""
-        unknown = set(record) - {field.name for field in fields(cls)}
+        unknown = set(record) - {"widths", *GENES}
         if unknown or "widths" not in record:
             raise ValueError(f"expected the keys of a genome with 'widths', got {sorted(record)}")
         values: dict[str, Any] = {

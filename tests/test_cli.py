@@ -163,7 +163,18 @@ def test_what_ended_the_search_is_told(
 
 
 def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--algorithm", "plus", "--inherit", "--racing", "--screening", "trees", "--population", "4"]
+    options = [
+        "--algorithm",
+        "aging",
+        "--lag",
+        "3",
+        "--inherit",
+        "--racing",
+        "--screening",
+        "trees",
+        "--population",
+        "4",
+    ]
     options += ["--scoring", "neg_log_loss", "--max-parameters", "900", "--max-flops", "2000", "--seed", "3"]
     options += ["--max-latency", "20", "--no-refit", "--no-tracking", "--no-baseline", "--json"]
     code, out, _ = run(capsys, "search", "iris", *QUICK, *options)
@@ -172,10 +183,11 @@ def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
     assert result["metric"] == "neg_log_loss"
     settings = json.loads(Path("runs/one/config.json").read_text())["settings"]
     expected = {
-        "algorithm": "plus",
+        "algorithm": "aging",
         "inherit": True,
         "racing": True,
         "screening": "trees",
+        "lag": 3,
         "population_size": 4,
         "scoring": "neg_log_loss",
         "max_parameters": 900,

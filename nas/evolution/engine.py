@@ -9,6 +9,7 @@ the same candidates, which is how a search is resumed.
 
 from __future__ import annotations
 
+import itertools
 import random
 from abc import ABC, abstractmethod
 from collections import deque
@@ -24,15 +25,20 @@ from nas.alignment import genome_distance
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution.generation import Generation, diversity
 from nas.evolution.individual import Individual
-from nas.evolution.operators import inherited, shrink
+from nas.evolution.operators import inherited, mutate, shrink
 from nas.evolution.proposal import Proposal
 from nas.evolution.racing import CONTINUE, Racing
+from nas.evolution.ranking import ByFitness, Ranking
 from nas.evolution.surrogate import Screening
 from nas.genome import Genome
 from nas.space import CostModel, Costs, Limits, SearchSpace
 
 _ENUMERABLE = 20_000
-_DRAWS = 200
+_DRAWS = 10
+_FURTHER = 10
+"""Mutations, one after the other, that a child may take to become one that was never proposed."""
+
+_RANDOM_DRAWS = 20_000
 _ELITE = 20
 _SELF_MADE = 5
 
@@ -64,15 +70,14 @@ class Engine(ABC):
         Chooses among many children those that promise most.
     starts : sequence of Genome
         Proposed first.
-
-    Attributes
-    ----------
-    lag : int
-        Batches that may be under way at once. More than one: no barrier between batches.
+    lag : int, optional
+        Batches that may be under way at once; by default the algorithm's own number. More than one: no
+        barrier between batches, and work for more workers, with children of less recent news.
     """
 
-    lag: ClassVar[int] = 1
+    default_lag: ClassVar[int] = 1
     default_size: ClassVar[int] = 12
+    ranking: ClassVar[type[Ranking]] = ByFitness
 
     def __init__(
         self,
@@ -87,16 +92,22 @@ class Engine(ABC):
         racing: Racing | None = None,
         screening: Screening | None = None,
         starts: Sequence[Genome] = (),
+        lag: int | None = None,
     ) -> None:
         population_size = self.default_size if population_size is None else population_size
         if population_size < 2:
             raise ValueError(f"population_size: expected at least 2, got {population_size}")
+        lag = self.default_lag if lag is None else lag
+        if lag < 1 or (lag > 1 and self.default_lag == 1):
+            raise ValueError(f"lag: expected {'1' if self.default_lag == 1 else 'at least 1'}, got {lag}")
         self.space = space
         self.seed = seed
+        self.lag = lag
         self.population_size = population_size
         self.objectives = objectives
         self.costs = costs
         self.limits = limits or Limits()
+        self._limited = self.limits != Limits()
         self.inherit = inherit
         self.racing = racing
         self.screening = screening
@@ -109,9 +120,13 @@ class Engine(ABC):
         self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "spread", "diversity"]
         self.individuals: dict[Genome, Individual] = {}
         """Everyone who was evaluated and did not fail, as last evaluated."""
+        self._everyone = self.ranking()
         self._statistics = _fitness_statistics()
         self._starts = deque(dict.fromkeys(starts))
         self._seen: set[Genome] = set()
+        self._unchosen: dict[Genome, Proposal] = {}
+        self._left: list[Genome] | None = None
+        """What a small space has left, once children are not new any more."""
         self._batches: deque[deque[Candidate]] = deque()
         self._told: list[Individual] = []
         self._generation = 0
@@ -179,7 +194,7 @@ class Engine(ABC):
     @property
     def front(self) -> list[Individual]:
         """Those than whom nobody is better in every objective, best in the first objective first."""
-        return self._ranked(self.individuals.values())[:1]
+        return self._everyone.best(1)
 
     def finalists(self, n: int, *, anew: bool = True) -> list[Individual]:
         """The `n` best of those whose trained weights are kept, or as many as there are.
@@ -222,7 +237,7 @@ class Engine(ABC):
         """Promotions, then what the search was given to start with, then new genomes."""
         batch: list[Proposal] = []
         if self.racing is not None:
-            chosen = self.racing.promoted(self._ranked, self.batch_size)
+            chosen = self.racing.promoted(self.batch_size)
             batch += [Proposal(one.genome, CONTINUE, (one,)) for one in chosen]
         while self._starts and len(batch) < self.batch_size:
             batch.append(Proposal(self._starts.popleft(), "start"))
@@ -245,14 +260,26 @@ class Engine(ABC):
         return chosen
 
     def _pool(self) -> list[Proposal]:
-        """Children to choose from, some drawn at random; fewer where many were proposed before."""
-        assert self.screening is not None, "there is somebody to choose"
-        n = self.screening.pool
-        n_random = round(self.screening.random_share * n)
-        drawn = [self._random() if i < n_random else self._propose() for i in range(n)]
-        within = [self._within_limits(proposal) for proposal in drawn]
-        pool = {one.genome: one for one in within if one is not None and one.genome not in self._seen}
-        return list(pool.values())
+        """Children to choose from, some drawn at random; fewer where many were proposed before.
+
+        Who was not chosen of earlier ones may be now, as long as all parents live.
+        """
+        screening = self.screening
+        assert screening is not None, "there is somebody to choose"
+        parents = set(map(id, self.population))
+        pool = {
+            genome: one
+            for genome, one in self._unchosen.items()
+            if genome not in self._seen and parents.issuperset(map(id, one.parents))
+        }
+        n = max(screening.pool - len(pool), screening.n_new)
+        n_random = round(screening.random_share * n)
+        for i in range(n):
+            drawn = self._within_limits(self._random() if i < n_random else self._propose())
+            if drawn is not None and drawn.genome not in self._seen:
+                pool[drawn.genome] = drawn
+        self._unchosen = dict(itertools.islice(pool.items(), max(0, len(pool) - screening.pool), None))
+        return list(self._unchosen.values())
 
     @property
     def _n_fresh(self) -> int:
@@ -268,16 +295,41 @@ class Engine(ABC):
     def _unseen(self, seen: Container[Genome]) -> Proposal | None:
         """A genome that is new and within the limits; None if there is none."""
         for _ in range(_DRAWS):
-            proposal = self._within_limits(self._propose())
-            if proposal is not None and proposal.genome not in seen:
-                return proposal
+            proposal: Proposal | None = self._propose()
+            # Around parents that have had many children most is known: a child then goes on until it
+            # is new, instead of being born again and again.
+            for _ in range(_FURTHER):
+                if proposal is None:
+                    break
+                within = self._within_limits(proposal)
+                if within is not None and within.genome not in seen:
+                    return within
+                proposal = self._mutated(proposal)
         if self.space.size() <= _ENUMERABLE:
-            unseen = [one for one in self.space if one not in seen and self._allowed(one)]
-            return Proposal(self.rng.choice(unseen), "random") if unseen else None
-        for _ in range(100 * _DRAWS):
-            proposal = self._within_limits(self._random())
-            if proposal is not None and proposal.genome not in seen:
-                return proposal
+            return self._left_over(seen)
+        for _ in range(_RANDOM_DRAWS):
+            within = self._within_limits(self._random())
+            if within is not None and within.genome not in seen:
+                return within
+        return None
+
+    def _mutated(self, proposal: Proposal) -> Proposal | None:
+        """The proposal after one more mutation; None for one drawn at random, which nothing is gained by."""
+        changed = mutate(proposal.genome, self.space, self.rng) if proposal.parents else None
+        if changed is None:
+            return None
+        genome, mutation = changed
+        return Proposal(genome, f"{proposal.operator}+{mutation}", proposal.parents)
+
+    def _left_over(self, seen: Container[Genome]) -> Proposal | None:
+        """What nobody has proposed of a small space, in random order."""
+        if self._left is None:
+            self._left = [one for one in self.space if one not in seen and self._allowed(one)]
+            self.rng.shuffle(self._left)
+        while self._left:
+            genome = self._left.pop()
+            if genome not in seen:
+                return Proposal(genome, "random")
         return None
 
     def _within_limits(self, proposal: Proposal) -> Proposal | None:
@@ -291,7 +343,7 @@ class Engine(ABC):
         return Proposal(self.space.sample(self.rng), "random")
 
     def _allowed(self, genome: Genome) -> bool:
-        return self.costs is None or self.limits.allow(self.costs(genome))
+        return self.costs is None or not self._limited or self.limits.allow(self.costs(genome))
 
     def _candidate(self, proposal: Proposal) -> Candidate:
         number = self._n_asked
@@ -353,7 +405,9 @@ class Engine(ABC):
                     if hall[i].genome == individual.genome:
                         hall.remove(i)
             self.population = [one for one in self.population if one is not before]
+            self._everyone.discard(before)
         self.individuals[individual.genome] = individual
+        self._everyone.add(individual)
         self.hall_of_fame.update([individual])
         if not individual.inherited:
             self.self_made.update([individual])
@@ -362,7 +416,7 @@ class Engine(ABC):
 
     def _end_batch(self, number: int) -> None:
         if self.screening is not None and self.individuals:
-            self.screening.learn(self._ranked(self.individuals.values()))
+            self.screening.learn(self._everyone)
         self.population = self._survivors(self.population, self._alive(self._told))
         self._told = []
         self._last = self._summary(number)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
-from threadpoolctl import ThreadpoolController
 
 from nas.network.arrays import Array, Floats
 
@@ -25,10 +23,6 @@ _JITTER = 1e-6
 _LEAST = 1e-10
 _SAME = 1e-9
 """Squared distance below which two points are the same."""
-
-_F = TypeVar("_F", bound=Callable[..., object])
-_one_thread: Callable[[_F], _F] = ThreadpoolController().wrap(limits=1, user_api="blas")
-"""For the same bits on every machine; and more threads wait for each other where workers are busy."""
 
 
 class GaussianProcess:
@@ -51,7 +45,6 @@ class GaussianProcess:
         self._bounds = [_BOUNDS[name] for name in names]
         self._log = self._prior[:, 0].copy()
 
-    @_one_thread
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> GaussianProcess:
         """Learn from observations.
 
@@ -83,7 +76,6 @@ class GaussianProcess:
         self._alpha = cho_solve((self._root, True), z)
         return self
 
-    @_one_thread
     def outlook(self, X: Floats) -> Outlook:
         """What is to be known of points, noise apart.
 
@@ -174,7 +166,6 @@ class Outlook:
         deviation: Floats = np.sqrt(np.maximum(self._variance, _LEAST)) * self._spread
         return deviation
 
-    @_one_thread
     def believe(self, i: int) -> None:
         """Take point i as observed, with its mean: no mean changes, and who is near it is surer.
 

@@ -45,6 +45,10 @@ class Individual:
             values = (evaluation.fitness, *(getattr(costs, name) for name in objectives[1:]))
         self.fitness = _fitness(len(values))(values)
 
+    def __deepcopy__(self, memo: object) -> Individual:
+        """Itself: DEAP's halls copy what they keep, in case that it changes, which nobody does here."""
+        return self
+
     @property
     def trained(self) -> int:
         """Epochs up to the best one, since its weights were another's."""

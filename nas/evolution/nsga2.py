@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from operator import lt
 from typing import Any, ClassVar
 
 from deap import tools
@@ -12,7 +13,49 @@ from deap import tools
 from nas.evolution.breeding import breed
 from nas.evolution.individual import Individual
 from nas.evolution.proposal import Proposal
+from nas.evolution.ranking import Ranking
 from nas.evolution.steady_state import SteadyState
+
+
+class ByFronts:
+    """The ranking by front, then by crowding distance, the lonely ones first.
+
+    Where somebody stands depends on all: it is found anew whenever it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._members: dict[int, Individual] = {}
+        self._ordered: list[Individual] | None = []
+
+    def add(self, individual: Individual) -> None:
+        """See `nas.evolution.ranking.Ranking.add`."""
+        self._members[individual.id] = individual
+        self._ordered = None
+
+    def discard(self, individual: Individual) -> None:
+        """See `nas.evolution.ranking.Ranking.discard`."""
+        del self._members[individual.id]
+        self._ordered = None
+
+    def best(self, n: int) -> list[Individual]:
+        """See `nas.evolution.ranking.Ranking.best`."""
+        if self._ordered is None:
+            self._ordered = by_fronts(self._members.values())
+        return self._ordered[:n]
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+def by_fronts(individuals: Collection[Individual]) -> list[Individual]:
+    """By front, then by crowding distance, the lonely ones first."""
+    if not individuals:
+        return []
+    ranked: list[Individual] = []
+    for front in tools.sortLogNondominated(list(individuals), len(individuals)):
+        tools.emo.assignCrowdingDist(front)
+        ranked += sorted(front, key=lambda one: (-one.fitness.crowding_dist, one.id))
+    return ranked
 
 
 class NSGA2(SteadyState):
@@ -29,11 +72,14 @@ class NSGA2(SteadyState):
     """
 
     default_size: ClassVar[int] = 20
+    ranking: ClassVar[type[Ranking]] = ByFronts
 
     def __init__(
         self, *arguments: Any, objectives: tuple[str, ...] = ("error", "parameters"), **more: Any
     ) -> None:
         super().__init__(*arguments, objectives=objectives, **more)
+        self._front = tools.ParetoFront(similar=_alike)
+        self._self_made_front = tools.ParetoFront(similar=_alike)
 
     @property
     def best(self) -> Individual | None:
@@ -44,15 +90,11 @@ class NSGA2(SteadyState):
     @property
     def front(self) -> list[Individual]:
         """Those than whom nobody is better in every objective, best in the first objective first."""
-        return _front(self.individuals.values())
+        return sorted(self._front, key=lambda one: one.fitness, reverse=True)
 
     def _contenders(self, n: int) -> tuple[list[Individual], Sequence[Individual]]:
         """Of all, and of those who inherited nothing: the knee of the front, and those nearest to it."""
         return knee_first(self.front)[:n], knee_first(self._self_made_front)
-
-    @property
-    def _self_made_front(self) -> list[Individual]:
-        return _front(one for one in self.individuals.values() if not one.inherited)
 
     def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
         """The position of the knee, with the scores in place of the search's."""
@@ -70,7 +112,7 @@ class NSGA2(SteadyState):
 
     def heirlooms(self) -> set[int]:
         """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
-        return super().heirlooms() | {one.id for one in [*self.front, *self._self_made_front]}
+        return super().heirlooms() | {one.id for one in [*self._front, *self._self_made_front]}
 
     def _propose(self) -> Proposal:
         if self._is_starting:
@@ -86,21 +128,37 @@ class NSGA2(SteadyState):
         return self._ranked(population + offspring)[: self.population_size]
 
     def _ranked(self, individuals: Collection[Individual]) -> list[Individual]:
-        """By front, then by crowding distance, the lonely ones first."""
-        if not individuals:
-            return []
-        ranked: list[Individual] = []
-        for front in tools.sortLogNondominated(list(individuals), len(individuals)):
-            tools.emo.assignCrowdingDist(front)
-            ranked += sorted(front, key=lambda one: (-one.fitness.crowding_dist, one.id))
-        return ranked
+        return by_fronts(individuals)
+
+    def _take_in(self, individual: Individual) -> None:
+        before = self.individuals.get(individual.genome)
+        super()._take_in(individual)
+        self._enter(self._front, individual, before, self.individuals.values())
+        if not individual.inherited:
+            heirless = (one for one in self.individuals.values() if not one.inherited)
+            self._enter(self._self_made_front, individual, before, heirless)
+
+    def _enter(
+        self,
+        front: tools.ParetoFront,
+        individual: Individual,
+        before: Individual | None,
+        everyone: Iterable[Individual],
+    ) -> None:
+        """Let somebody onto a front, in place of the same genome with fewer epochs."""
+        for i in reversed(range(len(front))):
+            if before is not None and _alike(front[i], before):
+                front.remove(i)
+                if any(map(lt, individual.fitness.wvalues, before.fitness.wvalues)):
+                    # Whom it dominated before may be on the front again.
+                    front.clear()
+                    front.update(everyone)
+                    return
+        front.update([individual])
 
 
-def _front(individuals: Iterable[Individual]) -> list[Individual]:
-    """Those than whom nobody is better in every objective, best in the first objective first."""
-    everyone = list(individuals)
-    front = tools.sortLogNondominated(everyone, len(everyone), first_front_only=True) if everyone else []
-    return sorted(front, key=lambda one: one.fitness, reverse=True)
+def _alike(one: Individual, other: Individual) -> bool:
+    return one.genome == other.genome
 
 
 def knee_first(front: Sequence[Individual]) -> list[Individual]:

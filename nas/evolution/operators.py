@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from nas.alignment import align
@@ -159,13 +160,18 @@ def mutate(genome: Genome, space: SearchSpace, rng: random.Random) -> tuple[Geno
     None where there is no other genome in the space. All mutations are as likely, but `step_gene`
     once for each gene that it may change.
     """
-    n_genes = sum(len(values) > 1 for key, values in space.genes.items() if key != "activation")
-    names = [name for name in MUTATIONS for _ in range(max(1, n_genes) if name == "step_gene" else 1)]
+    names = _as_likely(sum(len(values) > 1 for key, values in space.genes.items() if key != "activation"))
     for name in dict.fromkeys(rng.sample(names, len(names))):
         child = MUTATIONS[name](genome, space, rng)
         if child is not None and child != genome:
             return child, name
     return None
+
+
+@cache
+def _as_likely(n_genes: int) -> tuple[str, ...]:
+    """The mutations' names, that of `step_gene` once for each of so many genes."""
+    return tuple(name for name in MUTATIONS for _ in range(max(1, n_genes) if name == "step_gene" else 1))
 
 
 def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...]:
@@ -179,11 +185,14 @@ def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...
     """
     layers, one, other = child.layers, mother.layers, father.layers
     common = [_in_common(one), _in_common(other)]
+    genes = [len(layer) - layer.count(None) for layer in layers]
+    # Sets of genes, a bit each: what a layer has from anywhere, from a layer of one, of the other parent.
+    anyhow = [_equal(layer, common[0]) | _equal(layer, common[1]) for layer in layers]
+    of_one, of_other = ([[_equal(layer, its) for its in those] for layer in layers] for those in (one, other))
 
-    def share(i: int, *partners: Layer) -> float:
-        genes = [(k, value) for k, value in enumerate(layers[i]) if value is not None]
-        kept = [any(value in (p[k] for p in partners) or c[k] == value for c in common) for k, value in genes]
-        return sum(kept) / len(genes)
+    def share(i: int, a: int | None = None, b: int | None = None) -> float:
+        kept = anyhow[i] | (0 if a is None else of_one[i][a]) | (0 if b is None else of_other[i][b])
+        return kept.bit_count() / genes[i]
 
     # best[a][b]: the most that the child's layers so far can have of the first a and b layers of the
     # parents, and the shares that make it up.
@@ -195,11 +204,11 @@ def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...
             for b in range(len(other) + 1):
                 ways = [_longer(best[a][b], share(i))]
                 if a:
-                    ways += [row[a - 1][b], _longer(best[a - 1][b], share(i, one[a - 1]))]
+                    ways += [row[a - 1][b], _longer(best[a - 1][b], share(i, a - 1))]
                 if b:
-                    ways += [row[a][b - 1], _longer(best[a][b - 1], share(i, other[b - 1]))]
+                    ways += [row[a][b - 1], _longer(best[a][b - 1], share(i, None, b - 1))]
                 if a and b:
-                    ways.append(_longer(best[a - 1][b - 1], share(i, one[a - 1], other[b - 1])))
+                    ways.append(_longer(best[a - 1][b - 1], share(i, a - 1, b - 1)))
                 row[a].append(max(ways, key=lambda way: way[0]))
         best = row
     return best[-1][-1][1]
@@ -210,6 +219,12 @@ _Explained = tuple[float, tuple[float, ...]]
 
 def _longer(explained: _Explained, share: float) -> _Explained:
     return explained[0] + share, (*explained[1], share)
+
+
+def _equal(layer: Layer, other: Sequence[Any]) -> int:
+    """The genes that a layer carries, and another one too, as bits."""
+    pairs = enumerate(zip(layer, other, strict=True))
+    return sum(1 << k for k, (mine, its) in pairs if mine is not None and mine == its)
 
 
 def _in_common(layers: Sequence[Layer]) -> tuple[Any, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from nas.evolution.individual import Individual
+from nas.evolution.ranking import ByFitness, Ranking
 
 CONTINUE = "continue"
 """The operator of a candidate that goes on where the same genome stopped, with all its weights."""
@@ -17,8 +18,6 @@ _EPOCHS, _STEPS = 4, 300
 
 _ROOM = 12
 """How many behind those who would go on now are kept in case that they may later."""
-
-Ranked = Callable[[Collection[Individual]], list[Individual]]
 
 
 class Racing:
@@ -35,14 +34,16 @@ class Racing:
     ----------
     rungs : sequence of int
         Epochs up to each rung, rising; the last is a whole training.
+    ranking : callable
+        Makes an empty ranking, in the order of the engine.
     """
 
-    def __init__(self, rungs: Sequence[int]) -> None:
+    def __init__(self, rungs: Sequence[int], ranking: Callable[[], Ranking] = ByFitness) -> None:
         if list(rungs) != sorted(set(rungs)) or not rungs or rungs[0] < 1:
             raise ValueError(f"rungs: expected rising numbers of epochs, got {tuple(rungs)}")
         self.rungs = tuple(rungs)
-        self._reached: list[list[Individual]] = [[] for _ in rungs]
-        self._waiting: set[int] = set()
+        self._reached = [ranking() for _ in rungs]
+        self._waiting: list[dict[int, Individual]] = [{} for _ in rungs]
 
     def next_rung(self, epochs: int) -> int:
         """The epochs of the first rung above so many."""
@@ -54,24 +55,28 @@ class Racing:
         Who stopped before its epochs were up has nothing to gain from more; it counts all the same.
         """
         rung = self.rungs.index(individual.candidate.epochs or self.rungs[-1])
-        self._reached[rung].append(individual)
+        self._reached[rung].add(individual)
         if rung < len(self.rungs) - 1 and individual.evaluation.stopped == "epochs":
-            self._waiting.add(individual.id)
+            self._waiting[rung][individual.id] = individual
 
-    def promoted(self, ranked: Ranked, at_most: int) -> list[Individual]:
+    def promoted(self, at_most: int) -> list[Individual]:
         """Those who go on, from the highest rung down; each is named once."""
         chosen: list[Individual] = []
-        for reached in reversed(self._reached[:-1]):
-            best = ranked(reached)
-            n = len(best) // _SHARE
-            chosen += [one for one in best[:n] if one.id in self._waiting][: at_most - len(chosen)]
-            self._waiting -= {one.id for one in best[n + _ROOM :]}
-        self._waiting -= {one.id for one in chosen}
+        for reached, waiting in reversed(list(zip(self._reached, self._waiting, strict=True))):
+            if not waiting:
+                continue
+            n = len(reached) // _SHARE
+            near = [one for one in reached.best(n + _ROOM) if one.id in waiting]
+            for far in waiting.keys() - {one.id for one in near}:
+                del waiting[far]
+            best = {one.id for one in reached.best(n)}
+            those = [one for one in near if one.id in best][: at_most - len(chosen)]
+            chosen += [waiting.pop(one.id) for one in those]
         return chosen
 
     def waiting(self) -> list[Individual]:
         """Those who may go on one day."""
-        return [one for reached in self._reached for one in reached if one.id in self._waiting]
+        return [one for waiting in self._waiting for one in waiting.values()]
 
 
 def rungs_up_to(epochs: int, steps_per_epoch: int = 1) -> tuple[int, ...]:

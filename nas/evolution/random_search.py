@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nas.evolution.engine import Engine
 from nas.evolution.individual import Individual
 from nas.evolution.proposal import Proposal
@@ -9,6 +11,8 @@ from nas.evolution.proposal import Proposal
 
 class RandomSearch(Engine):
     """Genomes drawn from the space, none twice; its generations are batches and no more."""
+
+    default_lag: ClassVar[int] = 2
 
     def _propose(self) -> Proposal:
         return self._random()

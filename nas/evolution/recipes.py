@@ -42,6 +42,8 @@ class Recipe:
         See `nas.evolution.engine.Engine`.
     screening : str
         "none", or one of `nas.evolution.surrogate.MODELS`.
+    lag : int
+        Batches under way at once.
     """
 
     algorithm: str
@@ -50,6 +52,7 @@ class Recipe:
     inherit: bool = True
     racing: bool = False
     screening: str = "none"
+    lag: int = 1
 
     def engine(
         self,
@@ -63,7 +66,8 @@ class Recipe:
         starts: Sequence[Genome] = (),
     ) -> Engine:
         """The engine; `epochs` are those of a whole training, `steps_per_epoch` its batches in each."""
-        return ALGORITHMS[self.algorithm](
+        algorithm = ALGORITHMS[self.algorithm]
+        return algorithm(
             space,
             seed,
             self.population_size,
@@ -71,16 +75,17 @@ class Recipe:
             costs=costs,
             limits=limits,
             inherit=self.inherit,
-            racing=Racing(rungs_up_to(epochs, steps_per_epoch)) if self.racing else None,
+            racing=Racing(rungs_up_to(epochs, steps_per_epoch), algorithm.ranking) if self.racing else None,
             screening=None if self.screening == "none" else Screening(space, seed, self.screening, epochs),
             starts=starts,
+            lag=self.lag,
         )
 
 
-_AUTO = Recipe("steady-state", 8, racing=True, screening="process")
+_AUTO = Recipe("steady-state", 8, racing=True, screening="process", lag=2)
 """What wins `python -m benchmarks.replay`, with what cannot be replayed there: racing and inheritance."""
 
-_AUTO_SEVERAL = Recipe("nsga2", 20, racing=True, screening="process")
+_AUTO_SEVERAL = Recipe("nsga2", 20, racing=True, screening="process", lag=2)
 """The same for several objectives."""
 
 
@@ -92,18 +97,20 @@ def recipe(
     inherit: bool | None = None,
     racing: bool | None = None,
     screening: str | None = None,
+    lag: int | None = None,
 ) -> Recipe:
     """What a name stands for, "auto" included, with everything that is asked for otherwise."""
     if algorithm == "auto":
         base = _AUTO if len(objectives) == 1 else replace(_AUTO_SEVERAL, objectives=objectives)
     else:
         # Who draws at random has no parents to inherit from.
-        size, heirs = ALGORITHMS[algorithm].default_size, algorithm != "random"
-        base = Recipe(algorithm, size, objectives, inherit=heirs)
+        engine, heirs = ALGORITHMS[algorithm], algorithm != "random"
+        base = Recipe(algorithm, engine.default_size, objectives, inherit=heirs, lag=engine.default_lag)
     asked: dict[str, Any] = {
         "population_size": population_size,
         "inherit": inherit,
         "racing": racing,
         "screening": screening,
+        "lag": lag,
     }
     return replace(base, **{key: value for key, value in asked.items() if value is not None})

@@ -28,7 +28,7 @@ class SteadyState(Plus):
             batch = mutated or crossed-over winners of tournaments in population
     """
 
-    lag: ClassVar[int] = 2
+    default_lag: ClassVar[int] = 2
     default_size: ClassVar[int] = 16
 
     @property

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from scipy.special import ndtri
+from threadpoolctl import ThreadpoolController
 
 from nas.evolution.gaussian_process import GaussianProcess
 from nas.evolution.individual import Individual
 from nas.evolution.proposal import Proposal
+from nas.evolution.ranking import Ranking
 from nas.genome import LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
 from nas.space import SearchSpace
@@ -23,8 +26,19 @@ _TREES = 60
 _NEWS = 1.05
 """Growth of what is known with which the model's own settings are adapted again."""
 
+_LATE_NEWS = 1.25
+"""The same, once more is known than is learned from."""
+
+_MANY = 4096
+"""Genomes whose features are remembered: all that are known and may be chosen, several times over."""
+
 _LONGEST = 16.0
 """Doublings of epochs that count as 1."""
+
+
+_F = TypeVar("_F", bound=Callable[..., object])
+_one_thread: Callable[[_F], _F] = ThreadpoolController().wrap(limits=1, user_api="blas")
+"""For the same bits on every machine; and more threads wait for each other where workers are busy."""
 
 
 class Outlook(Protocol):
@@ -93,8 +107,6 @@ class _Votes:
 MODELS = ("process", "trees")
 """What may screen: a Gaussian process, or extra-trees."""
 
-Ranked = Callable[[Collection[Individual]], list[Individual]]
-
 
 class Screening:
     """Chooses children by the ranks that a model expects of them.
@@ -140,31 +152,43 @@ class Screening:
         self._rng = np.random.default_rng([seed, 3])
         n_features = len(features(next(iter(space)), space))
         self._model: Model = Trees(seed) if model == "trees" else GaussianProcess(n_features + 2)
-        self._features: dict[Genome, list[float]] = {}
+        self._features = lru_cache(maxsize=_MANY)(lambda genome: features(genome, space))
         self._n_known = self._n_adapted = 0
+
+    @property
+    def n_new(self) -> int:
+        """How many children of the pool should be born since the last choice.
+
+        All, as long as news change much; once more is known than is learned from, a quarter, as having
+        children takes longer than choosing.
+        """
+        return self.pool if self._n_known <= _MOST_KNOWN else self.pool // 4
 
     @property
     def has_learned(self) -> bool:
         """Whether the model knows anybody."""
         return self._n_known > 0
 
-    def learn(self, ranked: Sequence[Individual]) -> None:
-        """Learn from everyone evaluated, best first."""
-        known = ranked[:_MOST_KNOWN]
+    @_one_thread
+    def learn(self, ranking: Ranking) -> None:
+        """Learn from the best of everyone evaluated."""
+        known = ranking.best(_MOST_KNOWN)
         n = len(known)
-        self._features = {one.genome: self._features_of(one.genome) for one in known}
         # The model's own settings hardly change with a few observations more.
-        adapt = len(ranked) >= _NEWS * self._n_adapted
+        news = _NEWS if len(ranking) <= _MOST_KNOWN else _LATE_NEWS
+        adapt = len(ranking) >= news * self._n_adapted
         self._model.fit(self._observed(known), ndtri((np.arange(n) + 0.5) / n), adapt=adapt)
-        self._n_known = len(ranked)
+        self._n_known = len(ranking)
         if adapt:
             self._n_adapted = self._n_known
 
+    @_one_thread
     def best(self, individuals: Sequence[Individual], n: int) -> list[Individual]:
         """The `n` that the model expects to be best, of those it has learned from; best first."""
         mean = self._model.outlook(self._observed(individuals)).mean
         return [individuals[i] for i in np.argsort(mean, kind="stable")[:n]]
 
+    @_one_thread
     def choose(
         self,
         pool: Sequence[Proposal],
@@ -216,13 +240,10 @@ class Screening:
     def _row(self, genome: Genome, age: int, epochs: int) -> list[float]:
         """A genome's features, for how long what it inherits was trained, and for how long it was since."""
         return [
-            *self._features_of(genome),
+            *self._features(genome),
             math.log2(1 + age) / _LONGEST,
             math.log2(1 + min(epochs, self._full)) / _LONGEST,
         ]
-
-    def _features_of(self, genome: Genome) -> list[float]:
-        return self._features.get(genome) or features(genome, self._space)
 
 
 def features(genome: Genome, space: SearchSpace) -> list[float]:

@@ -96,12 +96,14 @@ def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
 def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int]]:
     """The cheapest way to cut a row of networks into cohorts of neighbours, by dynamic programming.
 
-    What is together must be worth it: it costs a little more in this sum than it is expected to.
+    What is together must be worth it: it costs a little more in this sum than it is expected to. Cohorts
+    of all numbers of members would be cheaper by a hundredth, and take five times as long to think of.
     """
+    numbers = {min(2**i, most) for i in range(most.bit_length() + 1)} | {min(len(plans), most)}
     costs, cuts = [0.0], [0]
     for stop in range(1, len(plans) + 1):
         options = []
-        for start in range(max(0, stop - most), stop):
+        for start in [stop - n for n in sorted(numbers) if n <= stop]:
             cost = predicted(plans[start:stop])
             options.append((costs[start] + (cost if stop - start == 1 else cost / _MARGIN), start))
         best, start = min(options)

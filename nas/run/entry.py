@@ -44,6 +44,7 @@ def search(
     inherit: bool | None = None,
     racing: bool | None = None,
     screening: str | None = None,
+    lag: int | None = None,
     objectives: str | Sequence[str] = ("error",),
     max_parameters: float | None = None,
     max_flops: float | None = None,
@@ -70,8 +71,8 @@ def search(
     space : SearchSpace, str or path
         A space, the name of one that comes with the package, or a TOML file.
     algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, seed, \
-population_size, inherit, racing, screening, objectives, max_parameters, max_flops, max_latency, scoring, \
-epochs, candidate_time_limit, n_finalists, refit, baseline
+population_size, inherit, racing, screening, lag, objectives, max_parameters, max_flops, max_latency, \
+scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
         See `nas.run.settings.SearchSettings`.
     starts : iterable of Genome, or path
         Genomes to begin with; or a JSON file with a list of them, as `Genome.to_dict` writes them; or the
@@ -111,6 +112,7 @@ epochs, candidate_time_limit, n_finalists, refit, baseline
         inherit=inherit,
         racing=racing,
         screening=screening,
+        lag=lag,
         objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
         max_parameters=max_parameters,
         max_flops=max_flops,

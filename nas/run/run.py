@@ -66,6 +66,7 @@ class Run:
             inherit=settings.inherit,
             racing=settings.racing,
             screening=settings.screening,
+            lag=settings.lag,
         )
 
     def to_the_end(self) -> SearchResult:

@@ -49,6 +49,9 @@ class SearchSettings:
     screening : str, optional
         The model that chooses among many children: "process", a Gaussian process, "trees", extra-trees,
         or "none"; by default what suits the algorithm.
+    lag : int, optional
+        Batches of candidates that are under way at once, part of what decides the search; by default 2,
+        which is work for about four workers, and always 1 for the generations of plus and comma.
     objectives : sequence of str
         "error", and of "parameters", "flops" and "latency" those that are to be small too. Several ask
         for the algorithm "auto" or "nsga2".
@@ -89,6 +92,7 @@ class SearchSettings:
     inherit: bool | None = None
     racing: bool | None = None
     screening: str | None = None
+    lag: int | None = None
     objectives: tuple[str, ...] = ("error",)
     max_parameters: float | None = None
     max_flops: float | None = None
@@ -118,10 +122,16 @@ class SearchSettings:
                 raise InputError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         if self.target_score is not None and not _is_number(self.target_score):
             raise InputError(f"target_score: expected a number, got {self.target_score!r}")
+        self._check_lag()
         self._check_objectives()
         for genome in self.starts:
             if genome not in self.space:
                 raise InputError(f"starts: expected genomes of space {self.space.name}, got {genome}")
+
+    def _check_lag(self) -> None:
+        in_generations = self.algorithm != "auto" and ALGORITHMS[self.algorithm].default_lag == 1
+        if in_generations and self.lag not in (None, 1):
+            raise InputError(f"lag: expected 1 for the generations of {self.algorithm}, got {self.lag}")
 
     def _check_objectives(self) -> None:
         put = object.__setattr__
@@ -191,10 +201,11 @@ _NUMBERS: dict[str, tuple[Any, float]] = {
     "n_workers": (int, 0),
     "seed": (int, 0),
     "population_size": (int, 2),
+    "lag": (int, 1),
     "epochs": (int, 1),
     "candidate_time_limit": ((int, float), 0.001),
 }
-_OPTIONAL = ("n_epochs", "time_budget", "patience", "n_workers", "population_size", "epochs")
+_OPTIONAL = ("n_epochs", "time_budget", "patience", "n_workers", "population_size", "lag", "epochs")
 
 
 def _is_number(value: object) -> bool:

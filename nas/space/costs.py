@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from nas.errors import InputError
@@ -18,6 +19,9 @@ _FLOPS_A_MICROSECOND = 30_000.0
 _OVERHEAD = 6500.0
 """FLOPs of which training takes as long as what does not depend on the size: one layer of 32 between 18
 inputs and 4 outputs takes a fifteenth of 256-256, of 32 times the FLOPs, alone or in a cohort."""
+
+_MANY = 4096
+"""Genomes whose costs are remembered: a search asks for those of a child again and again."""
 
 _ACTIVATION = {
     "identity": 0.1,
@@ -69,11 +73,11 @@ def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
     networks rightly; what your machine takes, only a clock tells.
     """
 
+    @lru_cache(maxsize=_MANY)
     def costs(genome: Genome) -> Costs:
-        flops = genome.n_flops(n_inputs, n_outputs)
+        parameters, flops = genome.n_parameters(n_inputs, n_outputs), genome.n_flops(n_inputs, n_outputs)
         calls = _LAYER * (genome.depth + 1) + sum(_ACTIVATION[name or "relu"] for name in genome.activations)
-        latency = round(calls + flops / _FLOPS_A_MICROSECOND, 3)
-        return Costs(genome.n_parameters(n_inputs, n_outputs), flops, latency)
+        return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))
 
     return costs
 

@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -158,12 +159,12 @@ class SearchSpace:
                 noun = "names" if key == "activation" else "numbers"
                 raise refused(self.name, key, f"{noun} to choose from for each layer", "none")
 
-    @property
-    def genes(self) -> dict[str, tuple[Any, ...]]:
+    @cached_property
+    def genes(self) -> Mapping[str, tuple[Any, ...]]:
         """The optional genes that genomes of this space carry, with their values."""
         return {key: tuple(getattr(self, key)) for key in GENES if getattr(self, key)}
 
-    @property
+    @cached_property
     def per_layer(self) -> tuple[str, ...]:
         """The genes of which each layer has one of its own."""
         return tuple(key for key in LAYER_GENES if getattr(self, f"{key}_per_layer"))
@@ -212,7 +213,7 @@ class SearchSpace:
     def __iter__(self) -> Iterator[Genome]:
         """Every genome once, shallow ones first; `size` tells how many that are."""
         for depth in self.depths:
-            genes = self.genes
+            genes: dict[str, Any] = dict(self.genes)
             for key in self.per_layer:
                 genes[key] = tuple(itertools.product(genes[key], repeat=depth))
             if depth == 0:

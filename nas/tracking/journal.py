@@ -13,7 +13,7 @@ import fcntl
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from nas.tracking.tracker import Outcome, RunInfo
 FORMAT_VERSION = 2
 
 _CRC = b',"crc":"'
+
+_WRITTEN = [field.name for field in fields(Evaluation) if field.name != "state"]
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def _checked(line: bytes, crc: int) -> int:
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
-    return {key: value for key, value in asdict(evaluation).items() if value is not None}
+    values = ((name, getattr(evaluation, name)) for name in _WRITTEN)
+    return {name: value for name, value in values if value is not None}
 
 
 def _evaluation(entry: dict[str, Any]) -> Evaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Engine, Individual
+from nas.evolution.ranking import ByFitness
 from nas.genome import Genome
 from nas.space import SearchSpace
 
@@ -67,6 +69,14 @@ def individual(
     """An individual of such fitness, as if it had been evaluated."""
     evaluation = Evaluation(number, fitness=value, validation_loss=1.0, stopped=stopped)
     return Individual(Candidate(number, genome, 0, 0, "random", epochs=epochs), evaluation)
+
+
+def ranking(individuals: Iterable[Individual]) -> ByFitness:
+    """Individuals in their order."""
+    ordered = ByFitness()
+    for one in individuals:
+        ordered.add(one)
+    return ordered
 
 
 @st.composite

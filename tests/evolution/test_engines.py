@@ -56,12 +56,18 @@ def starts_of(space: SearchSpace) -> list[Genome]:
     return [genome for genome in drawn if LIMITS.allow(COSTS(genome))][:15]
 
 
-def build(algorithm: str, extra: str = "alone", seed: int = 0, space: SearchSpace = SPACE) -> Engine:
+def build(
+    algorithm: str,
+    extra: str = "alone",
+    seed: int = 0,
+    space: SearchSpace = SPACE,
+    lag: int | None = None,
+) -> Engine:
     """The engine with some of what may go with it."""
-    options: dict[str, Any] = {"costs": COSTS}
+    options: dict[str, Any] = {"costs": COSTS, "lag": lag}
     for name in EXTRAS[extra]:
         if name == "racing":
-            options["racing"] = Racing(RUNGS)
+            options["racing"] = Racing(RUNGS, ALGORITHMS[algorithm].ranking)
         elif name == "limits":
             options["limits"] = LIMITS
         elif name == "objectives":
@@ -147,7 +153,7 @@ class TestEveryEngine:
         assert told == searched(algorithm, extra)[:40]
 
     def test_parents_have_been_told_before(self, algorithm: str, extra: str) -> None:
-        lag = ALGORITHMS[algorithm].lag
+        lag = ALGORITHMS[algorithm].default_lag
         candidates = searched(algorithm, extra)
         for candidate in candidates:
             generations = [candidates[parent].generation for parent in candidate.parents]
@@ -164,6 +170,19 @@ class TestEveryEngine:
             RuntimeError, match=f"ask: expected some of {engine.lag * len(batch)} evaluations to be told"
         ):
             engine.ask()
+
+    def test_more_batches_are_under_way_if_asked_for(self, algorithm: str, extra: str) -> None:
+        if ALGORITHMS[algorithm].default_lag == 1:
+            with pytest.raises(ValueError, match="lag: expected 1, got 3"):
+                build(algorithm, extra, lag=3)
+            return
+        engine = build(algorithm, extra, lag=5)
+        candidates = drive(engine, 120)
+        assert {one.generation for one in candidates[: 5 * 4]} >= set(range(2))
+        for candidate in candidates:
+            generations = [candidates[parent].generation for parent in candidate.parents]
+            assert all(generation <= candidate.generation - 5 for generation in generations)
+        assert len([one for one in candidates if one.parents]) > 20 or algorithm == "random"
 
     def test_telling_in_another_order_is_an_error(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra)

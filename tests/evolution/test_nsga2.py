@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from statistics import fmean
+from statistics import fmean, median
 
 import pytest
 from hypothesis import given, settings
@@ -57,7 +57,8 @@ def test_fitness_has_a_value_for_each_objective() -> None:
 @given(points)
 def test_the_front_is_who_nobody_dominates(everyone: list[Individual]) -> None:
     engine = NSGA2(SearchSpace(depth=(1, 1), widths=(4, 8)), 0, costs=COSTS)
-    engine.individuals = {one.genome: one for one in everyone}
+    for one in everyone:
+        engine._take_in(one)
     front = engine.front
     assert {one.id for one in front} == {one.id for one in undominated(everyone)}
     assert [one.evaluation.fitness for one in front] == sorted(
@@ -190,9 +191,9 @@ def test_the_front_is_better_than_random_searchs(space: SearchSpace) -> None:
                 best = value
         return total
 
-    gains = [volume("nsga2", seed) - volume("random", seed) for seed in range(8)]
-    assert fmean(gains) > 0
-    assert sum(gain < 0 for gain in gains) <= 1
+    gains = [volume("nsga2", seed) - volume("random", seed) for seed in range(16)]
+    assert fmean(gains) > 0.05
+    assert median(gains) > 0.02
 
 
 def test_an_individual_of_one_objective_needs_no_costs() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 
 import pytest
 from landscape import RUNGS, ask_all, drive, individual, judge
@@ -11,12 +10,9 @@ from landscape import RUNGS, ask_all, drive, individual, judge
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, Individual
 from nas.evolution.racing import CONTINUE, Racing, rungs_up_to
+from nas.evolution.ranking import ByFitness
 from nas.genome import Genome
 from nas.space import SearchSpace, cost_model
-
-
-def ranked(individuals: Collection[Individual]) -> list[Individual]:
-    return sorted(individuals, key=lambda one: one.fitness, reverse=True)
 
 
 def enter(
@@ -27,7 +23,7 @@ def enter(
 
 
 def promoted(racing: Racing, at_most: int = 99) -> list[int]:
-    return [one.id for one in racing.promoted(ranked, at_most)]
+    return [one.id for one in racing.promoted(at_most)]
 
 
 def test_the_best_third_goes_on_once() -> None:
@@ -83,10 +79,13 @@ def test_who_is_far_behind_waits_no_longer() -> None:
 
 
 def test_ranks_are_the_engines() -> None:
-    racing = Racing((3, 9))
+    class ByAge(ByFitness):
+        def best(self, n: int) -> list[Individual]:
+            return sorted(super().best(len(self)), key=lambda one: one.id)[:n]
+
+    racing = Racing((3, 9), ByAge)
     enter(racing, [0.1, 0.2, 0.3])
-    last_first = racing.promoted(lambda individuals: ranked(individuals)[::-1], 9)
-    assert [one.id for one in last_first] == [0]
+    assert promoted(racing) == [0]
 
 
 @pytest.mark.parametrize("rungs", [(), (9, 3), (3, 3), (0, 3)])
@@ -117,7 +116,9 @@ def test_rungs_are_thirds_down_to_some_hundred_steps(epochs: int, steps: int, ru
 
 
 def racing_engine(algorithm: str, space: SearchSpace) -> Engine:
-    return ALGORITHMS[algorithm](space, 0, costs=cost_model(4, 2), racing=Racing(RUNGS))
+    return ALGORITHMS[algorithm](
+        space, 0, costs=cost_model(4, 2), racing=Racing(RUNGS, ALGORITHMS[algorithm].ranking)
+    )
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -185,7 +186,7 @@ def test_weights_are_kept_of_all_who_may_go_on(space: SearchSpace) -> None:
 
 def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> None:
     engine = racing_engine("plus", space)
-    drive(engine, 150)
+    drive(engine, 200)
     genomes = [one.genome for one in engine.population]
     assert len(set(genomes)) == len(genomes)
     famous = [one.genome for one in engine.hall_of_fame]

@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from landscape import fitness, individual, randoms, spaces
+from landscape import fitness, individual, randoms, ranking, spaces
 
 from nas.evolution import MODELS, Individual
 from nas.evolution.generation import diversity
@@ -38,7 +38,7 @@ def taught(space: SearchSpace, seed: int, model: str = "process", n: int = 60) -
     screening = Screening(space, seed, model)
     screening._explored = 0.0
     known = [individual(i, one, fitness(one)) for i, one in enumerate(drawn(space, 1000 + seed, n))]
-    screening.learn(sorted(known, key=lambda one: one.fitness, reverse=True))
+    screening.learn(ranking(known))
     return screening
 
 
@@ -208,7 +208,7 @@ def test_the_best_are_better_than_the_luckiest(space: SearchSpace) -> None:
         known = [individual(i, one, fitness(one) + rng.gauss(0, 0.3)) for i, one in enumerate(genomes)]
         for n in range(15, 121, 15):
             luckiest = sorted(known[:n], key=lambda one: one.fitness, reverse=True)
-            screening.learn(luckiest)
+            screening.learn(ranking(known[:n]))
         best = screening.best(known, 8)
         assert len({one.id for one in best}) == 8
         of_best, of_luckiest = (fmean(fitness(one.genome) for one in some) for some in (best, luckiest[:8]))

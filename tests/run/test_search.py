@@ -34,6 +34,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "plus with racing": {"algorithm": "plus", "racing": True},
     "aging": {"algorithm": "aging", "racing": True, "inherit": True},
     "nsga2": {"algorithm": "nsga2", "racing": True},
+    "many under way": {"lag": 5},
     "comma without heirs": {"algorithm": "comma", "inherit": False, "screening": "trees"},
     "random": {"algorithm": "random"},
 }
@@ -565,6 +566,12 @@ class TestRefusals:
             ({"target_score": True}, InputError, "target_score: expected a number, got True"),
             ({"inherit": "yes"}, InputError, "inherit: expected true or false, got 'yes'"),
             ({"racing": 2}, InputError, "racing: expected true or false, got 2"),
+            ({"lag": 0}, InputError, "lag: expected a whole number of at least 1, .* got 0"),
+            (
+                {"lag": 2, "algorithm": "plus"},
+                InputError,
+                "lag: expected 1 for the generations of plus, got 2",
+            ),
             ({"screening": "stars"}, InputError, "screening: expected none, process, trees, got 'stars'"),
             ({"objectives": ("speed",)}, InputError, "objectives: expected some of error, parameters"),
             ({"objectives": ("parameters", "error")}, InputError, "objectives: expected error first, got"),

@@ -197,13 +197,10 @@ def test_whoever_wins_has_weights(tmp_path: Path, refit: bool) -> None:
     assert 20 <= len(result.selection.finalists) <= 50
 
 
-def test_a_larger_budget_finds_the_parents_that_it_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_larger_budget_finds_the_parents_that_it_needs(tmp_path: Path) -> None:
     # Regression: batches that the first budget held nothing of were not asked for, and whom they
     # inherit from was forgotten.
-    monkeypatch.setattr("nas.evolution.steady_state.SteadyState.lag", 4)
-    options = RACE | {"algorithm": "aging", "population_size": 4, "epochs": 4}
+    options = RACE | {"algorithm": "aging", "population_size": 4, "epochs": 4, "lag": 4}
     long = search("iris", tmp_path / "long", **options | {"n_candidates": 130})
     short = search("iris", tmp_path / "short", **options | {"n_candidates": 110})
     assert_same_search(resume(short.run_dir, n_candidates=130), long)
