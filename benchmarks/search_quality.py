@@ -259,7 +259,8 @@ class _Watch(threading.Thread):
         self._look()
 
     def _look(self) -> None:
-        for path in self._folder.glob("*/journal.jsonl"):
+        # Not a folder that is still being made, which has another name a moment later.
+        for path in self._folder.glob("[!.]*/journal.jsonl"):
             with path.open("rb") as file:
                 file.seek(self._n_bytes)
                 new = file.read()

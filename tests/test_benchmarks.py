@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import search_quality
+from benchmarks import scaling, search_quality
 from benchmarks.harness import Figure
 
 
@@ -55,3 +55,19 @@ def test_test_scores_are_compared_row_by_row() -> None:
     gap, error = search_quality._difference(search_quality._pairs(rows, "nas", "tpe"))
     assert gap == pytest.approx(0.25)
     assert error == pytest.approx(math.sqrt(0.25 / 4))
+
+
+def test_growth_is_the_exponent_of_time() -> None:
+    rows = [{"candidates": n, "seconds": 1e-4 * n**1.5} for n in (1000, 3000, 10_000)]
+    assert scaling._growth(rows) == pytest.approx(1.5)
+    assert math.isnan(scaling._growth(rows[:1]))
+
+
+@pytest.mark.parametrize("engine", ["auto", "plus", "auto of two objectives"])
+def test_throughput_is_that_of_the_real_loop(engine: str) -> None:
+    rows = scaling._throughput(engine, [40, 80], 3)
+    assert [row["candidates"] for row in rows] == [40, 80]
+    assert rows[0]["seconds"] < rows[1]["seconds"]
+    for row in rows:
+        assert row["candidates/s"] > 0
+        assert 500 < row["journal bytes"] < 5000

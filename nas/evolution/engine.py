@@ -314,8 +314,11 @@ class Engine(ABC):
         return None
 
     def _mutated(self, proposal: Proposal) -> Proposal | None:
-        """The proposal after one more mutation; None for one drawn at random, which nothing is gained by."""
-        changed = mutate(proposal.genome, self.space, self.rng) if proposal.parents else None
+        """The mutant of one parent after one more mutation; None for others.
+
+        A child of two would be ever less of a child of theirs, and of a random genome nothing is left.
+        """
+        changed = mutate(proposal.genome, self.space, self.rng) if len(proposal.parents) == 1 else None
         if changed is None:
             return None
         genome, mutation = changed

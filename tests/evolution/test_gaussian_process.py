@@ -7,7 +7,6 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from nas.evolution.gaussian_process import GaussianProcess
 from nas.network.arrays import Floats
@@ -151,21 +150,3 @@ def test_observations_that_are_all_the_same_are_no_trouble() -> None:
     mean, deviation = GaussianProcess(1).fit(X, y).predict(np.array([[0.1], [0.9]]))
     assert mean == pytest.approx([3.0, 3.0])
     assert np.isfinite(deviation).all()
-
-
-def test_one_thread_is_enough() -> None:
-    # Other numbers of threads round differently, and wait for each other where workers are busy.
-    threads: list[int] = []
-
-    class Watched(GaussianProcess):
-        def _kernel(self, A: Floats, B: Floats) -> Floats:
-            threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-            return super()._kernel(A, B)
-
-    X = np.linspace(0, 1, 5)[:, np.newaxis]
-    with threadpool_limits(2, user_api="blas"):
-        process = Watched(1).fit(X, X[:, 0])
-        assert set(threads) == {1}
-        process.predict(X)
-        assert set(threads) == {1}
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from landscape import fitness, individual, randoms, ranking, spaces
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nas.evolution import MODELS, Individual
+from nas.evolution.gaussian_process import GaussianProcess
 from nas.evolution.generation import diversity
 from nas.evolution.proposal import Proposal
 from nas.evolution.surrogate import Screening, features
@@ -225,3 +227,26 @@ def test_proposals_are_judged_as_after_a_whole_training(space: SearchSpace) -> N
     row = screening._promised(pool_of([genome]), lambda _: heir)
     assert row.shape == (1, len(features(genome, space)) + 2)
     assert row[0, -2:] == pytest.approx([np.log2(16) / 16, np.log2(28) / 16])
+
+
+def test_one_thread_is_enough(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Other numbers of threads round differently, and wait for each other where workers are busy.
+    def blas() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    threads, kernel = list[set[int]](), GaussianProcess._kernel
+
+    def watched(process: GaussianProcess, A: Floats, B: Floats) -> Floats:
+        threads.append(blas())
+        return kernel(process, A, B)
+
+    monkeypatch.setattr(GaussianProcess, "_kernel", watched)
+    with threadpool_limits(2, user_api="blas"):
+        screening = taught(space, 0, n=20)
+        n_learning = len(threads)
+        screening.choose(pool_of(drawn(space, 0, 9)), 3, nobody)
+        n_choosing = len(threads)
+        screening.best([individual(0, drawn(space, 1, 1)[0], 0.5)], 1)
+        assert 0 < n_learning < n_choosing < len(threads)
+        assert all(one == {1} for one in threads)
+        assert blas() == {2}
