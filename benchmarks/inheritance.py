@@ -26,6 +26,7 @@ from benchmarks.harness import Figure, report
 from nas.evolution import recipe
 from nas.execution import SerialExecutor
 from nas.run.budget import Budget
+from nas.run.interruption import Interruption
 from nas.run.loop import History, run_search
 from nas.run.preparation import Prepared, prepare
 from nas.run.weights import Weights
@@ -51,7 +52,9 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     budget = Budget(_ENDLESS, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:
         weights = Weights(Path(folder) / "weights")
-        run_search(engine, problem, executor, [], weights, budget, history=history, recorded={})
+        run_search(
+            engine, problem, executor, [], weights, budget, Interruption(), history=history, recorded={}
+        )
     spent, best, rising = 0, -math.inf, []
     for _, evaluation in history:
         spent += len(evaluation.train_losses)

@@ -41,6 +41,7 @@ from nas.evolution import ALGORITHMS, Generation, recipe
 from nas.execution import Task
 from nas.network import State
 from nas.run.budget import Budget
+from nas.run.interruption import Interruption
 from nas.run.loop import run_search
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
@@ -180,6 +181,7 @@ def _throughput(engine: str, marks: Sequence[int], n_workers: int) -> list[dict[
             [journal, clock],
             _SameForAll(),
             Budget(candidates=marks[-1]),
+            Interruption(),
             history=[],
             recorded={},
         )

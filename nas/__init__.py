@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.data import Dataset, load_dataset
     from nas.errors import InputError, NASError, SearchError
     from nas.genome import Genome
-    from nas.run import SearchResult, resume, search
+    from nas.run import SearchResult, debug, resume, search
     from nas.runtime import ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
@@ -38,6 +38,7 @@ _HOMES = {
     "SearchSpace": "space",
     "TableError": "runtime",
     "available_spaces": "space",
+    "debug": "run",
     "load_dataset": "data",
     "load_network": "runtime",
     "load_space": "space",
@@ -59,6 +60,7 @@ __all__ = [
     "TableError",
     "__version__",
     "available_spaces",
+    "debug",
     "load_dataset",
     "load_network",
     "load_space",

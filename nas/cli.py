@@ -1,4 +1,4 @@
-"""The command line: ``nas search``, ``resume``, ``predict``, ``ui`` and ``spaces``.
+"""The command line: ``nas search``, ``resume``, ``debug``, ``predict``, ``ui`` and ``spaces``.
 
 Exit codes: 0 done, 1 the search failed, 2 the input was wrong, 130 interrupted. What a program
 would read goes to standard output, everything else to standard error.
@@ -110,6 +110,14 @@ def _resume(options: argparse.Namespace) -> int:
     return _report(result, as_json=options.json)
 
 
+def _debug(options: argparse.Namespace) -> int:
+    from nas.run import debug
+    from nas.run.summary import account
+
+    print(account(debug(options.run, options.candidate)))
+    return 0
+
+
 def _predict(options: argparse.Namespace) -> int:
     from nas.predictions import write_predictions
 
@@ -168,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nas {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_search, _add_resume, _add_predict, _add_ui, _add_spaces):
+    for add in (_add_search, _add_resume, _add_debug, _add_predict, _add_ui, _add_spaces):
         add(commands)
     return parser
 
@@ -276,6 +284,13 @@ def _add_resume(commands: Any) -> None:
     resume.add_argument("run", metavar="RUN", help="the run's folder, such as runs/digits-20260101-120000")
     _add_limits(resume, candidates=None)
     resume.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def _add_debug(commands: Any) -> None:
+    debug = commands.add_parser("debug", help="train one candidate of a search again, here and alone")
+    debug.set_defaults(command=_debug)
+    debug.add_argument("run", metavar="RUN", help="the run's folder")
+    debug.add_argument("candidate", type=int, metavar="CANDIDATE", help="its number, from 0")
 
 
 def _add_predict(commands: Any) -> None:

@@ -140,6 +140,7 @@ def test_public_names_are_these() -> None:
         "TableError",
         "__version__",
         "available_spaces",
+        "debug",
         "load_dataset",
         "load_network",
         "load_space",

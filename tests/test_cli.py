@@ -143,6 +143,19 @@ def test_a_search_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out)["candidates"] == 9
 
 
+def test_a_candidate_is_trained_again(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "search", "iris", *QUICK, "--no-tracking")
+    code, out, err = run(capsys, "debug", "runs/one", "1")
+    assert (code, err) == (0, "")
+    lines = {line[:18].strip(): line[18:] for line in out.splitlines()}
+    assert list(lines) == ["candidate", "made by", "recorded", "again, alone"]
+    assert lines["candidate"].startswith("1: ")
+    assert " at epoch " in lines["recorded"]
+    code, out, err = run(capsys, "debug", "runs/one", "7")
+    assert (code, out) == (2, "")
+    assert "candidate: expected one that the run has evaluated, got 7 of 0 to" in err
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

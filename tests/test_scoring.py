@@ -20,6 +20,7 @@ from sklearn.datasets import make_multilabel_classification
 import nas
 from nas.errors import InputError, RunError, SearchError
 from nas.run.comparison import compare
+from nas.run.interruption import Interruption
 from nas.run.preparation import prepare
 from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore, metric_for
 
@@ -343,7 +344,16 @@ def test_test_scores_are_the_same_for_the_same_seed() -> None:
         def predict_proba(self, table: Any) -> Any:
             return np.random.default_rng(0).dirichlet(np.ones(3), len(table))
 
-    one, again, other = (compare(prepared, Even(), baseline=False, seed=seed) for seed in (1, 1, 2))  # type: ignore[arg-type]
+    one, again, other = (
+        compare(
+            prepared,
+            Even(),  # type: ignore[arg-type]
+            baseline=False,
+            seed=seed,
+            interruption=Interruption(),
+        )
+        for seed in (1, 1, 2)
+    )
     assert one == again
     assert one.score == other.score
     assert one.error != other.error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from nas.network.arrays import Array, Floats
+from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
 from nas.runtime import Network
 from nas.scoring import METRICS, Metric
-
-_log = logging.getLogger(__name__)
 
 _RESAMPLES = 200
 
@@ -37,21 +36,18 @@ class TestScores:
     difference_error: float | None = None
 
 
-def compare(prepared: Prepared, network: Network, *, baseline: bool, seed: int) -> TestScores:
+def compare(
+    prepared: Prepared, network: Network, *, baseline: bool, seed: int, interruption: Interruption
+) -> TestScores:
     """Score a network on the test rows, and scikit-learn's default beside it.
 
     The baseline, `MLPClassifier` or `MLPRegressor` with all settings at their defaults, is fitted
     on training and validation rows together, encoded in the same way, with standardized targets.
-    A Ctrl-C while it is fitted leaves it out.
+    A Ctrl-C before or while it is fitted leaves it out.
     """
     rows = prepared.split.test
     table = prepared.dataset.table.iloc[rows]
-    try:
-        fitted = _baseline(prepared, seed) if baseline else None
-    except KeyboardInterrupt:
-        # On large tables it takes minutes; whoever does not want to wait keeps the network.
-        _log.warning("interrupted: scikit-learn's default network is left out")
-        fitted = None
+    fitted = _baseline(prepared, seed, interruption) if baseline else None
     if prepared.problem.metric in METRICS.values():
         y = prepared.dataset.y[rows]
         ours = _merits(prepared, _codes(prepared, network.predict(table)), y)
@@ -153,7 +149,10 @@ class _Baseline:
         return values
 
 
-def _baseline(prepared: Prepared, seed: int) -> _Baseline:
+def _baseline(prepared: Prepared, seed: int, interruption: Interruption) -> _Baseline | None:
+    """Fit it, which takes minutes on large tables; None where that is interrupted."""
+    if interruption.requested():
+        return None
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -163,10 +162,14 @@ def _baseline(prepared: Prepared, seed: int) -> _Baseline:
     mean, scale = np.array(source.target.mean), np.array(source.target.scale)
     regression = dataset.task == "regression"
     model = (MLPRegressor if regression else MLPClassifier)(random_state=seed)
-    with warnings.catch_warnings():
+    fitted = (y - mean) / scale if regression else y
+    with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt), interruption.raising():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = (y - mean) / scale if regression else y
+        # scikit-learn catches a KeyboardInterrupt itself, warns, and calls the half-trained model fitted.
+        warnings.filterwarnings("ignore", "Training interrupted by user")
         model.fit(source.problem.X_train, fitted[:, 0] if fitted.shape[1:] == (1,) else fitted)
+    if interruption.requested():
+        return None
     return _Baseline(prepared, model, X)
 
 

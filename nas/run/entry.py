@@ -1,21 +1,23 @@
-"""How a person starts: `search` and `resume`."""
+"""How a person starts: `search`, `resume` and `debug`."""
 
 from __future__ import annotations
 
 import json
 import os
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.data import load_dataset
+from nas.data import Dataset, load_dataset
 from nas.errors import InputError, RunError
 from nas.genome import Genome
 from nas.run.folder import RunFolder, new_run_folder
+from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
+from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
 from nas.tracking.journal import Journal, read_journal
@@ -164,13 +166,54 @@ def resume(
         If no candidate could be trained.
     """
     folder = RunFolder(Path(run_dir).absolute())
-    config = folder.config()
-    changes: dict[str, Any] = {
+    changes = {
         "n_candidates": n_candidates,
         "time_budget": time_budget,
         "n_workers": n_workers,
         "scoring": scoring,
     }
+    dataset, settings, uri, run_id = _restored(folder, data, changes)
+    journal = Journal(folder.journal)
+    try:
+        return Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal).to_the_end()
+    finally:
+        journal.close()
+
+
+def debug(
+    run_dir: str | os.PathLike[str], candidate: int, *, data: Any = None, scoring: Scorer | None = None
+) -> Reproduction:
+    """Train one candidate of a run again, alone and in this process, to see what became of it.
+
+    Nothing of the run is changed, and it may still go on. Exceptions are the candidate's own.
+
+    Parameters
+    ----------
+    run_dir : path
+        The run's folder.
+    candidate : int
+        Its id.
+    data, scoring : optional
+        See `resume`.
+
+    Raises
+    ------
+    InputError
+        If there is no such run or candidate, or its data has changed.
+    """
+    folder = RunFolder(Path(run_dir).absolute())
+    dataset, settings, uri, run_id = _restored(folder, data, {"scoring": scoring})
+    record = read_journal(folder.journal)
+    run = Run(folder, dataset, settings, uri, run_id, progress=False)
+    run.check_same(record.identity)
+    return reproduce(candidate, record.evaluations, run.prepared.problem, Weights(folder.weights))
+
+
+def _restored(
+    folder: RunFolder, data: Any, changes: Mapping[str, Any]
+) -> tuple[Dataset, SearchSettings, str | None, str]:
+    """Data, settings with changes (None: none), MLflow's store and run id of a run; raises `InputError`."""
+    config = folder.config()
     changes = {key: value for key, value in changes.items() if value is not None}
     try:
         settings = SearchSettings.from_dict(config["settings"], **changes)
@@ -181,17 +224,12 @@ def resume(
         if not isinstance(uri, (str, type(None))) or not isinstance(run_id, str):
             raise TypeError("a tracking_uri and a run_id that are text")
     except (KeyError, TypeError) as error:
-        raise RunError(f"{run_dir}: expected the configuration of a run, got none with {error}") from None
+        raise RunError(f"{folder.path}: expected the configuration of a run, got none with {error}") from None
     if source is None:
-        raise RunError(f"{run_dir}: expected data=..., as the search had its table from memory, got none")
+        raise RunError(f"{folder.path}: expected data=..., as the search had its table from memory, got none")
     if not (hasattr(source, "columns") or isinstance(source, (str, Path))):
         arguments["target"] = None
-    dataset = load_dataset(source, **arguments)
-    journal = Journal(folder.journal)
-    try:
-        return Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal).to_the_end()
-    finally:
-        journal.close()
+    return load_dataset(source, **arguments), settings, uri, run_id
 
 
 def _genomes_to_start_with(

@@ -11,6 +11,7 @@ from nas.evaluation import Candidate, Evaluation, Legacy, Problem, plan_cohorts
 from nas.evolution import Engine
 from nas.execution import Executor, Task
 from nas.run.budget import Budget, Spent
+from nas.run.interruption import Interruption
 from nas.run.weights import Weights
 from nas.tracking import Tracker
 
@@ -27,22 +28,28 @@ def run_search(
     trackers: Sequence[Tracker],
     weights: Weights,
     budget: Budget,
+    interruption: Interruption,
     *,
     history: History,
     recorded: Mapping[int, tuple[Candidate, Evaluation]],
 ) -> str:
     """Ask for candidates, run them, keep their weights, take down and tell their results in order.
 
-    Until something of the budget is spent: returns what, or "exhausted" where nothing is left to try.
+    Until something of the budget is spent: returns what, "exhausted" where nothing is left to try, or
+    "interrupted".
     Fills `history`. What is in `recorded`, from an earlier life of the search, is taken from there.
     """
     spent = Spent(budget)
     flow = _Flow(engine, problem, executor, weights, budget.candidates, recorded)
     why: str | None = None
+
+    def should_stop() -> bool:
+        return interruption.requested() or spent.out_of_time()
+
     try:
         flow.ask()
         while flow.waiting and why is None:
-            evaluated = flow.next(spent.out_of_time)
+            evaluated = flow.next(should_stop)
             if evaluated is None:
                 why = "time"
             else:
@@ -50,12 +57,14 @@ def run_search(
                 if evaluation.state is not None:
                     weights.keep(candidate.id, evaluation.state)
                     evaluation = replace(evaluation, state=None)
-                # The journal first: what the engine knows is then on disk, wherever this is interrupted.
+                # The journal first: what the engine knows is then on disk, wherever this is killed.
                 for tracker in trackers:
                     tracker.evaluated(candidate, evaluation)
                 engine.tell(evaluation)
                 history.append((candidate, evaluation))
                 why = spent.add(candidate, evaluation)
+            if interruption.requested():
+                why = "interrupted"
             if (flow.ended_batch or why) and (generation := engine.generation()) is not None:
                 for tracker in trackers:
                     tracker.generation(generation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -120,13 +120,14 @@ def final_network(
     epochs: int | None,
     state: State | None,
     provenance: Mapping[str, Any],
+    should_stop: Callable[[], bool] | None = None,
 ) -> Network:
     """The winner's trained network with its preprocessing.
 
     Given `epochs` it is trained once more from the start, on training and validation rows together,
     for a quarter more epochs than these, on batches of half the size, with the rate annealed along a
-    cosine; should that diverge, or without, it gets the weights of `state`, with which the search
-    measured it. Its provenance says which.
+    cosine; should that diverge or be stopped, or without, it gets the weights of `state`, with which the
+    search measured it. Its provenance says which.
     """
     source = prepared if epochs is None else prepared.together
     network = build_network(candidate.genome, candidate.seed, source.problem)
@@ -151,8 +152,8 @@ def final_network(
         problem = replace(source.problem, training=training)
         genome = replace(candidate.genome, schedule=None, batch_size=None)
         once = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-        (result,) = fit([network], [once], problem, validate=False)
-        if result.error is not None:
+        (result,) = fit([network], [once], problem, validate=False, should_stop=should_stop)
+        if result.error is not None or result.stopped == "interrupted":
             return final_network(prepared, candidate, epochs=None, state=state, provenance=provenance)
     else:
         assert state is not None, "the winner's state is kept until the end"

@@ -29,7 +29,7 @@ class SearchResult:
         The winner's, from the search.
     selection : Selection or None
         How the winner was named: the finalists' scores on other cuts of the rows, the optimism of the
-        search's score, the gain over a single layer of 100. None if that was interrupted.
+        search's score, the gain over a single layer of 100. None if the run was interrupted before.
     front : list of (Candidate, Evaluation)
         Those than whom nobody is better in every objective; with one objective, the best of the search.
     network : nas.runtime.Network

@@ -20,6 +20,7 @@ from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.run.comparison import compare
 from nas.run.folder import RunFolder, differences
+from nas.run.interruption import Interruption
 from nas.run.loop import History, run_search
 from nas.run.preparation import final_network, prepare
 from nas.run.result import SearchResult
@@ -55,6 +56,7 @@ class Run:
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.uri, self.run_id, self.progress, self.journal = uri, run_id, progress, journal
         self.history: History = []
+        self.interruption = Interruption()
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
             overrides["epochs"] = settings.epochs
@@ -86,7 +88,8 @@ class Run:
             starts=settings.starts,
         )
         info = self._info()
-        self._check_same(info.identity)
+        if self.journal is not None:
+            self.check_same(self.journal.record.identity)
         with ExitStack() as stack:
             mlflow = self._connect()
             try:
@@ -122,12 +125,13 @@ class Run:
     ) -> SearchResult:
         outcome = Outcome("failed")
         try:
-            for tracker in trackers:
-                tracker.started(info)
-            since = time.monotonic()
-            stopped = self._loop(executor, trackers)
-            result = self._conclude(executor, stopped, time.monotonic() - since)
-            outcome = self._outcome(result)
+            with self.interruption:
+                for tracker in trackers:
+                    tracker.started(info)
+                since = time.monotonic()
+                stopped = self._loop(executor, trackers)
+                result = self._conclude(executor, stopped, time.monotonic() - since)
+                outcome = self._outcome(result)
         except KeyboardInterrupt:
             _log.warning("interrupted: 'nas resume %s' goes on", self.folder.path)
             outcome = Outcome("interrupted")
@@ -140,51 +144,59 @@ class Run:
         return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)
 
     def _loop(self, executor: Executor, trackers: Sequence[Tracker]) -> str:
-        try:
-            return run_search(
-                self.engine,
-                self.prepared.problem,
-                executor,
-                trackers,
-                self._weights,
-                self.settings.budget,
-                history=self.history,
-                recorded={pair[0].id: pair for pair in self._recorded},
-            )
-        except KeyboardInterrupt:
+        stopped = run_search(
+            self.engine,
+            self.prepared.problem,
+            executor,
+            trackers,
+            self._weights,
+            self.settings.budget,
+            self.interruption,
+            history=self.history,
+            recorded={pair[0].id: pair for pair in self._recorded},
+        )
+        if stopped == "interrupted":
             if self.engine.best is None:
-                raise
-            # What was found so far is kept; a second Ctrl-C ends at once.
+                raise KeyboardInterrupt
             _log.warning("interrupted: keeping the best of %d candidates", len(self.history))
-            return "interrupted"
+        return stopped
 
     @property
     def _weights(self) -> Weights:
         return Weights(self.folder.weights)
 
     def _conclude(self, executor: Executor, stopped: str, seconds: float) -> SearchResult:
-        """Name the winner, train it for good, score it once on the test part, and save it."""
+        """Name the winner, train it for good, score it once on the test part, and save it.
+
+        Once interrupted, it trains nothing any more: the winner and its weights are the search's own.
+        """
         if self.engine.best is None:
             raise SearchError(self._why_none())
         settings, prepared = self.settings, self.prepared
         selection = self._select(executor)
         winner = self.engine.best if selection is None else selection.winner
-        # Weights that were inherited have been trained for longer than the winner itself.
-        rescored = selection is not None and selection.rescore.scores != ()
-        epochs = selection.rescore.epochs if selection is not None and rescored else winner.age
         network = final_network(
             prepared,
             winner.candidate,
-            epochs=epochs if settings.refit else None,
+            epochs=self._refit_epochs(winner, selection),
             state=self._weights.of(winner.id),
             provenance=self._provenance(winner),
+            should_stop=self.interruption.requested,
         )
-        test = compare(prepared, network, baseline=settings.baseline, seed=settings.seed)
+        test = compare(
+            prepared,
+            network,
+            baseline=settings.baseline,
+            seed=settings.seed,
+            interruption=self.interruption,
+        )
         scores = {"test_score": test.score, "baseline_test_score": test.baseline}
         # A scorer may have no number for the test rows; JSON has none for that.
         network.provenance.update(
             {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         )
+        if self.interruption.requested() and stopped != "interrupted":
+            _log.warning("interrupted: 'nas resume %s' does what is left to do", self.folder.path)
         generation = self.engine.generation()
         return SearchResult(
             run_dir=self.folder.path,
@@ -200,25 +212,30 @@ class Run:
             history=self.history,
             heredity=generation.heredity if generation is not None else (),
             seconds=seconds,
-            stopped=stopped,
+            stopped="interrupted" if self.interruption.requested() else stopped,
             dropped=prepared.dropped,
         )
 
     def _select(self, executor: Executor) -> Selection | None:
         """The winner among the finalists; None if that was interrupted."""
-        try:
-            return select(
-                self.engine,
-                self.prepared,
-                executor,
-                self.settings.seed,
-                self.settings.n_finalists,
-                refit=self.settings.refit,
-            )
-        except KeyboardInterrupt:
-            _log.warning("interrupted: the winner is named by the search's own score")
-            executor.drop()
+        if self.interruption.requested():
             return None
+        return select(
+            self.engine,
+            self.prepared,
+            executor,
+            self.settings.seed,
+            self.settings.n_finalists,
+            refit=self.settings.refit,
+            should_stop=self.interruption.requested,
+        )
+
+    def _refit_epochs(self, winner: Individual, selection: Selection | None) -> int | None:
+        """After how many epochs the winner was best; None where it keeps the search's weights."""
+        if not self.settings.refit or selection is None:
+            return None
+        # Weights that were inherited have been trained for longer than the winner itself.
+        return selection.rescore.epochs if selection.rescore.scores else winner.age
 
     def _why_none(self) -> str:
         failed = [evaluation for _, evaluation in self.history if evaluation.failed]
@@ -296,11 +313,9 @@ class Run:
             "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
         }
 
-    def _check_same(self, identity: Mapping[str, Any]) -> None:
-        """Raise `RunError` if a resumed search would not be the search that the journal holds."""
-        if self.journal is None or not self.journal.record.identity:
-            return
-        if changes := differences(self.journal.record.identity, identity):
+    def check_same(self, recorded: Mapping[str, Any]) -> None:
+        """Raise `RunError` if this is not the search whose identity a journal has recorded."""
+        if recorded and (changes := differences(recorded, self._info().identity)):
             raise RunError(
                 f"{self.folder.path}: expected the search that its journal began with, got another: "
                 f"{'; '.join(changes)}"

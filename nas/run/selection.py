@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 
@@ -125,9 +125,16 @@ class Selection:
 
 
 def select(
-    engine: Engine, prepared: Prepared, executor: Executor, seed: int, n_finalists: int, *, refit: bool = True
-) -> Selection:
-    """Score the finalists of a search again, and name one.
+    engine: Engine,
+    prepared: Prepared,
+    executor: Executor,
+    seed: int,
+    n_finalists: int,
+    *,
+    refit: bool = True,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Selection | None:
+    """Score the finalists of a search again, and name one; None if `should_stop` ended that.
 
     Parameters
     ----------
@@ -140,6 +147,7 @@ def select(
     n_finalists : int
     refit : bool
         Whether the winner will be trained anew, or keeps the weights that the search measured.
+    should_stop : callable, optional
     """
     finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [one.genome for one in finalists] + [REFERENCE]
@@ -150,7 +158,10 @@ def select(
         for fold, problem in enumerate(problems)
     ]
     home = [_candidate(REFERENCE, [seed, len(problems), i]) for i in range(_AT_HOME)]
-    *by_fold, at_home = _evaluated([*batches, (prepared.problem, home)], executor)
+    evaluated = _evaluated([*batches, (prepared.problem, home)], executor, should_stop)
+    if evaluated is None:
+        return None
+    *by_fold, at_home = evaluated
     rescores = []
     for i, genome in enumerate(genomes):
         fine = [fold[i] for fold in by_fold if not fold[i].failed]
@@ -174,9 +185,11 @@ def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
 
 
 def _evaluated(
-    batches: Sequence[tuple[Problem, Sequence[Candidate]]], executor: Executor
-) -> list[list[Evaluation]]:
-    """The evaluations of candidates on problems, all side by side."""
+    batches: Sequence[tuple[Problem, Sequence[Candidate]]],
+    executor: Executor,
+    should_stop: Callable[[], bool],
+) -> list[list[Evaluation]] | None:
+    """The evaluations of candidates on problems, all side by side; None if `should_stop` ended that."""
     ids = itertools.count()
     numbered = [(problem, [replace(one, id=next(ids)) for one in batch]) for problem, batch in batches]
     for problem, batch in numbered:
@@ -184,7 +197,11 @@ def _evaluated(
             executor.submit(Task(problem, cohort))
     found: dict[int, Evaluation] = {}
     while len(found) < sum(len(batch) for _, batch in numbered):
-        found |= {one.candidate_id: one for one in executor.completed(lambda: False) or ()}
+        completed = executor.completed(should_stop)
+        if completed is None:
+            executor.drop()
+            return None
+        found |= {one.candidate_id: one for one in completed}
     return [[found[one.id] for one in batch] for _, batch in numbered]
 
 

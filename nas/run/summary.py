@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from nas.evaluation import Evaluation
+from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
 
 _NAMES = {"r2": "R²"}
@@ -35,6 +37,31 @@ def summary(result: SearchResult) -> str:
     if result.mlflow_url is not None:
         lines.append(f"browse            {_browse(result)}")
     return "\n".join(lines)
+
+
+def account(one: Reproduction) -> str:
+    """A few lines: who the candidate is, what the search recorded of it, and what came of it now."""
+    candidate = one.candidate
+    lines = [
+        f"candidate         {candidate.id}: {candidate.genome}",
+        f"made by           {candidate.operator} of {_numbers(candidate.parents)}, seed {candidate.seed}",
+        f"recorded          {_outcome(one.recorded)}",
+        f"again, alone      {_outcome(one.again)}",
+    ]
+    if candidate.inherits is not None:
+        where = f"trained again: {_numbers(one.retrained)}" if one.retrained else "kept"
+        lines.insert(2, f"inherits          the weights of {candidate.inherits}, {where}")
+    return "\n".join(lines)
+
+
+def _outcome(evaluation: Evaluation) -> str:
+    if evaluation.failed:
+        return f"failed: {evaluation.error}"
+    return f"{evaluation.fitness:g} at epoch {evaluation.best_epoch}, loss {evaluation.validation_loss:g}"
+
+
+def _numbers(ids: tuple[int, ...]) -> str:
+    return ", ".join(map(str, ids)) or "nobody"
 
 
 def _selection(result: SearchResult, metric: str) -> list[str]:

@@ -51,6 +51,10 @@ class Weights:
             ) from None
         self._present.add(candidate_id)
 
+    def has(self, candidate_id: int) -> bool:
+        """Whether the state is kept."""
+        return candidate_id in self._present
+
     def of(self, candidate_id: int) -> State:
         """Read a state; raises `RunError` if it is not there or not whole."""
         file = self._file(candidate_id)

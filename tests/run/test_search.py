@@ -22,8 +22,7 @@ from sklearn.metrics import accuracy_score, r2_score
 import nas
 from nas.data.dataset import BUNDLED, split
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
-from nas.evaluation import WORST_FITNESS, Candidate, Evaluation, build_network, evaluate, fit
-from nas.evolution import ALGORITHMS
+from nas.evaluation import WORST_FITNESS, Candidate, build_network, evaluate, fit
 from nas.run.preparation import final_network, prepare
 from nas.space import cost_model
 from nas.tracking.journal import read_journal
@@ -381,42 +380,6 @@ def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
 def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, data: str) -> None:
     result = search(data, tmp_path, space=space, n_candidates=2, epochs=1, baseline=False)
     assert len(result.history) == 2
-
-
-@pytest.mark.parametrize("algorithm", ["plus", "steady-state"])
-def test_an_interrupt_at_the_worst_moment_leaves_nothing_in_the_engine_that_is_not_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
-) -> None:
-    base: Any = ALGORITHMS[algorithm]
-
-    class InterruptAfter(base):  # type: ignore[misc]
-        """An engine in which a Ctrl-C comes when it is told of the third candidate."""
-
-        def tell(self, evaluation: Evaluation) -> None:
-            if evaluation.candidate_id == 2:
-                raise KeyboardInterrupt
-            super().tell(evaluation)
-
-    whole = search("iris", tmp_path / "whole", n_candidates=6, algorithm=algorithm)
-    monkeypatch.setitem(ALGORITHMS, algorithm, InterruptAfter)
-    result = search("iris", tmp_path / "cut", n_candidates=6, algorithm=algorithm)
-    monkeypatch.undo()
-    assert result.stopped == "interrupted"
-    journal = read_journal(result.run_dir / "journal.jsonl")
-    assert result.history == journal.evaluations[:2]
-    assert len(journal.evaluations) == 3
-    assert_same_search(resume(result.run_dir), whole)
-
-
-def test_an_interrupt_before_anything_is_known_is_just_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("nas.execution.serial.evaluate", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        search("iris", tmp_path)
 
 
 class TestLimits:

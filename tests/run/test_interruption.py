@@ -1,0 +1,144 @@
+"""A run that is interrupted, wherever: signals come for real, at chosen moments."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searches import assert_same_search, resume, search
+from sklearn.neural_network import MLPClassifier
+
+import nas
+from nas.evolution import ALGORITHMS
+from nas.run.interruption import Interruption
+from nas.run.summary import summary
+from nas.tracking.journal import Journal, read_journal
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Whatever happens, handlers are those of before."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def interrupting(function: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
+    """The function, with so many Ctrl-C before its first call."""
+    left = times
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        nonlocal left
+        while left:
+            left -= 1
+            signal.raise_signal(signal.SIGINT)
+        return function(*arguments, **options)
+
+    return interrupted
+
+
+@pytest.mark.parametrize("moment", ["evaluated", "tell", "ask"])
+@pytest.mark.parametrize("algorithm", ["plus", "steady-state", "auto"])
+def test_the_journal_the_engine_and_the_result_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, moment: str
+) -> None:
+    # Regression: a signal between the journal's line and the engine's news lost a candidate.
+    options = {"n_candidates": 16, "algorithm": algorithm, "population_size": 4}
+    whole = search("iris", tmp_path / "whole", **options)
+    owner = Journal if moment == "evaluated" else ALGORITHMS.get(algorithm, ALGORITHMS["steady-state"])
+    original, calls = getattr(owner, moment), itertools.count(1)
+
+    def late(self: Any, *arguments: Any) -> Any:
+        if next(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(owner, moment, late)
+    result = search("iris", tmp_path / "cut", **options)
+    monkeypatch.undo()
+    assert result.stopped == "interrupted"
+    assert result.selection is None
+    assert result.network.provenance["refit"] is False
+    assert result.history == read_journal(result.run_dir / "journal.jsonl").evaluations
+    assert len(result.history) == 3 or moment == "ask"
+    assert_same_search(resume(result.run_dir), whole)
+
+
+def test_an_interrupt_before_anything_is_known_is_just_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.execution.serial.evaluate", interrupting(lambda *_: None))
+    with pytest.raises(KeyboardInterrupt):
+        search("iris", tmp_path)
+
+
+def test_the_second_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = search("iris", tmp_path / "whole", algorithm="plus")
+    monkeypatch.setattr(Journal, "evaluated", interrupting(Journal.evaluated, times=2))
+    with pytest.raises(KeyboardInterrupt):
+        search("iris", tmp_path / "cut", algorithm="plus")
+    monkeypatch.undo()
+    (folder,) = (tmp_path / "cut").iterdir()
+    assert not (folder / "best").exists()
+    assert_same_search(resume(folder), whole)
+
+
+@pytest.mark.parametrize("phase", ["select", "final_network", "compare"])
+def test_after_the_search_what_is_left_to_train_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, phase: str
+) -> None:
+    whole = search("iris", tmp_path / "whole", algorithm="plus", baseline=True)
+    monkeypatch.setattr(f"nas.run.run.{phase}", interrupting(getattr(nas.run.run, phase)))
+    result = search("iris", tmp_path / "cut", algorithm="plus", baseline=True)
+    monkeypatch.undo()
+    assert result.stopped == "interrupted"
+    assert "interrupted: 'nas resume" in caplog.text
+    assert (result.selection is None) == (phase == "select")
+    assert result.network.provenance["refit"] == (phase == "compare")
+    assert result.test.baseline is None
+    json.dumps(result.to_dict(), allow_nan=False)
+    assert "; interrupted" in summary(result)
+    assert nas.load_network(result.run_dir).provenance["test_score"] == result.test.score
+    best = max(one.fitness for _, one in result.history)
+    assert result.selection is not None or result.evaluation.fitness == best
+    assert_same_search(resume(result.run_dir), whole)
+
+
+def test_a_half_trained_baseline_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Regression: scikit-learn ends its training at a Ctrl-C and calls that fitted.
+    step = MLPClassifier._update_no_improvement_count
+    monkeypatch.setattr(MLPClassifier, "_update_no_improvement_count", interrupting(step))
+    result = search("iris", tmp_path, algorithm="plus", baseline=True)
+    assert (result.stopped, result.test.baseline, result.test.difference) == ("interrupted", None, None)
+
+
+def test_signals_are_noted_once_and_handlers_come_back() -> None:
+    default = signal.getsignal(signal.SIGTERM)
+    with Interruption() as interruption:
+        assert not interruption.requested()
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.requested()
+        # Nobody handles SIGTERM here: it would end this process, as it did before.
+        assert signal.getsignal(signal.SIGTERM) is default
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    found: list[Any] = []
+
+    def enter() -> None:
+        with Interruption() as interruption:
+            found.append((signal.getsignal(signal.SIGINT), interruption.requested()))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [(signal.default_int_handler, False)]
