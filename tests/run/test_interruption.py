@@ -23,10 +23,15 @@ from nas.tracking.journal import Journal, read_journal
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Whatever happens, handlers are those of before."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    """Python's own handlers, also where the tests run in a shell's background, which ignores Ctrl-C."""
+    outside = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    for number, handler in outside:
+        signal.signal(number, handler)
 
 
 def interrupting(function: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
@@ -119,13 +124,12 @@ def test_a_half_trained_baseline_is_none(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_signals_are_noted_once_and_handlers_come_back() -> None:
-    default = signal.getsignal(signal.SIGTERM)
     with Interruption() as interruption:
         assert not interruption.requested()
         signal.raise_signal(signal.SIGINT)
         assert interruption.requested()
         # Nobody handles SIGTERM here: it would end this process, as it did before.
-        assert signal.getsignal(signal.SIGTERM) is default
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
