@@ -73,6 +73,8 @@ def _search(options: argparse.Namespace) -> int:
             target_score=options.target_score,
             patience=options.patience,
             n_workers=options.workers,
+            ray_address=options.ray_address or "local",
+            resources=options.resources,
             seed=options.seed,
             population_size=options.population,
             inherit=options.inherit,
@@ -106,6 +108,8 @@ def _resume(options: argparse.Namespace) -> int:
             n_candidates=options.candidates,
             time_budget=options.time_budget,
             n_workers=options.workers,
+            ray_address=options.ray_address,
+            resources=options.resources,
         )
     return _report(result, as_json=options.json)
 
@@ -327,6 +331,29 @@ def _add_limits(group: Any, candidates: int | None) -> None:
     group.add_argument(
         "--workers", type=int, metavar="N", help="processes; 0: none but this one; default: one for each core"
     )
+    group.add_argument(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="a Ray that runs already; auto: that of this machine; default: local, a private one",
+    )
+    group.add_argument(
+        "--resources",
+        type=_resources,
+        metavar="LIST",
+        help="what a task asks of Ray, such as num_cpus=2,memory=4e9,fast=1",
+    )
+
+
+def _resources(text: str) -> dict[str, float]:
+    found = {}
+    for part in text.split(","):
+        name, equals, amount = part.partition("=")
+        try:
+            found[name.strip()] = float(amount)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected NAME=NUMBER,..., got {part!r}") from None
+        assert equals, "there is no number without it"
+    return found
 
 
 def _add_places(group: Any) -> None:

@@ -31,7 +31,7 @@ LAYERS = [
 HOMES = {
     "deap": {"evolution/engine.py", "evolution/individual.py", "evolution/nsga2.py"},
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py"},
-    "ray": {"execution/ray.py"},
+    "ray": {"execution/ray.py", "execution/ray_cluster.py"},
     "mlflow": {"tracking/mlflow.py", "tracking/mlflow_entries.py"},
     "rich": {"tracking/progress.py"},
     "safetensors": {"export/native.py"},

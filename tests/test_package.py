@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import nas
+from nas.cli import _parser
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,8 +106,20 @@ def test_every_link_in_the_documents_leads_somewhere() -> None:
 
 def test_the_readme_shows_every_command_that_there_is() -> None:
     readme = (ROOT / "README.md").read_text()
-    for command in ("search", "resume", "predict", "ui", "spaces"):
+    for command in ("search", "resume", "debug", "predict", "ui", "spaces"):
         assert f"nas {command}" in readme
+
+
+def test_the_example_on_kubernetes_runs_a_command_that_there_is() -> None:
+    example = ROOT / "examples" / "kubernetes"
+    manifest = (example / "search.yaml").read_text()
+    (entrypoint,) = re.findall(r"^  entrypoint: nas (.+)$", manifest, re.MULTILINE)
+    options = _parser().parse_args(shlex.split(entrypoint))
+    assert options.ray_address == "auto"
+    # All nodes must have the Ray that the driver has.
+    (version,) = re.findall(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert f'rayVersion: "{version}"' in manifest
+    assert f"rayproject/ray:{version}-" in (example / "Dockerfile").read_text()
 
 
 def test_constraints_name_every_dependency() -> None:

@@ -1,38 +1,25 @@
-"""Evaluating candidates in Ray workers: a process each, the data put once and shared."""
+"""Evaluating candidates in Ray workers: a process each, the data put once a machine and shared."""
 
 from __future__ import annotations
 
-import logging
+import faulthandler
 import math
-import os
-import shutil
-import signal
-import tempfile
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
+
+# First, as it sets what Ray reads when it is imported.
+from nas.execution.ray_cluster import Cluster, Flag, joined_ray, private_ray
+
+# isort: split
+import ray
+import ray.exceptions
 
 from nas.evaluation import Candidate, Evaluation, Legacy, Problem, evaluate
 from nas.execution.executor import Task, bug
-
-# Read by Ray when it is imported or started: no reports sent home, and no copied working directory
-# for workers where the program runs under uv.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-# Ray warns at import that a later version will leave accelerators' variables alone.
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
-# A candidate that fills the memory is tried once more, as after any death, and not for ever.
-os.environ.setdefault("RAY_task_oom_retries", "1")
-
-import ray
-import ray.exceptions
 
 _POLL = 0.2
 """Seconds between two looks at the clock while waiting for results."""
@@ -40,59 +27,69 @@ _POLL = 0.2
 _GRACE = 30.0
 """Seconds that a candidate may overrun its limit, which it watches itself, before it is killed."""
 
+_LIVES = (2, 3)
+"""Workers that may die of a cohort, and of one candidate alone.
+
+A machine's hiccup, or a person's kill, should not cost a candidate; one that kills its worker should not
+cost many.
+"""
+
 _END = 5.0
 """Seconds to wait, at a stop, for candidates under way to notice it."""
 
-_SMALLEST_STORE = 128 * 2**20
-
 
 class RayExecutor:
-    """The executor over a private, local Ray of its own.
+    """The executor over Ray: a private, local one, or one that runs already.
 
     Parameters
     ----------
-    n_workers : int
-        Worker processes, each with one BLAS thread.
+    n_workers : int, optional
+        Tasks at once, each with one BLAS thread. None, for a Ray that runs already: as many as it has room
+        for, machines that join it later included.
     n_bytes : int
         About what the arrays of all problems take, which are put into shared memory once.
+    address : str
+        "local" for a private Ray; else see `nas.execution.ray_cluster.joined_ray`.
+    resources : mapping of str to float
+        What a task asks of Ray: ``num_cpus`` (1 by default), ``num_gpus``, ``memory`` in bytes, and any
+        other by its name.
 
     If the program has initialized Ray already, that Ray is used, and left running at the end.
     """
 
-    def __init__(self, n_workers: int, n_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        n_workers: int | None,
+        n_bytes: int = 0,
+        *,
+        address: str = "local",
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
+        assert n_workers or address != "local", "who starts a Ray says how large"
         self._n_workers = n_workers
         self._n_bytes = n_bytes
-        self._owns_ray = False
-        self._n_flags = 0
+        self._address = address
+        self._resources = dict(resources or {})
         self._waiting: deque[Task] = deque()
-        # Only as many tasks as there are workers: each so starts when it is submitted, and the
-        # time that it has taken is known.
+        # In a private Ray only as many tasks as there are workers: each so starts when it is submitted,
+        # and the time that it has taken is known.
         self._running: dict[Any, tuple[Task, float]] = {}
         self._shared: dict[int, tuple[Problem, Any]] = {}
 
     def __enter__(self) -> RayExecutor:
         with ExitStack() as stack:
-            # Sockets in this folder must have paths of at most 107 characters: keep it short.
-            place = "/tmp" if Path("/tmp").is_dir() else None
-            self._folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
-            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
-            if not ray.is_initialized():
-                # The kernel ends Ray's processes with the thread that started them: it has to live.
-                thread = stack.enter_context(ThreadPoolExecutor(1))
-                stack.callback(ray.shutdown)
-                self._owns_ray = True
-                _start_ray(
-                    thread,
-                    address="local",
-                    num_cpus=self._n_workers,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=_SMALLEST_STORE + 2 * self._n_bytes,
-                    _temp_dir=str(self._folder),
-                )
+            self._cluster = stack.enter_context(self._open())
+            self._flag = self._cluster.flag()
             self._stack = stack.pop_all()
         return self
+
+    def _open(self) -> AbstractContextManager[Cluster]:
+        if ray.is_initialized():
+            return joined_ray(None, self._resources)
+        if self._address != "local":
+            return joined_ray(self._address, self._resources)
+        assert self._n_workers is not None, "checked at the start"
+        return private_ray(self._n_workers, self._n_bytes, self._resources)
 
     def __exit__(self, *exception: object) -> None:
         self._shared.clear()
@@ -116,27 +113,34 @@ class RayExecutor:
             if should_stop():
                 return None
             for task in self._overdue():
-                if found := self._settled(task, f"no result within {_limit(task):g} s"):
+                if found := self._settled(task, f"no result within {_limit(task.problem):g} s"):
                     return found
 
     def drop(self) -> None:
-        """See `Executor.drop`."""
+        """See `Executor.drop`.
+
+        Tasks look for the flag between two batches, and have a moment for it. `ray.cancel` would be
+        the way, but the result of a cancelled task that arrives all the same has brought down the whole
+        program (Ray 2.60: "Tried to complete task that was not pending").
+        """
         self._waiting.clear()
         if self._running:
-            _end(list(self._running), self._flag)
+            self._flag.put_up()
+            ray.wait(list(self._running), num_returns=len(self._running), timeout=_END)
             self._running.clear()
-        self._n_flags += 1
-
-    @property
-    def _flag(self) -> Path:
-        """The file that ends the tasks of now."""
-        return self._folder / f"stop-{self._n_flags}"
+            self._flag = self._cluster.flag()
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._n_workers:
+        # What may be under way at once is bounded already, by what the search asks for before it is told.
+        most = math.inf if self._n_workers is None else self._n_workers
+        while self._waiting and len(self._running) < most:
             task = self._waiting.popleft()
             problem = self._reference(task.problem)
-            reference = _evaluate.remote(task.cohort, problem, task.legacies, str(self._flag))
+            limit = math.inf if self._cluster.is_private else _longest(task.cohort, task.problem)
+            lives = _LIVES[len(task.cohort) == 1]
+            reference = _evaluate.options(max_retries=lives - 1, **_options(self._resources)).remote(
+                task.cohort, problem, task.legacies, self._flag, limit
+            )
             self._running[reference] = (task, time.monotonic())
 
     def _reference(self, problem: Problem) -> Any:
@@ -156,64 +160,46 @@ class RayExecutor:
 
     def _overdue(self) -> Iterator[Task]:
         """Kill, one after the other, what has overrun its time limit so far that it must be hanging."""
-        if not self._owns_ray:
-            return  # in a Ray of others a task may wait for its turn, which is not hanging
+        if not self._cluster.is_private:
+            return  # a task may wait for its turn, which is not hanging; the workers watch themselves
         now = time.monotonic()
         for reference, (task, since) in list(self._running.items()):
-            if now - since > _limit(task) * len(task.cohort) + _GRACE:
+            if now - since > _longest(task.cohort, task.problem):
                 del self._running[reference]
                 ray.cancel(reference, force=True)
                 yield task
 
 
-def _limit(task: Task) -> float:
-    """Seconds that each of its candidates may take."""
-    limit = task.problem.training.time_limit
+def _options(resources: Mapping[str, float]) -> dict[str, Any]:
+    """What a task asks for, as Ray's options."""
+    known = {name: value for name, value in resources.items() if name in ("num_cpus", "num_gpus", "memory")}
+    others = {name: value for name, value in resources.items() if name not in known}
+    return {**known, "resources": others} if others else known
+
+
+def _limit(problem: Problem) -> float:
+    """Seconds that each candidate may take."""
+    limit = problem.training.time_limit
     return math.inf if limit is None else limit
 
 
-def _end(running: list[Any], flag: Path) -> None:
-    """Have tasks end by themselves, and wait a moment for it.
-
-    They look for the flag between two batches. `ray.cancel` would be the way, but the result of a
-    cancelled task that arrives all the same has brought down the whole program (Ray 2.60: "Tried to
-    complete task that was not pending"). Workers on other machines do not see the flag; what they
-    run goes on to its end, and is not looked at.
-    """
-    flag.touch()
-    ray.wait(running, num_returns=len(running), timeout=_END)
+def _longest(cohort: Sequence[Candidate], problem: Problem) -> float:
+    """Seconds after which a cohort must be hanging."""
+    return _limit(problem) * len(cohort) + _GRACE
 
 
-def _start_ray(thread: ThreadPoolExecutor, **options: Any) -> None:
-    """Initialize Ray so that a signal meanwhile is heard once Ray is up and can be ended again.
-
-    Interrupted in the middle, Ray leaves processes behind, or crashes; in another thread it is not
-    interrupted. Nor does it then install its handler of SIGTERM, which just exits; the one that its
-    core installs somewhere in between is replaced by the program's again within a millisecond.
-    """
-    handler = signal.getsignal(signal.SIGTERM)
-    # None: not Python's own, and so not Python's to put back; other threads may not set handlers.
-    ours = handler is not None and threading.current_thread() is threading.main_thread()
-    starting = thread.submit(ray.init, **options)
-    try:
-        while not starting.done():
-            wait([starting], timeout=0.001)
-            if ours:
-                signal.signal(signal.SIGTERM, handler)
-        starting.result()
-    finally:
-        wait([starting])
-        if ours:
-            signal.signal(signal.SIGTERM, handler)
-
-
-# A worker that dies is tried once more: a machine's hiccup should not cost a candidate, and a
-# candidate that kills its worker should not cost more than two for its cohort, and two for itself.
-@ray.remote(num_cpus=1, max_retries=1)
+@ray.remote(num_cpus=1)
 def _evaluate(
-    cohort: Sequence[Candidate], problem: Problem, legacies: Mapping[int, Legacy], flag: str
+    cohort: Sequence[Candidate],
+    problem: Problem,
+    legacies: Mapping[int, Legacy],
+    flag: Flag,
+    limit: float,
 ) -> list[Evaluation] | str | None:
-    """The evaluations; a bug's traceback, as exceptions do not always survive pickling; None if ended."""
+    """The evaluations; a bug's traceback, as exceptions do not always survive pickling; None if ended.
+
+    After `limit` seconds it must be hanging: its process dies, whatever holds it up.
+    """
     looked = time.monotonic()
 
     def should_stop() -> bool:
@@ -222,20 +208,24 @@ def _evaluate(
         if now - looked < _POLL:
             return False
         looked = now
-        return Path(flag).exists()
+        return flag.is_up()
 
+    if math.isfinite(limit):
+        faulthandler.dump_traceback_later(limit, exit=True)
     try:
         return evaluate(cohort, problem, legacies, should_stop)
     except Exception:  # noqa: BLE001  # raised again by the driver
         return traceback.format_exc()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _result(reference: Any, task: Task) -> list[Evaluation] | str:
     """The evaluations, or why there are none."""
     try:
         result = ray.get(reference)
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
-        return "its worker process died, twice"
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError):
+        return f"its worker process died, {_LIVES[1]} times"
     except ray.exceptions.OutOfMemoryError:
         return "out of memory: its worker process was ended by Ray"
     if isinstance(result, str):

@@ -41,6 +41,8 @@ def search(
     target_score: float | None = None,
     patience: int | None = None,
     n_workers: int | None = None,
+    ray_address: str = "local",
+    resources: Mapping[str, float] | None = None,
     seed: int = 0,
     population_size: int | None = None,
     inherit: bool | None = None,
@@ -72,9 +74,9 @@ def search(
         See `nas.load_dataset`.
     space : SearchSpace, str or path
         A space, the name of one that comes with the package, or a TOML file.
-    algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, seed, \
-population_size, inherit, racing, screening, lag, objectives, max_parameters, max_flops, max_latency, \
-scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
+    algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, ray_address, \
+resources, seed, population_size, inherit, racing, screening, lag, objectives, max_parameters, max_flops, \
+max_latency, scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
         See `nas.run.settings.SearchSettings`.
     starts : iterable of Genome, or path
         Genomes to begin with; or a JSON file with a list of them, as `Genome.to_dict` writes them; or the
@@ -109,6 +111,8 @@ scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
         target_score=target_score,
         patience=patience,
         n_workers=n_workers,
+        ray_address=ray_address,
+        resources=resources,
         seed=seed,
         population_size=population_size,
         inherit=inherit,
@@ -140,6 +144,8 @@ def resume(
     n_candidates: int | None = None,
     time_budget: float | None = None,
     n_workers: int | None = None,
+    ray_address: str | None = None,
+    resources: Mapping[str, float] | None = None,
     scoring: Scorer | None = None,
     progress: bool = True,
 ) -> SearchResult:
@@ -151,8 +157,8 @@ def resume(
         The run's folder.
     data : optional
         The data again, where the search had it from memory; else it is read from where it was.
-    n_candidates, time_budget, n_workers : optional
-        Other limits and workers than the search had; time counts from now.
+    n_candidates, time_budget, n_workers, ray_address, resources : optional
+        Other limits and workers than the search had, perhaps elsewhere; time counts from now.
     scoring : callable, optional
         The function again, where the search was given one.
     progress : bool
@@ -170,6 +176,8 @@ def resume(
         "n_candidates": n_candidates,
         "time_budget": time_budget,
         "n_workers": n_workers,
+        "ray_address": ray_address,
+        "resources": resources,
         "scoring": scoring,
     }
     dataset, settings, uri, run_id = _restored(folder, data, changes)

@@ -93,7 +93,7 @@ class Run:
         with ExitStack() as stack:
             mlflow = self._connect()
             try:
-                executor = stack.enter_context(_executor(problem, settings.workers))
+                executor = stack.enter_context(_executor(problem, settings))
                 if mlflow is not None:
                     mlflow.wait_until_ready()
                 trackers = self._trackers(mlflow)
@@ -281,6 +281,7 @@ class Run:
             "algorithm": settings.algorithm,
             **{f"budget.{key}": value for key, value in asdict(settings.budget).items()},
             "n_workers": settings.workers,
+            "ray_address": settings.ray_address,
             "n_finalists": settings.n_finalists,
             "refit": settings.refit,
             "source": self.dataset.source,
@@ -357,10 +358,14 @@ class Run:
         return [*trackers, mlflow] if mlflow is not None else trackers
 
 
-def _executor(problem: Problem, n_workers: int) -> Executor:
-    if n_workers == 0:
+def _executor(problem: Problem, settings: SearchSettings) -> Executor:
+    if settings.workers == 0:
         return SerialExecutor()
     from nas.execution.ray import RayExecutor
 
-    # The problem of the search, and one for each fold at its end.
-    return RayExecutor(n_workers, 6 * problem.n_bytes)
+    return RayExecutor(
+        settings.workers,
+        6 * problem.n_bytes,  # the problem of the search, and one for each fold at its end
+        address=settings.ray_address,
+        resources=settings.resources,
+    )

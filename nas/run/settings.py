@@ -37,7 +37,13 @@ class SearchSettings:
     patience : int, optional
         Candidates in a row without a better score after which the search ends.
     n_workers : int, optional
-        Ray worker processes; 0 evaluates in this process. Default: one for each core.
+        Ray worker processes; 0 evaluates in this process. Default: one for each core; of a Ray that runs
+        already, as many as it has room for.
+    ray_address : str
+        "local" for a private Ray on this machine; ``HOST:PORT`` or "auto" for one that runs already.
+    resources : mapping of str to float, optional
+        What each task asks of Ray: ``num_cpus`` (by default 1), ``num_gpus``, ``memory`` in bytes, or others
+        by the names that the cluster has for them.
     seed : int
         Decides everything: the split, the genomes, the initial weights, the batches.
     population_size : int, optional
@@ -87,6 +93,8 @@ class SearchSettings:
     target_score: float | None = None
     patience: int | None = None
     n_workers: int | None = None
+    ray_address: str = "local"
+    resources: Mapping[str, float] | None = None
     seed: int = 0
     population_size: int | None = None
     inherit: bool | None = None
@@ -123,6 +131,7 @@ class SearchSettings:
         if self.target_score is not None and not _is_number(self.target_score):
             raise InputError(f"target_score: expected a number, got {self.target_score!r}")
         self._check_lag()
+        self._check_ray()
         self._check_objectives()
         for genome in self.starts:
             if genome not in self.space:
@@ -132,6 +141,17 @@ class SearchSettings:
         in_generations = self.algorithm != "auto" and ALGORITHMS[self.algorithm].default_lag == 1
         if in_generations and self.lag not in (None, 1):
             raise InputError(f"lag: expected 1 for the generations of {self.algorithm}, got {self.lag}")
+
+    def _check_ray(self) -> None:
+        if not isinstance(self.ray_address, str) or not self.ray_address.strip():
+            raise InputError(f"ray_address: expected local, auto or HOST:PORT, got {self.ray_address!r}")
+        if self.n_workers == 0 and (self.ray_address != "local" or self.resources):
+            raise InputError("n_workers: expected at least 1 with an address or resources of Ray, got 0")
+        for name, amount in (self.resources or {}).items():
+            if name in ("CPU", "GPU"):
+                raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
+            if not name.strip() or not _is_number(amount) or amount < 0:
+                raise InputError(f"resources: expected names with numbers from 0, got {name!r}: {amount!r}")
 
     def _check_objectives(self) -> None:
         put = object.__setattr__
@@ -160,9 +180,11 @@ class SearchSettings:
         return Limits(self.max_parameters, self.max_flops, self.max_latency)
 
     @property
-    def workers(self) -> int:
-        """The number of workers; 0 for none."""
-        return available_cores() if self.n_workers is None else self.n_workers
+    def workers(self) -> int | None:
+        """The number of workers; 0 for none, None for as many as there is room for."""
+        if self.n_workers is None and self.ray_address == "local":
+            return available_cores()
+        return self.n_workers
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values for JSON; of a scoring function its name."""
@@ -174,6 +196,7 @@ class SearchSettings:
             **record,
             "space": self.space.to_dict(),
             "starts": starts,
+            "resources": dict(self.resources) if self.resources else None,
             "objectives": list(self.objectives),
         }
 

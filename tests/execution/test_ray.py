@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ray import cloudpickle
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.execution import Executor, SerialExecutor, Task
 from nas.execution.ray import RayExecutor
+from nas.execution.reaper import _users
 from nas.genome import Genome
 
 pytestmark = pytest.mark.slow  # starting Ray takes seconds
@@ -125,7 +127,7 @@ def test_a_candidate_that_kills_its_worker_is_one_recorded_failure(problem: Prob
     deadly = Deadly(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
     with RayExecutor(1) as executor:
         (failed,) = ordered(executor, deadly, candidates((4,)))
-    assert failed.error == "its worker process died, twice"
+    assert failed.error == "its worker process died, 3 times"
 
 
 def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Problem) -> None:
@@ -133,7 +135,7 @@ def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Pro
     deadly = Candidate(3, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
     with RayExecutor(2) as executor:
         *fine, failed = ordered(executor, problem, [*good, deadly], size=4)
-    assert failed.error == "its worker process died, twice"
+    assert failed.error == "its worker process died, 3 times"
     # Those whom it was with are trained again, each alone.
     assert fine == ordered(SerialExecutor(), problem, good)
 
@@ -147,6 +149,21 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
         found = ordered(executor, hanging, candidates((4,), (8,)), size=2)
         assert time.monotonic() - since < 30
     assert [evaluation.error for evaluation in found] == ["no result within 0.5 s"] * 2
+
+
+def test_a_hanging_candidate_ends_its_process_in_a_ray_of_others(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
+    problem = replace(problem, training=replace(problem.training, time_limit=0.5))
+    hanging = Hanging(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        with RayExecutor(None, address="auto") as executor:
+            found = ordered(executor, hanging, candidates((4,), (8,)), size=2)
+    finally:
+        ray.shutdown()
+    assert [evaluation.error for evaluation in found] == ["its worker process died, 3 times"] * 2
 
 
 def test_a_ray_that_runs_already_is_used_and_left_running(problem: Problem) -> None:
@@ -167,6 +184,43 @@ def test_nothing_is_left_behind(problem: Problem) -> None:
     assert set(Path("/tmp").glob("nas-ray-*")) == before
     assert not ray.is_initialized()
     assert not worker_pids()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finding processes needs /proc")
+@pytest.mark.parametrize("seconds", [0.5, 5])
+def test_a_killed_driver_leaves_nothing_behind(tmp_path: Path, seconds: float) -> None:
+    # While Ray starts, and while it works.
+    before = set(Path("/tmp").glob("nas-ray-*"))
+    command = [sys.executable, "-m", "nas", "search", "iris", "--no-tracking", "--candidates", "5000"]
+    process = subprocess.Popen(
+        [*command, "--runs-dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (mine := set(Path("/tmp").glob("nas-ray-*")) - before):
+        assert process.poll() is None
+        time.sleep(0.02)
+    (folder,) = mine
+    time.sleep(seconds)
+    assert list(_users(folder))
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 15
+    while (left := _left_of(folder)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+
+
+def _left_of(folder: Path) -> list[object]:
+    """The folder itself, who has files of it open, and the commands of processes that name it."""
+    found: list[object] = [folder] if folder.exists() else []
+    found += _users(folder)
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder) in (command := entry.read_text()):
+                found.append(command)
+    return found
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -191,3 +245,36 @@ def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, d
         error = process.communicate(timeout=60)[1]
     assert process.returncode == 130, error
     assert set(Path("/tmp").glob("nas-ray-*")) == before
+
+
+@dataclass(frozen=True, eq=False)
+class Greedy(Problem):
+    """A problem that takes memory without end in every process but this one."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "n_inputs" and os.getpid() != DRIVER:
+            taken = []
+            while True:
+                taken.append(b"1" * 50_000_000)
+                time.sleep(0.02)
+        return super().__getattribute__(name)
+
+
+def test_a_candidate_that_takes_memory_without_end_is_one_recorded_failure(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ray ends workers when this share of the machine's memory is in use: 2 GB more than is now.
+    memory = {
+        name: int(rest.split()[0]) * 1024
+        for name, rest in (line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    }
+    share = 1 - (memory["MemAvailable"] - 2 * 10**9) / memory["MemTotal"]
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{share:.3f}")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    greedy = Greedy(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
+    with RayExecutor(2) as executor:
+        executor.submit(Task(greedy, candidates((4,))))
+        (failed,) = executor.completed(lambda: False) or []
+        assert failed.error == "out of memory: its worker process was ended by Ray"
+        # The others go on.
+        assert ordered(executor, problem, SMALL) == ordered(SerialExecutor(), problem, SMALL)

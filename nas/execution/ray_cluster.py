@@ -1,0 +1,259 @@
+"""Ray itself: a private one of this machine, or one that runs already, here or on many machines."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from nas.errors import InputError
+from nas.execution.reaper import reaped
+
+# Read by Ray when it is imported or started: no reports sent home, and no copied working directory
+# for workers where the program runs under uv.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# Ray warns at import that a later version will leave accelerators' variables alone.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+# A candidate that fills the memory is tried once more, as after any death, and not for ever.
+os.environ.setdefault("RAY_task_oom_retries", "1")
+
+import ray
+import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 10.0
+"""Seconds to wait for somebody to answer at an address."""
+
+_SMALLEST_STORE = 128 * 2**20
+
+_NAMES = {"num_cpus": "CPU", "num_gpus": "GPU"}
+"""What Ray's nodes call the resources that tasks ask for by another name."""
+
+
+class Flag(Protocol):
+    """What the driver raises to have tasks end, wherever they run."""
+
+    def put_up(self) -> None:
+        """Have those tasks end that were given this flag."""
+
+    def is_up(self) -> bool:
+        """Whether the task that was given it is to end; for the task to ask."""
+
+
+class Cluster(Protocol):
+    """A Ray to work with, while in the context of `private_ray` or `joined_ray`.
+
+    Attributes
+    ----------
+    is_private : bool
+        Whether no one else uses it, so that a task that is submitted to a free worker starts at once.
+    """
+
+    is_private: bool
+
+    def flag(self) -> Flag:
+        """A new flag."""
+
+
+class _File:
+    """A flag that the processes of this machine see."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def put_up(self) -> None:
+        self._path.touch()
+
+    def is_up(self) -> bool:
+        return self._path.exists()
+
+
+class _Private:
+    is_private = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._n_flags = 0
+
+    def flag(self) -> Flag:
+        self._n_flags += 1
+        return _File(self._folder / f"flag-{self._n_flags}")
+
+
+@contextmanager
+def private_ray(n_workers: int, n_bytes: int, resources: Mapping[str, float]) -> Iterator[Cluster]:
+    """A local Ray for nobody else, with its files in a folder of its own, and nothing left at the end.
+
+    Parameters
+    ----------
+    n_workers : int
+        How many tasks with these `resources` run at once.
+    n_bytes : int
+        About what the arrays put into shared memory take.
+    resources : mapping of str to float
+        Of each task.
+
+    Raises
+    ------
+    InputError
+        If this machine does not have the resources.
+    """
+    with ExitStack() as stack:
+        # Sockets in this folder must have paths of at most 107 characters: keep it short.
+        place = "/tmp" if Path("/tmp").is_dir() else None
+        folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
+        stack.enter_context(reaped(folder))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        # The kernel ends Ray's processes with the thread that started them: it has to live.
+        thread = stack.enter_context(ThreadPoolExecutor(1))
+        stack.callback(ray.shutdown)
+        _initialize(
+            thread,
+            address="local",
+            num_cpus=math.ceil(n_workers * resources.get("num_cpus", 1)),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_SMALLEST_STORE + 2 * n_bytes,
+            _temp_dir=str(folder),
+        )
+        if lacking := _lacking(resources):
+            raise InputError(f"resources: expected what this machine has, got {lacking}")
+        yield _Private(folder)
+
+
+@ray.remote(num_cpus=0)
+class _Board:
+    """Where tasks on any machine ask whether they are to end."""
+
+    def __init__(self) -> None:
+        self._up: set[int] = set()
+
+    def put_up(self, number: int) -> None:
+        self._up.add(number)
+
+    def is_up(self, number: int) -> bool:
+        return number in self._up
+
+
+class _OnBoard:
+    """A flag that is seen wherever Ray is."""
+
+    def __init__(self, board: Any, number: int) -> None:
+        self._board, self._number = board, number
+
+    def put_up(self) -> None:
+        ray.get(self._board.put_up.remote(self._number))
+
+    def is_up(self) -> bool:
+        try:
+            return bool(ray.get(self._board.is_up.remote(self._number)))
+        except ray.exceptions.RayActorError:
+            return False  # with its node, perhaps; whoever wanted the task to end has then other worries
+
+
+class _Joined:
+    is_private = False
+
+    def __init__(self) -> None:
+        # With the driver, so that it is there as long as somebody may put up a flag.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._board = _Board.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+        self._n_flags = 0
+
+    def flag(self) -> Flag:
+        self._n_flags += 1
+        return _OnBoard(self._board, self._n_flags)
+
+
+@contextmanager
+def joined_ray(address: str | None, resources: Mapping[str, float]) -> Iterator[Cluster]:
+    """A Ray that runs already, and is left running.
+
+    Parameters
+    ----------
+    address : str, optional
+        As `ray.init` takes it: ``HOST:PORT``, or "auto" for the one of this machine; None: the one that
+        this process has joined before.
+    resources : mapping of str to float
+        Of each task; where no node has them yet, tasks wait for one that does.
+
+    Raises
+    ------
+    InputError
+        If nothing answers there, or not to us.
+    """
+    with ExitStack() as stack:
+        if address is not None:
+            thread = stack.enter_context(ThreadPoolExecutor(1))
+            stack.callback(ray.shutdown)
+            try:
+                _knock(address)
+                _initialize(thread, address=address, log_to_driver=False, logging_level=logging.ERROR)
+            except (OSError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
+                why = str(error).strip().split("\n")[0].rstrip(".")
+                raise InputError(
+                    f"ray_address: expected a Ray that can be joined at {address}, got: {why} "
+                    "(one that was started with a token asks for RAY_AUTH_MODE=token and the same token)"
+                ) from error
+        if lacking := _lacking(resources):
+            _log.warning("resources: waiting for a node of the cluster with more than %s", lacking)
+        yield _Joined()
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` or `ValueError` if nobody listens there; Ray itself would try for minutes."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise ValueError("no HOST:PORT")
+        socket.create_connection((host.rpartition("/")[2], int(port)), timeout=_PATIENCE).close()
+
+
+def _lacking(resources: Mapping[str, float]) -> str:
+    """What the node that has most of what is asked for has too little of; empty if there is enough."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    lacks = sorted((_lacks(node["Resources"], resources) for node in nodes if node["Alive"]), key=len)
+    return ", ".join(lacks[0]) if lacks else ""
+
+
+def _lacks(has: Mapping[str, float], asked: Mapping[str, float]) -> list[str]:
+    amounts = [(name, has.get(_NAMES.get(name, name), 0), wanted) for name, wanted in asked.items()]
+    return [f"{name} {there:g} of {wanted:g}" for name, there, wanted in amounts if there < wanted]
+
+
+def _initialize(thread: ThreadPoolExecutor, **options: Any) -> None:
+    """Initialize Ray so that a signal meanwhile is heard once Ray is up and can be ended again.
+
+    Interrupted in the middle, Ray leaves processes behind, or crashes; in another thread it is not
+    interrupted. Nor does it then install its handler of SIGTERM, which just exits; the one that its
+    core installs somewhere in between is replaced by the program's again within a millisecond.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    # None: not Python's own, and so not Python's to put back; other threads may not set handlers.
+    ours = handler is not None and threading.current_thread() is threading.main_thread()
+    starting = thread.submit(ray.init, **options)
+    try:
+        while not starting.done():
+            wait([starting], timeout=0.001)
+            if ours:
+                signal.signal(signal.SIGTERM, handler)
+        starting.result()
+    finally:
+        wait([starting])
+        if ours:
+            signal.signal(signal.SIGTERM, handler)
