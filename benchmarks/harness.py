@@ -14,6 +14,26 @@ from typing import Any
 
 import numpy as np
 
+from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Generation
+from nas.tracking import Outcome, RunInfo
+
+
+class Silent:
+    """A tracker that takes nothing down; subclasses say what they want to know."""
+
+    def started(self, run: RunInfo) -> None:
+        """See `Tracker.started`."""
+
+    def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        """See `Tracker.evaluated`."""
+
+    def generation(self, generation: Generation) -> None:
+        """See `Tracker.generation`."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """See `Tracker.finished`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

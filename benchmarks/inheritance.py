@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import load
-from benchmarks.harness import Figure, report
+from benchmarks.harness import Figure, Silent, report
+from nas.evaluation import Candidate, Evaluation
 from nas.evolution import recipe
 from nas.execution import SerialExecutor
-from nas.run.budget import Budget
+from nas.run.budget import Budget, Spent
 from nas.run.interruption import Interruption
-from nas.run.loop import History, run_search
+from nas.run.loop import run_search
 from nas.run.preparation import Prepared, prepare
 from nas.run.weights import Weights
 from nas.space import cost_model, load_space
@@ -41,7 +42,7 @@ Curve = list[tuple[int, float]]
 
 def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorithm: str = "auto") -> Curve:
     """The best validation score of a search over its epochs."""
-    problem, history = prepared.problem, History()
+    problem, rising = prepared.problem, _Rising()
     engine = recipe(algorithm, inherit=inherit).engine(
         load_space("small"),
         seed,
@@ -52,16 +53,23 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     budget = Budget(_ENDLESS, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:
         weights = Weights(Path(folder) / "weights")
-        run_search(
-            engine, problem, executor, [], weights, budget, Interruption(), history=history, recorded={}
-        )
-    spent, best, rising = 0, -math.inf, []
-    for _, evaluation in history:
-        spent += len(evaluation.train_losses)
-        if evaluation.fitness > best:
-            best = evaluation.fitness
-            rising.append((spent, best))
-    return rising
+        run_search(engine, problem, executor, [rising], weights, Spent(budget), Interruption())
+    return rising.curve
+
+
+class _Rising(Silent):
+    """A tracker of the best score over the epochs of all."""
+
+    def __init__(self) -> None:
+        self.curve: Curve = []
+        self._epochs, self._best = 0, -math.inf
+
+    def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        """See `Tracker.evaluated`."""
+        self._epochs += evaluation.n_epochs
+        if evaluation.fitness > self._best:
+            self._best = evaluation.fitness
+            self.curve.append((self._epochs, self._best))
 
 
 def epochs_to(score: float, rising: Curve) -> float:

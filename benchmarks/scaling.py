@@ -34,25 +34,26 @@ from typing import Any
 import numpy as np
 
 import nas
-from benchmarks.harness import Figure, report
+from benchmarks.harness import Figure, Silent, report
 from nas.data import load_dataset
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution import ALGORITHMS, Generation, recipe
+from nas.evolution import ALGORITHMS, recipe
 from nas.execution import Task
 from nas.network import State
-from nas.run.budget import Budget
+from nas.run.budget import Budget, Spent
 from nas.run.interruption import Interruption
 from nas.run.loop import run_search
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
 from nas.space import cost_model, load_space
-from nas.tracking import Outcome, RunInfo
+from nas.tracking import RunInfo
 from nas.tracking.journal import Journal
 
 ENGINES = ("auto", *ALGORITHMS, "auto of two objectives")
 _MARKS = (1_000, 3_000, 10_000, 30_000, 100_000)
 _SPACE = "deep"
 _EPOCHS = 100
+_NOISE = np.random.default_rng(0).random(10_000).round(6)
 _LAG_A_WORKER = 1 / 4
 """Batches under way for each logical worker, at least 2: a first batch has four candidates."""
 
@@ -98,7 +99,12 @@ def _judged(candidate: Candidate) -> Evaluation:
     doublings = sum(abs(math.log2(width / 64)) for width in genome.widths)
     luck = random.Random(candidate.seed).gauss(0, 0.005)
     fitness = 0.95 - 0.02 * abs(genome.depth - 2) - 0.01 * doublings - 0.2 / epochs + luck
-    curve = (0.123456,) * (epochs - candidate.epochs_done)
+    n_epochs = epochs - candidate.epochs_done
+    start = candidate.id % (len(_NOISE) - 3 * n_epochs)
+    # Numbers of its own, as those of a real candidate are: what keeps them shows in the memory.
+    curves = tuple(
+        tuple(_NOISE[start + i * n_epochs : start + (i + 1) * n_epochs].tolist()) for i in range(3)
+    )
     return Evaluation(
         candidate.id,
         fitness=round(fitness, 6),
@@ -106,9 +112,9 @@ def _judged(candidate: Candidate) -> Evaluation:
         n_parameters=genome.n_parameters(64, 10),
         best_epoch=epochs,
         stopped="epochs",
-        train_losses=curve,
-        validation_losses=curve,
-        validation_scores=curve,
+        train_losses=curves[0],
+        validation_losses=curves[1],
+        validation_scores=curves[2],
     )
 
 
@@ -126,33 +132,33 @@ class _SameForAll(Weights):
         """See `Weights.forget`."""
 
 
-class _Clock:
-    """A tracker that notes the time and the memory when so many have been evaluated."""
+class _Marks(Silent):
+    """A tracker that calls a function when so many have been evaluated."""
 
-    def __init__(self, marks: Sequence[int]) -> None:
-        self._marks = marks
+    def __init__(self, marks: Sequence[int], note: Callable[[int], object]) -> None:
+        self._marks, self._note = marks, note
         self._n = 0
-        self.noted: list[tuple[int, float, float]] = []
-
-    def started(self, run: RunInfo) -> None:
-        """See `Tracker.started`."""
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """See `Tracker.evaluated`."""
         self._n += 1
         if self._n in self._marks:
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            self.noted.append((self._n, time.perf_counter(), memory))
-
-    def generation(self, generation: Generation) -> None:
-        """See `Tracker.generation`."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """See `Tracker.finished`."""
+            self._note(self._n)
 
 
-def _throughput(engine: str, marks: Sequence[int], n_workers: int) -> list[dict[str, Any]]:
-    """A row for each mark."""
+def stub_search(
+    engine: str,
+    folder: Path,
+    *,
+    n_candidates: int,
+    n_workers: int,
+    marks: Sequence[int],
+    note: Callable[[int], object],
+) -> None:
+    """Search in the real loop, with a real journal in `folder`, while logical workers evaluate.
+
+    `note` is called when as many as each of `marks` have been evaluated.
+    """
     problem = prepare(load_dataset("digits"), 0, {"epochs": _EPOCHS}).problem
     lag = max(2, round(_LAG_A_WORKER * n_workers))
     in_generations = engine in ALGORITHMS and ALGORITHMS[engine].default_lag == 1
@@ -167,27 +173,37 @@ def _throughput(engine: str, marks: Sequence[int], n_workers: int) -> list[dict[
         steps_per_epoch=problem.steps_per_epoch,
         costs=cost_model(problem.n_inputs, problem.n_outputs),
     )
-    clock = _Clock(marks)
+    file = folder / "journal.jsonl"
+    file.touch()
+    journal = Journal(file)
+    journal.started(RunInfo("scaling", "0", folder, searched.space, "accuracy", {}, {}, n_candidates))
+    note(0)
+    run_search(
+        searched,
+        problem,
+        _Logical(n_workers),
+        [journal, _Marks(marks, note)],
+        _SameForAll(),
+        Spent(Budget(candidates=n_candidates)),
+        Interruption(),
+    )
+
+
+def _throughput(engine: str, marks: Sequence[int], n_workers: int) -> list[dict[str, Any]]:
+    """A row for each mark."""
+    noted: list[tuple[int, float, float]] = []
+
+    def note(n: int) -> None:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        noted.append((n, time.perf_counter(), memory))
+
     with tempfile.TemporaryDirectory() as folder:
+        stub_search(engine, Path(folder), n_candidates=marks[-1], n_workers=n_workers, marks=marks, note=note)
         file = Path(folder, "journal.jsonl")
-        file.touch()
-        journal = Journal(file)
-        journal.started(_info(searched.space, Path(folder), marks[-1]))
-        since = time.perf_counter()
-        run_search(
-            searched,
-            problem,
-            _Logical(n_workers),
-            [journal, clock],
-            _SameForAll(),
-            Budget(candidates=marks[-1]),
-            Interruption(),
-            history=[],
-            recorded={},
-        )
         size = file.stat().st_size / len(file.read_bytes().splitlines())
+    (_, since, _), *noted = noted
     rows, before = [], (0, since)
-    for n, now, memory in clock.noted:
+    for n, now, memory in noted:
         rows.append(
             {
                 "engine": engine,
@@ -201,10 +217,6 @@ def _throughput(engine: str, marks: Sequence[int], n_workers: int) -> list[dict[
         )
         before = (n, now)
     return rows
-
-
-def _info(space: nas.SearchSpace, folder: Path, n: int) -> RunInfo:
-    return RunInfo("scaling", "0", folder, space, "accuracy", {}, {}, n)
 
 
 def _growth(rows: Sequence[dict[str, Any]]) -> float:
@@ -246,11 +258,11 @@ def _workers(repeats: int, n_candidates: int) -> dict[str, Any]:
                         progress=False,
                         runs_dir=folder,
                     )
+                    each = [evaluation.seconds for _, evaluation in result.history]
                 seconds[n].append(result.seconds)
                 journal.append(spent / result.seconds)
     finally:
         Journal._write = write  # type: ignore[method-assign]
-    each = [evaluation.seconds for _, evaluation in result.history]
     one, two = median(seconds[1]), median(seconds[2])
     return {
         "search": f"digits, {n_candidates} candidates",

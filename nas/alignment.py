@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, ne
 
 from nas.genome import GENES, LAYER_GENES, Genome, Layer
 
@@ -28,7 +28,8 @@ def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
     # cost[i][j]: the least distance that places the first j short layers among the first i long.
     cost = [[0.0] + [math.inf] * m for _ in range(n + 1)]
     for i in range(1, n + 1):
-        for j in range(1, min(i, m) + 1):
+        # From elsewhere there is no way to the end: every short layer needs a place.
+        for j in range(max(1, i - (n - m)), min(i, m) + 1):
             matched = cost[i - 1][j - 1] + layer_distance(long[i - 1], short[j - 1])
             cost[i][j] = min(matched, cost[i - 1][j])
     partners, i, j = {}, n, m
@@ -61,7 +62,9 @@ def layer_distance(one: Layer, other: Layer) -> float:
 @lru_cache(maxsize=2**14)
 def genome_distance(one: Genome, other: Genome) -> float:
     """How far two genomes are apart: aligned layers, 2 for a layer without partner, other genes 1."""
-    pairs = [(i, j) for i, j in enumerate(origins(one, other)) if j is not None]
-    layers = math.fsum([layer_distance(one.layers[i], other.layers[j]) for i, j in pairs])
-    genes: int = sum(mine != its for mine, its in zip(_own_genes(one), _own_genes(other), strict=True))
-    return layers + _GAP * (one.depth + other.depth - 2 * len(pairs)) + genes
+    long, short = one.layers, other.layers
+    if len(long) < len(short):
+        long, short = short, long
+    layers = math.fsum([layer_distance(long[i], short[j]) for i, j in align(long, short).items()])
+    genes: int = sum(map(ne, _own_genes(one), _own_genes(other)))
+    return layers + _GAP * (len(long) - len(short)) + genes

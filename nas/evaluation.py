@@ -107,6 +107,8 @@ class Evaluation:
         Why training ended; see `nas.network.TrainingResult`. "failed" if it did not come to that.
     train_losses, validation_losses, validation_scores : tuple of float
         One number an epoch that it was trained for now, with six significant digits.
+    n_epochs : int
+        How many these are; follows from the curves where they are there.
     error : str, optional
         Why the candidate failed.
     state : State, optional
@@ -126,9 +128,18 @@ class Evaluation:
     train_losses: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
     validation_scores: tuple[float, ...] = ()
+    n_epochs: int = 0
     error: str | None = None
     state: State | None = field(default=None, compare=False, repr=False)
     seconds: float = field(default=0.0, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.train_losses:
+            object.__setattr__(self, "n_epochs", len(self.train_losses))
+
+    def without_curves(self) -> Evaluation:
+        """What a search has to remember: some hundred bytes, however long training took."""
+        return replace(self, train_losses=(), validation_losses=(), validation_scores=(), state=None)
 
     @property
     def failed(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -28,6 +29,12 @@ class Layer(NamedTuple):
     width: int
     activation: str | None
     dropout: float | None
+
+
+@lru_cache(maxsize=2**12)
+def _layer(width: int, activation: str | None, dropout: float | None) -> Layer:
+    """Equal layers are one object: a search remembers many genomes, of few different layers."""
+    return Layer(width, activation, dropout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Genome:
         put(self, "activation", _canonical("activation", "name", self.activation, self.depth))
         put(self, "dropout", _canonical("dropout", "rate", self.dropout, self.depth))
         # Read again and again where genomes are bred and compared: once for each genome.
-        put(self, "layers", tuple(map(Layer, self.widths, self.activations, self.dropouts)))
+        put(self, "layers", tuple(map(_layer, self.widths, self.activations, self.dropouts)))
 
     @classmethod
     def of(cls, layers: Sequence[Layer], **genes: Any) -> Genome:

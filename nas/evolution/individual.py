@@ -30,6 +30,8 @@ class Individual:
         Epochs that its weights have been trained for, those of its ancestors included.
     """
 
+    __slots__ = ("age", "candidate", "evaluation", "fitness")
+
     def __init__(
         self,
         candidate: Candidate,
@@ -62,7 +64,7 @@ class Individual:
     @property
     def epochs(self) -> int:
         """Epochs that it was trained for, since its weights were another's."""
-        return self.candidate.epochs_done + len(self.evaluation.train_losses)
+        return self.candidate.epochs_done + self.evaluation.n_epochs
 
     @property
     def genome(self) -> Genome:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from nas.network.arrays import ALIGNMENT, Floats
 from nas.network.products import LEAST, TILE
@@ -44,8 +45,7 @@ class Shape:
         return len(self.activations)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where one layer of one member lies.
 
     `source` and `layer` number the arrays that it reads from and writes to, from 0, the inputs, to
@@ -95,7 +95,10 @@ class Layout:
 
     def __init__(self, shapes: Sequence[Shape], *, in_tiles: bool = False) -> None:
         self.shapes, self.in_tiles = tuple(shapes), in_tiles
-        self.depth = max(shape.depth for shape in shapes)
+        depths = [shape.depth for shape in shapes]
+        self.depth = max(depths)
+        everyone = range(len(shapes))
+        self._members = [[i for i in everyone if layer <= depths[i]] for layer in range(self.depth + 1)]
         self.n_inputs, self.n_outputs = shapes[0].sizes[0], shapes[0].sizes[-1]
         self.n_rows = [self.n_inputs + 1]
         self.places: list[list[Place]] = [[] for _ in shapes]
@@ -127,8 +130,7 @@ class Layout:
 
     def members(self, layer: int) -> list[int]:
         """Who has this layer."""
-        everyone = range(len(self.shapes))
-        return [i for i in everyone if layer > self.depth or layer <= self.shapes[i].depth]
+        return self._members[layer] if layer <= self.depth else self._members[0]
 
     def source(self, member: int, layer: int) -> int:
         """The layer that a member's layer reads from."""
@@ -162,7 +164,7 @@ class Layout:
         """Places in a layer, in order, those together that are one stack: equal and side by side."""
         stack: list[Place] = []
         for i in self.members(layer):
-            place = next(place for place in self.places[i] if place.layer == layer)
+            place = self.places[i][layer - 1 if layer <= self.depth else -1]
             if stack and not _continues(stack[-1], place):
                 yield stack
                 stack = []

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from nas.network.arrays import zeros
 from nas.network.cohort import order
@@ -100,12 +102,16 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int]]:
     of all numbers of members would be cheaper by a hundredth, and take five times as long to think of.
     """
     numbers = {min(2**i, most) for i in range(most.bit_length() + 1)} | {min(len(plans), most)}
+    alone = [_Member.of(one, in_company=False) for one in plans]
+    together = [_Member.of(one, in_company=True) for one in plans]
     costs, cuts = [0.0], [0]
     for stop in range(1, len(plans) + 1):
         options = []
         for start in [stop - n for n in sorted(numbers) if n <= stop]:
-            cost = predicted(plans[start:stop])
-            options.append((costs[start] + (cost if stop - start == 1 else cost / _MARGIN), start))
+            if stop - start == 1:
+                options.append((costs[start] + _predicted(alone[start:stop]), start))
+            else:
+                options.append((costs[start] + _predicted(together[start:stop]) / _MARGIN, start))
         best, start = min(options)
         costs.append(best)
         cuts.append(start)
@@ -118,7 +124,7 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int]]:
 
 def predicted(plans: Sequence[Plan]) -> float:
     """Microseconds that a step of these networks as one cohort is expected to take."""
-    return sum(COSTS[name] * amount for name, amount in work(plans).items())
+    return _predicted([_Member.of(one, in_company=len(plans) > 1) for one in plans])
 
 
 def work(plans: Sequence[Plan]) -> dict[str, float]:
@@ -128,12 +134,33 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
     operations on single activations; parameters: operations on single parameters; uncached:
     parameters that have to come from beyond the second-level cache.
     """
-    pairs = [(Shape(one.sizes, padded(one.sizes, len(plans)), one.activations), one.config) for one in plans]
-    pairs.sort(key=lambda pair: order(*pair))
-    layout = Layout([shape for shape, _ in pairs], in_tiles=len(plans) > 1)
-    configs = [config for _, config in pairs]
-    dropouts = [config.dropouts(shape.depth) for shape, config in pairs]
+    return _work([_Member.of(one, in_company=len(plans) > 1) for one in plans])
+
+
+class _Member(NamedTuple):
+    """What the work of a cohort needs to know of one that is in it; `rank` says where it lies."""
+
+    shape: Shape
+    config: TrainingConfig
+    rank: tuple[Any, ...]
+    dropouts: tuple[float, ...]
+
+    @classmethod
+    def of(cls, one: Plan, *, in_company: bool) -> _Member:
+        shape = Shape(one.sizes, padded(one.sizes, 1 + in_company), one.activations)
+        return cls(shape, one.config, order(shape, one.config), tuple(one.config.dropouts(shape.depth)))
+
+
+def _predicted(members: Sequence[_Member]) -> float:
+    return sum(COSTS[name] * amount for name, amount in _work(members).items())
+
+
+def _work(members: Sequence[_Member]) -> dict[str, float]:
+    members = sorted(members, key=attrgetter("rank"))
+    layout = Layout([one.shape for one in members], in_tiles=len(members) > 1)
+    configs = [one.config for one in members]
     rows = configs[0].batch_size
+    masked = [one.dropouts for one in members if any(one.dropouts)]
     calls, products, units = 3.0, 0.0, 0.0
     for layer in range(1, layout.depth + 2):
         if layer == 1 <= layout.depth:
@@ -151,14 +178,14 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
                 calls += operations
                 units += operations * rows * (span.stop - span.start)
             # Of those who drop units here, a mask each; the masks go into all units at once.
-            if n_masks := sum(any(shares[layer - 1 : layer]) for shares in dropouts):
+            if n_masks := sum(any(shares[layer - 1 : layer]) for shares in masked):
                 calls += 4 * n_masks + 2
                 units += 10 * rows * layout.n_rows[layer]
     passes = max(_passes(config.optimizer) for config in configs)
     # One number for all costs less than one for each; decay is never the biases'.
     passes += 2 * (len({config.learning_rate for config in configs}) > 1)
     passes += 2 * any(config.weight_decay for config in configs)
-    n_rules = len({order(*pair)[0] for pair in pairs})
+    n_rules = len({one.rank[0] for one in members})
     pieces = max(-(-layout.size // PIECE), n_rules * (layout.depth + 1) if n_rules > 1 else 1)
     return {
         "steps": 1.0,

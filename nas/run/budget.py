@@ -37,12 +37,23 @@ class Budget:
 
 
 class Spent:
-    """What has been spent of a budget so far; the clock starts when this is made."""
+    """What has been spent of a budget so far, and in vain; the clock starts when this is made.
+
+    Attributes
+    ----------
+    budget : Budget
+    evaluations, candidates, epochs, failures : int
+        Candidates are different networks: who goes on is evaluated again, and counts once.
+    first_failure : str, optional
+        Why the first of those who failed did.
+    """
 
     def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+        self.budget = budget
+        self.evaluations = self.candidates = self.epochs = self.failures = 0
+        self.first_failure: str | None = None
         self._since = time.monotonic()
-        self._candidates = self._epochs = self._in_vain = self._evaluations = 0
+        self._in_vain = 0
         self._best = -math.inf
 
     @property
@@ -52,24 +63,27 @@ class Spent:
 
     def out_of_time(self) -> bool:
         """Whether the time is up; never before the first candidate is finished."""
-        limit = self._budget.seconds
-        return limit is not None and self._evaluations > 0 and self.seconds >= limit
+        limit = self.budget.seconds
+        return limit is not None and self.evaluations > 0 and self.seconds >= limit
 
     def add(self, candidate: Candidate, evaluation: Evaluation) -> str | None:
         """Take down the next evaluation; why the search has to end with it, if it has to."""
-        budget = self._budget
-        self._evaluations += 1
-        self._candidates += candidate.epochs_done == 0
-        self._epochs += len(evaluation.train_losses)
+        budget = self.budget
+        self.evaluations += 1
+        self.candidates += candidate.epochs_done == 0
+        self.epochs += evaluation.n_epochs
+        if evaluation.failed:
+            self.failures += 1
+            self.first_failure = self.first_failure or evaluation.error
         better = not evaluation.failed and evaluation.fitness > self._best
         self._in_vain = 0 if better else self._in_vain + 1
         if better:
             self._best = evaluation.fitness
         if budget.target is not None and self._best >= budget.target:
             return "target"
-        if self._candidates >= budget.candidates:
+        if self.candidates >= budget.candidates:
             return "candidates"
-        if budget.epochs is not None and self._epochs >= budget.epochs:
+        if budget.epochs is not None and self.epochs >= budget.epochs:
             return "epochs"
         if budget.patience is not None and self._in_vain >= budget.patience:
             return "patience"

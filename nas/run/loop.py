@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation, Legacy, Problem, plan_cohorts
 from nas.evolution import Engine
 from nas.execution import Executor, Task
-from nas.run.budget import Budget, Spent
+from nas.run.budget import Spent
 from nas.run.interruption import Interruption
 from nas.run.weights import Weights
 from nas.tracking import Tracker
-
-History = list[tuple[Candidate, Evaluation]]
 
 _TASKS = 4
 """Cohorts under way at once, at least: few enough that cohorts are worth it, and work for four workers."""
@@ -27,20 +25,18 @@ def run_search(
     executor: Executor,
     trackers: Sequence[Tracker],
     weights: Weights,
-    budget: Budget,
+    spent: Spent,
     interruption: Interruption,
-    *,
-    history: History,
-    recorded: Mapping[int, tuple[Candidate, Evaluation]],
+    recorded: Sequence[tuple[Candidate, Evaluation]] = (),
 ) -> str:
     """Ask for candidates, run them, keep their weights, take down and tell their results in order.
 
     Until something of the budget is spent: returns what, "exhausted" where nothing is left to try, or
-    "interrupted".
-    Fills `history`. What is in `recorded`, from an earlier life of the search, is taken from there.
+    "interrupted". What is in `recorded`, from an earlier life of the search, is taken from there.
+
+    Nothing here keeps curves or weights of who was told: memory grows by what the engine remembers.
     """
-    spent = Spent(budget)
-    flow = _Flow(engine, problem, executor, weights, budget.candidates, recorded)
+    flow = _Flow(engine, problem, executor, weights, spent.budget.candidates, recorded)
     why: str | None = None
 
     def should_stop() -> bool:
@@ -60,8 +56,7 @@ def run_search(
                 # The journal first: what the engine knows is then on disk, wherever this is killed.
                 for tracker in trackers:
                     tracker.evaluated(candidate, evaluation)
-                engine.tell(evaluation)
-                history.append((candidate, evaluation))
+                engine.tell(evaluation.without_curves())
                 why = spent.add(candidate, evaluation)
             if interruption.requested():
                 why = "interrupted"
@@ -69,7 +64,9 @@ def run_search(
                 for tracker in trackers:
                     tracker.generation(generation)
             if flow.ended_batch and why is None:
-                weights.forget(len(history), engine.heirlooms() | flow.ancestors())
+                kept = engine.heirlooms() | flow.ancestors()
+                weights.forget(spent.evaluations, kept)
+                flow.forget(spent.evaluations, kept)
                 flow.ask()
         return why or "exhausted"
     finally:
@@ -94,10 +91,10 @@ class _Flow:
         executor: Executor,
         weights: Weights,
         n_candidates: int,
-        recorded: Mapping[int, tuple[Candidate, Evaluation]],
+        recorded: Sequence[tuple[Candidate, Evaluation]],
     ) -> None:
         self._engine, self._problem, self._executor, self._weights = engine, problem, executor, weights
-        self._recorded = recorded
+        self._recorded, self._n_recorded = recorded, len(recorded)
         self._left = n_candidates
         self._batches: deque[list[Candidate]] = deque()
         self._genomes: dict[int, Candidate] = {}
@@ -114,7 +111,7 @@ class _Flow:
             self._genomes |= {candidate.id: candidate for candidate in batch}
             wanted = self._wanted(batch)
             self.waiting += wanted
-            missing = {candidate.id for candidate in wanted} - set(self._recorded)
+            missing = {candidate.id for candidate in wanted if candidate.id >= self._n_recorded}
             # Planned for the whole batch, and trained whole even if only some are wanted: who is in a
             # cohort decides about rounding, and a longer search has to begin with this one.
             n_tasks = -(-_TASKS // self._engine.lag)
@@ -141,7 +138,7 @@ class _Flow:
     def next(self, should_stop: Callable[[], bool]) -> tuple[Candidate, Evaluation] | None:
         """The next candidate with its evaluation, once there is one; None if it is time to stop."""
         candidate = self.waiting[0]
-        if candidate.id in self._recorded:
+        if candidate.id < self._n_recorded:
             known, evaluation = self._recorded[candidate.id]
             if known != candidate:
                 raise RunError(
@@ -160,6 +157,10 @@ class _Flow:
         if self.ended_batch:
             self._batches.popleft()
         return candidate, evaluation
+
+    def forget(self, told: int, keep: Collection[int]) -> None:
+        """Forget those of the first `told` candidates that nobody inherits from any more."""
+        self._genomes = {i: one for i, one in self._genomes.items() if i >= told or i in keep}
 
     def ancestors(self) -> set[int]:
         """Those whose weights are needed by batches that are not over, should they be run again."""

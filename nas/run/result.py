@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,11 @@ class SearchResult:
         The winner, trained: `predict`, `predict_proba`, `transform` on raw tables.
     test : TestScores
         Scores on the rows that the search never saw.
-    history : list of (Candidate, Evaluation)
-        Everything that was tried, in order.
+    history : sequence of (Candidate, Evaluation)
+        Everything that was tried, in order, read from the run's journal when it is asked for.
+    n_candidates, n_epochs, n_failures : int
+        How many different networks were tried, for how many epochs all together, and how many
+        evaluations failed.
     heredity : tuple of float
         For each layer position the share of genes that children of crossover have from a parent.
     seconds : float
@@ -60,7 +64,10 @@ class SearchResult:
     selection: Selection | None
     front: list[tuple[Candidate, Evaluation]] = field(repr=False)
     test: TestScores
-    history: list[tuple[Candidate, Evaluation]] = field(repr=False)
+    history: Sequence[tuple[Candidate, Evaluation]] = field(repr=False)
+    n_candidates: int
+    n_epochs: int
+    n_failures: int
     heredity: tuple[float, ...]
     seconds: float
     stopped: str
@@ -68,21 +75,6 @@ class SearchResult:
     mlflow_run_id: str | None = None
     mlflow_url: str | None = None
     dropped: tuple[str, ...] = ()
-
-    @property
-    def n_failures(self) -> int:
-        """How many candidates failed."""
-        return sum(evaluation.failed for _, evaluation in self.history)
-
-    @property
-    def n_candidates(self) -> int:
-        """How many different networks were tried."""
-        return sum(candidate.epochs_done == 0 for candidate, _ in self.history)
-
-    @property
-    def n_epochs(self) -> int:
-        """How many epochs they were trained for, all together."""
-        return sum(len(evaluation.train_losses) for _, evaluation in self.history)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a candidate, in order: genome, fitness and where it came from."""
@@ -94,7 +86,7 @@ class SearchResult:
                     "operator": candidate.operator,
                     "parents": candidate.parents,
                     "inherits": candidate.inherits,
-                    "epochs": candidate.epochs_done + len(evaluation.train_losses),
+                    "epochs": candidate.epochs_done + evaluation.n_epochs,
                     "genome": str(candidate.genome),
                     "depth": candidate.genome.depth,
                     "n_parameters": evaluation.n_parameters,

@@ -18,10 +18,11 @@ from nas.evaluation import Problem
 from nas.evolution import Individual, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
+from nas.run.budget import Spent
 from nas.run.comparison import compare
 from nas.run.folder import RunFolder, differences
 from nas.run.interruption import Interruption
-from nas.run.loop import History, run_search
+from nas.run.loop import run_search
 from nas.run.preparation import final_network, prepare
 from nas.run.result import SearchResult
 from nas.run.selection import Selection, select
@@ -29,7 +30,7 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
-from nas.tracking.journal import Journal
+from nas.tracking.journal import Journal, Pair
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow import MLflowTracker
@@ -55,7 +56,6 @@ class Run:
     ) -> None:
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.uri, self.run_id, self.progress, self.journal = uri, run_id, progress, journal
-        self.history: History = []
         self.interruption = Interruption()
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
@@ -112,9 +112,9 @@ class Run:
                 raise InputError(f"starts: expected genomes within the limits, got {genome}")
 
     @property
-    def _recorded(self) -> History:
-        """What an earlier life of this search has evaluated."""
-        return self.journal.record.evaluations if self.journal else []
+    def _recorded(self) -> Sequence[Pair]:
+        """What the journal holds: until the search starts, what an earlier life of it has evaluated."""
+        return self.journal.record.evaluations if self.journal else ()
 
     def _search(
         self,
@@ -144,21 +144,21 @@ class Run:
         return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)
 
     def _loop(self, executor: Executor, trackers: Sequence[Tracker]) -> str:
+        self.spent = Spent(self.settings.budget)
         stopped = run_search(
             self.engine,
             self.prepared.problem,
             executor,
             trackers,
             self._weights,
-            self.settings.budget,
+            self.spent,
             self.interruption,
-            history=self.history,
-            recorded={pair[0].id: pair for pair in self._recorded},
+            self._recorded,
         )
         if stopped == "interrupted":
             if self.engine.best is None:
                 raise KeyboardInterrupt
-            _log.warning("interrupted: keeping the best of %d candidates", len(self.history))
+            _log.warning("interrupted: keeping the best of %d candidates", self.spent.evaluations)
         return stopped
 
     @property
@@ -198,18 +198,23 @@ class Run:
         if self.interruption.requested() and stopped != "interrupted":
             _log.warning("interrupted: 'nas resume %s' does what is left to do", self.folder.path)
         generation = self.engine.generation()
+        assert self.journal is not None, "the search has written it"
+        history = self.journal.record.evaluations.first(self.spent.evaluations)
         return SearchResult(
             run_dir=self.folder.path,
             model_path=save_network(network, self.folder.best),
             task=self.dataset.task,
             metric=prepared.metric,
             best=winner.candidate,
-            evaluation=winner.evaluation,
+            evaluation=history[winner.id][1],
             network=network,
             selection=selection,
-            front=[(one.candidate, one.evaluation) for one in self.engine.front],
+            front=[history[one.id] for one in self.engine.front],
             test=test,
-            history=self.history,
+            history=history,
+            n_candidates=self.spent.candidates,
+            n_epochs=self.spent.epochs,
+            n_failures=self.spent.failures,
             heredity=generation.heredity if generation is not None else (),
             seconds=seconds,
             stopped="interrupted" if self.interruption.requested() else stopped,
@@ -238,10 +243,9 @@ class Run:
         return selection.rescore.epochs if selection.rescore.scores else winner.age
 
     def _why_none(self) -> str:
-        failed = [evaluation for _, evaluation in self.history if evaluation.failed]
         return (
-            f"search: expected at least one of {len(failed)} candidates to be trained, got none; "
-            f"the first failure: {failed[0].error}"
+            f"search: expected at least one of {self.spent.failures} candidates to be trained, got none; "
+            f"the first failure: {self.spent.first_failure}"
         )
 
     def _outcome(self, result: SearchResult) -> Outcome:

@@ -12,10 +12,11 @@ import contextlib
 import fcntl
 import json
 import zlib
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, overload
 
 from nas.errors import RunError, SearchError
 from nas.evaluation import Candidate, Evaluation
@@ -26,7 +27,72 @@ FORMAT_VERSION = 2
 
 _CRC = b',"crc":"'
 
-_WRITTEN = [field.name for field in fields(Evaluation) if field.name != "state"]
+_WRITTEN = [field.name for field in fields(Evaluation) if field.name not in ("state", "n_epochs")]
+
+Pair = tuple[Candidate, Evaluation]
+
+
+class Evaluations(Sequence[Pair]):
+    """Candidates and their evaluations, in order, each read from its line of a journal when it is asked for.
+
+    Of each of them only where its line ends is held in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ends = array("q")
+
+    def add_line(self, n_bytes: int) -> None:
+        """Know of the next line, its length with the newline; the first one says what search this is."""
+        self._ends.append((self._ends[-1] if self._ends else 0) + n_bytes)
+
+    def first(self, n: int) -> Evaluations:
+        """The first `n` of them, whatever is written later."""
+        chosen = Evaluations(self._path)
+        chosen._ends = self._ends[: n + 1]
+        return chosen
+
+    def __len__(self) -> int:
+        return max(0, len(self._ends) - 1)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Pair]: ...
+    def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
+        positions = range(len(self))[index]
+        if isinstance(positions, range):
+            with self.open() as file:
+                return [self._read(file, i) for i in positions]
+        with self.open() as file:
+            return self._read(file, positions)
+
+    def __iter__(self) -> Iterator[Pair]:
+        with self.open() as file:
+            for i in range(len(self)):
+                yield self._read(file, i)
+
+    def open(self) -> BinaryIO:
+        """The file, to be read; raises `RunError` if it is not there."""
+        try:
+            return self._path.open("rb")
+        except OSError:
+            raise RunError(
+                f"{self._path.parent}: expected a run with a {self._path.name}, got none"
+            ) from None
+
+    def _read(self, file: BinaryIO, i: int) -> Pair:
+        file.seek(self._ends[i])
+        line = file.read(self._ends[i + 1] - self._ends[i])
+        try:
+            return _pair(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(self._path, i + 2, error) from None
 
 
 @dataclass(frozen=True)
@@ -38,7 +104,7 @@ class Record:
     """
 
     identity: dict[str, Any]
-    evaluations: list[tuple[Candidate, Evaluation]]
+    evaluations: Evaluations
     n_bytes: int
     crc: int = 0
 
@@ -113,14 +179,16 @@ class Journal:
     def _write(self, entry: Mapping[str, Any]) -> None:
         plain = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode()
         self._crc = zlib.crc32(plain, self._crc)
+        line = plain[:-1] + _CRC + b'%08x"}\n' % self._crc
         try:
-            self._file.write(plain[:-1] + _CRC + b'%08x"}\n' % self._crc)
+            self._file.write(line)
             self._file.flush()
         except OSError as error:
             raise SearchError(
                 f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
                 f"complete, and 'nas resume {self._path.parent}' goes on from there"
             ) from None
+        self.record.evaluations.add_line(len(line))
 
 
 def read_journal(path: Path) -> Record:
@@ -131,30 +199,31 @@ def read_journal(path: Path) -> Record:
     RunError
         If there is no such file, or a line other than the last is not what a journal holds.
     """
-    try:
-        content = path.read_bytes()
-    except OSError:
-        raise RunError(f"{path.parent}: expected a run with a {path.name}, got none") from None
-    *lines, _torn = content.split(b"\n")
+    evaluations = Evaluations(path)
     identity: dict[str, Any] = {}
-    evaluations: list[tuple[Candidate, Evaluation]] = []
     crc = n_bytes = 0
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-            if number == 1 and (version := entry["journal"]) != FORMAT_VERSION:
-                raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
-            crc = _checked(line, crc)
-            del entry["crc"]
-            if number == 1:
-                identity = {key: value for key, value in entry.items() if key != "journal"}
-            else:
-                candidate = Candidate.from_dict(entry["candidate"])
-                evaluations.append((candidate, _evaluation(entry["evaluation"])))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
-        n_bytes += len(line) + 1
+    with evaluations.open() as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                entry = json.loads(line)
+                if number == 1 and (version := entry["journal"]) != FORMAT_VERSION:
+                    raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
+                crc = _checked(line[:-1], crc)
+                if number == 1:
+                    identity = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
+                elif (found := _pair(entry)[0].id) != number - 2:
+                    raise ValueError(f"candidate {found} where {number - 2} is due")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise _damaged(path, number, error) from None
+            evaluations.add_line(len(line))
+            n_bytes += len(line)
     return Record(identity, evaluations, n_bytes, crc)
+
+
+def _damaged(path: Path, number: int, error: Exception) -> RunError:
+    return RunError(f"{path}: expected a journal's entry in line {number}, got: {error}")
 
 
 def _checked(line: bytes, crc: int) -> int:
@@ -171,6 +240,8 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
     return {name: value for name, value in values if value is not None}
 
 
-def _evaluation(entry: dict[str, Any]) -> Evaluation:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
-    return Evaluation(**values)
+def _pair(entry: Mapping[str, Any]) -> Pair:
+    evaluation: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in entry["evaluation"].items()
+    }
+    return Candidate.from_dict(entry["candidate"]), Evaluation(**evaluation)

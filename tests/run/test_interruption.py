@@ -70,7 +70,7 @@ def test_the_journal_the_engine_and_the_result_agree(
     assert result.stopped == "interrupted"
     assert result.selection is None
     assert result.network.provenance["refit"] is False
-    assert result.history == read_journal(result.run_dir / "journal.jsonl").evaluations
+    assert list(result.history) == list(read_journal(result.run_dir / "journal.jsonl").evaluations)
     assert len(result.history) == 3 or moment == "ask"
     assert_same_search(resume(result.run_dir), whole)
 

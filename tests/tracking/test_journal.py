@@ -54,9 +54,35 @@ def test_what_is_written_is_read_back(path: Path) -> None:
     write(path, *PAIRS, FAILED)
     record = read_journal(path)
     assert record.identity == {"seed": 3, "nas": "0"}
-    assert record.evaluations == [*PAIRS, FAILED]
+    assert list(record.evaluations) == [*PAIRS, FAILED]
     assert record.evaluations[-1][1].seconds == 2.0
     assert record.n_bytes == path.stat().st_size
+
+
+def test_evaluations_are_read_when_they_are_asked_for(path: Path) -> None:
+    write(path, *PAIRS, FAILED)
+    found = read_journal(path).evaluations
+    assert (len(found), found[0], found[-1]) == (4, PAIRS[0], FAILED)
+    assert found[1:3] == PAIRS[1:3]
+    assert list(found.first(2)) == list(found)[:2] == PAIRS[:2]
+    assert next(reversed(found)) == FAILED
+    with pytest.raises(IndexError):
+        found[4]
+    path.unlink()
+    with pytest.raises(RunError, match="expected a run with a journal"):
+        found[0]
+
+
+def test_a_journal_knows_what_it_has_written(path: Path) -> None:
+    journal = Journal(path)
+    write_all(journal, path)
+    assert list(journal.record.evaluations) == list(read_journal(path).evaluations) == PAIRS
+
+
+def test_candidates_come_in_order(path: Path) -> None:
+    write(path, PAIRS[1])
+    with pytest.raises(RunError, match="line 2, got: candidate 1 where 0 is due"):
+        read_journal(path)
 
 
 @pytest.mark.parametrize("torn", range(1, 60, 7))
@@ -65,7 +91,7 @@ def test_a_torn_last_line_is_left_out_and_written_anew(path: Path, torn: int) ->
     whole = path.read_bytes()
     path.write_bytes(whole[:-torn])
     journal = Journal(path)
-    assert journal.record.evaluations == PAIRS[:-1]
+    assert list(journal.record.evaluations) == PAIRS[:-1]
     journal.started(info(path))
     for pair in PAIRS:
         journal.evaluated(*pair)
@@ -77,7 +103,7 @@ def test_lines_are_on_disk_as_soon_as_they_are_written(path: Path) -> None:
     journal = Journal(path)
     journal.started(info(path))
     journal.evaluated(*PAIRS[0])
-    assert read_journal(path).evaluations == PAIRS[:1]
+    assert list(read_journal(path).evaluations) == PAIRS[:1]
     journal.finished(Outcome("interrupted"))
 
 
@@ -89,7 +115,7 @@ def test_two_cannot_write_one_journal(path: Path) -> None:
     journal.evaluated(*PAIRS[0])
     journal.finished(Outcome("finished"))
     again = Journal(path)
-    assert again.record.evaluations == PAIRS[:1]  # read under the lock: nothing is cut off
+    assert list(again.record.evaluations) == PAIRS[:1]  # read under the lock: nothing is cut off
     again.finished(Outcome("finished"))
 
 
@@ -97,7 +123,7 @@ def test_two_cannot_write_one_journal(path: Path) -> None:
 def test_a_search_that_died_before_its_first_line_starts_anew(path: Path, content: str) -> None:
     path.write_text(content)
     journal = Journal(path)
-    assert (journal.record.identity, journal.record.evaluations, journal.record.n_bytes) == ({}, [], 0)
+    assert (journal.record.identity, len(journal.record.evaluations), journal.record.n_bytes) == ({}, 0, 0)
     journal.started(info(path))
     journal.finished(Outcome("finished"))
     assert read_journal(path).identity == {"seed": 3, "nas": "0"}
@@ -187,7 +213,7 @@ def test_a_full_disk_is_said_in_a_sentence(path: Path) -> None:
         signal.signal(signal.SIGXFSZ, handler)
     assert "expected room to write, got: File too large" in str(error.value)
     assert "nas resume" in str(error.value)
-    assert read_journal(path).evaluations == PAIRS[: len(read_journal(path).evaluations)]
+    assert list(read_journal(path).evaluations) == PAIRS[: len(read_journal(path).evaluations)]
     assert 0 < len(read_journal(path).evaluations) < len(PAIRS)
 
 

@@ -1,0 +1,42 @@
+"""What a search remembers of its candidates, in the real loop, with evaluations that cost nothing."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scaling import stub_search
+from nas.evaluation import Evaluation
+from nas.tracking.journal import read_journal
+
+MOST = 2048
+"""Bytes of the driver's memory for each candidate."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["aging", "auto"])
+def test_the_driver_remembers_two_kilobytes_of_a_candidate_at_most(tmp_path: Path, engine: str) -> None:
+    sizes: dict[int, int] = {}
+
+    def note(n: int) -> None:
+        sizes[n] = tracemalloc.get_traced_memory()[0]
+
+    # Caches of a fixed size are full by the first mark.
+    tracemalloc.start()
+    try:
+        stub_search(engine, tmp_path, n_candidates=2500, n_workers=8, marks=(1500, 2500), note=note)
+    finally:
+        tracemalloc.stop()
+    assert (sizes[2500] - sizes[1500]) / 1000 <= MOST
+    # Of a search of three times a hundred numbers a candidate, all of them in the journal.
+    assert (tmp_path / "journal.jsonl").stat().st_size > 2500 * 600
+    assert len(read_journal(tmp_path / "journal.jsonl").evaluations) >= 2500
+
+
+def test_an_evaluation_without_its_curves_knows_how_long_they_were() -> None:
+    whole = Evaluation(3, fitness=0.5, train_losses=(0.3, 0.2), validation_losses=(0.4, 0.3))
+    lean = whole.without_curves()
+    assert (whole.n_epochs, lean.n_epochs, lean.train_losses, lean.validation_losses) == (2, 2, (), ())
+    assert (lean.candidate_id, lean.fitness) == (3, 0.5)
