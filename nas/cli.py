@@ -110,6 +110,7 @@ def _resume(options: argparse.Namespace) -> int:
             n_workers=options.workers,
             ray_address=options.ray_address,
             resources=options.resources,
+            force=options.force,
         )
     return _report(result, as_json=options.json)
 
@@ -287,6 +288,12 @@ def _add_resume(commands: Any) -> None:
     resume.set_defaults(command=_resume)
     resume.add_argument("run", metavar="RUN", help="the run's folder, such as runs/digits-20260101-120000")
     _add_limits(resume, candidates=None)
+    resume.add_argument(
+        "--force",
+        action="store_true",
+        help="go on although data, space, settings or version are not what they were: "
+        "as a new run, which begins with the best so far, unless it is the version alone",
+    )
     resume.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nas.data import Dataset, load_dataset
 from nas.errors import InputError, RunError
 from nas.genome import Genome
-from nas.run.folder import RunFolder, new_run_folder
+from nas.run.folder import RunFolder, new_run_folder, next_run_folder
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
@@ -20,8 +22,10 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
-from nas.tracking.journal import Journal, read_journal
+from nas.tracking.journal import Journal, Pair, read_journal
 from nas.tracking.store import tracking_store
+
+_log = logging.getLogger(__name__)
 
 _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
@@ -147,6 +151,7 @@ def resume(
     ray_address: str | None = None,
     resources: Mapping[str, float] | None = None,
     scoring: Scorer | None = None,
+    force: bool = False,
     progress: bool = True,
 ) -> SearchResult:
     """Go on with a search from the last evaluation that its journal holds.
@@ -161,13 +166,18 @@ def resume(
         Other limits and workers than the search had, perhaps elsewhere; time counts from now.
     scoring : callable, optional
         The function again, where the search was given one.
+    force : bool
+        Whether to go on although it would not be the same search. Where no more than the version of this
+        package is another, it goes on in the run, whose journal takes that down. Where data, space or
+        settings are, scores could not be compared: a new run beside it then begins with the best genomes
+        of the old one, which stays as it is.
     progress : bool
         Whether progress is shown on standard error.
 
     Raises
     ------
     InputError
-        If there is no such run, it still runs, or its data has changed.
+        If there is no such run, it still runs, or its data, space, settings or version have changed.
     SearchError
         If no candidate could be trained.
     """
@@ -183,9 +193,27 @@ def resume(
     dataset, settings, uri, run_id = _restored(folder, data, changes)
     journal = Journal(folder.journal)
     try:
-        return Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal).to_the_end()
+        run = Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal)
+        if not force:
+            run.check_same(journal.record.identity)
+        elif differs := run.changes(journal.record.identity):
+            _log.warning("%s: going on all the same: %s", folder.path, "; ".join(differs.values()))
+            if set(differs) != {"nas"}:
+                run = _after(run)
+        return run.to_the_end()
     finally:
         journal.close()
+
+
+def _after(run: Run) -> Run:
+    """A new run beside another that cannot go on, which begins with the best genomes of that."""
+    assert run.journal is not None, "it has begun"
+    best = run.within_limits(_best_genomes(run.journal.record.evaluations))
+    settings = replace(run.settings, starts=tuple(best[:_MOST_STARTS]))
+    folder = next_run_folder(run.folder)
+    n = len(settings.starts)
+    _log.warning("%s: a new run, which begins with the best %d genomes of the old one", folder.path, n)
+    return Run(folder, run.dataset, settings, run.uri, uuid.uuid4().hex, progress=run.progress)
 
 
 def debug(
@@ -253,13 +281,18 @@ def _genomes_to_start_with(
     if Path(starts).is_file():
         return _genomes_in(Path(starts))
     evaluations = read_journal(RunFolder(Path(starts)).journal).evaluations
-    fine = sorted((pair for pair in evaluations if not pair[1].failed), key=lambda pair: -pair[1].fitness)
-    genomes = tuple(dict.fromkeys(candidate.genome for candidate, _ in fine if candidate.genome in space))
+    genomes = tuple(genome for genome in _best_genomes(evaluations) if genome in space)
     if not genomes:
         raise InputError(
             f"starts: expected a run with genomes of space {space.name}, got {starts}, which has none"
         )
     return genomes[:_MOST_STARTS]
+
+
+def _best_genomes(evaluations: Iterable[Pair]) -> list[Genome]:
+    """The genomes that did not fail, best first, each once."""
+    fine = [(one.fitness, candidate.genome) for candidate, one in evaluations if not one.failed]
+    return list(dict.fromkeys(genome for _, genome in sorted(fine, key=lambda pair: -pair[0])))
 
 
 def _genomes_in(file: Path) -> tuple[Genome, ...]:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -109,6 +110,12 @@ def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name
     return RunFolder(runs / (name or _free_name(runs, data_name)))
 
 
+def next_run_folder(folder: RunFolder) -> RunFolder:
+    """The folder beside a run's for one that comes after it, such as ``night-2``; nothing is made yet."""
+    places = (folder.path.with_name(f"{folder.path.name}-{i}") for i in itertools.count(2))
+    return RunFolder(next(path for path in places if not path.exists()))
+
+
 def _free_name(runs: Path, data_name: str) -> str:
     # The process makes it differ from that of a search which starts in the same second.
     stem = f"{data_name[:100]}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
@@ -123,15 +130,15 @@ def _name_is_taken(path: Path) -> RunError:
     )
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> list[str]:
-    """What two records differ in, entry by entry, each in a few words; empty if they are alike."""
-    found = []
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> dict[str, str]:
+    """What two records differ in: by dotted names, each in a few words; empty if they are alike."""
+    found: dict[str, str] = {}
     for key in dict.fromkeys([*before, *now]):
         name, old, new = f"{within}{key}", before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{name}.")
+            found |= differences(old, new, f"{name}.")
         elif old != new:
-            found.append(f"{name} was {_short(old)}, now {_short(new)}")
+            found[name] = f"{name} was {_short(old)}, now {_short(new)}"
     return found
 
 

@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from nas.evaluation import Problem
 from nas.evolution import Individual, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
+from nas.genome import Genome
 from nas.run.budget import Spent
 from nas.run.comparison import compare
 from nas.run.folder import RunFolder, differences
@@ -88,8 +89,6 @@ class Run:
             starts=settings.starts,
         )
         info = self._info()
-        if self.journal is not None:
-            self.check_same(self.journal.record.identity)
         with ExitStack() as stack:
             mlflow = self._connect()
             try:
@@ -318,13 +317,23 @@ class Run:
             "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
         }
 
+    def changes(self, recorded: Mapping[str, Any]) -> dict[str, str]:
+        """What of this search is not as a journal has recorded it, by name, and in words."""
+        return differences(recorded, self._info().identity) if recorded else {}
+
     def check_same(self, recorded: Mapping[str, Any]) -> None:
         """Raise `RunError` if this is not the search whose identity a journal has recorded."""
-        if recorded and (changes := differences(recorded, self._info().identity)):
+        if changes := self.changes(recorded):
             raise RunError(
                 f"{self.folder.path}: expected the search that its journal began with, got another: "
-                f"{'; '.join(changes)}"
+                f"{'; '.join(changes.values())}; with force (--force) it goes on all the same"
             )
+
+    def within_limits(self, genomes: Iterable[Genome]) -> list[Genome]:
+        """Those of the genomes that the space and the limits of this search allow."""
+        problem, settings = self.prepared.problem, self.settings
+        costs = cost_model(problem.n_inputs, problem.n_outputs)
+        return [one for one in genomes if one in settings.space and settings.limits.allow(costs(one))]
 
     def _config(self) -> dict[str, Any]:
         dataset = self.dataset

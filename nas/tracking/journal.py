@@ -2,7 +2,8 @@
 
 The first line says what search this is: everything that decides its results, and nothing else. The
 lines after it are in the order of candidate ids; ``seconds`` is the only entry in them that may
-differ between two runs of the same search. Each line ends with ``crc``, the CRC-32 of all lines up to
+differ between two runs of the same search. A line like the first among them says that from there on
+another version of this package went on. Each line ends with ``crc``, the CRC-32 of all lines up to
 and with its own, so that a line that was changed, lost or put elsewhere is noticed.
 """
 
@@ -35,7 +36,7 @@ Pair = tuple[Candidate, Evaluation]
 class Evaluations(Sequence[Pair]):
     """Candidates and their evaluations, in order, each read from its line of a journal when it is asked for.
 
-    Of each of them only where its line ends is held in memory.
+    Of each of them only where its line lies is held in memory.
 
     Parameters
     ----------
@@ -45,20 +46,21 @@ class Evaluations(Sequence[Pair]):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ends = array("q")
+        self._starts, self._lengths = array("q"), array("l")
 
-    def add_line(self, n_bytes: int) -> None:
-        """Know of the next line, its length with the newline; the first one says what search this is."""
-        self._ends.append((self._ends[-1] if self._ends else 0) + n_bytes)
+    def add_line(self, start: int, n_bytes: int) -> None:
+        """Know of the next one's line."""
+        self._starts.append(start)
+        self._lengths.append(n_bytes)
 
     def first(self, n: int) -> Evaluations:
         """The first `n` of them, whatever is written later."""
         chosen = Evaluations(self._path)
-        chosen._ends = self._ends[: n + 1]
+        chosen._starts, chosen._lengths = self._starts[:n], self._lengths[:n]
         return chosen
 
     def __len__(self) -> int:
-        return max(0, len(self._ends) - 1)
+        return len(self._starts)
 
     @overload
     def __getitem__(self, index: int) -> Pair: ...
@@ -87,12 +89,11 @@ class Evaluations(Sequence[Pair]):
             ) from None
 
     def _read(self, file: BinaryIO, i: int) -> Pair:
-        file.seek(self._ends[i])
-        line = file.read(self._ends[i + 1] - self._ends[i])
+        file.seek(self._starts[i])
         try:
-            return _pair(json.loads(line))
+            return _pair(json.loads(file.read(self._lengths[i])))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(self._path, i + 2, error) from None
+            raise RunError(f"{self._path}: expected candidate {i} to be as before, got: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -152,17 +153,19 @@ class Journal:
         return read_journal(self._path)
 
     def started(self, run: RunInfo) -> None:
-        """Cut off a torn last line, and write the first line of a new search."""
+        """Cut off a torn last line, and write what search this is, unless it is there already."""
         self._file.truncate(self.record.n_bytes)
         self._file.seek(self.record.n_bytes)
-        self._crc = self.record.crc
-        if self.record.n_bytes == 0:
+        self._crc, self._n_bytes = self.record.crc, self.record.n_bytes
+        if self.record.identity != run.identity:
             self._write({"journal": FORMAT_VERSION, **run.identity})
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Append a candidate and its evaluation, unless they were read from this file."""
         if candidate.id >= len(self.record.evaluations):
+            start = self._n_bytes
             self._write({"candidate": candidate.to_dict(), "evaluation": _plain(evaluation)})
+            self.record.evaluations.add_line(start, self._n_bytes - start)
 
     def generation(self, generation: Generation) -> None:
         """Nothing: generations follow from the evaluations."""
@@ -188,7 +191,7 @@ class Journal:
                 f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
                 f"complete, and 'nas resume {self._path.parent}' goes on from there"
             ) from None
-        self.record.evaluations.add_line(len(line))
+        self._n_bytes += len(line)
 
 
 def read_journal(path: Path) -> Record:
@@ -211,19 +214,16 @@ def read_journal(path: Path) -> Record:
                 if number == 1 and (version := entry["journal"]) != FORMAT_VERSION:
                     raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
                 crc = _checked(line[:-1], crc)
-                if number == 1:
+                if "journal" in entry:
                     identity = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
-                elif (found := _pair(entry)[0].id) != number - 2:
-                    raise ValueError(f"candidate {found} where {number - 2} is due")
+                elif (found := _pair(entry)[0].id) == len(evaluations):
+                    evaluations.add_line(n_bytes, len(line))
+                else:
+                    raise ValueError(f"candidate {found} where {len(evaluations)} is due")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise _damaged(path, number, error) from None
-            evaluations.add_line(len(line))
+                raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
             n_bytes += len(line)
     return Record(identity, evaluations, n_bytes, crc)
-
-
-def _damaged(path: Path, number: int, error: Exception) -> RunError:
-    return RunError(f"{path}: expected a journal's entry in line {number}, got: {error}")
 
 
 def _checked(line: bytes, crc: int) -> int:

@@ -331,6 +331,61 @@ class TestResume:
         with pytest.raises(RunError, match=r"got another: data\.digest was \".*, now \""):
             resume(result.run_dir)
 
+    def test_with_force_changed_data_begin_a_run_beside_the_old_one(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        file = tmp_path / "mine.csv"
+        frame = nas.load_dataset("iris").table.assign(kind=np.arange(150) % 3)
+        frame.to_csv(file, index=False)
+        first = search(str(file), tmp_path, max_parameters=120)
+        before = first.run_dir.joinpath("journal.jsonl").read_bytes()
+        frame.loc[7, frame.columns[0]] = 99.0
+        frame.to_csv(file, index=False)
+        second = resume(first.run_dir, force=True)
+        assert second.run_dir == tmp_path / "one-2"
+        assert first.run_dir.joinpath("journal.jsonl").read_bytes() == before
+        best = sorted(first.history, key=lambda pair: -pair[1].fitness)
+        starts = [one.genome for one, _ in second.history if one.operator == "start"]
+        assert starts == list(dict.fromkeys(one.genome for one, _ in best))[: len(starts)]
+        assert "going on all the same: data.digest was" in caplog.text
+        assert f"one-2: a new run, which begins with the best {len(starts)} genomes" in caplog.text
+        # That one is resumed as any other, and the next one beside it has a name of its own.
+        assert resume(second.run_dir).best == second.best
+        assert resume(first.run_dir, force=True).run_dir == tmp_path / "one-3"
+
+    def test_with_force_a_changed_space_begins_with_what_it_holds(self, tmp_path: Path) -> None:
+        first = search("iris", tmp_path, space="small", n_candidates=20)
+        config = json.loads((first.run_dir / "config.json").read_text())
+        config["settings"]["space"]["depth"] = [1, 1]
+        (first.run_dir / "config.json").write_text(json.dumps(config))
+        with pytest.raises(RunError, match=r"space\.depth was \[1, \d\], now \[1, 1\]; with force"):
+            resume(first.run_dir)
+        second = resume(first.run_dir, force=True)
+        assert {one.genome.depth for one, _ in second.history} == {1}
+        kept = {one.genome for one, evaluation in first.history if one.genome.depth == 1}
+        assert kept & {one.genome for one, _ in second.history if one.operator == "start"}
+
+    def test_with_force_another_version_goes_on_in_the_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        options = RACE | {"n_candidates": 40}
+        whole = search("wine", tmp_path / "whole", **options)
+        cut = search("wine", tmp_path / "cut", **RACE)
+        before = (cut.run_dir / "journal.jsonl").read_bytes()
+        monkeypatch.setattr("nas.run.run.__version__", "9.0")
+        with pytest.raises(RunError, match=r'got another: nas was ".*", now "9\.0"'):
+            resume(cut.run_dir, n_candidates=40)
+        result = resume(cut.run_dir, n_candidates=40, force=True)
+        journal = (cut.run_dir / "journal.jsonl").read_bytes()
+        assert result.run_dir == cut.run_dir
+        assert journal.startswith(before)
+        assert list(result.history) == list(whole.history)
+        assert (result.best, weights(result)) == (whole.best, weights(whole))
+        # From now on it is a run of that version.
+        assert resume(cut.run_dir, n_candidates=40).best == whole.best
+        assert (cut.run_dir / "journal.jsonl").read_bytes() == journal
+        assert read_journal(cut.run_dir / "journal.jsonl").identity["nas"] == "9.0"
+
     def test_data_may_come_again_as_a_path(self, tmp_path: Path) -> None:
         file = tmp_path / "mine.csv"
         nas.load_dataset("iris").table.assign(a=np.arange(150) % 3, last=1.5).to_csv(file, index=False)
