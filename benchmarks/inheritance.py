@@ -27,7 +27,6 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import recipe
 from nas.execution import SerialExecutor
 from nas.run.budget import Budget, Spent
-from nas.run.interruption import Interruption
 from nas.run.loop import run_search
 from nas.run.preparation import Prepared, prepare
 from nas.run.weights import Weights
@@ -53,7 +52,7 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     budget = Budget(_ENDLESS, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:
         weights = Weights(Path(folder) / "weights")
-        run_search(engine, problem, executor, [rising], weights, Spent(budget), Interruption())
+        run_search(engine, problem, executor, [rising], weights, Spent(budget), lambda: False)
     return rising.curve
 
 

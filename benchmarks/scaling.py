@@ -41,7 +41,6 @@ from nas.evolution import ALGORITHMS, recipe
 from nas.execution import Task
 from nas.network import State
 from nas.run.budget import Budget, Spent
-from nas.run.interruption import Interruption
 from nas.run.loop import run_search
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
@@ -185,7 +184,7 @@ def stub_search(
         [journal, _Marks(marks, note)],
         _SameForAll(),
         Spent(Budget(candidates=n_candidates)),
-        Interruption(),
+        lambda: False,
     )
 
 

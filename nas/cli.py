@@ -75,6 +75,7 @@ def _search(options: argparse.Namespace) -> int:
             n_workers=options.workers,
             ray_address=options.ray_address or "local",
             resources=options.resources,
+            islands=options.islands,
             seed=options.seed,
             population_size=options.population,
             inherit=options.inherit,
@@ -229,6 +230,13 @@ def _add_search(commands: Any) -> None:
     )
     how.add_argument(
         "--lag", type=int, metavar="N", help="batches under way at once; default: 2, for up to four workers"
+    )
+    how.add_argument(
+        "--islands",
+        type=int,
+        default=1,
+        metavar="N",
+        help="engines that evolve side by side and send their best around a ring; default: 1",
     )
     how.add_argument(
         "--objectives",

@@ -8,7 +8,18 @@ children) go with each of them.
 from nas.evolution.engine import Engine
 from nas.evolution.generation import Generation
 from nas.evolution.individual import OBJECTIVES, Individual
+from nas.evolution.migration import migrants
 from nas.evolution.recipes import ALGORITHMS, Recipe, recipe
 from nas.evolution.surrogate import MODELS
 
-__all__ = ["ALGORITHMS", "MODELS", "OBJECTIVES", "Engine", "Generation", "Individual", "Recipe", "recipe"]
+__all__ = [
+    "ALGORITHMS",
+    "MODELS",
+    "OBJECTIVES",
+    "Engine",
+    "Generation",
+    "Individual",
+    "Recipe",
+    "migrants",
+    "recipe",
+]

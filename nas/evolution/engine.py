@@ -122,7 +122,8 @@ class Engine(ABC):
         """Everyone who was evaluated and did not fail, as last evaluated."""
         self._everyone = self.ranking()
         self._statistics = _fitness_statistics()
-        self._starts = deque(dict.fromkeys(starts))
+        self._arrivals = deque(Proposal(genome, "start") for genome in dict.fromkeys(starts))
+        """What others have found, to be proposed before anything new."""
         self._seen: set[Genome] = set()
         self._unchosen: dict[Genome, Proposal] = {}
         self._left: list[Genome] | None = None
@@ -217,6 +218,30 @@ class Engine(ABC):
         best = self._fittest([one for one in self.individuals.values() if one.id in kept], n)
         return best, list(self.self_made)
 
+    def elites(self, n: int) -> list[Individual]:
+        """The `n` best so far, or all if there are fewer; with several objectives, all over the front."""
+        return self._everyone.best(n)
+
+    def immigrate(self, genomes: Sequence[Genome]) -> None:
+        """Propose what another engine has found, as far as it was never proposed here, in the next batches.
+
+        A migrant is trained in its new home as everybody there is.
+        """
+        waiting = {one.genome for one in self._arrivals}
+        for genome in dict.fromkeys(genomes):
+            if genome not in self._seen and genome not in waiting:
+                self._arrivals.append(Proposal(genome, "migrant"))
+
+    def settle(self, individuals: Sequence[Individual]) -> None:
+        """Take in those that other engines have evaluated, best of each genome, to name the best of all.
+
+        Their ids have to differ.
+        """
+        for one in individuals:
+            known = self.individuals.get(one.genome)
+            if known is None or known.fitness < one.fitness:
+                self._take_in(one)
+
     def named(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:
         """The position of the finalist that wins, now that all have been scored again."""
         return max(range(len(finalists)), key=lambda i: (scores[i], -i))
@@ -234,13 +259,13 @@ class Engine(ABC):
         return kept
 
     def _next_batch(self) -> list[Proposal]:
-        """Promotions, then what the search was given to start with, then new genomes."""
+        """Promotions, then what the search was given or sent, then new genomes."""
         batch: list[Proposal] = []
         if self.racing is not None:
             chosen = self.racing.promoted(self.batch_size)
             batch += [Proposal(one.genome, CONTINUE, (one,)) for one in chosen]
-        while self._starts and len(batch) < self.batch_size:
-            batch.append(Proposal(self._starts.popleft(), "start"))
+        while self._arrivals and len(batch) < self.batch_size:
+            batch.append(self._arrivals.popleft())
             self._seen.add(batch[-1].genome)
         return batch + self._new(self.batch_size - len(batch))
 

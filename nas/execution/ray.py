@@ -8,7 +8,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 # First, as it sets what Ray reads when it is imported.
@@ -38,6 +39,18 @@ _END = 5.0
 """Seconds to wait, at a stop, for candidates under way to notice it."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process shares with another; see `RayExecutor.share`.
+
+    The problem's reference is in a list: of one that is an argument itself Ray would make the problem.
+    """
+
+    cluster: Cluster
+    resources: Mapping[str, float]
+    problem: list[Any]
+
+
 class RayExecutor:
     """The executor over Ray: a private, local one, or one that runs already.
 
@@ -53,6 +66,8 @@ class RayExecutor:
     resources : mapping of str to float
         What a task asks of Ray: ``num_cpus`` (1 by default), ``num_gpus``, ``memory`` in bytes, and any
         other by its name.
+    cluster : Cluster, optional
+        One that is there, as `share` gives it to another process; it is left as it is.
 
     If the program has initialized Ray already, that Ray is used, and left running at the end.
     """
@@ -64,8 +79,10 @@ class RayExecutor:
         *,
         address: str = "local",
         resources: Mapping[str, float] | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
-        assert n_workers or address != "local", "who starts a Ray says how large"
+        assert n_workers or address != "local" or cluster, "who starts a Ray says how large"
+        self._given = cluster
         self._n_workers = n_workers
         self._n_bytes = n_bytes
         self._address = address
@@ -84,6 +101,8 @@ class RayExecutor:
         return self
 
     def _open(self) -> AbstractContextManager[Cluster]:
+        if self._given is not None:
+            return nullcontext(self._given)
         if ray.is_initialized():
             return joined_ray(None, self._resources)
         if self._address != "local":
@@ -129,6 +148,22 @@ class RayExecutor:
             ray.wait(list(self._running), num_returns=len(self._running), timeout=_END)
             self._running.clear()
             self._flag = self._cluster.flag()
+
+    def flag(self) -> Flag:
+        """A flag that other processes of ours can see."""
+        return self._cluster.flag()
+
+    def share(self, name: str, problem: Problem) -> Share:
+        """The Ray that is used here, and a problem in its shared memory, for another process of ours."""
+        return Share(self._cluster.shared(name), self._resources, [self._reference(problem)])
+
+    @classmethod
+    def sharing(cls, share: Share) -> tuple[RayExecutor, Problem]:
+        """The executor over what another process shares, and the problem, which is there once for all."""
+        executor = cls(None, resources=share.resources, cluster=share.cluster)
+        problem = ray.get(share.problem[0])
+        executor._shared[id(problem)] = (problem, share.problem[0])
+        return executor, problem
 
     def _start(self) -> None:
         # What may be under way at once is bounded already, by what the search asks for before it is told.

@@ -68,6 +68,9 @@ class Cluster(Protocol):
     def flag(self) -> Flag:
         """A new flag."""
 
+    def shared(self, name: str) -> Cluster:
+        """The same for another process of ours, which may be sent to it; each needs a name of its own."""
+
 
 class _File:
     """A flag that the processes of this machine see."""
@@ -83,15 +86,17 @@ class _File:
 
 
 class _Private:
-    is_private = True
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, name: str = "") -> None:
+        self.is_private = not name
+        self._folder, self._name = folder, name
         self._n_flags = 0
 
     def flag(self) -> Flag:
         self._n_flags += 1
-        return _File(self._folder / f"flag-{self._n_flags}")
+        return _File(self._folder / f"flag-{self._name}-{self._n_flags}")
+
+    def shared(self, name: str) -> Cluster:
+        return _Private(self._folder, name)
 
 
 @contextmanager
@@ -141,27 +146,27 @@ class _Board:
     """Where tasks on any machine ask whether they are to end."""
 
     def __init__(self) -> None:
-        self._up: set[int] = set()
+        self._up: set[str] = set()
 
-    def put_up(self, number: int) -> None:
-        self._up.add(number)
+    def put_up(self, flag: str) -> None:
+        self._up.add(flag)
 
-    def is_up(self, number: int) -> bool:
-        return number in self._up
+    def is_up(self, flag: str) -> bool:
+        return flag in self._up
 
 
 class _OnBoard:
     """A flag that is seen wherever Ray is."""
 
-    def __init__(self, board: Any, number: int) -> None:
-        self._board, self._number = board, number
+    def __init__(self, board: Any, name: str) -> None:
+        self._board, self._name = board, name
 
     def put_up(self) -> None:
-        ray.get(self._board.put_up.remote(self._number))
+        ray.get(self._board.put_up.remote(self._name))
 
     def is_up(self) -> bool:
         try:
-            return bool(ray.get(self._board.is_up.remote(self._number)))
+            return bool(ray.get(self._board.is_up.remote(self._name)))
         except ray.exceptions.RayActorError:
             return False  # with its node, perhaps; whoever wanted the task to end has then other worries
 
@@ -169,15 +174,23 @@ class _OnBoard:
 class _Joined:
     is_private = False
 
-    def __init__(self) -> None:
+    def __init__(self, board: Any = None, name: str = "") -> None:
         # With the driver, so that it is there as long as somebody may put up a flag.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = _Board.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+        self._board = _Board.options(scheduling_strategy=here()).remote() if board is None else board  # type: ignore[attr-defined]
+        self._name = name
         self._n_flags = 0
 
     def flag(self) -> Flag:
         self._n_flags += 1
-        return _OnBoard(self._board, self._n_flags)
+        return _OnBoard(self._board, f"{self._name}-{self._n_flags}")
+
+    def shared(self, name: str) -> Cluster:
+        return _Joined(self._board, name)
+
+
+def here() -> NodeAffinitySchedulingStrategy:
+    """Where this process runs, for what is to run beside it."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.evaluation import Candidate, Evaluation
 
@@ -35,6 +35,11 @@ class Budget:
     target: float | None = None
     patience: int | None = None
 
+    def divided(self, n: int) -> Budget:
+        """The share of each of `n` islands, rounded up: of candidates and epochs; all else is for each."""
+        epochs = None if self.epochs is None else -(-self.epochs // n)
+        return replace(self, candidates=-(-self.candidates // n), epochs=epochs)
+
 
 class Spent:
     """What has been spent of a budget so far, and in vain; the clock starts when this is made.
@@ -55,6 +60,14 @@ class Spent:
         self._since = time.monotonic()
         self._in_vain = 0
         self._best = -math.inf
+
+    def include(self, other: Spent) -> None:
+        """Add what another one has counted."""
+        self.evaluations += other.evaluations
+        self.candidates += other.candidates
+        self.epochs += other.epochs
+        self.failures += other.failures
+        self.first_failure = self.first_failure or other.first_failure
 
     @property
     def seconds(self) -> float:

@@ -7,6 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from nas.data import Dataset, load_dataset
 from nas.errors import InputError, RunError
 from nas.genome import Genome
+from nas.run.archive import recorded_evaluations
 from nas.run.folder import RunFolder, new_run_folder, next_run_folder
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
@@ -47,6 +49,7 @@ def search(
     n_workers: int | None = None,
     ray_address: str = "local",
     resources: Mapping[str, float] | None = None,
+    islands: int = 1,
     seed: int = 0,
     population_size: int | None = None,
     inherit: bool | None = None,
@@ -117,6 +120,7 @@ max_latency, scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
         n_workers=n_workers,
         ray_address=ray_address,
         resources=resources,
+        islands=islands,
         seed=seed,
         population_size=population_size,
         inherit=inherit,
@@ -191,24 +195,23 @@ def resume(
         "scoring": scoring,
     }
     dataset, settings, uri, run_id = _restored(folder, data, changes)
-    journal = Journal(folder.journal)
-    try:
-        run = Run(folder, dataset, settings, uri, run_id, progress=progress, journal=journal)
+    with ExitStack() as stack:
+        journals = [Journal(part.journal) for part in folder.parts]
+        for journal in journals:
+            stack.callback(journal.close)
+        run = Run(folder, dataset, settings, uri, run_id, progress=progress, journals=journals)
         if not force:
-            run.check_same(journal.record.identity)
-        elif differs := run.changes(journal.record.identity):
+            run.check_same(journals[0].record.identity)
+        elif differs := run.changes(journals[0].record.identity):
             _log.warning("%s: going on all the same: %s", folder.path, "; ".join(differs.values()))
             if set(differs) != {"nas"}:
                 run = _after(run)
         return run.to_the_end()
-    finally:
-        journal.close()
 
 
 def _after(run: Run) -> Run:
     """A new run beside another that cannot go on, which begins with the best genomes of that."""
-    assert run.journal is not None, "it has begun"
-    best = run.within_limits(_best_genomes(run.journal.record.evaluations))
+    best = run.within_limits(_best_genomes(run.recorded))
     settings = replace(run.settings, starts=tuple(best[:_MOST_STARTS]))
     folder = next_run_folder(run.folder)
     n = len(settings.starts)
@@ -239,10 +242,13 @@ def debug(
     """
     folder = RunFolder(Path(run_dir).absolute())
     dataset, settings, uri, run_id = _restored(folder, data, {"scoring": scoring})
-    record = read_journal(folder.journal)
+    parts = folder.parts
+    number, island = divmod(candidate, len(parts))
+    record = read_journal(parts[island].journal)
     run = Run(folder, dataset, settings, uri, run_id, progress=False)
     run.check_same(record.identity)
-    return reproduce(candidate, record.evaluations, run.prepared.problem, Weights(folder.weights))
+    weights = Weights(parts[island].weights)
+    return reproduce(number, record.evaluations, run.prepared.problem, weights).of_all(island, len(parts))
 
 
 def _restored(
@@ -280,7 +286,9 @@ def _genomes_to_start_with(
         return genomes
     if Path(starts).is_file():
         return _genomes_in(Path(starts))
-    evaluations = read_journal(RunFolder(Path(starts)).journal).evaluations
+    evaluations = recorded_evaluations(
+        [read_journal(part.journal).evaluations for part in RunFolder(Path(starts)).parts]
+    )
     genomes = tuple(genome for genome in _best_genomes(evaluations) if genome in space)
     if not genomes:
         raise InputError(

@@ -7,6 +7,8 @@
       journal.jsonl   the truth: every candidate and its evaluation
       weights/        trained weights that children may inherit
       best/           the winner, once the search is over
+
+A run of several islands has a journal and weights of each instead, in ``islands/0/`` and so on.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
 WEIGHTS = "weights"
 BEST = "best"
+ISLANDS = "islands"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,18 @@ class RunFolder:
         """The folder of the saved winner."""
         return self.path / BEST
 
-    def create(self, config: dict[str, Any]) -> None:
-        """Make the folder with its configuration and an empty journal, all at once.
+    def island(self, number: int) -> RunFolder:
+        """The folder with the journal and the weights of one island, where there are several."""
+        return RunFolder(self.path / ISLANDS / str(number))
+
+    @property
+    def parts(self) -> list[RunFolder]:
+        """The folders with journals: each island's, or this one itself."""
+        n = len(list(self.path.glob(f"{ISLANDS}/*")))
+        return [self.island(i) for i in range(n)] or [self]
+
+    def create(self, config: dict[str, Any], n_islands: int = 1) -> None:
+        """Make the folder with its configuration and empty journals, all at once.
 
         Raises `RunError` if it cannot be made.
         """
@@ -60,7 +73,12 @@ class RunFolder:
         try:
             unfinished.mkdir(parents=True)
             (unfinished / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-            (unfinished / JOURNAL).touch()
+            parts = (
+                [unfinished / ISLANDS / str(i) for i in range(n_islands)] if n_islands > 1 else [unfinished]
+            )
+            for part in parts:
+                part.mkdir(parents=True, exist_ok=True)
+                (part / JOURNAL).touch()
             unfinished.rename(self.path)
         except OSError as error:
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nas.errors import RunError
@@ -11,7 +11,6 @@ from nas.evaluation import Candidate, Evaluation, Legacy, Problem, plan_cohorts
 from nas.evolution import Engine
 from nas.execution import Executor, Task
 from nas.run.budget import Spent
-from nas.run.interruption import Interruption
 from nas.run.weights import Weights
 from nas.tracking import Tracker
 
@@ -26,21 +25,25 @@ def run_search(
     trackers: Sequence[Tracker],
     weights: Weights,
     spent: Spent,
-    interruption: Interruption,
+    interrupted: Callable[[], bool],
     recorded: Sequence[tuple[Candidate, Evaluation]] = (),
+    *,
+    between: Callable[[], str | None] = lambda: None,
 ) -> str:
     """Ask for candidates, run them, keep their weights, take down and tell their results in order.
 
     Until something of the budget is spent: returns what, "exhausted" where nothing is left to try, or
-    "interrupted". What is in `recorded`, from an earlier life of the search, is taken from there.
+    "interrupted". What is in `recorded`, from an earlier life of the search, is taken from there. `between`
+    is called before each further batch; once it says why, nothing is asked for any more.
 
     Nothing here keeps curves or weights of who was told: memory grows by what the engine remembers.
     """
     flow = _Flow(engine, problem, executor, weights, spent.budget.candidates, recorded)
     why: str | None = None
+    over: str | None = None
 
     def should_stop() -> bool:
-        return interruption.requested() or spent.out_of_time()
+        return interrupted() or spent.out_of_time()
 
     try:
         flow.ask()
@@ -50,25 +53,22 @@ def run_search(
                 why = "time"
             else:
                 candidate, evaluation = evaluated
-                if evaluation.state is not None:
-                    weights.keep(candidate.id, evaluation.state)
-                    evaluation = replace(evaluation, state=None)
                 # The journal first: what the engine knows is then on disk, wherever this is killed.
                 for tracker in trackers:
                     tracker.evaluated(candidate, evaluation)
                 engine.tell(evaluation.without_curves())
                 why = spent.add(candidate, evaluation)
-            if interruption.requested():
+            if interrupted():
                 why = "interrupted"
             if (flow.ended_batch or why) and (generation := engine.generation()) is not None:
                 for tracker in trackers:
                     tracker.generation(generation)
             if flow.ended_batch and why is None:
-                kept = engine.heirlooms() | flow.ancestors()
-                weights.forget(spent.evaluations, kept)
-                flow.forget(spent.evaluations, kept)
-                flow.ask()
-        return why or "exhausted"
+                flow.forget(spent.evaluations)
+                over = over or between()
+                if over is None:
+                    flow.ask()
+        return why or over or "exhausted"
     finally:
         executor.drop()
 
@@ -136,7 +136,10 @@ class _Flow:
         }
 
     def next(self, should_stop: Callable[[], bool]) -> tuple[Candidate, Evaluation] | None:
-        """The next candidate with its evaluation, once there is one; None if it is time to stop."""
+        """The next candidate with its evaluation, once there is one; None if it is time to stop.
+
+        Its weights have been kept then.
+        """
         candidate = self.waiting[0]
         if candidate.id < self._n_recorded:
             known, evaluation = self._recorded[candidate.id]
@@ -152,16 +155,21 @@ class _Flow:
                     return None
                 self._early |= {one.candidate_id: one for one in completed}
             evaluation = self._early.pop(candidate.id)
+            if evaluation.state is not None:
+                self._weights.keep(candidate.id, evaluation.state)
+                evaluation = replace(evaluation, state=None)
         self.waiting.popleft()
         self.ended_batch = candidate.id == self._batches[0][-1].id
         if self.ended_batch:
             self._batches.popleft()
         return candidate, evaluation
 
-    def forget(self, told: int, keep: Collection[int]) -> None:
-        """Forget those of the first `told` candidates that nobody inherits from any more."""
-        self._genomes = {i: one for i, one in self._genomes.items() if i >= told or i in keep}
+    def forget(self, told: int) -> None:
+        """Forget whom nobody inherits from any more, of the first `told` candidates, and their weights."""
+        kept = self._engine.heirlooms() | self._ancestors()
+        self._weights.forget(told, kept)
+        self._genomes = {i: one for i, one in self._genomes.items() if i >= told or i in kept}
 
-    def ancestors(self) -> set[int]:
+    def _ancestors(self) -> set[int]:
         """Those whose weights are needed by batches that are not over, should they be run again."""
         return {one.inherits for batch in self._batches for one in batch if one.inherits is not None}

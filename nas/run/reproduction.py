@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.errors import InputError, RunError
 from nas.evaluation import Candidate, Evaluation, Legacy, Problem, evaluate
 from nas.network import State
+from nas.run.archive import of_all
 from nas.run.weights import Weights
 
 
@@ -29,6 +30,12 @@ class Reproduction:
     recorded: Evaluation
     again: Evaluation
     retrained: tuple[int, ...]
+
+    def of_all(self, island: int, n: int) -> Reproduction:
+        """The same, as the whole search on `n` islands knows its candidates."""
+        candidate, recorded = of_all((self.candidate, self.recorded), island, n)
+        again = replace(self.again, candidate_id=candidate.id)
+        return Reproduction(candidate, recorded, again, tuple(i * n + island for i in self.retrained))
 
 
 def reproduce(

@@ -15,12 +15,14 @@ from nas._version import __version__
 from nas.data import Dataset
 from nas.errors import InputError, RunError, SearchError
 from nas.evaluation import Problem
-from nas.evolution import Individual, recipe
+from nas.evolution import Engine, Individual, Recipe, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.genome import Genome
+from nas.run.archive import recorded_evaluations
 from nas.run.budget import Spent
 from nas.run.comparison import compare
+from nas.run.findings import Findings
 from nas.run.folder import RunFolder, differences
 from nas.run.interruption import Interruption
 from nas.run.loop import run_search
@@ -53,10 +55,10 @@ class Run:
         run_id: str,
         *,
         progress: bool,
-        journal: Journal | None = None,
+        journals: Sequence[Journal] = (),
     ) -> None:
         self.folder, self.dataset, self.settings = folder, dataset, settings
-        self.uri, self.run_id, self.progress, self.journal = uri, run_id, progress, journal
+        self.uri, self.run_id, self.progress, self.journals = uri, run_id, progress, journals
         self.interruption = Interruption()
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
@@ -79,15 +81,6 @@ class Run:
         settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
         costs = cost_model(problem.n_inputs, problem.n_outputs)
         self._check_starts(costs)
-        self.engine = self.recipe.engine(
-            settings.space,
-            settings.seed,
-            epochs=problem.training.epochs,
-            steps_per_epoch=problem.steps_per_epoch,
-            costs=costs,
-            limits=settings.limits,
-            starts=settings.starts,
-        )
         info = self._info()
         with ExitStack() as stack:
             mlflow = self._connect()
@@ -111,9 +104,11 @@ class Run:
                 raise InputError(f"starts: expected genomes within the limits, got {genome}")
 
     @property
-    def _recorded(self) -> Sequence[Pair]:
-        """What the journal holds: until the search starts, what an earlier life of it has evaluated."""
-        return self.journal.record.evaluations if self.journal else ()
+    def recorded(self) -> Sequence[Pair]:
+        """What an earlier life of this search has evaluated, where it has one; of all islands."""
+        if not self.journals:
+            return ()
+        return recorded_evaluations([journal.record.evaluations for journal in self.journals])
 
     def _search(
         self,
@@ -128,8 +123,8 @@ class Run:
                 for tracker in trackers:
                     tracker.started(info)
                 since = time.monotonic()
-                stopped = self._loop(executor, trackers)
-                result = self._conclude(executor, stopped, time.monotonic() - since)
+                found = self._evolve(info, executor, trackers)
+                result = self._conclude(found, executor, time.monotonic() - since)
                 outcome = self._outcome(result)
         except KeyboardInterrupt:
             _log.warning("interrupted: 'nas resume %s' goes on", self.folder.path)
@@ -142,43 +137,92 @@ class Run:
             return result
         return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)
 
-    def _loop(self, executor: Executor, trackers: Sequence[Tracker]) -> str:
-        self.spent = Spent(self.settings.budget)
-        stopped = run_search(
-            self.engine,
-            self.prepared.problem,
-            executor,
-            trackers,
-            self._weights,
-            self.spent,
-            self.interruption,
-            self._recorded,
-        )
-        if stopped == "interrupted":
-            if self.engine.best is None:
+    def _evolve(self, info: RunInfo, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
+        if self.settings.islands > 1:
+            found = self._on_islands(info, executor, trackers)
+        else:
+            found = self._alone(executor, trackers)
+        if found.why == "interrupted":
+            if found.engine.best is None:
                 raise KeyboardInterrupt
-            _log.warning("interrupted: keeping the best of %d candidates", self.spent.evaluations)
-        return stopped
+            _log.warning("interrupted: keeping the best of %d candidates", found.spent.evaluations)
+        return found
 
-    @property
-    def _weights(self) -> Weights:
-        return Weights(self.folder.weights)
+    def _alone(self, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
+        (journal,) = self.journals
+        engine, spent = self._engine(self.recipe), Spent(self.settings.budget)
+        problem, weights = self.prepared.problem, Weights(self.folder.weights)
+        recorded, interrupted = journal.record.evaluations, self.interruption.requested
+        why = run_search(engine, problem, executor, trackers, weights, spent, interrupted, recorded)
+        generation = engine.generation()
+        history = recorded.first(spent.evaluations)
+        return Findings(
+            why=why,
+            engine=engine,
+            spent=spent,
+            heredity=generation.heredity if generation is not None else (),
+            history=history,
+            evaluation=lambda i: history[i][1],
+            state=weights.of,
+        )
 
-    def _conclude(self, executor: Executor, stopped: str, seconds: float) -> SearchResult:
+    def _on_islands(self, info: RunInfo, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
+        from nas.execution.ray import RayExecutor
+        from nas.run.islands import Island, evolve
+
+        assert isinstance(executor, RayExecutor), "settings with several islands have workers"
+        settings, n = self.settings, self.settings.islands
+        for journal in self.journals:
+            journal.close()  # each island opens its own
+        islands = [
+            Island(
+                i=i,
+                n=n,
+                folder=self.folder.island(i),
+                info=replace(info, identity={**info.identity, "island": i}),
+                recipe=self.recipe,
+                seed=settings.seed,
+                limits=settings.limits,
+                starts=settings.starts,
+                budget=settings.budget.divided(n),
+            )
+            for i in range(n)
+        ]
+        # One that only compares: what it takes in has been trained, and says itself how good it is.
+        merged = self._engine(replace(self.recipe, racing=False, screening="none"))
+        return evolve(islands, merged, self.prepared.problem, executor, trackers, self.interruption.requested)
+
+    def _engine(self, recipe: Recipe) -> Engine:
+        problem, settings = self.prepared.problem, self.settings
+        return recipe.engine(
+            settings.space,
+            settings.seed,
+            epochs=problem.training.epochs,
+            steps_per_epoch=problem.steps_per_epoch,
+            costs=cost_model(problem.n_inputs, problem.n_outputs),
+            limits=settings.limits,
+            starts=settings.starts,
+        )
+
+    def _conclude(self, found: Findings, executor: Executor, seconds: float) -> SearchResult:
         """Name the winner, train it for good, score it once on the test part, and save it.
 
         Once interrupted, it trains nothing any more: the winner and its weights are the search's own.
         """
-        if self.engine.best is None:
-            raise SearchError(self._why_none())
+        if found.engine.best is None:
+            n = found.spent.failures
+            raise SearchError(
+                f"search: expected at least one of {n} candidates to be trained, got none; "
+                f"the first failure: {found.spent.first_failure}"
+            )
         settings, prepared = self.settings, self.prepared
-        selection = self._select(executor)
-        winner = self.engine.best if selection is None else selection.winner
+        selection = self._select(found.engine, executor)
+        winner = found.engine.best if selection is None else selection.winner
         network = final_network(
             prepared,
             winner.candidate,
             epochs=self._refit_epochs(winner, selection),
-            state=self._weights.of(winner.id),
+            state=found.state(winner.id),
             provenance=self._provenance(winner),
             should_stop=self.interruption.requested,
         )
@@ -194,38 +238,36 @@ class Run:
         network.provenance.update(
             {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         )
-        if self.interruption.requested() and stopped != "interrupted":
+        if self.interruption.requested() and found.why != "interrupted":
             _log.warning("interrupted: 'nas resume %s' does what is left to do", self.folder.path)
-        generation = self.engine.generation()
-        assert self.journal is not None, "the search has written it"
-        history = self.journal.record.evaluations.first(self.spent.evaluations)
+        front = [(one.candidate, found.evaluation(one.id)) for one in found.engine.front]
         return SearchResult(
             run_dir=self.folder.path,
             model_path=save_network(network, self.folder.best),
             task=self.dataset.task,
             metric=prepared.metric,
             best=winner.candidate,
-            evaluation=history[winner.id][1],
+            evaluation=found.evaluation(winner.id),
             network=network,
             selection=selection,
-            front=[history[one.id] for one in self.engine.front],
+            front=front,
             test=test,
-            history=history,
-            n_candidates=self.spent.candidates,
-            n_epochs=self.spent.epochs,
-            n_failures=self.spent.failures,
-            heredity=generation.heredity if generation is not None else (),
+            history=found.history,
+            n_candidates=found.spent.candidates,
+            n_epochs=found.spent.epochs,
+            n_failures=found.spent.failures,
+            heredity=found.heredity,
             seconds=seconds,
-            stopped="interrupted" if self.interruption.requested() else stopped,
+            stopped="interrupted" if self.interruption.requested() else found.why,
             dropped=prepared.dropped,
         )
 
-    def _select(self, executor: Executor) -> Selection | None:
+    def _select(self, engine: Engine, executor: Executor) -> Selection | None:
         """The winner among the finalists; None if that was interrupted."""
         if self.interruption.requested():
             return None
         return select(
-            self.engine,
+            engine,
             self.prepared,
             executor,
             self.settings.seed,
@@ -240,12 +282,6 @@ class Run:
             return None
         # Weights that were inherited have been trained for longer than the winner itself.
         return selection.rescore.epochs if selection.rescore.scores else winner.age
-
-    def _why_none(self) -> str:
-        return (
-            f"search: expected at least one of {self.spent.failures} candidates to be trained, got none; "
-            f"the first failure: {self.spent.first_failure}"
-        )
 
     def _outcome(self, result: SearchResult) -> Outcome:
         scores = {
@@ -278,6 +314,7 @@ class Run:
             "limits": settings.limits.to_dict(),
             "starts": [genome.to_dict() for genome in settings.starts],
             "seed": settings.seed,
+            "islands": settings.islands,
             "training": asdict(self.prepared.problem.training),
         }
         options = {
@@ -297,8 +334,8 @@ class Run:
             metric=self.prepared.metric,
             identity=identity,
             options=options,
-            n_candidates=settings.n_candidates,
-            n_recorded=sum(candidate.epochs_done == 0 for candidate, _ in self._recorded),
+            n_candidates=settings.islands * settings.budget.divided(settings.islands).candidates,
+            n_recorded=sum(candidate.epochs_done == 0 for candidate, _ in self.recorded),
             time_budget=settings.time_budget,
         )
 
@@ -319,7 +356,9 @@ class Run:
 
     def changes(self, recorded: Mapping[str, Any]) -> dict[str, str]:
         """What of this search is not as a journal has recorded it, by name, and in words."""
-        return differences(recorded, self._info().identity) if recorded else {}
+        # An island's journal also says which one it is of.
+        before = {key: value for key, value in recorded.items() if key != "island"}
+        return differences(before, self._info().identity) if recorded else {}
 
     def check_same(self, recorded: Mapping[str, Any]) -> None:
         """Raise `RunError` if this is not the search whose identity a journal has recorded."""
@@ -360,10 +399,11 @@ class Run:
 
     def _trackers(self, mlflow: MLflowTracker | None) -> list[Tracker]:
         """The journal first: what MLflow or the screen shows is on disk already."""
-        if self.journal is None:
-            self.folder.create(self._config())
-            self.journal = Journal(self.folder.journal)
-        trackers: list[Tracker] = [self.journal]
+        if not self.journals:
+            self.folder.create(self._config(), self.settings.islands)
+            self.journals = [Journal(part.journal) for part in self.folder.parts]
+        # Islands write their journals themselves.
+        trackers: list[Tracker] = list(self.journals) if self.settings.islands == 1 else []
         if self.progress:
             from nas.tracking.progress import ProgressDisplay
 

@@ -44,6 +44,10 @@ class SearchSettings:
     resources : mapping of str to float, optional
         What each task asks of Ray: ``num_cpus`` (by default 1), ``num_gpus``, ``memory`` in bytes, or others
         by the names that the cluster has for them.
+    islands : int
+        Engines that evolve side by side, each with its share of the candidates, and send their best around a
+        ring; more than one needs Ray. For so many workers, or candidates so cheap, that a single engine is
+        not fast enough for them.
     seed : int
         Decides everything: the split, the genomes, the initial weights, the batches.
     population_size : int, optional
@@ -95,6 +99,7 @@ class SearchSettings:
     n_workers: int | None = None
     ray_address: str = "local"
     resources: Mapping[str, float] | None = None
+    islands: int = 1
     seed: int = 0
     population_size: int | None = None
     inherit: bool | None = None
@@ -147,6 +152,8 @@ class SearchSettings:
             raise InputError(f"ray_address: expected local, auto or HOST:PORT, got {self.ray_address!r}")
         if self.n_workers == 0 and (self.ray_address != "local" or self.resources):
             raise InputError("n_workers: expected at least 1 with an address or resources of Ray, got 0")
+        if self.n_workers == 0 and self.islands > 1:
+            raise InputError(f"n_workers: expected at least 1 with {self.islands} islands, got 0")
         for name, amount in (self.resources or {}).items():
             if name in ("CPU", "GPU"):
                 raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
@@ -222,6 +229,7 @@ _NUMBERS: dict[str, tuple[Any, float]] = {
     "n_finalists": (int, 1),
     "time_budget": ((int, float), 0.001),
     "n_workers": (int, 0),
+    "islands": (int, 1),
     "seed": (int, 0),
     "population_size": (int, 2),
     "lag": (int, 1),

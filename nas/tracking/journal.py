@@ -194,6 +194,30 @@ class Journal:
         self._n_bytes += len(line)
 
 
+class Tail:
+    """What is new in a journal that another process writes.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._n_bytes = 0
+
+    def new(self) -> list[Pair]:
+        """Candidates whose lines have been written since the last time, the first time all."""
+        with self._path.open("rb") as file:
+            file.seek(self._n_bytes)
+            lines, _, _torn = file.read().rpartition(b"\n")
+        if not lines:
+            return []
+        self._n_bytes += len(lines) + 1
+        entries = map(json.loads, lines.split(b"\n"))
+        return [_pair(entry) for entry in entries if "journal" not in entry]
+
+
 def read_journal(path: Path) -> Record:
     """The record of a journal, up to a torn last line; its identity is empty if nothing is whole.
 

@@ -315,7 +315,9 @@ class MLflowTracker:
             self._client.log_batch(self.run_id, tags=[RunTag(key, text) for key, text in best.items()])
         if outcome.model_dir is not None and outcome.best is not None:
             self._log_model(outcome.model_dir, outcome.example, str(outcome.best.id))
-        self._client.log_artifact(self.run_id, str(self._info.run_dir / "journal.jsonl"))
+        for journal in sorted(self._info.run_dir.rglob("journal.jsonl")):
+            place = journal.parent.relative_to(self._info.run_dir)
+            self._client.log_artifact(self.run_id, str(journal), str(place) if place.parts else None)
         self._client.set_terminated(self.run_id, _STATUS[outcome.status])
         if (file := sqlite_file(self.uri)) is not None:
             analyze(file)

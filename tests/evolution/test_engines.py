@@ -15,7 +15,7 @@ from landscape import RUNGS, ask_all, drive, fitness, judge
 
 from nas.alignment import genome_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
-from nas.evolution import ALGORITHMS, Engine, recipe
+from nas.evolution import ALGORITHMS, Engine, migrants, recipe
 from nas.evolution.generation import diversity
 from nas.evolution.racing import CONTINUE, Racing
 from nas.evolution.surrogate import Screening
@@ -476,6 +476,48 @@ def test_starts_that_repeat_are_proposed_once() -> None:
     start = Genome((8,), "relu", 0.01, 16, dropout=0.0, optimizer="adam")
     engine = ALGORITHMS["plus"](SPACE, 0, starts=[start, start])
     assert [one.operator for one in engine.ask()[:2]] == ["start", "random"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_migrants_are_the_next_to_be_tried_if_they_are_new(algorithm: str) -> None:
+    engine = recipe(algorithm).engine(SPACE, 3, epochs=27)
+    first = ask_all(engine)
+    for candidate in first:
+        engine.tell(judge(candidate))
+    known = [candidate.genome for candidate in first]
+    new = [genome for genome in starts_of(SPACE) if genome not in known][:3]
+    engine.immigrate([known[0], *new, new[0]])
+    arrived = [candidate for candidate in ask_all(engine) if candidate.operator == "migrant"]
+    assert [candidate.genome for candidate in arrived] == new
+    assert all(candidate.parents == () and candidate.inherits is None for candidate in arrived)
+
+
+def test_elites_go_round_the_ring() -> None:
+    engines = [recipe("plus").engine(SPACE, seed, epochs=27) for seed in range(3)]
+    for engine in engines:
+        drive(engine, 60)
+    elites = [engine.elites(2) for engine in engines]
+    for i, engine in enumerate(engines):
+        assert [one.fitness for one in elites[i]] == [one.fitness for one in engine.hall_of_fame[:2]]
+        assert set(migrants(elites, i)) == {one.genome for one in elites[i - 1]}
+    # As many as the island that has least.
+    assert migrants([elites[0], elites[1][:1], elites[2]], 0).count(elites[2][0].genome) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["plus", "nsga2"])
+def test_an_engine_that_others_settle_in_knows_the_best_of_all(algorithm: str) -> None:
+    engines = [recipe(algorithm).engine(SPACE, seed, epochs=27, costs=COSTS) for seed in range(3)]
+    for engine in engines:
+        drive(engine, 60)
+    merged = recipe(algorithm).engine(SPACE, 9, epochs=27, costs=COSTS)
+    for engine in engines:
+        merged.settle([*engine.front, *engine.hall_of_fame])
+    bests = [one for engine in engines for one in engine.elites(3)]
+    assert merged.best is not None
+    assert merged.best.evaluation.fitness >= max(one.evaluation.fitness for one in bests) - 0.3
+    if algorithm == "plus":
+        assert merged.best.evaluation.fitness == max(one.evaluation.fitness for one in bests)
+    assert len(merged.finalists(4)) == 4
 
 
 def test_the_worst_fitness_can_be_ordered() -> None:
