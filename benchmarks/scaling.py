@@ -332,7 +332,7 @@ def main(arguments: list[str] | None = None) -> None:
             each = extra / (found[-1]["candidates"] - found[0]["candidates"])
             figures.append(Figure(f"{engine}: memory, KiB a candidate", 2, round(each, 2), True))
     if not options.engines:
-        workers = _workers(repeats, 30 if options.quick else 100)
+        workers = _workers(repeats, 30 if options.quick else 200)
         start = _start_up(repeats)
         seconds = {row["start of"]: row["seconds"] for row in start}
         figures += [

@@ -97,6 +97,11 @@ class RayExecutor:
         with ExitStack() as stack:
             self._cluster = stack.enter_context(self._open())
             self._flag = self._cluster.flag()
+            if self._cluster.is_private:
+                # Workers import what they need while the driver is still busy with other things.
+                assert self._n_workers is not None, "who starts a Ray says how large"
+                ready = _import.options(**_options(self._resources))
+                self._ready = [ready.remote() for _ in range(self._n_workers)]
             self._stack = stack.pop_all()
         return self
 
@@ -221,6 +226,11 @@ def _limit(problem: Problem) -> float:
 def _longest(cohort: Sequence[Candidate], problem: Problem) -> float:
     """Seconds after which a cohort must be hanging."""
     return _limit(problem) * len(cohort) + _GRACE
+
+
+@ray.remote(num_cpus=1)
+def _import() -> None:
+    """Nothing: to run it, a worker has imported this module, and so all that it needs."""
 
 
 @ray.remote(num_cpus=1)
