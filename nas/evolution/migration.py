@@ -20,6 +20,10 @@ def migrants(elites: Sequence[Sequence[Individual]], island: int) -> list[Genome
     island : int
         The position of the one that they come to.
     """
-    populations = [list(group) for group in elites]
+    n = len(elites)
+    # Through an island where nobody lives, those of the one before it pass.
+    populations = [
+        list(next((elites[(i - j) % n] for j in range(n) if elites[(i - j) % n]), ())) for i in range(n)
+    ]
     tools.migRing(populations, min(map(len, populations)), tools.selBest)
     return [one.genome for one in populations[island]]

@@ -35,6 +35,9 @@ A machine's hiccup, or a person's kill, should not cost a candidate; one that ki
 cost many.
 """
 
+_FOR_EVER = 1e8
+"""Seconds that need no watching, and that no timer can count much further than."""
+
 _END = 5.0
 """Seconds to wait, at a stop, for candidates under way to notice it."""
 
@@ -47,6 +50,7 @@ class Share:
     """
 
     cluster: Cluster
+    n_workers: int | None
     resources: Mapping[str, float]
     problem: list[Any]
 
@@ -158,14 +162,20 @@ class RayExecutor:
         """A flag that other processes of ours can see."""
         return self._cluster.flag()
 
-    def share(self, name: str, problem: Problem) -> Share:
-        """The Ray that is used here, and a problem in its shared memory, for another process of ours."""
-        return Share(self._cluster.shared(name), self._resources, [self._reference(problem)])
+    def share(self, problem: Problem, n: int) -> Share:
+        """The Ray that is used here, and a problem in its shared memory, for one of `n` processes of ours.
+
+        Of one's own Ray each may use all that is free: it has no more than it was started with. Elsewhere the
+        workers that were asked for are divided, one each at least.
+        """
+        divided = self._n_workers is not None and not self._cluster.is_private
+        n_workers = max(1, (self._n_workers or 0) // n) if divided else None
+        return Share(self._cluster.shared(), n_workers, self._resources, [self._reference(problem)])
 
     @classmethod
     def sharing(cls, share: Share) -> tuple[RayExecutor, Problem]:
         """The executor over what another process shares, and the problem, which is there once for all."""
-        executor = cls(None, resources=share.resources, cluster=share.cluster)
+        executor = cls(share.n_workers, resources=share.resources, cluster=share.cluster)
         problem = ray.get(share.problem[0])
         executor._shared[id(problem)] = (problem, share.problem[0])
         return executor, problem
@@ -255,7 +265,7 @@ def _evaluate(
         looked = now
         return flag.is_up()
 
-    if math.isfinite(limit):
+    if limit < _FOR_EVER:
         faulthandler.dump_traceback_later(limit, exit=True)
     try:
         return evaluate(cohort, problem, legacies, should_stop)

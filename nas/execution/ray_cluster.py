@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -68,8 +69,8 @@ class Cluster(Protocol):
     def flag(self) -> Flag:
         """A new flag."""
 
-    def shared(self, name: str) -> Cluster:
-        """The same for another process of ours, which may be sent to it; each needs a name of its own."""
+    def shared(self) -> Cluster:
+        """The same for another process of ours, which may be sent to it."""
 
 
 class _File:
@@ -86,17 +87,15 @@ class _File:
 
 
 class _Private:
-    def __init__(self, folder: Path, name: str = "") -> None:
-        self.is_private = not name
-        self._folder, self._name = folder, name
-        self._n_flags = 0
+    def __init__(self, folder: Path, *, is_private: bool = True) -> None:
+        self.is_private = is_private
+        self._folder = folder
 
     def flag(self) -> Flag:
-        self._n_flags += 1
-        return _File(self._folder / f"flag-{self._name}-{self._n_flags}")
+        return _File(self._folder / f"flag-{uuid.uuid4().hex}")
 
-    def shared(self, name: str) -> Cluster:
-        return _Private(self._folder, name)
+    def shared(self) -> Cluster:
+        return _Private(self._folder, is_private=False)
 
 
 @contextmanager
@@ -174,18 +173,15 @@ class _OnBoard:
 class _Joined:
     is_private = False
 
-    def __init__(self, board: Any = None, name: str = "") -> None:
+    def __init__(self, board: Any = None) -> None:
         # With the driver, so that it is there as long as somebody may put up a flag.
         self._board = _Board.options(scheduling_strategy=here()).remote() if board is None else board  # type: ignore[attr-defined]
-        self._name = name
-        self._n_flags = 0
 
     def flag(self) -> Flag:
-        self._n_flags += 1
-        return _OnBoard(self._board, f"{self._name}-{self._n_flags}")
+        return _OnBoard(self._board, uuid.uuid4().hex)
 
-    def shared(self, name: str) -> Cluster:
-        return _Joined(self._board, name)
+    def shared(self) -> Cluster:
+        return _Joined(self._board)
 
 
 def here() -> NodeAffinitySchedulingStrategy:

@@ -75,10 +75,13 @@ class Processes:
     def _result(self, reference: Any) -> Any:
         try:
             return ray.get(reference)
-        except ray.exceptions.RayActorError as error:
+        except ray.exceptions.RayTaskError:
+            raise  # its own exception, with its traceback
+        except ray.exceptions.RayError as error:
             position = self._results.index(reference)
             raise SearchError(
-                f"process {position}: expected a result, got its death, {_LIVES} times"
+                f"process {position}: expected a result, got: {type(error).__name__}; what is written is "
+                "complete, and 'nas resume' goes on from there"
             ) from error
 
 

@@ -42,7 +42,13 @@ class Budget:
 
 
 class Spent:
-    """What has been spent of a budget so far, and in vain; the clock starts when this is made.
+    """What has been spent of a budget so far, and in vain.
+
+    Parameters
+    ----------
+    budget : Budget
+    n_known : int
+        Evaluations of an earlier life of the search: the clock starts after them.
 
     Attributes
     ----------
@@ -53,8 +59,9 @@ class Spent:
         Why the first of those who failed did.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, n_known: int = 0) -> None:
         self.budget = budget
+        self._n_known = n_known
         self.evaluations = self.candidates = self.epochs = self.failures = 0
         self.first_failure: str | None = None
         self._since = time.monotonic()
@@ -71,8 +78,13 @@ class Spent:
 
     @property
     def seconds(self) -> float:
-        """Since the search started."""
-        return time.monotonic() - self._since
+        """Since the clock started."""
+        return 0.0 if self.is_behind else time.monotonic() - self._since
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether an earlier life of the search has come further."""
+        return self.evaluations < self._n_known
 
     def out_of_time(self) -> bool:
         """Whether the time is up; never before the first candidate is finished."""
@@ -83,6 +95,8 @@ class Spent:
         """Take down the next evaluation; why the search has to end with it, if it has to."""
         budget = self.budget
         self.evaluations += 1
+        if self.evaluations == self._n_known:
+            self._since = time.monotonic()
         self.candidates += candidate.epochs_done == 0
         self.epochs += evaluation.n_epochs
         if evaluation.failed:

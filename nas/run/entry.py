@@ -200,9 +200,13 @@ def resume(
         for journal in journals:
             stack.callback(journal.close)
         run = Run(folder, dataset, settings, uri, run_id, progress=progress, journals=journals)
-        if not force:
-            run.check_same(journals[0].record.identity)
-        elif differs := run.changes(journals[0].record.identity):
+        run.check_as_long()
+        differs: dict[str, str] = {}
+        for journal in journals:
+            differs |= run.changes(journal.record.identity)
+        if differs and not force:
+            run.check_same(differs)
+        elif differs:
             _log.warning("%s: going on all the same: %s", folder.path, "; ".join(differs.values()))
             if set(differs) != {"nas"}:
                 run = _after(run)
@@ -246,7 +250,9 @@ def debug(
     number, island = divmod(candidate, len(parts))
     record = read_journal(parts[island].journal)
     run = Run(folder, dataset, settings, uri, run_id, progress=False)
-    run.check_same(record.identity)
+    run.check_same(run.changes(record.identity))
+    if len(parts) > 1 and not 0 <= number < len(record.evaluations):
+        raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
     weights = Weights(parts[island].weights)
     return reproduce(number, record.evaluations, run.prepared.problem, weights).of_all(island, len(parts))
 

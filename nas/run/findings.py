@@ -19,6 +19,8 @@ class Findings:
     ----------
     why : str
         It ended; see `nas.run.SearchResult.stopped`.
+    is_behind : bool
+        Whether an earlier life had come further: this one was interrupted while it took that in.
     engine : Engine
         Which knows the best.
     spent : Spent
@@ -30,6 +32,7 @@ class Findings:
     """
 
     why: str
+    is_behind: bool
     engine: Engine
     spent: Spent
     heredity: tuple[float, ...]

@@ -61,7 +61,7 @@ class RunFolder:
     @property
     def parts(self) -> list[RunFolder]:
         """The folders with journals: each island's, or this one itself."""
-        n = len(list(self.path.glob(f"{ISLANDS}/*")))
+        n = sum(place.name.isdecimal() for place in self.path.glob(f"{ISLANDS}/*"))
         return [self.island(i) for i in range(n)] or [self]
 
     def create(self, config: dict[str, Any], n_islands: int = 1) -> None:

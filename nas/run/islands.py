@@ -99,13 +99,14 @@ def live(island: Island, share: Share, meeting: Meeting, stop: Flag) -> Return |
             return _live(island, executor, problem, meeting, stop)
     except NASError as error:
         meeting.leave(island.i)
-        return error
+        return type(error)(f"island {island.i}: {error}")
 
 
 def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meeting, stop: Flag) -> Return:
-    journal = Journal(island.folder.journal)
+    journal = Journal(island.folder.journal, island.info.run_dir)
     try:
-        engine, spent = island.engine(problem), Spent(island.budget)
+        recorded = journal.record.evaluations.first(len(journal.record.evaluations))
+        engine, spent = island.engine(problem), Spent(island.budget, len(recorded))
         rounds = 0
 
         def message() -> Message:
@@ -122,8 +123,7 @@ def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meet
             return None
 
         journal.started(island.info)
-        recorded = journal.record.evaluations.first(len(journal.record.evaluations))
-        weights = Weights(island.folder.weights)
+        weights = Weights(island.folder.weights, island.info.run_dir)
         why = run_search(
             engine,
             problem,
@@ -169,10 +169,7 @@ def evolve(
     stop = executor.flag()
     n_rounds = 0
     with Meeting(len(islands)) as meeting:
-        calls = [
-            (live, (island, executor.share(f"island-{island.i}", problem), meeting, stop))
-            for island in islands
-        ]
+        calls = [(live, (island, executor.share(problem, len(islands)), meeting, stop)) for island in islands]
         with Processes(calls) as processes:
             for returned in processes.watched():
                 for error in returned:
@@ -190,9 +187,16 @@ def evolve(
     for i, one in enumerate(found):
         spent.include(one.spent)
         merged.settle([_renamed(individual, i, len(islands)) for individual in one.best])
-    history = AllEvaluations([read_journal(island.folder.journal).evaluations for island in islands])
+    history = AllEvaluations(
+        [
+            read_journal(island.folder.journal).evaluations.first(one.spent.evaluations)
+            for island, one in zip(islands, found, strict=True)
+        ]
+    )
     return Findings(
-        why=next(why for why in _ENDS if any(one.why == why for one in found)),
+        # One that died after it had ended begins again, and finds the others gone.
+        why=next((why for why in _ENDS if any(one.why == why for one in found)), "time"),
+        is_behind=any(one.spent.is_behind for one in found),
         engine=merged,
         spent=spent,
         heredity=generation.heredity if generation is not None else (),

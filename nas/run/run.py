@@ -133,6 +133,8 @@ class Run:
         finally:
             for tracker in trackers:
                 tracker.finished(outcome)
+            for journal in self.journals:
+                journal.close()
         if mlflow is None:
             return result
         return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)
@@ -143,21 +145,23 @@ class Run:
         else:
             found = self._alone(executor, trackers)
         if found.why == "interrupted":
-            if found.engine.best is None:
+            if found.engine.best is None or found.is_behind:
                 raise KeyboardInterrupt
             _log.warning("interrupted: keeping the best of %d candidates", found.spent.evaluations)
         return found
 
     def _alone(self, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
         (journal,) = self.journals
-        engine, spent = self._engine(self.recipe), Spent(self.settings.budget)
+        engine = self._engine(self.recipe)
         problem, weights = self.prepared.problem, Weights(self.folder.weights)
         recorded, interrupted = journal.record.evaluations, self.interruption.requested
+        spent = Spent(self.settings.budget, len(recorded))
         why = run_search(engine, problem, executor, trackers, weights, spent, interrupted, recorded)
         generation = engine.generation()
         history = recorded.first(spent.evaluations)
         return Findings(
             why=why,
+            is_behind=spent.is_behind,
             engine=engine,
             spent=spent,
             heredity=generation.heredity if generation is not None else (),
@@ -190,7 +194,11 @@ class Run:
         ]
         # One that only compares: what it takes in has been trained, and says itself how good it is.
         merged = self._engine(replace(self.recipe, racing=False, screening="none"))
-        return evolve(islands, merged, self.prepared.problem, executor, trackers, self.interruption.requested)
+        interrupted = self.interruption.requested
+        found = evolve(islands, merged, self.prepared.problem, executor, trackers, interrupted)
+        # Nobody else may write the run while the winner is named.
+        self.journals = [Journal(island.folder.journal) for island in islands]
+        return found
 
     def _engine(self, recipe: Recipe) -> Engine:
         problem, settings = self.prepared.problem, self.settings
@@ -360,12 +368,21 @@ class Run:
         before = {key: value for key, value in recorded.items() if key != "island"}
         return differences(before, self._info().identity) if recorded else {}
 
-    def check_same(self, recorded: Mapping[str, Any]) -> None:
-        """Raise `RunError` if this is not the search whose identity a journal has recorded."""
-        if changes := self.changes(recorded):
+    def check_same(self, changes: Mapping[str, str]) -> None:
+        """Raise `RunError` if there are changes."""
+        if changes:
             raise RunError(
                 f"{self.folder.path}: expected the search that its journal began with, got another: "
                 f"{'; '.join(changes.values())}; with force (--force) it goes on all the same"
+            )
+
+    def check_as_long(self) -> None:
+        """Raise `InputError` if there is more in the journal already than the search may try."""
+        info = self._info()
+        if info.n_recorded > info.n_candidates:
+            raise InputError(
+                f"n_candidates: expected at least the {info.n_recorded} that the run has tried, got "
+                f"{self.settings.n_candidates}"
             )
 
     def within_limits(self, genomes: Iterable[Genome]) -> list[Genome]:

@@ -27,10 +27,12 @@ class Weights:
     ----------
     folder : Path
         Made when the first state is kept; what is in it already belongs to an earlier life of the search.
+    run_dir : Path, optional
+        The folder of the run, if it is not the one that the folder is in.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, run_dir: Path | None = None) -> None:
+        self._folder, self._run_dir = folder, run_dir or folder.parent
         self._present = {int(file.stem) for file in folder.glob("*.npz") if file.stem.isdecimal()}
 
     def keep(self, candidate_id: int, state: State) -> None:
@@ -47,7 +49,7 @@ class Weights:
             unfinished.unlink(missing_ok=True)
             raise SearchError(
                 f"{file}: expected room to write, got: {error.strerror}; what is written is complete, and "
-                f"'nas resume {self._folder.parent}' goes on from there"
+                f"'nas resume {self._run_dir}' goes on from there"
             ) from None
         self._present.add(candidate_id)
 

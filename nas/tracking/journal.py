@@ -120,6 +120,8 @@ class Journal:
     ----------
     path : Path
         The file, which is there: empty for a new search.
+    run_dir : Path, optional
+        The folder of the run, if it is not the one that the file is in.
 
     Attributes
     ----------
@@ -132,8 +134,8 @@ class Journal:
         If there is no such file, another process writes it, or it is not a journal.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, run_dir: Path | None = None) -> None:
+        self._path, self._run_dir = path, run_dir or path.parent
         try:
             self._file = path.open("r+b")
         except OSError:
@@ -189,7 +191,7 @@ class Journal:
         except OSError as error:
             raise SearchError(
                 f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
-                f"complete, and 'nas resume {self._path.parent}' goes on from there"
+                f"complete, and 'nas resume {self._run_dir}' goes on from there"
             ) from None
         self._n_bytes += len(line)
 
@@ -206,16 +208,18 @@ class Tail:
         self._path = path
         self._n_bytes = 0
 
-    def new(self) -> list[Pair]:
+    def new(self) -> Iterator[Pair]:
         """Candidates whose lines have been written since the last time, the first time all."""
-        with self._path.open("rb") as file:
+        # Where there is no file any more, whoever writes it has more to say.
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
             file.seek(self._n_bytes)
-            lines, _, _torn = file.read().rpartition(b"\n")
-        if not lines:
-            return []
-        self._n_bytes += len(lines) + 1
-        entries = map(json.loads, lines.split(b"\n"))
-        return [_pair(entry) for entry in entries if "journal" not in entry]
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._n_bytes += len(line)
+                entry = json.loads(line)
+                if "journal" not in entry:
+                    yield _pair(entry)
 
 
 def read_journal(path: Path) -> Record:

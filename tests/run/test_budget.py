@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from searches import RACE, assert_same_search, journal_without_times, resume, search
 
 import nas
+from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget, Spent
@@ -138,3 +140,29 @@ def test_a_search_of_nobody_new_goes_on_where_it_ended(tmp_path: Path) -> None:
     again = resume(result.run_dir)
     assert_same_search(result, again)
     assert again.stopped == "candidates"
+
+
+def test_time_counts_from_where_an_earlier_life_ended(tmp_path: Path) -> None:
+    # Regression: a replay that took longer than the time left was cut, and a worse network named.
+    result = search("wine", tmp_path, **RACE | {"n_candidates": 40})
+    again = resume(result.run_dir, time_budget=0.001, n_candidates=60)
+    assert again.stopped == "time"
+    assert len(again.history) >= len(result.history)
+    assert list(again.history)[: len(result.history)] == list(result.history)
+
+
+def test_a_search_cannot_become_shorter(tmp_path: Path) -> None:
+    result = search("wine", tmp_path, n_candidates=12)
+    complaint = "n_candidates: expected at least the 12 that the run has tried, got 11"
+    with pytest.raises(InputError, match=complaint):
+        resume(result.run_dir, n_candidates=11)
+
+
+def test_the_clock_starts_after_what_is_known() -> None:
+    spent = Spent(Budget(10, seconds=0.0001), n_known=2)
+    assert spent.is_behind
+    for i in range(3):
+        time.sleep(0.001)
+        assert spent.out_of_time() == (i == 2)
+        spent.add(Candidate(i, Genome((4,)), 0, 0, "random"), Evaluation(i, fitness=0.5))
+        assert spent.is_behind == (i == 0)

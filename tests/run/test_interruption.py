@@ -146,3 +146,19 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.start()
     thread.join()
     assert found == [(signal.default_int_handler, False)]
+
+
+def test_an_interrupted_replay_leaves_the_winner_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Regression: the best of the part that had been taken in replaced the best of all.
+    result = search("iris", tmp_path, n_candidates=16)
+    before = {file.name: file.read_bytes() for file in result.model_path.iterdir()}
+    journal = (result.run_dir / "journal.jsonl").read_bytes()
+    monkeypatch.setattr(Journal, "evaluated", interrupting(Journal.evaluated))
+    with pytest.raises(KeyboardInterrupt):
+        resume(result.run_dir, n_candidates=20)
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in result.model_path.iterdir()} == before
+    assert (result.run_dir / "journal.jsonl").read_bytes() == journal
+    assert resume(result.run_dir, n_candidates=20).n_candidates == 20

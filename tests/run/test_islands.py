@@ -192,6 +192,9 @@ class TestAWholeSearch:
         again = nas.debug(result.run_dir, candidate.id)
         assert (again.candidate, again.recorded) == (candidate, evaluation)
         assert again.again.n_parameters == evaluation.n_parameters
+        for number in (-1, 3 * len(result.history)):
+            with pytest.raises(InputError, match=f"expected one that the run has evaluated, got {number}"):
+                nas.debug(result.run_dir, number)
         second = search(tmp_path, n_candidates=12, starts=result.run_dir, name="two")
         assert any(one.operator == "start" for one, _ in second.history)
 

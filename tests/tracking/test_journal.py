@@ -200,7 +200,7 @@ def test_entries_are_strict_json(path: Path) -> None:
 
 def test_a_full_disk_is_said_in_a_sentence(path: Path) -> None:
     # No file of this process may grow beyond 900 bytes: the last line does not fit any more.
-    journal = Journal(path)
+    journal = Journal(path, Path("runs/one"))
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (900, before[1]))
@@ -212,7 +212,7 @@ def test_a_full_disk_is_said_in_a_sentence(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert "expected room to write, got: File too large" in str(error.value)
-    assert "nas resume" in str(error.value)
+    assert "'nas resume runs/one' goes on from there" in str(error.value)
     assert list(read_journal(path).evaluations) == PAIRS[: len(read_journal(path).evaluations)]
     assert 0 < len(read_journal(path).evaluations) < len(PAIRS)
 
