@@ -159,7 +159,7 @@ class Journal:
         self._file.truncate(self.record.n_bytes)
         self._file.seek(self.record.n_bytes)
         self._crc, self._n_bytes = self.record.crc, self.record.n_bytes
-        if self.record.identity != run.identity:
+        if self.record.n_bytes == 0 or self.record.identity != run.identity:
             self._write({"journal": FORMAT_VERSION, **run.identity})
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
