@@ -200,7 +200,6 @@ def resume(
         for journal in journals:
             stack.callback(journal.close)
         run = Run(folder, dataset, settings, uri, run_id, progress=progress, journals=journals)
-        run.check_as_long()
         differs: dict[str, str] = {}
         for journal in journals:
             differs |= run.changes(journal.record.identity)
@@ -210,6 +209,8 @@ def resume(
             _log.warning("%s: going on all the same: %s", folder.path, "; ".join(differs.values()))
             if set(differs) != {"nas"}:
                 run = _after(run)
+        if run.journals:
+            run.allow_for_recorded(n_candidates)
         return run.to_the_end()
 
 

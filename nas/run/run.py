@@ -376,14 +376,20 @@ class Run:
                 f"{'; '.join(changes.values())}; with force (--force) it goes on all the same"
             )
 
-    def check_as_long(self) -> None:
-        """Raise `InputError` if there is more in the journal already than the search may try."""
-        info = self._info()
-        if info.n_recorded > info.n_candidates:
+    def allow_for_recorded(self, asked: int | None) -> None:
+        """Let the search try as many candidates as its journals hold; `InputError` if fewer are asked for."""
+        n = len(self.journals)
+        most = n * max(
+            sum(candidate.epochs_done == 0 for candidate, _ in journal.record.evaluations)
+            for journal in self.journals
+        )
+        if most <= n * self.settings.budget.divided(n).candidates:
+            return
+        if asked is not None:
             raise InputError(
-                f"n_candidates: expected at least the {info.n_recorded} that the run has tried, got "
-                f"{self.settings.n_candidates}"
+                f"n_candidates: expected at least the {most} that the run has tried, got {asked}"
             )
+        self.settings = replace(self.settings, n_candidates=most)
 
     def within_limits(self, genomes: Iterable[Genome]) -> list[Genome]:
         """Those of the genomes that the space and the limits of this search allow."""

@@ -156,6 +156,9 @@ def test_a_search_cannot_become_shorter(tmp_path: Path) -> None:
     complaint = "n_candidates: expected at least the 12 that the run has tried, got 11"
     with pytest.raises(InputError, match=complaint):
         resume(result.run_dir, n_candidates=11)
+    # Once it is longer, it stays so.
+    longer = resume(result.run_dir, n_candidates=15)
+    assert resume(result.run_dir).n_candidates == longer.n_candidates == 15
 
 
 def test_the_clock_starts_after_what_is_known() -> None:
