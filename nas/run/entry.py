@@ -82,8 +82,8 @@ def search(
     space : SearchSpace, str or path
         A space, the name of one that comes with the package, or a TOML file.
     algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, ray_address, \
-resources, seed, population_size, inherit, racing, screening, lag, objectives, max_parameters, max_flops, \
-max_latency, scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
+resources, islands, seed, population_size, inherit, racing, screening, lag, objectives, max_parameters, \
+max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
         See `nas.run.settings.SearchSettings`.
     starts : iterable of Genome, or path
         Genomes to begin with; or a JSON file with a list of them, as `Genome.to_dict` writes them; or the

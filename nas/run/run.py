@@ -343,7 +343,7 @@ class Run:
             identity=identity,
             options=options,
             n_candidates=settings.islands * settings.budget.divided(settings.islands).candidates,
-            n_recorded=sum(candidate.epochs_done == 0 for candidate, _ in self.recorded),
+            n_recorded=sum(journal.record.n_candidates for journal in self.journals),
             time_budget=settings.time_budget,
         )
 
@@ -379,10 +379,7 @@ class Run:
     def allow_for_recorded(self, asked: int | None) -> None:
         """Let the search try as many candidates as its journals hold; `InputError` if fewer are asked for."""
         n = len(self.journals)
-        most = n * max(
-            sum(candidate.epochs_done == 0 for candidate, _ in journal.record.evaluations)
-            for journal in self.journals
-        )
+        most = n * max(journal.record.n_candidates for journal in self.journals)
         if most <= n * self.settings.budget.divided(n).candidates:
             return
         if asked is not None:

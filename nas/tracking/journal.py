@@ -101,13 +101,15 @@ class Record:
     """What a journal holds: the search's identity and the evaluations so far.
 
     `n_bytes` is the length of what could be read: a last line that was torn by a crash lies
-    behind it. `crc` is the checksum of all lines before that.
+    behind it. `crc` is the checksum of all lines before that. `n_candidates` counts different networks:
+    who went on counts once.
     """
 
     identity: dict[str, Any]
     evaluations: Evaluations
     n_bytes: int
     crc: int = 0
+    n_candidates: int = 0
 
 
 class Journal:
@@ -232,7 +234,7 @@ def read_journal(path: Path) -> Record:
     """
     evaluations = Evaluations(path)
     identity: dict[str, Any] = {}
-    crc = n_bytes = 0
+    crc = n_bytes = n_candidates = 0
     with evaluations.open() as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
@@ -244,14 +246,15 @@ def read_journal(path: Path) -> Record:
                 crc = _checked(line[:-1], crc)
                 if "journal" in entry:
                     identity = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
-                elif (found := _pair(entry)[0].id) == len(evaluations):
+                elif (found := _pair(entry)[0]).id == len(evaluations):
                     evaluations.add_line(n_bytes, len(line))
+                    n_candidates += found.epochs_done == 0
                 else:
-                    raise ValueError(f"candidate {found} where {len(evaluations)} is due")
+                    raise ValueError(f"candidate {found.id} where {len(evaluations)} is due")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
             n_bytes += len(line)
-    return Record(identity, evaluations, n_bytes, crc)
+    return Record(identity, evaluations, n_bytes, crc, n_candidates)
 
 
 def _checked(line: bytes, crc: int) -> int:
