@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import nas
-from nas.cli import _parser
+from nas.cli.program import _parser
 
 ROOT = Path(__file__).parent.parent
 

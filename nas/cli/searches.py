@@ -1,24 +1,15 @@
-"""The command line: ``nas search``, ``resume``, ``debug``, ``predict``, ``ui`` and ``spaces``.
-
-Exit codes: 0 done, 1 the search failed, 2 the input was wrong, 130 interrupted. What a program
-would read goes to standard output, everything else to standard error.
-"""
+"""``nas search``, ``resume``, ``debug`` and ``spaces``."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import json
-import logging
-import os
 import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nas._version import __version__
-from nas.errors import InputError, NASError
+from nas.cli.options import add_places
 
 # Whatever takes longer to import than to read is imported by the command that needs it, so that
 # `nas --help` answers at once.
@@ -28,166 +19,8 @@ if TYPE_CHECKING:
 _BUNDLED = "digits, iris, wine, breast_cancer, diabetes"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    try:
-        command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
-    except InputError as error:
-        return _complain(error, 2)
-    except NASError as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; keep the interpreter from complaining about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return _complain(f"expected room to write, got: {error}", 1)
-
-
-def _complain(message: object, code: int) -> int:
-    print(f"nas: {message}", file=sys.stderr)
-    return code
-
-
-def _search(options: argparse.Namespace) -> int:
-    from nas.run import search
-
-    with _orderly_end():
-        result = search(
-            options.data,
-            target=options.target,
-            task=options.task,
-            categorical=options.categorical or (),
-            space=options.space,
-            algorithm=options.algorithm,
-            n_candidates=options.candidates,
-            n_epochs=options.total_epochs,
-            time_budget=options.time_budget,
-            target_score=options.target_score,
-            patience=options.patience,
-            n_workers=options.workers,
-            ray_address=options.ray_address or "local",
-            resources=options.resources,
-            islands=options.islands,
-            seed=options.seed,
-            population_size=options.population,
-            inherit=options.inherit,
-            racing=options.racing,
-            screening=options.screening,
-            lag=options.lag,
-            objectives=options.objectives.split(","),
-            max_parameters=options.max_parameters,
-            max_flops=options.max_flops,
-            max_latency=options.max_latency,
-            scoring=options.scoring,
-            starts=options.start or (),
-            epochs=options.epochs,
-            n_finalists=options.finalists,
-            refit=not options.no_refit,
-            baseline=not options.no_baseline,
-            name=options.name,
-            runs_dir=options.runs_dir,
-            tracking=not options.no_tracking,
-            tracking_uri=options.tracking_uri,
-        )
-    return _report(result, as_json=options.json)
-
-
-def _resume(options: argparse.Namespace) -> int:
-    from nas.run import resume
-
-    with _orderly_end():
-        result = resume(
-            options.run,
-            n_candidates=options.candidates,
-            time_budget=options.time_budget,
-            n_workers=options.workers,
-            ray_address=options.ray_address,
-            resources=options.resources,
-            force=options.force,
-        )
-    return _report(result, as_json=options.json)
-
-
-def _debug(options: argparse.Namespace) -> int:
-    from nas.run import debug
-    from nas.run.summary import account
-
-    print(account(debug(options.run, options.candidate)))
-    return 0
-
-
-def _predict(options: argparse.Namespace) -> int:
-    from nas.predictions import write_predictions
-
-    write_predictions(options.model, options.data, options.output, probabilities=options.proba)
-    return 0
-
-
-def _ui(options: argparse.Namespace) -> int:
-    from nas.tracking.ui import serve
-
-    return serve(options.runs_dir, options.tracking_uri, options.port)
-
-
-def _spaces(options: argparse.Namespace) -> int:
-    from nas.space import available_spaces, load_space
-
-    for name in available_spaces():
-        print(f"{name:8} {load_space(name).summary()}")
-    return 0
-
-
-def _report(result: SearchResult, *, as_json: bool) -> int:
-    if as_json:
-        print(json.dumps(result.to_dict(), allow_nan=False))
-    else:
-        from nas.run.summary import summary
-
-        print(summary(result))
-    return 130 if result.stopped == "interrupted" else 0
-
-
-@contextlib.contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM end a search as Ctrl-C does: with the best so far kept."""
-
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_complain(f"{message}; see '{self.prog} --help'", 2))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="nas",
-        description="Evolve the structure of a neural network for a table: how many layers, how many "
-        "neurons in each.",
-    )
-    parser.add_argument("--version", action="version", version=f"nas {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_search, _add_resume, _add_debug, _add_predict, _add_ui, _add_spaces):
-        add(commands)
-    return parser
-
-
-def _add_search(commands: Any) -> None:
+def add_search(commands: Any) -> None:
+    """Declare ``nas search``."""
     search = commands.add_parser("search", help="search a network for a table")
     search.set_defaults(command=_search)
     search.add_argument("data", metavar="DATA", help=f"a CSV or Parquet file, or one of {_BUNDLED}")
@@ -286,12 +119,13 @@ def _add_search(commands: Any) -> None:
     )
     where = search.add_argument_group("where it is kept")
     where.add_argument("--name", metavar="NAME", help="the run's name; default: the data's, and the time")
-    _add_places(where)
+    add_places(where)
     where.add_argument("--no-tracking", action="store_true", help="do without MLflow")
     search.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
-def _add_resume(commands: Any) -> None:
+def add_resume(commands: Any) -> None:
+    """Declare ``nas resume``."""
     resume = commands.add_parser("resume", help="go on with a search that was stopped")
     resume.set_defaults(command=_resume)
     resume.add_argument("run", metavar="RUN", help="the run's folder, such as runs/digits-20260101-120000")
@@ -305,30 +139,16 @@ def _add_resume(commands: Any) -> None:
     resume.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
-def _add_debug(commands: Any) -> None:
+def add_debug(commands: Any) -> None:
+    """Declare ``nas debug``."""
     debug = commands.add_parser("debug", help="train one candidate of a search again, here and alone")
     debug.set_defaults(command=_debug)
     debug.add_argument("run", metavar="RUN", help="the run's folder")
     debug.add_argument("candidate", type=int, metavar="CANDIDATE", help="its number, from 0")
 
 
-def _add_predict(commands: Any) -> None:
-    predict = commands.add_parser("predict", help="predict for the rows of a table")
-    predict.set_defaults(command=_predict)
-    predict.add_argument("model", metavar="MODEL", help="a run's folder, or the 'best' folder in it")
-    predict.add_argument("data", metavar="DATA", help="a CSV or Parquet file")
-    predict.add_argument("--output", metavar="FILE", help="a CSV file to write; default: standard output")
-    predict.add_argument("--proba", action="store_true", help="add a column of probability for each class")
-
-
-def _add_ui(commands: Any) -> None:
-    ui = commands.add_parser("ui", help="open MLflow's pages on the searches")
-    ui.set_defaults(command=_ui)
-    _add_places(ui)
-    ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000")
-
-
-def _add_spaces(commands: Any) -> None:
+def add_spaces(commands: Any) -> None:
+    """Declare ``nas spaces``."""
     spaces = commands.add_parser("spaces", help="list the search spaces that come with the package")
     spaces.set_defaults(command=_spaces)
 
@@ -371,11 +191,101 @@ def _resources(text: str) -> dict[str, float]:
     return found
 
 
-def _add_places(group: Any) -> None:
-    group.add_argument("--runs-dir", default="runs", metavar="DIR", help="default: runs")
-    group.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help="MLflow's store, sqlite:///FILE or http(s)://HOST; default: "
-        "MLFLOW_TRACKING_URI, else mlflow.db in the runs' folder",
-    )
+def _search(options: argparse.Namespace) -> int:
+    from nas.run import search
+
+    with _orderly_end():
+        result = search(
+            options.data,
+            target=options.target,
+            task=options.task,
+            categorical=options.categorical or (),
+            space=options.space,
+            algorithm=options.algorithm,
+            n_candidates=options.candidates,
+            n_epochs=options.total_epochs,
+            time_budget=options.time_budget,
+            target_score=options.target_score,
+            patience=options.patience,
+            n_workers=options.workers,
+            ray_address=options.ray_address or "local",
+            resources=options.resources,
+            islands=options.islands,
+            seed=options.seed,
+            population_size=options.population,
+            inherit=options.inherit,
+            racing=options.racing,
+            screening=options.screening,
+            lag=options.lag,
+            objectives=options.objectives.split(","),
+            max_parameters=options.max_parameters,
+            max_flops=options.max_flops,
+            max_latency=options.max_latency,
+            scoring=options.scoring,
+            starts=options.start or (),
+            epochs=options.epochs,
+            n_finalists=options.finalists,
+            refit=not options.no_refit,
+            baseline=not options.no_baseline,
+            name=options.name,
+            runs_dir=options.runs_dir,
+            tracking=not options.no_tracking,
+            tracking_uri=options.tracking_uri,
+        )
+    return _report(result, as_json=options.json)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from nas.run import resume
+
+    with _orderly_end():
+        result = resume(
+            options.run,
+            n_candidates=options.candidates,
+            time_budget=options.time_budget,
+            n_workers=options.workers,
+            ray_address=options.ray_address,
+            resources=options.resources,
+            force=options.force,
+        )
+    return _report(result, as_json=options.json)
+
+
+def _debug(options: argparse.Namespace) -> int:
+    from nas.run import debug
+    from nas.run.summary import account
+
+    print(account(debug(options.run, options.candidate)))
+    return 0
+
+
+def _spaces(options: argparse.Namespace) -> int:
+    from nas.space import available_spaces, load_space
+
+    for name in available_spaces():
+        print(f"{name:8} {load_space(name).summary()}")
+    return 0
+
+
+def _report(result: SearchResult, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        from nas.run.summary import summary
+
+        print(summary(result))
+    return 130 if result.stopped == "interrupted" else 0
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM end a search as Ctrl-C does: with the best so far kept."""
+
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,74 @@
+"""The command line: ``nas search``, ``resume``, ``debug``, ``predict``, ``ui`` and ``spaces``.
+
+Exit codes: 0 done, 1 the search failed, 2 the input was wrong, 130 interrupted. What a program
+would read goes to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from nas._version import __version__
+from nas.cli import models, searches, views
+from nas.errors import InputError, NASError
+
+_COMMANDS = (
+    searches.add_search,
+    searches.add_resume,
+    searches.add_debug,
+    models.add_predict,
+    views.add_ui,
+    searches.add_spaces,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
+    try:
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except InputError as error:
+        return _complain(error, 2)
+    except NASError as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read our output has had enough; keep the interpreter from complaining about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _complain(f"expected room to write, got: {error}", 1)
+
+
+def _complain(message: object, code: int) -> int:
+    print(f"nas: {message}", file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(_complain(f"{message}; see '{self.prog} --help'", 2))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="nas",
+        description="Evolve the structure of a neural network for a table: how many layers, how many "
+        "neurons in each.",
+    )
+    parser.add_argument("--version", action="version", version=f"nas {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in _COMMANDS:
+        add(commands)
+    return parser
