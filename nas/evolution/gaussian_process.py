@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
@@ -166,15 +166,21 @@ class Outlook:
         deviation: Floats = np.sqrt(np.maximum(self._variance, _LEAST)) * self._spread
         return deviation
 
-    def believe(self, i: int) -> None:
-        """Take point i as observed, with its mean: no mean changes, and who is near it is surer.
+    def believe(self, points: Sequence[int]) -> None:
+        """Take points as observed, with their means: no mean changes, and who is near them is surer.
 
-        One more row of the Cholesky factor (Rasmussen & Williams, appendix A.4) in place of a new one.
+        Further rows of the Cholesky factor (Rasmussen & Williams, appendix A.4) in place of a new one.
         """
-        row = self._covariance(self._X[i : i + 1], self._X)[0] - self._seen[:, i] @ self._seen
-        row /= math.sqrt(max(self._variance[i], _LEAST) + self._noise)
-        self._seen = np.vstack([self._seen, row])
-        self._variance = self._variance - np.square(row)
+        chosen = list(points)
+        if not chosen:
+            return
+        ours = self._seen[:, chosen]
+        covariance = self._covariance(self._X[chosen], self._X) - ours.T @ self._seen
+        among = covariance[:, chosen]
+        among[np.diag_indices(len(chosen))] = np.maximum(self._variance[chosen], _LEAST) + self._noise
+        rows = solve_triangular(cholesky(among, lower=True), covariance, lower=True)
+        self._seen = np.vstack([self._seen, rows])
+        self._variance = self._variance - np.square(rows).sum(axis=0)
 
 
 def _squares(A: Floats, B: Floats, precision: Floats | float = 1.0) -> Floats:

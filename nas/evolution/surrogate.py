@@ -22,6 +22,9 @@ from nas.space import SearchSpace
 _MOST_KNOWN = 300
 """The best that are learned from, at most: a process takes time by the cube of their number."""
 
+_MOST_UNDER_WAY = 256
+"""Those under way that are believed, at most: the latest, who were chosen by what is known now or nearly."""
+
 _TREES = 60
 _NEWS = 1.05
 """Growth of what is known with which the model's own settings are adapted again."""
@@ -50,8 +53,8 @@ class Outlook(Protocol):
     def deviation(self) -> Floats:
         """How unsure the model is of each point; float array of shape (points,)."""
 
-    def believe(self, i: int) -> None:
-        """Take point i as observed, with its mean."""
+    def believe(self, points: Sequence[int]) -> None:
+        """Take points as observed, with their means."""
 
 
 class Model(Protocol):
@@ -99,9 +102,10 @@ class _Votes:
         """The spread of the trees."""
         return self._deviation
 
-    def believe(self, i: int) -> None:
-        """Be the surer of points, the more trees have them in a leaf with point i."""
-        self._deviation = self._deviation * (self._leaves != self._leaves[:, i : i + 1]).mean(axis=0)
+    def believe(self, points: Sequence[int]) -> None:
+        """Be the surer of points, the more trees have them in a leaf with those believed."""
+        for i in points:
+            self._deviation = self._deviation * (self._leaves != self._leaves[:, i : i + 1]).mean(axis=0)
 
 
 MODELS = ("process", "trees")
@@ -212,16 +216,15 @@ class Screening:
         """
         if not pool:
             return []
+        under_way = under_way[-_MOST_UNDER_WAY:]
         outlook = self._model.outlook(self._promised([*pool, *under_way], heir_of))
-        for i in range(len(pool), len(pool) + len(under_way)):
-            outlook.believe(i)
+        outlook.believe(range(len(pool), len(pool) + len(under_way)))
         efforts = [1.0 if effort is None else effort(one.genome) for one in pool]
         worth = outlook.mean[: len(pool)] + self._thrift * np.log2(efforts)
         left = list(range(len(pool)))
         chosen: list[int] = []
         while left and len(chosen) < n:
-            for last in chosen[-1:]:
-                outlook.believe(last)
+            outlook.believe(chosen[-1:])
             promise = worth[left] - self._optimism * outlook.deviation[left]
             blind = self._rng.random() < self._explored
             chosen.append(left.pop(int(self._rng.integers(len(left)) if blind else np.argmin(promise))))

@@ -74,8 +74,8 @@ def test_believing_a_point_is_observing_its_mean() -> None:
     process = GaussianProcess(3).fit(X, y)
     outlook = process.outlook(Z)
     mean = outlook.mean.copy()
-    for i in (3, 11, 5):
-        outlook.believe(i)
+    outlook.believe([3, 11])
+    outlook.believe([5])
     np.testing.assert_array_equal(outlook.mean, mean)
     # The same in full: settings and scale as they were, three observations more.
     observed = GaussianProcess(3)
