@@ -54,7 +54,7 @@ class Cohort:
 
     A member's numbers do not depend on who else is still there: in a stack each has a product of its
     own, and of the wide first layer a row is the same wherever in a panel it stands (in float32 with
-    OpenBLAS; tests hold it).
+    OpenBLAS's kernels for AVX-512; tests hold it. Those for AVX2 round it in other ways).
 
     Parameters
     ----------

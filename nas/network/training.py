@@ -117,7 +117,9 @@ def train_cohort(
     All see the same batches: the order of the rows follows from `batch_seed` and the epoch alone. With
     validation rows each network ends with the weights of its best epoch there, by the score if there is
     one, then by the loss; otherwise with those of the last one. One that stops early or diverges leaves
-    the cohort, and the others go on as if it were still there, bit for bit in float32.
+    the cohort, and the others go on as if it were still there: bit for bit in float32 where BLAS gives a
+    row of a product the same value wherever it stands, as OpenBLAS does with AVX-512, elsewhere up to
+    rounding.
 
     Alone, a network takes the same steps up to rounding: BLAS may add up the terms of a product in
     another order where its matrix is a part of a larger one. In float32 that moves the parameters by
@@ -125,8 +127,8 @@ def train_cohort(
     by what chaos makes of it.
 
     Training that goes on from the last states of the same members ends, bit for bit, where it would
-    have without the break; so does, in float32, that of two or more of them. Only dropout masks are drawn
-    anew.
+    have without the break; so does, in float32 and with such a BLAS, that of two or more of them. Only
+    dropout masks are drawn anew.
 
     Parameters
     ----------

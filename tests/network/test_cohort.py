@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, train, train_cohort
 from nas.network.arrays import Array, Floats
 from nas.network.cohort import Cohort, Member
+from nas.network.training import TrainingResult
 
 CONFIG = TrainingConfig(epochs=3, batch_size=16, patience=None)
 
@@ -53,6 +54,29 @@ def some_rows(
     if LOSSES[loss].output == "sigmoid":
         return X, rng.integers(2, size=(n, 3)).astype(float)
     return X, rng.normal(scale=2, size=(n, 3))
+
+
+def rows_are_alike() -> bool:
+    """Whether BLAS gives a row of a wide product the same bits wherever in it the row stands.
+
+    OpenBLAS does so with its AVX-512 kernels; with those for AVX2, which it takes on other processors,
+    the last bit of a sum depends on that.
+    """
+    rng = np.random.default_rng(0)
+    left, right = (rng.normal(size=shape).astype(np.float32) for shape in ((200, 100), (100, 32)))
+    return bool(np.array_equal((left @ right)[5:133], left[5:133] @ right))
+
+
+def check_same(one: TrainingResult, other: TrainingResult, ours: Floats, theirs: Floats) -> None:
+    """The same training and the same parameters: to the last bit, where BLAS has that to offer."""
+    if rows_are_alike():
+        assert one == other
+        assert ours.tobytes() == theirs.tobytes()
+        return
+    assert (one.stopped, len(one.train_loss)) == (other.stopped, len(other.train_loss))
+    np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-3)
+    distance = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+    assert distance < 1e-3, "rounding, and what a few epochs make of it"
 
 
 def generators(n: int) -> list[np.random.Generator]:
@@ -205,7 +229,7 @@ def test_who_leaves_leaves_the_others_as_they_would_have_been(
         ]
         configs = [odd if i == 2 else calm for i in range(len(widths))]
         results = train_cohort(networks, X, y, configs, validation=(X[:60], y[:60]))
-        outcomes.append(([n.parameters.tobytes() for n in networks], results))
+        outcomes.append(([n.parameters.copy() for n in networks], results))
     (stayed, one), (left, other) = outcomes
     assert one[2].stopped == "epochs"
     assert other[2].stopped == reason
@@ -215,8 +239,7 @@ def test_who_leaves_leaves_the_others_as_they_would_have_been(
         assert f"in epoch {len(other[2].train_loss) + 1}" in other[2].error
     for i in range(len(widths)):
         if i != 2:
-            assert stayed[i] == left[i]
-            assert one[i] == other[i]
+            check_same(one[i], other[i], stayed[i], left[i])
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -258,10 +281,11 @@ def test_whoever_leaves_whatever_is_trained_the_others_do_not_notice(seed: int) 
         for i in leaving:
             networks[i].parameters[...] = networks[i].parameters if there else np.nan
         results = train_cohort(networks, X, y, configs, validation=held_out, rngs=generators(len(networks)))
-        outcomes.append([(results[i], networks[i].parameters.tobytes()) for i in range(len(networks))])
+        outcomes.append([(results[i], networks[i].parameters.copy()) for i in range(len(networks))])
     whole, rest = outcomes
     assert all(rest[i][0].stopped == "diverged" for i in leaving)
-    assert all(whole[i] == rest[i] for i in range(len(widths)) if i not in leaving)
+    for i in set(range(len(widths))) - leaving:
+        check_same(whole[i][0], rest[i][0], whole[i][1], rest[i][1])
 
 
 def test_the_best_epoch_is_kept_when_others_leave() -> None:
