@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.data import Dataset, load_dataset
     from nas.errors import InputError, NASError, SearchError
     from nas.genome import Genome
-    from nas.run import SearchResult, debug, resume, search
+    from nas.run import SearchResult, debug, resume, search, sync
     from nas.runtime import ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
@@ -44,6 +44,7 @@ _HOMES = {
     "load_space": "space",
     "resume": "run",
     "search": "run",
+    "sync": "run",
 }
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "load_space",
     "resume",
     "search",
+    "sync",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``nas search``, ``resume``, ``debug``, ``predict``, ``ui`` and ``spaces``.
+"""The command line: where it starts, and what it ends with.
 
 Exit codes: 0 done, 1 the search failed, 2 the input was wrong, 130 interrupted. What a program
 would read goes to standard output, everything else to standard error.
@@ -15,16 +15,19 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nas._version import __version__
-from nas.cli import models, searches, views
+from nas.cli.models import add_predict
+from nas.cli.searches import add_debug, add_resume, add_search, add_spaces
+from nas.cli.views import add_sync, add_ui
 from nas.errors import InputError, NASError
 
 _COMMANDS = (
-    searches.add_search,
-    searches.add_resume,
-    searches.add_debug,
-    models.add_predict,
-    views.add_ui,
-    searches.add_spaces,
+    add_search,
+    add_resume,
+    add_debug,
+    add_predict,
+    add_ui,
+    add_sync,
+    add_spaces,
 )
 
 

@@ -121,6 +121,16 @@ def add_search(commands: Any) -> None:
     where.add_argument("--name", metavar="NAME", help="the run's name; default: the data's, and the time")
     add_places(where)
     where.add_argument("--no-tracking", action="store_true", help="do without MLflow")
+    where.add_argument(
+        "--track",
+        default="auto",
+        metavar="WHO",
+        help="candidates with MLflow runs of their own: all, elites, best or auto (default): all as long as "
+        "that costs next to nothing, and the elites",
+    )
+    where.add_argument(
+        "--register", metavar="NAME", help="make the winner the next version of a registered model in MLflow"
+    )
     search.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
@@ -231,6 +241,8 @@ def _search(options: argparse.Namespace) -> int:
             runs_dir=options.runs_dir,
             tracking=not options.no_tracking,
             tracking_uri=options.tracking_uri,
+            track=options.track,
+            register=options.register,
         )
     return _report(result, as_json=options.json)
 

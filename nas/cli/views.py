@@ -1,4 +1,4 @@
-"""``nas ui``: looking at searches."""
+"""``nas ui`` and ``sync``: looking at searches."""
 
 from __future__ import annotations
 
@@ -20,3 +20,29 @@ def _ui(options: argparse.Namespace) -> int:
     from nas.tracking.ui import serve
 
     return serve(options.runs_dir, options.tracking_uri, options.port)
+
+
+def add_sync(commands: Any) -> None:
+    """Declare ``nas sync``."""
+    sync = commands.add_parser("sync", help="write to MLflow what is missing there of a run")
+    sync.set_defaults(command=_sync)
+    sync.add_argument("run", metavar="RUN", help="the run's folder")
+    sync.add_argument("--tracking-uri", metavar="URI", help="another store than the run had")
+    sync.add_argument(
+        "--track", metavar="WHO", help="candidates with runs of their own; see 'nas search --help'"
+    )
+    sync.add_argument(
+        "--register", metavar="NAME", help="make the winner the next version of a registered model in MLflow"
+    )
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from nas.run import sync
+
+    synced = sync(
+        options.run, tracking_uri=options.tracking_uri, track=options.track, register=options.register
+    )
+    print(
+        f"{synced.n_children} of {synced.n_candidates} candidates have runs of their own: {synced.mlflow_url}"
+    )
+    return 0

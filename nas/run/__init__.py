@@ -3,5 +3,6 @@
 from nas.run.entry import debug, resume, search
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
+from nas.run.synchronization import Synced, sync
 
-__all__ = ["Reproduction", "SearchResult", "debug", "resume", "search"]
+__all__ = ["Reproduction", "SearchResult", "Synced", "debug", "resume", "search", "sync"]

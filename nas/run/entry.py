@@ -24,6 +24,7 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
+from nas.tracking.choice import Tracking
 from nas.tracking.journal import Journal, Pair, read_journal
 from nas.tracking.store import tracking_store
 
@@ -71,6 +72,8 @@ def search(
     runs_dir: str | os.PathLike[str] = "runs",
     tracking: bool = True,
     tracking_uri: str | None = None,
+    track: str = "auto",
+    register: str | None = None,
     progress: bool = True,
 ) -> SearchResult:
     """Find out how many hidden layers, and how many neurons in each, suit a table.
@@ -96,6 +99,12 @@ max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refi
         Whether the run is tracked in MLflow.
     tracking_uri : str, optional
         MLflow's store; by default ``MLFLOW_TRACKING_URI``, or SQLite in `runs_dir`.
+    track : str
+        Which candidates have MLflow runs of their own: "all"; "elites", those among the ten best when they
+        came; "best", those who were the best; or "auto", all as long as that costs the search next to
+        nothing, the elites in any case. All are in the journal, and in the artifact ``candidates.csv``.
+    register : str, optional
+        The name of the registered model in MLflow that the winner becomes the next version of.
     progress : bool
         Whether progress is shown on standard error.
 
@@ -141,8 +150,8 @@ max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refi
     )
     dataset = load_dataset(data, target=target, task=task, categorical=categorical)
     folder = new_run_folder(runs_dir, name, dataset.name)
-    uri = tracking_store(tracking_uri, runs_dir) if tracking else None
-    return Run(folder, dataset, settings, uri, uuid.uuid4().hex, progress=progress).to_the_end()
+    tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
+    return Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress).to_the_end()
 
 
 def resume(
@@ -194,12 +203,12 @@ def resume(
         "resources": resources,
         "scoring": scoring,
     }
-    dataset, settings, uri, run_id = _restored(folder, data, changes)
+    dataset, settings, tracking, run_id = _restored(folder, data, changes)
     with ExitStack() as stack:
         journals = [Journal(part.journal) for part in folder.parts]
         for journal in journals:
             stack.callback(journal.close)
-        run = Run(folder, dataset, settings, uri, run_id, progress=progress, journals=journals)
+        run = Run(folder, dataset, settings, tracking, run_id, progress=progress, journals=journals)
         differs: dict[str, str] = {}
         for journal in journals:
             differs |= run.changes(journal.record.identity)
@@ -221,7 +230,7 @@ def _after(run: Run) -> Run:
     folder = next_run_folder(run.folder)
     n = len(settings.starts)
     _log.warning("%s: a new run, which begins with the best %d genomes of the old one", folder.path, n)
-    return Run(folder, run.dataset, settings, run.uri, uuid.uuid4().hex, progress=run.progress)
+    return Run(folder, run.dataset, settings, run.tracking, uuid.uuid4().hex, progress=run.progress)
 
 
 def debug(
@@ -246,11 +255,11 @@ def debug(
         If there is no such run or candidate, or its data has changed.
     """
     folder = RunFolder(Path(run_dir).absolute())
-    dataset, settings, uri, run_id = _restored(folder, data, {"scoring": scoring})
+    dataset, settings, tracking, run_id = _restored(folder, data, {"scoring": scoring})
     parts = folder.parts
     number, island = divmod(candidate, len(parts))
     record = read_journal(parts[island].journal)
-    run = Run(folder, dataset, settings, uri, run_id, progress=False)
+    run = Run(folder, dataset, settings, tracking, run_id, progress=False)
     run.check_same(run.changes(record.identity))
     if len(parts) > 1 and not 0 <= number < len(record.evaluations):
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
@@ -260,8 +269,8 @@ def debug(
 
 def _restored(
     folder: RunFolder, data: Any, changes: Mapping[str, Any]
-) -> tuple[Dataset, SearchSettings, str | None, str]:
-    """Data, settings with changes (None: none), MLflow's store and run id of a run; raises `InputError`."""
+) -> tuple[Dataset, SearchSettings, Tracking | None, str]:
+    """Data, settings with changes (None: none), tracking and run id of a run; raises `InputError`."""
     config = folder.config()
     changes = {key: value for key, value in changes.items() if value is not None}
     try:
@@ -269,16 +278,17 @@ def _restored(
         table = config["data"]
         source = table["source"] if data is None else data
         arguments = {key: table[key] for key in ("target", "task", "categorical")}
-        uri, run_id = config["tracking_uri"], config["run_id"]
-        if not isinstance(uri, (str, type(None))) or not isinstance(run_id, str):
-            raise TypeError("a tracking_uri and a run_id that are text")
+        tracking = None if config["tracking"] is None else Tracking(**config["tracking"])
+        run_id = config["run_id"]
+        if not isinstance(run_id, str):
+            raise TypeError("a run_id that is text")
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder.path}: expected the configuration of a run, got none with {error}") from None
     if source is None:
         raise RunError(f"{folder.path}: expected data=..., as the search had its table from memory, got none")
     if not (hasattr(source, "columns") or isinstance(source, (str, Path))):
         arguments["target"] = None
-    return load_dataset(source, **arguments), settings, uri, run_id
+    return load_dataset(source, **arguments), settings, tracking, run_id
 
 
 def _genomes_to_start_with(

@@ -162,10 +162,13 @@ def evolve(
     problem: Problem,
     executor: RayExecutor,
     trackers: Sequence[Tracker],
+    tails: Sequence[Tail],
     interrupted: Callable[[], bool],
 ) -> Findings:
-    """Search on all islands; `merged` is an engine that has not searched, and takes in their best."""
-    tails = [Tail(island.folder.journal) for island in islands]
+    """Search on all islands.
+
+    `merged` is an engine that has not searched, and takes in their best; `tails` follow their journals.
+    """
     stop = executor.flag()
     n_rounds = 0
     with Meeting(len(islands)) as meeting:

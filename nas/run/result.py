@@ -14,6 +14,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.run.comparison import TestScores
 from nas.run.selection import Selection
 from nas.runtime import Network
+from nas.tracking.table import row
 
 
 @dataclass(frozen=True)
@@ -78,27 +79,7 @@ class SearchResult:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a candidate, in order: genome, fitness and where it came from."""
-        return pd.DataFrame(
-            [
-                {
-                    "id": candidate.id,
-                    "generation": candidate.generation,
-                    "operator": candidate.operator,
-                    "parents": candidate.parents,
-                    "inherits": candidate.inherits,
-                    "epochs": candidate.epochs_done + evaluation.n_epochs,
-                    "genome": str(candidate.genome),
-                    "depth": candidate.genome.depth,
-                    "n_parameters": evaluation.n_parameters,
-                    "fitness": None if evaluation.failed else evaluation.fitness,
-                    "validation_loss": None if evaluation.failed else evaluation.validation_loss,
-                    "best_epoch": evaluation.best_epoch,
-                    "seconds": evaluation.seconds,
-                    "error": evaluation.error,
-                }
-                for candidate, evaluation in self.history
-            ]
-        )
+        return pd.DataFrame([row(*pair) for pair in self.history])
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values, as ``nas search --json`` prints it."""

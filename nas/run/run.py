@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
@@ -19,7 +20,7 @@ from nas.evolution import Engine, Individual, Recipe, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.genome import Genome
-from nas.run.archive import recorded_evaluations
+from nas.run.archive import of_all, recorded_evaluations
 from nas.run.budget import Spent
 from nas.run.comparison import compare
 from nas.run.findings import Findings
@@ -33,14 +34,16 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
-from nas.tracking.journal import Journal, Pair
+from nas.tracking.choice import Tracking
+from nas.tracking.generations import GenerationLog
+from nas.tracking.journal import Journal, Pair, Tail
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow import MLflowTracker
 
 _log = logging.getLogger(__name__)
 
-_EXAMPLE_ROWS = 5
+EXAMPLE_ROWS = 5
 
 
 class Run:
@@ -51,14 +54,15 @@ class Run:
         folder: RunFolder,
         dataset: Dataset,
         settings: SearchSettings,
-        uri: str | None,
+        tracking: Tracking | None,
         run_id: str,
         *,
         progress: bool,
         journals: Sequence[Journal] = (),
     ) -> None:
         self.folder, self.dataset, self.settings = folder, dataset, settings
-        self.uri, self.run_id, self.progress, self.journals = uri, run_id, progress, journals
+        self.tracking, self.run_id, self.progress, self.journals = tracking, run_id, progress, journals
+        self.tails: list[Tail] = []
         self.interruption = Interruption()
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
@@ -178,12 +182,13 @@ class Run:
         settings, n = self.settings, self.settings.islands
         for journal in self.journals:
             journal.close()  # each island opens its own
+        self.tails = [Tail(part.journal) for part in self.folder.parts]
         islands = [
             Island(
                 i=i,
                 n=n,
                 folder=self.folder.island(i),
-                info=replace(info, identity={**info.identity, "island": i}),
+                info=replace(info, identity={**info.identity, "island": i}, pair=None),
                 recipe=self.recipe,
                 seed=settings.seed,
                 limits=settings.limits,
@@ -195,7 +200,7 @@ class Run:
         # One that only compares: what it takes in has been trained, and says itself how good it is.
         merged = self._engine(replace(self.recipe, racing=False, screening="none"))
         interrupted = self.interruption.requested
-        found = evolve(islands, merged, self.prepared.problem, executor, trackers, interrupted)
+        found = evolve(islands, merged, self.prepared.problem, executor, trackers, self.tails, interrupted)
         # Nobody else may write the run while the winner is named.
         self.journals = [Journal(island.folder.journal) for island in islands]
         return found
@@ -308,7 +313,7 @@ class Run:
                 key: value for key, value in scores.items() if value is not None and math.isfinite(value)
             },
             model_dir=result.model_path,
-            example=self.dataset.table.iloc[self.prepared.split.test[:_EXAMPLE_ROWS]],
+            example=self.dataset.table.iloc[self.prepared.split.test[:EXAMPLE_ROWS]],
         )
 
     def _info(self) -> RunInfo:
@@ -325,15 +330,6 @@ class Run:
             "islands": settings.islands,
             "training": asdict(self.prepared.problem.training),
         }
-        options = {
-            "algorithm": settings.algorithm,
-            **{f"budget.{key}": value for key, value in asdict(settings.budget).items()},
-            "n_workers": settings.workers,
-            "ray_address": settings.ray_address,
-            "n_finalists": settings.n_finalists,
-            "refit": settings.refit,
-            "source": self.dataset.source,
-        }
         return RunInfo(
             name=self.folder.path.name,
             run_id=self.run_id,
@@ -341,11 +337,21 @@ class Run:
             space=settings.space,
             metric=self.prepared.metric,
             identity=identity,
-            options=options,
+            options={**settings.options, "source": self.dataset.source},
             n_candidates=settings.islands * settings.budget.divided(settings.islands).candidates,
             n_recorded=sum(journal.record.n_candidates for journal in self.journals),
+            n_evaluated=len(self.recorded),
             time_budget=settings.time_budget,
+            pair=self._pair,
         )
+
+    def _pair(self, number: int) -> Pair:
+        """A candidate that was told, and its evaluation, from the journal that it is in."""
+        if not self.tails:
+            return self.journals[0].record.evaluations[number]
+        n = len(self.tails)
+        number, island = divmod(number, n)
+        return of_all(self.tails[island].evaluations[number], island, n)
 
     def _provenance(self, winner: Individual) -> dict[str, Any]:
         """Where the winner comes from, for whoever finds the saved network alone."""
@@ -405,17 +411,18 @@ class Run:
                 "categorical": list(dataset.categorical),
             },
             "settings": self.settings.to_dict(),
-            "tracking_uri": self.uri,
+            "tracking": None if self.tracking is None else asdict(self.tracking),
         }
 
     def _connect(self) -> MLflowTracker | None:
         """Begin to connect to MLflow, while Ray starts."""
-        if self.uri is None:
+        if self.tracking is None:
             return None
         from nas.tracking.mlflow import MLflowTracker
+        from nas.tracking.mlflow_view import View
 
-        artifacts = self.folder.path.parent / "artifacts" if self.uri.startswith("sqlite:") else None
-        return MLflowTracker(self.uri, f"nas-{self.dataset.name}", artifacts)
+        view = View(*experiment(self.tracking.uri, self.folder, self.dataset.name))
+        return MLflowTracker(view, self.tracking.policy, self.tracking.register)
 
     def _trackers(self, mlflow: MLflowTracker | None) -> list[Tracker]:
         """The journal first: what MLflow or the screen shows is on disk already."""
@@ -424,11 +431,18 @@ class Run:
             self.journals = [Journal(part.journal) for part in self.folder.parts]
         # Islands write their journals themselves.
         trackers: list[Tracker] = list(self.journals) if self.settings.islands == 1 else []
+        trackers.append(GenerationLog())
         if self.progress:
             from nas.tracking.progress import ProgressDisplay
 
             trackers.append(ProgressDisplay(sys.stderr))
         return [*trackers, mlflow] if mlflow is not None else trackers
+
+
+def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
+    """The store, the experiment's name in it, and where the artifacts of a new one go."""
+    artifacts = folder.path.parent / "artifacts" if uri.startswith("sqlite:") else None
+    return uri, f"nas-{data_name}", artifacts
 
 
 def _executor(problem: Problem, settings: SearchSettings) -> Executor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nas.errors import InputError
@@ -192,6 +192,18 @@ class SearchSettings:
         if self.n_workers is None and self.ray_address == "local":
             return available_cores()
         return self.n_workers
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that decide no result of the search itself."""
+        return {
+            "algorithm": self.algorithm,
+            **{f"budget.{key}": value for key, value in asdict(self.budget).items()},
+            "n_workers": self.workers,
+            "ray_address": self.ray_address,
+            "n_finalists": self.n_finalists,
+            "refit": self.refit,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values for JSON; of a scoring function its name."""

@@ -204,11 +204,17 @@ class Tail:
     Parameters
     ----------
     path : Path
+
+    Attributes
+    ----------
+    evaluations : Evaluations
+        What was new up to now.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._n_bytes = 0
+        self.evaluations = Evaluations(path)
 
     def new(self) -> Iterator[Pair]:
         """Candidates whose lines have been written since the last time, the first time all."""
@@ -218,9 +224,11 @@ class Tail:
             for line in file:
                 if not line.endswith(b"\n"):
                     return
+                start = self._n_bytes
                 self._n_bytes += len(line)
                 entry = json.loads(line)
                 if "journal" not in entry:
+                    self.evaluations.add_line(start, len(line))
                     yield _pair(entry)
 
 

@@ -1,25 +1,30 @@
 """What is written to MLflow: names, params, metrics and signatures, made of what trackers are told.
 
-Imported by `nas.tracking.mlflow`, which sets MLflow's environment before.
+Imported by `nas.tracking.mlflow_view`, which sets MLflow's environment before.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from mlflow.entities import Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.types import ColSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from nas.evaluation import Candidate, Evaluation
+from nas.evolution import Generation
 from nas.genome import GENES
 from nas.runtime import Network
 from nas.tracking.tracker import RunInfo
 
 _MOST_CHARACTERS = 500
+_MOST_OF_A_DIGEST = 36
+"""Characters that every store takes."""
 
 
 def schema(network: Network) -> Schema:
@@ -46,15 +51,73 @@ def note(run: RunInfo) -> str:
     return (
         f"**Search of {run.name}**: {run.space.summary()}\n\n"
         f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns.\n\n"
-        f"Each child run (the + in front of this run) is a candidate; sort the table by "
-        f"`metrics.fitness` (the validation {run.metric}). This run's curves go by generation."
+        "- **Curves**: *Model metrics* of this run, by generation: best, median and spread of the "
+        f"validation {run.metric}, diversity, heredity of layers, depth and width of the best.\n"
+        "- **Candidates**: the + in front of this run in the table of runs; sort by `metrics.fitness`, "
+        "group by the params `depth` or `activation`. All of them, also those without a run of their own, "
+        "are in the artifact `candidates.csv`.\n"
+        '- **Filters** for the box above that table: `params.depth = "2" and metrics.fitness > 0.9`, '
+        '`metrics.n_parameters < 5000`, `tags."nas.operator" LIKE "crossover%"`, '
+        '`tags."nas.status" = "failed"`.\n'
+        "- **Why this one**: the artifact `report.html`; **the network**: *Models*, on this page.\n"
     )
+
+
+def dataset_input(run: RunInfo) -> DatasetInput:
+    """The data as MLflow's pages show it, with the digest that decides whether a search may go on."""
+    data = run.identity["data"]
+    source = {"url": str(run.options.get("source") or data["name"])}
+    profile = {key: data[key] for key in ("rows", "columns", "task", "target", "classes")}
+    return DatasetInput(
+        Dataset(
+            name=data["name"],
+            digest=data["digest"][:_MOST_OF_A_DIGEST],
+            source_type="local",
+            source=json.dumps(source),
+            profile=json.dumps(profile),
+        ),
+        [InputTag(MLFLOW_DATASET_CONTEXT, "search")],
+    )
+
+
+def generation_metrics(generation: Generation, pace: float | None) -> dict[str, float]:
+    """A point of each of the parent's curves; `pace` is candidates a second, where that is known."""
+    best = generation.best_genome
+    return {
+        "best_fitness": generation.best,
+        "median_fitness": generation.median,
+        "mean_fitness": generation.mean,
+        "fitness_spread": generation.spread,
+        "diversity": generation.diversity,
+        "best_depth": best.depth,
+        "best_width": max(best.widths, default=0),
+        "candidates": generation.evaluated,
+        "failures": generation.failures,
+        **({} if pace is None else {"candidates_per_second": pace}),
+        **{f"heredity_layer_{i}": share for i, share in enumerate(generation.heredity, 1)},
+    }
 
 
 def child_name(candidate: Candidate) -> str:
     """Such as ``g03 c0141 64-128-32``: generation, id and widths."""
     widths = "-".join(map(str, candidate.genome.widths)) or "linear"
     return f"g{candidate.generation:02d} c{candidate.id:04d} {widths}"
+
+
+def child_tags(candidate: Candidate, evaluation: Evaluation) -> dict[str, str]:
+    """Where a candidate comes from, and what became of it."""
+    tags = {
+        "nas.kind": "candidate",
+        "nas.candidate": str(candidate.id),
+        "nas.generation": str(candidate.generation),
+        "nas.operator": candidate.operator,
+        "nas.parents": ", ".join(map(str, candidate.parents)) or "none",
+        "nas.inherits": "nobody" if candidate.inherits is None else str(candidate.inherits),
+        "nas.rung": "whole" if candidate.epochs is None else f"{candidate.epochs} epochs",
+        "nas.status": "failed" if evaluation.failed else "trained",
+        "nas.stopped": evaluation.stopped,
+    }
+    return tags | ({"nas.error": evaluation.error} if evaluation.error else {})
 
 
 def genes(candidate: Candidate) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def knock(uri: str) -> None:
         urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
 
 
+def in_words(error: BaseException) -> str:
+    """The first line of an error, which from SQLAlchemy and requests can be pages long."""
+    reason = getattr(error, "reason", None) or error
+    return (str(reason).strip() or type(error).__name__).splitlines()[0][:300]
+
+
 @contextlib.contextmanager
 def one_at_a_time(store: Path | None) -> Iterator[None]:
     """Let no other search open the same SQLite store: the first one makes its tables."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,7 +18,8 @@ class RunInfo:
 
     `identity` decides every result of the search (seed, space, data, training, ...); `options` do
     not (workers, budgets, places). Of the `n_candidates` the first `n_recorded` are known from an
-    earlier life of the search.
+    earlier life of the search, in `n_evaluated` evaluations. `pair` gives a candidate that was told, by
+    its id, and its evaluation: nobody has to remember them all.
     """
 
     name: str
@@ -30,7 +31,9 @@ class RunInfo:
     options: Mapping[str, Any]
     n_candidates: int
     n_recorded: int = 0
+    n_evaluated: int = 0
     time_budget: float | None = None
+    pair: Callable[[int], tuple[Candidate, Evaluation]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

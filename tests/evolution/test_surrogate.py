@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
@@ -135,7 +136,7 @@ class Opinion:
     mean: Floats
     deviation: Floats
 
-    def believe(self, i: int) -> None:
+    def believe(self, points: Sequence[int]) -> None:
         pass
 
 

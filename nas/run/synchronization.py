@@ -1,0 +1,176 @@
+"""The MLflow view of a run, made or completed from what the run's folder holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.data import load_dataset
+from nas.errors import NASError, RunError, TrackingError
+from nas.evaluation import Candidate
+from nas.run.archive import recorded_evaluations
+from nas.run.folder import RunFolder
+from nas.run.run import EXAMPLE_ROWS, experiment
+from nas.run.settings import SearchSettings
+from nas.runtime import ModelError, load_network
+from nas.tracking import Outcome, RunInfo
+from nas.tracking.choice import Tracking, elites
+from nas.tracking.generations import FILE, read_generations
+from nas.tracking.journal import Journal, Pair
+from nas.tracking.store import in_words, tracking_store
+
+if TYPE_CHECKING:
+    from nas.tracking.mlflow_view import View
+
+_MANY = 2000
+"""Candidates up to which "auto" gives a run to each of them: half a minute of writing."""
+
+_SCORES = ("validation_score", "test_score", "baseline_test_score", "rescored", "optimism")
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What MLflow holds of a run now."""
+
+    tracking_uri: str
+    mlflow_run_id: str
+    mlflow_url: str
+    n_children: int
+    n_candidates: int
+
+
+def sync(
+    run_dir: str | Path,
+    *,
+    tracking_uri: str | None = None,
+    track: str | None = None,
+    register: str | None = None,
+) -> Synced:
+    """Write to MLflow what is missing there of a run; the second time there is nothing left to write.
+
+    Parameters
+    ----------
+    run_dir : path
+        The folder of a run that is over, finished or not.
+    tracking_uri, track, register : str, optional
+        As for `nas.search`; by default as the run had them. "auto" gives a run of its own to every
+        candidate of up to 2,000, and to the elites beyond.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or it still runs.
+    TrackingError
+        If the store does not answer; the next time goes on where it stopped.
+    """
+    folder = RunFolder(Path(run_dir).absolute())
+    config = folder.config()
+    tracking = _tracking(folder, config, tracking_uri, track, register)
+    with ExitStack() as stack:
+        journals = [Journal(part.journal) for part in folder.parts]
+        for journal in journals:
+            stack.callback(journal.close)
+        evaluations = recorded_evaluations([journal.record.evaluations for journal in journals])
+        info = _info(folder, config, journals, evaluations)
+        from nas.tracking.mlflow_view import View
+
+        view = View(*experiment(tracking.uri, folder, info.identity["data"]["name"]))
+        view.connect()
+        try:
+            _write(view, info, tracking, evaluations, config)
+        except NASError:
+            raise
+        except Exception as error:
+            # Whatever SQLAlchemy, requests or MLflow raise.
+            raise TrackingError(
+                f"tracking store {tracking.uri}: expected to write to it, got: {in_words(error)}; "
+                f"'nas sync {folder.path}' goes on from there"
+            ) from error
+    return Synced(view.uri, view.run_id, view.url, view.n_children, len(evaluations))
+
+
+def _tracking(
+    folder: RunFolder, config: Mapping[str, Any], uri: str | None, track: str | None, register: str | None
+) -> Tracking:
+    given = config.get("tracking") or {"uri": tracking_store(None, folder.path.parent)}
+    asked = {"uri": uri and tracking_store(uri, folder.path.parent), "policy": track, "register": register}
+    return Tracking(**{**given, **{key: value for key, value in asked.items() if value is not None}})
+
+
+def _info(
+    folder: RunFolder, config: Mapping[str, Any], journals: Sequence[Journal], evaluations: Sequence[Pair]
+) -> RunInfo:
+    """What a search says of itself when it starts, from what it has written down."""
+    identity = {key: value for key, value in journals[0].record.identity.items() if key != "island"}
+    if not identity:
+        raise RunError(f"{folder.path}: expected a run with evaluations, got an empty journal")
+    settings = SearchSettings.from_dict(config["settings"], scoring=None)
+    return RunInfo(
+        name=folder.path.name,
+        run_id=config["run_id"],
+        run_dir=folder.path,
+        space=settings.space,
+        metric=identity["metric"],
+        identity=identity,
+        options={**settings.options, "source": config["data"]["source"]},
+        n_candidates=len(evaluations),
+        pair=evaluations.__getitem__,
+    )
+
+
+def _write(
+    view: View, info: RunInfo, tracking: Tracking, evaluations: Sequence[Pair], config: Mapping[str, Any]
+) -> None:
+    view.start(info)
+    view.add_generations(read_generations(info.run_dir / FILE))
+    best = elites(tracking.policy)
+    everyone = tracking.policy == "all" or (tracking.policy == "auto" and len(evaluations) <= _MANY)
+    outcome = _outcome(RunFolder(info.run_dir), config)
+    winner = None if outcome.best is None else outcome.best.id
+    for candidate, evaluation in evaluations:
+        if best.take_in(candidate, evaluation) or everyone or candidate.id == winner:
+            view.add_child(candidate, evaluation)
+    view.conclude(outcome, len(evaluations))
+    if outcome.model_dir is not None and outcome.best is not None:
+        view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), tracking.register)
+    view.add_artifacts(evaluations)
+    view.end(outcome.status)
+
+
+def _outcome(folder: RunFolder, config: Mapping[str, Any]) -> Outcome:
+    """How the search ended: as a failure where it has not come to a saved network."""
+    try:
+        network = load_network(folder.best)
+    except ModelError:
+        return Outcome("interrupted")
+    result = _result(folder)
+    scores = {key: result[key] for key in _SCORES if result.get(key) is not None}
+    outcome = Outcome(
+        "interrupted" if result.get("stopped") == "interrupted" else "finished",
+        best=Candidate.from_dict(network.provenance["candidate"]),
+        scores={key: value for key, value in scores.items() if math.isfinite(value)},
+        model_dir=folder.best,
+    )
+    return replace(outcome, example=_example(config["data"]))
+
+
+def _result(folder: RunFolder) -> dict[str, Any]:
+    try:
+        found = json.loads((folder.path / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _example(table: Mapping[str, Any]) -> Any:
+    """A few rows of the data, where it can still be read."""
+    arguments = {key: table[key] for key in ("target", "task", "categorical")}
+    try:
+        return load_dataset(table["source"], **arguments).table.iloc[:EXAMPLE_ROWS]
+    except NASError:
+        return None
