@@ -45,7 +45,7 @@ from nas.run.loop import run_search
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
 from nas.space import cost_model, load_space
-from nas.tracking import RunInfo
+from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.journal import Journal
 
 ENGINES = ("auto", *ALGORITHMS, "auto of two objectives")
@@ -153,10 +153,11 @@ def stub_search(
     n_workers: int,
     marks: Sequence[int],
     note: Callable[[int], object],
+    more: Sequence[Tracker] = (),
 ) -> None:
     """Search in the real loop, with a real journal in `folder`, while logical workers evaluate.
 
-    `note` is called when as many as each of `marks` have been evaluated.
+    `note` is called when as many as each of `marks` have been evaluated; `more` trackers are told.
     """
     problem = prepare(load_dataset("digits"), 0, {"epochs": _EPOCHS}).problem
     lag = max(2, round(_LAG_A_WORKER * n_workers))
@@ -175,17 +176,32 @@ def stub_search(
     file = folder / "journal.jsonl"
     file.touch()
     journal = Journal(file)
-    journal.started(RunInfo("scaling", "0", folder, searched.space, "accuracy", {}, {}, n_candidates))
+    data = {"name": "digits", "rows": 0, "columns": 0, "task": "", "target": [], "classes": 0, "digest": "0"}
+    info = RunInfo(
+        "scaling",
+        "0",
+        folder,
+        searched.space,
+        "accuracy",
+        {"data": data},
+        {},
+        n_candidates,
+        pair=journal.record.evaluations.__getitem__,
+    )
+    for tracker in (journal, *more):
+        tracker.started(info)
     note(0)
     run_search(
         searched,
         problem,
         _Logical(n_workers),
-        [journal, _Marks(marks, note)],
+        [journal, _Marks(marks, note), *more],
         _SameForAll(),
         Spent(Budget(candidates=n_candidates)),
         lambda: False,
     )
+    for tracker in more:
+        tracker.finished(Outcome("finished"))
 
 
 def _throughput(engine: str, marks: Sequence[int], n_workers: int) -> list[dict[str, Any]]:

@@ -13,7 +13,9 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
@@ -31,6 +33,9 @@ _PAUSE = 10.0
 
 _BUSY = 16
 """Jobs that wait, beyond which the store lags and not everybody has a run of their own."""
+
+_AT_ONCE = 8
+"""Calls that are under way together at the end, to a store that is far away."""
 
 _GRACE, _SHARE = 0.5, 0.02
 """Seconds, and a share of the search's time, that may go into runs of candidates who are no elites: once
@@ -63,6 +68,7 @@ class MLflowTracker:
         self._paused_until = 0.0
         self._since = self._spent = 0.0
         self._lost = 0
+        self._is_over = False
         self._warned = False
         self._ready = threading.Event()
         self._refusal: TrackingError | None = None
@@ -118,12 +124,12 @@ class MLflowTracker:
 
     def finished(self, outcome: Outcome) -> None:
         """Write what is left, log the model, end the parent run, and wait until all is written."""
+        self._is_over = True
         for job in (
             self._write_points,
-            lambda: self._write_those_left(outcome),
+            lambda: self._together(self._last_jobs(outcome)),
+            self._write_those_left,
             lambda: self._view.conclude(outcome, len(self._told)),
-            lambda: self._add_model(outcome),
-            lambda: self._view.add_artifacts(map(self._pair, self._told)),
             lambda: self._view.end(outcome.status),
         ):
             self._jobs.put(job)
@@ -175,7 +181,7 @@ class MLflowTracker:
 
     def _write_child(self, number: int, is_elite: bool) -> None:
         """Make a child run, unless it would cost the search too much, or others wait."""
-        lags = len(self._backlog) + self._jobs.qsize() > _BUSY
+        lags = self._is_over or len(self._backlog) + self._jobs.qsize() > _BUSY
         if self._policy == "all" or not (lags or (not is_elite and self._spent > self._allowance)):
             self._add_child(number)
         elif not self._view.has(number):
@@ -191,19 +197,30 @@ class MLflowTracker:
         self._view.add_child(*self._pair(number))
         self._spent += time.thread_time() - before
 
-    def _write_those_left(self, outcome: Outcome) -> None:
-        """The best in any case; then as many as take no time to speak of, which of a small search is all."""
-        wanted = [*self._elites.ids, *([outcome.best.id] if outcome.best is not None else [])]
-        for number in wanted:
-            self._add_child(number)
+    def _last_jobs(self, outcome: Outcome) -> list[Callable[[], None]]:
+        """What is written in any case, in no particular order: the model, files, runs of the best."""
+        jobs: list[Callable[[], None]] = [lambda: self._view.add_artifacts(map(self._pair, self._told))]
+        wanted = dict.fromkeys(self._elites.ids)
+        if (best := outcome.best) is not None:
+            wanted[best.id] = None
+            if (place := outcome.model_dir) is not None:
+                jobs.append(
+                    lambda: self._view.add_model(place, outcome.example, str(best.id), self._register)
+                )
+        return jobs + [partial(self._add_child, number) for number in wanted]
+
+    def _together(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """Do some jobs, side by side where the store is far away; raises the first of their errors."""
+        with ThreadPoolExecutor(_AT_ONCE if self._view.is_far else 1) as pool:
+            for future in [pool.submit(job) for job in jobs]:
+                future.result()
+
+    def _write_those_left(self) -> None:
+        """As many of the others as take no time to speak of, which of a small search is all."""
         until = time.monotonic() + self._allowance
         while self._left and time.monotonic() < until:
-            self._add_child(self._left.pop(0))
-
-    def _add_model(self, outcome: Outcome) -> None:
-        if outcome.model_dir is not None and outcome.best is not None:
-            best = str(outcome.best.id)
-            self._view.add_model(outcome.model_dir, outcome.example, best, self._register)
+            batch, self._left = self._left[:_AT_ONCE], self._left[_AT_ONCE:]
+            self._together([partial(self._add_child, number) for number in batch])
 
     def _pair(self, number: int) -> tuple[Candidate, Evaluation]:
         assert self._info.pair is not None, "a search says where they are"

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ for _name, _value in (
 
 import mlflow
 import mlflow.pyfunc
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
@@ -113,7 +113,7 @@ class View:
 
     def _connect(self) -> None:
         file = sqlite_file(self.uri)
-        if self.uri.startswith("http"):
+        if self.is_far:
             knock(self.uri)
         elif file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -153,8 +153,13 @@ class View:
     @property
     def url(self) -> str:
         """The page of the parent run; for SQLite, the one that `nas ui` serves by default."""
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        base = self.uri.rstrip("/") if self.is_far else "http://127.0.0.1:5000"
         return f"{base}/#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
+
+    @property
+    def is_far(self) -> bool:
+        """Whether its calls wait for a network, so that several may be under way."""
+        return self.uri.startswith("http")
 
     @property
     def n_children(self) -> int:
@@ -297,30 +302,35 @@ class View:
             example = as_the_model_reads(example, network)
             signature = infer_signature(example, network.predict(example), params={"probabilities": False})
             signature.inputs = schema(network)
-        model = self._client.create_logged_model(
+        made = self._client.create_logged_model(
             self.experiment_id, name="network", source_run_id=self.run_id, model_type="pyfunc"
         )
-        with _tracking_to(self.uri), tempfile.TemporaryDirectory() as folder:
-            Model.log(
-                artifact_path=None,
-                flavor=mlflow.pyfunc,
-                run_id=self.run_id,
-                model_id=model.model_id,
+        # In parts: `Model.log` asks for the history of each metric of the run, one call for each.
+        with tempfile.TemporaryDirectory() as folder:
+            mlflow.pyfunc.save_model(
+                place := Path(folder, "model"),
+                mlflow_model=Model(run_id=self.run_id, model_id=made.model_id),
                 python_model=str(write_model_code(Path(folder))),
                 artifacts={"network": str(model_dir)},
                 signature=signature,
                 input_example=example,
                 pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
             )
-            if register is not None:
-                self._register(register, model.model_id)
+            self._client.log_model_artifacts(made.model_id, str(place))
+        self._client.finalize_logged_model(made.model_id, "READY")
+        self._client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])
+        if register is not None:
+            self._register(register, made)
         self._logged_best = candidate
         self._client.set_tag(self.run_id, "nas.logged_candidate", candidate)
 
-    def _register(self, name: str, model_id: str) -> None:
+    def _register(self, name: str, made: LoggedModel) -> None:
         with contextlib.suppress(MlflowException):  # it is there
             self._client.create_registered_model(name)
-        self._client.create_model_version(name, f"models:/{model_id}", run_id=self.run_id, model_id=model_id)
+        # By its place: "models:/..." would be looked up in the store that MLflow is set to by itself.
+        self._client.create_model_version(
+            name, made.artifact_location, run_id=self.run_id, model_id=made.model_id
+        )
 
     def end(self, status: str) -> None:
         """Say that the search is over, and let SQLite know how large its tables have become."""
@@ -332,19 +342,3 @@ class View:
     def _info(self) -> RunInfo:
         assert self._run is not None, "start comes first"
         return self._run
-
-
-@contextlib.contextmanager
-def _tracking_to(uri: str) -> Iterator[None]:
-    """Point MLflow's global address somewhere for a while: `Model.log` takes it from nowhere else."""
-    variable = os.environ.get("MLFLOW_TRACKING_URI")
-    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None  # type: ignore[no-untyped-call]
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
-        # Setting the address also sets the variable, which later searches would follow.
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-        if variable is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = variable

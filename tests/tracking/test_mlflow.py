@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,11 @@ import pandas as pd
 import pytest
 
 import nas
-from nas.errors import TrackingError
+from benchmarks.mlflow_server import Server, late
+from nas.errors import RunError, TrackingError
 from nas.evaluation import Candidate
-from nas.tracking.journal import read_journal
+from nas.tracking.choice import elites
+from nas.tracking.journal import Journal, read_journal
 from nas.tracking.mlflow import MLflowTracker
 from nas.tracking.mlflow_entries import genes
 
@@ -203,57 +203,12 @@ def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
     assert not list((tmp_path / "runs").iterdir())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """A real MLflow server on loopback."""
-
-    def __init__(self, folder: Path, store: Path) -> None:
-        self.uri = f"http://127.0.0.1:{free_port()}"
-        self._command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--backend-store-uri",
-            f"sqlite:///{store}",
-        ]
-        self._command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-        self._command += ["--host", "127.0.0.1", "--port", self.uri.rsplit(":", 1)[1]]
-
-    def start(self) -> None:
-        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        self._process = subprocess.Popen(
-            self._command,
-            env=os.environ | quiet,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        raise TimeoutError("the MLflow server did not start within a minute")
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
 @pytest.fixture
 def server(tmp_path: Path, runs_dir: Path) -> Iterator[Server]:
     server = Server(tmp_path, runs_dir / "mlflow.db")
     server.start()
     yield server
-    if server._process.poll() is None:
+    if server.is_running:
         server.kill()
 
 
@@ -296,3 +251,125 @@ def test_searches_that_start_together_share_a_new_store(tmp_path: Path) -> None:
     ]
     errors = [process.communicate(timeout=120)[1] for process in together]
     assert [process.returncode for process in together] == [0, 0, 0], errors
+
+
+def view_of(uri: str) -> tuple[Any, list[Any]]:
+    """All that MLflow says of a search but when, and by which names of its own."""
+    parent, children = runs_of(uri)
+    own = {"mlflow.parentRunId", "nas.logged_candidate"}
+
+    def plain(run: Any) -> Any:
+        client = mlflow.MlflowClient(uri)
+        curves = {
+            name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+            for name in run.data.metrics
+        }
+        tags = {key: text for key, text in run.data.tags.items() if key not in own}
+        return run.info.run_name, run.info.status, run.data.params, curves, tags
+
+    return plain(parent), [plain(child) for child in children]
+
+
+def test_the_view_is_made_anew_from_the_folder_and_only_once(
+    result: nas.SearchResult, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path}/other.db"
+    synced = nas.sync(result.run_dir, tracking_uri=uri)
+    assert (synced.n_children, synced.n_candidates) == (N, N)
+    whole = view_of(uri)
+    live = view_of(str(result.tracking_uri))
+    assert whole[1] == live[1]
+    for one, other in zip(whole[0][:3], live[0][:3], strict=True):
+        assert one == other
+    ours, theirs = whole[0][3], live[0][3]
+    # Who looks at the clock a moment later sees another pace.
+    assert all(ours[name] == theirs[name] for name in ours if name != "candidates_per_second")
+    assert ours.keys() >= {"best_fitness", "median_fitness", "diversity", "candidates_per_second"}
+    again = nas.sync(result.run_dir, tracking_uri=uri)
+    assert again == synced
+    assert view_of(uri) == whole
+    (model,) = mlflow.MlflowClient(uri).search_logged_models([runs_of(uri)[0].info.experiment_id])
+    assert model.source_run_id == synced.mlflow_run_id
+
+
+def test_a_table_has_all_candidates_and_the_data_is_an_input(
+    result: nas.SearchResult, tmp_path: Path
+) -> None:
+    client = mlflow.MlflowClient(str(result.tracking_uri))
+    parent, _ = runs_of(str(result.tracking_uri))
+    table = pd.read_csv(client.download_artifacts(parent.info.run_id, "candidates.csv", str(tmp_path)))
+    assert table["id"].tolist() == [candidate.id for candidate, _ in result.history]
+    assert table["fitness"].tolist() == [evaluation.fitness for _, evaluation in result.history]
+    (data,) = parent.inputs.dataset_inputs
+    assert data.dataset.name == "iris"
+    assert data.dataset.digest
+    assert json.loads(data.dataset.profile)["rows"] == 150
+
+
+@pytest.mark.parametrize("policy", ["best", "elites"])
+def test_a_policy_decides_who_has_a_run(tmp_path: Path, policy: str) -> None:
+    result = search(tmp_path, track=policy, n_candidates=20)
+    wanted = elites(policy)
+    expected = [candidate.id for candidate, one in result.history if wanted.take_in(candidate, one)]
+    _, children = runs_of(str(result.tracking_uri))
+    assert [int(child.data.tags["nas.candidate"]) for child in children] == expected
+    assert len(expected) < 20
+
+
+def test_the_winner_becomes_a_version_of_a_registered_model(tmp_path: Path) -> None:
+    result = search(tmp_path, register="irises", n_candidates=4)
+    client = mlflow.MlflowClient(str(result.tracking_uri))
+    (version,) = client.search_model_versions("name = 'irises'")
+    assert version.run_id == result.mlflow_run_id
+    search(tmp_path, register="irises", n_candidates=4, name="two")
+    assert len(client.search_model_versions("name = 'irises'")) == 2
+
+
+def test_what_an_outage_has_cost_is_caught_up(server: Server, runs_dir: Path, tmp_path: Path) -> None:
+    class KillsTheServer(MLflowTracker):
+        def generation(self, generation: Any) -> None:
+            super().generation(generation)
+            if server.is_running:
+                server.kill()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.tracking.mlflow.MLflowTracker", KillsTheServer)
+        result = search(runs_dir, tracking_uri=server.uri)
+    with pytest.raises(TrackingError, match="expected an MLflow store that answers"):
+        nas.sync(result.run_dir)
+    server.start()
+    assert nas.sync(result.run_dir).n_children == N
+    whole, children = view_of(server.uri)
+    assert whole[1] == "FINISHED"
+    assert {status for _, status, *_ in children} == {"FINISHED"}
+    assert nas.sync(result.run_dir).n_children == N
+    assert view_of(server.uri) == (whole, children)
+
+
+def test_a_store_far_away_does_not_hold_up_the_search(server: Server, runs_dir: Path) -> None:
+    # Each candidate's run would take 0.6 s: 50 of them half a minute, in which the search trains them all.
+    with late(server.port, 0.2) as address:
+        since = time.monotonic()
+        result = search(runs_dir, tracking_uri=address, n_candidates=50, space="small")
+        assert time.monotonic() - since < 15
+    parent, children = runs_of(server.uri)
+    assert len(children) < len(result.history)
+    assert str(result.best.id) in {child.data.tags["nas.candidate"] for child in children}
+    assert parent.data.tags["nas.children"] == f"{len(children)} of {len(result.history)}"
+    assert nas.sync(result.run_dir, tracking_uri=server.uri).n_children == len(result.history)
+
+
+def test_a_run_that_goes_on_is_not_synced(result: nas.SearchResult) -> None:
+    journal = Journal(result.run_dir / "journal.jsonl")
+    try:
+        with pytest.raises(RunError, match="expected a search that is over, got one that still runs"):
+            nas.sync(result.run_dir)
+    finally:
+        journal.close()
+
+
+def test_a_run_without_tracking_is_synced_to_the_store_beside_it(tmp_path: Path) -> None:
+    result = search(tmp_path, tracking=False, n_candidates=4)
+    synced = nas.sync(result.run_dir)
+    assert synced.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert synced.n_children == 4
