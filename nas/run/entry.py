@@ -15,8 +15,6 @@ from typing import Any
 from nas.data import Dataset, load_dataset
 from nas.errors import InputError, RunError
 from nas.genome import Genome
-from nas.run.archive import recorded_evaluations
-from nas.run.folder import RunFolder, new_run_folder, next_run_folder
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
@@ -24,7 +22,9 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
+from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
+from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.journal import Journal, Pair, read_journal
 from nas.tracking.store import tracking_store
 

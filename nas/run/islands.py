@@ -27,14 +27,14 @@ from nas.execution.ray import RayExecutor, Share
 from nas.execution.ray_cluster import Flag
 from nas.execution.ray_processes import Meeting, Processes
 from nas.genome import Genome
-from nas.run.archive import AllEvaluations, of_all
 from nas.run.budget import Budget, Spent
 from nas.run.findings import Findings
-from nas.run.folder import RunFolder
 from nas.run.loop import run_search
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
 from nas.tracking import RunInfo, Tracker
+from nas.tracking.archive import AllEvaluations, of_all
+from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Tail, read_journal
 
 _ROUND = 50

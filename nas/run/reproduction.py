@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from nas.errors import InputError, RunError
 from nas.evaluation import Candidate, Evaluation, Legacy, Problem, evaluate
 from nas.network import State
-from nas.run.archive import of_all
 from nas.run.weights import Weights
+from nas.tracking.archive import of_all
 
 
 @dataclass(frozen=True)

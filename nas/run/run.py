@@ -20,11 +20,9 @@ from nas.evolution import Engine, Individual, Recipe, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.genome import Genome
-from nas.run.archive import of_all, recorded_evaluations
 from nas.run.budget import Spent
 from nas.run.comparison import compare
 from nas.run.findings import Findings
-from nas.run.folder import RunFolder, differences
 from nas.run.interruption import Interruption
 from nas.run.loop import run_search
 from nas.run.preparation import final_network, prepare
@@ -34,7 +32,9 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
+from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
+from nas.tracking.folder import RunFolder, differences
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from nas.data import load_dataset
 from nas.errors import NASError, RunError, TrackingError
 from nas.evaluation import Candidate
-from nas.run.archive import recorded_evaluations
-from nas.run.folder import RunFolder
 from nas.run.run import EXAMPLE_ROWS, experiment
 from nas.run.settings import SearchSettings
 from nas.runtime import ModelError, load_network
 from nas.tracking import Outcome, RunInfo
+from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
+from nas.tracking.folder import RunFolder
 from nas.tracking.generations import FILE, read_generations
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.store import in_words, tracking_store

@@ -20,7 +20,7 @@ import nas
 from nas.errors import InputError, RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.run.archive import AllEvaluations, of_all, recorded_evaluations
+from nas.tracking.archive import AllEvaluations, of_all, recorded_evaluations
 from nas.tracking.journal import Journal
 
 N = 3
