@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nas.data import Dataset, load_dataset
     from nas.errors import InputError, NASError, SearchError
     from nas.genome import Genome
+    from nas.reporting import compare, report
     from nas.run import SearchResult, debug, resume, search, sync
     from nas.runtime import ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
@@ -38,10 +39,12 @@ _HOMES = {
     "SearchSpace": "space",
     "TableError": "runtime",
     "available_spaces": "space",
+    "compare": "reporting",
     "debug": "run",
     "load_dataset": "data",
     "load_network": "runtime",
     "load_space": "space",
+    "report": "reporting",
     "resume": "run",
     "search": "run",
     "sync": "run",
@@ -61,10 +64,12 @@ __all__ = [
     "TableError",
     "__version__",
     "available_spaces",
+    "compare",
     "debug",
     "load_dataset",
     "load_network",
     "load_space",
+    "report",
     "resume",
     "search",
     "sync",

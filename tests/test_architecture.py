@@ -23,6 +23,7 @@ LAYERS = [
     {"execution"},
     {"export"},
     {"tracking"},
+    {"reporting"},
     {"run"},
     {"cli", "__main__"},
 ]
@@ -38,6 +39,7 @@ HOMES = {
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py"},
     "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
     "mlflow": {"tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
+    "matplotlib": {"reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
     "safetensors": {"export/native.py"},
 }
@@ -145,10 +147,12 @@ def test_public_names_are_these() -> None:
         "TableError",
         "__version__",
         "available_spaces",
+        "compare",
         "debug",
         "load_dataset",
         "load_network",
         "load_space",
+        "report",
         "resume",
         "search",
         "sync",

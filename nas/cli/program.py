@@ -17,7 +17,7 @@ from typing import NoReturn
 from nas._version import __version__
 from nas.cli.models import add_predict
 from nas.cli.searches import add_debug, add_resume, add_search, add_spaces
-from nas.cli.views import add_sync, add_ui
+from nas.cli.views import add_compare, add_report, add_sync, add_ui
 from nas.errors import InputError, NASError
 
 _COMMANDS = (
@@ -25,6 +25,8 @@ _COMMANDS = (
     add_resume,
     add_debug,
     add_predict,
+    add_report,
+    add_compare,
     add_ui,
     add_sync,
     add_spaces,

@@ -131,6 +131,7 @@ def add_search(commands: Any) -> None:
     where.add_argument(
         "--register", metavar="NAME", help="make the winner the next version of a registered model in MLflow"
     )
+    search.add_argument("--no-report", action="store_true", help="do without report.html")
     search.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
@@ -146,6 +147,7 @@ def add_resume(commands: Any) -> None:
         help="go on although data, space, settings or version are not what they were: "
         "as a new run, which begins with the best so far, unless it is the version alone",
     )
+    resume.add_argument("--no-report", action="store_true", help="do without report.html")
     resume.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
@@ -243,6 +245,7 @@ def _search(options: argparse.Namespace) -> int:
             tracking_uri=options.tracking_uri,
             track=options.track,
             register=options.register,
+            report=not options.no_report,
         )
     return _report(result, as_json=options.json)
 
@@ -259,6 +262,7 @@ def _resume(options: argparse.Namespace) -> int:
             ray_address=options.ray_address,
             resources=options.resources,
             force=options.force,
+            report=not options.no_report,
         )
     return _report(result, as_json=options.json)
 

@@ -1,8 +1,10 @@
-"""``nas ui`` and ``sync``: looking at searches."""
+"""``nas report``, ``compare``, ``ui`` and ``sync``: looking at searches."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 from typing import Any
 
 from nas.cli.options import add_places
@@ -45,4 +47,42 @@ def _sync(options: argparse.Namespace) -> int:
     print(
         f"{synced.n_children} of {synced.n_candidates} candidates have runs of their own: {synced.mlflow_url}"
     )
+    return 0
+
+
+def add_report(commands: Any) -> None:
+    """Declare ``nas report``."""
+    report = commands.add_parser("report", help="write what happened in a search, and why its winner won")
+    report.set_defaults(command=_report)
+    report.add_argument("run", metavar="RUN", help="the run's folder")
+    report.add_argument(
+        "--output",
+        action="append",
+        metavar="FILE",
+        help="a file that ends in .html or .png, more than once for several; default: report.html and "
+        "report.png in the run's folder",
+    )
+
+
+def _report(options: argparse.Namespace) -> int:
+    from nas.reporting import report
+
+    for output in options.output or [Path(options.run, f"report.{kind}") for kind in ("html", "png")]:
+        print(report(options.run, output))
+    return 0
+
+
+def add_compare(commands: Any) -> None:
+    """Declare ``nas compare``."""
+    compare = commands.add_parser("compare", help="put searches side by side: what differed, and who won")
+    compare.set_defaults(command=_compare)
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="folders of two runs or more")
+    compare.add_argument("--json", action="store_true", help="print the comparison as one JSON object")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from nas.reporting import compare
+
+    comparison = compare(options.runs)
+    print(json.dumps(comparison.to_dict(), allow_nan=False) if options.json else comparison)
     return 0

@@ -75,6 +75,7 @@ def search(
     track: str = "auto",
     register: str | None = None,
     progress: bool = True,
+    report: bool = True,
 ) -> SearchResult:
     """Find out how many hidden layers, and how many neurons in each, suit a table.
 
@@ -107,6 +108,8 @@ max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refi
         The name of the registered model in MLflow that the winner becomes the next version of.
     progress : bool
         Whether progress is shown on standard error.
+    report : bool
+        Whether ``report.html`` is made in the run's folder at the end; see `nas.reporting`.
 
     Raises
     ------
@@ -151,7 +154,8 @@ max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refi
     dataset = load_dataset(data, target=target, task=task, categorical=categorical)
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
-    return Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress).to_the_end()
+    run = Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress, draw=report)
+    return run.to_the_end()
 
 
 def resume(
@@ -166,6 +170,7 @@ def resume(
     scoring: Scorer | None = None,
     force: bool = False,
     progress: bool = True,
+    report: bool = True,
 ) -> SearchResult:
     """Go on with a search from the last evaluation that its journal holds.
 
@@ -184,8 +189,8 @@ def resume(
         package is another, it goes on in the run, whose journal takes that down. Where data, space or
         settings are, scores could not be compared: a new run beside it then begins with the best genomes
         of the old one, which stays as it is.
-    progress : bool
-        Whether progress is shown on standard error.
+    progress, report : bool
+        See `search`.
 
     Raises
     ------
@@ -208,7 +213,9 @@ def resume(
         journals = [Journal(part.journal) for part in folder.parts]
         for journal in journals:
             stack.callback(journal.close)
-        run = Run(folder, dataset, settings, tracking, run_id, progress=progress, journals=journals)
+        run = Run(
+            folder, dataset, settings, tracking, run_id, progress=progress, draw=report, journals=journals
+        )
         differs: dict[str, str] = {}
         for journal in journals:
             differs |= run.changes(journal.record.identity)
@@ -230,7 +237,9 @@ def _after(run: Run) -> Run:
     folder = next_run_folder(run.folder)
     n = len(settings.starts)
     _log.warning("%s: a new run, which begins with the best %d genomes of the old one", folder.path, n)
-    return Run(folder, run.dataset, settings, run.tracking, uuid.uuid4().hex, progress=run.progress)
+    return Run(
+        folder, run.dataset, settings, run.tracking, uuid.uuid4().hex, progress=run.progress, draw=run.draw
+    )
 
 
 def debug(

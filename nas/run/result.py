@@ -120,6 +120,19 @@ class SearchResult:
             "model_path": str(self.model_path),
         }
 
+    def record(self) -> dict[str, Any]:
+        """The result as the run's folder keeps it: with the scores of all finalists, for comparisons."""
+        places = ("run_dir", "model_path", "tracking_uri", "mlflow_run_id")
+        found = {key: value for key, value in self.to_dict().items() if key not in places}
+        if self.selection is not None:
+            found["finalists"] = [
+                {"genome": one.genome.to_dict(), "scores": list(one.scores)}
+                for one in self.selection.finalists
+            ]
+            found["named"] = self.selection.position
+            found["single_layer_scores"] = list(self.selection.reference.scores)
+        return found
+
     def _selection_to_dict(self) -> dict[str, Any]:
         if self.selection is None:
             return {}

@@ -58,10 +58,12 @@ class Run:
         run_id: str,
         *,
         progress: bool,
+        draw: bool = True,
         journals: Sequence[Journal] = (),
     ) -> None:
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.tracking, self.run_id, self.progress, self.journals = tracking, run_id, progress, journals
+        self.draw = draw
         self.tails: list[Tail] = []
         self.interruption = Interruption()
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
@@ -129,6 +131,7 @@ class Run:
                 since = time.monotonic()
                 found = self._evolve(info, executor, trackers)
                 result = self._conclude(found, executor, time.monotonic() - since)
+                self._account_for(result)
                 outcome = self._outcome(result)
         except KeyboardInterrupt:
             _log.warning("interrupted: 'nas resume %s' goes on", self.folder.path)
@@ -274,6 +277,17 @@ class Run:
             stopped="interrupted" if self.interruption.requested() else found.why,
             dropped=prepared.dropped,
         )
+
+    def _account_for(self, result: SearchResult) -> None:
+        """Keep the result in the folder, and make the report; no search fails for want of a picture."""
+        try:
+            self.folder.keep_result(result.record())
+            if self.draw and not self.interruption.requested():
+                from nas.reporting import report
+
+                report(self.folder.path)
+        except Exception as error:  # noqa: BLE001
+            _log.warning("%s: no report, because: %s; the search is complete", self.folder.path, error)
 
     def _select(self, engine: Engine, executor: Executor) -> Selection | None:
         """The winner among the finalists; None if that was interrupted."""

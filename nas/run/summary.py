@@ -32,6 +32,7 @@ def summary(result: SearchResult) -> str:
         lines.append(f"not used          {len(result.dropped)} columns without information: {shown}")
     lines += [
         f"saved             {result.model_path}",
+        *_report(result),
         f"predict           nas predict {result.run_dir} DATA.csv",
     ]
     if result.mlflow_url is not None:
@@ -87,6 +88,11 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
     if math.isfinite(gain):
         lines.append(f"one layer of 100  {_verdict(gain, error, 'one layer of 100')}, on the same cuts")
     return lines
+
+
+def _report(result: SearchResult) -> list[str]:
+    file = result.run_dir / "report.html"
+    return [f"why it won        {file}"] if file.is_file() else []
 
 
 def _layers(result: SearchResult) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -30,7 +28,11 @@ if TYPE_CHECKING:
 _MANY = 2000
 """Candidates up to which "auto" gives a run to each of them: half a minute of writing."""
 
-_SCORES = ("validation_score", "test_score", "baseline_test_score", "rescored", "optimism")
+_SCORES = {
+    **{key: key for key in ("validation_score", "test_score", "baseline_test_score", "rescored", "optimism")},
+    "search_seconds": "seconds",
+}
+"""Scores by their names in MLflow, and in ``result.json``."""
 
 
 @dataclass(frozen=True)
@@ -148,23 +150,15 @@ def _outcome(folder: RunFolder, config: Mapping[str, Any]) -> Outcome:
         network = load_network(folder.best)
     except ModelError:
         return Outcome("interrupted")
-    result = _result(folder)
-    scores = {key: result[key] for key in _SCORES if result.get(key) is not None}
+    result = folder.result()
+    scores = {key: result[found] for key, found in _SCORES.items() if result.get(found) is not None}
     outcome = Outcome(
         "interrupted" if result.get("stopped") == "interrupted" else "finished",
         best=Candidate.from_dict(network.provenance["candidate"]),
-        scores={key: value for key, value in scores.items() if math.isfinite(value)},
+        scores=scores,
         model_dir=folder.best,
     )
     return replace(outcome, example=_example(config["data"]))
-
-
-def _result(folder: RunFolder) -> dict[str, Any]:
-    try:
-        found = json.loads((folder.path / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _example(table: Mapping[str, Any]) -> Any:

@@ -6,7 +6,9 @@
       config.json     everything that `nas resume` needs to go on
       journal.jsonl   the truth: every candidate and its evaluation
       weights/        trained weights that children may inherit
+      generations.jsonl  the curves of the search
       best/           the winner, once the search is over
+      result.json     how it ended, and report.html, which tells why
 
 A run of several islands has a journal and weights of each instead, in ``islands/0/`` and so on.
 """
@@ -30,6 +32,7 @@ CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
 WEIGHTS = "weights"
 BEST = "best"
+RESULT = "result.json"
 ISLANDS = "islands"
 
 
@@ -87,6 +90,20 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: expected a folder that can be made, got: {error.strerror}"
             ) from None
+
+    def keep_result(self, result: Mapping[str, Any]) -> None:
+        """Write how the search ended, all at once."""
+        unfinished = self.path / f".{RESULT}.{os.getpid()}"
+        unfinished.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        unfinished.replace(self.path / RESULT)
+
+    def result(self) -> dict[str, Any]:
+        """How the search ended; empty where it has not, or that cannot be read."""
+        try:
+            found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def config(self) -> dict[str, Any]:
         """The configuration that `create` wrote; raises `RunError`."""

@@ -1,0 +1,189 @@
+"""A report as one HTML file that asks nobody for anything, and as one picture."""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nas._version import __version__
+from nas.errors import RunError
+from nas.reporting.history import History, read_history
+from nas.reporting.panels import Panel, Table, panels
+
+_WIDTH = 8.0
+_TITLE, _LINE = 0.5, 0.17
+"""Inches that a title and a line of text take."""
+
+_DPI = 110
+_LETTERS = 125
+_SIDES = {"gains": (0.25, 0.75), "importance": (0.3, 0.95)}
+"""Where names stand at the left of a picture, or more at the right."""
+
+
+_CSS = """
+:root { color-scheme: light dark; --ink: #1f2933; --paper: #fff; --line: #d9dfe4; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e7eb; --paper: #16191d; --line: #3a424b; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0; } h2 { font-size: 1.2rem; margin: 0 0 .4rem; }
+nav { display: flex; flex-wrap: wrap; gap: .3rem .9rem; font-size: .9rem; } a { color: inherit; }
+section { border-top: 1px solid var(--line); padding: 1rem 0; }
+p { margin: .3rem 0 .7rem; max-width: 46rem; }
+.picture { background: #fff; border-radius: 6px; overflow-x: auto; padding: .3rem; }
+.picture svg { display: block; width: 100%; min-width: 34rem; height: auto; }
+.rows { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; margin-top: .6rem; }
+td, th { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; }
+th { font-weight: 600; white-space: nowrap; } footer { font-size: .8rem; opacity: .7; padding: 1rem 0; }
+"""
+
+
+def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
+    """Write what happened in a run, and why its winner won, as a page or a picture.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder; its search may be over or not.
+    output : path, optional
+        A file that ends in ``.html`` or ``.png``; by default ``report.html`` in the run's folder.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, it has no trained network yet, or the file cannot be written.
+    """
+    file = Path(output) if output is not None else Path(run) / "report.html"
+    if file.suffix not in (".html", ".png"):
+        raise RunError(f"--output {file}: expected a file that ends in .html or .png, got another")
+    history = read_history(Path(run))
+    drawn = panels(history)
+    content = _page(history, drawn).encode() if file.suffix == ".html" else _picture(history, drawn)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise RunError(f"{file}: expected a file to write to, got: {error.strerror}") from None
+    return file
+
+
+def _page(history: History, drawn: Sequence[Panel]) -> str:
+    name = html.escape(history.name)
+    links = "".join(f'<a href="#{panel.name}">{html.escape(panel.title)}</a>' for panel in drawn)
+    sections = "\n".join(_section(panel) for panel in drawn)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{name}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n"
+        f"<header><h1>Search of {name}</h1><nav>{links}</nav></header>\n<main>\n{sections}\n</main>\n"
+        f"<footer>Made by nas {html.escape(__version__)} from the run’s journal.</footer>\n</body>\n</html>\n"
+    )
+
+
+def _section(panel: Panel) -> str:
+    parts = [f'<section id="{panel.name}"><h2>{html.escape(panel.title)}</h2>']
+    parts.append(f"<p>{html.escape(panel.text)}</p>")
+    if panel.draw is not None:
+        parts.append(f'<div class="picture">{_svg(panel)}</div>')
+    if panel.table is not None:
+        parts.append(_table(panel.table))
+    if panel.notes:
+        parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in panel.notes) + "</ul>")
+    return "\n".join([*parts, "</section>"])
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
+    rows = "".join(
+        "<tr>"
+        + f"<th>{html.escape(first)}</th>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in table.rows
+    )
+    return f'<div class="rows"><table>{f"<tr>{head}</tr>" if any(table.head) else ""}{rows}</table></div>'
+
+
+def _svg(panel: Panel) -> str:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from nas.reporting.pictures import STYLE
+
+    assert panel.draw is not None, "who has no picture is not drawn"
+    with rc_context(STYLE):
+        figure = Figure(figsize=(_WIDTH, panel.height), layout="constrained")
+        panel.draw(figure)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", dpi=_DPI, metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Names within a drawing are its own: there are several on a page.
+    svg = re.sub(r'\b(id=")|(url\(#)|(href="#)', lambda m: f"{m[0]}{panel.name}-", svg)
+    title = html.escape(panel.title)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+
+
+def _picture(history: History, drawn: Sequence[Panel]) -> bytes:
+    """All panels in one PNG: texts and tables as they are on the page, under each other."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from nas.reporting.pictures import STYLE
+
+    blocks = [(panel, _lines(panel), panel.height if panel.draw else 0.0) for panel in drawn]
+    heights = [0.5, *(_LINE * len(lines) + _TITLE + height for _, lines, height in blocks)]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(_WIDTH, sum(heights)))
+        parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0)
+        parts[0].text(0.03, 0.4, f"Search of {history.name}", fontsize=15, fontweight="bold")
+        for part, (panel, lines, height) in zip(parts[1:], blocks, strict=True):
+            _block(part, panel, lines, height)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=_DPI)
+    return content.getvalue()
+
+
+def _block(part: Any, panel: Panel, lines: Sequence[str], height: float) -> None:
+    text = _LINE * len(lines) + _TITLE
+    upper, lower = part.subfigures(2, 1, height_ratios=[text, height]) if height else (part, None)
+    upper.text(0.03, 1 - 0.22 / text, panel.title, fontsize=12, fontweight="bold", va="center")
+    for i, line in enumerate(lines):
+        # Rows of a table have columns only where all letters are as wide.
+        family = "monospace" if "   " in line else "sans-serif"
+        upper.text(0.03, 1 - (0.5 + _LINE * i) / text, line, va="center", family=family, fontsize=8)
+    if panel.draw is not None and lower is not None:
+        panel.draw(lower)
+        left, right = _SIDES.get(panel.name, (0.12, 0.95))
+        lower.subplots_adjust(left=left, right=right, bottom=min(0.45, 0.5 / height), top=0.95)
+
+
+def _lines(panel: Panel) -> list[str]:
+    lines = textwrap.wrap(panel.text, _LETTERS)
+    if panel.table is not None:
+        rows = [panel.table.head, *panel.table.rows] if any(panel.table.head) else panel.table.rows
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines += [
+            "",
+            *("   ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows),
+        ]
+    for note in panel.notes:
+        lines += textwrap.wrap(f"• {note}", _LETTERS)
+    return lines
