@@ -133,18 +133,21 @@ def _differences(old: Genome, new: Genome) -> list[str]:
         words += [
             f"{key} of layer {i}: {getattr(before, key)} → {getattr(layer, key)}"
             for key in LAYER_GENES
-            if getattr(before, key) != getattr(layer, key) and isinstance(getattr(new, key), tuple)
+            if getattr(before, key) != getattr(layer, key) and tuple in _kinds(key, old, new)
         ]
     gone = sorted(set(range(old.depth)) - {origin for origin in came_from if origin is not None})
     words += [f"without layer {i + 1} of {old.widths[i]}" for i in gone]
     words += [
         f"{key.replace('_', ' ')}: {getattr(old, key)} → {getattr(new, key)}"
         for key in GENES
-        if getattr(old, key) != getattr(new, key)
-        and not isinstance(getattr(new, key), tuple)
-        and None not in (getattr(old, key), getattr(new, key))
+        if getattr(old, key) != getattr(new, key) and not {tuple, type(None)} & _kinds(key, old, new)
     ]
     return words
+
+
+def _kinds(key: str, *genomes: Genome) -> set[type]:
+    """The types of a gene: a tuple has one value for each layer, None is not carried."""
+    return {type(getattr(genome, key)) for genome in genomes}
 
 
 @dataclass(frozen=True)
