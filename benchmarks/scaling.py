@@ -183,7 +183,7 @@ def stub_search(
         folder,
         searched.space,
         "accuracy",
-        {"data": data},
+        {"data": data, "metric": "accuracy", "space": searched.space.to_dict(), "seed": 0},
         {},
         n_candidates,
         pair=journal.record.evaluations.__getitem__,

@@ -36,7 +36,7 @@ HOMES = {
         "evolution/migration.py",
         "evolution/nsga2.py",
     },
-    "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py"},
+    "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
     "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
     "mlflow": {"tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
     "matplotlib": {"reporting/page.py", "reporting/pictures.py"},

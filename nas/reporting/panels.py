@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.reporting import pictures
+import nas.reporting.pictures as pictures
 from nas.reporting.analysis import (
     Size,
     Step,

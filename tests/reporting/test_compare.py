@@ -10,7 +10,7 @@ import pytest
 
 import nas
 from nas.errors import InputError
-from nas.reporting.compare import Finished, _leads
+from nas.reporting.comparison import Finished, _leads
 
 IDENTITY = {"data": {"digest": "d"}, "metric": "accuracy", "seed": 0}
 
