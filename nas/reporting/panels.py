@@ -123,7 +123,9 @@ def _scores(result: dict[str, Any] | Any) -> list[tuple[str, str]]:
             ("re-scored", f"{_with_error(again, result.get('rescored_error'))}, trained anew on other cuts")
         )
     if (optimism := result.get("optimism")) is not None:
-        rows.append(("optimism", f"{optimism:+.4f}: by so much the search's score seems too good"))
+        rows.append(
+            ("optimism", f"{round(optimism, 4) + 0.0:+.4f}: by so much the search's score seems too good")
+        )
     if (gain := result.get("single_layer_gain")) is not None:
         error = result.get("single_layer_gain_error")
         rows.append(("one layer of 100", _verdict(gain, error, "one layer of 100")))
@@ -155,7 +157,7 @@ def _structure(history: History) -> Panel | None:
     names = [name or "relu" for name in genome.activations]
     text = (
         f"{history.sizes[0]} inputs (columns as the network reads them), "
-        f"{len(history.sizes) - 2} hidden layers, {history.sizes[-1]} outputs. Heights are in proportion to "
+        f"{_layers(len(history.sizes) - 2)}, {history.sizes[-1]} outputs. Heights are in proportion to "
         "the logarithm of units; the number of weights and biases stands between."
     )
     return Panel(
@@ -167,6 +169,10 @@ def _structure(history: History) -> Panel | None:
     )
 
 
+def _layers(n: int) -> str:
+    return f"{n} hidden layer{'' if n == 1 else 's'}"
+
+
 def _progress(history: History) -> Panel:
     networks = history.networks
     expected = random_expectation(networks)
@@ -176,9 +182,9 @@ def _progress(history: History) -> Panel:
     else:
         best, by_chance = best_so_far(networks)[-1], expected.mean[-1]
         text += (
-            f"Grey: the expected best of as many random networks, from the {expected.n} of this search, with "
-            f"an interval of 90 %; they were trained as long as others here. The best of all is "
-            f"{best - by_chance:+.4f} above the best that {expected.n} random ones have on average."
+            f"Grey: the expected best of as many random networks, from the {expected.n} of this search, and "
+            "where nine of ten such searches end; they were trained as long as others here. The best of all "
+            f"is {best - by_chance:+.4f} above the best that {expected.n} random ones have on average."
         )
     return Panel(
         "progress",
@@ -195,7 +201,7 @@ def _map(history: History) -> Panel | None:
     best = max(cells, key=lambda cell: cell.best)
     text = (
         "Median fitness by depth and mean width (geometric, to the nearest doubling), and how many networks "
-        f"that are. The best (★) is among those with {best.depth} hidden layers of about {best.width}. A "
+        f"that are. The best (★) is among those with {_layers(best.depth)} of about {best.width}. A "
         "search looks more closely where it is good: numbers say where it looked."
     )
     return Panel(

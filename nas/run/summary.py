@@ -81,8 +81,9 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
         f"best of {len(selection.finalists)}",
     ]
     if math.isfinite(selection.optimism):
+        optimism = round(selection.optimism, 4) + 0.0  # there is no -0
         lines.append(
-            f"optimism          {selection.optimism:+.4f}: of its lead over one layer of 100, by so much the "
+            f"optimism          {optimism:+.4f}: of its lead over one layer of 100, by so much the "
             "search's score seems too good"
         )
     if math.isfinite(gain):
@@ -133,5 +134,4 @@ def _verdict(difference: float, error: float, other: str) -> str:
 def _browse(result: SearchResult) -> str:
     if (result.tracking_uri or "").startswith("http"):
         return str(result.mlflow_url)
-    runs = f" --runs-dir {result.run_dir.parent}" if result.run_dir.parent.name != "runs" else ""
-    return f"nas ui{runs}, then {result.mlflow_url}"
+    return f"nas ui {result.run_dir}, then {result.mlflow_url}"

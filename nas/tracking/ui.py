@@ -8,21 +8,40 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import time
+import urllib.request
+import webbrowser
+from contextlib import closing, suppress
+from pathlib import Path
 
 from nas.errors import TrackingError
+from nas.tracking.folder import RunFolder
 from nas.tracking.store import sqlite_file, tracking_store
 
 
-def serve(runs_dir: str, tracking_uri: str | None, port: int) -> int:
+def serve(
+    runs_dir: str, tracking_uri: str | None, port: int, run: str | None = None, *, browse: bool = False
+) -> int:
     """Serve MLflow's pages on loopback until Ctrl-C; for a server, only say where it is.
+
+    Parameters
+    ----------
+    runs_dir, tracking_uri : str
+        Where the store is; see `tracking_store`.
+    port : int
+    run : path, optional
+        The run to open the pages at, in the store that it has; by default at all of the latest data.
+    browse : bool
+        Whether to open a browser once the pages are there.
 
     Raises
     ------
-    TrackingError
-        If there is no store yet, or the port is taken.
+    InputError
+        If there is no store yet, no such run, or the port is taken.
     """
-    uri = tracking_store(tracking_uri, runs_dir)
+    folder = None if run is None else RunFolder(Path(run).absolute())
+    given = None if folder is None else (folder.config().get("tracking") or {}).get("uri")
+    uri = tracking_store(tracking_uri or given, folder.path.parent if folder else runs_dir)
     if uri.startswith("http"):
         print(f"MLflow is served at {uri}", file=sys.stderr)
         return 0
@@ -30,11 +49,12 @@ def serve(runs_dir: str, tracking_uri: str | None, port: int) -> int:
     if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
     _check_free(port)
-    print(f"opening {uri}; the page will be at {_page(uri, port)} (Ctrl-C ends it)", file=sys.stderr)
-    return _until_interrupted(uri, port)
+    page = f"http://127.0.0.1:{port}{_path(uri, None if folder is None else folder.config()['run_id'])}"
+    print(f"opening {uri}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
+    return _until_interrupted(uri, port, page, browse=browse)
 
 
-def _until_interrupted(uri: str, port: int) -> int:
+def _until_interrupted(uri: str, port: int, page: str, *, browse: bool) -> int:
     # One worker and no job runners: two processes and half a GB instead of fifteen and 2.6 GB.
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -46,12 +66,25 @@ def _until_interrupted(uri: str, port: int) -> int:
     server = subprocess.Popen(command, env=environment, start_new_session=True)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if _is_up(server, port):
+            print(f"MLflow is ready: {page}", file=sys.stderr)
+            if browse:
+                webbrowser.open(page)
         return server.wait()
     except KeyboardInterrupt:
         return 0
     finally:
         _end_group(server)
         signal.signal(signal.SIGTERM, before)
+
+
+def _is_up(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server answers; whether it does, and has not ended before."""
+    while server.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:
@@ -73,22 +106,30 @@ def _check_free(port: int) -> None:
             raise TrackingError(f"--port {port}: expected a port that is free, got: {error}") from None
 
 
-def _page(uri: str, port: int) -> str:
-    """The page of the latest search: its experiment's table of runs, in MLflow's view for training."""
-    experiment = _latest_experiment(uri)
-    path = f"/#/experiments/{experiment}/runs?workflowType=machine_learning" if experiment else "/"
-    return f"http://127.0.0.1:{port}{path}"
+def _path(uri: str, run_id: str | None) -> str:
+    """The page of a run, or of the latest search's experiment, in MLflow's view for training."""
+    if run_id is not None:
+        found = _asked(
+            uri,
+            "SELECT experiment_id, runs.run_uuid FROM runs JOIN tags ON runs.run_uuid = tags.run_uuid "
+            "WHERE key = 'nas.run_id' AND value = ?",
+            run_id,
+        )
+        if found is None:
+            raise TrackingError(f"{uri}: expected the run in it, got none; 'nas sync' puts it there")
+        return f"/#/experiments/{found[0]}/runs/{found[1]}?workflowType=machine_learning"
+    found = _asked(uri, "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1")
+    return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning" if found else "/"
 
 
-def _latest_experiment(uri: str) -> str | None:
+def _asked(uri: str, query: str, *values: str) -> tuple[object, ...] | None:
     """Read from the store itself: importing MLflow to ask would take longer than its server needs."""
     store = sqlite_file(uri)
     if store is None:
         return None
-    query = "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1"
     try:
         with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as connection:
-            row = connection.execute(query).fetchone()
+            row: tuple[object, ...] | None = connection.execute(query, values).fetchone()
     except sqlite3.Error:
         return None
-    return str(row[0]) if row else None
+    return row

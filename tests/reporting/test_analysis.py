@@ -78,6 +78,9 @@ def test_random_search_is_judged_by_random_networks_alone() -> None:
     assert found.mean[-1] == pytest.approx(0.7)
     assert found.mean[0] == pytest.approx(0.35)
     assert (found.low <= found.high).all()
+    assert (found.low[0], found.high[0]) == (0.0, 0.7)
+    # The best of 8 draws of 8 is among the lowest 5 with a chance of (5 / 8) ** 8, 2 %, and of 6 with 10 %.
+    assert (found.low[-1], found.high[-1]) == (0.5, 0.7)
 
 
 def test_a_lineage_goes_from_the_first_ancestor_to_the_winner() -> None:
