@@ -98,7 +98,8 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
 def test_the_link_to_mlflow_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "search", "iris", *QUICK)
     assert code == 0
-    assert "nas ui, then http://127.0.0.1:5000/#/experiments/1/runs/" in out
+    assert "nas ui " in out
+    assert "/runs/one, then http://127.0.0.1:5000/#/experiments/1/runs/" in out
     assert Path("runs/mlflow.db").is_file()
     assert sorted(path.name for path in Path().iterdir()) == ["runs"]
 

@@ -14,9 +14,7 @@ def add_ui(commands: Any) -> None:
     """Declare ``nas ui``."""
     ui = commands.add_parser("ui", help="open MLflow's pages on the searches")
     ui.set_defaults(command=_ui)
-    ui.add_argument(
-        "run", nargs="?", metavar="RUN", help="a run's folder, to open its page; default: all runs"
-    )
+    ui.add_argument("run", nargs="?", metavar="RUN", help="a run's folder; default: all runs")
     add_places(ui)
     ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000")
     ui.add_argument("--open", action="store_true", help="open a browser once the pages are there")

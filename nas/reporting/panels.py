@@ -123,9 +123,8 @@ def _scores(result: dict[str, Any] | Any) -> list[tuple[str, str]]:
             ("re-scored", f"{_with_error(again, result.get('rescored_error'))}, trained anew on other cuts")
         )
     if (optimism := result.get("optimism")) is not None:
-        rows.append(
-            ("optimism", f"{round(optimism, 4) + 0.0:+.4f}: by so much the search's score seems too good")
-        )
+        signed = f"{round(optimism, 4) + 0.0:+.4f}"  # there is no -0
+        rows.append(("optimism", f"{signed}: by so much the search's score seems too good"))
     if (gain := result.get("single_layer_gain")) is not None:
         error = result.get("single_layer_gain_error")
         rows.append(("one layer of 100", _verdict(gain, error, "one layer of 100")))

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import nas
+from nas.errors import TrackingError
+from nas.tracking.ui import _path
 
 pytestmark = pytest.mark.slow  # MLflow's server takes seconds to start
 
@@ -56,7 +58,7 @@ def test_the_pages_show_the_searches_and_end_with_all_their_processes(
     command = [sys.executable, "-m", "nas", "ui", "--runs-dir", str(runs_dir), "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
-    assert f"http://127.0.0.1:{port}/#/experiments/1/runs" in process.stderr.readline()
+    assert f"http://127.0.0.1:{port}/#/experiments/1/runs?" in process.stderr.readline()
     found = json.loads(ask(port, "runs/search", {"experiment_ids": ["1"], "max_results": 10}))
     names = {run["info"]["run_name"] for run in found["runs"]}
     assert result.run_dir.name in names
@@ -84,3 +86,15 @@ def ask(port: int, call: str, body: dict[str, object]) -> bytes:
         except OSError:
             time.sleep(0.1)
     raise TimeoutError("MLflow's pages did not answer within a minute")
+
+
+def test_the_page_of_a_run_is_found_in_its_store(runs_dir: Path) -> None:
+    result = nas.search(
+        "iris", space="tiny", n_candidates=2, epochs=2, n_workers=0, runs_dir=runs_dir, progress=False
+    )
+    page = f"/#/experiments/1/runs/{result.mlflow_run_id}?workflowType=machine_learning"
+    run_id = json.loads((result.run_dir / "config.json").read_text())["run_id"]
+    assert _path(str(result.tracking_uri), run_id) == page
+    assert str(result.mlflow_url).endswith(page)
+    with pytest.raises(TrackingError, match="expected the run in it, got none; 'nas sync' puts it there"):
+        _path(str(result.tracking_uri), "another")

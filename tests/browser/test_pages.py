@@ -1,0 +1,192 @@
+"""What a person sees: MLflow's pages and the report, in a real browser, after a real search.
+
+Screenshots are kept in the folder that NAS_SCREENSHOTS names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+from benchmarks.mlflow_server import free_port
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.slow  # MLflow's server, and a browser
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here; .ci/run installs it")
+if CHROMIUM is None:
+    pytest.skip("there is no Chromium; .ci/run installs one", allow_module_level=True)
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+QUIET += ["--disable-background-networking", "--disable-component-update"]
+
+_OURS = ("http://127.0.0.1:", "data:", "file:", "blob:")
+
+
+@dataclass
+class Seen:
+    """A page, and what it has complained of or asked for elsewhere."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("response", self._response)
+        self.page.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        # Of what could not be loaded, the response says what it was.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def _response(self, response: Any) -> None:
+        # MLflow's pages look whether the server knows users; ours does not, and they go on without.
+        if response.status >= 400 and not response.url.endswith("/users/current"):
+            self.errors.append(f"{response.status} {response.url}")
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(_OURS):
+            self.elsewhere.append(request.url)
+
+    def shot(self, name: str) -> None:
+        folder = os.environ.get("NAS_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(Path(folder, f"{name}.png")), full_page=name.startswith("report"))
+
+    def text(self, *words: str, seconds: float = 30) -> None:
+        """Wait until the page shows these words."""
+        for word in words:
+            self.page.get_by_text(word, exact=False).first.wait_for(timeout=1000 * seconds)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def seen(browser: Any) -> Iterator[Seen]:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    seen = Seen(page)
+    yield seen
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
+    return nas.search(
+        "digits",
+        n_candidates=40,
+        epochs=24,
+        n_workers=0,
+        name="night",
+        register="digit-reader",
+        progress=False,
+        runs_dir=tmp_path_factory.mktemp("browser") / "runs",
+    )
+
+
+@pytest.fixture(scope="module")
+def address(result: nas.SearchResult) -> Iterator[str]:
+    """Where ``nas ui`` serves the run."""
+    port = free_port()
+    command = [sys.executable, "-m", "nas", "ui", str(result.run_dir), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    page = next(line for line in process.stderr if line.startswith("MLflow is ready: "))
+    yield page.removeprefix("MLflow is ready: ").strip()
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=30)
+
+
+def test_the_page_of_a_search_shows_its_curves_and_its_story(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    since = time.monotonic()
+    seen.page.goto(address)
+    seen.text("night", "Search of night", "best_fitness", "digits")
+    assert time.monotonic() - since < 30
+    seen.shot("run")
+    seen.page.get_by_role("tab", name="Model metrics").click()
+    seen.text("best_fitness", "best_depth")
+    # Curves are drawn: lines of several points.
+    line = seen.page.locator("path.js-line").first
+    line.wait_for(state="attached", timeout=30_000)
+    assert str(line.get_attribute("d")).count("L") >= 3
+    seen.shot("curves")
+    seen.page.get_by_role("tab", name="Artifacts").click()
+    seen.text("candidates.csv", "report.html", "journal.jsonl")
+    seen.page.get_by_text("report.html", exact=True).first.click()
+    seen.page.frame_locator("iframe").first.get_by_text("What was found").first.wait_for(timeout=30_000)
+    seen.shot("artifacts")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+
+
+def test_the_table_of_runs_has_the_parent_and_its_children(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    experiment = address.split("/runs/")[0]
+    seen.page.goto(f"{experiment}/runs?workflowType=machine_learning")
+    seen.text("night", f"{len(result.history) + 1} matching runs")
+    seen.page.locator('[data-component-id*="runnamecellrenderer"]').first.click()
+    seen.text(" c00")
+    seen.shot("children")
+    # A filter as the description of the search has it, best first.
+    depth = result.best.genome.depth
+    condition = f"params.depth = '{depth}' and metrics.fitness > 0"
+    query = f"searchFilter={condition}&orderByKey=metrics.`fitness`&orderByAsc=false"
+    seen.page.goto(f"{experiment}/runs?{query}&workflowType=machine_learning")
+    those = [candidate for candidate, _ in result.history if candidate.genome.depth == depth]
+    seen.text(f"{len(those)} matching runs")
+    seen.shot("table")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+
+
+def test_the_model_page_opens(seen: Seen, address: str) -> None:
+    base = address.split("/#/")[0]
+    seen.page.goto(f"{base}/#/models/digit-reader/versions/1")
+    seen.text("digit-reader", "Version 1", "Inputs (60)")
+    seen.shot("model")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 420)])
+def test_the_report_reads_well_anywhere(
+    browser: Any, result: nas.SearchResult, scheme: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    seen = Seen(page)
+    page.goto((result.run_dir / "report.html").as_uri())
+    seen.text("What was found", "What to try next")
+    seen.shot(f"report-{scheme}-{width}")
+    # Nothing sticks out of the page; wide tables and pictures scroll by themselves.
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.locator("section svg").count() >= 6
+    boxes = [one.bounding_box() for one in page.locator("section svg").all()]
+    assert all(box is not None and box["height"] > 60 for box in boxes)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 25, 29)"
+    assert dark == (scheme == "dark")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+    page.close()
