@@ -14,6 +14,7 @@ import numpy as np
 from nas.alignment import origins
 from nas.evaluation import Candidate
 from nas.evolution.racing import CONTINUE
+from nas.evolution.surrogate import Screening
 from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Floats
 from nas.reporting.history import History, Network
@@ -46,13 +47,23 @@ def best_so_far(networks: Sequence[Network]) -> Floats:
     return best
 
 
-def random_expectation(networks: Sequence[Network]) -> Expectation | None:
-    """What random search would have come to; None where fewer than 8 networks were drawn at random.
+def random_expectation(networks: Sequence[Network], *, screened: bool = False) -> Expectation | None:
+    """What random search would have come to; None where fewer than 8 networks tell.
 
-    Those were trained as long as others of the search: who was not promising was not trained on, so that
-    random search with whole trainings of all would do a little better for much more time.
+    Where children are screened, so are random ones among them: only those count then that were drawn
+    before the model knew enough to choose. All were trained as long as others of the search: who was not
+    promising was not trained on, so that random search with whole trainings of all would do a little
+    better, for much more time.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        In the order of the search.
+    screened : bool
+        Whether a model chose among children.
     """
-    drawn = np.array([one.fitness for one in networks if one.candidate.operator == "random"])
+    free = networks[: Screening.start] if screened else networks
+    drawn = np.array([one.fitness for one in free if one.candidate.operator == "random"])
     if len(drawn) < _LEAST_RANDOM:
         return None
     ordered, n = np.sort(drawn), len(drawn)

@@ -69,7 +69,7 @@ class History:
         Each genome that was trained once at least, in the order in which they were asked for.
     failures : list of (Candidate, Evaluation)
     curves : dict of int to Evaluation
-        Evaluations with their curves, the winner's always among them.
+        Evaluations with their curves, all of the winner's genome among them.
     winner : int, optional
         The id of the candidate that was named.
     costs : CostModel, optional
@@ -119,8 +119,8 @@ def read_history(run: str | Path) -> History:
     records = [read_journal(part.journal) for part in folder.parts]
     identity = {key: value for key, value in records[0].identity.items() if key != "island"}
     evaluations = recorded_evaluations([record.evaluations for record in records])
-    winner, sizes = _saved(folder)
-    candidates, networks, failures, curves = _taken_in(evaluations, winner)
+    winner, genome, sizes = _saved(folder)
+    candidates, networks, failures, curves = _taken_in(evaluations, genome)
     if not identity or not networks:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
     return History(
@@ -142,17 +142,18 @@ def read_history(run: str | Path) -> History:
     )
 
 
-def _saved(folder: RunFolder) -> tuple[int | None, tuple[int, ...]]:
-    """The winner's id, and its numbers of inputs, units and outputs, where one is saved."""
+def _saved(folder: RunFolder) -> tuple[int | None, Genome | None, tuple[int, ...]]:
+    """The winner's id and genome, and its numbers of inputs, units and outputs, where one is saved."""
     try:
         network = load_network(folder.best)
-        return int(network.provenance["candidate"]["id"]), network.sizes
+        candidate = Candidate.from_dict(network.provenance["candidate"])
     except (ModelError, KeyError, TypeError, ValueError):
-        return None, ()
+        return None, None, ()
+    return candidate.id, candidate.genome, network.sizes
 
 
 def _taken_in(
-    evaluations: Sequence[Pair], winner: int | None
+    evaluations: Sequence[Pair], winner: Genome | None
 ) -> tuple[dict[int, Candidate], list[Network], list[Pair], dict[int, Evaluation]]:
     candidates: dict[int, Candidate] = {}
     found: dict[Genome, Network] = {}
@@ -161,7 +162,7 @@ def _taken_in(
     every = max(1, math.ceil(len(evaluations) / _MOST_CURVES))
     for i, (candidate, evaluation) in enumerate(evaluations):
         candidates[candidate.id] = candidate
-        if i % every == 0 or candidate.id == winner:
+        if i % every == 0 or candidate.genome == winner:
             curves[candidate.id] = evaluation
         lean = evaluation.without_curves()
         if lean.failed:

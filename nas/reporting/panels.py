@@ -174,16 +174,17 @@ def _layers(n: int) -> str:
 
 def _progress(history: History) -> Panel:
     networks = history.networks
-    expected = random_expectation(networks)
+    screened = history.identity.get("recipe", {}).get("screening", "none") != "none"
+    expected = random_expectation(networks, screened=screened)
     text = "Each point is a network, in the order of the search; the line is the best so far. "
     if expected is None:
         text += "Too few networks were drawn at random to tell what random search would have come to."
     else:
         best, by_chance = best_so_far(networks)[-1], expected.mean[-1]
         text += (
-            f"Grey: the expected best of as many random networks, from the {expected.n} of this search, and "
-            "where nine of ten such searches end; they were trained as long as others here. The best of all "
-            f"is {best - by_chance:+.4f} above the best that {expected.n} random ones have on average."
+            "Grey: the expected best of as many random networks, and where nine of ten such searches end, "
+            f"from the {expected.n} that nobody had chosen, trained as long as others here. The best of all is "
+            f"{best - by_chance:+.4f} above the best that {expected.n} random ones have on average."
         )
     return Panel(
         "progress",

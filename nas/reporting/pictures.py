@@ -254,8 +254,14 @@ def curves(
     axes.add_collection(
         LineCollection(list(lines.values()), colors=GREY, linewidths=0.4, alpha=0.35, rasterized=True)
     )
-    if winner in lines:
-        axes.plot(*lines[winner].T, color=SECOND, linewidth=2, label="the winner")
+    its = (
+        []
+        if winner is None
+        else [one for one in lines if candidates[one].genome == candidates[winner].genome]
+    )
+    for i, number in enumerate(its):
+        axes.plot(*lines[number].T, color=SECOND, linewidth=2, label="" if i else "the winner")
+    if its:
         axes.legend(loc="upper right")
     if lines:
         losses = np.concatenate([line[:, 1] for line in lines.values()])

@@ -77,6 +77,11 @@ def test_random_search_is_judged_by_random_networks_alone() -> None:
     assert found.n == 8
     assert found.mean[-1] == pytest.approx(0.7)
     assert found.mean[0] == pytest.approx(0.35)
+    # Random ones that a model has chosen are no random sample.
+    late = [*drawn, *bred, *(network(candidate(i, (8,)), 9.0) for i in range(20, 30))]
+    few = random_expectation(late, screened=True)
+    assert few is not None
+    assert (few.n, few.mean[-1]) == (11, 9.0)
     assert (found.low <= found.high).all()
     assert (found.low[0], found.high[0]) == (0.0, 0.7)
     # The best of 8 draws of 8 is among the lowest 5 with a chance of (5 / 8) ** 8, 2 %, and of 6 with 10 %.
