@@ -183,8 +183,8 @@ def _progress(history: History) -> Panel:
         best, by_chance = best_so_far(networks)[-1], expected.mean[-1]
         text += (
             "Grey: the expected best of as many random networks, and where nine of ten such searches end, "
-            f"from the {expected.n} that nobody had chosen, trained as long as others here. The best of all is "
-            f"{best - by_chance:+.4f} above the best that {expected.n} random ones have on average."
+            f"from the {expected.n} that nobody had chosen, trained as long as others here. The best of all "
+            f"is {best - by_chance:+.4f} above the best that {expected.n} random ones have on average."
         )
     return Panel(
         "progress",
