@@ -8,7 +8,8 @@ are computed at once from genomes by logical workers who end in no particular or
 process of its own. Growth is the exponent of the seconds spent up to so many candidates, from the first
 thousand on: 1 is flat.
 
-Workers: whole searches with Ray, the same candidates by one worker and by two, in turn.
+Workers: whole searches with Ray, the same candidates by one worker and by two, in turn; and the share of
+their time that no network is trained in, which is what scheduling costs at most.
 
 Start-up: seconds from ``nas search`` until the journal holds a candidate, with and without Ray and MLflow.
 """
@@ -245,6 +246,7 @@ def _growth(rows: Sequence[dict[str, Any]]) -> float:
 def _workers(repeats: int, n_candidates: int) -> dict[str, Any]:
     """Median seconds of the same search by one worker and by two, and what the journal took of them."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
+    trained: dict[int, list[float]] = {1: [], 2: []}
     journal: list[float] = []
     spent = 0.0
     write = Journal._write
@@ -275,6 +277,7 @@ def _workers(repeats: int, n_candidates: int) -> dict[str, Any]:
                     )
                     each = [evaluation.seconds for _, evaluation in result.history]
                 seconds[n].append(result.seconds)
+                trained[n].append(sum(each) / (n * result.seconds))
                 journal.append(spent / result.seconds)
     finally:
         Journal._write = write  # type: ignore[method-assign]
@@ -285,6 +288,8 @@ def _workers(repeats: int, n_candidates: int) -> dict[str, Any]:
         "1 worker s": round(one, 2),
         "2 workers s": round(two, 2),
         "speed-up": round(one / two, 3),
+        "1 worker not training": round(1 - median(trained[1]), 3),
+        "2 workers not training": round(1 - median(trained[2]), 3),
         "journal share": round(median(journal), 5),
     }
 
@@ -353,6 +358,9 @@ def main(arguments: list[str] | None = None) -> None:
         seconds = {row["start of"]: row["seconds"] for row in start}
         figures += [
             Figure("2 workers against 1", 1.9, workers["speed-up"]),
+            Figure(
+                "share of one worker's time between trainings", 0.05, workers["1 worker not training"], True
+            ),
             Figure("journal's share of a search", 0.01, workers["journal share"], True),
             Figure("first candidate with Ray and MLflow, s", 8, seconds["Ray, MLflow"], True),
             Figure("first candidate in one process, s", 3, seconds["serial"], True),

@@ -28,6 +28,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -204,8 +205,10 @@ def _nas(
             baseline=False,
             tracking=False,
             progress=False,
+            report=False,
             runs_dir=folder,
         )
+        result = replace(result, history=list(result.history))  # it lies in the folder
     since, *times = watch.times
     return result, [moment - since for moment in times]
 
@@ -234,6 +237,7 @@ def _workers() -> Iterator[None]:
                 baseline=False,
                 tracking=False,
                 progress=False,
+                report=False,
                 runs_dir=folder,
             )
         yield

@@ -69,7 +69,7 @@ def add_report(commands: Any) -> None:
 def _report(options: argparse.Namespace) -> int:
     from nas.reporting import report
 
-    for output in options.output or [Path(options.run, f"report.{kind}") for kind in ("html", "png")]:
+    for output in options.output or [None, Path(options.run, "report.png")]:
         print(report(options.run, output))
     return 0
 

@@ -16,11 +16,12 @@ from nas.evaluation import Candidate
 from nas.evolution.racing import CONTINUE
 from nas.evolution.surrogate import Screening
 from nas.genome import GENES, LAYER_GENES, Genome
-from nas.network.arrays import Floats
+from nas.network.arrays import Array, Floats
 from nas.reporting.history import History, Network
 from nas.space import SearchSpace
 
 _LEAST_RANDOM = 8
+_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,21 @@ class Expectation:
 
     Attributes
     ----------
-    n : int
-        Random networks that were trained.
-    mean, low, high : float arrays of shape (n,)
-        The expected best of 1, 2, ... of them, and between what nine of ten such searches end.
+    k : int array of shape (points,)
+        Numbers of networks, rising; the last is of all random ones that tell.
+    mean, low, high : float arrays of shape (points,)
+        The expected best of so many, and between what nine of ten such searches end.
     """
 
-    n: int
+    k: Array
     mean: Floats
     low: Floats
     high: Floats
+
+    @property
+    def n(self) -> int:
+        """Random networks that tell."""
+        return int(self.k[-1])
 
 
 def best_so_far(networks: Sequence[Network]) -> Floats:
@@ -67,24 +73,22 @@ def random_expectation(networks: Sequence[Network], *, screened: bool = False) -
     if len(drawn) < _LEAST_RANDOM:
         return None
     ordered, n = np.sort(drawn), len(drawn)
-    k = np.arange(1, n + 1)
+    k = np.unique(np.geomspace(1, n, _POINTS).round().astype(int))
     # The best of k draws is at most the i-th of n with probability (i / n) ** k.
     low, high = (ordered[np.ceil(n * share ** (1 / k)).astype(int) - 1] for share in (0.05, 0.95))
-    return Expectation(n, expected_best(drawn), low, high)
+    return Expectation(k, expected_best(ordered, k), low, high)
 
 
-def expected_best(values: Floats) -> Floats:
-    """The mean of the best of k, for k from 1 to n, over all choices of k of n values."""
-    n, ordered = len(values), np.sort(values)
-    result = np.empty(n)
-    log = [math.lgamma(i + 1) for i in range(n + 1)]
-    for k in range(1, n + 1):
+def expected_best(ordered: Floats, sizes: Array) -> Floats:
+    """The mean of the best of k, for each k of `sizes`, over all choices of k of the values, rising."""
+    n = len(ordered)
+    log = np.array([math.lgamma(i + 1) for i in range(n + 1)])  # of factorials
+    means = np.empty(len(sizes))
+    for j, k in enumerate(sizes):
         i = np.arange(k, n + 1)  # ranks that can be the best of k
-        weights = np.exp(
-            np.take(log, i - 1) - log[k - 1] - np.take(log, i - k) - (log[n] - log[k] - log[n - k])
-        )
-        result[k - 1] = weights @ ordered[k - 1 :]
-    return result
+        weights = np.exp(log[i - 1] - log[k - 1] - log[i - k] - (log[n] - log[k] - log[n - k]))
+        means[j] = weights @ ordered[k - 1 :]
+    return means
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     run : path
         The run's folder; its search may be over or not.
     output : path, optional
-        A file that ends in ``.html`` or ``.png``; by default ``report.html`` in the run's folder.
+        A file that ends in ``.html`` or ``.png``; by default ``report.html`` in the run's folder, and its
+        pictures in ``plots`` beside it.
 
     Returns
     -------
@@ -72,9 +73,21 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
         raise RunError(f"--output {file}: expected a file that ends in .html or .png, got another")
     history = read_history(Path(run))
     drawn = panels(history)
-    content = _page(history, drawn).encode() if file.suffix == ".html" else _picture(history, drawn)
+    if file.suffix == ".png":
+        return _written(file, _picture(history, drawn))
+    pictures = {panel.name: _svg(panel) for panel in drawn if panel.draw is not None}
+    if output is None:
+        for name, svg in pictures.items():
+            _written(Path(run, "plots", f"{name}.svg"), svg.encode(), make_folder=True)
+    return _written(file, _page(history, drawn, pictures).encode())
+
+
+def _written(file: Path, content: bytes, *, make_folder: bool = False) -> Path:
+    """The file, with this content, all of it or nothing."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
+        if make_folder:
+            file.parent.mkdir(exist_ok=True)
         unfinished.write_bytes(content)
         unfinished.replace(file)
     except OSError as error:
@@ -83,10 +96,10 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     return file
 
 
-def _page(history: History, drawn: Sequence[Panel]) -> str:
+def _page(history: History, drawn: Sequence[Panel], pictures: Mapping[str, str]) -> str:
     name = html.escape(history.name)
     links = "".join(f'<a href="#{panel.name}">{html.escape(panel.title)}</a>' for panel in drawn)
-    sections = "\n".join(_section(panel) for panel in drawn)
+    sections = "\n".join(_section(panel, pictures.get(panel.name)) for panel in drawn)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -97,11 +110,11 @@ def _page(history: History, drawn: Sequence[Panel]) -> str:
     )
 
 
-def _section(panel: Panel) -> str:
+def _section(panel: Panel, picture: str | None) -> str:
     parts = [f'<section id="{panel.name}"><h2>{html.escape(panel.title)}</h2>']
     parts.append(f"<p>{html.escape(panel.text)}</p>")
-    if panel.draw is not None:
-        parts.append(f'<div class="picture">{_svg(panel)}</div>')
+    if picture is not None:
+        parts.append(f'<div class="picture">{_inline(picture, panel)}</div>')
     if panel.table is not None:
         parts.append(_table(panel.table))
     if panel.notes:
@@ -122,6 +135,7 @@ def _table(table: Table) -> str:
 
 
 def _svg(panel: Panel) -> str:
+    """The panel's picture, as a file of its own."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -133,9 +147,12 @@ def _svg(panel: Panel) -> str:
         panel.draw(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", dpi=_DPI, metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    # Names within a drawing are its own: there are several on a page.
+    return text.getvalue()
+
+
+def _inline(picture: str, panel: Panel) -> str:
+    """A picture as a part of a page, where names within it must not be another's."""
+    svg = picture[picture.index("<svg") :]
     svg = re.sub(r'\b(id=")|(url\(#)|(href="#)', lambda m: f"{m[0]}{panel.name}-", svg)
     title = html.escape(panel.title)
     return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)

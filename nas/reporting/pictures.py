@@ -50,7 +50,7 @@ def progress(figure: Figure, networks: Sequence[Network], expected: Expectation 
     fitness = np.array([one.fitness for one in networks])
     axes.scatter(x, fitness, s=6, color=PALE, rasterized=len(x) > _MANY, label="a network")
     if expected is not None:
-        k = np.arange(1, expected.n + 1)
+        k = expected.k
         axes.fill_between(k, expected.low, expected.high, color=GREY, alpha=0.25, linewidth=0)
         axes.plot(k, expected.mean, color=GREY, label="best of random ones, expected")
         if len(x) > expected.n:

@@ -8,7 +8,8 @@
       weights/        trained weights that children may inherit
       generations.jsonl  the curves of the search
       best/           the winner, once the search is over
-      result.json     how it ended, and report.html, which tells why
+      result.json     how it ended
+      report.html     why, with its pictures in plots/
 
 A run of several islands has a journal and weights of each instead, in ``islands/0/`` and so on.
 """

@@ -219,8 +219,8 @@ class MLflowTracker:
         """As many of the others as take no time to speak of, which of a small search is all."""
         until = time.monotonic() + self._allowance
         while self._left and time.monotonic() < until:
-            batch, self._left = self._left[:_AT_ONCE], self._left[_AT_ONCE:]
-            self._together([partial(self._add_child, number) for number in batch])
+            self._together([partial(self._add_child, number) for number in self._left[:_AT_ONCE]])
+            del self._left[:_AT_ONCE]
 
     def _pair(self, number: int) -> tuple[Candidate, Evaluation]:
         assert self._info.pair is not None, "a search says where they are"

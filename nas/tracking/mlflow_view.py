@@ -271,9 +271,11 @@ class View:
         )
 
     def add_artifacts(self, pairs: Iterable[tuple[Candidate, Evaluation]]) -> None:
-        """Log journals, reports, and a table of all candidates."""
+        """Log journals, the report with its pictures, and a table of all candidates."""
         folder = self._info.run_dir
-        for file in sorted([*folder.rglob("journal.jsonl"), *folder.glob("report.*")]):
+        for file in sorted(
+            [*folder.rglob("journal.jsonl"), *folder.glob("report.*"), *folder.glob("plots/*.svg")]
+        ):
             place = file.parent.relative_to(folder)
             self._client.log_artifact(self.run_id, str(file), str(place) if place.parts else None)
         with tempfile.TemporaryDirectory() as scratch:

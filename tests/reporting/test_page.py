@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from matplotlib.image import imread
@@ -59,6 +60,14 @@ def test_a_search_leaves_a_report_that_asks_nobody_for_anything(result: nas.Sear
     assert not re.search(r"url\((?!#)", text)
     assert "<script" not in text
     assert not {"http-equiv", "onload"} & {key for _, attributes in page.tags for key in attributes}
+
+
+def test_its_pictures_are_files_of_their_own(result: nas.SearchResult) -> None:
+    files = {file.stem: file for file in (result.run_dir / "plots").iterdir()}
+    assert {"structure", "progress", "importance", "front", "curves"} <= set(files)
+    for file in files.values():
+        root = ET.parse(file).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_names_on_the_page_are_given_once_and_lead_somewhere(result: nas.SearchResult) -> None:
