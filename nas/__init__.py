@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nas.errors import InputError, NASError, SearchError
     from nas.genome import Genome
     from nas.reporting import compare, report
-    from nas.run import SearchResult, debug, resume, search, sync
+    from nas.run import SearchResult, debug, export_network, resume, search, sync
     from nas.runtime import ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
@@ -41,6 +41,7 @@ _HOMES = {
     "available_spaces": "space",
     "compare": "reporting",
     "debug": "run",
+    "export_network": "run",
     "load_dataset": "data",
     "load_network": "runtime",
     "load_space": "space",
@@ -66,6 +67,7 @@ __all__ = [
     "available_spaces",
     "compare",
     "debug",
+    "export_network",
     "load_dataset",
     "load_network",
     "load_space",

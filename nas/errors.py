@@ -8,6 +8,7 @@
     │   ├── SpaceError      a search space or one of its keys
     │   ├── RunError        a run folder: its name, its place, its contents
     │   └── TrackingError   a tracking server that does not answer
+    ├── ExportError         an export that does not compute the same (exit code 1)
     └── SearchError         the search itself failed (exit code 1)
         └── EvaluationError a bug met while evaluating; carries its traceback
 
@@ -41,6 +42,10 @@ class RunError(InputError):
 
 class TrackingError(InputError):
     """A tracking store that cannot be reached."""
+
+
+class ExportError(NASError):
+    """An export that does not compute what its network computes."""
 
 
 class SearchError(NASError):

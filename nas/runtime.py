@@ -429,25 +429,28 @@ def _no_constant(name: str) -> Any:
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
+    return _arrays_of(path.read_bytes(), path.name)
+
+
+def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
     """The float32 arrays of a safetensors file; everything its header says is checked first."""
-    content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(len(content) - 8, _LARGEST_JSON):
-        raise ModelError(f"{path.name}: a header that is longer than the file")
+        raise ModelError(f"{name}: a header that is longer than the file")
     header = json.loads(content[8 : 8 + length].decode("utf-8"), parse_constant=_no_constant)
     numbers = memoryview(content)[8 + length :]
     arrays, end = {}, 0
     entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-    for name, entry in sorted(entries, key=lambda item: tuple(item[1]["data_offsets"])):
+    for key, entry in sorted(entries, key=lambda item: tuple(item[1]["data_offsets"])):
         shape, (start, stop) = [_count(size) for size in entry["shape"]], entry["data_offsets"]
         if entry["dtype"] != "F32" or len(shape) > 2:
-            raise ModelError(f"{path.name}: {name} of type {entry['dtype']} and shape {shape}")
+            raise ModelError(f"{name}: {key} of type {entry['dtype']} and shape {shape}")
         if start != end or stop - start != 4 * math.prod(shape) or stop > len(numbers):
-            raise ModelError(f"{path.name}: {name} at bytes {start} to {stop} for shape {shape}")
-        arrays[name] = np.frombuffer(numbers[start:stop], "<f4").reshape(shape)
+            raise ModelError(f"{name}: {key} at bytes {start} to {stop} for shape {shape}")
+        arrays[key] = np.frombuffer(numbers[start:stop], "<f4").reshape(shape)
         end = stop
     if end != len(numbers):
-        raise ModelError(f"{path.name}: {len(numbers) - end} bytes that belong to no array")
+        raise ModelError(f"{name}: {len(numbers) - end} bytes that belong to no array")
     return arrays
 
 

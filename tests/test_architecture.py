@@ -41,7 +41,8 @@ HOMES = {
     "mlflow": {"tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
     "matplotlib": {"reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
-    "safetensors": {"export/native.py"},
+    "onnx": {"export/onnx.py"},
+    "safetensors": {"export/native.py", "export/python_file.py"},
 }
 """The only modules that import these frameworks."""
 
@@ -149,6 +150,7 @@ def test_public_names_are_these() -> None:
         "available_spaces",
         "compare",
         "debug",
+        "export_network",
         "load_dataset",
         "load_network",
         "load_space",

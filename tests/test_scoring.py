@@ -271,6 +271,7 @@ def search(data: Any, tmp_path: Path, **options: Any) -> nas.SearchResult:
         "n_workers": 0,
         "n_finalists": 2,
         "progress": False,
+        "report": False,
         "tracking": False,
         "name": "one",
         "runs_dir": tmp_path,

@@ -1,4 +1,4 @@
-"""``nas predict``: saved networks at work."""
+"""``nas predict`` and ``export``: saved networks at work."""
 
 from __future__ import annotations
 
@@ -20,4 +20,28 @@ def _predict(options: argparse.Namespace) -> int:
     from nas.predictions import write_predictions
 
     write_predictions(options.model, options.data, options.output, probabilities=options.proba)
+    return 0
+
+
+def add_export(commands: Any) -> None:
+    """Declare ``nas export``."""
+    export = commands.add_parser("export", help="write a network in a form that others can use")
+    export.set_defaults(command=_export)
+    export.add_argument("model", metavar="MODEL", help="a run's folder, or the 'best' folder in it")
+    export.add_argument(
+        "--format",
+        required=True,
+        metavar="FORMAT",
+        help="native (a folder of JSON and safetensors), python (one file that needs NumPy alone) or onnx",
+    )
+    export.add_argument("--output", required=True, metavar="PATH", help="the file or folder to write")
+    export.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def _export(options: argparse.Namespace) -> int:
+    from nas.run import export_network
+
+    exported = export_network(options.model, options.format, options.output, overwrite=options.overwrite)
+    agreement = exported.agreement
+    print(f"{exported.path}: largest difference {agreement.difference:.2g} on {agreement.n_rows} rows")
     return 0

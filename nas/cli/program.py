@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nas._version import __version__
-from nas.cli.models import add_predict
+from nas.cli.models import add_export, add_predict
 from nas.cli.searches import add_debug, add_resume, add_search, add_spaces
 from nas.cli.views import add_compare, add_report, add_sync, add_ui
 from nas.errors import InputError, NASError
@@ -25,6 +25,7 @@ _COMMANDS = (
     add_resume,
     add_debug,
     add_predict,
+    add_export,
     add_report,
     add_compare,
     add_ui,

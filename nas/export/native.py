@@ -8,8 +8,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from safetensors.numpy import save_file
 
+from nas.export.check import Predict, standardized
+from nas.network.arrays import Array, Floats
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, load_network, model_record
 
 
@@ -31,10 +34,7 @@ def save_network(network: Network, folder: str | os.PathLike[str]) -> Path:
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    arrays = {}
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        arrays[f"weight_{i}"], arrays[f"bias_{i}"] = weight, bias
-    save_file(arrays, unfinished / WEIGHTS_FILE)
+    save_file(arrays_of(network), unfinished / WEIGHTS_FILE)
     text = json.dumps(model_record(network), indent=1, allow_nan=False)
     (unfinished / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
     _check_same(network, load_network(unfinished))
@@ -45,6 +45,27 @@ def save_network(network: Network, folder: str | os.PathLike[str]) -> Path:
     unfinished.rename(folder)
     shutil.rmtree(replaced, ignore_errors=True)
     return folder
+
+
+def arrays_of(network: Network) -> dict[str, Array]:
+    """Weights and biases by the names that they have in a file."""
+    arrays = {}
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        arrays[f"weight_{i}"], arrays[f"bias_{i}"] = weight, bias
+    return arrays
+
+
+def load_native(network: Network, path: Path) -> Predict:
+    """The saved network at work."""
+    found = load_network(path)
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        labels: Array = found.predict(table)
+        if network.task == "regression":
+            return labels, standardized(network, labels)
+        return labels, found.predict_proba(table)
+
+    return predict
 
 
 def _check_same(network: Network, read: Network) -> None:

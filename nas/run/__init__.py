@@ -1,8 +1,9 @@
 """One run, from a table to a result: the loop of the search, and what surrounds it."""
 
 from nas.run.entry import debug, resume, search
+from nas.run.exporting import export_network
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
 from nas.run.synchronization import Synced, sync
 
-__all__ = ["Reproduction", "SearchResult", "Synced", "debug", "resume", "search", "sync"]
+__all__ = ["Reproduction", "SearchResult", "Synced", "debug", "export_network", "resume", "search", "sync"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.data import load_dataset
 from nas.errors import NASError, RunError, TrackingError
 from nas.evaluation import Candidate
+from nas.run.exporting import first_rows
 from nas.run.run import EXAMPLE_ROWS, experiment
 from nas.run.settings import SearchSettings
 from nas.runtime import ModelError, load_network
@@ -158,13 +158,4 @@ def _outcome(folder: RunFolder, config: Mapping[str, Any]) -> Outcome:
         scores=scores,
         model_dir=folder.best,
     )
-    return replace(outcome, example=_example(config["data"]))
-
-
-def _example(table: Mapping[str, Any]) -> Any:
-    """A few rows of the data, where it can still be read."""
-    arguments = {key: table[key] for key in ("target", "task", "categorical")}
-    try:
-        return load_dataset(table["source"], **arguments).table.iloc[:EXAMPLE_ROWS]
-    except NASError:
-        return None
+    return replace(outcome, example=first_rows(config["data"], EXAMPLE_ROWS))

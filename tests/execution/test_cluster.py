@@ -21,7 +21,17 @@ pytestmark = pytest.mark.slow  # starting nodes takes seconds
 # Nodes on one machine need no secret between them.
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled"}
 
-SEARCH = ["--candidates", "40", "--epochs", "8", "--no-tracking", "--no-baseline", "--finalists", "1"]
+SEARCH = [
+    "--candidates",
+    "40",
+    "--epochs",
+    "8",
+    "--no-tracking",
+    "--no-report",
+    "--no-baseline",
+    "--finalists",
+    "1",
+]
 
 
 class Nodes:

@@ -191,7 +191,17 @@ def test_nothing_is_left_behind(problem: Problem) -> None:
 def test_a_killed_driver_leaves_nothing_behind(tmp_path: Path, seconds: float) -> None:
     # While Ray starts, and while it works.
     before = set(Path("/tmp").glob("nas-ray-*"))
-    command = [sys.executable, "-m", "nas", "search", "iris", "--no-tracking", "--candidates", "5000"]
+    command = [
+        sys.executable,
+        "-m",
+        "nas",
+        "search",
+        "iris",
+        "--no-tracking",
+        "--no-report",
+        "--candidates",
+        "5000",
+    ]
     process = subprocess.Popen(
         [*command, "--runs-dir", str(tmp_path)],
         stdout=subprocess.DEVNULL,
@@ -228,7 +238,17 @@ def _left_of(folder: Path) -> list[object]:
 def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, delay: float) -> None:
     # The signal comes so many seconds after Ray's folder is made.
     before = set(Path("/tmp").glob("nas-ray-*"))
-    command = [sys.executable, "-m", "nas", "search", "iris", "--no-tracking", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "nas",
+        "search",
+        "iris",
+        "--no-tracking",
+        "--no-report",
+        "--workers",
+        "1",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [*command, "--candidates", "5000", "--space", "small", "--no-baseline", "--runs-dir", folder],

@@ -24,6 +24,7 @@ QUICK: dict[str, Any] = {
     "baseline": False,
     "progress": False,
     "tracking": False,
+    "report": False,
     "name": "one",
 }
 
@@ -36,7 +37,7 @@ def search(data: Any, runs_dir: Path, **options: Any) -> nas.SearchResult:
 
 
 def resume(run_dir: Path, **options: Any) -> nas.SearchResult:
-    return nas.resume(run_dir, **({"n_workers": 0, "progress": False} | options))
+    return nas.resume(run_dir, **({"n_workers": 0, "progress": False, "report": False} | options))
 
 
 def journal_without_times(run: nas.SearchResult | Path) -> list[dict[str, Any]]:

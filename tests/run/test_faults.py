@@ -26,7 +26,17 @@ pytestmark = pytest.mark.slow
 OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": 150}
 """A search of some twenty seconds, with racing, inheritance and the model."""
 
-COMMON = ["--no-tracking", "--no-baseline", "--finalists", "1", "--epochs", "12", "--name", "one"]
+COMMON = [
+    "--no-tracking",
+    "--no-report",
+    "--no-baseline",
+    "--finalists",
+    "1",
+    "--epochs",
+    "12",
+    "--name",
+    "one",
+]
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:

@@ -36,7 +36,7 @@ OPTIONS: dict[str, Any] = QUICK | {
 """Of each island two migrations, and some candidates after them; with racing and inheritance."""
 
 COMMAND = ["--space", "small", "--epochs", "12", "--islands", str(N), "--candidates", "330", "--name", "one"]
-COMMAND += ["--no-tracking", "--no-baseline", "--finalists", "1"]
+COMMAND += ["--no-tracking", "--no-report", "--no-baseline", "--finalists", "1"]
 
 
 def search(runs_dir: Path, **options: Any) -> nas.SearchResult:

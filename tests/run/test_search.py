@@ -405,7 +405,17 @@ class TestResume:
     def test_a_killed_driver_loses_nothing_that_was_written(self, tmp_path: Path) -> None:
         whole = search("digits", tmp_path / "whole", n_candidates=20, epochs=40)
         command = [sys.executable, "-m", "nas", "search", "digits", "--space", "tiny", "--candidates", "20"]
-        command += ["--epochs", "40", "--workers", "1", "--name", "one", "--no-tracking", "--no-baseline"]
+        command += [
+            "--epochs",
+            "40",
+            "--workers",
+            "1",
+            "--name",
+            "one",
+            "--no-tracking",
+            "--no-report",
+            "--no-baseline",
+        ]
         command += ["--finalists", "1"]
         command += ["--runs-dir", str(tmp_path / "runs")]
         journal = tmp_path / "runs" / "one" / "journal.jsonl"

@@ -50,6 +50,7 @@ def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
         "epochs": 5,
         "n_workers": 0,
         "progress": False,
+        "report": False,
         "name": "one",
     }
     return nas.search("iris", runs_dir=runs_dir, **(settings | options))

@@ -1,0 +1,109 @@
+"""Every format of an export: written, checked against the original, and only then put in its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+
+from nas.errors import InputError
+from nas.export.check import Agreement, Predict, check
+from nas.export.native import load_native, save_network
+from nas.export.python_file import load_python_file, write_python_file
+from nas.runtime import ModelError, Network, load_network
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a network is written, and how what was written is put to work."""
+
+    write: Callable[[Network, Path], object]
+    load: Callable[[Network, Path], Predict]
+    suffix: str
+    """Of the file; empty for a folder."""
+
+
+def _onnx() -> Format:
+    try:
+        module = import_module("nas.export.onnx")
+    except ImportError:
+        raise InputError("format onnx: expected the package onnx; pip install 'evonas[onnx]'") from None
+    return Format(module.write_onnx, module.load_onnx, ".onnx")
+
+
+FORMATS: dict[str, Callable[[], Format]] = {
+    "native": lambda: Format(save_network, load_native, ""),
+    "python": lambda: Format(write_python_file, load_python_file, ".py"),
+    "onnx": _onnx,
+}
+"""Every format by its name."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file or folder that was written, and how well it agrees with the network."""
+
+    path: Path
+    agreement: Agreement
+
+
+def write_export(
+    model: Network | str | os.PathLike[str],
+    format: str,  # noqa: A002  # the word for it
+    output: str | os.PathLike[str],
+    *,
+    rows: pd.DataFrame | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a network in a form that others can use, checked against the original.
+
+    Parameters
+    ----------
+    model : Network or path
+        A network, a saved network's folder, or the run's folder around it.
+    format : str
+        "native", a folder of JSON and safetensors; "python", a single file that needs NumPy alone;
+        "onnx", one graph from raw columns to labels and probabilities.
+    output : path
+        The file or folder to write.
+    rows : DataFrame, optional
+        Real rows to check it on; made-up ones, some of them incomplete, are used besides.
+    overwrite : bool
+        Whether what is there may be replaced.
+
+    Raises
+    ------
+    InputError
+        On an unknown format, a model that cannot be read, a place that is taken or cannot be written to,
+        or a package that the format needs and that is not installed.
+    ExportError
+        If what was written does not compute the same; nothing is left of it then.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format: expected {', '.join(FORMATS)}, got {format!r}")
+    chosen, place = FORMATS[format](), Path(output)
+    try:
+        network = model if isinstance(model, Network) else load_network(model)
+    except ModelError as error:
+        raise InputError(str(error)) from None
+    if chosen.suffix and place.suffix != chosen.suffix:
+        raise InputError(f"output: expected a name that ends in {chosen.suffix}, got {place.name}")
+    if place.exists() and (not overwrite or place.is_dir() != (not chosen.suffix)):
+        raise InputError(f"output {place}: expected a place that is free, got one that is taken")
+    try:
+        with tempfile.TemporaryDirectory(dir=place.absolute().parent, prefix=".nas-export-") as folder:
+            written = Path(folder, place.name)
+            chosen.write(network, written)
+            agreement = check(network, chosen.load(network, written), rows)
+            if place.is_dir():
+                shutil.rmtree(place)
+            written.replace(place)
+    except OSError as error:
+        raise InputError(f"output {place}: expected a place to write to, got: {error.strerror}") from None
+    return Exported(place, agreement)

@@ -1,0 +1,242 @@
+"""The ONNX form: one graph from raw columns to labels and probabilities, or values in their units.
+
+An input for each column, of shape (rows, 1): float64 for numbers, where NaN is missing; text for
+categories, where "" is missing. Operators of opset 17, which runtimes of 2022 and later have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+from onnx import TensorProto, helper, numpy_helper
+
+from nas._version import __version__
+from nas.errors import InputError
+from nas.export.check import Predict, standardized
+from nas.network.arrays import Array, Floats
+from nas.runtime import Column, Network, as_numbers, category_key, model_record
+
+_OPSET, _ML_OPSET, _IR = 17, 3, 8
+_FARTHEST = 1e6
+"""What `nas.runtime.Preprocessor` holds encoded values between."""
+
+
+class _Graph:
+    """Nodes and constants as they come, with names that are each given once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._n = 0
+
+    def name(self, stem: str) -> str:
+        self._n += 1
+        return f"{stem}_{self._n}"
+
+    def constant(self, value: Any, dtype: Any = np.float32) -> str:
+        name = self.name("constant")
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def texts(self, values: Sequence[str]) -> str:
+        return self.constant(values, object)
+
+    def add(self, operator: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
+        out = out or self.name(operator.lower())
+        self.nodes.append(helper.make_node(operator, list(inputs), [out], **attributes))
+        return out
+
+
+def write_onnx(network: Network, path: Path) -> None:
+    """Write a network as an ONNX model with its preprocessing, labels and units."""
+    graph = _Graph()
+    columns = [column for column in network.columns if column.kind != "dropped"]
+    inputs = [_input(column) for column in columns]
+    encoded = [part for column in columns for part in _encoded(graph, column)]
+    X = graph.add("Concat", *encoded, axis=1)
+    X = graph.add("Clip", X, graph.constant(-_FARTHEST), graph.constant(_FARTHEST))
+    for name, weight, bias in zip(network.activations, network.weights, network.biases, strict=False):
+        X = _ACTIVATIONS[name](graph, _linear(graph, X, weight, bias))
+    outputs = _outputs(graph, network, _linear(graph, X, network.weights[-1], network.biases[-1]))
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, "nas", inputs, outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)],
+        producer_name="nas",
+        producer_version=__version__,
+        ir_version=_IR,
+    )
+    record = model_record(network)
+    helper.set_model_props(
+        model, {key: json.dumps(record[key], allow_nan=False) for key in ("task", "target", "provenance")}
+    )
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def _input(column: Column) -> Any:
+    kind = TensorProto.DOUBLE if column.kind == "numeric" else TensorProto.STRING
+    return helper.make_tensor_value_info(column.name, kind, ["rows", 1])
+
+
+def _encoded(graph: _Graph, column: Column) -> list[str]:
+    """The float32 inputs of the network that a column gives."""
+    if column.kind == "numeric":
+        absent = graph.add("IsNaN", column.name)
+        filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), column.name)
+        centred = graph.add("Sub", filled, graph.constant(column.mean, np.float64))
+        scaled = graph.add("Div", centred, graph.constant(column.scale, np.float64))
+        # float32 cannot hold what is farthest: it is cut where it still can be.
+        far = np.float64(_FARTHEST)
+        cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
+        parts = [graph.add("Cast", cut, to=TensorProto.FLOAT)]
+        return [*parts, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else parts
+    n = column.n_inputs
+    if n == 0:
+        return []
+    if "" in column.categories:
+        raise InputError(
+            f"column {column.name!r}: expected categories with a name, got an empty one, which counts as "
+            "missing in ONNX"
+        )
+    positions = {alias: i for i, key in enumerate(column.categories) for alias in _aliases(key)}
+    nowhere = n  # one more place, which is cut off
+    positions[""] = len(column.categories) if column.missing else nowhere
+    other = len(column.categories) + column.missing if column.other else nowhere
+    codes = graph.add(
+        "LabelEncoder",
+        column.name,
+        domain="ai.onnx.ml",
+        keys_strings=list(positions),
+        values_int64s=list(positions.values()),
+        default_int64=other,
+    )
+    flat = graph.add("Reshape", codes, graph.constant([-1], np.int64))
+    ones = graph.add("OneHot", flat, graph.constant(n + 1, np.int64), graph.constant([0, 1]), axis=1)
+    bounds = [graph.constant([number], np.int64) for number in (0, n, 1)]
+    return [graph.add("Slice", ones, *bounds)]
+
+
+def _aliases(key: str) -> set[str]:
+    """Texts that name a category: those that `nas.runtime.category_key` takes for it."""
+    candidates = {key, f"{key}.0", key.lower(), key.upper(), key.capitalize()}
+    return {alias for alias in candidates if category_key(alias) == key}
+
+
+def _linear(graph: _Graph, X: str, weight: Array, bias: Array) -> str:
+    return graph.add("Gemm", X, graph.constant(weight), graph.constant(bias))
+
+
+def _gelu(graph: _Graph, z: str) -> str:
+    cube = graph.add("Mul", graph.add("Mul", z, z), z)
+    inner = graph.add("Add", z, graph.add("Mul", cube, graph.constant(0.044715)))
+    gate = graph.add("Tanh", graph.add("Mul", inner, graph.constant(0.7978845608028654)))
+    half = graph.add("Mul", graph.add("Add", gate, graph.constant(1)), graph.constant(0.5))
+    return graph.add("Mul", z, half)
+
+
+_ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
+    "identity": lambda graph, z: z,
+    "sigmoid": lambda graph, z: graph.add("Sigmoid", z),
+    "tanh": lambda graph, z: graph.add("Tanh", z),
+    "relu": lambda graph, z: graph.add("Relu", z),
+    "leaky_relu": lambda graph, z: graph.add("LeakyRelu", z, alpha=0.01),
+    "elu": lambda graph, z: graph.add("Elu", z, alpha=1.0),
+    "gelu": _gelu,
+    "silu": lambda graph, z: graph.add("Mul", z, graph.add("Sigmoid", z)),
+    "softplus": lambda graph, z: graph.add("Softplus", z),
+}
+
+
+def _outputs(graph: _Graph, network: Network, z: str) -> list[Any]:
+    """The graph's outputs, made of the last layer's."""
+    if network.task == "regression":
+        return [_values(graph, network, z)]
+    n = len(network.biases[-1])
+    if network.task == "classification" and n > 1:
+        chances = graph.add("Softmax", z, out="probabilities", axis=1)
+    elif network.task == "classification":
+        second = graph.add("Sigmoid", z)
+        first = graph.add("Sub", graph.constant(1), second)
+        chances = graph.add("Concat", first, second, out="probabilities", axis=1)
+    else:
+        chances = graph.add("Sigmoid", z, out="probabilities")
+    n_columns = 2 if n == 1 and network.task == "classification" else n
+    told = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", n_columns])
+    if network.task == "multilabel":
+        graph.add(
+            "Cast", graph.add("Greater", chances, graph.constant(0.5)), out="labels", to=TensorProto.INT64
+        )
+        return [helper.make_tensor_value_info("labels", TensorProto.INT64, ["rows", n]), told]
+    names, kind = _labels(graph, network.target.classes)
+    best = graph.add("ArgMax", chances, axis=1, keepdims=0)
+    graph.add("Gather", names, best, out="label")
+    return [helper.make_tensor_value_info("label", kind, ["rows"]), told]
+
+
+def _values(graph: _Graph, network: Network, z: str) -> Any:
+    scale, mean = (graph.constant(part, np.float64) for part in (network.target.scale, network.target.mean))
+    units = graph.add("Mul", graph.add("Cast", z, to=TensorProto.DOUBLE), scale)
+    n = len(network.target.names)
+    if n > 1:
+        graph.add("Add", units, mean, out="values")
+        return helper.make_tensor_value_info("values", TensorProto.DOUBLE, ["rows", n])
+    graph.add("Reshape", graph.add("Add", units, mean), graph.constant([-1], np.int64), out="values")
+    return helper.make_tensor_value_info("values", TensorProto.DOUBLE, ["rows"])
+
+
+def _labels(graph: _Graph, classes: Sequence[Any]) -> tuple[str, int]:
+    """The labels as a constant, and their type: whole numbers and numbers as such, all else as text."""
+    if all(isinstance(label, int) and not isinstance(label, bool) for label in classes):
+        return graph.constant(classes, np.int64), TensorProto.INT64
+    if all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in classes):
+        return graph.constant(classes, np.float64), TensorProto.DOUBLE
+    return graph.texts([str(label) for label in classes]), TensorProto.STRING
+
+
+def load_onnx(network: Network, path: Path) -> Predict:
+    """The model at work in onnxruntime."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError(
+            "format onnx: expected onnxruntime to check it with; pip install 'evonas[onnx]'"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        found = dict(
+            zip(
+                [one.name for one in session.get_outputs()],
+                session.run(None, feeds(network, table)),
+                strict=True,
+            )
+        )
+        if network.task == "regression":
+            return found["values"], standardized(network, found["values"])
+        if network.task == "multilabel":
+            return found["labels"], found["probabilities"]
+        by_text = {str(label): label for label in network.target.classes}
+        labels = [by_text.get(str(label), label) for label in found["label"].tolist()]
+        return np.array(labels, object), found["probabilities"]
+
+    return predict
+
+
+def feeds(network: Network, table: pd.DataFrame) -> Mapping[str, Array]:
+    """A table as the model takes it: an array of shape (rows, 1) for each column."""
+    found: dict[str, Array] = {}
+    for column in network.columns:
+        if column.kind == "numeric":
+            found[column.name] = as_numbers(table[column.name], column.name).reshape(-1, 1)
+        elif column.kind == "category":
+            texts = ["" if (key := category_key(value)) is None else key for value in table[column.name]]
+            found[column.name] = np.array(texts, object).reshape(-1, 1)
+    return found

@@ -1,0 +1,132 @@
+"""The form of a single Python file: a module and a script of plain NumPy, without this package."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+from safetensors.numpy import save
+
+from nas import runtime
+from nas.export.check import Predict, standardized
+from nas.export.native import arrays_of
+from nas.network.arrays import Array, Floats
+from nas.runtime import Network, model_record
+
+_USE = '''"""A neural network for tables, in one file: NumPy and nothing else.
+
+As a module::
+
+    from {stem} import network
+    network.predict(table)        # a data frame, a mapping from columns to values, or rows in order
+    network.predict_proba(table)  # for classes
+
+As a program::
+
+    python {stem}.py data.csv [--proba] > predictions.csv
+
+Cells of a CSV that are empty count as missing.
+"""
+
+'''
+
+_PROGRAM = '''
+
+_RECORD = json.loads({record})
+_NUMBERS = base64.b64decode({numbers})
+
+network = _network_from(_RECORD, _arrays_of(_NUMBERS, "the numbers of this file"))
+"""The network; see `Network`."""
+
+
+def read_csv(path: str) -> dict[str, list[Any]]:
+    """The columns of a CSV file with a header; what is empty is missing."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        columns: dict[str, list[Any]] = {{name: [] for name in names}}
+        for row in rows:
+            if row:
+                if len(row) != len(names):
+                    raise TableError(f"{{path}}: expected {{len(names)}} cells a row, got {{len(row)}}")
+                for name, cell in zip(names, row):
+                    columns[name].append(cell or None)
+    return columns
+
+
+def main(arguments: list[str]) -> int:
+    """Predict for a CSV file, and print a CSV."""
+    paths = [one for one in arguments if one != "--proba"]
+    if len(paths) != 1:
+        print(f"usage: python {{sys.argv[0]}} data.csv [--proba] > predictions.csv", file=sys.stderr)
+        return 2
+    try:
+        table = read_csv(paths[0])
+        predicted = network.predict(table)
+        head = [f"predicted_{{name}}" for name in network.target.names]
+        parts = [predicted.reshape(len(predicted), -1)]
+        if "--proba" in arguments and network.task != "regression":
+            names = network.target.classes if network.task == "classification" else network.target.names
+            head += [f"probability_{{name}}" for name in names]
+            parts.append(network.predict_proba(table))
+    except (OSError, UnicodeError, csv.Error, ValueError) as error:
+        print(f"{{sys.argv[0]}}: {{error}}", file=sys.stderr)
+        return 2
+    writer = csv.writer(sys.stdout)
+    writer.writerow(head)
+    for row in zip(*parts):
+        writer.writerow([cell for part in row for cell in part.tolist()])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
+'''
+
+
+def write_python_file(network: Network, path: Path) -> None:
+    """Write a network as a Python file with all that it needs: `nas.runtime`, and the numbers as text."""
+    source = Path(runtime.__file__).read_text(encoding="utf-8")
+    _, _, body = source.partition('"""\n\nfrom __future__ import annotations\n')
+    imports = "from __future__ import annotations\n\nimport base64\nimport csv\nimport sys\n"
+    numbers = base64.b64encode(save(arrays_of(network))).decode()
+    record = json.dumps(model_record(network), allow_nan=False)
+    program = _PROGRAM.format(record=repr(record), numbers=_folded(numbers))
+    path.write_text(_USE.format(stem=path.stem) + imports + body + program, encoding="utf-8")
+
+
+def _folded(text: str, width: int = 100) -> str:
+    """A long string literal over several lines."""
+    lines = [text[i : i + width] for i in range(0, len(text), width)]
+    return "\n".join(["(", *(f'    "{line}"' for line in lines), ")"])
+
+
+def load_python_file(network: Network, path: Path) -> Predict:
+    """The file at work, imported as a module of its own: what we have just written ourselves."""
+    found = _module(path).network
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        labels: Array = found.predict(table)
+        return labels, standardized(network, labels) if found.task == "regression" else found.predict_proba(
+            table
+        )
+
+    return predict
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nas_exported", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    return module

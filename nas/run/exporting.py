@@ -1,0 +1,64 @@
+"""Exporting the winner of a run, checked on rows of the table that it was found for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nas.data import load_dataset
+from nas.errors import NASError, RunError
+from nas.export import Exported, write_export
+from nas.runtime import Network
+from nas.tracking.folder import RunFolder
+
+_ROWS = 500
+
+
+def export_network(
+    model: Network | str | os.PathLike[str],
+    format: str,  # noqa: A002  # the word for it
+    output: str | os.PathLike[str],
+    *,
+    rows: pd.DataFrame | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a network in a form that others can use, checked against the original.
+
+    Parameters
+    ----------
+    model : Network or path
+        A network, a saved network's folder, or a run's folder, whose table is then read for rows.
+    format, output, rows, overwrite
+        See `nas.export.write_export`, as for what is raised.
+
+    Returns
+    -------
+    Exported
+        Where it is, and how well it agrees with the network on how many rows.
+    """
+    if rows is None and not isinstance(model, Network):
+        rows = _rows_of(Path(model))
+    return write_export(model, format, output, rows=rows, overwrite=overwrite)
+
+
+def _rows_of(path: Path) -> pd.DataFrame | None:
+    """Rows of a run's table; None where this is no run, or the table is not there any more."""
+    for folder in (RunFolder(path.absolute()), RunFolder(path.absolute().parent)):
+        try:
+            return first_rows(folder.config()["data"], _ROWS)
+        except (RunError, KeyError):
+            continue
+    return None
+
+
+def first_rows(table: Mapping[str, Any], n: int) -> pd.DataFrame | None:
+    """The first rows of a run's data, as its configuration names it; None where it cannot be read."""
+    arguments = {key: table[key] for key in ("target", "task", "categorical")}
+    try:
+        return load_dataset(table["source"], **arguments).table.iloc[:n]
+    except NASError:
+        return None

@@ -1,0 +1,316 @@
+"""Every format of an export: it computes what the network computes, or it is not written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nas
+from nas.cli import main
+from nas.errors import ExportError, InputError
+from nas.export import FORMATS, write_export
+from nas.export.check import check, made_up
+from nas.export.onnx import feeds
+from nas.network import ACTIVATIONS
+from nas.runtime import Column, Network, Target, load_network
+
+NUMBERS = (Column("a b", "numeric", mean=1e6, scale=3e-3), Column("ü", "numeric", mean=-2.0, scale=1e4))
+MIXED = (
+    Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
+    Column("color", "category", categories=("1", "True", "blue", "red"), missing=True, other=True),
+    Column("constant", "dropped"),
+    Column("grade", "category", categories=("A", "a")),
+    Column("city", "category", categories=("x", "y", "z"), other=True),
+    Column("plan", "category", categories=("p", "q"), missing=True),
+)
+TABLES = {"numbers": NUMBERS, "mixed": MIXED}
+TARGETS: dict[str, tuple[str, Target, int]] = {
+    "two classes": ("classification", Target(("kind",), classes=("no", "yes")), 1),
+    "two numbers": ("classification", Target(("kind",), classes=(0, 1)), 1),
+    "many classes": ("classification", Target(("kind",), classes=("big", "medium", "small")), 3),
+    "mixed labels": ("classification", Target(("kind",), classes=(1, 2.5, "three")), 3),
+    "several labels": ("multilabel", Target(("old", "rare")), 2),
+    "one value": ("regression", Target(("price",), mean=(1e5,), scale=(7e3,)), 1),
+    "several values": (
+        "regression",
+        Target(("p", "q", "r"), mean=(1.0, -2.0, 0.0), scale=(1.0, 1e-3, 50.0)),
+        3,
+    ),
+}
+
+
+def network(
+    kind: str = "many classes",
+    table: str = "mixed",
+    activations: tuple[str, ...] = ("relu", "tanh"),
+    seed: int = 0,
+) -> Network:
+    rng = np.random.default_rng(seed)
+    task, target, n_outputs = TARGETS[kind]
+    columns = TABLES[table]
+    sizes = (sum(one.n_inputs for one in columns), *range(6, 6 + len(activations)), n_outputs)
+    weights = [rng.normal(0, 0.7, (m, n)).astype(np.float32) for m, n in pairwise(sizes)]
+    biases = [rng.normal(0, 0.3, n).astype(np.float32) for n in sizes[1:]]
+    return Network(
+        task=task,
+        columns=columns,
+        target=target,
+        activations=activations,
+        weights=weights,
+        biases=biases,
+        provenance={"seed": seed},
+    )
+
+
+def place(folder: Path, name: str) -> Path:
+    return folder / f"model{FORMATS[name]().suffix}"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_format_agrees_on_every_task_and_table(
+    tmp_path: Path, name: str, table: str, kind: str
+) -> None:
+    exported = write_export(network(kind, table), name, place(tmp_path, name))
+    assert exported.agreement.difference <= 1e-5
+    assert exported.agreement.n_rows == 200
+    assert sorted(tmp_path.iterdir()) == [exported.path]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["python", "onnx"])
+def test_every_format_has_every_activation(tmp_path: Path, name: str, activation: str) -> None:
+    one = network("several values", activations=(activation, activation, activation))
+    assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_network_without_hidden_layers_is_exported_too(tmp_path: Path, name: str) -> None:
+    assert write_export(network(activations=()), name, place(tmp_path, name)).agreement.difference <= 1e-5
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    color=st.lists(
+        st.sampled_from(["1", "1.0", 1, 1.0, True, "true", "TRUE", "blue", "Blue", None, "pink"]),
+        min_size=1,
+        max_size=9,
+    ),
+    size=st.floats(-1e300, 1e300),
+)
+def test_onnx_reads_cells_as_the_network_does(color: list[Any], size: float) -> None:
+    one = network("several values")
+    table = pd.DataFrame(
+        {"color": pd.Series(color, dtype=object), "size": size, "grade": "A", "city": "x", "plan": None}
+    )
+    session = _SESSIONS.setdefault("several values", _session(one))
+    (values,) = session.run(None, dict(feeds(one, table)))
+    np.testing.assert_allclose(values, one.predict(table), rtol=1e-5, atol=1e-3)
+
+
+_SESSIONS: dict[str, Any] = {}
+
+
+def _session(one: Network) -> Any:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.onnx")
+        write_export(one, "onnx", file)
+        return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+
+def test_an_onnx_model_says_what_it_is(tmp_path: Path) -> None:
+    one = network("many classes")
+    model = onnx.load(str(write_export(one, "onnx", tmp_path / "model.onnx").path))
+    assert [entry.name for entry in model.graph.input] == ["size", "color", "grade", "city", "plan"]
+    assert [entry.name for entry in model.graph.output] == ["label", "probabilities"]
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": 17, "ai.onnx.ml": 3}
+    said = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert said["provenance"] == {"seed": 0}
+    assert said["task"] == "classification"
+
+
+def test_whole_labels_stay_whole_and_text_stays_text(tmp_path: Path) -> None:
+    table = made_up(network())
+    for kind, dtype in (("two numbers", np.int64), ("many classes", object)):
+        one = network(kind)
+        file = write_export(one, "onnx", tmp_path / f"{dtype.__name__}.onnx").path
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        labels = session.run(["label"], dict(feeds(one, table)))[0]
+        assert labels.dtype == dtype
+        assert labels.tolist() == one.predict(table).tolist()
+
+
+def alone(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A program with nothing of this package to import."""
+    return subprocess.run(
+        [sys.executable, "-I", *arguments], capture_output=True, text=True, cwd=folder, check=False
+    )
+
+
+@pytest.mark.parametrize("kind", ["two classes", "several labels", "several values"])
+def test_the_python_file_predicts_for_a_csv_without_this_package(tmp_path: Path, kind: str) -> None:
+    one = network(kind)
+    file = write_export(one, "python", tmp_path / "predict.py").path
+    table = made_up(one)
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    done = alone(file.name, "rows.csv", *(["--proba"] if one.task != "regression" else []), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = list(csv.reader(io.StringIO(done.stdout)))
+    names = [f"predicted_{name}" for name in one.target.names]
+    assert rows[0][: len(names)] == names
+    found = np.array([row[: len(names)] for row in rows[1:]])
+    expected = one.predict(table).reshape(len(table), -1)
+    if one.task == "regression":
+        np.testing.assert_allclose(found.astype(float), expected, rtol=1e-6)
+    else:
+        assert found.tolist() == expected.astype(str).tolist()
+        chances = np.array([row[len(names) :] for row in rows[1:]], float)
+        np.testing.assert_allclose(chances, one.predict_proba(table), atol=1e-6)
+
+
+def test_the_python_file_imports_numpy_alone(tmp_path: Path) -> None:
+    write_export(network(), "python", tmp_path / "predict.py")
+    code = (
+        "import sys; before = set(sys.modules); sys.path.insert(0, '.'); import numpy; import predict; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names); "
+        "print(sorted(new), predict.network.predict([[1.0, 'red', 3, 'A', 'x', 'p']])[0])"
+    )
+    done = alone("-c", code, folder=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.startswith("['numpy', 'predict'] ")
+
+
+def test_the_python_file_complains_in_a_sentence(tmp_path: Path) -> None:
+    write_export(network(), "python", tmp_path / "predict.py")
+    (tmp_path / "bad.csv").write_text("size,color\n1,red\n")
+    done = alone("predict.py", "bad.csv", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "predict.py: expected a column 'grade', got 'size', 'color'\n"
+    assert alone("predict.py", "none.csv", folder=tmp_path).returncode == 2
+    assert alone("predict.py", folder=tmp_path).stderr.startswith("usage: ")
+    (tmp_path / "bad.csv").write_text("size,color\n1\n")
+    assert "expected 2 cells a row, got 1" in alone("predict.py", "bad.csv", folder=tmp_path).stderr
+
+
+def test_an_export_that_computes_something_else_is_refused_and_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = network(seed=0), network(seed=1)
+    write = FORMATS["onnx"]().write
+    monkeypatch.setattr("nas.export.onnx.write_onnx", lambda _, path: write(other, path))
+    with pytest.raises(ExportError, match="expected the network's own outputs, got others, by up to"):
+        write_export(one, "onnx", tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_labels_are_no_agreement() -> None:
+    one = network()
+
+    def swapped(table: pd.DataFrame) -> Any:
+        return np.roll(one.predict(table), 1), one.predict_proba(table)
+
+    with pytest.raises(ExportError, match="own labels"):
+        check(one, swapped)
+
+
+def test_outputs_that_are_no_numbers_are_no_agreement() -> None:
+    one = network()
+    with pytest.raises(ExportError, match="own outputs"):
+        check(one, lambda table: (one.predict(table), np.full((len(table), 3), np.nan)))
+
+
+def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
+    file = tmp_path / "predict.py"
+    file.write_text("mine")
+    with pytest.raises(InputError, match="expected a place that is free"):
+        write_export(network(), "python", file)
+    assert file.read_text() == "mine"
+    write_export(network(), "python", file, overwrite=True)
+    assert "class Network" in file.read_text()
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(InputError, match="expected a place that is free"):
+        write_export(network(), "python", tmp_path / "folder.py", overwrite=True)
+
+
+def test_onnx_has_no_text_for_an_empty_category(tmp_path: Path) -> None:
+    column = Column("c", "category", categories=("", "x"))
+    one = Network(
+        task="regression",
+        columns=[column],
+        target=Target(("t",), mean=(0.0,), scale=(1.0,)),
+        activations=(),
+        weights=[np.ones((2, 1))],
+        biases=[np.zeros(1)],
+    )
+    with pytest.raises(InputError, match="column 'c': expected categories with a name, got an empty one"):
+        write_export(one, "onnx", tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "message"),
+    [
+        ("pickle", "model.pkl", "format: expected native, python, onnx, got 'pickle'"),
+        ("onnx", "model.bin", r"expected a name that ends in \.onnx, got model\.bin"),
+        ("onnx", "no/such/folder/model.onnx", "expected a place to write to, got: No such file"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, output: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        write_export(network(), name, tmp_path / output)
+    with pytest.raises(InputError, match=r"expected a folder with model\.json"):
+        write_export(tmp_path, "native", tmp_path / "out")
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nas.export.onnx", None)
+    with pytest.raises(InputError, match=r"expected the package onnx; pip install 'evonas\[onnx\]'"):
+        write_export(network(), "onnx", tmp_path / "model.onnx")
+
+
+def test_the_winner_of_a_search_is_exported_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=300),
+            "c": rng.choice(np.array(["u", "v", None], object), 300),
+            "y": rng.choice(["no", "yes"], 300),
+        }
+    )
+    frame.loc[frame["x"] > 0, "y"] = "yes"
+    frame.loc[::9, "x"] = np.nan
+    frame.to_csv("mine.csv", index=False)
+    search = ["search", "mine.csv", "--candidates", "4", "--epochs", "5", "--workers", "0", "--name", "one"]
+    assert main([*search, "--no-tracking", "--no-baseline", "--no-report", "--finalists", "1"]) == 0
+    capsys.readouterr()
+    for name in FORMATS:
+        output = str(place(tmp_path, name))
+        assert main(["export", "runs/one", "--format", name, "--output", output]) == 0
+        assert "largest difference" in (said := capsys.readouterr().out)
+        assert said.endswith(" on 500 rows\n")
+    assert main(["export", "runs/one", "--format", "onnx", "--output", "model.onnx"]) == 2
+    assert "expected a place that is free" in capsys.readouterr().err
+    assert load_network("model").sizes == load_network("runs/one").sizes
+    assert nas.export_network("runs/one/best", "python", "again.py").agreement.n_rows == 500
