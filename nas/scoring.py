@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
 import numpy as np
@@ -232,3 +234,13 @@ def _try_out(metric: Metric, task: str, n_classes: int, n_targets: int) -> None:
     score = metric(predictions, y)
     if isinstance(score, NoScore):
         raise InputError(f"scoring: {metric.name}: tried out on made-up predictions for {task}: {score.why}")
+
+
+def error_over_folds(scores: Sequence[float]) -> float:
+    """The standard error of a mean of scores, one from each fold; NaN for fewer than two.
+
+    Folds share the rows that they train on, which makes it wider than that of as many independent scores
+    (Nadeau & Bengio 2003, equation 9).
+    """
+    n = len(scores)
+    return stdev(scores) * math.sqrt(1 / n + 1 / (n - 1)) if n > 1 else math.nan

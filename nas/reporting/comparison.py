@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from nas.errors import InputError, RunError
 from nas.genome import Genome
+from nas.scoring import error_over_folds
 from nas.tracking.folder import RunFolder, differences
 from nas.tracking.journal import read_journal
 
@@ -164,15 +165,9 @@ def _lead(one: Finished, other: Finished, *, scored: bool) -> Lead:
     if one.identity["seed"] == other.identity["seed"] and len(one.named) == len(other.named):
         # The same seed has cut the rows alike: easy folds are easy for both.
         each = [ours - theirs for ours, theirs in zip(one.named, other.named, strict=True)]
-        return Lead(one.name, other.name, difference, _error(each), "the same cuts")
-    error = _together(_error(one.named), _error(other.named))
+        return Lead(one.name, other.name, difference, error_over_folds(each), "the same cuts")
+    error = _together(error_over_folds(one.named), error_over_folds(other.named))
     return Lead(one.name, other.name, difference, error, "other cuts")
-
-
-def _error(scores: Sequence[float]) -> float:
-    """The standard error of a mean over folds, as `nas.run.selection.Rescore` has it."""
-    n = len(scores)
-    return stdev(scores) * math.sqrt(1 / n + 1 / (n - 1)) if n > 1 else math.nan
 
 
 def _together(one: float | None, other: float | None) -> float:
@@ -184,7 +179,7 @@ def _table(runs: Sequence[Finished]) -> list[str]:
     rows = [tuple(head.split())]
     for run in runs:
         result = run.result
-        again = f"{fmean(run.named):.4f} ± {_error(run.named):.4f}" if run.named else "not"
+        again = f"{fmean(run.named):.4f} ± {error_over_folds(run.named):.4f}" if run.named else "not"
         test = result["test_score"]
         rows.append(
             (

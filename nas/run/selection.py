@@ -16,7 +16,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from nas.evolution import Engine, Individual
 from nas.execution import Executor, Task
 from nas.genome import Genome
 from nas.run.preparation import Prepared
+from nas.scoring import error_over_folds
 
 REFERENCE = Genome((100,))
 """What the winner has to beat: scikit-learn's default structure, a single layer of 100."""
@@ -49,8 +50,7 @@ class Rescore:
     best_epochs : tuple of int
         The epochs that were best there.
     error : float
-        Of the mean: the standard error of a mean of as many scores, widened as folds share rows
-        (Nadeau & Bengio 2003, equation 9); NaN for fewer than two.
+        Of the mean; see `nas.scoring.error_over_folds`.
     """
 
     genome: Genome
@@ -65,7 +65,7 @@ class Rescore:
     @property
     def error(self) -> float:
         """See the class."""
-        return _standard_error(self.scores)
+        return error_over_folds(self.scores)
 
     @property
     def epochs(self) -> int:
@@ -121,7 +121,7 @@ class Selection:
         if not len(ours) == len(theirs) == self.n_folds:
             return math.nan, math.nan
         differences = [one - other for one, other in zip(ours, theirs, strict=True)]
-        return fmean(differences), _standard_error(differences)
+        return fmean(differences), error_over_folds(differences)
 
 
 def select(
@@ -207,8 +207,3 @@ def _evaluated(
 
 def _n_folds(prepared: Prepared) -> int:
     return 3 if len(prepared.searched) > _LARGE else 5
-
-
-def _standard_error(scores: Sequence[float]) -> float:
-    n = len(scores)
-    return stdev(scores) * math.sqrt(1 / n + 1 / (n - 1)) if n > 1 else math.nan

@@ -100,7 +100,10 @@ class GenerationLog:
             yield
         except OSError as error:
             _log.warning("%s: %s; the journal has everything", FILE, error.strerror)
-            self._file = None
+            file, self._file = self._file, None
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
 
 
 def read_generations(path: Path) -> list[Paced]:

@@ -1,0 +1,90 @@
+"""Networks that were saved by earlier versions load, and predict what they predicted then.
+
+`python tests/export/test_golden.py` writes the files of today's format version, once and for all.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.export import save_network
+from nas.runtime import VERSION, Column, Network, Target, load_network
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+TABLE: dict[str, list[Any]] = {
+    "size": [3.0, None, 2.0, 1e9, -4.5],
+    "color": ["red", None, "green", 1, "1.0"],
+    "count": [3, -1, 7, 0, 100],
+}
+TARGETS = {
+    "classification": Target(("kind",), classes=("big", 2, "small")),
+    "multilabel": Target(("old", "rare")),
+    "regression": Target(("price",), mean=(100.0,), scale=(12.5,)),
+}
+N_OUTPUTS = {"classification": 3, "multilabel": 2, "regression": 1}
+
+
+def test_every_format_version_has_files() -> None:
+    versions = {int(folder.name.removeprefix("native-")) for folder in GOLDEN.glob("native-*")}
+    assert versions == set(range(1, VERSION + 1))
+
+
+@pytest.mark.parametrize("task", TARGETS)
+@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("native-*")), ids=lambda folder: folder.name)
+def test_old_files_load_and_predict_what_they_did(folder: Path, task: str) -> None:
+    network = load_network(folder / task)
+    expected = json.loads((folder / task / "expected.json").read_text(encoding="utf-8"))
+    np.testing.assert_allclose(outputs(network), expected["outputs"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(network.transform(TABLE), expected["hidden"], rtol=1e-5, atol=1e-6)
+    if task != "regression":
+        assert network.predict(TABLE).tolist() == expected["labels"]
+    assert network.provenance == {"run": "golden"}
+
+
+def outputs(network: Network) -> list[Any]:
+    found = network.predict(TABLE) if network.task == "regression" else network.predict_proba(TABLE)
+    result: list[Any] = found.tolist()
+    return result
+
+
+def write(folder: Path) -> None:
+    columns = (
+        Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
+        Column("color", "category", categories=("1", "blue", "red"), missing=True, other=True),
+        Column("constant", "dropped"),
+        Column("count", "numeric", mean=-1.0, scale=4.0),
+    )
+    for i, (task, target) in enumerate(TARGETS.items()):
+        rng = np.random.default_rng(i)
+        sizes = (8, 5, 4, N_OUTPUTS[task])
+        network = Network(
+            task=task,
+            columns=columns,
+            target=target,
+            activations=("gelu", "tanh"),
+            weights=[rng.normal(0, 0.5, sizes[j : j + 2]) for j in range(3)],
+            biases=[rng.normal(0, 0.3, size) for size in sizes[1:]],
+            provenance={"run": "golden"},
+        )
+        save_network(network, folder / task)
+        record = {
+            "outputs": outputs(network),
+            "hidden": network.transform(TABLE).tolist(),
+            "labels": network.predict(TABLE).tolist(),
+        }
+        (folder / task / "expected.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    place = GOLDEN / f"native-{VERSION}"
+    if place.exists():
+        sys.exit(f"{place}: what is golden is not written again")
+    place.mkdir(parents=True)
+    write(place)
