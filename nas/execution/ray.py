@@ -28,11 +28,11 @@ _POLL = 0.2
 _GRACE = 30.0
 """Seconds that a candidate may overrun its limit, which it watches itself, before it is killed."""
 
-_LIVES = (2, 3)
-"""Workers that may die of a cohort, and of one candidate alone.
+_LIVES = 3
+"""Workers that may die of a cohort, and then of each of its candidates alone.
 
-A machine's hiccup, or a person's kill, should not cost a candidate; one that kills its worker should not
-cost many.
+A machine's hiccup, or a person's kill, should neither cost a candidate nor have it trained in other
+company, which moves the last bits; one that kills its worker should not cost many.
 """
 
 _FOR_EVER = 1e8
@@ -187,8 +187,7 @@ class RayExecutor:
             task = self._waiting.popleft()
             problem = self._reference(task.problem)
             limit = math.inf if self._cluster.is_private else _longest(task.cohort, task.problem)
-            lives = _LIVES[len(task.cohort) == 1]
-            reference = _evaluate.options(max_retries=lives - 1, **_options(self._resources)).remote(
+            reference = _evaluate.options(max_retries=_LIVES - 1, **_options(self._resources)).remote(
                 task.cohort, problem, task.legacies, self._flag, limit
             )
             self._running[reference] = (task, time.monotonic())

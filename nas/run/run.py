@@ -318,7 +318,7 @@ class Run:
             "best_n_parameters": result.evaluation.n_parameters,
             "rescored": result.selection.rescore.mean if result.selection else None,
             "optimism": result.selection.optimism if result.selection else None,
-            "search_seconds": result.seconds,
+            "search_seconds": round(result.seconds, 3),
         }
         return Outcome(
             "interrupted" if result.stopped == "interrupted" else "finished",

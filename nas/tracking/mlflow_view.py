@@ -99,6 +99,7 @@ class View:
         self._children: dict[int, str] = {}
         self._complete: set[int] = set()
         self._generations: set[tuple[int, int]] = set()
+        self._scores: dict[str, float] = {}
         self._logged_best: str | None = None
 
     def connect(self) -> None:
@@ -191,6 +192,7 @@ class View:
         """Go on where an earlier life stopped."""
         self.run_id = parent.info.run_id
         self._client.update_run(self.run_id, status="RUNNING")
+        self._scores = dict(parent.data.metrics)
         history = self._client.get_metric_history(self.run_id, "candidates")
         self._generations = {(point.step, int(point.value)) for point in history}
         self._logged_best = parent.data.tags.get("nas.logged_candidate")
@@ -264,9 +266,10 @@ class View:
         tags = {"nas.children": f"{self.n_children} of {n_candidates}"}
         if outcome.best is not None:
             tags |= {"nas.best": str(outcome.best.genome), "nas.best_candidate": str(outcome.best.id)}
+        new = {key: value for key, value in outcome.scores.items() if self._scores.get(key) != value}
         self._client.log_batch(
             self.run_id,
-            metrics(outcome.scores),
+            metrics(new),
             tags=[RunTag(key, text) for key, text in tags.items()],
         )
 
