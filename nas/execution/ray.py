@@ -279,7 +279,7 @@ def _result(reference: Any, task: Task) -> list[Evaluation] | str:
     try:
         result = ray.get(reference)
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError):
-        return f"its worker process died, {_LIVES[1]} times"
+        return f"its worker process died, {_LIVES} times"
     except ray.exceptions.OutOfMemoryError:
         return "out of memory: its worker process was ended by Ray"
     if isinstance(result, str):
