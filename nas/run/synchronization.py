@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,9 @@ from nas.tracking.store import in_words, tracking_store
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
+
+_AT_ONCE = 8
+"""Runs that are written together to a store that is far away."""
 
 _MANY = 2000
 """Candidates up to which "auto" gives a run to each of them: half a minute of writing."""
@@ -134,9 +139,11 @@ def _write(
     everyone = tracking.policy == "all" or (tracking.policy == "auto" and len(evaluations) <= _MANY)
     outcome = _outcome(RunFolder(info.run_dir), config)
     winner = None if outcome.best is None else outcome.best.id
-    for candidate, evaluation in evaluations:
-        if best.take_in(candidate, evaluation) or everyone or candidate.id == winner:
-            view.add_child(candidate, evaluation)
+    chosen = (pair for pair in evaluations if best.take_in(*pair) or everyone or pair[0].id == winner)
+    with ThreadPoolExecutor(_AT_ONCE if view.is_far else 1) as pool:
+        # A few at a time: who waits holds its curves.
+        while some := list(islice(chosen, _AT_ONCE)):
+            list(pool.map(lambda pair: view.add_child(*pair), some))
     view.conclude(outcome, len(evaluations))
     if outcome.model_dir is not None and outcome.best is not None:
         view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), tracking.register)
