@@ -172,6 +172,8 @@ class Problem:
         What holds wherever a genome carries no gene of its own.
     batch_seed : int
         Decides the order of the batches, the same for all candidates.
+    weights_train, weights_validation : arrays of shape (rows,), optional
+        What each row counts for: in the loss, and in the score.
     """
 
     X_train: Floats
@@ -183,6 +185,8 @@ class Problem:
     metric: Metric
     training: TrainingConfig
     batch_seed: int
+    weights_train: Floats | None = None
+    weights_validation: Floats | None = None
 
     @property
     def n_inputs(self) -> int:
@@ -198,7 +202,12 @@ class Problem:
     def n_bytes(self) -> int:
         """What the arrays take."""
         arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
-        return sum(array.nbytes for array in arrays)
+        weights = (self.weights_train, self.weights_validation)
+        return sum(array.nbytes for array in (*arrays, *weights) if array is not None)
+
+    def score(self, predictions: Floats, y: Array) -> float:
+        """The score of predictions for the validation rows, which count by their weights."""
+        return self.metric(predictions, y, self.weights_validation)
 
 
 def plan_cohorts(
@@ -352,7 +361,9 @@ def fit(
             problem.y_train,
             [training_config(candidate.genome, problem.training) for candidate in candidates],
             validation=(problem.X_validation, problem.y_validation) if validate else None,
-            score=problem.metric,
+            score=problem.score,
+            sample_weight=problem.weights_train,
+            validation_weight=problem.weights_validation if validate else None,
             batch_seed=problem.batch_seed,
             rngs=[np.random.default_rng([one.seed, 1, one.epochs_done]) for one in candidates],
             stop_after=candidates[0].epochs if stop_after is None else stop_after,

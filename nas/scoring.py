@@ -6,6 +6,8 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
 from statistics import stdev
 from typing import Any
 
@@ -23,23 +25,23 @@ class Metric:
     """A score, to be maximized, by its name.
 
     ``metric(predictions, y)`` takes predictions of shape (rows, outputs), as a network gives them, and
-    targets as its loss asks for; see `nas.network.losses`. What `function` returns that is no number, or
-    raises, comes back as `NoScore`.
+    targets as its loss asks for; see `nas.network.losses`; and perhaps weights of shape (rows,). What
+    `function` returns that is no number, or raises, comes back as `NoScore`.
 
     Attributes
     ----------
     name : str
     function : callable
-        ``function(predictions, y) -> float``.
+        ``function(predictions, y) -> float``; given weights, ``function(predictions, y, weights)``.
     """
 
     name: str
-    function: Callable[[Floats, Array], float]
+    function: Callable[..., float]
 
-    def __call__(self, predictions: Floats, y: Array) -> float:
+    def __call__(self, predictions: Floats, y: Array, weights: Floats | None = None) -> float:
         """The score, or a `NoScore` that says why there is none."""
         try:
-            score = self.function(predictions, y)
+            score = self.function(predictions, y, *(() if weights is None else (weights,)))
             return float(score) if np.isfinite(score) else NoScore(f"expected a finite number, got {score}")
         except MemoryError:
             raise
@@ -63,28 +65,43 @@ class NoScore(float):
         return NoScore, (self.why,)
 
 
-def accuracy(predictions: Floats, y: Array) -> float:
+def accuracy(predictions: Floats, y: Array, weights: Floats | None = None) -> float:
     """The share of rows whose class, or whose labels all together, are right."""
+    right = _right(predictions, y)
+    return float(np.mean(right) if weights is None else np.average(right, weights=weights))
+
+
+def _right(predictions: Floats, y: Array) -> Array:
     if y.ndim == 1:
-        return float(np.mean(predictions.argmax(axis=1) == y))
-    return float(np.mean(((predictions > 0.5) == (y > 0.5)).all(axis=1)))
+        found: Array = predictions.argmax(axis=1) == y
+        return found
+    found = ((predictions > 0.5) == (y > 0.5)).all(axis=1)
+    return found
 
 
-def r2(predictions: Floats, y: Array) -> float:
+def r2(predictions: Floats, y: Array, weights: Floats | None = None) -> float:
     """The share of variance explained, averaged over targets; 0 is the mean's own score.
 
     A target that does not vary counts 0, as in scikit-learn; the worst score is `WORST_SCORE`.
     """
-    residual = np.sum(np.square(y - predictions), axis=0, dtype=np.float64)
-    total = np.sum(np.square(y - y.mean(axis=0)), axis=0, dtype=np.float64)
+    center = y.mean(axis=0) if weights is None else np.average(y, axis=0, weights=weights)
+    residual = _sum(np.square(y - predictions), weights)
+    total = _sum(np.square(y - center), weights)
     scores = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), 0.0)
     return max(float(scores.mean()), WORST_SCORE)
+
+
+def _sum(values: Floats, weights: Floats | None) -> Floats:
+    """Sums over rows, in which each counts by its weight."""
+    sums: Floats = np.sum(values, axis=0, dtype=np.float64) if weights is None else weights @ values
+    return sums
 
 
 METRICS: dict[str, Metric] = {"accuracy": Metric("accuracy", accuracy), "r2": Metric("r2", r2)}
 """Our own, by name: much faster than scikit-learn's on small tables."""
 
-Scorer = Callable[[Any, Any, Any], float]
+Scorer = Callable[..., float]
+"""``scorer(estimator, X, y) -> float``, perhaps with a ``sample_weight``."""
 
 
 def metric_for(
@@ -103,7 +120,8 @@ def metric_for(
         A name of `METRICS`, any other of `sklearn.metrics.get_scorer_names`, or a scorer
         ``scorer(estimator, X, y) -> float`` as scikit-learn's functions take it; by default accuracy,
         or R² for regression. The estimator answers `predict`, and for classes `predict_proba` and
-        `decision_function`, for the validation rows, whatever `X` is.
+        `decision_function`, for the validation rows, whatever `X` is. Where rows have weights, one that
+        takes a ``sample_weight`` gets them; to any other all rows are alike.
     task : str
         "classification", "multilabel" or "regression".
     classes : sequence
@@ -159,12 +177,22 @@ class _ByScorer:
     mean: Array
     scale: Array
 
-    def __call__(self, predictions: Floats, y: Array) -> float:
+    def __call__(self, predictions: Floats, y: Array, weights: Floats | None = None) -> float:
         estimator, truth = self._answers(predictions), self._truth(y)
+        weighted = {"sample_weight": weights} if weights is not None and self._takes_weights else {}
         with warnings.catch_warnings():
             # That no row was predicted to be of a class is said after every epoch.
             warnings.simplefilter("ignore")
-            return self.scorer(estimator, np.empty((len(predictions), 0)), truth)
+            return self.scorer(estimator, np.empty((len(predictions), 0)), truth, **weighted)
+
+    @cached_property
+    def _takes_weights(self) -> bool:
+        """Whether the scorer knows what weights are; of scikit-learn's own, whether their function does."""
+        function = getattr(self.scorer, "_score_func", self.scorer)
+        try:
+            return "sample_weight" in signature(function).parameters
+        except (TypeError, ValueError):
+            return False
 
     def _truth(self, y: Array) -> Array:
         if self.task == "regression":

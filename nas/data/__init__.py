@@ -1,7 +1,24 @@
 """Tables: where they come from, how they are cut, and how their columns are encoded."""
 
-from nas.data.dataset import BUNDLED, Dataset, Split, folds, load_dataset, split
+from nas.data.cuts import Cuts, Split, folds, held_out, in_groups, in_order, n_folds, split
+from nas.data.dataset import BUNDLED, Dataset, load_dataset, plain_label
 from nas.data.files import read_table
-from nas.data.preprocessing import fit_preprocessor
+from nas.data.preprocessing import fit_preprocessor, settle_kinds
 
-__all__ = ["BUNDLED", "Dataset", "Split", "fit_preprocessor", "folds", "load_dataset", "read_table", "split"]
+__all__ = [
+    "BUNDLED",
+    "Cuts",
+    "Dataset",
+    "Split",
+    "fit_preprocessor",
+    "folds",
+    "held_out",
+    "in_groups",
+    "in_order",
+    "load_dataset",
+    "n_folds",
+    "plain_label",
+    "read_table",
+    "settle_kinds",
+    "split",
+]

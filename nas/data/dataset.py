@@ -1,14 +1,13 @@
-"""Tables: where they come from, what their target asks for, and how they are split."""
+"""Tables: where they come from, and what their target asks for."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -52,6 +51,8 @@ class Dataset:
         Columns declared to hold categories.
     source : str, optional
         The bundled set's name or the file's absolute path; None for a table from memory.
+    weights : float array of shape (rows,), optional
+        What each row counts for in training, and when networks are compared; each more than 0.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Dataset:
     classes: tuple[Any, ...] = ()
     categorical: tuple[str, ...] = ()
     source: str | None = None
+    weights: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -75,6 +77,8 @@ class Dataset:
             sha.update(repr(name).encode())
             sha.update(_cell_hashes(self.table[name]).tobytes())
         sha.update(np.ascontiguousarray(self.y).tobytes())
+        if self.weights is not None:
+            sha.update(np.ascontiguousarray(self.weights).tobytes())
         return sha.hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -89,14 +93,6 @@ class Dataset:
             "digest": self.digest(),
             "source": self.source,
         }
-
-
-class Split(NamedTuple):
-    """Row numbers of the three parts: to train on, to choose by, and to look at once at the end."""
-
-    train: np.ndarray[Any, Any]
-    validation: np.ndarray[Any, Any]
-    test: np.ndarray[Any, Any]
 
 
 def load_dataset(
@@ -155,66 +151,6 @@ def load_dataset(
         tuple(sorted(categorical)),
         source,
     )
-
-
-def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float = 0.2) -> Split:
-    """Shuffle the rows into three parts, with the classes in equal shares in each.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    seed : int
-        Decides the shuffle.
-    test, validation : float
-        The share of all rows that is tested on, and of the others that validates.
-
-    Raises
-    ------
-    DataError
-        If a part would be too small to hold every class.
-    """
-    from sklearn.model_selection import train_test_split
-
-    rows = np.arange(dataset.n_rows)
-    labels = dataset.y if dataset.task == "classification" else None
-    smallest = int(dataset.n_rows * (1 - test) * validation)
-    if labels is not None and smallest < len(dataset.classes):
-        raise DataError(
-            f"target {dataset.target_names[0]!r}: expected at most {smallest} classes, so that each "
-            f"of the {smallest} validation rows and more can hold one, got {len(dataset.classes)} "
-            f"in {dataset.n_rows} rows"
-        )
-    kept, test_rows = train_test_split(rows, test_size=test, random_state=seed, stratify=labels)
-    labels = None if labels is None else labels[kept]
-    train, chosen = train_test_split(kept, test_size=validation, random_state=seed, stratify=labels)
-    return Split(np.sort(train), np.sort(chosen), np.sort(test_rows))
-
-
-def folds(dataset: Dataset, rows: Array, n: int, seed: int) -> list[tuple[Array, Array]]:
-    """Cut rows into `n` parts, with the classes in equal shares in each: every part validates once.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    rows : int array
-    n : int
-    seed : int
-        Decides the shuffle.
-
-    Returns
-    -------
-    list of (train, validation)
-        Rising positions in the table.
-    """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    by_class = dataset.task == "classification"
-    splitter = (StratifiedKFold if by_class else KFold)(n, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class of fewer rows than folds cannot be in every one of them.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        pairs = list(splitter.split(rows, dataset.y[rows] if by_class else None))
-    return [(rows[np.sort(train)], rows[np.sort(validation)]) for train, validation in pairs]
 
 
 def _from_name_or_path(
@@ -342,7 +278,7 @@ def _read_classes(values: pd.Series) -> tuple[np.ndarray[Any, Any], Task, tuple[
         values = values.map(category_key)
     codes, labels = pd.factorize(values, sort=True)
     counts = np.bincount(codes)
-    name, classes = str(values.name), tuple(_plain(label) for label in labels)
+    name, classes = str(values.name), tuple(plain_label(label) for label in labels)
     if len(classes) < 2:
         raise DataError(f"target {name!r}: expected at least two classes, got only {classes[0]!r}")
     rare = int(counts.argmin())
@@ -355,7 +291,7 @@ def _read_classes(values: pd.Series) -> tuple[np.ndarray[Any, Any], Task, tuple[
     return codes.astype(np.int64), "classification", classes
 
 
-def _plain(label: Any) -> Any:
+def plain_label(label: Any) -> Any:
     """A label as JSON can hold it: str, bool, int or float."""
     value = label.item() if isinstance(label, np.generic) else label
     if isinstance(value, float) and value.is_integer():

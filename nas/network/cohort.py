@@ -168,13 +168,17 @@ class Cohort:
                     for part in parts:
                         part *= limit / norm
 
-    def validate(self, X: Floats, targets: Array, *, keep: bool) -> tuple[Floats, Floats | None]:
+    def validate(
+        self, X: Floats, targets: Array, weights: Floats | None = None, *, keep: bool
+    ) -> tuple[Floats, Floats | None]:
         """The mean loss of each member over rows, and their predictions where they are to be kept.
 
         Parameters
         ----------
         X : float array of shape (rows, inputs)
         targets : array for these rows, as the loss asks for
+        weights : float array of shape (rows,), optional
+            Factors of these rows' losses, 1 on average.
 
         Returns
         -------
@@ -193,6 +197,8 @@ class Cohort:
             losses[:, rows] = space.loss.per_row(p, targets[..., rows])
             if predictions is not None:
                 predictions[:, rows] = p.transpose(1, 2, 0)
+        if weights is not None:
+            losses *= weights
         return losses.mean(axis=1, dtype=host.float64), predictions
 
     def hand_back(self, member: int) -> None:

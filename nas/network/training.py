@@ -65,6 +65,7 @@ def train(
     score: Score | None = None,
     sample_weight: Floats | None = None,
     class_weight: Sequence[float] | None = None,
+    validation_weight: Floats | None = None,
     batch_seed: int = 0,
     rng: host.random.Generator | None = None,
     stop_after: int | None = None,
@@ -85,6 +86,7 @@ def train(
         score=score,
         sample_weight=sample_weight,
         class_weight=class_weight,
+        validation_weight=validation_weight,
         batch_seed=batch_seed,
         rngs=None if rng is None else [rng],
         stop_after=stop_after,
@@ -105,6 +107,7 @@ def train_cohort(
     score: Score | None = None,
     sample_weight: Floats | None = None,
     class_weight: Sequence[float] | None = None,
+    validation_weight: Floats | None = None,
     batch_seed: int = 0,
     rngs: Sequence[host.random.Generator] | None = None,
     stop_after: int | None = None,
@@ -146,6 +149,8 @@ def train_cohort(
     sample_weight : array of shape (rows,), optional
     class_weight : sequence of float, optional
         One factor for each class. The products of both weights are scaled to 1 on average.
+    validation_weight : array of shape (rows,), optional
+        Of the validation rows' losses; a `score` has to know its own.
     rngs : sequence of numpy.random.Generator, optional
         Draw each network's dropout masks; a network alone needs the same one for the same masks.
     stop_after : int, optional
@@ -176,8 +181,10 @@ def train_cohort(
     starts = _starts(networks, states, judged=validation is not None)
     first, config = networks[0], configs[0]
     check_rows(first, X, y, "training")
+    judging = None
     if validation is not None:
         check_rows(first, *validation, "validation")
+        judging = row_weights(first, validation[1], validation_weight, None)
     if stop_after is not None and stop_after < 1:
         raise ValueError(f"stop_after: expected at least 1 epoch, or None, got {stop_after}")
     weights = row_weights(first, y, sample_weight, class_weight)
@@ -191,7 +198,8 @@ def train_cohort(
     # Divergence is looked for once an epoch, and reported.
     with host.errstate(all="ignore"), flush_to_zero():
         rows = _Rows(first, X, y, weights)
-        training = _Training(members, rows, validation, score, batch_seed, keep_states=keep_states)
+        held_out = None if validation is None else _Rows(first, *validation, judging)
+        training = _Training(members, rows, held_out, score, batch_seed, keep_states=keep_states)
         for epoch in range(done + 1, min(config.epochs, stop_after or config.epochs) + 1):
             if not training.run_epoch(epoch, watch):
                 break
@@ -241,7 +249,7 @@ class _Training:
         self,
         members: Sequence[Member],
         rows: _Rows,
-        validation: tuple[Floats, Array] | None,
+        held_out: _Rows | None,
         score: Score | None,
         batch_seed: int,
         *,
@@ -257,7 +265,7 @@ class _Training:
         self._config = members[0].config
         self._size = min(self._config.batch_size, len(rows))
         self._per_epoch = math.ceil(len(rows) / self._size)
-        self._held_out = None if validation is None else _Rows(members[0].network, *validation)
+        self._held_out = held_out
         self._score = score
         self.results: dict[int, TrainingResult] = {}
 
@@ -305,7 +313,8 @@ class _Training:
             for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
                 record.add_training(epoch, float(loss), finite=cohort.is_finite(i))
             return
-        losses, predictions = cohort.validate(held_out.X, held_out.y, keep=self._score is not None)
+        keep = self._score is not None
+        losses, predictions = cohort.validate(held_out.X, held_out.y, held_out.weights, keep=keep)
         losses = to_host(losses)
         for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
             score = None

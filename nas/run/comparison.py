@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ class TestScores:
 
     `baseline` and `difference` (the winner's score less the baseline's) are None where no baseline
     was asked for. The error of the difference is that of paired rows, which is smaller than the
-    scores' own errors suggest.
+    scores' own errors suggest. Without test rows all are NaN or None.
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
@@ -46,6 +47,8 @@ def compare(
     A Ctrl-C before or while it is fitted leaves it out.
     """
     rows = prepared.split.test
+    if len(rows) == 0:
+        return TestScores(math.nan, math.nan)
     table = prepared.dataset.table.iloc[rows]
     fitted = _baseline(prepared, seed, interruption) if baseline else None
     if prepared.problem.metric in METRICS.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data import Dataset, Split, fit_preprocessor, split
+from nas.data import Cuts, Dataset, Split, fit_preprocessor, folds, n_folds, split
 from nas.errors import DataError
 from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit, training_config
 from nas.network import State, TrainingConfig
@@ -35,7 +36,8 @@ _LARGEST_TARGET = 1e6
 class Prepared:
     """A data set, cut and encoded for a search.
 
-    `preprocessor` and `target` were learned from the training rows alone.
+    `preprocessor` and `target` were learned from the training rows alone. `cuts` are those that the search
+    was given, where it does not make its own.
     """
 
     dataset: Dataset
@@ -43,6 +45,7 @@ class Prepared:
     preprocessor: Preprocessor
     target: Target
     problem: Problem
+    cuts: Cuts | None = None
 
     @property
     def metric(self) -> str:
@@ -51,9 +54,13 @@ class Prepared:
 
     @cached_property
     def together(self) -> Prepared:
-        """The same data with training and validation rows together as the training part."""
+        """The same data with the rows that the winner is at last trained on as the training part.
+
+        These are training and validation rows together, unless the search was given other cuts.
+        """
         parts, problem = self.split, self.problem
-        merged = Split(self.searched, self.searched[:0], parts.test)
+        rows = self.searched if self.cuts is None or self.cuts.trains_on_all else parts.train
+        merged = Split(rows, rows[:0], parts.test)
         return _encode(self.dataset, merged, problem.training, problem.batch_seed, problem.metric)
 
     def targets(self, rows: Array) -> Array:
@@ -65,10 +72,31 @@ class Prepared:
         """The rows that are not for testing, as rising positions in the table."""
         return np.sort(np.concatenate([self.split.train, self.split.validation]))
 
+    @property
+    def shown(self) -> Array:
+        """Rows for examples: those for testing, or where there are none, those that validate."""
+        return self.split.test if len(self.split.test) else self.split.validation
+
     def fold(self, train: Array, validation: Array) -> Problem:
         """The problem with other rows to train on and to validate, everything learned from the former."""
         parts, problem = Split(train, validation, self.split.test), self.problem
         return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric).problem
+
+    def folds(self, seed: int) -> list[Problem]:
+        """Other cuts of the rows that are not for testing, drawn by the seed unless they were given.
+
+        Those are left out whose training rows say nothing: in which no column varies.
+        """
+        pairs = (
+            folds(self.dataset, self.searched, n_folds(len(self.searched)), seed)
+            if self.cuts is None
+            else self.cuts.folds
+        )
+        problems = []
+        for train, validation in pairs:
+            with contextlib.suppress(DataError):
+                problems.append(self.fold(train, validation))
+        return problems
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -81,6 +109,7 @@ def prepare(
     seed: int,
     overrides: Mapping[str, Any] | None = None,
     scoring: str | Scorer | None = None,
+    cuts: Cuts | None = None,
 ) -> Prepared:
     """Split the rows, learn the encoding from the training part, and encode.
 
@@ -93,13 +122,15 @@ def prepare(
         Settings of `TrainingConfig` in place of those that follow from the number of rows.
     scoring : str or callable, optional
         See `nas.scoring.metric_for`.
+    cuts : Cuts, optional
+        Those to use instead of `nas.data.split`.
     """
-    parts = split(dataset, seed)
+    parts = split(dataset, seed) if cuts is None else cuts.split
     training = replace(default_training(len(parts.train)), **(overrides or {}))
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
     metric = metric_for(scoring, dataset.task, classes=labels, mean=target.mean, scale=target.scale)
-    return _encode(dataset, parts, training, seed, metric)
+    return replace(_encode(dataset, parts, training, seed, metric), cuts=cuts)
 
 
 def default_training(n_rows: int) -> TrainingConfig:
@@ -186,6 +217,8 @@ def _encode(dataset: Dataset, parts: Split, training: TrainingConfig, seed: int,
         metric=metric,
         training=training,
         batch_seed=seed,
+        weights_train=None if dataset.weights is None else dataset.weights[train],
+        weights_validation=None if dataset.weights is None else dataset.weights[validation],
     )
     return Prepared(dataset, parts, preprocessor, target, problem)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
-from nas.data import Dataset
+from nas.data import Cuts, Dataset
 from nas.errors import InputError, RunError, SearchError
 from nas.evaluation import Problem
 from nas.evolution import Engine, Individual, Recipe, recipe
@@ -47,7 +47,10 @@ EXAMPLE_ROWS = 5
 
 
 class Run:
-    """One run, new or resumed: starts what the loop needs, and makes the result of what it found."""
+    """One run, new or resumed: starts what the loop needs, and makes the result of what it found.
+
+    With `cuts` of its own, which no folder keeps, a run cannot be resumed.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Run:
         progress: bool,
         draw: bool = True,
         journals: Sequence[Journal] = (),
+        cuts: Cuts | None = None,
     ) -> None:
         self.folder, self.dataset, self.settings = folder, dataset, settings
         self.tracking, self.run_id, self.progress, self.journals = tracking, run_id, progress, journals
@@ -69,7 +73,7 @@ class Run:
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
             overrides["epochs"] = settings.epochs
-        self.prepared = prepare(dataset, settings.seed, overrides, settings.scoring)
+        self.prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts)
         self.recipe = recipe(
             settings.algorithm,
             population_size=settings.population_size,
@@ -134,7 +138,7 @@ class Run:
                 self._account_for(result)
                 outcome = self._outcome(result)
         except KeyboardInterrupt:
-            _log.warning("interrupted: 'nas resume %s' goes on", self.folder.path)
+            self._say_how_to_go_on("goes on")
             outcome = Outcome("interrupted")
             raise
         finally:
@@ -255,7 +259,7 @@ class Run:
             {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         )
         if self.interruption.requested() and found.why != "interrupted":
-            _log.warning("interrupted: 'nas resume %s' does what is left to do", self.folder.path)
+            self._say_how_to_go_on("does what is left to do")
         front = [(one.candidate, found.evaluation(one.id)) for one in found.engine.front]
         return SearchResult(
             run_dir=self.folder.path,
@@ -277,6 +281,10 @@ class Run:
             stopped="interrupted" if self.interruption.requested() else found.why,
             dropped=prepared.dropped,
         )
+
+    def _say_how_to_go_on(self, what: str) -> None:
+        if self.prepared.cuts is None:
+            _log.warning("interrupted: 'nas resume %s' %s", self.folder.path, what)
 
     def _account_for(self, result: SearchResult) -> None:
         """Keep the result in the folder, and make the report; no search fails for want of a picture."""
@@ -327,7 +335,7 @@ class Run:
                 key: value for key, value in scores.items() if value is not None and math.isfinite(value)
             },
             model_dir=result.model_path,
-            example=self.dataset.table.iloc[self.prepared.split.test[:EXAMPLE_ROWS]],
+            example=self.dataset.table.iloc[self.prepared.shown[:EXAMPLE_ROWS]],
         )
 
     def _info(self) -> RunInfo:
@@ -344,6 +352,8 @@ class Run:
             "islands": settings.islands,
             "training": asdict(self.prepared.problem.training),
         }
+        if self.prepared.cuts is not None:
+            identity["cuts"] = self.prepared.cuts.digest()
         return RunInfo(
             name=self.folder.path.name,
             run_id=self.run_id,

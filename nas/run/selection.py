@@ -20,7 +20,6 @@ from statistics import fmean, median
 
 import numpy as np
 
-from nas.data import folds
 from nas.evaluation import Candidate, Evaluation, Problem, plan_cohorts
 from nas.evolution import Engine, Individual
 from nas.execution import Executor, Task
@@ -33,9 +32,6 @@ REFERENCE = Genome((100,))
 
 _AT_HOME = 3
 """Seeds with which the reference is trained on the rows of the search."""
-
-_LARGE = 10_000
-"""Rows above which three folds say as much as five of fewer rows."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +147,7 @@ def select(
     """
     finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [one.genome for one in finalists] + [REFERENCE]
-    cuts = folds(prepared.dataset, prepared.searched, _n_folds(prepared), seed)
-    problems = [prepared.fold(train, validation) for train, validation in cuts]
+    problems = prepared.folds(seed)
     batches = [
         (problem, [_candidate(genome, [seed, fold, i]) for i, genome in enumerate(genomes)])
         for fold, problem in enumerate(problems)
@@ -203,7 +198,3 @@ def _evaluated(
             return None
         found |= {one.candidate_id: one for one in completed}
     return [[found[one.id] for one in batch] for _, batch in numbered]
-
-
-def _n_folds(prepared: Prepared) -> int:
-    return 3 if len(prepared.searched) > _LARGE else 5

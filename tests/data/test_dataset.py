@@ -15,7 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import datasets
 
-from nas.data.dataset import BUNDLED, Dataset, load_dataset, split
+from nas.data.cuts import split
+from nas.data.dataset import BUNDLED, Dataset, load_dataset
 from nas.data.files import read_table
 from nas.data.preprocessing import settle_kinds
 from nas.errors import DataError, InputError

@@ -20,7 +20,8 @@ from sklearn.datasets import make_multilabel_classification, make_regression
 from sklearn.metrics import accuracy_score, r2_score
 
 import nas
-from nas.data.dataset import BUNDLED, split
+from nas.data.cuts import split
+from nas.data.dataset import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, build_network, evaluate, fit
 from nas.run.preparation import final_network, prepare
