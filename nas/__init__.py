@@ -20,6 +20,7 @@ from nas._version import __version__
 if TYPE_CHECKING:
     from nas.data import Dataset, load_dataset
     from nas.errors import InputError, NASError, SearchError
+    from nas.estimators import NASClassifier, NASRegressor
     from nas.genome import Genome
     from nas.reporting import compare, report
     from nas.run import SearchResult, debug, export_network, resume, search, sync
@@ -31,7 +32,9 @@ _HOMES = {
     "Genome": "genome",
     "InputError": "errors",
     "ModelError": "runtime",
+    "NASClassifier": "estimators",
     "NASError": "errors",
+    "NASRegressor": "estimators",
     "Network": "runtime",
     "Range": "space",
     "SearchError": "errors",
@@ -56,7 +59,9 @@ __all__ = [
     "Genome",
     "InputError",
     "ModelError",
+    "NASClassifier",
     "NASError",
+    "NASRegressor",
     "Network",
     "Range",
     "SearchError",

@@ -67,16 +67,9 @@ class NoScore(float):
 
 def accuracy(predictions: Floats, y: Array, weights: Floats | None = None) -> float:
     """The share of rows whose class, or whose labels all together, are right."""
-    right = _right(predictions, y)
+    one_class = y.ndim == 1
+    right = predictions.argmax(axis=1) == y if one_class else ((predictions > 0.5) == (y > 0.5)).all(axis=1)
     return float(np.mean(right) if weights is None else np.average(right, weights=weights))
-
-
-def _right(predictions: Floats, y: Array) -> Array:
-    if y.ndim == 1:
-        found: Array = predictions.argmax(axis=1) == y
-        return found
-    found = ((predictions > 0.5) == (y > 0.5)).all(axis=1)
-    return found
 
 
 def r2(predictions: Floats, y: Array, weights: Floats | None = None) -> float:

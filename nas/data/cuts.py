@@ -51,7 +51,7 @@ class Cuts:
     def by(cls, pairs: Sequence[tuple[Array, Array]], *, trains_on_all: bool = True) -> Cuts:
         """Candidates are judged by one pair of (train, validation), finalists by every pair.
 
-        It is the one with the most rows to train on, of several the first: where folds go with time, the last.
+        It is the one with the most rows to train on: of folds in order of time the last, of others the first.
         """
         train, validation = max(pairs, key=lambda pair: len(pair[0]))
         return cls(Split(np.sort(train), np.sort(validation), _NO_ROWS), pairs, trains_on_all)
@@ -131,41 +131,52 @@ def n_folds(n_rows: int) -> int:
     return 3 if n_rows > _LARGE else 5
 
 
-def held_out(dataset: Dataset, share: float, seed: int) -> Cuts:
+def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) -> Cuts:
     """Hold a share of all rows out to judge candidates by, at random; finalists by shuffled folds.
 
     Classes are in equal shares on both sides where they have rows enough; of a class with a single row,
-    that is trained on.
+    that is trained on. Given `n`, candidates are judged by one of so many folds.
     """
-    rows = np.arange(dataset.n_rows)
+    pairs = folds(dataset, np.arange(dataset.n_rows), n or n_folds(dataset.n_rows), seed)
+    if n is not None:
+        return Cuts.by(pairs)
     train, validation = _held_out(dataset, share, seed)
-    pairs = folds(dataset, rows, n_folds(len(rows)), seed)
     return Cuts(Split(train, validation, _NO_ROWS), pairs)
 
 
-def in_order(dataset: Dataset, share: float) -> Cuts:
-    """Hold out the last share of rows that are in order of time; every fold validates after it trains."""
+def in_order(dataset: Dataset, share: float, n: int | None = None) -> Cuts:
+    """Hold out the last share of rows that are in order of time; every fold validates after it trains.
+
+    Given `n`, candidates are judged by the last of so many folds.
+    """
     from sklearn.model_selection import TimeSeriesSplit
 
-    n = dataset.n_rows
-    rows, first = np.arange(n), n - _n_held_out(n, share)
-    pairs = list(TimeSeriesSplit(min(n_folds(n), n - 1)).split(rows))
+    n_rows = dataset.n_rows
+    rows, first = np.arange(n_rows), n_rows - _n_held_out(n_rows, share)
+    most = min(n or n_folds(n_rows), n_rows - 1)
+    pairs = list(TimeSeriesSplit(most).split(rows)) if most > 1 else [(rows[:first], rows[first:])]
+    if n is not None:
+        return Cuts.by(pairs)
     return Cuts(Split(rows[:first], rows[first:], _NO_ROWS), pairs)
 
 
-def in_groups(dataset: Dataset, groups: Array, share: float, seed: int) -> Cuts:
+def in_groups(dataset: Dataset, groups: Array, share: float, seed: int, n: int | None = None) -> Cuts:
     """Hold out whole groups, about a share of the rows; no group is on both sides of any cut.
+
+    Given `n`, candidates are judged by one of so many folds.
 
     Raises
     ------
     DataError
         If there is only one group.
     """
-    n = len(np.unique(groups))
-    if n < 2:
-        raise DataError(f"groups: expected at least two, one to train on and one to judge by, got {n}")
-    (first, *_) = _group_folds(dataset, groups, min(n, max(2, round(1 / share))), seed)
-    pairs = _group_folds(dataset, groups, min(n, n_folds(dataset.n_rows)), seed)
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise DataError(f"groups: expected at least two, one to train on and one to judge by, got {n_groups}")
+    pairs = _group_folds(dataset, groups, min(n_groups, n or n_folds(dataset.n_rows)), seed)
+    if n is not None:
+        return Cuts.by(pairs)
+    (first, *_) = _group_folds(dataset, groups, min(n_groups, max(2, round(1 / share))), seed)
     return Cuts(Split(*first, _NO_ROWS), pairs)
 
 

@@ -1,0 +1,309 @@
+"""What both estimators do: read tables, search, keep what was found."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import effective_n_jobs
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from nas.data import Cuts, Dataset, settle_kinds
+from nas.errors import InputError
+from nas.estimators.drawing import drawing
+from nas.estimators.tables import (
+    Features,
+    Targets,
+    as_frame,
+    check_lengths,
+    names_of,
+    read_features,
+    read_weights,
+)
+from nas.estimators.validation import Validation
+from nas.network.arrays import Array, Floats
+from nas.run.result import SearchResult
+from nas.run.run import Run
+from nas.run.settings import SearchSettings
+from nas.space import SearchSpace, load_space
+from nas.tracking.choice import Tracking
+from nas.tracking.folder import new_run_folder
+from nas.tracking.store import tracking_store
+
+_NAME = "table"
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows as `fit` gets them."""
+
+    X: Features
+    targets: Targets
+    weights: Floats | None
+
+    @property
+    def counting(self) -> Array:
+        """Which have a weight above 0."""
+        return np.ones(len(self.targets.y), bool) if self.weights is None else self.weights > 0
+
+
+class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc] # untyped
+    """The base of both; see `NASClassifier` for its parameters and attributes."""
+
+    def __init__(
+        self,
+        space: Any = "small",
+        *,
+        n_candidates: int = 100,
+        time_budget: float | None = None,
+        algorithm: str = "auto",
+        scoring: Any = None,
+        validation_fraction: float = 0.2,
+        cv: Any = None,
+        time_order: bool = False,
+        categorical_features: Any = None,
+        epochs: int | None = None,
+        patience: int | None = None,
+        target_score: float | None = None,
+        max_parameters: float | None = None,
+        n_finalists: int = 6,
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        runs_dir: Any = None,
+        tracking: bool = False,
+        tracking_uri: str | None = None,
+    ) -> None:
+        self.space = space
+        self.n_candidates = n_candidates
+        self.time_budget = time_budget
+        self.algorithm = algorithm
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
+        self.cv = cv
+        self.time_order = time_order
+        self.categorical_features = categorical_features
+        self.epochs = epochs
+        self.patience = patience
+        self.target_score = target_score
+        self.max_parameters = max_parameters
+        self.n_finalists = n_finalists
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.runs_dir = runs_dir
+        self.tracking = tracking
+        self.tracking_uri = tracking_uri
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Search a network, and train it on all rows.
+
+        A Ctrl-C ends the search: the best so far is fitted then, and a warning says so. The second one, or
+        one before anything is known, ends `fit`.
+
+        Parameters
+        ----------
+        X : table of shape (rows, columns)
+            A pandas or polars frame, an array or a list of rows; with missing values, categories or text.
+        y : array of shape (rows,) or (rows, targets)
+        sample_weight : array of shape (rows,), optional
+            What each row counts for in every training and in every validation score.
+        groups : array of shape (rows,), optional
+            No group is both trained on and validated on.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, optional
+            The rows to choose by. Nothing is ever trained on them.
+
+        Returns
+        -------
+        self
+        """
+        rows = self._read(X, y, sample_weight, reset=True)
+        check_lengths(rows.X, groups)
+        held_out = None
+        if X_val is not None or y_val is not None:
+            if X_val is None or y_val is None:
+                raise InputError("X_val, y_val: expected both or none, got one")
+            held_out = self._read(X_val, y_val, sample_weight_val, reset=False)
+        dataset = self._dataset(rows, held_out)
+        seed = self._seed()
+        validation = Validation(self.validation_fraction, self.cv, self.time_order, groups, seed)
+        cuts = validation.cuts(dataset, rows.counting, None if held_out is None else len(rows.X), rows.X)
+        self._keep(*self._search(dataset, cuts, seed))
+        return self
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> _Rows:
+        if y is None:
+            # What scikit-learn's own estimators say.
+            raise ValueError("requires y to be passed, but the target y is None")
+        features = read_features(self, X, reset=reset)
+        check_lengths(features, y)
+        targets = self._read_target(y, reset=reset)
+        weights = read_weights(sample_weight, len(features))
+        return _Rows(features, targets, self._weights(weights, targets))
+
+    def _read_target(self, y: Any, *, reset: bool) -> Targets:
+        raise NotImplementedError
+
+    def _weights(self, weights: Floats | None, targets: Targets) -> Floats | None:
+        return weights
+
+    def _seed(self) -> int:
+        """The seed itself where there is one; otherwise one is drawn."""
+        state = self.random_state
+        if isinstance(state, (int, np.integer)) and not isinstance(state, bool):
+            return int(state)
+        return int(check_random_state(state).randint(2**31 - 1))
+
+    def _dataset(self, rows: _Rows, held_out: _Rows | None) -> Dataset:
+        """The rows that count, those to choose by behind them."""
+        parts = [rows] if held_out is None else [rows, held_out]
+        frames = [as_frame(part.X) for part in parts]
+        categorical = names_of(self.categorical_features, frames[0])
+        table = pd.concat([frame.set_axis(frames[0].columns, axis=1) for frame in frames], ignore_index=True)
+        counting = np.concatenate([part.counting for part in parts])
+        y = np.concatenate([part.targets.y for part in parts])[counting]
+        targets = rows.targets
+        if targets.task == "classification" and len(np.unique(y)) < 2:
+            raise InputError(
+                f"y: expected at least two classes, got only one class, {targets.classes[y[0]]!r}"
+            )
+        return Dataset(
+            _NAME,
+            settle_kinds(table[counting].reset_index(drop=True), categorical),
+            y,
+            targets.task,
+            targets.names,
+            targets.labels,
+            categorical,
+            weights=_weights_of(parts, counting),
+        )
+
+    def _settings(self, seed: int) -> SearchSettings:
+        jobs = effective_n_jobs(self.n_jobs)
+        return SearchSettings(
+            space=self.space if isinstance(self.space, SearchSpace) else load_space(self.space),
+            algorithm=self.algorithm,
+            n_candidates=self.n_candidates,
+            time_budget=self.time_budget,
+            target_score=self.target_score,
+            patience=self.patience,
+            n_workers=0 if jobs == 1 else jobs,
+            seed=seed,
+            scoring=self.scoring,
+            epochs=self.epochs,
+            max_parameters=self.max_parameters,
+            n_finalists=self.n_finalists,
+            refit=self.refit,
+            baseline=False,
+        )
+
+    def _search(self, dataset: Dataset, cuts: Cuts, seed: int) -> tuple[SearchResult, pd.DataFrame]:
+        """The result, and what was tried, which is read before the folder goes."""
+        settings = self._settings(seed)
+        with ExitStack() as stack:
+            runs_dir = self._runs_dir(stack)
+            folder = new_run_folder(runs_dir, None if self._keeps_runs else "fit", _NAME)
+            tracked = Tracking(tracking_store(self.tracking_uri, runs_dir), "auto") if self.tracking else None
+            run = Run(
+                folder,
+                dataset,
+                settings,
+                tracked,
+                uuid.uuid4().hex,
+                progress=bool(self.verbose),
+                draw=self._keeps_runs,
+                cuts=cuts,
+            )
+            result = run.to_the_end()
+            return result, result.to_frame()
+
+    @property
+    def _keeps_runs(self) -> bool:
+        return self.runs_dir is not None or self.tracking
+
+    def _runs_dir(self, stack: ExitStack) -> Path:
+        if self._keeps_runs:
+            return Path("runs" if self.runs_dir is None else self.runs_dir)
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-")))
+
+    def _keep(self, result: SearchResult, tried: pd.DataFrame) -> None:
+        if result.stopped == "interrupted":
+            warnings.warn(
+                f"fit: interrupted after {result.n_candidates} of {self.n_candidates} candidates; "
+                "the best of them is fitted",
+                stacklevel=3,
+            )
+        self.network_ = result.network
+        self.best_genome_ = result.best.genome
+        self.hidden_layer_sizes_ = result.best.genome.widths
+        self.validation_score_ = result.evaluation.fitness
+        self.result_: Mapping[str, Any] = result.record()
+        self.candidates_ = tried
+        self.run_dir_ = result.run_dir if self._keeps_runs else None
+        self._n_features_out = self.network_.sizes[-2]
+
+    def read_rows(self, X: Any) -> Features:
+        """Rows as the network reads them; frames by position, as names and order were checked."""
+        check_is_fitted(self, "network_")
+        features = read_features(self, X, reset=False)
+        if isinstance(features, pd.DataFrame):
+            return as_frame(features, [column.name for column in self.network_.columns])
+        return features
+
+    def transform(self, X: Any) -> Array:
+        """The features that the last hidden layer makes of rows, of shape (rows, its units).
+
+        Those of a network without hidden layers are its inputs.
+        """
+        table = self.read_rows(X)
+        return self.network_.transform(table)
+
+    def _repr_html_inner(self) -> str:
+        """scikit-learn's diagram, and below it the network, once there is one."""
+        page: str = super()._repr_html_inner()
+        return page + drawing(self.network_) if hasattr(self, "network_") else page
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)
+        return bundle | {"text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []  # features are float32, as the network's numbers
+        return tags
+
+
+def _weights_of(parts: list[_Rows], counting: Array) -> Floats | None:
+    """The weights of those rows that count; 1 where only other parts have some."""
+    if all(part.weights is None for part in parts):
+        return None
+    weights = [np.ones(len(part.targets.y)) if part.weights is None else part.weights for part in parts]
+    return np.concatenate(weights)[counting]
