@@ -231,6 +231,18 @@ def test_the_weights_left_are_those_that_were_measured(problem: Problem) -> None
     assert found.fitness == float(f"{score:.6g}") == max(found.validation_scores)
 
 
+def test_weights_decide_in_the_loss_and_in_the_score(problem: Problem) -> None:
+    # Rows of class 0 alone count: whoever says 0 is always right, and soon everybody does.
+    weights = (problem.y_train == 0).astype(float), (problem.y_validation == 0).astype(float)
+    weighted = replace(problem, weights_train=weights[0], weights_validation=weights[1])
+    found, state = the_one(weighted, Candidate(0, Genome((8,), learning_rate=0.03), 3, 0, "random"))
+    network = build_network(Genome((8,)), 0, problem, initialize=False)
+    network.parameters[...] = (state.best or state).parameters
+    assert found.fitness == 1.0
+    assert (network.predict(problem.X_validation).argmax(axis=1) == 0).mean() > 0.9
+    assert weighted.n_bytes == problem.n_bytes + 8 * 180
+
+
 # Scores that are none
 
 

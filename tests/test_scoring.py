@@ -148,6 +148,38 @@ def test_r2_of_a_constant_target_is_0_and_the_worst_is_bounded() -> None:
         assert METRICS["r2"](np.full_like(y, 1e30), y) == WORST_SCORE
 
 
+# Weights
+
+
+@pytest.mark.parametrize("case", [binary, multiclass, multilabel, one_value, two_values])
+def test_whole_weights_in_a_score_are_copies_of_rows(case: Any) -> None:
+    p, y, options = case()
+    counts = np.arange(len(y)) % 3
+    copies = np.repeat(p, counts, axis=0), np.repeat(y, counts, axis=0)
+    names = ["r2", "neg_mean_absolute_error"] if options["task"] == "regression" else ["accuracy", "f1_macro"]
+    for name in names:
+        metric = metric_for(name, **options)
+        # Sums of other lengths, in float32.
+        assert metric(p, y, counts.astype(float)) == pytest.approx(metric(*copies), rel=1e-5)
+        assert metric(p, y, counts.astype(float)) != pytest.approx(metric(p, y), rel=1e-5)
+
+
+@pytest.mark.parametrize("scoring", ["max_error", lambda estimator, X, y: float(np.mean(y))])
+def test_a_scorer_that_knows_no_weights_judges_all_rows_alike(scoring: Any) -> None:
+    p, y, options = one_value()
+    metric = metric_for(scoring, **options)
+    assert metric(p, y, np.linspace(0, 1, len(y))) == metric(p, y)
+
+
+def test_a_function_that_takes_weights_gets_them() -> None:
+    def weight(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        return 0.0 if sample_weight is None else float(sample_weight.sum())
+
+    p, y, options = binary()
+    metric = metric_for(weight, **options)
+    assert (metric(p, y), metric(p, y, np.full(len(y), 0.5))) == (0, len(y) / 2)
+
+
 # Functions
 
 

@@ -61,12 +61,12 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> Features:
         checks = {"dtype": None, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if reset else 1}
         array: Array = validate_data(estimator, X, reset=reset, **checks)
         return array if array.dtype.kind != "O" else _numbers_if_possible(array)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    if len(X) < 1 + reset or X.shape[1] == 0:
-        raise DataError(f"X: expected at least {1 + reset} rows, and columns, got the shape {X.shape}")
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()][0]
         raise DataError(f"X: expected column names that differ, got {twice!r} twice")
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if len(X) < 1 + reset or X.shape[1] == 0:
+        raise DataError(f"X: expected at least {1 + reset} rows, and columns, got the shape {X.shape}")
     return X
 
 

@@ -104,4 +104,4 @@ class Validation:
 
 def _positions(rows: Any) -> Array:
     found = np.asarray(rows)
-    return np.flatnonzero(found) if found.dtype == bool else found
+    return np.flatnonzero(found) if found.dtype == bool else found.astype(int)

@@ -135,6 +135,7 @@ def test_members_train_as_each_would_alone(loss: str, weighted: bool) -> None:
     }
     if weighted:
         options["sample_weight"] = np.linspace(0, 2, len(X))
+        options["validation_weight"] = np.linspace(3, 0, 30)
     results = train_cohort(together, X, y, configs, rngs=generators(len(together)), **options)
     for network, config, rng, other, result in zip(
         alone, configs, generators(len(alone)), together, results, strict=True

@@ -229,6 +229,20 @@ def test_whole_weights_are_copies_of_rows(loss: str, data: st.DataObject) -> Non
     assert first.train_loss == pytest.approx(second.train_loss, rel=1e-12)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "squared_error", "huber"])
+def test_whole_weights_of_validation_rows_are_copies_of_them(loss: str) -> None:
+    X, classes = some_rows(12)
+    y = classes if loss == "cross_entropy" else np.stack([classes, 1 - classes], axis=1).astype(float)
+    counts = np.array([0, 1, 2, 3] * 3)
+    copies = (np.repeat(X, counts, axis=0), np.repeat(y, counts, axis=0))
+    weights = counts.astype(float)
+    first = train(some_network(loss), X, y, FULL_BATCH, validation=(X, y), validation_weight=weights)
+    second = train(some_network(loss), X, y, FULL_BATCH, validation=copies)
+    plain = train(some_network(loss), X, y, FULL_BATCH, validation=(X, y))
+    assert first.validation_loss == pytest.approx(second.validation_loss, rel=1e-12)
+    assert first.validation_loss != pytest.approx(plain.validation_loss, rel=1e-3)
+
+
 @pytest.mark.parametrize("batch_size", [7, 1000])
 def test_rows_of_no_weight_have_no_effect(batch_size: int) -> None:
     X, y = some_rows()
