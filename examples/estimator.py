@@ -3,6 +3,8 @@
 Run it with ``python examples/estimator.py``; it takes about a quarter of a minute.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer
@@ -30,7 +32,13 @@ def flats(n: int = 600, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
 def main(n_candidates: int = 20) -> None:
     """A table of one's own, then cross-validation, then the network's features in a pipeline."""
     X, y = flats()
-    quick = {"space": "tiny", "n_candidates": n_candidates, "epochs": 60, "n_finalists": 2, "random_state": 0}
+    quick: dict[str, Any] = {
+        "space": "tiny",
+        "n_candidates": n_candidates,
+        "epochs": 60,
+        "n_finalists": 2,
+        "random_state": 0,
+    }
     regressor = nas.NASRegressor(**quick).fit(X[:500], y[:500])
     print(f"hidden layers {regressor.hidden_layer_sizes_}, R² {regressor.score(X[500:], y[500:]):.3f}")
 

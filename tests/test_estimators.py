@@ -45,7 +45,7 @@ def expected_failures(estimator: Any) -> dict[str, str]:
     return {REPEATED: "sample_weight is not equivalent to removing/repeating samples."}
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator] # scikit-learn has no types
     [NASClassifier(**QUICK), NASRegressor(**QUICK)], expected_failed_checks=expected_failures
 )
 def test_scikit_learns_checks_hold(estimator: Any, check: Any) -> None:
@@ -155,7 +155,8 @@ def test_random_states_are_read_as_scikit_learn_reads_them() -> None:
 def test_it_works_in_pipelines_and_grids() -> None:
     X, y = load_iris(return_X_y=True)
     pipeline = make_pipeline(StandardScaler(), NASClassifier(**SMALL), LogisticRegression())
-    grid = GridSearchCV(pipeline, {"nasclassifier__space": ["tiny", nas.load_space("funnel")]}, cv=2)
+    spaces = ["tiny", nas.SearchSpace(depth=(1, 2), widths=(4, 8, 16), name="own")]
+    grid = GridSearchCV(pipeline, {"nasclassifier__space": spaces}, cv=2)
     assert grid.fit(X, y).best_score_ > 0.85
     assert grid.best_estimator_[:-1].get_feature_names_out()[0] == "nasclassifier0"
 
@@ -210,7 +211,7 @@ def test_frames_with_categories_and_gaps_are_taken_as_they_are(table: pd.DataFra
     model = NASClassifier(**SMALL).fit(X, y)
     assert model.score(X, y) > 0.8
     assert model.classes_.tolist() == ["big", "small"]
-    strange = X.head(2).assign(color=["violet", None], size=[np.nan, 9.0])
+    strange = X.head(2).assign(color=pd.Series(["violet", None]), size=[np.nan, 9.0])
     assert set(model.predict(strange)) <= {"big", "small"}
     as_category = X.assign(color=X["color"].astype("category"))
     np.testing.assert_array_equal(model.predict_proba(as_category), model.predict_proba(X))
