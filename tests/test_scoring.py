@@ -155,16 +155,17 @@ def test_r2_of_a_constant_target_is_0_and_the_worst_is_bounded() -> None:
 def test_whole_weights_in_a_score_are_copies_of_rows(case: Any) -> None:
     p, y, options = case()
     counts = np.arange(len(y)) % 3
+    p = np.where((counts == 2)[:, np.newaxis], p[::-1], p)  # wrong where it counts
     copies = np.repeat(p, counts, axis=0), np.repeat(y, counts, axis=0)
     names = ["r2", "neg_mean_absolute_error"] if options["task"] == "regression" else ["accuracy", "f1_macro"]
-    for name in names:
-        metric = metric_for(name, **options)
-        # Sums of other lengths, in float32.
-        assert metric(p, y, counts.astype(float)) == pytest.approx(metric(*copies), rel=1e-5)
-        assert metric(p, y, counts.astype(float)) != pytest.approx(metric(p, y), rel=1e-5)
+    judges = [metric_for(name, **options) for name in names]
+    weighted = [metric(p, y, counts.astype(float)) for metric in judges]
+    # Sums of other lengths, in float32.
+    assert weighted == pytest.approx([metric(*copies) for metric in judges], rel=1e-5)
+    assert weighted != pytest.approx([metric(p, y) for metric in judges], rel=1e-5)
 
 
-@pytest.mark.parametrize("scoring", ["max_error", lambda estimator, X, y: float(np.mean(y))])
+@pytest.mark.parametrize("scoring", ["neg_max_error", lambda estimator, X, y: float(np.mean(y))])
 def test_a_scorer_that_knows_no_weights_judges_all_rows_alike(scoring: Any) -> None:
     p, y, options = one_value()
     metric = metric_for(scoring, **options)
