@@ -177,7 +177,7 @@ class TestAWholeSearch:
             assert short_one == long_one[: len(short_one)]
 
     def test_mlflow_shows_one_parent_with_all_children(self, tmp_path: Path) -> None:
-        result = search(tmp_path, n_candidates=60, tracking=True)
+        result = search(tmp_path, n_candidates=60, tracking=True, track="all")
         client = mlflow.MlflowClient(result.tracking_uri)
         runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
         parents = [run for run in runs if run.data.tags["nas.kind"] == "search"]

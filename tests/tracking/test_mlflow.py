@@ -58,7 +58,7 @@ def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
-    return search(tmp_path_factory.mktemp("tracked") / "runs")
+    return search(tmp_path_factory.mktemp("tracked") / "runs", track="all")
 
 
 def test_there_is_one_parent_and_one_child_a_candidate(result: nas.SearchResult) -> None:
@@ -152,7 +152,7 @@ def test_failures_are_failed_runs_with_their_reason(runs_dir: Path) -> None:
 
 
 def test_a_resumed_search_is_one_run_without_repeats(runs_dir: Path) -> None:
-    first = search(runs_dir, n_candidates=5)
+    first = search(runs_dir, n_candidates=5, track="all")
     resumed = nas.resume(first.run_dir, n_candidates=N, n_workers=0, progress=False)
     assert resumed.mlflow_run_id == first.mlflow_run_id
     parent, children = runs_of(str(resumed.tracking_uri))
@@ -217,7 +217,7 @@ def test_a_server_is_written_to_and_may_die_midway(
     server: Server, tmp_path: Path, runs_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Whole first, to a server that lives.
-    result = search(tmp_path / "far", tracking_uri=server.uri)
+    result = search(tmp_path / "far", tracking_uri=server.uri, track="all")
     parent, children = runs_of(server.uri)
     assert len(children) == N
     assert parent.info.status == "FINISHED"
