@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from nas.genome import Genome
     from nas.reporting import compare, report
     from nas.run import SearchResult, debug, export_network, resume, search, sync
-    from nas.runtime import ModelError, Network, TableError, load_network
+    from nas.runtime import Ensemble, ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
 _HOMES = {
     "Dataset": "data",
+    "Ensemble": "runtime",
     "Genome": "genome",
     "InputError": "errors",
     "ModelError": "runtime",
@@ -56,6 +57,7 @@ _HOMES = {
 
 __all__ = [
     "Dataset",
+    "Ensemble",
     "Genome",
     "InputError",
     "ModelError",

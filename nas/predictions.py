@@ -9,7 +9,7 @@ import pandas as pd
 
 from nas.data import read_table
 from nas.errors import InputError
-from nas.runtime import ModelError, Network, TableError, load_network
+from nas.runtime import ModelError, Predictor, TableError, load_network
 
 
 def write_predictions(
@@ -50,7 +50,7 @@ def write_predictions(
         ) from None
 
 
-def predictions(network: Network, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:
+def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:
     """A frame with the predictions, and the probabilities where they are asked for."""
     if probabilities and network.task == "regression":
         raise InputError("--proba: expected a network for classes, got one for regression")

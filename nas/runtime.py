@@ -11,6 +11,9 @@ A saved network is a folder with two files:
 - ``weights.safetensors``: ``weight_0``, ``bias_0``, ... of each layer, float32, of shapes
   (inputs, outputs) and (outputs,), in the safetensors layout (8 bytes header length, JSON header,
   numbers).
+
+Version 2 holds an ensemble: in place of ``layers`` there are ``members``, a list of such, and ``shares``
+of the mean; the arrays are ``member_0.weight_0`` and so on. A single network is of version 1.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 1
+VERSION = 2
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -151,42 +154,31 @@ class Preprocessor:
         return encoded
 
 
-class Network:
-    """A trained network with its preprocessing and its labels, ready for raw tables.
-
-    `load_network` makes one. `columns`, `target`, `task`, `sizes` (inputs, hidden widths, outputs)
-    and `provenance` may be read.
-    """
+class Predictor:
+    """What a network and an ensemble have in common: raw tables in, labels or values out."""
 
     def __init__(
-        self,
-        *,
-        task: str,
-        columns: Sequence[Column],
-        target: Target,
-        activations: Sequence[str],
-        weights: Sequence[Array],
-        biases: Sequence[Array],
-        provenance: Mapping[str, Any] | None = None,
+        self, task: str, preprocessor: Preprocessor, target: Target, provenance: Mapping[str, Any] | None
     ) -> None:
         self.task = task
-        self.preprocessor = Preprocessor(columns)
+        self.preprocessor = preprocessor
         self.target = target
-        self.activations = tuple(activations)
-        self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
-        self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
         self.provenance = dict(provenance or {})
-        _check_network(self)
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns that the network was made for."""
+        """The columns that it was made for."""
         return self.preprocessor.columns
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Numbers of inputs, of units of each hidden layer, and of outputs."""
-        return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
+    def members(self) -> tuple[Network, ...]:
+        """The networks that it consists of."""
+        raise NotImplementedError
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What each member counts for in the mean; they sum to 1."""
+        raise NotImplementedError
 
     def predict(self, table: Table) -> Array:
         """Labels of shape (rows,); values in the target's units; or 0 and 1 for several labels.
@@ -215,8 +207,56 @@ class Network:
         return outputs
 
     def transform(self, table: Table) -> Array:
-        """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is none."""
-        return self._by_piece(self._hidden, self.preprocessor.encode(table))
+        """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is none.
+
+        Those of several members stand side by side.
+        """
+        X = self.preprocessor.encode(table)
+        return np.hstack([member._by_piece(member._hidden, X) for member in self.members])
+
+    def _outputs(self, X: Array) -> Array:
+        """Probabilities, or values in standard deviations, of shape (rows, outputs)."""
+        raise NotImplementedError
+
+
+class Network(Predictor):
+    """A trained network with its preprocessing and its labels, ready for raw tables.
+
+    `load_network` makes one. `columns`, `target`, `task`, `sizes` (inputs, hidden widths, outputs)
+    and `provenance` may be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: str,
+        columns: Sequence[Column],
+        target: Target,
+        activations: Sequence[str],
+        weights: Sequence[Array],
+        biases: Sequence[Array],
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(task, Preprocessor(columns), target, provenance)
+        self.activations = tuple(activations)
+        self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
+        self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
+        _check_network(self)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of inputs, of units of each hidden layer, and of outputs."""
+        return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
+
+    @property
+    def members(self) -> tuple[Network, ...]:
+        """Itself."""
+        return (self,)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """All."""
+        return (1.0,)
 
     def _outputs(self, X: Array) -> Array:
         link = _link(self.task, len(self.biases[-1]))
@@ -236,8 +276,57 @@ class Network:
         return X
 
 
-def load_network(path: str | os.PathLike[str]) -> Network:
-    """The network saved in the folder `path`, or in ``best`` inside it (a run's folder).
+class Ensemble(Predictor):
+    """Several networks for the same table, of which the outputs are averaged.
+
+    Parameters
+    ----------
+    members : sequence of Network
+        With the same columns, task and target.
+    shares : sequence of float
+        What each counts for; they are divided by their sum.
+    provenance : mapping, optional
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Network],
+        shares: Sequence[float],
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not members or len(members) != len(shares):
+            raise ModelError(f"{len(shares)} shares for {len(members)} members")
+        if not all(_is_finite(share) and share > 0 for share in shares):
+            raise ModelError(f"shares {tuple(shares)!r}")
+        first = members[0]
+        super().__init__(first.task, first.preprocessor, first.target, provenance)
+        alike = (first.task, first.columns, first.target)
+        if any((one.task, one.columns, one.target) != alike for one in members):
+            raise ModelError("members for different tables")
+        self._members = tuple(members)
+        self._shares = tuple(share / sum(shares) for share in shares)
+
+    @property
+    def members(self) -> tuple[Network, ...]:
+        """The networks, that which won the search first."""
+        return self._members
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What each member counts for in the mean; they sum to 1."""
+        return self._shares
+
+    def _outputs(self, X: Array) -> Array:
+        parts = [
+            np.float32(share) * member._outputs(X)
+            for share, member in zip(self.shares, self.members, strict=True)
+        ]
+        result: Array = sum(parts[1:], parts[0])
+        return result
+
+
+def load_network(path: str | os.PathLike[str]) -> Network | Ensemble:
+    """The network, or the ensemble, saved in the folder `path`, or in ``best`` inside it (a run's folder).
 
     Raises
     ------
@@ -251,7 +340,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         if not _is_file(folder / name):
             raise ModelError(f"{path}: expected a folder with {MODEL_FILE} and {WEIGHTS_FILE}, got no {name}")
     try:
-        return _network_from(_read_json(folder / MODEL_FILE), _read_safetensors(folder / WEIGHTS_FILE))
+        return _from_record(_read_json(folder / MODEL_FILE), _read_safetensors(folder / WEIGHTS_FILE))
     except (
         LookupError,
         TypeError,
@@ -264,17 +353,38 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         raise ModelError(f"{path}: expected a saved network, got: {_in_words(error)}") from None
 
 
-def model_record(network: Network) -> dict[str, Any]:
-    """What ``model.json`` holds of a network."""
+def model_record(network: Predictor) -> dict[str, Any]:
+    """What ``model.json`` holds of a network or an ensemble."""
+    layers = [
+        {"sizes": list(member.sizes), "activations": list(member.activations)} for member in network.members
+    ]
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if isinstance(network, Ensemble) else 1,
         "task": network.task,
         "columns": [asdict(column) for column in network.columns],
         "target": asdict(network.target),
-        "layers": {"sizes": list(network.sizes), "activations": list(network.activations)},
+        **(
+            {"members": layers, "shares": list(network.shares)}
+            if isinstance(network, Ensemble)
+            else {"layers": layers[0]}
+        ),
         "provenance": network.provenance,
     }
+
+
+def arrays_of(network: Predictor) -> dict[str, Array]:
+    """Weights and biases by the names that they have in a file."""
+    return {
+        f"{prefix}{kind}_{i}": array
+        for prefix, member in zip(_prefixes(network), network.members, strict=True)
+        for kind, arrays in (("weight", member.weights), ("bias", member.biases))
+        for i, array in enumerate(arrays)
+    }
+
+
+def _prefixes(network: Predictor) -> list[str]:
+    return [f"member_{i}." for i in range(len(network.members))] if isinstance(network, Ensemble) else [""]
 
 
 def as_numbers(values: Any, name: str) -> Array:
@@ -454,31 +564,46 @@ def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
     return arrays
 
 
-def _network_from(record: Any, arrays: dict[str, Array]) -> Network:
+def _from_record(record: Any, arrays: dict[str, Array]) -> Network | Ensemble:
+    """What a file holds, with all that it says checked."""
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ModelError(f"{MODEL_FILE} that does not say format {FORMAT!r}")
-    if record.get("version") != VERSION:
-        raise ModelError(f"format version {record.get('version')!r}; this program reads {VERSION}")
-    sizes = [_count(size) for size in record["layers"]["sizes"]]
-    names = [f"{kind}_{i}" for i in range(len(sizes) - 1) for kind in ("weight", "bias")]
-    if set(names) != set(arrays):
-        raise ModelError(f"arrays {sorted(arrays)} for {len(sizes) - 1} layers")
-    weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
-    if [weight.shape for weight in weights] != list(pairwise(sizes)):
-        raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
+    if record.get("version") not in range(1, VERSION + 1):
+        raise ModelError(f"format version {record.get('version')!r}; this program reads 1 to {VERSION}")
+    several = record["version"] > 1
+    layers = record["members"] if several else [record["layers"]]
+    prefixes = [f"member_{i}." for i in range(len(layers))] if several else [""]
+    named = [_names(prefix, len(one["sizes"]) - 1) for prefix, one in zip(prefixes, layers, strict=True)]
+    if {name for names in named for name in names} != set(arrays):
+        counts = " and ".join(str(len(names) // 2) for names in named)
+        raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
     target = {key: tuple(value) for key, value in record["target"].items()}
     provenance = record.get("provenance", {})
     if not isinstance(provenance, dict):
         raise ModelError("a provenance that is not an object")
-    return Network(
-        task=record["task"],
-        columns=[_column_from(entry) for entry in record["columns"]],
-        target=Target(**target),
-        activations=record["layers"]["activations"],
-        weights=weights,
-        biases=biases,
-        provenance=provenance,
-    )
+    columns = [_column_from(entry) for entry in record["columns"]]
+    members = []
+    for one, names in zip(layers, named, strict=True):
+        sizes = [_count(size) for size in one["sizes"]]
+        weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
+        if [weight.shape for weight in weights] != list(pairwise(sizes)):
+            raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
+        members.append(
+            Network(
+                task=record["task"],
+                columns=columns,
+                target=Target(**target),
+                activations=one["activations"],
+                weights=weights,
+                biases=biases,
+                provenance={} if several else provenance,
+            )
+        )
+    return Ensemble(members, record["shares"], provenance) if several else members[0]
+
+
+def _names(prefix: str, n_layers: int) -> list[str]:
+    return [f"{prefix}{kind}_{i}" for i in range(n_layers) for kind in ("weight", "bias")]
 
 
 def _column_from(entry: dict[str, Any]) -> Column:

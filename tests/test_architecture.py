@@ -39,11 +39,13 @@ HOMES = {
     },
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
     "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
-    "mlflow": {"tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
+    "mlflow": {"export/mlflow_model.py", "tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
     "matplotlib": {"reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
     "onnx": {"export/onnx.py"},
-    "safetensors": {"export/native.py", "export/python_file.py"},
+    "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},
+    "skops": {"export/sklearn_pipeline.py"},
+    "torch": {"export/torch_module.py"},
 }
 """The only modules that import these frameworks."""
 
@@ -137,6 +139,7 @@ def test_public_names_are_these() -> None:
     assert nas.__all__ == sorted(nas.__all__)
     assert set(nas.__all__) == {
         "Dataset",
+        "Ensemble",
         "Genome",
         "InputError",
         "ModelError",

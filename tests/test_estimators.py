@@ -91,7 +91,7 @@ def test_it_tells_what_it_has_found() -> None:
     model = NASClassifier(**SMALL).fit(X, y)
     assert model.classes_.tolist() == [0, 1, 2]
     assert model.feature_names_in_.tolist() == list(X.columns)
-    assert model.hidden_layer_sizes_ == model.best_genome_.widths == model.network_.sizes[1:-1]
+    assert model.hidden_layer_sizes_ == model.best_genome_.widths == model.network_.members[0].sizes[1:-1]
     assert model.validation_score_ == model.result_["validation_score"] <= 1
     assert model.result_["test_score"] is None
     assert model.candidates_["fitness"].max() == model.validation_score_ or model.result_["rescored"]
@@ -198,8 +198,8 @@ def test_the_picture_has_every_layer() -> None:
     assert "<svg xmlns" not in model._repr_html_()
     page = model.fit(X, y)._repr_html_()
     picture = page[page.index('<svg xmlns="http://www.w3.org/2000/svg" role="img"') :]
-    assert picture.count("<rect") == len(model.network_.sizes)
-    assert f"<title>{' → '.join(map(str, model.network_.sizes))}</title>" in picture
+    assert picture.count("<rect") == len(model.network_.members[0].sizes)
+    assert f"<title>{' → '.join(map(str, model.network_.members[0].sizes))}</title>" in picture
     assert model._repr_mimebundle_()["text/html"].endswith("</svg>")
 
 

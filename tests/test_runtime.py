@@ -34,6 +34,7 @@ from nas.runtime import (
     Column,
     ModelError,
     Network,
+    Predictor,
     Preprocessor,
     TableError,
     Target,
@@ -451,7 +452,7 @@ def test_what_is_saved_is_read_back_bit_for_bit(tmp_path: Path, kind: str) -> No
     assert model_record(read) == model_record(network)
     assert read.columns == COLUMNS
     assert read.target == network.target
-    assert read.sizes == (N_INPUTS, 7, 8, N_OUTPUTS[kind])
+    assert read.members[0].sizes == (N_INPUTS, 7, 8, N_OUTPUTS[kind])
     frame = make_frame()
     assert read.predict(frame).tobytes() == network.predict(frame).tobytes()
     assert read.transform(frame).tobytes() == network.transform(frame).tobytes()
@@ -480,8 +481,8 @@ def test_any_finite_weights_survive_saving(tmp_path: Path, data: st.DataObject, 
     folder = save_network(network, tmp_path / "model")
     read, library = load_network(folder), load_file(folder / "weights.safetensors")
     for i, (weight, bias) in enumerate(zip(numbers, biases, strict=True)):
-        assert read.weights[i].tobytes() == weight.tobytes() == library[f"weight_{i}"].tobytes()
-        assert read.biases[i].tobytes() == bias.tobytes() == library[f"bias_{i}"].tobytes()
+        assert read.members[0].weights[i].tobytes() == weight.tobytes() == library[f"weight_{i}"].tobytes()
+        assert read.members[0].biases[i].tobytes() == bias.tobytes() == library[f"bias_{i}"].tobytes()
 
 
 def test_the_safetensors_library_reads_the_same_arrays(tmp_path: Path) -> None:
@@ -497,7 +498,7 @@ def test_metadata_in_the_weights_does_no_harm(tmp_path: Path) -> None:
     folder = save_network(make_network(), tmp_path / "model")
     weights = load_file(folder / "weights.safetensors")
     save_file(weights, folder / "weights.safetensors", metadata={"made by": "another program"})
-    assert np.array_equal(load_network(folder).weights[0], weights["weight_0"])
+    assert np.array_equal(load_network(folder).members[0].weights[0], weights["weight_0"])
 
 
 def test_a_saved_network_replaces_the_one_before(tmp_path: Path) -> None:
@@ -509,7 +510,8 @@ def test_a_saved_network_replaces_the_one_before(tmp_path: Path) -> None:
 
 def test_a_run_folder_stands_for_its_best_network(tmp_path: Path) -> None:
     save_network(make_network(), tmp_path / "run" / "best")
-    assert load_network(tmp_path / "run").sizes == load_network(str(tmp_path / "run" / "best")).sizes
+    one, other = load_network(tmp_path / "run"), load_network(str(tmp_path / "run" / "best"))
+    assert one.members[0].sizes == other.members[0].sizes
 
 
 # The file stands alone.
@@ -881,7 +883,7 @@ def mutate(record: bytes, weights: bytes, rng: random.Random) -> tuple[bytes, by
     return record, length.to_bytes(8, "little") + weights[8:]
 
 
-def table_for(network: Network) -> dict[str, list[Any]]:
+def table_for(network: Predictor) -> dict[str, list[Any]]:
     """Three rows for whatever columns a network has come to have."""
     numbers, words = [1.0, None, -3.5], ["red", None, "1"]
     return {column.name: words if column.kind == "category" else numbers for column in network.columns}

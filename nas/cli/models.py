@@ -32,7 +32,8 @@ def add_export(commands: Any) -> None:
         "--format",
         required=True,
         metavar="FORMAT",
-        help="native (a folder of JSON and safetensors), python (one file that needs NumPy alone) or onnx",
+        help="native (a folder of JSON and safetensors), python (one file that needs NumPy alone), onnx, "
+        "torch, sklearn (a pipeline in a skops file) or mlflow",
     )
     export.add_argument("--output", required=True, metavar="PATH", help="the file or folder to write")
     export.add_argument("--overwrite", action="store_true", help="replace what is there")

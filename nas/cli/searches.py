@@ -97,6 +97,13 @@ def add_search(commands: Any) -> None:
         metavar="N",
         help="how many of the best are scored again before one is named; default: 6",
     )
+    how.add_argument(
+        "--ensemble",
+        type=int,
+        default=1,
+        metavar="K",
+        help="average up to K networks: the winner and the best beside it; default: 1, the winner alone",
+    )
     how.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything; default: 0")
     how.add_argument(
         "--no-refit",
@@ -237,6 +244,7 @@ def _search(options: argparse.Namespace) -> int:
             starts=options.start or (),
             epochs=options.epochs,
             n_finalists=options.finalists,
+            ensemble=options.ensemble,
             refit=not options.no_refit,
             baseline=not options.no_baseline,
             name=options.name,

@@ -81,6 +81,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         target_score: float | None = None,
         max_parameters: float | None = None,
         n_finalists: int = 6,
+        ensemble: int = 1,
         refit: bool = True,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -103,6 +104,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.target_score = target_score
         self.max_parameters = max_parameters
         self.n_finalists = n_finalists
+        self.ensemble = ensemble
         self.refit = refit
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -219,6 +221,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             epochs=self.epochs,
             max_parameters=self.max_parameters,
             n_finalists=self.n_finalists,
+            ensemble=self.ensemble,
             refit=self.refit,
             baseline=False,
         )
@@ -266,7 +269,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.result_: Mapping[str, Any] = result.record()
         self.candidates_ = tried
         self.run_dir_ = result.run_dir if self._keeps_runs else None
-        self._n_features_out = self.network_.sizes[-2]
+        self._n_features_out = sum(one.sizes[-2] for one in self.network_.members)
 
     def read_rows(self, X: Any) -> Features:
         """Rows as the network reads them; frames by position, as names and order were checked."""

@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from nas.runtime import Network
+from nas.runtime import Network, Predictor
 
 _STEP, _HEIGHT, _TEXT = 84, 96, 34
 
 
-def drawing(network: Network) -> str:
-    """The layers of a network as an inline SVG: a bar each, the taller the more units it has."""
+def drawing(network: Predictor) -> str:
+    """The layers of a network as an inline SVG; of an ensemble one for each member, with its share."""
+    if len(network.members) == 1:
+        return _layers(network.members[0])
+    return "".join(
+        f"<p>{share:.0%}<br>{_layers(member)}</p>"
+        for member, share in zip(network.members, network.shares, strict=True)
+    )
+
+
+def _layers(network: Network) -> str:
+    """A bar for each layer, the taller the more units it has."""
     sizes = network.sizes
     names = ["inputs", *network.activations, "outputs" if sizes[-1] > 1 else "output"]
     width, height = _STEP * len(sizes), _HEIGHT + _TEXT

@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from nas.estimators.base import SearchEstimator
 from nas.estimators.tables import Targets, read_classes, read_numbers, times_class_weights
 from nas.network.arrays import Array, Floats
-from nas.runtime import Network
+from nas.runtime import Ensemble, Network
 
 
 class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # untyped
@@ -53,6 +53,9 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
         The most weights and biases that a network may have.
     n_finalists : int
         How many of the best are judged again, by other cuts of the rows, before one is named.
+    ensemble : int
+        Networks of which the outputs are averaged, at most: the winner, and others that the search has kept,
+        chosen by the validation rows; 1 for the winner alone.
     refit : bool
         Whether the winner is at last trained on all rows, for the epochs that were found to suit it;
         otherwise it keeps the weights that the search measured.
@@ -74,8 +77,9 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
     Attributes
     ----------
     classes_ : array of shape (classes,)
-    network_ : nas.Network
-        The winner, trained: works on raw tables, and can be exported by `nas.export_network`.
+    network_ : nas.Network or nas.Ensemble
+        The winner, trained, or the ensemble around it: works on raw tables, and can be exported by
+        `nas.export_network`.
     best_genome_ : nas.Genome
     hidden_layer_sizes_ : tuple of int
     validation_score_ : float
@@ -116,6 +120,7 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
         target_score: float | None = None,
         max_parameters: float | None = None,
         n_finalists: int = 6,
+        ensemble: int = 1,
         refit: bool = True,
         class_weight: Any = None,
         n_jobs: int | None = None,
@@ -140,6 +145,7 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
             target_score=target_score,
             max_parameters=max_parameters,
             n_finalists=n_finalists,
+            ensemble=ensemble,
             refit=refit,
             n_jobs=n_jobs,
             random_state=random_state,
@@ -210,12 +216,15 @@ class NASRegressor(RegressorMixin, SearchEstimator):  # type: ignore[misc] # unt
         return tags
 
 
-def _in_double(network: Network) -> Network:
-    """The same network, which computes in float64.
+def _in_double(network: Network | Ensemble) -> Network | Ensemble:
+    """The same network or ensemble, which computes in float64.
 
     In float32 a row's values depend in their last digits on how many rows come with it, which is more than
     scikit-learn allows of numbers that are given back in float64.
     """
+    if isinstance(network, Ensemble):
+        members = [member for one in network.members if isinstance(member := _in_double(one), Network)]
+        return Ensemble(members, network.shares)
     double = copy(network)
     double.weights = [weight.astype(np.float64) for weight in network.weights]
     double.biases = [bias.astype(np.float64) for bias in network.biases]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nas.errors import ExportError
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network
+from nas.runtime import Column, Predictor
 
 TOLERANCE = 1e-5
 """The largest difference of a probability, or of a value in standard deviations of its target."""
@@ -31,12 +31,12 @@ class Agreement:
     n_rows: int
 
 
-def check(network: Network, predict: Predict, rows: pd.DataFrame | None = None) -> Agreement:
+def check(network: Predictor, predict: Predict, rows: pd.DataFrame | None = None) -> Agreement:
     """Compare an export with its network.
 
     Parameters
     ----------
-    network : Network
+    network : Network or Ensemble
     predict : callable
         The export at work.
     rows : DataFrame, optional
@@ -67,7 +67,7 @@ def check(network: Network, predict: Predict, rows: pd.DataFrame | None = None) 
     return Agreement(difference, len(table))
 
 
-def _outputs(network: Network, table: pd.DataFrame) -> Floats:
+def _outputs(network: Predictor, table: pd.DataFrame) -> Floats:
     """Probabilities, or values in standard deviations of their targets."""
     if network.task != "regression":
         probabilities: Floats = network.predict_proba(table)
@@ -75,7 +75,7 @@ def _outputs(network: Network, table: pd.DataFrame) -> Floats:
     return standardized(network, network.predict(table))
 
 
-def standardized(network: Network, values: Array) -> Floats:
+def standardized(network: Predictor, values: Array) -> Floats:
     """Values of targets in their standard deviations, of shape (rows, targets)."""
     scale, mean = np.array(network.target.scale), np.array(network.target.mean)
     result: Floats = (np.asarray(values, float).reshape(len(values), -1) - mean) / scale
@@ -92,7 +92,7 @@ def _toss_up(probabilities: Floats, task: str) -> Array:
     return close
 
 
-def made_up(network: Network, seed: int = 0) -> pd.DataFrame:
+def made_up(network: Predictor, seed: int = 0) -> pd.DataFrame:
     """Rows as the network's columns describe them, some values missing, some categories unseen."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(

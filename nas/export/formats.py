@@ -16,15 +16,15 @@ from nas.errors import InputError
 from nas.export.check import Agreement, Predict, check
 from nas.export.native import load_native, save_network
 from nas.export.python_file import load_python_file, write_python_file
-from nas.runtime import ModelError, Network, load_network
+from nas.runtime import ModelError, Predictor, load_network
 
 
 @dataclass(frozen=True)
 class Format:
     """How a network is written, and how what was written is put to work."""
 
-    write: Callable[[Network, Path], object]
-    load: Callable[[Network, Path], Predict]
+    write: Callable[[Predictor, Path], object]
+    load: Callable[[Predictor, Path], Predict]
     suffix: str
     """Of the file; empty for a folder."""
 
@@ -37,10 +37,31 @@ def _onnx() -> Format:
     return Format(module.write_onnx, module.load_onnx, ".onnx")
 
 
+def _torch() -> Format:
+    try:
+        module = import_module("nas.export.torch_module")
+    except ImportError:
+        raise InputError("format torch: expected the package torch; pip install 'evonas[torch]'") from None
+    return Format(module.write_torch, module.load_torch, "")
+
+
+def _sklearn() -> Format:
+    module = import_module("nas.export.sklearn_pipeline")  # it takes seconds to import
+    return Format(module.write_sklearn, module.load_sklearn, ".skops")
+
+
+def _mlflow() -> Format:
+    module = import_module("nas.export.mlflow_model")  # so does MLflow
+    return Format(module.write_mlflow, module.load_mlflow, "")
+
+
 FORMATS: dict[str, Callable[[], Format]] = {
     "native": lambda: Format(save_network, load_native, ""),
     "python": lambda: Format(write_python_file, load_python_file, ".py"),
     "onnx": _onnx,
+    "torch": _torch,
+    "sklearn": _sklearn,
+    "mlflow": _mlflow,
 }
 """Every format by its name."""
 
@@ -54,7 +75,7 @@ class Exported:
 
 
 def write_export(
-    model: Network | str | os.PathLike[str],
+    model: Predictor | str | os.PathLike[str],
     format: str,  # noqa: A002  # the word for it
     output: str | os.PathLike[str],
     *,
@@ -65,11 +86,13 @@ def write_export(
 
     Parameters
     ----------
-    model : Network or path
-        A network, a saved network's folder, or the run's folder around it.
+    model : Network, Ensemble or path
+        A network or an ensemble, a saved network's folder, or the run's folder around it.
     format : str
         "native", a folder of JSON and safetensors; "python", a single file that needs NumPy alone;
-        "onnx", one graph from raw columns to labels and probabilities.
+        "onnx", one graph from raw columns to labels and probabilities; "torch", a folder with a module
+        definition and its state_dict; "sklearn", a fitted pipeline in a skops file, for the activations that
+        scikit-learn has; "mlflow", a model folder for ``mlflow models serve``.
     output : path
         The file or folder to write.
     rows : DataFrame, optional
@@ -89,7 +112,7 @@ def write_export(
         raise InputError(f"format: expected {', '.join(FORMATS)}, got {format!r}")
     chosen, place = FORMATS[format](), Path(output)
     try:
-        network = model if isinstance(model, Network) else load_network(model)
+        network = model if isinstance(model, Predictor) else load_network(model)
     except ModelError as error:
         raise InputError(str(error)) from None
     if chosen.suffix and place.suffix != chosen.suffix:

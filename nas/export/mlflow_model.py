@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from nas import runtime
+from nas.export.check import Predict, made_up, standardized
+from nas.export.native import save_network
+from nas.network.arrays import Array, Floats
+from nas.runtime import Predictor
+
+# Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
+# server that is gone noticed within seconds instead of minutes.
+for _name, _value in (
+    ("MLFLOW_DISABLE_TELEMETRY", "true"),
+    ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
+    ("MLFLOW_LOGGING_LEVEL", "WARNING"),
+    ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
+    ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
+    ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
+):
+    os.environ.setdefault(_name, _value)
+
+import mlflow
+import mlflow.pyfunc
+from mlflow.models import Model, infer_signature
+from mlflow.types import ColSpec, Schema
 
 _MODEL = '''
 
@@ -24,6 +51,68 @@ mlflow.models.set_model(_Model())
 '''
 
 
+_EXAMPLE_ROWS = 5
+
+
+def write_mlflow(network: Predictor, path: Path) -> None:
+    """Write a network as an MLflow model, a folder that ``mlflow models serve`` takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save_network(network, Path(folder, "network"))
+        save_mlflow_model(network, saved, path, made_up(network).iloc[:_EXAMPLE_ROWS])
+
+
+def save_mlflow_model(
+    network: Predictor, saved: Path, path: Path, example: Any = None, model: Model | None = None
+) -> None:
+    """Write a saved network as an MLflow model with its signature.
+
+    Parameters
+    ----------
+    network : Network or Ensemble
+    saved : Path
+        The folder that it is saved in.
+    path : Path
+        The folder to write.
+    example : data frame, optional
+        A few rows of the table that it is for; without there is no signature.
+    model : mlflow.models.Model, optional
+        What the model is known as already.
+    """
+    signature = None
+    if example is not None:
+        example = as_the_model_reads(example, network)
+        signature = infer_signature(example, network.predict(example), params={"probabilities": False})
+        signature.inputs = schema(network)
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.pyfunc.save_model(
+            path,
+            mlflow_model=model or Model(),
+            python_model=str(write_model_code(Path(folder))),
+            artifacts={"network": str(saved)},
+            signature=signature,
+            input_example=example,
+            pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
+        )
+
+
+def schema(network: Predictor) -> Schema:
+    """The columns that the network reads: any number is a double, and every cell may be missing."""
+    return Schema(
+        [
+            ColSpec("double" if column.kind == "numeric" else "string", column.name, required=False)
+            for column in network.columns
+            if column.kind != "dropped"
+        ]
+    )
+
+
+def as_the_model_reads(example: Any, network: Predictor) -> Any:
+    """Rows of the raw table with the columns and types of `schema`."""
+    columns = {column.name: column.kind for column in network.columns if column.kind != "dropped"}
+    kinds = {name: float if kind == "numeric" else object for name, kind in columns.items()}
+    return example[list(columns)].astype(kinds)
+
+
 def write_model_code(folder: Path) -> Path:
     """Write the model's code into a folder: `nas.runtime` and what MLflow asks for around it.
 
@@ -36,3 +125,17 @@ def write_model_code(folder: Path) -> Path:
     path = folder / "model_code.py"
     path.write_text(source + _MODEL, encoding="utf-8")
     return path
+
+
+def load_mlflow(network: Predictor, path: Path) -> Predict:
+    """The model at work, loaded as MLflow loads it."""
+    model = mlflow.pyfunc.load_model(str(path))
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        rows = as_the_model_reads(table, network)
+        labels: Array = model.predict(rows)
+        if network.task == "regression":
+            return labels, standardized(network, labels)
+        return labels, model.predict(rows, params={"probabilities": True})
+
+    return predict

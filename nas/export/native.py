@@ -13,15 +13,15 @@ from safetensors.numpy import save_file
 
 from nas.export.check import Predict, standardized
 from nas.network.arrays import Array, Floats
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, load_network, model_record
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, arrays_of, load_network, model_record
 
 
-def save_network(network: Network, folder: str | os.PathLike[str]) -> Path:
+def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
     """Write a network to a folder, all of it or nothing, and check that it reads back the same.
 
     Parameters
     ----------
-    network : Network
+    network : Network or Ensemble
     folder : path
         Made, or replaced if it is there.
 
@@ -47,15 +47,7 @@ def save_network(network: Network, folder: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def arrays_of(network: Network) -> dict[str, Array]:
-    """Weights and biases by the names that they have in a file."""
-    arrays = {}
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        arrays[f"weight_{i}"], arrays[f"bias_{i}"] = weight, bias
-    return arrays
-
-
-def load_native(network: Network, path: Path) -> Predict:
+def load_native(network: Predictor, path: Path) -> Predict:
     """The saved network at work."""
     found = load_network(path)
 
@@ -68,9 +60,9 @@ def load_native(network: Network, path: Path) -> Predict:
     return predict
 
 
-def _check_same(network: Network, read: Network) -> None:
+def _check_same(network: Predictor, read: Predictor) -> None:
     """Raise `RuntimeError` unless what was read is what was written, bit for bit."""
-    pairs = zip(network.weights + network.biases, read.weights + read.biases, strict=True)
+    ours, theirs = arrays_of(network), arrays_of(read)
     same_record = model_record(read) == model_record(network)
-    if not same_record or not all(np.array_equal(one, other) for one, other in pairs):
+    if not same_record or not all(np.array_equal(ours[name], theirs[name]) for name in ours):
         raise RuntimeError("the saved network reads back differently; this is a bug of nas")

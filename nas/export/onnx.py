@@ -20,7 +20,7 @@ from nas._version import __version__
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network, as_numbers, category_key, model_record
+from nas.runtime import Column, Network, Predictor, as_numbers, category_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 _FARTHEST = 1e6
@@ -53,7 +53,7 @@ class _Graph:
         return out
 
 
-def write_onnx(network: Network, path: Path) -> None:
+def write_onnx(network: Predictor, path: Path) -> None:
     """Write a network as an ONNX model with its preprocessing, labels and units."""
     graph = _Graph()
     columns = [column for column in network.columns if column.kind != "dropped"]
@@ -61,9 +61,7 @@ def write_onnx(network: Network, path: Path) -> None:
     encoded = [part for column in columns for part in _encoded(graph, column)]
     X = graph.add("Concat", *encoded, axis=1)
     X = graph.add("Clip", X, graph.constant(-_FARTHEST), graph.constant(_FARTHEST))
-    for name, weight, bias in zip(network.activations, network.weights, network.biases, strict=False):
-        X = _ACTIVATIONS[name](graph, _linear(graph, X, weight, bias))
-    outputs = _outputs(graph, network, _linear(graph, X, network.weights[-1], network.biases[-1]))
+    outputs = _outputs(graph, network, _mean(graph, network, X))
     model = helper.make_model(
         helper.make_graph(graph.nodes, "nas", inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)],
@@ -153,19 +151,39 @@ _ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 }
 
 
-def _outputs(graph: _Graph, network: Network, z: str) -> list[Any]:
-    """The graph's outputs, made of the last layer's."""
+def _mean(graph: _Graph, network: Predictor, X: str) -> str:
+    """The mean of the members' outputs: probabilities, or standardized values."""
+    parts = [_member(graph, member, X) for member in network.members]
+    if len(parts) == 1:
+        return parts[0]
+    weighted = [
+        graph.add("Mul", part, graph.constant(share))
+        for part, share in zip(parts, network.shares, strict=True)
+    ]
+    return graph.add("Sum", *weighted)
+
+
+def _member(graph: _Graph, member: Network, X: str) -> str:
+    for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
+        X = _ACTIVATIONS[name](graph, _linear(graph, X, weight, bias))
+    z = _linear(graph, X, member.weights[-1], member.biases[-1])
+    if member.task == "regression":
+        return z
+    if member.task == "classification" and member.sizes[-1] > 1:
+        return graph.add("Softmax", z, axis=1)
+    return graph.add("Sigmoid", z)
+
+
+def _outputs(graph: _Graph, network: Predictor, mean: str) -> list[Any]:
+    """The graph's outputs, made of the mean of its members'."""
     if network.task == "regression":
-        return [_values(graph, network, z)]
-    n = len(network.biases[-1])
-    if network.task == "classification" and n > 1:
-        chances = graph.add("Softmax", z, out="probabilities", axis=1)
-    elif network.task == "classification":
-        second = graph.add("Sigmoid", z)
-        first = graph.add("Sub", graph.constant(1), second)
-        chances = graph.add("Concat", first, second, out="probabilities", axis=1)
+        return [_values(graph, network, mean)]
+    n = network.members[0].sizes[-1]
+    if n == 1 and network.task == "classification":
+        first = graph.add("Sub", graph.constant(1), mean)
+        chances = graph.add("Concat", first, mean, out="probabilities", axis=1)
     else:
-        chances = graph.add("Sigmoid", z, out="probabilities")
+        chances = graph.add("Identity", mean, out="probabilities")
     n_columns = 2 if n == 1 and network.task == "classification" else n
     told = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", n_columns])
     if network.task == "multilabel":
@@ -179,7 +197,7 @@ def _outputs(graph: _Graph, network: Network, z: str) -> list[Any]:
     return [helper.make_tensor_value_info("label", kind, ["rows"]), told]
 
 
-def _values(graph: _Graph, network: Network, z: str) -> Any:
+def _values(graph: _Graph, network: Predictor, z: str) -> Any:
     scale, mean = (graph.constant(part, np.float64) for part in (network.target.scale, network.target.mean))
     units = graph.add("Mul", graph.add("Cast", z, to=TensorProto.DOUBLE), scale)
     n = len(network.target.names)
@@ -199,7 +217,7 @@ def _labels(graph: _Graph, classes: Sequence[Any]) -> tuple[str, int]:
     return graph.texts([str(label) for label in classes]), TensorProto.STRING
 
 
-def load_onnx(network: Network, path: Path) -> Predict:
+def load_onnx(network: Predictor, path: Path) -> Predict:
     """The model at work in onnxruntime."""
     try:
         import onnxruntime
@@ -230,7 +248,7 @@ def load_onnx(network: Network, path: Path) -> Predict:
     return predict
 
 
-def feeds(network: Network, table: pd.DataFrame) -> Mapping[str, Array]:
+def feeds(network: Predictor, table: pd.DataFrame) -> Mapping[str, Array]:
     """A table as the model takes it: an array of shape (rows, 1) for each column."""
     found: dict[str, Array] = {}
     for column in network.columns:

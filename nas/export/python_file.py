@@ -14,9 +14,8 @@ from safetensors.numpy import save
 
 from nas import runtime
 from nas.export.check import Predict, standardized
-from nas.export.native import arrays_of
 from nas.network.arrays import Array, Floats
-from nas.runtime import Network, model_record
+from nas.runtime import Predictor, arrays_of, model_record
 
 _USE = '''"""A neural network for tables, in one file: NumPy and nothing else.
 
@@ -40,8 +39,8 @@ _PROGRAM = '''
 _RECORD = json.loads({record})
 _NUMBERS = base64.b64decode({numbers})
 
-network = _network_from(_RECORD, _arrays_of(_NUMBERS, "the numbers of this file"))
-"""The network; see `Network`."""
+network = _from_record(_RECORD, _arrays_of(_NUMBERS, "the numbers of this file"))
+"""The network; see `Predictor`."""
 
 
 def read_csv(path: str) -> dict[str, list[Any]]:
@@ -89,7 +88,7 @@ if __name__ == "__main__":
 '''
 
 
-def write_python_file(network: Network, path: Path) -> None:
+def write_python_file(network: Predictor, path: Path) -> None:
     """Write a network as a Python file with all that it needs: `nas.runtime`, and the numbers as text."""
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     _, _, body = source.partition('"""\n\nfrom __future__ import annotations\n')
@@ -106,7 +105,7 @@ def _folded(text: str, width: int = 100) -> str:
     return "\n".join(["(", *(f'    "{line}"' for line in lines), ")"])
 
 
-def load_python_file(network: Network, path: Path) -> Predict:
+def load_python_file(network: Predictor, path: Path) -> Predict:
     """The file at work, imported as a module of its own: what we have just written ourselves."""
     found = _module(path).network
 

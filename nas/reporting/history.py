@@ -149,7 +149,7 @@ def _saved(folder: RunFolder) -> tuple[int | None, Genome | None, tuple[int, ...
         candidate = Candidate.from_dict(network.provenance["candidate"])
     except (ModelError, KeyError, TypeError, ValueError):
         return None, None, ()
-    return candidate.id, candidate.genome, network.sizes
+    return candidate.id, candidate.genome, network.members[0].sizes
 
 
 def _taken_in(

@@ -13,7 +13,7 @@ import numpy as np
 from nas.network.arrays import Array, Floats
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
-from nas.runtime import Network
+from nas.runtime import Predictor
 from nas.scoring import METRICS, Metric
 
 _RESAMPLES = 200
@@ -38,7 +38,7 @@ class TestScores:
 
 
 def compare(
-    prepared: Prepared, network: Network, *, baseline: bool, seed: int, interruption: Interruption
+    prepared: Prepared, network: Predictor, *, baseline: bool, seed: int, interruption: Interruption
 ) -> TestScores:
     """Score a network on the test rows, and scikit-learn's default beside it.
 
@@ -103,7 +103,7 @@ def _codes(prepared: Prepared, predictions: Array) -> Array:
     return predictions.reshape(len(predictions), -1)
 
 
-def _outputs(prepared: Prepared, network: Network, table: Any) -> Floats:
+def _outputs(prepared: Prepared, network: Predictor, table: Any) -> Floats:
     """Predictions as the metric takes them: of shape (rows, outputs), targets standardized."""
     if prepared.dataset.task == "regression":
         return _standardized(prepared, network.predict(table))

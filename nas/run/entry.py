@@ -66,6 +66,7 @@ def search(
     epochs: int | None = None,
     candidate_time_limit: float = 600.0,
     n_finalists: int = 6,
+    ensemble: int = 1,
     refit: bool = True,
     baseline: bool = True,
     name: str | None = None,
@@ -87,7 +88,8 @@ def search(
         A space, the name of one that comes with the package, or a TOML file.
     algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, ray_address, \
 resources, islands, seed, population_size, inherit, racing, screening, lag, objectives, max_parameters, \
-max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refit, baseline
+max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, ensemble, refit, \
+baseline
         See `nas.run.settings.SearchSettings`.
     starts : iterable of Genome, or path
         Genomes to begin with; or a JSON file with a list of them, as `Genome.to_dict` writes them; or the
@@ -148,6 +150,7 @@ max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, refi
         epochs=epochs,
         candidate_time_limit=candidate_time_limit,
         n_finalists=n_finalists,
+        ensemble=ensemble,
         refit=refit,
         baseline=baseline,
     )

@@ -12,14 +12,14 @@ import pandas as pd
 from nas.data import load_dataset
 from nas.errors import NASError, RunError
 from nas.export import Exported, write_export
-from nas.runtime import Network
+from nas.runtime import Predictor
 from nas.tracking.folder import RunFolder
 
 _ROWS = 500
 
 
 def export_network(
-    model: Network | str | os.PathLike[str],
+    model: Predictor | str | os.PathLike[str],
     format: str,  # noqa: A002  # the word for it
     output: str | os.PathLike[str],
     *,
@@ -30,8 +30,9 @@ def export_network(
 
     Parameters
     ----------
-    model : Network or path
-        A network, a saved network's folder, or a run's folder, whose table is then read for rows.
+    model : Network, Ensemble or path
+        A network or an ensemble, the folder of a saved one, or a run's folder, whose table is then read for
+        rows.
     format, output, rows, overwrite
         See `nas.export.write_export`, as for what is raised.
 
@@ -40,7 +41,7 @@ def export_network(
     Exported
         Where it is, and how well it agrees with the network on how many rows.
     """
-    if rows is None and not isinstance(model, Network):
+    if rows is None and not isinstance(model, Predictor):
         rows = _rows_of(Path(model))
     return write_export(model, format, output, rows=rows, overwrite=overwrite)
 

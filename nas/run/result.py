@@ -13,7 +13,7 @@ import pandas as pd
 from nas.evaluation import Candidate, Evaluation
 from nas.run.comparison import TestScores
 from nas.run.selection import Selection
-from nas.runtime import Network
+from nas.runtime import Ensemble, Network
 from nas.tracking.table import row
 
 
@@ -34,8 +34,8 @@ class SearchResult:
         search's score, the gain over a single layer of 100. None if the run was interrupted before.
     front : list of (Candidate, Evaluation)
         Those than whom nobody is better in every objective; with one objective, the best of the search.
-    network : nas.runtime.Network
-        The winner, trained: `predict`, `predict_proba`, `transform` on raw tables.
+    network : nas.Network or nas.Ensemble
+        The winner, trained, or an ensemble around it: `predict`, `predict_proba`, `transform` on raw tables.
     test : TestScores
         Scores on the rows that the search never saw.
     history : sequence of (Candidate, Evaluation)
@@ -61,7 +61,7 @@ class SearchResult:
     metric: str
     best: Candidate
     evaluation: Evaluation
-    network: Network = field(repr=False)
+    network: Network | Ensemble = field(repr=False)
     selection: Selection | None
     front: list[tuple[Candidate, Evaluation]] = field(repr=False)
     test: TestScores
@@ -103,6 +103,10 @@ class SearchResult:
                     "n_parameters": evaluation.n_parameters,
                 }
                 for one, evaluation in self.front
+            ],
+            "ensemble": [
+                {"widths": list(member.sizes[1:-1]), "share": share}
+                for member, share in zip(self.network.members, self.network.shares, strict=True)
             ],
             "heredity": list(self.heredity),
             "test_score": _finite(self.test.score),

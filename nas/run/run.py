@@ -22,6 +22,7 @@ from nas.export import save_network
 from nas.genome import Genome
 from nas.run.budget import Spent
 from nas.run.comparison import compare
+from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.interruption import Interruption
 from nas.run.loop import run_search
@@ -30,6 +31,7 @@ from nas.run.result import SearchResult
 from nas.run.selection import Selection, select
 from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
+from nas.runtime import Ensemble, Network
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.archive import of_all, recorded_evaluations
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 EXAMPLE_ROWS = 5
+
+_POOL = 50
+"""The best of which an ensemble is chosen."""
 
 
 class Run:
@@ -238,14 +243,7 @@ class Run:
         settings, prepared = self.settings, self.prepared
         selection = self._select(found.engine, executor)
         winner = found.engine.best if selection is None else selection.winner
-        network = final_network(
-            prepared,
-            winner.candidate,
-            epochs=self._refit_epochs(winner, selection),
-            state=found.state(winner.id),
-            provenance=self._provenance(winner),
-            should_stop=self.interruption.requested,
-        )
+        network = self._final_network(found, winner, selection)
         test = compare(
             prepared,
             network,
@@ -311,12 +309,45 @@ class Run:
             should_stop=self.interruption.requested,
         )
 
-    def _refit_epochs(self, winner: Individual, selection: Selection | None) -> int | None:
-        """After how many epochs the winner was best; None where it keeps the search's weights."""
+    def _final_network(
+        self, found: Findings, winner: Individual, selection: Selection | None
+    ) -> Network | Ensemble:
+        """The winner, trained for good, or the ensemble around it."""
+        n_picks = 1 if self.interruption.requested() else self.settings.ensemble
+        members = [(winner, 1)]
+        if n_picks > 1:
+            pool = found.engine.finalists(_POOL, anew=self.settings.refit)
+            members = select_members(winner, pool, found.state, self.prepared.problem, n_picks)
+        networks = [
+            final_network(
+                self.prepared,
+                one.candidate,
+                epochs=self._refit_epochs(one, selection),
+                state=found.state(one.id),
+                provenance=self._provenance(one),
+                should_stop=self.interruption.requested,
+            )
+            for one, _ in members
+        ]
+        first = networks[0]
+        # One that could not be trained anew knows other rows than the rest, and reads them in another way.
+        alike = [i for i, one in enumerate(networks) if one.provenance["refit"] == first.provenance["refit"]]
+        if len(alike) == 1:
+            return first
+        shares = [members[i][1] / n_picks for i in alike]
+        parts = [
+            {"candidate": members[i][0].candidate.to_dict(), "share": share}
+            for i, share in zip(alike, shares, strict=True)
+        ]
+        return Ensemble([networks[i] for i in alike], shares, {**first.provenance, "members": parts})
+
+    def _refit_epochs(self, one: Individual, selection: Selection | None) -> int | None:
+        """After how many epochs somebody was best; None where the search's weights are kept."""
         if not self.settings.refit or selection is None:
             return None
-        # Weights that were inherited have been trained for longer than the winner itself.
-        return selection.rescore.epochs if selection.rescore.scores else winner.age
+        rescored = [again for again in selection.finalists if again.genome == one.genome and again.scores]
+        # Weights that were inherited have been trained for longer than their heir itself.
+        return rescored[0].epochs if rescored else one.age
 
     def _outcome(self, result: SearchResult) -> Outcome:
         scores = {

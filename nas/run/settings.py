@@ -78,6 +78,9 @@ class SearchSettings:
         Seconds of training after which a candidate counts as failed.
     n_finalists : int
         How many of the best are scored again before one is named.
+    ensemble : int
+        Networks of which the outputs are averaged, at most: the winner, and the best beside it; 1 for the
+        winner alone. See `nas.run.ensemble`.
     refit : bool
         Whether the winner is trained once more on training and validation rows together.
     baseline : bool
@@ -115,6 +118,7 @@ class SearchSettings:
     epochs: int | None = None
     candidate_time_limit: float = 600.0
     n_finalists: int = 6
+    ensemble: int = 1
     refit: bool = True
     baseline: bool = True
 
@@ -202,6 +206,7 @@ class SearchSettings:
             "n_workers": self.workers,
             "ray_address": self.ray_address,
             "n_finalists": self.n_finalists,
+            "ensemble": self.ensemble,
             "refit": self.refit,
         }
 
@@ -239,6 +244,7 @@ _NUMBERS: dict[str, tuple[Any, float]] = {
     "n_epochs": (int, 1),
     "patience": (int, 1),
     "n_finalists": (int, 1),
+    "ensemble": (int, 1),
     "time_budget": ((int, float), 0.001),
     "n_workers": (int, 0),
     "islands": (int, 1),

@@ -20,6 +20,7 @@ def summary(result: SearchResult) -> str:
         f"tried             {_tried(result)}",
         f"validation        {metric} {result.evaluation.fitness:.4f}, the search's own score: optimistic",
         *_selection(result, metric),
+        *_ensemble(result),
         f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, on rows kept apart",
     ]
     if result.test.baseline is not None:
@@ -89,6 +90,19 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
     if math.isfinite(gain):
         lines.append(f"one layer of 100  {_verdict(gain, error, 'one layer of 100')}, on the same cuts")
     return lines
+
+
+def _ensemble(result: SearchResult) -> list[str]:
+    """Who is averaged, where somebody is; the scores before this line are of the winner alone."""
+    network = result.network
+    if len(network.members) == 1:
+        return []
+    parts = [
+        f"{share:.0%} {'-'.join(map(str, one.sizes[1:-1])) or 'linear'}"
+        for one, share in zip(network.members, network.shares, strict=True)
+    ]
+    shown = ", ".join(parts[:6]) + (" …" if len(parts) > 6 else "")
+    return [f"ensemble          {len(parts)} networks: {shown}; saved and tested as one"]
 
 
 def _report(result: SearchResult) -> list[str]:

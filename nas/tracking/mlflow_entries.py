@@ -13,36 +13,16 @@ from importlib.metadata import version
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
-from mlflow.types import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.genome import GENES
-from nas.runtime import Network
 from nas.tracking.tracker import RunInfo
 
 _MOST_CHARACTERS = 500
 _MOST_OF_A_DIGEST = 36
 """Characters that every store takes."""
-
-
-def schema(network: Network) -> Schema:
-    """The columns that the network reads: any number is a double, and every cell may be missing."""
-    return Schema(
-        [
-            ColSpec("double" if column.kind == "numeric" else "string", column.name, required=False)
-            for column in network.columns
-            if column.kind != "dropped"
-        ]
-    )
-
-
-def as_the_model_reads(example: Any, network: Network) -> Any:
-    """Rows of the raw table with the columns and types of `schema`."""
-    columns = {column.name: column.kind for column in network.columns if column.kind != "dropped"}
-    kinds = {name: float if kind == "numeric" else object for name, kind in columns.items()}
-    return example[list(columns)].astype(kinds)
 
 
 def note(run: RunInfo) -> str:

@@ -8,45 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas.errors import TrackingError
-from nas.evaluation import Candidate, Evaluation
-from nas.export.mlflow_model import write_model_code
-from nas.runtime import load_network
-from nas.tracking.generations import Paced
-from nas.tracking.store import analyze, check_uri, in_words, knock, one_at_a_time, sqlite_file
-from nas.tracking.table import write_table
-from nas.tracking.tracker import Outcome, RunInfo
-
-# Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
-# server that is gone noticed within seconds instead of minutes.
-for _name, _value in (
-    ("MLFLOW_DISABLE_TELEMETRY", "true"),
-    ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
-    ("MLFLOW_LOGGING_LEVEL", "WARNING"),
-    ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
-    ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
-    ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
-):
-    os.environ.setdefault(_name, _value)
+from nas.export.mlflow_model import save_mlflow_model  # isort: skip  # it settles MLflow's environment
 
 import mlflow
-import mlflow.pyfunc
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, infer_signature
+from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from nas.errors import TrackingError
+from nas.evaluation import Candidate, Evaluation
+from nas.runtime import load_network
+from nas.tracking.generations import Paced
 from nas.tracking.mlflow_entries import (
-    as_the_model_reads,
     child_metrics,
     child_name,
     child_tags,
@@ -57,9 +38,11 @@ from nas.tracking.mlflow_entries import (
     metrics,
     note,
     params,
-    schema,
     versions,
 )
+from nas.tracking.store import analyze, check_uri, in_words, knock, one_at_a_time, sqlite_file
+from nas.tracking.table import write_table
+from nas.tracking.tracker import Outcome, RunInfo
 
 _MOST_METRICS = 1000
 
@@ -302,25 +285,13 @@ class View:
         if self._logged_best == candidate:
             return
         network = load_network(model_dir)
-        signature = None
-        if example is not None:
-            example = as_the_model_reads(example, network)
-            signature = infer_signature(example, network.predict(example), params={"probabilities": False})
-            signature.inputs = schema(network)
         made = self._client.create_logged_model(
             self.experiment_id, name="network", source_run_id=self.run_id, model_type="pyfunc"
         )
         # In parts: `Model.log` asks for the history of each metric of the run, one call for each.
         with tempfile.TemporaryDirectory() as folder:
-            mlflow.pyfunc.save_model(
-                place := Path(folder, "model"),
-                mlflow_model=Model(run_id=self.run_id, model_id=made.model_id),
-                python_model=str(write_model_code(Path(folder))),
-                artifacts={"network": str(model_dir)},
-                signature=signature,
-                input_example=example,
-                pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
-            )
+            known = Model(run_id=self.run_id, model_id=made.model_id)
+            save_mlflow_model(network, model_dir, place := Path(folder, "model"), example, known)
             self._client.log_model_artifacts(made.model_id, str(place))
         self._client.finalize_logged_model(made.model_id, "READY")
         self._client.log_outputs(self.run_id, [LoggedModelOutput(made.model_id, step=0)])

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import importlib.util
 import io
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +23,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
+import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +34,10 @@ from nas.export import FORMATS, write_export
 from nas.export.check import check, made_up
 from nas.export.onnx import feeds
 from nas.network import ACTIVATIONS
-from nas.runtime import Column, Network, Target, load_network
+from nas.runtime import Column, Ensemble, Network, Predictor, Target, load_network
+
+HERE = [name for name in FORMATS if name != "torch" or importlib.util.find_spec("torch")]
+"""Formats that can be checked; PyTorch is installed by .ci/run."""
 
 NUMBERS = (Column("a b", "numeric", mean=1e6, scale=3e-3), Column("ü", "numeric", mean=-2.0, scale=1e4))
 MIXED = (
@@ -80,28 +91,41 @@ def place(folder: Path, name: str) -> Path:
     return folder / f"model{FORMATS[name]().suffix}"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", TARGETS)
 def test_every_format_agrees_on_every_task_and_table(
     tmp_path: Path, name: str, table: str, kind: str
 ) -> None:
-    exported = write_export(network(kind, table), name, place(tmp_path, name))
+    one = network(kind, table, ("tanh", "tanh") if name == "sklearn" else ("relu", "tanh"))
+    exported = write_export(one, name, place(tmp_path, name))
     assert exported.agreement.difference <= 1e-5
     assert exported.agreement.n_rows == 200
     assert sorted(tmp_path.iterdir()) == [exported.path]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", ["python", "onnx"])
+@pytest.mark.parametrize("name", [name for name in HERE if name not in ("native", "sklearn", "mlflow")])
 def test_every_format_has_every_activation(tmp_path: Path, name: str, activation: str) -> None:
     one = network("several values", activations=(activation, activation, activation))
     assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 def test_a_network_without_hidden_layers_is_exported_too(tmp_path: Path, name: str) -> None:
     assert write_export(network(activations=()), name, place(tmp_path, name)).agreement.difference <= 1e-5
+
+
+@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_format_has_ensembles(tmp_path: Path, name: str, kind: str) -> None:
+    members = [network(kind, activations=("tanh",) * (1 + seed), seed=seed) for seed in range(3)]
+    one = Ensemble(members, [3, 1, 1], {"seed": 0})
+    if name == "sklearn" and kind in ("several labels", "several values"):
+        with pytest.raises(InputError, match="for an ensemble"):
+            write_export(one, name, place(tmp_path, name))
+        return
+    assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
 
 
 @settings(max_examples=20, deadline=None)
@@ -133,6 +157,86 @@ def _session(one: Network) -> Any:
         file = Path(folder, "model.onnx")
         write_export(one, "onnx", file)
         return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+
+def test_the_pipeline_holds_nothing_but_scikit_learn(tmp_path: Path) -> None:
+    one = network(activations=("relu", "relu"))
+    file = write_export(one, "sklearn", tmp_path / "model.skops").path
+    assert set(skops.io.get_untrusted_types(file=file)) <= {"numpy.dtype"}
+    pipeline = skops.io.load(file, trusted=["numpy.dtype"])
+    assert pipeline[-1].hidden_layer_sizes == (6, 7)
+    assert pipeline[-1].activation == "relu"
+    table = made_up(one).astype({"size": float})
+    for missing in (None, np.nan):
+        again = table.where(table.notna(), missing)
+        assert pipeline.predict(again).tolist() == one.predict(table).tolist()
+
+
+@pytest.mark.parametrize("activations", [("relu", "tanh"), ("gelu",)])
+def test_what_scikit_learn_does_not_have_is_said(tmp_path: Path, activations: tuple[str, ...]) -> None:
+    with pytest.raises(
+        InputError, match="expected one of identity, sigmoid, tanh, relu in all hidden layers"
+    ):
+        write_export(network(activations=activations), "sklearn", tmp_path / "model.skops")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_mlflow_serves_the_model_over_http(tmp_path: Path) -> None:
+    one = network("many classes")
+    folder = write_export(one, "mlflow", tmp_path / "model").path
+    assert not [file for file in folder.rglob("*") if file.suffix in (".pkl", ".pickle", ".cloudpickle")]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    how = ["models", "serve", "-m", str(folder), "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    environment = os.environ | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *how],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 120
+        while time.monotonic() < until and server.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/ping", timeout=5):
+                break
+            time.sleep(0.2)
+        table = made_up(one)
+        body = json.dumps({"dataframe_split": json.loads(table.to_json(orient="split", index=False))})
+        request = urllib.request.Request(
+            f"{address}/invocations", body.encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            served = json.load(answer)["predictions"]
+        assert served == one.predict(table).tolist(), (tmp_path / "log").read_text()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.mark.skipif("torch" not in HERE, reason="PyTorch is not here; .ci/run installs it")
+def test_the_module_works_without_this_package(tmp_path: Path) -> None:
+    members: list[Predictor] = [network(), Ensemble([network(seed=0), network(seed=1)], [1, 2])]
+    for i, one in enumerate(members):
+        folder = write_export(one, "torch", tmp_path / str(i)).path
+        (folder / "table.json").write_text(json.dumps(made_up(one).to_dict(orient="list")))
+        code = (
+            "import sys; sys.path.insert(0, '.'); import json, torch, model; net = model.load(); "
+            "assert isinstance(net, torch.nn.Module) and not net.training; "
+            "table = json.load(open('table.json')); outputs = net(net.encode(table)); "
+            "assert outputs.shape == (200, 3) and outputs.requires_grad; "
+            "outputs.sum().backward(); assert all(p.grad is not None for p in net.parameters()); "
+            "assert 'nas' not in sys.modules; print(json.dumps(net.predict(table).tolist()))"
+        )
+        done = alone("-c", code, folder=folder)
+        assert done.stderr == ""
+        assert json.loads(done.stdout) == one.predict(made_up(one)).tolist()
 
 
 def test_an_onnx_model_says_what_it_is(tmp_path: Path) -> None:
@@ -267,7 +371,11 @@ def test_onnx_has_no_text_for_an_empty_category(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "output", "message"),
     [
-        ("pickle", "model.pkl", "format: expected native, python, onnx, got 'pickle'"),
+        (
+            "pickle",
+            "model.pkl",
+            "format: expected native, python, onnx, torch, sklearn, mlflow, got 'pickle'",
+        ),
         ("onnx", "model.bin", r"expected a name that ends in \.onnx, got model\.bin"),
         ("onnx", "no/such/folder/model.onnx", "expected a place to write to, got: No such file"),
     ],
@@ -305,12 +413,12 @@ def test_the_winner_of_a_search_is_exported_from_the_command_line(
     search = ["search", "mine.csv", "--candidates", "4", "--epochs", "5", "--workers", "0", "--name", "one"]
     assert main([*search, "--no-tracking", "--no-baseline", "--no-report", "--finalists", "1"]) == 0
     capsys.readouterr()
-    for name in FORMATS:
+    for name in HERE:
         output = str(place(tmp_path, name))
         assert main(["export", "runs/one", "--format", name, "--output", output]) == 0
         assert "largest difference" in (said := capsys.readouterr().out)
         assert said.endswith(" on 500 rows\n")
     assert main(["export", "runs/one", "--format", "onnx", "--output", "model.onnx"]) == 2
     assert "expected a place that is free" in capsys.readouterr().err
-    assert load_network("model").sizes == load_network("runs/one").sizes
+    assert load_network("model").members[0].sizes == load_network("runs/one").members[0].sizes
     assert nas.export_network("runs/one/best", "python", "again.py").agreement.n_rows == 500

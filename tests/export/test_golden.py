@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nas.export import save_network
-from nas.runtime import VERSION, Column, Network, Target, load_network
+from nas.runtime import VERSION, Column, Ensemble, Network, Predictor, Target, load_network
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -48,13 +48,14 @@ def test_old_files_load_and_predict_what_they_did(folder: Path, task: str) -> No
     assert network.provenance == {"run": "golden"}
 
 
-def outputs(network: Network) -> list[Any]:
+def outputs(network: Predictor) -> list[Any]:
     found = network.predict(TABLE) if network.task == "regression" else network.predict_proba(TABLE)
     result: list[Any] = found.tolist()
     return result
 
 
 def write(folder: Path) -> None:
+    """Of each task a network, in versions from 2 on an ensemble of two."""
     columns = (
         Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
         Column("color", "category", categories=("1", "blue", "red"), missing=True, other=True),
@@ -64,15 +65,18 @@ def write(folder: Path) -> None:
     for i, (task, target) in enumerate(TARGETS.items()):
         rng = np.random.default_rng(i)
         sizes = (8, 5, 4, N_OUTPUTS[task])
-        network = Network(
-            task=task,
-            columns=columns,
-            target=target,
-            activations=("gelu", "tanh"),
-            weights=[rng.normal(0, 0.5, sizes[j : j + 2]) for j in range(3)],
-            biases=[rng.normal(0, 0.3, size) for size in sizes[1:]],
-            provenance={"run": "golden"},
+        first, second = (
+            Network(
+                task=task,
+                columns=columns,
+                target=target,
+                activations=("gelu", "tanh"),
+                weights=[rng.normal(0, 0.5, sizes[j : j + 2]) for j in range(3)],
+                biases=[rng.normal(0, 0.3, size) for size in sizes[1:]],
+            )
+            for _ in range(2)
         )
+        network = Ensemble([first, second], [2, 1], {"run": "golden"})
         save_network(network, folder / task)
         record = {
             "outputs": outputs(network),

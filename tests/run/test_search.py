@@ -126,7 +126,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
     network = build_network(result.best.genome, 0, problem, initialize=False)
     for mine, its in zip(
         [*network.weights, *network.biases],
-        [*result.network.weights, *result.network.biases],
+        [*result.network.members[0].weights, *result.network.members[0].biases],
         strict=True,
     ):
         mine[...] = its
@@ -243,7 +243,7 @@ def test_a_space_in_python_and_no_hidden_layer(tmp_path: Path) -> None:
     space = nas.SearchSpace(depth=(0, 0), widths=(4,), learning_rate=nas.Range(0.01, 0.1, "log"))
     result = search("iris", tmp_path, space=space)
     assert str(result.best.genome).startswith("linear")
-    assert result.network.sizes == (4, 3)
+    assert result.network.members[0].sizes == (4, 3)
 
 
 def test_the_history_as_a_frame(tmp_path: Path) -> None:

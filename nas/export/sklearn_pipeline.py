@@ -1,0 +1,262 @@
+"""The scikit-learn form: a fitted `Pipeline` from raw columns to labels or values, in a skops file.
+
+No pickle is involved: only classes of scikit-learn and types of NumPy are in it, and
+``skops.io.load(file, trusted=["numpy.dtype"])`` loads it. It reads data frames whose columns of categories hold text, with None or NaN for what is missing.
+An ensemble is a `VotingClassifier` or `VotingRegressor`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier, VotingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler
+
+from nas.errors import InputError
+from nas.export.check import Predict, standardized
+from nas.network.arrays import Array, Floats
+from nas.runtime import Column, Network, Predictor, as_numbers, category_key
+
+TRUSTED = ["numpy.dtype"]
+"""What skops does not trust by itself: the imputers say of which type their columns were."""
+
+_FARTHEST = 1e6
+"""What `nas.runtime.Preprocessor` holds encoded values between."""
+
+_ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+"""Those that scikit-learn has, by our names for them."""
+
+_OTHER = "\0any other"
+"""Stands for categories that are not listed while the encoder learns."""
+
+_TRAINING = (
+    *("_optimizer", "_random_state", "_no_improvement_count", "loss_", "loss_curve_", "best_loss_"),
+    *("best_validation_score_", "validation_scores_", "t_", "n_iter_"),
+)
+"""What scikit-learn remembers of a training that here was none."""
+
+
+def write_sklearn(network: Predictor, path: Path) -> None:
+    """Write a network or an ensemble as a fitted pipeline; raises `InputError` where there is none for it."""
+    skops.io.dump(_pipeline(network), path)
+
+
+def load_sklearn(network: Predictor, path: Path) -> Predict:
+    """The pipeline at work, loaded as others load it."""
+    pipeline = skops.io.load(path, trusted=TRUSTED)
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        frame = frame_for(network, table)
+        predicted: Array = pipeline.predict(frame)
+        if network.task == "regression":
+            return predicted, standardized(network, predicted)
+        by_text = {str(label): label for label in network.target.classes}
+        if network.task == "classification":
+            predicted = np.array([by_text[str(label)] for label in predicted.tolist()], object)
+        return predicted, pipeline.predict_proba(frame)
+
+    return predict
+
+
+def frame_for(network: Predictor, table: Any) -> pd.DataFrame:
+    """A table as the pipeline takes it: numbers as such, categories as text, None where one is missing."""
+    found: dict[str, Any] = {}
+    for column in network.columns:
+        if column.kind == "numeric":
+            found[column.name] = as_numbers(table[column.name], column.name)
+        elif column.kind == "category":
+            found[column.name] = np.array([category_key(value) for value in table[column.name]], object)
+    return pd.DataFrame(found)
+
+
+class _Inputs:
+    """How the pipeline arranges the network's inputs: numbers, gaps, categories."""
+
+    def __init__(self, network: Predictor) -> None:
+        used = [column for column in network.columns if column.n_inputs]
+        self.numbers = [column for column in used if column.kind == "numeric"]
+        self.gaps = [column for column in self.numbers if column.indicator]
+        categories = [column for column in used if column.kind == "category"]
+        self.closed = [column for column in categories if not column.other]
+        self.open = [column for column in categories if column.other]
+        for column in categories:
+            if "" in column.categories:
+                raise InputError(
+                    f"column {column.name!r}: expected categories with a name, got an empty one, which "
+                    "counts as missing in scikit-learn's form"
+                )
+        starts = np.cumsum([0, *(column.n_inputs for column in network.columns)])
+        self._start = {
+            column.name: int(start) for column, start in zip(network.columns, starts, strict=False)
+        }
+
+    def rows(self, weight: Array) -> Array:
+        """The first layer's weights for the pipeline's arrangement, of shape (inputs, units)."""
+        nothing = np.zeros(weight.shape[1], weight.dtype)
+        rows = [weight[self._start[column.name]] for column in self.numbers]
+        rows += [weight[self._start[column.name] + 1] for column in self.gaps]
+        for column in [*self.closed, *self.open]:
+            at, n = self._start[column.name], len(column.categories)
+            rows += list(weight[at : at + n])
+            # The encoder has a place for what is missing even where the network has none.
+            rows.append(weight[at + n] if column.missing else nothing)
+            if column.other:
+                rows.append(weight[at + n + column.missing])
+        return np.array(rows, np.float64)
+
+    def transformer(self) -> ColumnTransformer:
+        """The encoding, fitted."""
+        parts = [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(), StandardScaler(), MinMaxScaler(clip=True)),
+                self.numbers,
+            ),
+            ("gaps", MissingIndicator(features="all"), self.gaps),
+            ("categories", _categories(self.closed, handle_unknown="ignore"), self.closed),
+            (
+                "open categories",
+                _categories(self.open, handle_unknown="infrequent_if_exist", min_frequency=2),
+                self.open,
+            ),
+        ]
+        transformer = ColumnTransformer(
+            [(name, part, [column.name for column in columns]) for name, part, columns in parts if columns]
+        )
+        transformer.fit(self._example())
+        if self.numbers:
+            self._learn_numbers(transformer.named_transformers_["numbers"])
+        return transformer
+
+    def _learn_numbers(self, pipeline: Any) -> None:
+        """Put what the network knows of its numbers where scikit-learn keeps what it has learned."""
+        imputer, scaler, clip = (step for _, step in pipeline.steps)
+        imputer.statistics_ = np.array([column.fill for column in self.numbers])
+        scaler.mean_ = np.array([column.mean for column in self.numbers])
+        scaler.scale_ = np.array([column.scale for column in self.numbers])
+        scaler.var_ = np.square(scaler.scale_)
+        clip.set_params(feature_range=(-_FARTHEST, _FARTHEST))
+        clip.fit(np.array([[-_FARTHEST], [_FARTHEST]]).repeat(len(self.numbers), axis=1))
+
+    def _example(self) -> pd.DataFrame:
+        """Rows with every category twice, and one that stands for all others once."""
+        found = {}
+        lists = {
+            column.name: [*column.categories * 2, "", "", *([_OTHER] if column.other else [])]
+            for column in [*self.closed, *self.open]
+        }
+        n = max([2, *map(len, lists.values())])
+        for name, values in lists.items():
+            found[name] = np.array(values + values[:1] * (n - len(values)), object)
+        for column in self.numbers:
+            found[column.name] = np.linspace(column.mean - column.scale, column.mean + column.scale, n)
+        return pd.DataFrame(found)
+
+
+def _categories(columns: Sequence[Column], **how: Any) -> Any:
+    """One input for each category, one for what is missing, and where `how` says so one for all others."""
+    listed = [
+        np.array([*column.categories, "", *([_OTHER] if column.other else [])], object) for column in columns
+    ]
+    return make_pipeline(
+        SimpleImputer(strategy="constant", missing_values=None, fill_value=""),
+        SimpleImputer(strategy="constant", fill_value=""),
+        OneHotEncoder(categories=listed, sparse_output=False, **how),
+    )
+
+
+def _pipeline(network: Predictor) -> Any:
+    inputs = _Inputs(network)
+    models = [_mlp(member, inputs) for member in network.members]
+    return make_pipeline(inputs.transformer(), models[0] if len(models) == 1 else _voting(network, models))
+
+
+def _mlp(network: Network, inputs: _Inputs) -> Any:
+    """scikit-learn's network with our weights."""
+    names = set(network.activations)
+    if len(names) > 1 or not names <= set(_ACTIVATIONS):
+        raise InputError(
+            f"format sklearn: expected one of {', '.join(_ACTIVATIONS)} in all hidden layers, got "
+            f"{', '.join(network.activations)}"
+        )
+    activation = _ACTIVATIONS[names.pop()] if names else "identity"
+    weights = [inputs.rows(network.weights[0]), *(one.astype(np.float64) for one in network.weights[1:])]
+    biases = [one.astype(np.float64) for one in network.biases]
+    target = _example_target(network)
+    if network.task == "regression":
+        scale, mean = np.array(network.target.scale), np.array(network.target.mean)
+        weights[-1], biases[-1] = weights[-1] * scale, biases[-1] * scale + mean
+    elif network.task == "classification":
+        _reorder(weights, biases, target)
+    kind = MLPRegressor if network.task == "regression" else MLPClassifier
+    model = kind(network.sizes[1:-1], activation, max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(np.zeros((len(target), len(weights[0]))), target)
+    model.coefs_, model.intercepts_ = weights, biases
+    for name in _TRAINING:
+        model.__dict__.pop(name, None)
+    return model
+
+
+def _labels(network: Predictor) -> Array:
+    """The classes as scikit-learn can order them: as text where some are text and some numbers."""
+    classes = network.target.classes
+    texts = any(isinstance(label, str) for label in classes)
+    return np.array([str(label) for label in classes], object) if texts else np.array(classes)
+
+
+def _example_target(network: Predictor) -> Array:
+    """Two rows or more from which scikit-learn sees what kind of target it is."""
+    if network.task == "classification":
+        return _labels(network)
+    n = len(network.target.names)
+    if network.task == "multilabel":
+        return np.array([np.zeros(n, int), np.ones(n, int)])
+    return np.zeros((2, n)) if n > 1 else np.zeros(2)
+
+
+def _reorder(weights: list[Array], biases: list[Array], classes: Array) -> None:
+    """Put the outputs into the order of scikit-learn's classes, which is sorted."""
+    order = np.argsort(classes)
+    if len(biases[-1]) > 1:
+        weights[-1], biases[-1] = weights[-1][:, order], biases[-1][order]
+    elif order[0] != 0:
+        weights[-1], biases[-1] = -weights[-1], -biases[-1]
+
+
+def _voting(network: Predictor, models: Sequence[Any]) -> Any:
+    """The mean of several models, as scikit-learn has it."""
+    if network.task != "classification" and len(network.target.names) > 1:
+        raise InputError(
+            f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"
+        )
+    if network.task == "multilabel":
+        raise InputError("format sklearn: expected classes or numbers for an ensemble, got several labels")
+    named = [(f"member_{i}", model) for i, model in enumerate(models)]
+    weights = list(network.shares)
+    if network.task == "regression":
+        voting = VotingRegressor(named, weights=weights)
+    else:
+        voting = VotingClassifier(named, voting="soft", weights=weights)
+        voting.le_ = LabelEncoder().fit(_labels(network))
+        voting.classes_ = voting.le_.classes_
+        for model in models:
+            # It votes by numbers of classes.
+            model.classes_ = np.arange(len(voting.classes_))
+            model._label_binarizer.fit(model.classes_)
+    voting.estimators_ = list(models)
+    voting.named_estimators_ = dict(named)
+    voting.n_features_in_ = models[0].n_features_in_
+    return voting

@@ -1,0 +1,206 @@
+"""The PyTorch form: a folder with a module definition, a ``state_dict`` in safetensors, and the encoding.
+
+The module's source is written out for the very network, so that a person can read and change it; beside it
+stands a copy of `nas.runtime`, which turns raw tables into its inputs and its outputs into labels. NumPy and
+torch are all that it needs; torch reads no pickle.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch  # noqa: F401  # who has none is told so before anything is written
+from safetensors.numpy import save_file
+
+from nas import runtime
+from nas.export.check import Predict, standardized
+from nas.network.arrays import Array, Floats
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record
+
+_TABLES = "tables.py"
+
+_MODEL = '''"""A neural network for tables as a PyTorch module.
+
+    from model import load
+    model = load()                     # a torch.nn.Module with its weights, in evaluation mode
+    model.predict(table)               # labels or values for a data frame, or a mapping from its columns
+    model.predict_proba(table)         # for classes
+    model(model.encode(table))         # {outputs}
+
+`tables.py` encodes tables, `weights.safetensors` is the state_dict, `model.json` says what the columns are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import tables
+
+HERE = Path(__file__).parent
+
+
+class Model(nn.Module):
+    """{members}."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.members = nn.ModuleList([
+{layers}
+        ])
+        self.shares = {shares}
+        record = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+        self.tables = tables.Outside(record, self._numbers)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """From inputs of shape (rows, {n_inputs}) to outputs of shape (rows, {n_outputs})."""
+        if len(self.members) == 1:
+            return self.members[0](X)
+        return sum(share * self.link(member(X)) for share, member in zip(self.shares, self.members))
+
+    @staticmethod
+    def link(z: torch.Tensor) -> torch.Tensor:
+        """From a member's linear outputs to {link_meaning}."""
+        return {link}
+
+    def _numbers(self, X):
+        with torch.no_grad():
+            outputs = self(torch.from_numpy(X))
+            return (self.link(outputs) if len(self.members) == 1 else outputs).numpy()
+
+    def encode(self, table) -> torch.Tensor:
+        """The inputs for a table, float32 of shape (rows, {n_inputs})."""
+        return torch.from_numpy(self.tables.preprocessor.encode(table))
+
+    def predict(self, table):
+        """Labels of shape (rows,), values in the target's units, or 0 and 1 of shape (rows, labels)."""
+        return self.tables.predict(table)
+
+    def predict_proba(self, table):
+        """Probabilities of shape (rows, classes), or (rows, labels)."""
+        return self.tables.predict_proba(table)
+
+
+def load() -> Model:
+    """The module with the weights that lie beside this file."""
+    model = Model()
+    arrays = tables._read_safetensors(HERE / "weights.safetensors")
+    model.load_state_dict({{name: torch.tensor(array) for name, array in arrays.items()}})
+    return model.eval()
+'''
+
+_OUTSIDE = '''
+
+class Outside(Predictor):
+    """Tables in, labels or values out, with the outputs computed elsewhere."""
+
+    def __init__(self, record, outputs):
+        columns = [_column_from(entry) for entry in record["columns"]]
+        target = Target(**{key: tuple(value) for key, value in record["target"].items()})
+        super().__init__(record["task"], Preprocessor(columns), target, record["provenance"])
+        self._outputs = outputs
+'''
+
+_ACTIVATIONS = {
+    "identity": "nn.Identity()",
+    "sigmoid": "nn.Sigmoid()",
+    "tanh": "nn.Tanh()",
+    "relu": "nn.ReLU()",
+    "leaky_relu": "nn.LeakyReLU(0.01)",
+    "elu": "nn.ELU()",
+    "gelu": 'nn.GELU(approximate="tanh")',
+    "silu": "nn.SiLU()",
+    "softplus": "nn.Softplus()",
+}
+
+
+def write_torch(network: Predictor, path: Path) -> None:
+    """Write a network or an ensemble as a PyTorch module in a folder."""
+    path.mkdir()
+    source = Path(runtime.__file__).read_text(encoding="utf-8")
+    (path / _TABLES).write_text(source + _OUTSIDE, encoding="utf-8")
+    (path / "model.py").write_text(_definition(network), encoding="utf-8")
+    record = json.dumps(model_record(network), indent=1, allow_nan=False)
+    (path / MODEL_FILE).write_text(record + "\n", encoding="utf-8")
+    save_file(_state_dict(network), path / WEIGHTS_FILE)
+
+
+def _definition(network: Predictor) -> str:
+    classes = network.task == "classification" and network.members[0].sizes[-1] > 1
+    several = len(network.members) > 1
+    regression = network.task == "regression"
+    meaning = "values in standard deviations of the target" if regression else "probabilities"
+    link = "z" if regression else "torch.softmax(z, dim=1)" if classes else "torch.sigmoid(z)"
+    return _MODEL.format(
+        outputs=meaning if regression or several else "logits",
+        members=f"The mean of {len(network.members)} networks" if several else "A single network",
+        layers="\n".join(_layers(member.sizes, member.activations) for member in network.members),
+        shares=repr(list(network.shares)),
+        n_inputs=network.members[0].sizes[0],
+        n_outputs=network.members[0].sizes[-1],
+        link=link,
+        link_meaning=meaning,
+    )
+
+
+def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
+    lines = []
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        lines.append(f"nn.Linear({n_in}, {n_out}),")
+        if i < len(activations):
+            lines.append(f"{_ACTIVATIONS[activations[i]]},")
+    inner = "".join(f"                {line}\n" for line in lines)
+    return f"            nn.Sequential(\n{inner}            ),"
+
+
+def _state_dict(network: Predictor) -> dict[str, Array]:
+    """Arrays as torch names and turns them: each layer's weights of shape (outputs, inputs)."""
+    found = {}
+    for i, member in enumerate(network.members):
+        for j, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+            # Activations take the odd places in between.
+            found[f"members.{i}.{2 * j}.weight"] = np.ascontiguousarray(weight.T)
+            found[f"members.{i}.{2 * j}.bias"] = bias
+    return found
+
+
+def load_torch(network: Predictor, path: Path) -> Predict:
+    """The module at work, imported from what we have just written ourselves."""
+    model: Any = _module(path).load()
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        labels: Array = model.predict(table)
+        if network.task == "regression":
+            return labels, standardized(network, labels)
+        return labels, model.predict_proba(table)
+
+    return predict
+
+
+def _module(folder: Path) -> ModuleType:
+    """``model.py`` of a folder, with the ``tables`` beside it."""
+    taken = {name: sys.modules.pop(name, None) for name in ("tables", "model")}
+    try:
+        for name in ("tables", "model"):
+            spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+            assert spec is not None
+            assert spec.loader is not None
+            sys.modules[name] = module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        return module
+    finally:
+        for name, before in taken.items():
+            sys.modules.pop(name, None)
+            if before is not None:
+                sys.modules[name] = before
