@@ -170,8 +170,8 @@ def _categories(columns: Sequence[Column], **how: Any) -> Any:
         np.array([*column.categories, "", *([_OTHER] if column.other else [])], object) for column in columns
     ]
     return make_pipeline(
-        SimpleImputer(strategy="constant", missing_values=None, fill_value=""),
         SimpleImputer(strategy="constant", fill_value=""),
+        SimpleImputer(strategy="constant", missing_values=None, fill_value=""),
         OneHotEncoder(categories=listed, sparse_output=False, **how),
     )
 
@@ -200,7 +200,7 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
     elif network.task == "classification":
         _reorder(weights, biases, target)
     kind = MLPRegressor if network.task == "regression" else MLPClassifier
-    model = kind(network.sizes[1:-1], activation, max_iter=1)
+    model = kind(hidden_layer_sizes=network.sizes[1:-1], activation=activation, max_iter=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(np.zeros((len(target), len(weights[0]))), target)
@@ -258,5 +258,4 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
             model._label_binarizer.fit(model.classes_)
     voting.estimators_ = list(models)
     voting.named_estimators_ = dict(named)
-    voting.n_features_in_ = models[0].n_features_in_
     return voting
