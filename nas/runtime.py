@@ -568,7 +568,7 @@ def _from_record(record: Any, arrays: dict[str, Array]) -> Network | Ensemble:
     """What a file holds, with all that it says checked."""
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ModelError(f"{MODEL_FILE} that does not say format {FORMAT!r}")
-    if record.get("version") not in range(1, VERSION + 1):
+    if type(record.get("version")) is not int or not 1 <= record["version"] <= VERSION:
         raise ModelError(f"format version {record.get('version')!r}; this program reads 1 to {VERSION}")
     several = record["version"] > 1
     layers = record["members"] if several else [record["layers"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import scaling, search_quality
+from benchmarks import inference, scaling, search_quality
 from benchmarks.harness import Figure
 
 
@@ -71,3 +71,11 @@ def test_throughput_is_that_of_the_real_loop(engine: str) -> None:
     for row in rows:
         assert row["candidates/s"] > 0
         assert 500 < row["journal bytes"] < 5000
+
+
+def test_inference_times_every_form_that_is_here() -> None:
+    network = inference._network(4, (8, 8))
+    times = inference._microseconds(network, 3, repeats=1, calls=1)
+    assert {"MLP.predict", "Network.predict_proba", "predict.py", "onnxruntime, raw columns"} <= set(times)
+    assert {"onnxruntime, layers alone", "scikit-learn pipeline", "scikit-learn MLP alone"} <= set(times)
+    assert all(value > 0 for value in times.values())

@@ -32,6 +32,7 @@ from nas.network import ACTIVATIONS, MLP
 from nas.predictions import predictions, write_predictions
 from nas.runtime import (
     Column,
+    Ensemble,
     ModelError,
     Network,
     Predictor,
@@ -889,13 +890,41 @@ def table_for(network: Predictor) -> dict[str, list[Any]]:
     return {column.name: words if column.kind == "category" else numbers for column in network.columns}
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(shares=[1.0]), "1 shares for 2 members"),
+        (lambda m: m.update(shares=[1.5, -0.5]), "shares (1.5, -0.5)"),
+        (lambda m: m.update(shares=["1", "2"]), "shares"),
+        (lambda m: m.pop("shares"), "no 'shares'"),
+        (lambda m: m.update(members=[]), "arrays"),
+        (lambda m: m["members"].pop(), "arrays"),
+        (lambda m: m["members"].append(m["members"][0]), "arrays"),
+        (lambda m: m.update(version=1), "no 'layers'"),
+        (lambda m: m.update(version=True), "version True"),
+        (lambda m: m.update(version=2.0), "version 2.0"),
+        (lambda m: m["members"][1].update(sizes=[8, 7, 7, 3]), "weights of shapes"),
+    ],
+)
+def test_an_ensemble_that_contradicts_itself_is_refused(tmp_path: Path, change: Any, message: str) -> None:
+    members = [make_pair(seed=seed)[0] for seed in (0, 1)]
+    folder = save_network(Ensemble(members, [2, 1]), tmp_path / "model")
+    record = json.loads((folder / "model.json").read_text())
+    change(record)
+    (folder / "model.json").write_text(json.dumps(record))
+    assert_refused(folder, message)
+
+
+@pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("kind", TARGETS)
-def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str) -> None:
+def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str, several: bool) -> None:
     rng = random.Random(20240607)
-    folder = save_network(make_network(kind), tmp_path / "model")
+    first, second = (make_pair(kind, seed=seed)[0] for seed in (0, 1))
+    whole: Predictor = Ensemble([first, second], [2, 1]) if several else first
+    folder = save_network(whole, tmp_path / "model")
     record, weights = (folder / "model.json").read_bytes(), (folder / "weights.safetensors").read_bytes()
     refused = overflowed = predicted = 0
-    for _ in range(1000):  # for each of five networks
+    for _ in range(1000):  # for each of ten networks and ensembles
         for name, content in zip(
             ("model.json", "weights.safetensors"), mutate(record, weights, rng), strict=True
         ):

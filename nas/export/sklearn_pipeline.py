@@ -1,8 +1,8 @@
 """The scikit-learn form: a fitted `Pipeline` from raw columns to labels or values, in a skops file.
 
 No pickle is involved: only classes of scikit-learn and types of NumPy are in it, and
-``skops.io.load(file, trusted=["numpy.dtype"])`` loads it. It reads data frames whose columns of categories hold text, with None or NaN for what is missing.
-An ensemble is a `VotingClassifier` or `VotingRegressor`.
+``skops.io.load(file, trusted=["numpy.dtype"])`` loads it. It reads data frames whose columns of categories
+hold text, with None or NaN for what is missing. An ensemble is a `VotingClassifier` or `VotingRegressor`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, zeros
+from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp, zeros
 from nas.network.initializers import INITIALIZERS
 from nas.network.layout import Layout, Shape, padded
 from nas.network.losses import LOSSES
@@ -21,6 +21,9 @@ from nas.network.passes import Workspace
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: activations stay in the cache, whatever the table's length."""
+
+_FEW_ROWS = 32
+"""Rows up to which laying out a cohort of one takes longer than predicting them layer by layer."""
 
 
 class MLP:
@@ -120,10 +123,25 @@ class MLP:
 
     def predict(self, X: Floats) -> Floats:
         """Predictions of shape (rows, outputs): probabilities, or values for a linear output."""
+        if len(X) <= _FEW_ROWS and xp is host:
+            return self._predict_few(X)
         result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
         for rows, space in self._pieces(X):
             result[rows] = to_host(space.predictions[:, 0].T)
         return result
+
+    def _predict_few(self, X: Floats) -> Floats:
+        A = X.astype(self.parameters.dtype, copy=False)
+        for name, weight, bias in zip(self.activations, self.weights, self.biases, strict=False):
+            z = A @ weight
+            z += bias
+            A = host.empty_like(z)
+            ACTIVATIONS[name].forward(z, A)
+        z = A @ self.weights[-1]
+        z += self.biases[-1]
+        outputs = host.ascontiguousarray(z.T)[:, host.newaxis]
+        self.loss.link(outputs)
+        return host.ascontiguousarray(outputs[:, 0].T)
 
     def hidden(self, X: Floats) -> Floats:
         """Outputs of the last hidden layer, of shape (rows, units); `X` where there is none."""

@@ -214,6 +214,20 @@ def test_predicting_in_pieces_is_predicting_at_once(extra: int, activation: str)
     np.testing.assert_allclose(network.hidden(X), space.hidden[-1][:-1].T, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_few_rows_are_predicted_as_among_many(loss: str, activation: str) -> None:
+    network = MLP(
+        (5, 7, 6, 3), (activation, activation), loss, rng=np.random.default_rng(0), dtype=np.float64
+    )
+    X = np.random.default_rng(1).normal(size=(100, 5))
+    before = X.copy()
+    whole = network.predict(X)
+    for n in (1, 2, 32, 33):
+        np.testing.assert_allclose(network.predict(X[:n]), whole[:n], rtol=1e-12)
+    assert np.array_equal(X, before)
+
+
 def test_a_row_is_predicted_alike_wherever_in_the_table_it_stands() -> None:
     network = some_network()
     X, _ = some_rows(network, PREDICTION_ROWS + 300)
