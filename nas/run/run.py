@@ -334,12 +334,14 @@ class Run:
         alike = [i for i, one in enumerate(networks) if one.provenance["refit"] == first.provenance["refit"]]
         if len(alike) == 1:
             return first
-        shares = [members[i][1] / n_picks for i in alike]
-        parts = [
+        ensemble = Ensemble(
+            [networks[i] for i in alike], [members[i][1] for i in alike], provenance=first.provenance
+        )
+        ensemble.provenance["members"] = [
             {"candidate": members[i][0].candidate.to_dict(), "share": share}
-            for i, share in zip(alike, shares, strict=True)
+            for i, share in zip(alike, ensemble.shares, strict=True)
         ]
-        return Ensemble([networks[i] for i in alike], shares, {**first.provenance, "members": parts})
+        return ensemble
 
     def _refit_epochs(self, one: Individual, selection: Selection | None) -> int | None:
         """After how many epochs somebody was best; None where the search's weights are kept."""
