@@ -304,7 +304,10 @@ class Ensemble(Predictor):
         if any((one.task, one.columns, one.target) != alike for one in members):
             raise ModelError("members for different tables")
         self._members = tuple(members)
-        self._shares = tuple(share / sum(shares) for share in shares)
+        total = sum(shares)
+        # Those of a file sum to 1 but for rounding; divided again they would not be what was written.
+        scale = 1.0 if math.isclose(total, 1.0, rel_tol=1e-9) else total
+        self._shares = tuple(share / scale for share in shares)
 
     @property
     def members(self) -> tuple[Network, ...]:

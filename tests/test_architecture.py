@@ -45,7 +45,6 @@ HOMES = {
     "onnx": {"export/onnx.py"},
     "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},
     "skops": {"export/sklearn_pipeline.py"},
-    "torch": {"export/torch_module.py"},
 }
 """The only modules that import these frameworks."""
 

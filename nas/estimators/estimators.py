@@ -223,8 +223,11 @@ def _in_double(network: Network | Ensemble) -> Network | Ensemble:
     scikit-learn allows of numbers that are given back in float64.
     """
     if isinstance(network, Ensemble):
-        members = [member for one in network.members if isinstance(member := _in_double(one), Network)]
-        return Ensemble(members, network.shares)
+        return Ensemble([_member_in_double(one) for one in network.members], network.shares)
+    return _member_in_double(network)
+
+
+def _member_in_double(network: Network) -> Network:
     double = copy(network)
     double.weights = [weight.astype(np.float64) for weight in network.weights]
     double.biases = [bias.astype(np.float64) for bias in network.biases]

@@ -23,6 +23,18 @@ Predict = Callable[[pd.DataFrame], tuple[Array, Floats]]
 """An export at work: labels or values, and probabilities or values, of shape (rows, outputs)."""
 
 
+def at_work(network: Predictor, found: Any) -> Predict:
+    """An export that predicts as the network does, by ``predict`` and ``predict_proba``, for `check`."""
+
+    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
+        labels: Array = found.predict(table)
+        if network.task == "regression":
+            return labels, standardized(network, labels)
+        return labels, found.predict_proba(table)
+
+    return predict
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How far an export and its network are apart: `difference`, on `n_rows` rows."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,19 +30,24 @@ class Format:
     """Of the file; empty for a folder."""
 
 
-def _onnx() -> Format:
+def _with(package: str, module: str) -> Any:
+    """A module of ours that needs a package which not everybody has; raises `InputError` without it."""
     try:
-        module = import_module("nas.export.onnx")
+        import_module(package)
+        return import_module(module)
     except ImportError:
-        raise InputError("format onnx: expected the package onnx; pip install 'evonas[onnx]'") from None
+        raise InputError(
+            f"format {package}: expected the package {package}; pip install 'evonas[{package}]'"
+        ) from None
+
+
+def _onnx() -> Format:
+    module = _with("onnx", "nas.export.onnx")
     return Format(module.write_onnx, module.load_onnx, ".onnx")
 
 
 def _torch() -> Format:
-    try:
-        module = import_module("nas.export.torch_module")
-    except ImportError:
-        raise InputError("format torch: expected the package torch; pip install 'evonas[torch]'") from None
+    module = _with("torch", "nas.export.torch_module")
     return Format(module.write_torch, module.load_torch, "")
 
 

@@ -8,11 +8,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from safetensors.numpy import save_file
 
-from nas.export.check import Predict, standardized
-from nas.network.arrays import Array, Floats
+from nas.export.check import Predict, at_work
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, arrays_of, load_network, model_record
 
 
@@ -49,15 +47,7 @@ def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
 
 def load_native(network: Predictor, path: Path) -> Predict:
     """The saved network at work."""
-    found = load_network(path)
-
-    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
-        labels: Array = found.predict(table)
-        if network.task == "regression":
-            return labels, standardized(network, labels)
-        return labels, found.predict_proba(table)
-
-    return predict
+    return at_work(network, load_network(path))
 
 
 def _check_same(network: Predictor, read: Predictor) -> None:

@@ -9,12 +9,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import pandas as pd
 from safetensors.numpy import save
 
 from nas import runtime
-from nas.export.check import Predict, standardized
-from nas.network.arrays import Array, Floats
+from nas.export.check import Predict, at_work
 from nas.runtime import Predictor, arrays_of, model_record
 
 _USE = '''"""A neural network for tables, in one file: NumPy and nothing else.
@@ -107,15 +105,7 @@ def _folded(text: str, width: int = 100) -> str:
 
 def load_python_file(network: Predictor, path: Path) -> Predict:
     """The file at work, imported as a module of its own: what we have just written ourselves."""
-    found = _module(path).network
-
-    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
-        labels: Array = found.predict(table)
-        return labels, standardized(network, labels) if found.task == "regression" else found.predict_proba(
-            table
-        )
-
-    return predict
+    return at_work(network, _module(path).network)
 
 
 def _module(path: Path) -> ModuleType:

@@ -13,16 +13,13 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch  # noqa: F401  # who has none is told so before anything is written
 from safetensors.numpy import save_file
 
 from nas import runtime
-from nas.export.check import Predict, standardized
-from nas.network.arrays import Array, Floats
+from nas.export.check import Predict, at_work
+from nas.network.arrays import Array
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record
 
 _TABLES = "tables.py"
@@ -177,15 +174,7 @@ def _state_dict(network: Predictor) -> dict[str, Array]:
 
 def load_torch(network: Predictor, path: Path) -> Predict:
     """The module at work, imported from what we have just written ourselves."""
-    model: Any = _module(path).load()
-
-    def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
-        labels: Array = model.predict(table)
-        if network.task == "regression":
-            return labels, standardized(network, labels)
-        return labels, model.predict_proba(table)
-
-    return predict
+    return at_work(network, _module(path).load())
 
 
 def _module(folder: Path) -> ModuleType:

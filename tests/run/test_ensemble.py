@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from searches import resume, search
+from sklearn.datasets import load_diabetes
 
 import nas
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation, Problem, build_network
 from nas.evolution import Individual
+from nas.export import save_network
 from nas.genome import Genome
 from nas.network import State
 from nas.run.ensemble import select_members
@@ -116,3 +118,32 @@ def test_members_have_to_fit_each_other(tmp_path: Path) -> None:
         nas.Ensemble([one, one], [1])
     with pytest.raises(ModelError, match="shares"):
         nas.Ensemble([one, one], [1, 0])
+
+
+@pytest.mark.parametrize("n", [3, 7, 10, 49])
+def test_shares_are_written_and_read_to_the_last_bit(tmp_path: Path, n: int) -> None:
+    one = search("wine", tmp_path, n_candidates=2).network
+    assert isinstance(one, nas.Network)
+    for picks in ([1] * n, [n, 2, 1, 1], [1, 6, 3, 5, n]):
+        ensemble = Ensemble([one] * len(picks), picks)
+        assert sum(ensemble.shares) == pytest.approx(1)
+        assert Ensemble(ensemble.members, ensemble.shares).shares == ensemble.shares
+        assert nas.load_network(save_network(ensemble, tmp_path / "saved")).shares == ensemble.shares
+
+
+def test_estimators_predict_by_their_ensembles() -> None:
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    how: dict[str, Any] = {"space": "tiny", "n_candidates": 12, "ensemble": 4, "random_state": 0}
+    for model in (
+        nas.NASRegressor(**how).fit(X, y),
+        nas.NASClassifier(**how).fit(X, np.where(y > y.median(), "much", "little")),
+    ):
+        network = model.network_
+        assert len(network.members) > 1
+        predicted = model.predict(X)
+        if isinstance(model, nas.NASRegressor):
+            np.testing.assert_allclose(predicted, network.predict(X), rtol=1e-4)
+        else:
+            assert predicted.tolist() == network.predict(X).tolist()
+        assert model.transform(X).shape[1] == len(model.get_feature_names_out())
+        assert model._repr_html_().count("<svg") >= len(network.members)
