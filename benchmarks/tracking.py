@@ -112,21 +112,21 @@ def _in_turn(
 def _best_of(n: int) -> float:
     """Seconds until the best of so many candidates is found, all of which have runs of their own."""
     from nas.tracking.mlflow import MLflowTracker
-    from nas.tracking.mlflow_view import View
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        view = View(f"sqlite:///{place}/mlflow.db", "nas-stub", place)
-        tracker = MLflowTracker(view, "all")
-        tracker.wait_until_ready()
+        uri = f"sqlite:///{place}/mlflow.db"
+        tracker = MLflowTracker(uri, "nas-stub", place, "all")
         stub_search("plus", place, n_candidates=n, n_workers=8, marks=(), note=lambda _: None, more=[tracker])
         import mlflow
 
-        client = mlflow.MlflowClient(view.uri)
-        condition = f"tags.`mlflow.parentRunId` = '{view.run_id}'"
+        client = mlflow.MlflowClient(uri)
+        experiment = client.get_experiment_by_name("nas-stub")
+        assert experiment is not None, "the tracker has made it"
+        condition = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
         since = time.perf_counter()
         best = client.search_runs(
-            [view.experiment_id], condition, order_by=["metrics.fitness DESC"], max_results=1
+            [experiment.experiment_id], condition, order_by=["metrics.fitness DESC"], max_results=1
         )
         seconds = time.perf_counter() - since
         assert best, "there are candidates"

@@ -102,7 +102,7 @@ class Run:
             try:
                 executor = stack.enter_context(_executor(problem, settings))
                 if mlflow is not None:
-                    mlflow.wait_until_ready()
+                    mlflow.wait_until_sound()
                 trackers = self._trackers(mlflow)
             except BaseException:
                 if mlflow is not None:
@@ -140,8 +140,10 @@ class Run:
                 since = time.monotonic()
                 found = self._evolve(info, executor, trackers)
                 result = self._conclude(found, executor, time.monotonic() - since)
-                self._account_for(result)
                 outcome = self._outcome(result)
+                if mlflow is not None:
+                    mlflow.won(outcome)
+                self._account_for(result)
         except KeyboardInterrupt:
             self._say_how_to_go_on("goes on")
             outcome = Outcome("interrupted")
@@ -472,14 +474,13 @@ class Run:
         }
 
     def _connect(self) -> MLflowTracker | None:
-        """Begin to connect to MLflow, while Ray starts."""
+        """Begin to connect to MLflow, while Ray starts and the search goes on."""
         if self.tracking is None:
             return None
         from nas.tracking.mlflow import MLflowTracker
-        from nas.tracking.mlflow_view import View
 
-        view = View(*experiment(self.tracking.uri, self.folder, self.dataset.name))
-        return MLflowTracker(view, self.tracking.policy, self.tracking.register)
+        place = experiment(self.tracking.uri, self.folder, self.dataset.name)
+        return MLflowTracker(*place, self.tracking.policy, self.tracking.register)
 
     def _trackers(self, mlflow: MLflowTracker | None) -> list[Tracker]:
         """The journal first: what MLflow or the screen shows is on disk already."""

@@ -147,7 +147,9 @@ def _write(
     view.conclude(outcome, len(evaluations))
     if outcome.model_dir is not None and outcome.best is not None:
         view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), tracking.register)
-    view.add_artifacts(evaluations)
+    for file in view.files():
+        view.add_file(file)
+    view.add_table(evaluations)
     view.end(outcome.status)
 
 

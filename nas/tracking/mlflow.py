@@ -7,6 +7,7 @@ tried once more at the end. `nas sync` does what is then left.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -16,15 +17,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.choice import elites
 from nas.tracking.generations import Pace, Paced
-from nas.tracking.mlflow_view import View
-from nas.tracking.store import in_words
+from nas.tracking.store import in_words, probe
 from nas.tracking.tracker import Outcome, RunInfo
+
+if TYPE_CHECKING:
+    from nas.tracking.mlflow_view import View
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +42,7 @@ _BUSY = 16
 _AT_ONCE = 8
 """Calls that are under way together at the end, to a store that is far away."""
 
-_GRACE, _SHARE = 0.5, 0.02
+_GRACE, _SHARE = 0.3, 0.01
 """Seconds, and a share of the search's time, that may go into runs of candidates who are no elites: once
 meanwhile, of processor time, and once more at the end, of waiting."""
 
@@ -45,26 +50,45 @@ meanwhile, of processor time, and once more at the end, of waiting."""
 class MLflowTracker:
     """The tracker that people browse.
 
+    MLflow itself takes seconds to be imported and to make its tables; that happens in the writing thread,
+    while the search goes on.
+
     Parameters
     ----------
-    view : View
-        What is written to.
+    uri, experiment, artifacts
+        See `nas.tracking.mlflow_view.View`.
     policy : str
         Which candidates have runs of their own; see `nas.tracking.choice.POLICIES`.
     register : str, optional
         The name of the registered model that the winner becomes the next version of.
+
+    Raises
+    ------
+    TrackingError
+        If it is plain to see, without MLflow, that it could not write to such a store.
     """
 
-    def __init__(self, view: View, policy: str = "auto", register: str | None = None) -> None:
-        self._view, self._policy, self._register = view, policy, register
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        artifacts: Path | None,
+        policy: str = "auto",
+        register: str | None = None,
+    ) -> None:
+        self.uri = uri
+        self._is_sound = probe(uri)
+        self._experiment, self._artifacts = experiment, artifacts
+        self._policy, self._register = policy, register
         self._elites = elites(policy)
+        self._view_or_none: View | None = None
         self._run: RunInfo | None = None
         self._pace = Pace()
         self._told = array("q")
         self._left: list[int] = []
         self._points: deque[Paced] = deque()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._backlog: deque[Callable[[], None]] = deque()
+        self._backlog: deque[Callable[[], None]] = deque([self._connect])
         self._paused_until = 0.0
         self._since = self._spent = 0.0
         self._lost = 0
@@ -76,22 +100,19 @@ class MLflowTracker:
         self._thread.start()
 
     @property
-    def uri(self) -> str:
-        """The store."""
-        return self._view.uri
-
-    @property
     def run_id(self) -> str:
         """Of the parent run; empty until the search has started and the store has answered."""
-        return self._view.run_id
+        return self._view_or_none.run_id if self._view_or_none is not None else ""
 
     @property
     def url(self) -> str:
-        """The page of the parent run."""
-        return self._view.url
+        """The page of the parent run; empty where there is none yet."""
+        return self._view.url if self.run_id else ""
 
-    def wait_until_ready(self) -> None:
-        """Wait until the store has answered; raises `TrackingError` if it does not."""
+    def wait_until_sound(self) -> None:
+        """Wait until it is clear that the store can be used; raises `TrackingError` if it cannot."""
+        if self._is_sound:
+            return
         self._ready.wait()
         if self._refusal is not None:
             raise self._refusal
@@ -122,12 +143,17 @@ class MLflowTracker:
         self._points.append((generation, self._pace.of(generation)))
         self._jobs.put(self._write_points)
 
-    def finished(self, outcome: Outcome) -> None:
-        """Write what is left, log the model, end the parent run, and wait until all is written."""
+    def won(self, outcome: Outcome) -> None:
+        """Begin to write who has won, while the search has other things to do before it is finished."""
         self._is_over = True
+        self._jobs.put(self._write_points)
+        self._jobs.put(lambda: self._together(self._best_jobs(outcome)))
+
+    def finished(self, outcome: Outcome) -> None:
+        """Write what is left, end the parent run, and wait until all is written."""
+        self.won(outcome)
         for job in (
-            self._write_points,
-            lambda: self._together(self._last_jobs(outcome)),
+            lambda: self._together(self._file_jobs()),
             self._write_those_left,
             lambda: self._view.conclude(outcome, len(self._told)),
             lambda: self._view.end(outcome.status),
@@ -143,17 +169,31 @@ class MLflowTracker:
                 self._info.run_dir,
             )
 
-    def _work(self) -> None:
+    def _connect(self) -> None:
+        from nas.tracking.mlflow_view import View
+
         try:
-            self._view.connect()
+            view = View(self.uri, self._experiment, self._artifacts)
+            view.connect()
+            self._view_or_none = view
         except TrackingError as error:
             self._refusal = error
-        self._ready.set()
+            raise
+        finally:
+            self._ready.set()
+
+    def _work(self) -> None:
+        if self._is_sound:
+            self._work_off()
+        else:
+            with contextlib.suppress(TrackingError):  # whoever waits gets to know it
+                self._connect()
+                self._backlog.clear()
         while (job := self._jobs.get()) is not None:
             self._backlog.append(job)
             if time.monotonic() >= self._paused_until:
                 self._work_off()
-        if self._refusal is None:
+        if self._is_sound or self._refusal is None:
             self._work_off()
 
     def _work_off(self) -> None:
@@ -166,7 +206,7 @@ class MLflowTracker:
                 if not self._warned:
                     _log.warning("MLflow: %s; the search goes on", in_words(error))
                     self._warned = True
-                if not self._view.answers():
+                if self._view_or_none is None or not self._view.answers():
                     self._paused_until = time.monotonic() + _PAUSE
                     return
                 self._lost += 1  # the store is well: it is this write that it refuses
@@ -197,9 +237,9 @@ class MLflowTracker:
         self._view.add_child(*self._pair(number))
         self._spent += time.thread_time() - before
 
-    def _last_jobs(self, outcome: Outcome) -> list[Callable[[], None]]:
-        """What is written in any case, in no particular order: the model, files, runs of the best."""
-        jobs: list[Callable[[], None]] = [lambda: self._view.add_artifacts(map(self._pair, self._told))]
+    def _best_jobs(self, outcome: Outcome) -> list[Callable[[], None]]:
+        """The model, and runs of the best, each only if it is not there yet; in no particular order."""
+        jobs: list[Callable[[], None]] = []
         wanted = dict.fromkeys(self._elites.ids)
         if (best := outcome.best) is not None:
             wanted[best.id] = None
@@ -208,6 +248,11 @@ class MLflowTracker:
                     lambda: self._view.add_model(place, outcome.example, str(best.id), self._register)
                 )
         return jobs + [partial(self._add_child, number) for number in wanted]
+
+    def _file_jobs(self) -> list[Callable[[], None]]:
+        """Files of the run's folder, and the table of all candidates; in no particular order."""
+        files: list[Callable[[], None]] = [partial(self._view.add_file, file) for file in self._view.files()]
+        return [*files, lambda: self._view.add_table(map(self._pair, self._told))]
 
     def _together(self, jobs: Sequence[Callable[[], None]]) -> None:
         """Do some jobs, side by side where the store is far away; raises the first of their errors."""
@@ -225,6 +270,11 @@ class MLflowTracker:
     def _pair(self, number: int) -> tuple[Candidate, Evaluation]:
         assert self._info.pair is not None, "a search says where they are"
         return self._info.pair(number)
+
+    @property
+    def _view(self) -> View:
+        assert self._view_or_none is not None, "connecting comes first"
+        return self._view_or_none
 
     @property
     def _info(self) -> RunInfo:

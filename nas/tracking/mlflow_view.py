@@ -23,7 +23,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.runtime import load_network
 from nas.tracking.generations import Paced
@@ -40,7 +39,7 @@ from nas.tracking.mlflow_entries import (
     params,
     versions,
 )
-from nas.tracking.store import analyze, check_uri, in_words, knock, one_at_a_time, sqlite_file
+from nas.tracking.store import analyze, check_uri, knock, one_at_a_time, sqlite_file, unusable
 from nas.tracking.table import write_table
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -86,14 +85,12 @@ class View:
         self._logged_best: str | None = None
 
     def connect(self) -> None:
-        """Find or make the experiment; raises `TrackingError` if the store cannot be used."""
+        """Find or make the experiment; raises `nas.errors.TrackingError` if the store cannot be used."""
         try:
             self._connect()
         except Exception as error:
             # Whatever SQLAlchemy, requests or MLflow raise.
-            raise TrackingError(
-                f"tracking store {self.uri}: expected an MLflow store that answers, got: {in_words(error)}"
-            ) from error
+            raise unusable(self.uri, error) from error
 
     def _connect(self) -> None:
         file = sqlite_file(self.uri)
@@ -256,14 +253,18 @@ class View:
             tags=[RunTag(key, text) for key, text in tags.items()],
         )
 
-    def add_artifacts(self, pairs: Iterable[tuple[Candidate, Evaluation]]) -> None:
-        """Log journals, the report with its pictures, and a table of all candidates."""
+    def files(self) -> list[Path]:
+        """Those of the run's folder that are artifacts: journals, the report and its pictures."""
         folder = self._info.run_dir
-        for file in sorted(
-            [*folder.rglob("journal.jsonl"), *folder.glob("report.*"), *folder.glob("plots/*.svg")]
-        ):
-            place = file.parent.relative_to(folder)
-            self._client.log_artifact(self.run_id, str(file), str(place) if place.parts else None)
+        return sorted([*folder.rglob("journal.jsonl"), *folder.glob("report.*"), *folder.glob("plots/*.svg")])
+
+    def add_file(self, file: Path) -> None:
+        """Log one of `files`."""
+        place = file.parent.relative_to(self._info.run_dir)
+        self._client.log_artifact(self.run_id, str(file), str(place) if place.parts else None)
+
+    def add_table(self, pairs: Iterable[tuple[Candidate, Evaluation]]) -> None:
+        """Log a table of all candidates."""
         with tempfile.TemporaryDirectory() as scratch:
             write_table(pairs, table := Path(scratch, "candidates.csv"))
             self._client.log_artifact(self.run_id, str(table))

@@ -47,10 +47,53 @@ def check_uri(uri: str) -> None:
         )
 
 
-def knock(uri: str) -> None:
-    """Raise unless an HTTP server answers there, whatever it says."""
-    with contextlib.suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
+def probe(uri: str) -> bool:
+    """Whether MLflow can surely write to a store, as far as that is seen without MLflow.
+
+    False where only MLflow can tell: other databases, and servers that do not answer as MLflow's do.
+
+    Raises
+    ------
+    TrackingError
+        If it surely cannot: no server or SQLite file is there, or no such store is supported.
+    """
+    check_uri(uri)
+    file = sqlite_file(uri)
+    try:
+        if file is not None:
+            return _is_writable(file)
+        return uri.startswith("http") and knock(uri) == b"OK"
+    except (OSError, sqlite3.Error) as error:
+        raise unusable(uri, error) from error
+
+
+def unusable(uri: str, error: BaseException) -> TrackingError:
+    """What is to be said of a store that MLflow cannot write to."""
+    return TrackingError(
+        f"tracking store {uri}: expected an MLflow store that answers, got: {in_words(error)}"
+    )
+
+
+def knock(uri: str) -> bytes:
+    """What an HTTP server says of its health, nothing where it does not say; raises `OSError` without one."""
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5) as answer:
+            return bytes(answer.read(100))
+    except urllib.error.HTTPError:
+        return b""
+
+
+def _is_writable(file: Path) -> bool:
+    if file.exists() and not file.is_file():
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    with contextlib.closing(sqlite3.connect(file, timeout=10)) as connection:
+        names = {name for (name,) in connection.execute(tables)}
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+    # Whether MLflow makes its tables beside those of another program is for MLflow to say.
+    return not names or "alembic_version" in names
 
 
 def in_words(error: BaseException) -> str:

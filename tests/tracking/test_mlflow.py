@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,7 @@ from nas.tracking.choice import elites
 from nas.tracking.journal import Journal, read_journal
 from nas.tracking.mlflow import MLflowTracker
 from nas.tracking.mlflow_entries import genes
+from nas.tracking.mlflow_view import View
 
 pytestmark = pytest.mark.slow  # databases and servers take seconds
 
@@ -201,6 +206,51 @@ def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
         search(tmp_path / "runs", tracking_uri=uri)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_a_search_does_not_wait_until_mlflow_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifth = threading.Event()
+    connect = View.connect
+
+    def waits(view: View) -> None:
+        assert fifth.wait(60), "the search goes on meanwhile"
+        connect(view)
+
+    class Tells(MLflowTracker):
+        def evaluated(self, candidate: Any, evaluation: Any) -> None:
+            super().evaluated(candidate, evaluation)
+            if candidate.id == 5:
+                fifth.set()
+
+    monkeypatch.setattr(View, "connect", waits)
+    monkeypatch.setattr("nas.tracking.mlflow.MLflowTracker", Tells)
+    result = search(tmp_path, track="all")
+    assert len(runs_of(str(result.tracking_uri))[1]) == N
+
+
+def test_a_store_that_fails_only_later_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "newer.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('of a later MLflow')")
+    with caplog.at_level(logging.WARNING, "nas"):
+        result = search(tmp_path / "runs", tracking_uri=f"sqlite:///{file}")
+    assert result.mlflow_run_id == result.mlflow_url == ""
+    assert any(f"tracking store sqlite:///{file}" in line for line in caplog.messages)
+    assert any("'nas sync" in line for line in caplog.messages)
+
+
+def test_a_server_that_is_not_mlflow_is_refused(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(TrackingError, match="expected an MLflow store that answers"):
+                search(tmp_path / "runs", tracking_uri=f"http://127.0.0.1:{other.server_port}")
+        finally:
+            other.shutdown()
     assert not list((tmp_path / "runs").iterdir())
 
 
