@@ -174,6 +174,8 @@ class Problem:
         Decides the order of the batches, the same for all candidates.
     weights_train, weights_validation : arrays of shape (rows,), optional
         What each row counts for: in the loss, and in the score.
+    scaled : mapping
+        `X_train` and `X_validation` for genomes whose numbers are scaled in another way, by its name.
     """
 
     X_train: Floats
@@ -187,6 +189,14 @@ class Problem:
     batch_seed: int
     weights_train: Floats | None = None
     weights_validation: Floats | None = None
+    scaled: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+
+    def of(self, genome: Genome) -> Problem:
+        """The problem with the inputs that a genome asks for."""
+        if genome.scaling is None or genome.scaling not in self.scaled:
+            return self
+        X_train, X_validation = self.scaled[genome.scaling]
+        return replace(self, X_train=X_train, X_validation=X_validation, scaled={})
 
     @property
     def n_inputs(self) -> int:
@@ -203,7 +213,8 @@ class Problem:
         """What the arrays take."""
         arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
         weights = (self.weights_train, self.weights_validation)
-        return sum(array.nbytes for array in (*arrays, *weights) if array is not None)
+        others = (array for pair in self.scaled.values() for array in pair)
+        return sum(array.nbytes for array in (*arrays, *weights, *others) if array is not None)
 
     def score(self, predictions: Floats, y: Array) -> float:
         """The score of predictions for the validation rows, which count by their weights."""
@@ -217,12 +228,12 @@ def plan_cohorts(
 
     It follows from the candidates and the problem alone, not from how many workers there are: rounding
     depends on who is trained together, and a search must not. Candidates with other epochs before or
-    behind them are other cohorts.
+    behind them, or other inputs, are other cohorts.
     """
     most = min(max(1, len(candidates) // n_tasks), MOST)
     cohorts = []
-    for spans in dict.fromkeys((one.epochs_done, one.epochs) for one in candidates):
-        those = [one for one in candidates if (one.epochs_done, one.epochs) == spans]
+    for shared in dict.fromkeys(map(_shared, candidates)):
+        those = [one for one in candidates if _shared(one) == shared]
         plans = [
             Plan(
                 _sizes(one.genome, problem),
@@ -233,6 +244,11 @@ def plan_cohorts(
         ]
         cohorts += [tuple(those[i] for i in cohort) for cohort in plan(plans, most)]
     return cohorts
+
+
+def _shared(one: Candidate) -> tuple[int, int | None, str | None]:
+    """What all of a cohort have in common."""
+    return one.epochs_done, one.epochs, one.genome.scaling
 
 
 def evaluate(
@@ -353,7 +369,11 @@ def fit(
     keep_states: bool = False,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[TrainingResult]:
-    """Train candidates' networks on one BLAS thread, so that every process gets the same bits."""
+    """Train candidates' networks on one BLAS thread, so that every process gets the same bits.
+
+    All have the same epochs before them, and the same scaling.
+    """
+    problem = problem.of(candidates[0].genome)
     with _blas().limit(limits=1, user_api="blas"):
         return train_cohort(
             networks,
@@ -375,7 +395,7 @@ def fit(
 
 def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     """The defaults, with the genes that the genome carries in their place."""
-    genes = {name: getattr(genome, name) for name in GENES if name != "activation"}
+    genes = {name: getattr(genome, name) for name in GENES if name not in ("activation", "scaling")}
     return replace(defaults, **{name: value for name, value in genes.items() if value is not None})
 
 

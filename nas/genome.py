@@ -8,8 +8,15 @@ from functools import lru_cache
 from operator import mul
 from typing import Any, NamedTuple
 
-GENES = ("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer", "schedule")
+GENES = (
+    *("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer", "schedule"),
+    "scaling",
+)
 """The optional genes, in the order in which they are written."""
+
+SCALINGS = ("standard", "quantile")
+"""How numbers become inputs: standardized; or by their ranks among those of the training rows, as normal
+scores, for which no tail is heavy."""
 
 LAYER_GENES = ("activation", "dropout")
 """Those that say something of hidden layers: one value for all of them, or one a layer."""
@@ -20,6 +27,7 @@ _LABELS = {
     "weight_decay": "decay=",
     "dropout": "dropout=",
     "schedule": "schedule=",
+    "scaling": "scaling=",
 }
 
 
@@ -44,7 +52,7 @@ class Genome:
     The depth *is* ``len(widths)``. A gene that is ``None`` is not carried: training then uses its
     own default. ``activation`` is one name for all hidden layers, or one name a layer; so is
     ``dropout`` one rate or one a layer. ``schedule`` names the learning rate's; see
-    `nas.network.SCHEDULES`.
+    `nas.network.SCHEDULES`. ``scaling`` says how numbers of the table become inputs; see `SCALINGS`.
 
     Genomes are canonical, so that equal networks are equal genomes: activations that are all the
     same collapse into one name, dropouts into one rate, and a network without hidden layers carries
@@ -59,6 +67,7 @@ class Genome:
     dropout: float | tuple[float, ...] | None = None
     optimizer: str | None = None
     schedule: str | None = None
+    scaling: str | None = None
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
     """The hidden layers, first to last, each with what is its own."""
 

@@ -12,8 +12,9 @@ A saved network is a folder with two files:
   (inputs, outputs) and (outputs,), in the safetensors layout (8 bytes header length, JSON header,
   numbers).
 
-Version 2 holds an ensemble: in place of ``layers`` there are ``members``, a list of such, and ``shares``
-of the mean; the arrays are ``member_0.weight_0`` and so on. A single network is of version 1.
+An ensemble has, in place of ``layers``, ``members``, a list of such, and ``shares`` of the mean; its arrays
+are ``member_0.weight_0`` and so on. A file is of the first version that has what it holds: 1, a single
+network; 2, an ensemble; 3, either, with columns that have ``means`` or ``knots``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 2
+VERSION = 3
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -58,9 +59,14 @@ class Column:
     """How one column of the table becomes inputs of the network.
 
     A "numeric" column gives ``(value - mean) / scale``, missing values counting as `fill`, and a
-    second input that is 1 where the value was missing if `indicator` is set. A "category" column
-    gives one input a category, then one for missing values if `missing` is set, then one for all
-    other values if `other` is set. A "dropped" column gives none.
+    second input that is 1 where the value was missing if `indicator` is set. With `knots`, pairs
+    (value, number) that rise, a value is first turned into the number that lies on the straight lines
+    from each to the next; beyond the ends, into that of the end.
+
+    A "category" column has a place for each category, then one for missing values if `missing` is set,
+    then one for all other values if `other` is set. It gives one input a place, 1 for the place that
+    a value has and 0 for the rest; or, with `means`, what these say of its place: for each place, as many
+    numbers as the column gives inputs. Without a place all are 0. A "dropped" column gives none.
     """
 
     name: str
@@ -72,13 +78,22 @@ class Column:
     categories: tuple[str, ...] = ()
     missing: bool = False
     other: bool = False
+    means: tuple[tuple[float, ...], ...] = ()
+    knots: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def n_places(self) -> int:
+        """How many values are told apart, where they are categories."""
+        return len(self.categories) + self.missing + self.other
 
     @property
     def n_inputs(self) -> int:
         """How many inputs of the network the column gives."""
         if self.kind == "numeric":
             return 1 + self.indicator
-        return len(self.categories) + self.missing + self.other if self.kind == "category" else 0
+        if self.kind == "category":
+            return len(self.means[0]) if self.means else self.n_places
+        return 0
 
     def encode(self, values: Any, out: Array) -> None:
         """Write the inputs for `values`, of shape (rows,), into `out`, of shape (rows, n_inputs)."""
@@ -89,22 +104,29 @@ class Column:
 
     def _encode_numbers(self, numbers: Array, out: Array) -> None:
         absent = np.isnan(numbers)
-        out[:, 0] = (np.where(absent, self.fill, numbers) - self.mean) / self.scale
+        filled = np.where(absent, self.fill, numbers)
+        if self.knots:
+            filled = np.interp(filled, *np.array(self.knots).T)
+        out[:, 0] = (filled - self.mean) / self.scale
         if self.indicator:
             out[:, 1] = absent
 
     def _encode_categories(self, values: Any, out: Array) -> None:
-        positions: dict[str | None, int] = {key: i for i, key in enumerate(self.categories)}
-        nowhere = -1
-        if self.missing:
-            positions[None] = len(self.categories)
-        else:
-            positions[None] = nowhere
-        other = len(self.categories) + self.missing if self.other else nowhere
-        codes = np.array([positions.get(category_key(value), other) for value in values], int)
+        places = self.places(values)
+        known = np.flatnonzero(places >= 0)
         out[...] = 0
-        known = np.flatnonzero(codes != nowhere)
-        out[known, codes[known]] = 1
+        if self.means:
+            out[known] = np.array(self.means)[places[known]]
+        else:
+            out[known, places[known]] = 1
+
+    def places(self, values: Any) -> Array:
+        """The place of each of some categories, of shape (rows,); -1 for those that have none."""
+        nowhere = -1
+        positions: dict[str | None, int] = {key: i for i, key in enumerate(self.categories)}
+        positions[None] = len(self.categories) if self.missing else nowhere
+        other = self.n_places - 1 if self.other else nowhere
+        return np.array([positions.get(category_key(value), other) for value in values], int)
 
 
 @dataclass(frozen=True)
@@ -363,9 +385,9 @@ def model_record(network: Predictor) -> dict[str, Any]:
     ]
     return {
         "format": FORMAT,
-        "version": VERSION if isinstance(network, Ensemble) else 1,
+        "version": _version(network),
         "task": network.task,
-        "columns": [asdict(column) for column in network.columns],
+        "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
         **(
             {"members": layers, "shares": list(network.shares)}
@@ -374,6 +396,18 @@ def model_record(network: Predictor) -> dict[str, Any]:
         ),
         "provenance": network.provenance,
     }
+
+
+def _version(network: Predictor) -> int:
+    """The first that has what is to be written."""
+    if any(column.means or column.knots for column in network.columns):
+        return 3
+    return 2 if isinstance(network, Ensemble) else 1
+
+
+def _record_of(column: Column) -> dict[str, Any]:
+    later = ("means", "knots")
+    return {key: value for key, value in asdict(column).items() if key not in later or value}
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
@@ -573,7 +607,7 @@ def _from_record(record: Any, arrays: dict[str, Array]) -> Network | Ensemble:
         raise ModelError(f"{MODEL_FILE} that does not say format {FORMAT!r}")
     if type(record.get("version")) is not int or not 1 <= record["version"] <= VERSION:
         raise ModelError(f"format version {record.get('version')!r}; this program reads 1 to {VERSION}")
-    several = record["version"] > 1
+    several = record["version"] == 2 or (record["version"] > 2 and "members" in record)
     layers = record["members"] if several else [record["layers"]]
     prefixes = [f"member_{i}." for i in range(len(layers))] if several else [""]
     named = [_names(prefix, len(one["sizes"]) - 1) for prefix, one in zip(prefixes, layers, strict=True)]
@@ -585,6 +619,8 @@ def _from_record(record: Any, arrays: dict[str, Array]) -> Network | Ensemble:
     if not isinstance(provenance, dict):
         raise ModelError("a provenance that is not an object")
     columns = [_column_from(entry) for entry in record["columns"]]
+    if record["version"] < 3 and any(column.means or column.knots for column in columns):
+        raise ModelError(f"columns of version 3 in version {record['version']}")
     members = []
     for one, names in zip(layers, named, strict=True):
         sizes = [_count(size) for size in one["sizes"]]
@@ -610,10 +646,13 @@ def _names(prefix: str, n_layers: int) -> list[str]:
 
 
 def _column_from(entry: dict[str, Any]) -> Column:
-    column = Column(**{**entry, "categories": tuple(entry.get("categories", ()))})
+    tables = {key: tuple(map(tuple, entry.get(key, ()))) for key in ("means", "knots")}
+    column = Column(**{**entry, "categories": tuple(entry.get("categories", ())), **tables})
     for field in fields(Column):
         value = getattr(column, field.name)
-        if field.type == "float":
+        if field.name in tables:
+            good = all(_is_finite(number) and not isinstance(number, bool) for row in value for number in row)
+        elif field.type == "float":
             good = _is_finite(value) and not isinstance(value, bool)
         elif field.type == "bool":
             good = isinstance(value, bool)
@@ -625,7 +664,27 @@ def _column_from(entry: dict[str, Any]) -> Column:
             raise ModelError(f"column {column.name!r}: {field.name} = {value!r}")
     if column.kind not in ("numeric", "category", "dropped") or column.scale == 0:
         raise ModelError(f"column {column.name!r}: kind {column.kind!r} and scale {column.scale}")
+    _check_tables(column)
     return column
+
+
+def _check_tables(column: Column) -> None:
+    """Raise `ModelError` unless `means` and `knots` are of the shapes that the column's kind asks for."""
+    means, knots = column.means, column.knots
+    if means and (
+        column.kind != "category"
+        or len(means) != column.n_places
+        or not means[0]
+        or any(len(row) != len(means[0]) for row in means)
+    ):
+        raise ModelError(f"column {column.name!r}: {len(means)} rows of means for {column.n_places} places")
+    if knots and (
+        column.kind != "numeric"
+        or len(knots) < 2
+        or any(len(pair) != 2 for pair in knots)
+        or any(one[0] >= other[0] or one[1] >= other[1] for one, other in pairwise(knots))
+    ):
+        raise ModelError(f"column {column.name!r}: knots that do not rise")
 
 
 def _check_network(network: Network) -> None:

@@ -75,6 +75,25 @@ def test_different_schedules_are_different_cohorts(problem: Problem) -> None:
     assert all(not one.failed for cohort in cohorts for one in evaluate(cohort, problem) or [])
 
 
+def test_each_scaling_is_trained_on_inputs_of_its_own(problem: Problem) -> None:
+    both = replace(problem, scaled={"quantile": (problem.X_train[:, ::-1] * 2, problem.X_validation * 0)})
+    asked = candidates(*(Genome((4,), scaling=(None, "standard", "quantile")[i % 3]) for i in range(9)))
+    cohorts = plan_cohorts(asked, both)
+    assert len(cohorts) == 3
+    for cohort in cohorts:
+        assert len({one.genome.scaling for one in cohort}) == 1
+        alone = both.of(cohort[0].genome)
+        curves = [[one.validation_losses for one in evaluate(cohort, two) or []] for two in (both, alone)]
+        assert len(curves[0]) == len(cohort)
+        assert curves[0] == curves[1]
+    assert both.of(asked[0].genome) is both.of(asked[1].genome) is both
+    assert (both.of(asked[2].genome).X_train == problem.X_train[:, ::-1] * 2).all()
+    (blind,) = evaluate([asked[2]], both) or []
+    (sighted,) = evaluate([asked[1]], both) or []
+    assert len(set(blind.validation_scores)) < len(set(sighted.validation_scores))
+    assert both.n_bytes == problem.n_bytes + problem.X_train.nbytes + problem.X_validation.nbytes
+
+
 def test_a_cohort_is_evaluated_in_its_own_order(problem: Problem) -> None:
     asked = candidates(*SMALL)[::-1]
     found = evaluate(asked, problem)

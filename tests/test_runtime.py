@@ -50,6 +50,23 @@ COLUMNS = (
     Column("constant", "dropped"),
     Column("count", "numeric", mean=-1.0, scale=4.0),
 )
+LATER_COLUMNS = (
+    Column(
+        "size", "numeric", fill=1.5, scale=0.5, indicator=True, knots=((0.0, -1.0), (1.0, 0.5), (9.0, 2.0))
+    ),
+    Column(
+        "color",
+        "category",
+        categories=("blue", "red"),
+        other=True,
+        means=((1.0, -1.0), (0.0, 3.0), (0.5, 0.5)),
+    ),
+    Column("constant", "dropped"),
+    Column("count", "numeric", mean=-1.0, scale=4.0, knots=((-5.0, -2.0), (5.0, 2.0))),
+    Column("city", "category", categories=("x",), missing=True, means=((1.0, 0.0, 2.0), (-1.0, 0.0, 0.0))),
+)
+"""Those that format version 3 has more than version 2."""
+
 N_INPUTS = 8
 
 TARGETS = {
@@ -73,7 +90,10 @@ N_OUTPUTS = {"classification": 3, "two classes": 1, "multilabel": 2, "regression
 
 
 def make_pair(
-    kind: str = "classification", activations: tuple[str, ...] = ("relu", "tanh"), seed: int = 0
+    kind: str = "classification",
+    activations: tuple[str, ...] = ("relu", "tanh"),
+    seed: int = 0,
+    columns: tuple[Column, ...] = COLUMNS,
 ) -> tuple[Network, MLP]:
     """A network as it is used, and the one that training knows, with the same weights."""
     rng = np.random.default_rng(seed)
@@ -82,7 +102,7 @@ def make_pair(
     mlp.parameters[...] = rng.normal(0, 0.6, mlp.parameters.shape)
     network = Network(
         task=TASKS.get(kind, kind),
-        columns=COLUMNS,
+        columns=columns,
         target=TARGETS[kind],
         activations=activations,
         weights=mlp.weights,
@@ -115,6 +135,24 @@ def one_layer(columns: tuple[Column, ...], weight: Any, bias: Any, task: str, ta
 
 
 # Worked by hand.
+
+
+def test_numbers_lie_on_lines_between_knots_and_categories_have_what_their_place_says() -> None:
+    encoded = Preprocessor(LATER_COLUMNS).encode(
+        {
+            "size": [0.5, 5.0, None, 1e9, -3.0],
+            "color": ["blue", "red", "green", None, "blue"],
+            "count": [0, 2.5, -99, 5, -5],
+            "city": ["x", None, "y", "x", "x"],
+        }
+    )
+    assert encoded.tolist() == [
+        [-0.5, 0, 1, -1, 0.25, 1, 0, 2],  # -0.25 / 0.5, (0 + 1) / 4
+        [2.5, 0, 0, 3, 0.5, -1, 0, 0],
+        [1.1875, 1, 0.5, 0.5, -0.25, 0, 0, 0],  # a gap counts as 1.5; a city without place is 0
+        [4, 0, 0, 0, 0.75, 1, 0, 2],
+        [-2, 0, 1, -1, -0.25, 1, 0, 2],
+    ]
 
 
 def test_a_table_is_encoded_as_its_columns_say() -> None:
@@ -638,6 +676,34 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda m: m["columns"][1].update(categories=[1, "a", "b"]),
         "categories = (1",
     ),
+    "knots of an earlier version": (
+        lambda m: m["columns"][0].update(knots=[[0, 0], [1, 1]]),
+        "columns of version 3 in version 1",
+    ),
+    "knots that do not rise": (
+        lambda m: m["columns"][0].update(knots=[[0, 0], [1, 1], [1, 2]]),
+        "knots that do not rise",
+    ),
+    "numbers of knots that do not rise": (
+        lambda m: m["columns"][0].update(knots=[[0, 0], [1, 0]]),
+        "knots that do not rise",
+    ),
+    "a single knot": (lambda m: m["columns"][0].update(knots=[[0, 0]]), "knots that do not rise"),
+    "a knot of three numbers": (lambda m: m["columns"][0].update(knots=[[0, 0, 0], [1, 1, 1]]), "knots"),
+    "a knot that is text": (lambda m: m["columns"][0].update(knots=[["0", 0], [1, 1]]), "knots = "),
+    "knots of categories": (lambda m: m["columns"][1].update(knots=[[0, 0], [1, 1]]), "knots"),
+    "knots that are a number": (lambda m: m["columns"][0].update(knots=7), "not iterable"),
+    "means for fewer places": (
+        lambda m: m["columns"][1].update(means=[[1.0], [2.0]]),
+        "2 rows of means for 5",
+    ),
+    "means of different length": (
+        lambda m: m["columns"][1].update(means=[[1.0], [2.0], [3.0], [4.0], []]),
+        "5 rows of means for 5",
+    ),
+    "means of nothing": (lambda m: m["columns"][1].update(means=[[], [], [], [], []]), "rows of means"),
+    "means of numbers": (lambda m: m["columns"][0].update(means=[[1.0]]), "1 rows of means for 0"),
+    "a truth value among means": (lambda m: m["columns"][1].update(means=[[True]] * 5), "means = "),
     "an unknown key of a column": (lambda m: m["columns"][0].update(code="x"), "'code'"),
     "a class too many": (lambda m: m["target"]["classes"].append("huge"), "4 classes for 3 outputs"),
     "a class twice": (lambda m: m["target"].update(classes=["a", "a", "b"]), "3 classes for 3 outputs"),
@@ -915,16 +981,18 @@ def test_an_ensemble_that_contradicts_itself_is_refused(tmp_path: Path, change: 
     assert_refused(folder, message)
 
 
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("kind", TARGETS)
-def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str, several: bool) -> None:
+def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str, version: int) -> None:
     rng = random.Random(20240607)
-    first, second = (make_pair(kind, seed=seed)[0] for seed in (0, 1))
-    whole: Predictor = Ensemble([first, second], [2, 1]) if several else first
+    columns = COLUMNS if version < 3 else LATER_COLUMNS
+    first, second = (make_pair(kind, seed=seed, columns=columns)[0] for seed in (0, 1))
+    whole: Predictor = Ensemble([first, second], [2, 1]) if version == 2 else first
     folder = save_network(whole, tmp_path / "model")
     record, weights = (folder / "model.json").read_bytes(), (folder / "weights.safetensors").read_bytes()
+    assert json.loads(record)["version"] == version
     refused = overflowed = predicted = 0
-    for _ in range(1000):  # for each of ten networks and ensembles
+    for _ in range(1000):  # for each of fifteen networks and ensembles
         for name, content in zip(
             ("model.json", "weights.safetensors"), mutate(record, weights, rng), strict=True
         ):

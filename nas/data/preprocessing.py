@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable
+from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nas.errors import DataError
+from nas.network.arrays import Floats
 from nas.runtime import Column, Preprocessor, as_numbers, category_key
 
 MAX_CATEGORIES = 32
-"""Inputs that a column of categories may take; the rarest categories share one input."""
+"""Inputs that a column of categories may take; more categories are told by the targets of their rows."""
+
+_MEAN_FOLDS = 5
+"""Parts of the training rows, each of which is told the means of the others."""
+
+_SCORES = np.arange(-28, 29) / 8
+"""Normal scores, at the quantiles of which an encoding by ranks has its knots: more of them in the tails."""
 
 LARGEST_NUMBER = 1e100
 """Numbers may be this large: the square of one, which a standard deviation needs, is finite."""
@@ -24,8 +33,13 @@ _COMMAS = r"\s*[-+]?\d+(,\d+)+(\.\d+)?\s*"
 """Numbers with commas for decimal points or between thousands."""
 
 
-def fit_preprocessor(table: pd.DataFrame, categorical: Collection[str] = ()) -> Preprocessor:
-    """The encoding of a table: standardized numbers, one input a category, indicators for gaps.
+def fit_preprocessor(
+    table: pd.DataFrame,
+    categorical: Collection[str] = (),
+    targets: Floats | None = None,
+    scaling: str = "standard",
+) -> Preprocessor:
+    """The encoding of a table: numbers, one input a category or means of targets, indicators for gaps.
 
     Parameters
     ----------
@@ -33,19 +47,45 @@ def fit_preprocessor(table: pd.DataFrame, categorical: Collection[str] = ()) -> 
         The training rows.
     categorical : names
         Columns of categories whatever they look like.
+    targets : array of shape (rows, targets), optional
+        What the network is to predict of each row. Where there are more than `MAX_CATEGORIES`, and no more
+        targets than that, a category is told by its rows' mean of each target, drawn towards the mean of
+        all rows the more the fewer they are (Micci-Barreca 2001; scikit-learn's `TargetEncoder`). Without,
+        the rarest categories share one input.
+    scaling : str
+        One of `nas.genome.SCALINGS`.
 
     Raises
     ------
     DataError
         If no column is left to learn from, or one is not what `settle_kinds` makes of it.
     """
-    columns = [_fit_column(table[name], name in categorical) for name in table.columns]
+    columns = []
+    for name in table.columns:
+        column = _fit_column(table[name], name in categorical, targets)
+        columns.append(_by_rank(column, table[name]) if scaling == "quantile" else column)
     if all(column.kind == "dropped" for column in columns):
         raise DataError(
             f"table: expected at least one column that varies, got {len(columns)} columns "
             "that are constant or empty in the training rows"
         )
     return Preprocessor(columns)
+
+
+def encode_training_rows(preprocessor: Preprocessor, table: pd.DataFrame, targets: Floats) -> Floats:
+    """The rows that a preprocessor was fitted on, as inputs; see `Preprocessor.encode`.
+
+    Means of targets are those of the other rows, part by part: a row that is told its own target by a mean
+    of few would teach the network to trust such means.
+    """
+    X = preprocessor.encode(table)
+    start = 0
+    for column in preprocessor.columns:
+        if column.means:
+            _, told = _standardized(*_told(column, table[column.name], targets))
+            X[:, start : start + column.n_inputs] = told
+        start += column.n_inputs
+    return X
 
 
 def settle_kinds(table: pd.DataFrame, categorical: Collection[str] = ()) -> pd.DataFrame:
@@ -74,10 +114,10 @@ def settle_kinds(table: pd.DataFrame, categorical: Collection[str] = ()) -> pd.D
     return table.assign(**settled) if settled else table
 
 
-def _fit_column(values: pd.Series, categorical: bool) -> Column:
+def _fit_column(values: pd.Series, categorical: bool, targets: Floats | None) -> Column:
     if not categorical and _is_numeric(values):
         return _fit_numbers(values)
-    return _fit_categories(values, categorical)
+    return _fit_categories(values, categorical, targets)
 
 
 def _fit_numbers(values: pd.Series) -> Column:
@@ -94,7 +134,34 @@ def _fit_numbers(values: pd.Series) -> Column:
     return Column(name, "numeric", fill=mean, mean=mean, scale=scale, indicator=gaps)
 
 
-def _fit_categories(values: pd.Series, declared: bool) -> Column:
+def _by_rank(column: Column, values: pd.Series) -> Column:
+    """A column of numbers with knots at their quantiles; any other as it is."""
+    if column.kind != "numeric":
+        return column
+    numbers = as_numbers(values, column.name)
+    numbers = numbers[~np.isnan(numbers)]
+    last = NormalDist().inv_cdf(1 - 0.5 / len(numbers)) if len(numbers) > 1 else 0.0
+    scores = _SCORES[np.abs(_SCORES) < last]
+    shares = [NormalDist().cdf(score) for score in scores]
+    found = np.quantile(numbers, [0, *shares, 1])
+    places, which = np.unique(found, return_inverse=True)
+    if len(places) < 2:
+        return column
+    # Equal numbers have the mean of their scores.
+    scores = np.array([-last, *scores, last])
+    middle = np.bincount(which, scores) / np.bincount(which)
+    inputs = np.interp(numbers, places, middle)
+    knots = tuple(zip(places.tolist(), middle.tolist(), strict=True))
+    return replace(
+        column,
+        fill=float(np.median(numbers)),
+        knots=knots,
+        mean=float(inputs.mean()),
+        scale=float(inputs.std()) or 1.0,
+    )
+
+
+def _fit_categories(values: pd.Series, declared: bool, targets: Floats | None) -> Column:
     name = str(values.name)
     counts = Counter(category_key(value) for value in values)
     gaps = counts.pop(None, 0) > 0
@@ -105,8 +172,39 @@ def _fit_categories(values: pd.Series, declared: bool) -> Column:
         return Column(name, "dropped")  # an identifier, or free text
     # The most frequent first; among equally frequent ones the alphabet decides, not the row order.
     ranked = sorted(counts, key=lambda key: (-counts[key], str(key)))
+    many = len(ranked) > MAX_CATEGORIES
+    if many and targets is not None and targets.shape[1] <= MAX_CATEGORIES:
+        everyone = tuple(sorted(map(str, ranked)))
+        column = Column(name, "category", categories=everyone, missing=gaps, other=True)
+        means, _ = _standardized(*_told(column, values, targets))
+        return replace(column, means=tuple(map(tuple, means.tolist())))
     kept = tuple(sorted(str(key) for key in ranked[:MAX_CATEGORIES]))
-    return Column(name, "category", categories=kept, missing=gaps, other=len(ranked) > MAX_CATEGORIES)
+    return Column(name, "category", categories=kept, missing=gaps, other=many)
+
+
+def _told(column: Column, values: pd.Series, targets: Floats) -> tuple[Floats, Floats]:
+    """For each place of a column, and for each training row, what is known of the mean of each target."""
+    from sklearn.model_selection import KFold
+    from sklearn.preprocessing import TargetEncoder
+
+    places = column.places(values).reshape(-1, 1)
+    means = np.empty((column.n_places, targets.shape[1]))
+    told = np.empty(targets.shape)
+    # The same parts for each target, and whenever the same rows come.
+    parts = list(KFold(_MEAN_FOLDS, shuffle=True, random_state=0).split(places))
+    for i, target in enumerate(targets.astype(np.float64).T):
+        encoder = TargetEncoder(target_type="continuous")
+        for others, part in parts:
+            told[part, i] = encoder.fit(places[others], target[others]).transform(places[part])[:, 0]
+        means[:, i] = encoder.fit(places, target).transform(np.arange(len(means)).reshape(-1, 1))[:, 0]
+    return means, told
+
+
+def _standardized(means: Floats, told: Floats) -> tuple[Floats, Floats]:
+    """Both in standard deviations of what the rows are told."""
+    middle, spread = told.mean(axis=0), told.std(axis=0)
+    spread[spread == 0] = 1.0
+    return (means - middle) / spread, (told - middle) / spread
 
 
 def _is_numeric(values: pd.Series) -> bool:

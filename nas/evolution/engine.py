@@ -393,10 +393,12 @@ class Engine(ABC):
         )
 
     def _inherits(self, proposal: Proposal) -> Individual | None:
-        """The parent whose weights a child starts from: the one that it resembles most."""
-        if not self.inherit or not proposal.parents:
+        """The parent whose weights a child starts from: of those with its inputs the most similar one."""
+        genome = proposal.genome
+        alike = [parent for parent in proposal.parents if parent.genome.scaling == genome.scaling]
+        if not self.inherit or not alike:
             return None
-        return min(proposal.parents, key=lambda parent: genome_distance(proposal.genome, parent.genome))
+        return min(alike, key=lambda parent: genome_distance(genome, parent.genome))
 
     def _individual(self, candidate: Candidate, evaluation: Evaluation) -> Individual:
         parents = self._under_way.pop(candidate.id).parents

@@ -18,7 +18,7 @@ from nas.space import SearchSpace
 Mutation = Callable[[Genome, SearchSpace, random.Random], Genome | None]
 Crossover = Callable[[Genome, Genome, SearchSpace, random.Random], Genome]
 
-_UNORDERED = ("activation", "optimizer", "schedule")
+_UNORDERED = ("activation", "optimizer", "schedule", "scaling")
 """Genes whose values have no neighbours."""
 
 

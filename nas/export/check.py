@@ -117,6 +117,9 @@ def _values(column: Column, rng: np.random.Generator) -> list[Any]:
     missing = rng.random(_ROWS) < 0.1
     if column.kind == "numeric":
         numbers = column.mean + abs(column.scale) * rng.normal(size=_ROWS)
+        if column.knots:
+            values, scores = np.array(column.knots).T
+            numbers = 1.01 * np.interp(numbers, scores, values)  # some of them beyond the ends
         return [None if gone else float(number) for gone, number in zip(missing, numbers, strict=True)]
     choices = [*column.categories, _UNSEEN]
     drawn = rng.integers(len(choices), size=_ROWS)

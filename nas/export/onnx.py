@@ -87,6 +87,8 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
     if column.kind == "numeric":
         absent = graph.add("IsNaN", column.name)
         filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), column.name)
+        if column.knots:
+            filled = _on_lines(graph, filled, np.array(column.knots))
         centred = graph.add("Sub", filled, graph.constant(column.mean, np.float64))
         scaled = graph.add("Div", centred, graph.constant(column.scale, np.float64))
         # float32 cannot hold what is farthest: it is cut where it still can be.
@@ -94,7 +96,7 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
         cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
         parts = [graph.add("Cast", cut, to=TensorProto.FLOAT)]
         return [*parts, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else parts
-    n = column.n_inputs
+    n = column.n_places
     if n == 0:
         return []
     if "" in column.categories:
@@ -115,9 +117,23 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
         default_int64=other,
     )
     flat = graph.add("Reshape", codes, graph.constant([-1], np.int64))
+    if column.means:
+        means = graph.constant([*column.means, [0.0] * column.n_inputs])
+        return [graph.add("Gather", means, flat)]
     ones = graph.add("OneHot", flat, graph.constant(n + 1, np.int64), graph.constant([0, 1]), axis=1)
     bounds = [graph.constant([number], np.int64) for number in (0, n, 1)]
     return [graph.add("Slice", ones, *bounds)]
+
+
+def _on_lines(graph: _Graph, x: str, knots: Array) -> str:
+    """The numbers on the straight lines between knots: each line adds what of it lies below `x`."""
+    run, rise = np.diff(knots, axis=0).T
+    below = graph.add("Sub", x, graph.constant(knots[np.newaxis, :-1, 0], np.float64))
+    shares = graph.add("Div", below, graph.constant(run[np.newaxis], np.float64))
+    zero, one = graph.constant(0, np.float64), graph.constant(1, np.float64)
+    cut = graph.add("Clip", shares, zero, one)
+    total = graph.add("MatMul", cut, graph.constant(rise[:, np.newaxis], np.float64))
+    return graph.add("Add", total, graph.constant(knots[0, 1], np.float64))
 
 
 def _aliases(key: str) -> set[str]:

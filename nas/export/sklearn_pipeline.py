@@ -21,7 +21,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import LabelEncoder, MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    LabelEncoder,
+    MinMaxScaler,
+    OneHotEncoder,
+    QuantileTransformer,
+    StandardScaler,
+)
 
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
@@ -85,7 +91,10 @@ class _Inputs:
 
     def __init__(self, network: Predictor) -> None:
         used = [column for column in network.columns if column.n_inputs]
-        self.numbers = [column for column in used if column.kind == "numeric"]
+        numbers = [column for column in used if column.kind == "numeric"]
+        self.straight = [column for column in numbers if not column.knots]
+        self.bent = [column for column in numbers if column.knots]
+        self.numbers = [*self.straight, *self.bent]
         self.gaps = [column for column in self.numbers if column.indicator]
         categories = [column for column in used if column.kind == "category"]
         self.closed = [column for column in categories if not column.other]
@@ -108,21 +117,26 @@ class _Inputs:
         rows += [weight[self._start[column.name] + 1] for column in self.gaps]
         for column in [*self.closed, *self.open]:
             at, n = self._start[column.name], len(column.categories)
-            rows += list(weight[at : at + n])
+            places = weight[at : at + column.n_inputs]
+            if column.means:
+                # What a place gives to each unit, as if it had an input of its own.
+                places = np.array(column.means) @ places
+            rows += list(places[:n])
             # The encoder has a place for what is missing even where the network has none.
-            rows.append(weight[at + n] if column.missing else nothing)
+            rows.append(places[n] if column.missing else nothing)
             if column.other:
-                rows.append(weight[at + n + column.missing])
+                rows.append(places[-1])
         return np.array(rows, np.float64)
 
     def transformer(self) -> ColumnTransformer:
         """The encoding, fitted."""
+        bent = [
+            (f"number {i}", _numbers(QuantileTransformer(n_quantiles=2)), [one])
+            for i, one in enumerate(self.bent)
+        ]
         parts = [
-            (
-                "numbers",
-                make_pipeline(SimpleImputer(), StandardScaler(), MinMaxScaler(clip=True)),
-                self.numbers,
-            ),
+            ("numbers", _numbers(), self.straight),
+            *bent,
             ("gaps", MissingIndicator(features="all"), self.gaps),
             ("categories", _categories(self.closed, handle_unknown="ignore"), self.closed),
             (
@@ -135,19 +149,10 @@ class _Inputs:
             [(name, part, [column.name for column in columns]) for name, part, columns in parts if columns]
         )
         transformer.fit(self._example())
-        if self.numbers:
-            self._learn_numbers(transformer.named_transformers_["numbers"])
+        for name, _, columns in parts:
+            if columns and name.startswith("number"):
+                _learn_numbers(transformer.named_transformers_[name], columns)
         return transformer
-
-    def _learn_numbers(self, pipeline: Any) -> None:
-        """Put what the network knows of its numbers where scikit-learn keeps what it has learned."""
-        imputer, scaler, clip = (step for _, step in pipeline.steps)
-        imputer.statistics_ = np.array([column.fill for column in self.numbers])
-        scaler.mean_ = np.array([column.mean for column in self.numbers])
-        scaler.scale_ = np.array([column.scale for column in self.numbers])
-        scaler.var_ = np.square(scaler.scale_)
-        clip.set_params(feature_range=(-_FARTHEST, _FARTHEST))
-        clip.fit(np.array([[-_FARTHEST], [_FARTHEST]]).repeat(len(self.numbers), axis=1))
 
     def _example(self) -> pd.DataFrame:
         """Rows with every category twice, and one that stands for all others once."""
@@ -162,6 +167,32 @@ class _Inputs:
         for column in self.numbers:
             found[column.name] = np.linspace(column.mean - column.scale, column.mean + column.scale, n)
         return pd.DataFrame(found)
+
+
+def _numbers(*first: Any) -> Any:
+    """Gaps filled, standardized, and cut at what is farthest."""
+    return make_pipeline(SimpleImputer(), *first, StandardScaler(), MinMaxScaler(clip=True))
+
+
+def _learn_numbers(pipeline: Any, columns: Sequence[Column]) -> None:
+    """Put what the network knows of its numbers where scikit-learn keeps what it has learned."""
+    steps = dict(pipeline.steps)
+    lows, spans = np.zeros(len(columns)), np.ones(len(columns))
+    if (lines := steps.get("quantiletransformer")) is not None:
+        (column,) = columns
+        knots = np.array(column.knots)
+        # Its lines run from 0 to 1.
+        lows[:], spans[:] = knots[0, 1], knots[-1, 1] - knots[0, 1]
+        lines.quantiles_ = knots[:, :1]
+        lines.references_ = (knots[:, 1] - lows) / spans
+        lines.n_quantiles_ = len(knots)
+    steps["simpleimputer"].statistics_ = np.array([column.fill for column in columns])
+    scaler, clip = steps["standardscaler"], steps["minmaxscaler"]
+    scaler.mean_ = (np.array([column.mean for column in columns]) - lows) / spans
+    scaler.scale_ = np.array([column.scale for column in columns]) / spans
+    scaler.var_ = np.square(scaler.scale_)
+    clip.set_params(feature_range=(-_FARTHEST, _FARTHEST))
+    clip.fit(np.array([[-_FARTHEST], [_FARTHEST]]).repeat(len(columns), axis=1))
 
 
 def _categories(columns: Sequence[Column], **how: Any) -> Any:

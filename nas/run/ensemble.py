@@ -40,7 +40,9 @@ def select_members(
     n_picks : int
         At least 1.
     """
-    others = [one for one in pool if one.id != winner.id]
+    # Members read the same inputs.
+    scaling = winner.candidate.genome.scaling
+    others = [one for one in pool if one.id != winner.id and one.candidate.genome.scaling == scaling]
     individuals = [winner, *others]
     predictions = [_predictions(one, state(one.id), problem) for one in individuals]
     truth = _truth(predictions[0], problem.y_validation)
@@ -62,7 +64,7 @@ def select_members(
 def _predictions(one: Individual, state: State, problem: Problem) -> Floats:
     network = build_network(one.candidate.genome, one.candidate.seed, problem, initialize=False)
     network.parameters[...] = (state.best or state).parameters
-    return network.predict(problem.X_validation)
+    return network.predict(problem.of(one.candidate.genome).X_validation)
 
 
 def _truth(outputs: Floats, y: Array) -> Array:

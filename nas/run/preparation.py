@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nas.data import Cuts, Dataset, Split, fit_preprocessor, folds, n_folds, split
+from nas.data import Cuts, Dataset, Split, encode_training_rows, fit_preprocessor, folds, n_folds, split
 from nas.errors import DataError
 from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit, training_config
 from nas.network import State, TrainingConfig
@@ -36,8 +36,8 @@ _LARGEST_TARGET = 1e6
 class Prepared:
     """A data set, cut and encoded for a search.
 
-    `preprocessor` and `target` were learned from the training rows alone. `cuts` are those that the search
-    was given, where it does not make its own.
+    `preprocessor`, `target` and `scaled`, the preprocessors for other scalings by their names, were learned
+    from the training rows alone. `cuts` are those that the search was given, where it does not make its own.
     """
 
     dataset: Dataset
@@ -46,6 +46,7 @@ class Prepared:
     target: Target
     problem: Problem
     cuts: Cuts | None = None
+    scaled: Mapping[str, Preprocessor] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -58,10 +59,16 @@ class Prepared:
 
         These are training and validation rows together, unless the search was given other cuts.
         """
-        parts, problem = self.split, self.problem
+        parts = self.split
         rows = self.searched if self.cuts is None or self.cuts.trains_on_all else parts.train
         merged = Split(rows, rows[:0], parts.test)
-        return _encode(self.dataset, merged, problem.training, problem.batch_seed, problem.metric)
+        return self._encoded(merged)
+
+    def _encoded(self, parts: Split) -> Prepared:
+        problem = self.problem
+        return _encode(
+            self.dataset, parts, problem.training, problem.batch_seed, problem.metric, tuple(self.scaled)
+        )
 
     def targets(self, rows: Array) -> Array:
         """The targets of rows as the network's loss, and the metric, ask for them."""
@@ -79,8 +86,7 @@ class Prepared:
 
     def fold(self, train: Array, validation: Array) -> Problem:
         """The problem with other rows to train on and to validate, everything learned from the former."""
-        parts, problem = Split(train, validation, self.split.test), self.problem
-        return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric).problem
+        return self._encoded(Split(train, validation, self.split.test)).problem
 
     def folds(self, seed: int) -> list[Problem]:
         """Other cuts of the rows that are not for testing, drawn by the seed unless they were given.
@@ -110,6 +116,7 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     scoring: str | Scorer | None = None,
     cuts: Cuts | None = None,
+    scalings: Sequence[str] = (),
 ) -> Prepared:
     """Split the rows, learn the encoding from the training part, and encode.
 
@@ -124,13 +131,16 @@ def prepare(
         See `nas.scoring.metric_for`.
     cuts : Cuts, optional
         Those to use instead of `nas.data.split`.
+    scalings : sequence of str
+        The ways to scale numbers that genomes may ask for; see `nas.genome.SCALINGS`.
     """
     parts = split(dataset, seed) if cuts is None else cuts.split
     training = replace(default_training(len(parts.train)), **(overrides or {}))
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
     metric = metric_for(scoring, dataset.task, classes=labels, mean=target.mean, scale=target.scale)
-    return replace(_encode(dataset, parts, training, seed, metric), cuts=cuts)
+    others = tuple(name for name in scalings if name != "standard")
+    return replace(_encode(dataset, parts, training, seed, metric, others), cuts=cuts)
 
 
 def default_training(n_rows: int) -> TrainingConfig:
@@ -191,7 +201,7 @@ def final_network(
         network.parameters[...] = (state.best or state).parameters
     return Network(
         task=prepared.dataset.task,
-        columns=source.preprocessor.columns,
+        columns=source.scaled.get(candidate.genome.scaling or "", source.preprocessor).columns,
         target=source.target,
         activations=[name or DEFAULT_ACTIVATION for name in candidate.genome.activations],
         weights=network.weights,
@@ -200,27 +210,39 @@ def final_network(
     )
 
 
-def _encode(dataset: Dataset, parts: Split, training: TrainingConfig, seed: int, metric: Metric) -> Prepared:
+def _encode(
+    dataset: Dataset,
+    parts: Split,
+    training: TrainingConfig,
+    seed: int,
+    metric: Metric,
+    scalings: Sequence[str] = (),
+) -> Prepared:
     """Learn everything from the training part, and encode it and the validation part with it."""
-    train, validation = parts.train, parts.validation
-    table = dataset.table
-    preprocessor = fit_preprocessor(table.iloc[train], dataset.categorical)
-    target = _fit_target(dataset, train)
+    rows, others = dataset.table.iloc[parts.train], dataset.table.iloc[parts.validation]
+    target = _fit_target(dataset, parts.train)
     y, loss, n_outputs = _network_target(dataset, target)
+    told = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
+    fitted, inputs = {}, {}
+    for name in ("standard", *scalings):
+        fitted[name] = fit_preprocessor(rows, dataset.categorical, told, name)
+        inputs[name] = encode_training_rows(fitted[name], rows, told), fitted[name].encode(others)
+    preprocessor, (X_train, X_validation) = fitted.pop("standard"), inputs.pop("standard")
     problem = Problem(
-        X_train=preprocessor.encode(table.iloc[train]),
-        y_train=y[train],
-        X_validation=preprocessor.encode(table.iloc[validation]),
-        y_validation=y[validation],
+        X_train=X_train,
+        y_train=y[parts.train],
+        X_validation=X_validation,
+        y_validation=y[parts.validation],
         n_outputs=n_outputs,
         loss=loss,
         metric=metric,
         training=training,
         batch_seed=seed,
-        weights_train=None if dataset.weights is None else dataset.weights[train],
-        weights_validation=None if dataset.weights is None else dataset.weights[validation],
+        weights_train=None if dataset.weights is None else dataset.weights[parts.train],
+        weights_validation=None if dataset.weights is None else dataset.weights[parts.validation],
+        scaled=inputs,
     )
-    return Prepared(dataset, parts, preprocessor, target, problem)
+    return Prepared(dataset, parts, preprocessor, target, problem, scaled=fitted)
 
 
 def _fit_target(dataset: Dataset, train: Array) -> Target:

@@ -78,7 +78,9 @@ class Run:
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
             overrides["epochs"] = settings.epochs
-        self.prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts)
+        self.prepared = prepare(
+            dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.scaling
+        )
         self.recipe = recipe(
             settings.algorithm,
             population_size=settings.population_size,

@@ -65,6 +65,7 @@ _TABLES = {
     "dropout": _RANGE_KEYS | {"per_layer"},
     "optimizer": {"values"},
     "schedule": {"values"},
+    "scaling": {"values"},
 }
 
 

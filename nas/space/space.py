@@ -13,7 +13,7 @@ from numbers import Real
 from typing import Any
 
 from nas.errors import SpaceError
-from nas.genome import GENES, LAYER_GENES, Genome
+from nas.genome import GENES, LAYER_GENES, SCALINGS, Genome
 from nas.network.activations import ACTIVATIONS
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -117,6 +117,8 @@ class SearchSpace:
         Whether each layer has a dropout of its own instead of one for the network.
     optimizer, schedule : sequence of str
         Names of optimizers and of learning-rate schedules; empty: not carried.
+    scaling : sequence of str
+        How numbers of the table become inputs: "standard", "quantile"; empty: not carried, standardized.
     name : str
         What the space is called in messages and reports.
 
@@ -142,6 +144,7 @@ class SearchSpace:
     dropout_per_layer: bool = False
     optimizer: Sequence[str] = ()
     schedule: Sequence[str] = ()
+    scaling: Sequence[str] = ()
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -373,6 +376,7 @@ _CHECKS = {
     "dropout": _checked_numbers(0, 0.99),
     "optimizer": _checked_names(OPTIMIZERS),
     "schedule": _checked_names(SCHEDULES),
+    "scaling": _checked_names(SCALINGS),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
+from nas.data import preprocessing as encoding
 from nas.data.dataset import load_dataset
-from nas.data.preprocessing import MAX_CATEGORIES, fit_preprocessor, settle_kinds
+from nas.data.preprocessing import (
+    MAX_CATEGORIES,
+    encode_training_rows,
+    fit_preprocessor,
+    settle_kinds,
+)
 from nas.errors import DataError
 from nas.run.preparation import default_training, prepare
 from nas.runtime import Column, TableError
@@ -197,6 +204,108 @@ def test_among_equally_frequent_categories_the_alphabet_decides() -> None:
     assert column == fit(names)
 
 
+def many_categories(rows: int = 600, seed: int = 0) -> tuple[pd.DataFrame, Any]:
+    """A column of 40 categories with gaps, a target that depends on them, and one that does not."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 40, rows)
+    effects = rng.normal(0, 1, 40)
+    targets = np.column_stack([effects[codes] + rng.normal(0, 0.3, rows), rng.normal(0, 1, rows)])
+    names = np.array([f"c{i}" for i in range(40)], object)[codes]
+    names[::50] = None
+    return pd.DataFrame({"code": names, "x": rng.normal(0, 1, rows)}), targets
+
+
+def test_many_categories_are_told_by_the_means_of_their_targets_as_in_scikit_learn() -> None:
+    table, targets = many_categories()
+    preprocessor = fit_preprocessor(table, targets=targets)
+    column = preprocessor.columns[0]
+    assert (column.n_inputs, len(column.means), column.missing, column.other) == (2, 42, True, True)
+    asked = pd.DataFrame({"code": ["c3", "c39", None, "never seen"], "x": 0.0})
+    told = preprocessor.encode(asked)[:, :2].astype(float)
+    texts = table[["code"]].fillna("missing")
+    for i in range(2):
+        oracle = TargetEncoder(target_type="continuous").fit(texts, targets[:, i])
+        expected = oracle.transform(asked[["code"]].fillna("missing"))[:, 0]
+        # Alike but for the mean and the scale, which every input of a network has its own way.
+        slopes = np.diff(told[:, i]) / np.diff(expected)
+        assert_allclose(slopes, slopes[0], rtol=1e-4)
+        assert slopes[0] > 0
+
+
+def test_a_training_row_is_not_told_its_own_target() -> None:
+    table, targets = many_categories()
+    preprocessor = fit_preprocessor(table, targets=targets)
+    X = encode_training_rows(preprocessor, table, targets)
+    assert_allclose(X[:, :2].mean(axis=0), 0, atol=1e-5)
+    assert_allclose(X[:, :2].std(axis=0), 1, rtol=1e-5)
+    assert np.array_equal(X[:, 2], preprocessor.encode(table)[:, 2])
+    changed = targets.copy()
+    changed[7] += 1000
+    after = fit_preprocessor(table, targets=changed)
+    before = [column.means for column in preprocessor.columns]
+    assert before != [column.means for column in after.columns]
+    # In the units of the targets: a row's own target moves what others of its category are told, not it.
+    told = [encoding._told(preprocessor.columns[0], table["code"], y)[1] for y in (targets, changed)]
+    moved = told[1] - told[0]
+    assert moved[7].tolist() == [0, 0]
+    assert np.abs(moved).max() > 1
+
+
+def test_noise_in_many_categories_is_no_hint_for_training_rows() -> None:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"code": rng.integers(0, 200, 1000).astype(str)})
+    targets = rng.normal(0, 1, (1000, 1))
+    preprocessor = fit_preprocessor(table, ["code"], targets)
+    told = encode_training_rows(preprocessor, table, targets)[:, 0]
+    naive = preprocessor.encode(table)[:, 0]
+    assert abs(np.corrcoef(told, targets[:, 0])[0, 1]) < 0.1
+    assert np.corrcoef(naive, targets[:, 0])[0, 1] > 0.3
+
+
+def test_more_targets_than_categories_would_have_inputs_are_not_told() -> None:
+    table, _ = many_categories()
+    column = fit_preprocessor(table, targets=np.zeros((600, MAX_CATEGORIES + 1))).columns[0]
+    assert (column.means, column.n_inputs) == ((), 34)
+
+
+# Numbers by their ranks.
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.floats(-1e9, 1e9) | st.sampled_from([0.0, 1.0]), min_size=3, max_size=60),
+    st.sampled_from([lambda x: x, lambda x: x**3, np.arctan, lambda x: 2 * x + 5]),
+)
+def test_ranks_rise_with_the_numbers_and_stay_near(numbers: list[float], bend: Any) -> None:
+    values = pd.Series([float(bend(x / 1e3)) for x in numbers], name="a")
+    table = pd.DataFrame({"a": values, "b": range(len(values))})
+    column = fit_preprocessor(table, scaling="quantile").columns[0]
+    if column.kind == "dropped" or not column.knots:
+        return
+    assert all(x < y and s < t for (x, s), (y, t) in pairwise(column.knots))
+    later = np.sort([*values, *values + 1e-3, -1e300, 1e300])
+    found = [row[0] for row in encoded(column, later)]
+    assert all(one <= other for one, other in pairwise(found))
+    assert_allclose(np.mean([row[0] for row in encoded(column, values)]), 0, atol=1e-6)
+    assert max(map(abs, found)) < 8
+
+
+def test_heavy_tails_become_normal_scores() -> None:
+    rng = np.random.default_rng(0)
+    numbers = np.exp(rng.normal(0, 3, 5000))
+    table = pd.DataFrame({"a": numbers, "b": range(5000)})
+    table.loc[::10, "a"] = np.nan
+    preprocessor = fit_preprocessor(table, scaling="quantile")
+    column = preprocessor.columns[0]
+    inputs = preprocessor.encode(table)
+    present = table["a"].notna().to_numpy()
+    # The logarithm of these numbers is normal.
+    assert np.corrcoef(inputs[present, 0], np.log(numbers[present]))[0, 1] > 0.999
+    assert abs(inputs[~present, 0]).max() < 0.1  # a gap counts as the median
+    assert inputs[:, 1].tolist() == (~present).astype(float).tolist()
+    assert len(column.knots) <= 59
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.none() | st.integers(0, 60).map(str), min_size=2, max_size=200), st.randoms())
 def test_the_order_of_rows_does_not_matter(values: list[str | None], random: Any) -> None:
@@ -351,7 +460,10 @@ def test_everything_is_learned_from_the_training_rows_alone(seed: int, target: s
     assert np.array_equal(again.problem.X_train, prepared.problem.X_train)
     assert np.array_equal(again.problem.y_train, prepared.problem.y_train)
     assert not np.array_equal(again.problem.X_validation, prepared.problem.X_validation)
-    alone = fit_preprocessor(dataset.table.iloc[prepared.split.train])
+    y = prepared.problem.y_train
+    told = y if y.ndim == 2 else np.eye(prepared.problem.n_outputs)[y]
+    alone = fit_preprocessor(dataset.table.iloc[prepared.split.train], targets=told)
+    assert any(column.means for column in alone.columns)
     assert alone.columns == prepared.preprocessor.columns
 
 

@@ -91,6 +91,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
         "weight_decay": draw(st.sampled_from([(), (0.0, 0.1)])),
         "optimizer": draw(st.sampled_from([(), ("adam", "sgd")])),
         "schedule": draw(st.sampled_from([(), ("constant", "step", "cosine")])),
+        "scaling": draw(st.sampled_from([(), ("standard", "quantile")])),
     }
     return SearchSpace(
         depth=(low, low + draw(st.integers(0, 4))),

@@ -48,7 +48,30 @@ MIXED = (
     Column("city", "category", categories=("x", "y", "z"), other=True),
     Column("plan", "category", categories=("p", "q"), missing=True),
 )
-TABLES = {"numbers": NUMBERS, "mixed": MIXED}
+LATER = (
+    Column(
+        "income",
+        "numeric",
+        fill=3.0,
+        mean=0.1,
+        scale=0.9,
+        indicator=True,
+        knots=((0.0, -1.5), (3.0, 0.2), (9e5, 2.5)),
+    ),
+    Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
+    Column("steep", "numeric", scale=0.7, knots=((-1e6, -2.0), (1.0, -0.1), (1.0001, 0.1), (1e6, 2.0))),
+    Column(
+        "city",
+        "category",
+        categories=("x", "y", "z"),
+        missing=True,
+        other=True,
+        means=((1.0, 0.2), (-2.0, 0.5), (0.1, 0.0), (3.0, 1.0), (0.0, 0.1)),
+    ),
+    Column("plan", "category", categories=("p", "q"), other=True, means=((1.5,), (-0.5,), (0.01,))),
+    Column("color", "category", categories=("1", "True", "blue", "red"), missing=True, other=True),
+)
+TABLES = {"numbers": NUMBERS, "mixed": MIXED, "ranks and means": LATER}
 TARGETS: dict[str, tuple[str, Target, int]] = {
     "two classes": ("classification", Target(("kind",), classes=("no", "yes")), 1),
     "two numbers": ("classification", Target(("kind",), classes=(0, 1)), 1),

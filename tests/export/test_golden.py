@@ -22,6 +22,8 @@ TABLE: dict[str, list[Any]] = {
     "size": [3.0, None, 2.0, 1e9, -4.5],
     "color": ["red", None, "green", 1, "1.0"],
     "count": [3, -1, 7, 0, 100],
+    "income": [-7, 0.5, None, 300, 1e6],
+    "city": ["x", "y", None, "z", "x"],
 }
 TARGETS = {
     "classification": Target(("kind",), classes=("big", 2, "small")),
@@ -55,16 +57,20 @@ def outputs(network: Predictor) -> list[Any]:
 
 
 def write(folder: Path) -> None:
-    """Of each task a network, in versions from 2 on an ensemble of two."""
+    """Of each task an ensemble of two, with columns of every kind that the version has."""
     columns = (
         Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
         Column("color", "category", categories=("1", "blue", "red"), missing=True, other=True),
         Column("constant", "dropped"),
         Column("count", "numeric", mean=-1.0, scale=4.0),
+        Column("income", "numeric", mean=0.1, scale=0.9, knots=((-2.0, -1.5), (0.0, -0.5), (900.0, 1.5))),
+        Column(
+            "city", "category", categories=("x", "y"), other=True, means=((0.5, 1.0), (-1.0, 2.0), (0.0, 0.1))
+        ),
     )
     for i, (task, target) in enumerate(TARGETS.items()):
         rng = np.random.default_rng(i)
-        sizes = (8, 5, 4, N_OUTPUTS[task])
+        sizes = (11, 5, 4, N_OUTPUTS[task])
         first, second = (
             Network(
                 task=task,

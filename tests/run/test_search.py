@@ -212,6 +212,50 @@ def test_a_table_with_gaps_and_categories_goes_all_the_way(tmp_path: Path, table
     assert set(predicted) <= {"big", "small"}
 
 
+@pytest.fixture
+def skewed() -> pd.DataFrame:
+    """Two classes that depend on a number of heavy tails and on one of 60 codes, both with gaps."""
+    rng = np.random.default_rng(5)
+    codes, effects = rng.integers(0, 60, 900), rng.normal(0, 1, 60)
+    income = np.exp(rng.normal(0, 2, 900))
+    log_odds = 2 * effects[codes] + np.log(income) + rng.normal(0, 0.3, 900)
+    frame = pd.DataFrame({"code": [f"c{code}" for code in codes], "income": income, "kind": log_odds > 0})
+    frame.loc[::31, "income"] = np.nan
+    frame.loc[::37, "code"] = None
+    return frame
+
+
+SCALED = nas.SearchSpace(depth=(1, 2), widths=(4, 8, 16), scaling=("standard", "quantile"))
+
+
+@pytest.mark.parametrize("ensemble", [1, 3])
+def test_how_numbers_are_scaled_is_searched_and_exported(
+    tmp_path: Path, skewed: pd.DataFrame, ensemble: int
+) -> None:
+    result = search(skewed, tmp_path, target="kind", space=SCALED, epochs=20, ensemble=ensemble)
+    tried = {candidate.genome.scaling for candidate, _ in result.history}
+    assert tried == {"standard", "quantile"}
+    assert result.test.score > 0.85
+    network = nas.load_network(result.run_dir)
+    by_name = {column.name: column for column in network.columns}
+    assert bool(by_name["income"].knots) == (result.best.genome.scaling == "quantile")
+    assert len(by_name["code"].means) == 62
+    assert network.predict(skewed).tolist() == result.network.predict(skewed).tolist()
+    parents = {one.id: one.genome for one, _ in result.history}
+    for one, _ in result.history:
+        assert one.inherits is None or parents[one.inherits].scaling == one.genome.scaling
+
+
+def test_scalings_are_searched_alike_by_any_number_of_workers_and_resumed(
+    tmp_path: Path, skewed: pd.DataFrame
+) -> None:
+    options = RACE | {"space": SCALED, "target": "kind", "n_finalists": 3}
+    with snapshots(tmp_path / "cut", after=(9,)):
+        serial = search(skewed, tmp_path / "serial", **options)
+    assert_same_search(search(skewed, tmp_path / "two", n_workers=2, **options), serial)
+    assert_same_search(resume(tmp_path / "cut" / "9", data=skewed), serial)
+
+
 def test_regression_is_in_the_targets_units(tmp_path: Path) -> None:
     X, y = make_regression(300, 5, noise=1, random_state=0)
     result = search((X, 1000 + 50 * y), tmp_path, epochs=60, n_candidates=6)
