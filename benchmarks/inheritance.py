@@ -15,6 +15,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -43,7 +44,7 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     """The best validation score of a search over its epochs."""
     problem, rising = prepared.problem, _Rising()
     engine = recipe(algorithm, inherit=inherit).engine(
-        load_space("small"),
+        replace(load_space("small"), scaling=()),
         seed,
         epochs=problem.training.epochs,
         steps_per_epoch=problem.steps_per_epoch,

@@ -193,7 +193,7 @@ class Problem:
 
     def of(self, genome: Genome) -> Problem:
         """The problem with the inputs that a genome asks for."""
-        if genome.scaling is None or genome.scaling not in self.scaled:
+        if genome.scaling in (None, "standard"):
             return self
         X_train, X_validation = self.scaled[genome.scaling]
         return replace(self, X_train=X_train, X_validation=X_validation, scaled={})

@@ -24,6 +24,7 @@ from nas.data.cuts import split
 from nas.data.dataset import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, build_network, evaluate, fit
+from nas.genome import SCALINGS
 from nas.run.preparation import final_network, prepare
 from nas.space import cost_model
 from nas.tracking.journal import read_journal
@@ -120,9 +121,9 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
 ) -> None:
     made = make_multilabel_classification(300, 6, n_classes=3, random_state=0) if data == "labels" else data
     result = search(made, tmp_path, refit=False, n_finalists=3, **RACE | WAYS[way] | {"n_candidates": 16})
-    prepared = prepare(nas.load_dataset(made), 0)
+    prepared = prepare(nas.load_dataset(made), 0, scalings=SCALINGS)
     rows = prepared.split.validation
-    table, problem = prepared.dataset.table.iloc[rows], prepared.problem
+    table, problem = prepared.dataset.table.iloc[rows], prepared.problem.of(result.best.genome)
     network = build_network(result.best.genome, 0, problem, initialize=False)
     for mine, its in zip(
         [*network.weights, *network.biases],

@@ -245,7 +245,9 @@ def test_among_several_objectives_the_knee_is_named(tmp_path: Path) -> None:
     assert chosen is not None
     assert chosen.winner.genome in {one.genome for one in chosen.finalists}
     front = result.front
-    assert {one.genome for one in chosen.finalists} <= {candidate.genome for candidate, _ in front}
+    on_it = {candidate.genome for candidate, _ in front}
+    # Where the front is small, others fill the places up.
+    assert len({one.genome for one in chosen.finalists} & on_it) >= min(2, len(on_it))
     for _, one in front:
         # Nobody is better in both.
         assert not any(

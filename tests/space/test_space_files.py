@@ -36,10 +36,10 @@ def test_four_spaces_come_with_the_package() -> None:
     ("name", "size"),
     [
         ("tiny", 4 + 4**2),
-        ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4),
+        ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4 * 2),
         # 7 widths; C(n + d - 1, d) funnels of depth d.
-        ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3),
-        ("deep", sum((9 * 4) ** depth for depth in range(2, 9)) * 5 * 4),
+        ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3 * 2),
+        ("deep", sum((9 * 4) ** depth for depth in range(2, 9)) * 5 * 4 * 2),
     ],
 )
 def test_a_shipped_space_is_what_it_says(name: str, size: int) -> None:
