@@ -46,6 +46,9 @@ _GRACE, _SHARE = 0.3, 0.01
 """Seconds, and a share of the search's time, that may go into runs of candidates who are no elites: once
 meanwhile, of processor time, and once more at the end, of waiting."""
 
+_ONE = 0.02
+"""Seconds that one of them takes at least."""
+
 
 class MLflowTracker:
     """The tracker that people browse.
@@ -261,8 +264,10 @@ class MLflowTracker:
                 future.result()
 
     def _write_those_left(self) -> None:
-        """As many of the others as take no time to speak of, which of a small search is all."""
+        """The others, where all of them take no time to speak of; a few of many would be of no use."""
         until = time.monotonic() + self._allowance
+        if len(self._left) * _ONE > self._allowance * (_AT_ONCE if self._view.is_far else 1):
+            return
         while self._left and time.monotonic() < until:
             self._together([partial(self._add_child, number) for number in self._left[:_AT_ONCE]])
             del self._left[:_AT_ONCE]
