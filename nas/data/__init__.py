@@ -3,12 +3,13 @@
 from nas.data.cuts import Cuts, Split, folds, held_out, in_groups, in_order, n_folds, split
 from nas.data.dataset import BUNDLED, Dataset, load_dataset, plain_label
 from nas.data.files import read_table
-from nas.data.preprocessing import encode_training_rows, fit_preprocessor, settle_kinds
+from nas.data.preprocessing import Rows, encode_training_rows, fit_preprocessor, settle_kinds
 
 __all__ = [
     "BUNDLED",
     "Cuts",
     "Dataset",
+    "Rows",
     "Split",
     "encode_training_rows",
     "fit_preprocessor",

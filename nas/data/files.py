@@ -7,8 +7,9 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,10 @@ from nas.errors import DataError
 
 _CSV_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz")
 _PARQUET_ENDINGS = (".parquet", ".pq")
+
+
+_ROWS = 250_000
+"""Rows of a CSV file that are read at once: the parser takes several times what it returns."""
 
 
 def read_table(path: str | Path, texts: Collection[str] = ()) -> pd.DataFrame:
@@ -29,7 +34,7 @@ def read_table(path: str | Path, texts: Collection[str] = ()) -> pd.DataFrame:
         raise DataError(f"{path}: expected a CSV or Parquet file, got {got}")
     name = path.name.lower()
     if name.endswith(_PARQUET_ENDINGS):
-        frame = _reading(path, lambda: pd.read_parquet(path))
+        frame = _reading(path, lambda: _read_parquet(path))
     elif name.endswith(_CSV_ENDINGS):
         frame = _reading(path, lambda: _read_csv(path, texts))
     else:
@@ -50,15 +55,42 @@ def _read_csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
     with warnings.catch_warnings():
         # Rows longer than the header would otherwise lose cells, or turn the first column into names.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            path,
-            sep=separator,
-            na_values=["?"],
-            skipinitialspace=True,
-            low_memory=False,
-            index_col=False,
-            dtype=dict.fromkeys(texts, str),
-        )
+        types = dict.fromkeys(texts, str)
+        while True:
+            with pd.read_csv(
+                path,
+                sep=separator,
+                na_values=["?"],
+                skipinitialspace=True,
+                low_memory=False,
+                index_col=False,
+                dtype=types,
+                chunksize=_ROWS,
+            ) as reader:
+                parts = list(reader)
+            if not (unlike := _of_several_kinds(parts)):
+                return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+            # What is a number here and text there is text, and was written in some way.
+            del parts
+            types |= dict.fromkeys(unlike, str)
+
+
+def _of_several_kinds(parts: Sequence[pd.DataFrame]) -> list[str]:
+    """Columns that are numbers in some parts of a table and something else in others."""
+    return [str(name) for name in parts[0] if len({_is_number(part[name].dtype) for part in parts}) > 1]
+
+
+def _is_number(dtype: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """As `pandas.read_parquet` reads it, but with each column let go as soon as it is taken over."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(path, memory_map=True)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return frame
 
 
 def _check_header(path: Path, separator: str) -> None:

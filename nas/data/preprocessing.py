@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nas.errors import DataError
-from nas.network.arrays import Floats
+from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Preprocessor, as_numbers, category_key
 
 MAX_CATEGORIES = 32
@@ -33,8 +33,30 @@ _COMMAS = r"\s*[-+]?\d+(,\d+)+(\.\d+)?\s*"
 """Numbers with commas for decimal points or between thousands."""
 
 
+class Rows(Mapping[str, "pd.Series[Any]"]):
+    """Some rows of a table: each column is copied when it is asked for, and no longer held than it is used.
+
+    Of a table of gigabytes, all columns of some rows at once would be gigabytes more.
+    """
+
+    def __init__(self, table: pd.DataFrame, rows: Array) -> None:
+        self._table, self._rows = table, rows
+
+    def __getitem__(self, name: str) -> pd.Series[Any]:
+        return self._table[name].iloc[self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.columns)
+
+    def __len__(self) -> int:
+        return self._table.shape[1]
+
+
+Table = pd.DataFrame | Rows
+
+
 def fit_preprocessor(
-    table: pd.DataFrame,
+    table: Table,
     categorical: Collection[str] = (),
     targets: Floats | None = None,
     scaling: str = "standard",
@@ -43,7 +65,7 @@ def fit_preprocessor(
 
     Parameters
     ----------
-    table : DataFrame of shape (rows, columns)
+    table : DataFrame or Rows, of shape (rows, columns)
         The training rows.
     categorical : names
         Columns of categories whatever they look like.
@@ -61,9 +83,10 @@ def fit_preprocessor(
         If no column is left to learn from, or one is not what `settle_kinds` makes of it.
     """
     columns = []
-    for name in table.columns:
-        column = _fit_column(table[name], name in categorical, targets)
-        columns.append(_by_rank(column, table[name]) if scaling == "quantile" else column)
+    for name in map(str, table):
+        values = table[name]
+        column = _fit_column(values, name in categorical, targets)
+        columns.append(_by_rank(column, values) if scaling == "quantile" else column)
     if all(column.kind == "dropped" for column in columns):
         raise DataError(
             f"table: expected at least one column that varies, got {len(columns)} columns "
@@ -72,7 +95,7 @@ def fit_preprocessor(
     return Preprocessor(columns)
 
 
-def encode_training_rows(preprocessor: Preprocessor, table: pd.DataFrame, targets: Floats) -> Floats:
+def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floats) -> Floats:
     """The rows that a preprocessor was fitted on, as inputs; see `Preprocessor.encode`.
 
     Means of targets are those of the other rows, part by part: a row that is told its own target by a mean

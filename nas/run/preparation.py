@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data import Cuts, Dataset, Split, encode_training_rows, fit_preprocessor, folds, n_folds, split
+from nas.data import Cuts, Dataset, Rows, Split, encode_training_rows, fit_preprocessor, folds, n_folds, split
 from nas.errors import DataError
 from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit, training_config
 from nas.network import State, TrainingConfig
@@ -219,7 +219,7 @@ def _encode(
     scalings: Sequence[str] = (),
 ) -> Prepared:
     """Learn everything from the training part, and encode it and the validation part with it."""
-    rows, others = dataset.table.iloc[parts.train], dataset.table.iloc[parts.validation]
+    rows, others = Rows(dataset.table, parts.train), Rows(dataset.table, parts.validation)
     target = _fit_target(dataset, parts.train)
     y, loss, n_outputs = _network_target(dataset, target)
     told = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,6 +239,56 @@ def test_a_folder_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(DataError, match=r"t\.csv: expected a CSV or Parquet file, got a folder"):
         read_table(tmp_path / "t.csv")
+
+
+CELLS = {
+    "whole numbers": ["1", "23", "-4", ""],
+    "numbers": ["1", "0.25", "1e9", "", "NA"],
+    "numbers, here and there text": ["1", "01", "2.50", "x", ""],
+    "truth values": ["True", "False"],
+    "truth values with gaps": ["True", "False", ""],
+    "texts": ["a", "b c", '"d,e"', "", "?"],
+    "mostly nothing": ["", "", "", "", "", "z"],
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), n_rows=st.integers(1, 12), size=st.integers(1, 5))
+def test_a_file_read_in_parts_is_the_file_read_whole(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, n_rows: int, size: int
+) -> None:
+    columns = [
+        data.draw(st.lists(st.sampled_from(cells), min_size=n_rows, max_size=n_rows))
+        for cells in CELLS.values()
+    ]
+    lines = [",".join(f'"{name}"' for name in CELLS), *(",".join(row) for row in zip(*columns, strict=True))]
+    file = tmp_path_factory.mktemp("parts") / "table.csv"
+    file.write_text("\n".join(lines) + "\n")
+    whole = read_table(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.data.files._ROWS", size)
+        parts = read_table(file)
+    pd.testing.assert_frame_equal(settle_kinds(parts), settle_kinds(whole))
+
+
+def test_a_large_file_is_read_without_several_copies_of_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(300_000, 20)).round(4)).add_prefix("x").assign(target=1)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    code = """
+import resource, sys
+from nas.data import read_table
+import pyarrow.parquet
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+frame = read_table(sys.argv[1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / frame.memory_usage().sum())
+"""
+    for name in ("t.csv", "t.parquet"):
+        found = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / name], capture_output=True, text=True, check=True
+        )
+        assert float(found.stdout) < 3, name
 
 
 def test_a_row_that_is_shorter_has_gaps(tmp_path: Path) -> None:
