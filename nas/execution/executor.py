@@ -40,6 +40,9 @@ class Executor(Protocol):
         comes as soon as `should_stop` says so.
         """
 
+    def release(self, problem: Problem) -> None:
+        """Let go of the memory that was taken for a problem; no task of it is under way or to come."""
+
     def drop(self) -> None:
         """Forget the tasks that wait, and end those under way."""
 

@@ -144,6 +144,10 @@ class RayExecutor:
                 if found := self._settled(task, f"no result within {_limit(task.problem):g} s"):
                     return found
 
+    def release(self, problem: Problem) -> None:
+        """See `Executor.release`."""
+        self._shared.pop(id(problem), None)
+
     def drop(self) -> None:
         """See `Executor.drop`.
 

@@ -6,7 +6,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 
-from nas.evaluation import Evaluation, evaluate
+from nas.evaluation import Evaluation, Problem, evaluate
 from nas.execution.executor import Task, bug
 
 
@@ -29,6 +29,9 @@ class SerialExecutor:
             return evaluate(task.cohort, task.problem, task.legacies, should_stop)
         except Exception as error:
             raise bug(task.cohort, traceback.format_exc()) from error
+
+    def release(self, problem: Problem) -> None:
+        """See `Executor.release`; none was taken."""
 
     def drop(self) -> None:
         """See `Executor.drop`."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -62,13 +61,11 @@ class Prepared:
         parts = self.split
         rows = self.searched if self.cuts is None or self.cuts.trains_on_all else parts.train
         merged = Split(rows, rows[:0], parts.test)
-        return self._encoded(merged)
+        return self._encoded(merged, tuple(self.scaled))
 
-    def _encoded(self, parts: Split) -> Prepared:
+    def _encoded(self, parts: Split, scalings: Sequence[str]) -> Prepared:
         problem = self.problem
-        return _encode(
-            self.dataset, parts, problem.training, problem.batch_seed, problem.metric, tuple(self.scaled)
-        )
+        return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric, scalings)
 
     def targets(self, rows: Array) -> Array:
         """The targets of rows as the network's loss, and the metric, ask for them."""
@@ -84,25 +81,29 @@ class Prepared:
         """Rows for examples: those for testing, or where there are none, those that validate."""
         return self.split.test if len(self.split.test) else self.split.validation
 
-    def fold(self, train: Array, validation: Array) -> Problem:
+    def fold(self, train: Array, validation: Array, scalings: Sequence[str] = ()) -> Problem:
         """The problem with other rows to train on and to validate, everything learned from the former."""
-        return self._encoded(Split(train, validation, self.split.test)).problem
+        return self._encoded(Split(train, validation, self.split.test), scalings).problem
 
-    def folds(self, seed: int) -> list[Problem]:
-        """Other cuts of the rows that are not for testing, drawn by the seed unless they were given.
+    def folds(self, seed: int, scalings: Sequence[str] = ()) -> Iterator[Problem]:
+        """The problem with other cuts of the rows that are not for testing, one after the other.
 
-        Those are left out whose training rows say nothing: in which no column varies.
+        They are drawn by the seed unless they were given; everything is learned from the rows to train on.
+        Those are left out whose training rows say nothing: in which no column varies. Inputs are scaled in
+        the ways that `scalings` names, besides the standard one.
         """
         pairs = (
             folds(self.dataset, self.searched, n_folds(len(self.searched)), seed)
             if self.cuts is None
             else self.cuts.folds
         )
-        problems = []
         for train, validation in pairs:
-            with contextlib.suppress(DataError):
-                problems.append(self.fold(train, validation))
-        return problems
+            try:
+                fold = self.fold(train, validation, scalings)
+            except DataError:
+                continue
+            yield fold
+            del fold  # it may be gone before the next one is made
 
     @property
     def dropped(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
@@ -32,6 +32,9 @@ REFERENCE = Genome((100,))
 
 _AT_HOME = 3
 """Seeds with which the reference is trained on the rows of the search."""
+
+_AT_ONCE = 2**31
+"""Bytes that the other cuts of the rows may take at once."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +150,17 @@ def select(
     """
     finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [one.genome for one in finalists] + [REFERENCE]
-    problems = prepared.folds(seed)
-    batches = [
-        (problem, [_candidate(genome, [seed, fold, i]) for i, genome in enumerate(genomes)])
-        for fold, problem in enumerate(problems)
-    ]
-    home = [_candidate(REFERENCE, [seed, len(problems), i]) for i in range(_AT_HOME)]
-    evaluated = _evaluated([*batches, (prepared.problem, home)], executor, should_stop)
+    scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
+
+    def batches() -> Iterator[tuple[Problem, list[Candidate]]]:
+        n = 0
+        for problem in prepared.folds(seed, scalings):
+            yield problem, [_candidate(genome, [seed, n, i]) for i, genome in enumerate(genomes)]
+            del problem  # it may be gone before the next one is made
+            n += 1
+        yield prepared.problem, [_candidate(REFERENCE, [seed, n, i]) for i in range(_AT_HOME)]
+
+    evaluated = _evaluated(batches(), executor, should_stop, n_bytes=prepared.problem.n_bytes)
     if evaluated is None:
         return None
     *by_fold, at_home = evaluated
@@ -169,7 +176,7 @@ def select(
         position=named,
         reference=rescores[-1],
         at_home=tuple(one.fitness for one in at_home if not one.failed),
-        n_folds=len(problems),
+        n_folds=len(by_fold),
     )
 
 
@@ -180,21 +187,40 @@ def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
 
 
 def _evaluated(
-    batches: Sequence[tuple[Problem, Sequence[Candidate]]],
+    batches: Iterator[tuple[Problem, Sequence[Candidate]]],
     executor: Executor,
     should_stop: Callable[[], bool],
+    *,
+    n_bytes: int,
 ) -> list[list[Evaluation]] | None:
-    """The evaluations of candidates on problems, all side by side; None if `should_stop` ended that."""
+    """The evaluations of candidates on problems, side by side; None if `should_stop` ended that.
+
+    Problems of about `n_bytes` are made when their turn comes, and let go when they are done: as many are
+    there at once as take `_AT_ONCE` bytes, or one.
+    """
+    most = max(1, _AT_ONCE // max(1, n_bytes))
     ids = itertools.count()
-    numbered = [(problem, [replace(one, id=next(ids)) for one in batch]) for problem, batch in batches]
-    for problem, batch in numbered:
-        for cohort in plan_cohorts(batch, problem):
-            executor.submit(Task(problem, cohort))
+    under_way: dict[int, Problem] = {}
+    batch_ids: list[list[int]] = []
     found: dict[int, Evaluation] = {}
-    while len(found) < sum(len(batch) for _, batch in numbered):
+    coming = True
+    while coming or under_way:
+        if coming and len(under_way) < most:
+            problem, candidates = next(batches, (None, ()))
+            coming = problem is not None
+            if problem is not None:
+                numbered = [replace(one, id=next(ids)) for one in candidates]
+                under_way[len(batch_ids)] = problem
+                batch_ids.append([one.id for one in numbered])
+                for cohort in plan_cohorts(numbered, problem):
+                    executor.submit(Task(problem, cohort))
+            del problem
+            continue
         completed = executor.completed(should_stop)
         if completed is None:
             executor.drop()
             return None
         found |= {one.candidate_id: one for one in completed}
-    return [[found[one.id] for one in batch] for _, batch in numbered]
+        for i in [i for i in under_way if found.keys() >= set(batch_ids[i])]:
+            executor.release(under_way.pop(i))
+    return [[found[number] for number in numbers] for numbers in batch_ids]

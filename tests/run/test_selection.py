@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,33 @@ def test_everyone_is_trained_on_the_same_folds_with_seeds_of_its_own() -> None:
         np.testing.assert_allclose(problem.X_train.mean(axis=0), 0, atol=1e-5)
         assert len(problem.X_train) + len(problem.X_validation) == len(prepared.searched)
         assert problem.metric is prepared.problem.metric
+
+
+def test_where_memory_is_short_one_fold_is_there_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spy(SerialExecutor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[weakref.ref[Problem]] = []
+            self.released: list[int] = []
+            self.most = 0
+
+        def submit(self, task: Task) -> None:
+            super().submit(task)
+            self.seen.append(weakref.ref(task.problem))
+            alive = {id(problem) for one in self.seen if (problem := one()) is not None}
+            self.most = max(self.most, len(alive))
+
+        def release(self, problem: Problem) -> None:
+            self.released.append(id(problem))
+
+    prepared = iris()
+    together = Spy()
+    expected = chosen_of(prepared, together)
+    monkeypatch.setattr("nas.run.selection._AT_ONCE", 0)
+    apart = Spy()
+    assert numbers(chosen_of(prepared, apart)) == numbers(expected)
+    assert (together.most, apart.most) == (6, 1)
+    assert len(apart.released) == len(together.released) == 6
 
 
 def numbers(one: Selection) -> tuple[Any, ...]:
