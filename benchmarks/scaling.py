@@ -37,7 +37,7 @@ import numpy as np
 import nas
 from benchmarks.harness import Figure, Silent, report
 from nas.data import load_dataset
-from nas.evaluation import Candidate, Evaluation
+from nas.evaluation import Candidate, Evaluation, Problem
 from nas.evolution import ALGORITHMS, recipe
 from nas.execution import Task
 from nas.network import State
@@ -80,6 +80,9 @@ class _Logical:
         i = self._rng.randrange(len(self._running))
         self._running[i], self._running[-1] = self._running[-1], self._running[i]
         return [_judged(candidate) for candidate in self._running.pop().cohort]
+
+    def release(self, problem: Problem) -> None:
+        """See `Executor.release`; there is none."""
 
     def drop(self) -> None:
         """See `Executor.drop`."""
