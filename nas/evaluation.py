@@ -196,7 +196,7 @@ class Problem:
         if genome.scaling in (None, "standard"):
             return self
         X_train, X_validation = self.scaled[genome.scaling]
-        return replace(self, X_train=X_train, X_validation=X_validation, scaled={})
+        return replace(self, X_train=X_train, X_validation=X_validation)
 
     @property
     def n_inputs(self) -> int:

@@ -18,6 +18,9 @@ from nas.runtime import Column, Preprocessor, as_numbers, category_key
 MAX_CATEGORIES = 32
 """Inputs that a column of categories may take; more categories are told by the targets of their rows."""
 
+_MOST_MEANS = 200_000
+"""Numbers that are kept of a column's categories; the rarest of still more have what all others have."""
+
 _MEAN_FOLDS = 5
 """Parts of the training rows, each of which is told the means of the others."""
 
@@ -197,8 +200,8 @@ def _fit_categories(values: pd.Series, declared: bool, targets: Floats | None) -
     ranked = sorted(counts, key=lambda key: (-counts[key], str(key)))
     many = len(ranked) > MAX_CATEGORIES
     if many and targets is not None and targets.shape[1] <= MAX_CATEGORIES:
-        everyone = tuple(sorted(map(str, ranked)))
-        column = Column(name, "category", categories=everyone, missing=gaps, other=True)
+        kept = tuple(sorted(map(str, ranked[: _MOST_MEANS // targets.shape[1]])))
+        column = Column(name, "category", categories=kept, missing=gaps, other=True)
         means, _ = _standardized(*_told(column, values, targets))
         return replace(column, means=tuple(map(tuple, means.tolist())))
     kept = tuple(sorted(str(key) for key in ranked[:MAX_CATEGORIES]))

@@ -10,9 +10,10 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -256,13 +257,17 @@ def _initialize(thread: ThreadPoolExecutor, **options: Any) -> None:
     # None: not Python's own, and so not Python's to put back; other threads may not set handlers.
     ours = handler is not None and threading.current_thread() is threading.main_thread()
     starting = thread.submit(ray.init, **options)
+    # Whoever is interrupted while it asks the future may keep the future's lock, and then waits for ever.
+    done: list[object] = []
+    starting.add_done_callback(done.append)
     try:
-        while not starting.done():
-            wait([starting], timeout=0.001)
+        while not done:
+            time.sleep(0.001)
             if ours:
                 signal.signal(signal.SIGTERM, handler)
         starting.result()
     finally:
-        wait([starting])
+        while not done:
+            time.sleep(0.001)
         if ours:
             signal.signal(signal.SIGTERM, handler)

@@ -262,6 +262,15 @@ def test_noise_in_many_categories_is_no_hint_for_training_rows() -> None:
     assert np.corrcoef(naive, targets[:, 0])[0, 1] > 0.3
 
 
+def test_of_too_many_categories_the_rarest_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, targets = many_categories()
+    monkeypatch.setattr(encoding, "_MOST_MEANS", 70)  # of two targets
+    column = fit_preprocessor(table, targets=targets).columns[0]
+    assert (len(column.categories), len(column.means)) == (35, 37)
+    counts = table["code"].value_counts()
+    assert min(counts[list(column.categories)]) >= max(counts.drop(list(column.categories)))
+
+
 def test_more_targets_than_categories_would_have_inputs_are_not_told() -> None:
     table, _ = many_categories()
     column = fit_preprocessor(table, targets=np.zeros((600, MAX_CATEGORIES + 1))).columns[0]
