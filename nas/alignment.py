@@ -53,6 +53,7 @@ def origins(child: Genome, parent: Genome) -> tuple[int | None, ...]:
     return tuple(partners.get(i) for i in range(child.depth))
 
 
+@lru_cache(maxsize=2**14)
 def layer_distance(one: Layer, other: Layer) -> float:
     """How far two layers are apart: doublings of width, 1 for another activation, 1 for another dropout."""
     doublings: float = abs(math.log2(one.width) - math.log2(other.width))

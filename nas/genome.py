@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import mul
+from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
 GENES = (
@@ -71,6 +71,8 @@ class Genome:
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
     """The hidden layers, first to last, each with what is its own."""
 
+    _hash: int = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         put = object.__setattr__
         if any(not width >= 1 or width % 1 for width in self.widths):
@@ -78,8 +80,16 @@ class Genome:
         put(self, "widths", tuple(map(int, self.widths)))
         put(self, "activation", _canonical("activation", "name", self.activation, self.depth))
         put(self, "dropout", _canonical("dropout", "rate", self.dropout, self.depth))
-        # Read again and again where genomes are bred and compared: once for each genome.
+        # Asked for again and again where genomes are bred and compared: once for each genome.
         put(self, "layers", tuple(map(_layer, self.widths, self.activations, self.dropouts)))
+        put(self, "_hash", hash(_compared(self)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew where it is read: another process hashes names to other numbers.
+        return Genome, _compared(self)
 
     @classmethod
     def of(cls, layers: Sequence[Layer], **genes: Any) -> Genome:
@@ -156,6 +166,10 @@ class Genome:
                 values = value if isinstance(value, tuple) else (value,)
                 words.append(_LABELS.get(name, "") + ",".join(map(_short, values)))
         return " ".join(words)
+
+
+_compared = attrgetter("widths", *GENES)
+"""All that makes a genome, in the order of its parameters."""
 
 
 def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:

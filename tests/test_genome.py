@@ -5,6 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +42,28 @@ def genomes(draw: st.DrawFn) -> Genome:
         optimizer=draw(st.none() | st.sampled_from(sorted(OPTIMIZERS))),
         schedule=draw(st.none() | st.sampled_from(sorted(SCHEDULES))),
     )
+
+
+@given(genome=genomes())
+def test_a_copy_is_as_good(genome: Genome) -> None:
+    copied = pickle.loads(pickle.dumps(genome))
+    assert copied == genome
+    assert copied.layers == genome.layers
+    assert {genome: 1}[copied] == 1
+
+
+def test_another_process_finds_a_genome_again(tmp_path: Path) -> None:
+    # Each process hashes names to other numbers: a hash that came along would find nothing there.
+    genome = Genome((8, 4), "relu", optimizer="adam")
+    (tmp_path / "genome").write_bytes(pickle.dumps(genome))
+    code = (
+        "import pickle, sys; from nas.genome import Genome; "
+        "read = pickle.load(open(sys.argv[1], 'rb')); "
+        "assert read in {Genome((8, 4), 'relu', optimizer='adam')}"
+    )
+    for seed in ("1", "2"):
+        command = [sys.executable, "-c", code, str(tmp_path / "genome")]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
 
 
 # One form for equal networks.

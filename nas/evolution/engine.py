@@ -365,7 +365,9 @@ class Engine(ABC):
         genome: Genome | None = proposal.genome
         while genome is not None and not self._allowed(genome):
             genome = shrink(genome, self.space, self.rng)
-        return None if genome is None else replace(proposal, genome=genome)
+        if genome is None or genome is proposal.genome:
+            return None if genome is None else proposal
+        return replace(proposal, genome=genome)
 
     def _random(self) -> Proposal:
         return Proposal(self.space.sample(self.rng), "random")
@@ -398,6 +400,8 @@ class Engine(ABC):
         alike = [parent for parent in proposal.parents if parent.genome.scaling == genome.scaling]
         if not self.inherit or not alike:
             return None
+        if len(alike) == 1:
+            return alike[0]
         return min(alike, key=lambda parent: genome_distance(genome, parent.genome))
 
     def _individual(self, candidate: Candidate, evaluation: Evaluation) -> Individual:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
@@ -21,8 +22,8 @@ _PRIORS = {"scale": (0.0, 1.0), "signal": (0.0, 1.0), "own": (-3.0, 1.5), "noise
 _BOUNDS = {"scale": (-4.0, 4.0), "signal": (-4.0, 4.0), "own": (-9.0, 1.0), "noise": (-9.0, 1.0)}
 _JITTER = 1e-6
 _LEAST = 1e-10
-_SAME = 1e-9
-"""Squared distance below which two points are the same."""
+_ROOM = 32
+"""Rows more that are made room for when those of an outlook have none left."""
 
 
 class GaussianProcess:
@@ -55,9 +56,11 @@ class GaussianProcess:
         adapt : bool
             Whether length scales and variances are adapted too.
         """
-        self._X, self._mean, self._spread = X, float(y.mean()), float(y.std()) or 1.0
+        self._numbers: dict[bytes, int] = {}
+        self._mean, self._spread = float(y.mean()), float(y.std()) or 1.0
         z = (y - self._mean) / self._spread
-        same = _same(X, X)
+        numbers = self._numbered(X)
+        same = np.equal.outer(numbers, numbers)
         if adapt:
             found = minimize(
                 self._loss,
@@ -70,9 +73,10 @@ class GaussianProcess:
             )
             if np.isfinite(found.fun):
                 self._log = found.x
-        _, own, noise = np.exp(self._log[self._d :])
-        K = self._kernel(X, X) + own * same + (noise + _JITTER) * np.eye(len(X))
-        self._root = cholesky(K, lower=True)
+        self._known = self._points(X)
+        K = self._covariance(self._known, self._known)
+        K[np.diag_indices(len(X))] += np.exp(self._log[-1]) + _JITTER
+        self._root = cholesky(K, lower=True, overwrite_a=True)
         self._alpha = cho_solve((self._root, True), z)
         return self
 
@@ -84,27 +88,39 @@ class GaussianProcess:
         X : float array of shape (points, coordinates)
         """
         signal, own, noise = np.exp(self._log[self._d :])
-        covariance = self._covariance(X, self._X)
-        seen = solve_triangular(self._root, covariance.T, lower=True)
-        variance = signal + own - np.square(seen).sum(axis=0)
+        points = self._points(X)
+        covariance = self._covariance(points, self._known)
         mean = covariance @ self._alpha * self._spread + self._mean
-        return Outlook(self._covariance, X, mean, variance, seen, noise + _JITTER, self._spread)
+        seen = solve_triangular(self._root, covariance.T, lower=True, check_finite=False)
+        variance = signal + own - np.square(seen).sum(axis=0)
+        return Outlook(self._covariance, points, mean, variance, seen, noise + _JITTER, self._spread)
+
+    def mean(self, X: Floats) -> Floats:
+        """The means of an outlook, which alone take a fraction of its time."""
+        mean: Floats = self._covariance(self._points(X), self._known) @ self._alpha
+        return mean * self._spread + self._mean
 
     def predict(self, X: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of points, noise apart; see `outlook`."""
         outlook = self.outlook(X)
         return outlook.mean, outlook.deviation
 
-    def _covariance(self, A: Floats, B: Floats) -> Floats:
-        """Of what is to be known of points: without noise."""
-        covariance: Floats = self._kernel(A, B) + np.exp(self._log[self._d + 1]) * _same(A, B)
-        return covariance
+    def _points(self, X: Floats) -> _Points:
+        scaled, squares = _scaled(X, self._log[: self._d])
+        return _Points(scaled, squares, self._numbered(X))
 
-    def _kernel(self, A: Floats, B: Floats) -> Floats:
-        precision, signal = np.exp(-2 * self._log[: self._d]), np.exp(self._log[self._d])
-        _, _, kernel = _matern(5 * _squares(A, B, precision))
-        result: Floats = signal * kernel
-        return result
+    def _numbered(self, X: Floats) -> Array:
+        """A number for each point, the same for the same coordinates."""
+        numbers = self._numbers
+        return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in X], dtype=int)
+
+    def _covariance(self, A: _Points, B: _Points) -> Floats:
+        """Of what is to be known of points: without noise."""
+        signal, own = np.exp(self._log[self._d : -1])
+        _, _, covariance = _matern(_distances(A.scaled, A.squares, B.scaled, B.squares))
+        covariance *= signal
+        np.add(covariance, own, out=covariance, where=np.equal.outer(A.numbers, B.numbers))
+        return covariance
 
     def _loss(self, log: Floats, X: Floats, same: Array, z: Floats) -> tuple[float, Floats]:
         """The negative logarithm of the posterior density, up to a constant, and its gradient.
@@ -114,7 +130,8 @@ class GaussianProcess:
         n = len(z)
         precision = np.exp(-2 * log[: self._d])
         signal, own, noise = np.exp(log[self._d :])
-        root, decay, kernel = _matern(5 * _squares(X, X, precision))
+        scaled, squares = _scaled(X, log[: self._d])
+        root, decay, kernel = _matern(_distances(scaled, squares, scaled, squares))
         try:
             L = cholesky(signal * kernel + own * same + (noise + _JITTER) * np.eye(n), lower=True)
         except LinAlgError:
@@ -148,8 +165,8 @@ class Outlook:
 
     def __init__(
         self,
-        covariance: Callable[[Floats, Floats], Floats],
-        X: Floats,
+        covariance: Callable[[_Points, _Points], Floats],
+        points: _Points,
         mean: Floats,
         variance: Floats,
         seen: Floats,
@@ -157,7 +174,8 @@ class Outlook:
         spread: float,
     ) -> None:
         self.mean = mean
-        self._covariance, self._X, self._variance, self._seen = covariance, X, variance, seen
+        self._covariance, self._points, self._variance = covariance, points, variance
+        self._seen, self._n_seen = seen, len(seen)
         self._noise, self._spread = noise, spread
 
     @property
@@ -174,30 +192,64 @@ class Outlook:
         chosen = list(points)
         if not chosen:
             return
-        ours = self._seen[:, chosen]
-        covariance = self._covariance(self._X[chosen], self._X) - ours.T @ self._seen
+        seen = self._seen[: self._n_seen]
+        covariance = self._covariance(self._points.of(chosen), self._points) - seen[:, chosen].T @ seen
         among = covariance[:, chosen]
         among[np.diag_indices(len(chosen))] = np.maximum(self._variance[chosen], _LEAST) + self._noise
-        rows = solve_triangular(cholesky(among, lower=True), covariance, lower=True)
-        self._seen = np.vstack([self._seen, rows])
+        if len(chosen) == 1:  # as is usual, and LAPACK takes ten times as long to begin
+            rows = covariance / math.sqrt(among[0, 0])
+        else:
+            root = cholesky(among, lower=True, check_finite=False)
+            rows = solve_triangular(root, covariance, lower=True, check_finite=False)
+        self._see(rows)
         self._variance = self._variance - np.square(rows).sum(axis=0)
 
+    def _see(self, rows: Floats) -> None:
+        """Put further rows below those seen: one by one, they would be copied with all the others."""
+        n = self._n_seen + len(rows)
+        if n > len(self._seen):
+            self._seen = np.concatenate([self._seen, np.empty((len(rows) + _ROOM, rows.shape[1]))])
+        self._seen[self._n_seen : n] = rows
+        self._n_seen = n
 
-def _squares(A: Floats, B: Floats, precision: Floats | float = 1.0) -> Floats:
-    """Squared distances of shape (rows of A, rows of B), coordinates weighted by `precision`."""
-    weighted = A * precision
-    norms = (weighted * A).sum(axis=1)[:, np.newaxis] + (B * B * precision).sum(axis=1)
-    squares: Floats = np.maximum(norms - 2 * (weighted @ B.T), 0.0)
-    return squares
+
+class _Points(NamedTuple):
+    """Points as kernels read them.
+
+    `scaled` are their coordinates in length scales, float array of shape (points, coordinates), `squares`
+    the sums of their squares, and `numbers` equal for the same point alone; int array of shape (points,).
+    """
+
+    scaled: Floats
+    squares: Floats
+    numbers: Array
+
+    def of(self, points: Sequence[int]) -> _Points:
+        return _Points(self.scaled[points], self.squares[points], self.numbers[points])
 
 
-def _same(A: Floats, B: Floats) -> Floats:
-    same: Floats = (_squares(A, B) < _SAME).astype(float)
-    return same
+def _scaled(X: Floats, log_scales: Floats) -> tuple[Floats, Floats]:
+    """Coordinates in length scales, and the sums of their squares; of both the factor 5 of the kernel."""
+    scaled: Floats = X * (math.sqrt(5) * np.exp(-log_scales))
+    return scaled, np.square(scaled).sum(axis=1)
+
+
+def _distances(A: Floats, squares_A: Floats, B: Floats, squares_B: Floats) -> Floats:
+    """Squared distances of shape (rows of A, rows of B)."""
+    distances: Floats = A @ B.T
+    distances *= -2
+    distances += squares_A[:, np.newaxis]
+    distances += squares_B
+    return np.maximum(distances, 0.0, out=distances)
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats, Floats]:
     """r, exp(-r) and (1 + r + r² / 3) exp(-r), for squares of r = sqrt(5) · distance."""
     root = np.sqrt(squares)
     decay = np.exp(-root)
-    return root, decay, (1 + root + squares / 3) * decay
+    kernel = squares
+    kernel /= 3
+    kernel += root
+    kernel += 1
+    kernel *= decay
+    return root, decay, kernel

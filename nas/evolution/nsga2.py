@@ -26,6 +26,7 @@ class ByFronts:
     def __init__(self) -> None:
         self._members: dict[int, Individual] = {}
         self._ordered: list[Individual] | None = []
+        self._positions: dict[int, int] = {}
 
     def add(self, individual: Individual) -> None:
         """See `nas.evolution.ranking.Ranking.add`."""
@@ -39,9 +40,18 @@ class ByFronts:
 
     def best(self, n: int) -> list[Individual]:
         """See `nas.evolution.ranking.Ranking.best`."""
+        return self._all()[:n]
+
+    def position(self, individual: Individual) -> int:
+        """See `nas.evolution.ranking.Ranking.position`."""
+        self._all()
+        return self._positions[individual.id]
+
+    def _all(self) -> list[Individual]:
         if self._ordered is None:
             self._ordered = by_fronts(self._members.values())
-        return self._ordered[:n]
+            self._positions = {one.id: i for i, one in enumerate(self._ordered)}
+        return self._ordered
 
     def __len__(self) -> int:
         return len(self._members)

@@ -161,10 +161,12 @@ def mutate(genome: Genome, space: SearchSpace, rng: random.Random) -> tuple[Geno
     once for each gene that it may change.
     """
     names = _as_likely(sum(len(values) > 1 for key, values in space.genes.items() if key != "activation"))
-    for name in dict.fromkeys(rng.sample(names, len(names))):
+    while names:
+        name = rng.choice(names)
         child = MUTATIONS[name](genome, space, rng)
         if child is not None and child != genome:
             return child, name
+        names = tuple(other for other in names if other != name)
     return None
 
 

@@ -66,12 +66,12 @@ class Racing:
             if not waiting:
                 continue
             n = len(reached) // _SHARE
-            near = [one for one in reached.best(n + _ROOM) if one.id in waiting]
-            for far in waiting.keys() - {one.id for one in near}:
-                del waiting[far]
-            best = {one.id for one in reached.best(n)}
-            those = [one for one in near if one.id in best][: at_most - len(chosen)]
-            chosen += [waiting.pop(one.id) for one in those]
+            places = {number: reached.position(one) for number, one in waiting.items()}
+            for number, place in places.items():
+                if place >= n + _ROOM:
+                    del waiting[number]
+            those = sorted((number for number, place in places.items() if place < n), key=places.__getitem__)
+            chosen += [waiting.pop(number) for number in those[: at_most - len(chosen)]]
         return chosen
 
     def waiting(self) -> list[Individual]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from typing import Protocol
 
 from nas.evolution.individual import Individual
@@ -20,6 +20,9 @@ class Ranking(Protocol):
     def best(self, n: int) -> list[Individual]:
         """The `n` best, or all if there are fewer; best first."""
 
+    def position(self, individual: Individual) -> int:
+        """The place of somebody who is in it; 0 is the best."""
+
     def __len__(self) -> int: ...
 
 
@@ -31,27 +34,35 @@ class ByFitness:
     """
 
     def __init__(self) -> None:
+        # From the worst to the best, as DEAP compares: the values themselves are what is searched.
         self._ordered: list[Individual] = []
+        self._values: list[tuple[float, ...]] = []
 
     def add(self, individual: Individual) -> None:
         """See `Ranking.add`."""
-        insort(self._ordered, individual, key=_worth)
+        values = individual.fitness.wvalues
+        i = bisect_left(self._values, values)
+        self._values.insert(i, values)
+        self._ordered.insert(i, individual)
 
     def discard(self, individual: Individual) -> None:
         """See `Ranking.discard`."""
-        i = bisect_left(self._ordered, _worth(individual), key=_worth)
-        while self._ordered[i] is not individual:
-            i += 1
-        del self._ordered[i]
+        i = self._find(individual)
+        del self._values[i], self._ordered[i]
 
     def best(self, n: int) -> list[Individual]:
         """See `Ranking.best`."""
-        return self._ordered[:n]
+        return self._ordered[: -n - 1 : -1]
+
+    def position(self, individual: Individual) -> int:
+        """See `Ranking.position`."""
+        return len(self) - 1 - self._find(individual)
+
+    def _find(self, individual: Individual) -> int:
+        i = bisect_left(self._values, individual.fitness.wvalues)
+        while self._ordered[i] is not individual:
+            i += 1
+        return i
 
     def __len__(self) -> int:
         return len(self._ordered)
-
-
-def _worth(individual: Individual) -> tuple[float, ...]:
-    """What rises from the best to the worst."""
-    return tuple(-value for value in individual.fitness.wvalues)

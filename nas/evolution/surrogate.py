@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -66,6 +65,9 @@ class Model(Protocol):
     def outlook(self, X: Floats) -> Outlook:
         """What it expects of points of shape (n, features)."""
 
+    def mean(self, X: Floats) -> Floats:
+        """The means of that alone; float array of shape (n,)."""
+
 
 class Trees:
     """scikit-learn's extra-trees (Geurts et al. 2006), with the spread of the trees as deviation."""
@@ -87,6 +89,10 @@ class Trees:
         trees = [tree.tree_ for tree in self._forest.estimators_]
         votes: Array = np.array([tree.predict(single)[:, 0] for tree in trees])
         return _Votes(votes, np.array([tree.apply(single) for tree in trees]))
+
+    def mean(self, X: Floats) -> Floats:
+        """See `Model.mean`."""
+        return self.outlook(X).mean
 
 
 class _Votes:
@@ -156,7 +162,7 @@ class Screening:
         self._rng = np.random.default_rng([seed, 3])
         n_features = len(features(next(iter(space)), space))
         self._model: Model = Trees(seed) if model == "trees" else GaussianProcess(n_features + 2)
-        self._features = lru_cache(maxsize=_MANY)(lambda genome: features(genome, space))
+        self._features = lru_cache(maxsize=_MANY)(lambda genome: np.array(features(genome, space)).tobytes())
         self._n_known = self._n_adapted = 0
 
     @property
@@ -189,7 +195,7 @@ class Screening:
     @_one_thread
     def best(self, individuals: Sequence[Individual], n: int) -> list[Individual]:
         """The `n` that the model expects to be best, of those it has learned from; best first."""
-        mean = self._model.outlook(self._observed(individuals)).mean
+        mean = self._model.mean(self._observed(individuals))
         return [individuals[i] for i in np.argsort(mean, kind="stable")[:n]]
 
     @_one_thread
@@ -225,28 +231,31 @@ class Screening:
         chosen: list[int] = []
         while left and len(chosen) < n:
             outlook.believe(chosen[-1:])
-            promise = worth[left] - self._optimism * outlook.deviation[left]
-            blind = self._rng.random() < self._explored
-            chosen.append(left.pop(int(self._rng.integers(len(left)) if blind else np.argmin(promise))))
+            if self._rng.random() < self._explored:
+                chosen.append(left.pop(int(self._rng.integers(len(left)))))
+            else:
+                promise = worth - self._optimism * outlook.deviation[: len(pool)]
+                chosen.append(int(np.argmin(promise)))
+                left.remove(chosen[-1])
+            worth[chosen[-1]] = np.inf
         return [pool[position] for position in chosen]
 
     def _promised(self, pool: Sequence[Proposal], heir_of: Callable[[Proposal], Individual | None]) -> Floats:
         """Features of everyone as they would be after a whole training, not as they start."""
         heirs = [heir_of(proposal) for proposal in pool]
         ages = [0 if heir is None else heir.age for heir in heirs]
-        rows = [self._row(one.genome, age, self._full) for one, age in zip(pool, ages, strict=True)]
-        return np.array(rows).reshape(len(rows), -1)
+        return self._rows([one.genome for one in pool], ages, [self._full] * len(pool))
 
     def _observed(self, individuals: Sequence[Individual]) -> Floats:
-        return np.array([self._row(one.genome, one.inherited, one.epochs) for one in individuals])
+        ages = [one.inherited for one in individuals]
+        return self._rows([one.genome for one in individuals], ages, [one.epochs for one in individuals])
 
-    def _row(self, genome: Genome, age: int, epochs: int) -> list[float]:
-        """A genome's features, for how long what it inherits was trained, and for how long it was since."""
-        return [
-            *self._features(genome),
-            math.log2(1 + age) / _LONGEST,
-            math.log2(1 + min(epochs, self._full)) / _LONGEST,
-        ]
+    def _rows(self, genomes: Sequence[Genome], ages: Sequence[int], epochs: Sequence[int]) -> Floats:
+        """Genomes' features, for how long what they inherit was trained, and for how long it was since."""
+        # As bytes, as joining them takes a tenth of the time that reading as many lists does.
+        known = np.frombuffer(b"".join(map(self._features, genomes))).reshape(len(genomes), -1)
+        trained = np.log2(1 + np.array([ages, np.minimum(epochs, self._full)])) / _LONGEST
+        return np.column_stack([known, *trained])
 
 
 def features(genome: Genome, space: SearchSpace) -> list[float]:

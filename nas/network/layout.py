@@ -69,6 +69,87 @@ def padded(sizes: Sequence[int], n_members: int) -> tuple[int, ...]:
     return (sizes[0], *hidden, sizes[-1])
 
 
+class Outline(NamedTuple):
+    """What a layout amounts to, known without anybody's place: planning looks at many, and builds few.
+
+    Attributes
+    ----------
+    n_rows, size
+        See `Layout`.
+    stacks : list of lists of (members, source, outputs, inputs + 1)
+        Those of each layer from the second one to the outputs; see `Layout.stacks`.
+    runs : list of lists of (activation, rows)
+        Those of each hidden layer; see `Layout.runs`.
+    """
+
+    n_rows: list[int]
+    size: int
+    stacks: list[list[_Stack]]
+    runs: list[list[tuple[str, int]]]
+
+    @property
+    def depth(self) -> int:
+        """Hidden layers of the deepest member."""
+        return len(self.runs)
+
+    @classmethod
+    def of(cls, shapes: Sequence[Shape], *, in_tiles: bool = False) -> Outline:
+        """That of ``Layout(shapes, in_tiles=in_tiles)``."""
+        # Tuples: what is asked for again and again costs a third of an attribute's look-up.
+        members = [(len(shape.activations), shape.padded, shape.activations) for shape in shapes]
+        n_outputs = shapes[0].sizes[-1]
+        last = groupby(members, lambda one: (one[0], one[1][-2] + 1))
+        outputs = [(len(list(those)), depth, n_outputs, inputs) for (depth, inputs), those in last]
+        n_rows, size, stacks, runs = [shapes[0].sizes[0] + 1], 0, [], []
+        for layer in range(1, max(members)[0] + 1):
+            before, members = members, [one for one in members if one[0] >= layer]
+            n_rows.append(sum([widths[layer] for _, widths, _ in members]) + len(members))
+            if layer == 1:
+                n_rows[1] += _spare(n_rows[1]) * in_tiles
+                size = _aligned(n_rows[0] * n_rows[1])
+            else:
+                stacks.append(_hidden_stacks(before, layer))
+                size = _aligned(size + _numbers_of(stacks[-1]))
+            runs.append(_runs(members, layer))
+        n_rows.append(len(shapes) * n_outputs)
+        return cls(n_rows, _aligned(size + _numbers_of(outputs)), [*stacks, outputs], runs)
+
+
+_Member = tuple[int, tuple[int, ...], tuple[str, ...]]
+"""Depth, padded widths and activations."""
+
+_Stack = tuple[int, int, int, int]
+
+
+def _hidden_stacks(members: Sequence[_Member], layer: int) -> list[_Stack]:
+    """Those of a hidden layer but the first, of all who have the layer before.
+
+    Who ends there lies between the sources of its neighbours, which are then no stack.
+    """
+    by_widths = groupby(members, lambda one: one[1][layer - 1 : layer + 1] if one[0] >= layer else None)
+    return [(len(list(those)), layer - 1, w[1], w[0] + 1) for w, those in by_widths if w is not None]
+
+
+def _runs(members: Sequence[_Member], layer: int) -> list[tuple[str, int]]:
+    """Those of a hidden layer, of all who have it: between two members of a run lies a row of ones."""
+    by_name = groupby(members, lambda one: one[2][layer - 1])
+    return [(name, sum([widths[layer] + 1 for _, widths, _ in those]) - 1) for name, those in by_name]
+
+
+def _numbers_of(stacks: Sequence[_Stack]) -> int:
+    return sum([n * outputs * inputs for n, _, outputs, inputs in stacks])
+
+
+def _spare(n_rows: int) -> int:
+    """Rows that make up the first hidden layer's to whole tiles, and to a least number."""
+    return max(n_rows + -n_rows % TILE, LEAST) - n_rows
+
+
+def _aligned(n_numbers: int) -> int:
+    """Where the next layer begins."""
+    return -(-n_numbers // _NUMBERS) * _NUMBERS
+
+
 class Layout:
     """The places of a cohort's members.
 
@@ -114,10 +195,10 @@ class Layout:
                     if layer == 1:
                         end += place.shape[1]  # what makes the row of ones; see `set_units`
             if layer == 1 <= self.depth and in_tiles:
-                spare = max(n_rows + -n_rows % TILE, LEAST) - n_rows
+                spare = _spare(n_rows)
                 n_rows, end = n_rows + spare, end + spare * self.n_rows[0]
             self.n_rows.append(n_rows)
-            end = -(-end // _NUMBERS) * _NUMBERS
+            end = _aligned(end)
         self.size = end
 
     def _place(self, member: int, layer: int, row: int, number: int) -> Place:

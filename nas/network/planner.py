@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from nas.network.arrays import zeros
 from nas.network.cohort import order
 from nas.network.config import TrainingConfig, shared
-from nas.network.layout import Layout, Shape, padded
+from nas.network.layout import Outline, Shape, padded
 from nas.network.optimizers import OPTIMIZERS, PIECE
 from nas.network.products import CACHED as CACHED_OPERAND
 from nas.network.products import PANEL
@@ -86,39 +86,42 @@ def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
     cohorts = []
     for kind in dict.fromkeys(shared(one.config) for one in plans):
         members = [i for i in by_size if shared(plans[i].config) == kind]
-        for start, stop in _cut([plans[i] for i in members], most):
+        for start, stop, step in _cut([plans[i] for i in members], most):
             cohort = members[start:stop]
             # An epoch has the more steps, the smaller its batches are.
-            cost = predicted([plans[i] for i in cohort]) / plans[cohort[0]].config.batch_size
-            cohorts.append((cost, sorted(cohort)))
+            cohorts.append((step / plans[cohort[0]].config.batch_size, sorted(cohort)))
     cohorts.sort(key=lambda cohort: -cohort[0])
     return [cohort for _, cohort in cohorts]
 
 
-def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int]]:
+def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
     """The cheapest way to cut a row of networks into cohorts of neighbours, by dynamic programming.
 
     What is together must be worth it: it costs a little more in this sum than it is expected to. Cohorts
     of all numbers of members would be cheaper by a hundredth, and take five times as long to think of.
+    Each cohort is its start, its stop, and what a step of it is expected to take.
     """
-    numbers = {min(2**i, most) for i in range(most.bit_length() + 1)} | {min(len(plans), most)}
+    numbers = sorted({min(2**i, most) for i in range(most.bit_length() + 1)} | {min(len(plans), most)})
     alone = [_Member.of(one, in_company=False) for one in plans]
     together = [_Member.of(one, in_company=True) for one in plans]
-    costs, cuts = [0.0], [0]
+    costs, cuts = [0.0], [(0, 0.0)]
     for stop in range(1, len(plans) + 1):
         options = []
-        for start in [stop - n for n in sorted(numbers) if n <= stop]:
+        for start in [stop - n for n in numbers if n <= stop]:
             if stop - start == 1:
-                options.append((costs[start] + _predicted(alone[start:stop]), start))
+                step = margined = _predicted(alone[start:stop])
             else:
-                options.append((costs[start] + _predicted(together[start:stop]) / _MARGIN, start))
-        best, start = min(options)
+                step = _predicted(together[start:stop])
+                margined = step / _MARGIN
+            options.append((costs[start] + margined, start, step))
+        best, start, step = min(options)
         costs.append(best)
-        cuts.append(start)
+        cuts.append((start, step))
     found, stop = [], len(plans)
     while stop:
-        found.append((cuts[stop], stop))
-        stop = cuts[stop]
+        start, step = cuts[stop]
+        found.append((start, stop, step))
+        stop = start
     return found[::-1]
 
 
@@ -157,43 +160,42 @@ def _predicted(members: Sequence[_Member]) -> float:
 
 def _work(members: Sequence[_Member]) -> dict[str, float]:
     members = sorted(members, key=attrgetter("rank"))
-    layout = Layout([one.shape for one in members], in_tiles=len(members) > 1)
+    outline = Outline.of([one.shape for one in members], in_tiles=len(members) > 1)
     configs = [one.config for one in members]
     rows = configs[0].batch_size
     masked = [one.dropouts for one in members if any(one.dropouts)]
-    calls, products, units = 3.0, 0.0, 0.0
-    for layer in range(1, layout.depth + 2):
-        if layer == 1 <= layout.depth:
-            in_panels = layout.n_rows[0] * rows <= CACHED_OPERAND and layout.n_rows[1] > PANEL
-            calls += 2 * (2 if in_panels and layout.n_rows[1] % PANEL else 1)
-            products += 4 * rows * layout.n_rows[0] * layout.n_rows[1]
-        else:
-            for stack in layout.stacks(layer):
-                outputs, inputs = stack[0].shape
-                calls += 3
-                products += (6 if stack[0].source else 4) * rows * len(stack) * outputs * inputs
-        if layer <= layout.depth:
-            for name, span in layout.runs(layer):
-                operations = _OPERATIONS[name]
-                calls += operations
-                units += operations * rows * (span.stop - span.start)
-            # Of those who drop units here, a mask each; the masks go into all units at once.
-            if n_masks := sum(any(shares[layer - 1 : layer]) for shares in masked):
-                calls += 4 * n_masks + 2
-                units += 10 * rows * layout.n_rows[layer]
+    n_inputs, calls, products, units = outline.n_rows[0], 3.0, 0.0, 0.0
+    if outline.depth:
+        wide = outline.n_rows[1]
+        in_panels = n_inputs * rows <= CACHED_OPERAND and wide > PANEL
+        calls += 2 * (2 if in_panels and wide % PANEL else 1)
+        products += 4 * rows * n_inputs * wide
+    for stacks in outline.stacks:
+        for n, source, outputs, inputs in stacks:
+            calls += 3
+            products += (6 if source else 4) * rows * n * outputs * inputs
+    for layer, runs in enumerate(outline.runs):
+        for name, n_rows in runs:
+            operations = _OPERATIONS[name]
+            calls += operations
+            units += operations * rows * n_rows
+        # Of those who drop units here, a mask each; the masks go into all units at once.
+        if n_masks := sum(any(shares[layer : layer + 1]) for shares in masked):
+            calls += 4 * n_masks + 2
+            units += 10 * rows * outline.n_rows[layer + 1]
     passes = max(_passes(config.optimizer) for config in configs)
     # One number for all costs less than one for each; decay is never the biases'.
     passes += 2 * (len({config.learning_rate for config in configs}) > 1)
     passes += 2 * any(config.weight_decay for config in configs)
     n_rules = len({one.rank[0] for one in members})
-    pieces = max(-(-layout.size // PIECE), n_rules * (layout.depth + 1) if n_rules > 1 else 1)
+    pieces = max(-(-outline.size // PIECE), n_rules * (outline.depth + 1) if n_rules > 1 else 1)
     return {
         "steps": 1.0,
         "calls": calls + passes * pieces,
         "products": products,
         "units": units,
-        "parameters": passes * layout.size,
-        "uncached": layout.size * min(1.0, max(0.0, layout.size / CACHED - 1)),
+        "parameters": passes * outline.size,
+        "uncached": outline.size * min(1.0, max(0.0, outline.size / CACHED - 1)),
     }
 
 

@@ -86,6 +86,19 @@ def test_believing_a_point_is_observing_its_mean() -> None:
     np.testing.assert_allclose(outlook.deviation, again.deviation * scale, rtol=1e-6, atol=1e-9)
 
 
+def test_points_may_be_believed_one_by_one_or_at_once() -> None:
+    rng = np.random.default_rng(3)
+    X, Z = rng.random((30, 3)), rng.random((60, 3))
+    process = GaussianProcess(3).fit(X, rng.random(30))
+    order = rng.permutation(60)[:50].tolist()  # more than there is room for at first
+    one_by_one, at_once = process.outlook(Z), process.outlook(Z)
+    for i in order:
+        one_by_one.believe([i])
+    at_once.believe(order)
+    np.testing.assert_allclose(one_by_one.deviation, at_once.deviation, rtol=1e-8, atol=1e-12)
+    np.testing.assert_array_equal(process.mean(Z), at_once.mean)
+
+
 @pytest.mark.parametrize("noise", [0.1, 0.5])
 def test_noise_is_told_by_points_that_were_looked_at_often(noise: float) -> None:
     rng = np.random.default_rng(2)

@@ -80,8 +80,8 @@ def test_who_is_far_behind_waits_no_longer() -> None:
 
 def test_ranks_are_the_engines() -> None:
     class ByAge(ByFitness):
-        def best(self, n: int) -> list[Individual]:
-            return sorted(super().best(len(self)), key=lambda one: one.id)[:n]
+        def position(self, individual: Individual) -> int:
+            return sorted(one.id for one in self.best(len(self))).index(individual.id)
 
     racing = Racing((3, 9), ByAge)
     enter(racing, [0.1, 0.2, 0.3])

@@ -43,6 +43,7 @@ def test_the_fittest_are_first_and_among_equals_who_came_first(steps: list[tuple
         ranked = sorted(everyone, key=lambda one: -one.evaluation.fitness)
         assert [one.id for one in ranking.best(99)] == [one.id for one in ranked]
         assert [one.id for one in ranking.best(2)] == [one.id for one in ranked[:2]]
+        assert [ranking.position(one) for one in ranked] == list(range(len(ranked)))
         assert len(ranking) == len(everyone)
 
 
@@ -54,7 +55,9 @@ def test_fronts_are_those_of_whom_is_left(steps: list[tuple[int, bool]]) -> None
         ranking.add(everyone[-1])
         if leaves:
             ranking.discard(everyone.pop(i // 2 % len(everyone)))
-        assert [one.id for one in ranking.best(99)] == [one.id for one in by_fronts(everyone)]
+        ranked = by_fronts(everyone)
+        assert [one.id for one in ranking.best(99)] == [one.id for one in ranked]
+        assert [ranking.position(one) for one in ranked] == list(range(len(ranked)))
         assert len(ranking) == len(everyone)
 
 

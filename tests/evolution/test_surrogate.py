@@ -14,7 +14,7 @@ from landscape import fitness, individual, randoms, ranking, spaces
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nas.evolution import MODELS, Individual
-from nas.evolution.gaussian_process import GaussianProcess
+from nas.evolution.gaussian_process import GaussianProcess, _Points
 from nas.evolution.generation import diversity
 from nas.evolution.proposal import Proposal
 from nas.evolution.surrogate import Screening, features
@@ -149,6 +149,9 @@ class Counting:
     def outlook(self, X: Floats) -> Opinion:
         return Opinion(np.arange(len(X), dtype=float), np.zeros(len(X)))
 
+    def mean(self, X: Floats) -> Floats:
+        return self.outlook(X).mean
+
 
 def test_one_choice_in_twenty_is_blind(space: SearchSpace) -> None:
     screening = Screening(space, 0)
@@ -235,13 +238,13 @@ def test_one_thread_is_enough(space: SearchSpace, monkeypatch: pytest.MonkeyPatc
     def blas() -> set[int]:
         return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
-    threads, kernel = list[set[int]](), GaussianProcess._kernel
+    threads, covariance = list[set[int]](), GaussianProcess._covariance
 
-    def watched(process: GaussianProcess, A: Floats, B: Floats) -> Floats:
+    def watched(process: GaussianProcess, A: _Points, B: _Points) -> Floats:
         threads.append(blas())
-        return kernel(process, A, B)
+        return covariance(process, A, B)
 
-    monkeypatch.setattr(GaussianProcess, "_kernel", watched)
+    monkeypatch.setattr(GaussianProcess, "_covariance", watched)
     with threadpool_limits(2, user_api="blas"):
         screening = taught(space, 0, n=20)
         n_learning = len(threads)

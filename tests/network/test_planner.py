@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from nas.network import ACTIVATIONS, MLP, Plan, TrainingConfig, plan, train, train_cohort
 from nas.network.arrays import Floats, Ints
 from nas.network.cohort import Cohort, Member
+from nas.network.layout import Layout, Outline, Shape, padded
 from nas.network.optimizers import PIECE
 from nas.network.planner import _OPERATIONS, COSTS, MOST, predicted, work
 
@@ -23,6 +24,30 @@ CONFIG = TrainingConfig(epochs=4, batch_size=32, patience=None)
 
 def one(*widths: int, config: TrainingConfig = CONFIG, inputs: int = 64, activation: str = "relu") -> Plan:
     return Plan((inputs, *widths, 10), (activation,) * len(widths), config)
+
+
+@given(
+    widths=st.lists(st.lists(st.sampled_from([1, 4, 8, 9, 16, 40]), max_size=4), min_size=1, max_size=9),
+    inputs=st.sampled_from([1, 8, 64]),
+    data=st.data(),
+)
+def test_an_outline_is_that_of_the_layout(widths: list[list[int]], inputs: int, data: st.DataObject) -> None:
+    shapes = []
+    for hidden in widths:
+        sizes = (inputs, *hidden, 3)
+        names = data.draw(st.tuples(*[st.sampled_from(["relu", "tanh"])] * len(hidden)))
+        shapes.append(Shape(sizes, padded(sizes, len(widths)), names))
+    in_tiles = len(shapes) > 1
+    layout, outline = Layout(shapes, in_tiles=in_tiles), Outline.of(shapes, in_tiles=in_tiles)
+    assert (outline.depth, outline.n_rows, outline.size) == (layout.depth, layout.n_rows, layout.size)
+    hidden_layers, from_second = range(1, layout.depth + 1), range(min(2, layout.depth + 1), layout.depth + 2)
+    assert outline.runs == [
+        [(name, rows.stop - rows.start) for name, rows in layout.runs(layer)] for layer in hidden_layers
+    ]
+    assert outline.stacks == [
+        [(len(stack), stack[0].source, *stack[0].shape) for stack in layout.stacks(layer)]
+        for layer in from_second
+    ]
 
 
 def test_these_tables_know_everything() -> None:
