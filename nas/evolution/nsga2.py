@@ -17,44 +17,56 @@ from nas.evolution.ranking import Ranking
 from nas.evolution.steady_state import SteadyState
 
 
+_RANKED = 400
+"""Who stands further behind is forgotten, once there are twice as many: sorting takes time by their number."""
+
+
 class ByFronts:
     """The ranking by front, then by crowding distance, the lonely ones first.
 
-    Where somebody stands depends on all: it is found anew whenever it is asked for.
+    Where somebody stands depends on all: it is found anew whenever it is asked for. The best 400 at least
+    are remembered. Their fronts are as they would be if all were, as who dominates one of them stands
+    before it.
     """
 
     def __init__(self) -> None:
+        self._n = 0
         self._members: dict[int, Individual] = {}
         self._ordered: list[Individual] | None = []
         self._positions: dict[int, int] = {}
 
     def add(self, individual: Individual) -> None:
         """See `nas.evolution.ranking.Ranking.add`."""
+        self._n += 1
         self._members[individual.id] = individual
         self._ordered = None
 
     def discard(self, individual: Individual) -> None:
         """See `nas.evolution.ranking.Ranking.discard`."""
-        del self._members[individual.id]
-        self._ordered = None
+        self._n -= 1
+        if self._members.pop(individual.id, None) is not None:
+            self._ordered = None
 
     def best(self, n: int) -> list[Individual]:
         """See `nas.evolution.ranking.Ranking.best`."""
         return self._all()[:n]
 
     def position(self, individual: Individual) -> int:
-        """See `nas.evolution.ranking.Ranking.position`."""
-        self._all()
-        return self._positions[individual.id]
+        """See `nas.evolution.ranking.Ranking.position`; behind all others for who was forgotten."""
+        remembered = self._all()
+        return self._positions.get(individual.id, len(remembered))
 
     def _all(self) -> list[Individual]:
         if self._ordered is None:
             self._ordered = by_fronts(self._members.values())
+            if len(self._ordered) > 2 * _RANKED:
+                del self._ordered[_RANKED:]
+                self._members = {one.id: one for one in self._ordered}
             self._positions = {one.id: i for i, one in enumerate(self._ordered)}
         return self._ordered
 
     def __len__(self) -> int:
-        return len(self._members)
+        return self._n
 
 
 def by_fronts(individuals: Collection[Individual]) -> list[Individual]:

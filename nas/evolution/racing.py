@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from nas.evolution.individual import Individual
@@ -16,6 +17,10 @@ _SHARE = 3
 _EPOCHS, _STEPS = 4, 300
 """Epochs, or steps of an optimizer, up to the first rung, at least."""
 
+_LATEST = 500
+"""Of so many who have reached a rung last, one in three goes on. What all have reached that ever did would
+ask less and less, as a search comes to propose better ones; and takes ever longer to rank."""
+
 _ROOM = 12
 """How many behind those who would go on now are kept in case that they may later."""
 
@@ -28,7 +33,8 @@ class Racing:
         from the highest rung down:
             whoever is among the best third of those who have reached it goes on to the next
 
-    "Best" is as the engine ranks, by one objective or by several.
+    "Best" is as the engine ranks, by one objective or by several; those who have reached a rung are the
+    latest 500.
 
     Parameters
     ----------
@@ -43,6 +49,7 @@ class Racing:
             raise ValueError(f"rungs: expected rising numbers of epochs, got {tuple(rungs)}")
         self.rungs = tuple(rungs)
         self._reached = [ranking() for _ in rungs]
+        self._latest: list[deque[Individual]] = [deque() for _ in rungs]
         self._waiting: list[dict[int, Individual]] = [{} for _ in rungs]
 
     def next_rung(self, epochs: int) -> int:
@@ -56,6 +63,11 @@ class Racing:
         """
         rung = self.rungs.index(individual.candidate.epochs or self.rungs[-1])
         self._reached[rung].add(individual)
+        self._latest[rung].append(individual)
+        if len(self._latest[rung]) > _LATEST:
+            oldest = self._latest[rung].popleft()
+            self._reached[rung].discard(oldest)
+            self._waiting[rung].pop(oldest.id, None)
         if rung < len(self.rungs) - 1 and individual.evaluation.stopped == "epochs":
             self._waiting[rung][individual.id] = individual
 
