@@ -75,9 +75,12 @@ class Genome:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        if any(not width >= 1 or width % 1 for width in self.widths):
-            raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(self.widths)}")
-        put(self, "widths", tuple(map(int, self.widths)))
+        if set(map(type, self.widths)) - {int} or min(self.widths, default=1) < 1:
+            if any(not width >= 1 or width % 1 for width in self.widths):
+                raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(self.widths)}")
+            put(self, "widths", tuple(map(int, self.widths)))
+        elif not isinstance(self.widths, tuple):
+            put(self, "widths", tuple(self.widths))
         put(self, "activation", _canonical("activation", "name", self.activation, self.depth))
         put(self, "dropout", _canonical("dropout", "rate", self.dropout, self.depth))
         # Asked for again and again where genomes are bred and compared: once for each genome.
@@ -176,7 +179,7 @@ def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:
     """What layers carry in its one form: a value for all of them, or a tuple of different ones."""
     if value is None or depth == 0:
         return None
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if not isinstance(value, tuple) and (isinstance(value, str) or not isinstance(value, Sequence)):
         return value
     if len(value) != depth:
         raise ValueError(

@@ -27,7 +27,7 @@ class Plus(Engine):
         return breed(self._parent, self.space, self.rng, self._seen)
 
     def _parent(self) -> Individual:
-        return max(self.rng.choices(self.population, k=_TOURNAMENT), key=lambda one: one.fitness)
+        return max(self.rng.choices(self.population, k=_TOURNAMENT), key=lambda one: one.fitness.wvalues)
 
     def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
         return self._fittest(population + offspring, self.population_size)

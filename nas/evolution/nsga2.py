@@ -16,9 +16,9 @@ from nas.evolution.proposal import Proposal
 from nas.evolution.ranking import Ranking
 from nas.evolution.steady_state import SteadyState
 
-
 _RANKED = 400
-"""Who stands further behind is forgotten, once there are twice as many: sorting takes time by their number."""
+"""Who stands further behind is forgotten once there are twice as many, as sorting takes time by their
+number."""
 
 
 class ByFronts:

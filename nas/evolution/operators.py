@@ -60,10 +60,10 @@ def _child_of_both(
 ) -> Genome:
     """The genome of these layers, with every other gene, and what all layers share, from either parent."""
     donors = [parent for parent in (mother, father) if parent.depth] or [mother]
-    for key in _shared_by_layers(space):
+    for key in space.shared_by_layers:
         if layers:
             layers = _set_all(layers, **{key: getattr(rng.choice(donors).layers[0], key)})
-    genes = {key: getattr(rng.choice((mother, father)), key) for key in _own_genes(space)}
+    genes = {key: getattr(rng.choice((mother, father)), key) for key in space.own_genes}
     return _genome(space, layers, genes)
 
 
@@ -82,7 +82,7 @@ def insert_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Geno
         near = [neighbour.width, *_neighbours(neighbour.width, space.widths_tuple)]
         layer = neighbour if space.equal_widths else neighbour._replace(width=rng.choice(near))
         for key in LAYER_GENES:
-            if key not in _shared_by_layers(space) and space.genes.get(key):
+            if key not in space.shared_by_layers and space.genes.get(key):
                 layer = layer._replace(**{key: rng.choice(space.genes[key])})
     else:
         genes = {key: rng.choice(space.genes[key]) for key in LAYER_GENES if key in space.genes}
@@ -129,9 +129,9 @@ def swap_activation(genome: Genome, space: SearchSpace, rng: random.Random) -> G
 
 def step_gene(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
     """Another value of one gene: a neighbour where values have an order, else any other."""
-    keys = [key for key, values in space.genes.items() if key != "activation" and len(values) > 1]
+    keys = space.steppable_genes
     if not genome.depth:
-        keys = [key for key in keys if key != "dropout"]
+        keys = tuple(key for key in keys if key != "dropout")
     if not keys:
         return None
     key = rng.choice(keys)
@@ -160,7 +160,7 @@ def mutate(genome: Genome, space: SearchSpace, rng: random.Random) -> tuple[Geno
     None where there is no other genome in the space. All mutations are as likely, but `step_gene`
     once for each gene that it may change.
     """
-    names = _as_likely(sum(len(values) > 1 for key, values in space.genes.items() if key != "activation"))
+    names = _as_likely(len(space.steppable_genes))
     while names:
         name = rng.choice(names)
         child = MUTATIONS[name](genome, space, rng)
@@ -277,7 +277,7 @@ def _step_layers(genome: Genome, space: SearchSpace, rng: random.Random, key: st
     layers = list(genome.layers)
     i = rng.randrange(len(layers))
     value = _step(key, getattr(layers[i], key), space, rng)
-    if key in _shared_by_layers(space):
+    if key in space.shared_by_layers:
         layers = _set_all(layers, **{key: value})
     else:
         layers[i] = layers[i]._replace(**{key: value})
@@ -297,19 +297,8 @@ def _neighbours(value: Any, values: Sequence[Any]) -> list[Any]:
     return [values[j] for j in (i - 1, i + 1) if 0 <= j < len(values)]
 
 
-def _shared_by_layers(space: SearchSpace) -> list[str]:
-    """What all layers of a genome have in common."""
-    shared = [key for key in LAYER_GENES if key not in space.per_layer]
-    return ["width", *shared] if space.equal_widths else shared
-
-
-def _own_genes(space: SearchSpace) -> list[str]:
-    """Genes that belong to the genome as a whole."""
-    return [key for key in space.genes if key not in LAYER_GENES]
-
-
 def _genes(genome: Genome, space: SearchSpace) -> dict[str, Any]:
-    return {key: getattr(genome, key) for key in _own_genes(space)}
+    return {key: getattr(genome, key) for key in space.own_genes}
 
 
 def _set_all(layers: Sequence[Layer], **values: Any) -> list[Layer]:

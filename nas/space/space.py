@@ -172,6 +172,22 @@ class SearchSpace:
         """The genes of which each layer has one of its own."""
         return tuple(key for key in LAYER_GENES if getattr(self, f"{key}_per_layer"))
 
+    @cached_property
+    def own_genes(self) -> tuple[str, ...]:
+        """The genes that belong to a genome as a whole."""
+        return tuple(key for key in self.genes if key not in LAYER_GENES)
+
+    @cached_property
+    def steppable_genes(self) -> tuple[str, ...]:
+        """The genes, apart from the activation, that have another value to go to."""
+        return tuple(key for key, values in self.genes.items() if key != "activation" and len(values) > 1)
+
+    @cached_property
+    def shared_by_layers(self) -> tuple[str, ...]:
+        """What all layers of a genome have in common."""
+        shared = tuple(key for key in LAYER_GENES if key not in self.per_layer)
+        return ("width", *shared) if self.equal_widths else shared
+
     def size(self) -> int:
         """The number of different genomes in this space."""
         shared = math.prod(len(values) for key, values in self.genes.items() if key not in LAYER_GENES)
