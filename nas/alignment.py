@@ -25,19 +25,25 @@ def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
     n, m = len(long), len(short)
     if n == m:
         return {i: i for i in range(n)}
-    # cost[i][j]: the least distance that places the first j short layers among the first i long.
-    cost = [[0.0] + [math.inf] * m for _ in range(n + 1)]
-    for i in range(1, n + 1):
+    # costs[j]: the least distance that places the first j short layers among the long ones so far;
+    # matched[i]: a bit for each j that the layer i of the long ones is then the last to be a partner of.
+    costs, matched = [0.0] + [math.inf] * m, []
+    for i, layer in enumerate(long, 1):
+        bits = 0
         # From elsewhere there is no way to the end: every short layer needs a place.
-        for j in range(max(1, i - (n - m)), min(i, m) + 1):
-            matched = cost[i - 1][j - 1] + layer_distance(long[i - 1], short[j - 1])
-            cost[i][j] = min(matched, cost[i - 1][j])
-    partners, i, j = {}, n, m
-    while j > 0:
-        if cost[i][j] < cost[i - 1][j]:
-            partners[i - 1] = j - 1
+        for j in range(min(i, m), max(0, i - (n - m) - 1), -1):
+            cost = costs[j - 1] + layer_distance(layer, short[j - 1])
+            if cost < costs[j]:
+                costs[j] = cost
+                bits |= 1 << j
+        matched.append(bits)
+    partners, j = {}, m
+    for i in reversed(range(n)):
+        if matched[i] >> j & 1:
+            partners[i] = j - 1
             j -= 1
-        i -= 1
+            if not j:
+                break
     return partners
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
-from statistics import fmean
 
 from nas.alignment import genome_distance
 from nas.genome import Genome
@@ -34,5 +34,5 @@ class Generation:
 
 def diversity(genomes: list[Genome]) -> float:
     """The mean distance of two of the genomes; 0 for fewer than two."""
-    pairs = list(itertools.combinations(genomes, 2))
-    return fmean(genome_distance(one, other) for one, other in pairs) if pairs else 0.0
+    distances = list(itertools.starmap(genome_distance, itertools.combinations(genomes, 2)))
+    return math.fsum(distances) / len(distances) if distances else 0.0
