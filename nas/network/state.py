@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.network.arrays import Array, Floats
@@ -45,6 +45,20 @@ class State:
     score: float | None = None
     least: tuple[float, int] | None = None
     best: State | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """What its arrays take."""
+        return sum(array.nbytes for array in self.to_arrays()[0].values())
+
+    def copy(self) -> State:
+        """The same with arrays of its own."""
+        return replace(
+            self,
+            parameters=self.parameters.copy(),
+            moments=tuple(moment.copy() for moment in self.moments),
+            best=None if self.best is None else self.best.copy(),
+        )
 
     def to_arrays(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Its arrays by name, and all else in the types of JSON; see `from_arrays`."""

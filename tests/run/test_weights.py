@@ -101,6 +101,28 @@ def test_only_those_told_and_not_needed_are_forgotten(tmp_path: Path) -> None:
     assert files(tmp_path / "weights") == {5}
 
 
+def test_the_latest_are_in_memory_and_no_more_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.run.weights._IN_MEMORY", 3 * some_state().n_bytes)
+    weights = Weights(tmp_path / "weights")
+    state = some_state()
+    weights.keep(0, state)
+    state.parameters[:] = 0  # in memory that a worker takes back
+    assert same(weights.of(0), some_state())
+    for number in range(1, 5):
+        weights.keep(number, some_state())
+    weights.keep(4, some_state(epochs=9))
+    weights.forget(4, {0, 1, 3})
+    for file in (tmp_path / "weights").iterdir():
+        file.unlink()
+    assert same(weights.of(3), some_state())
+    assert same(weights.of(4), some_state(epochs=9))
+    for gone in (0, 1, 2):
+        with pytest.raises(RunError):
+            weights.of(gone)
+
+
 def test_weights_that_are_gone_may_be_forgotten(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
     weights.keep(0, some_state())
@@ -128,12 +150,11 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_weights_are_refused_in_a_sentence(tmp_path: Path, damage: str) -> None:
-    weights = Weights(tmp_path)
-    weights.keep(5, some_state())
+    Weights(tmp_path).keep(5, some_state())
     file = tmp_path / "5.npz"
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     with pytest.raises(RunError, match=r"5\.npz: expected trained weights, got a damaged file") as error:
-        weights.of(5)
+        Weights(tmp_path).of(5)
     assert "\n" not in str(error.value)
 
 
