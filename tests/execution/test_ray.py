@@ -233,8 +233,10 @@ def _left_of(folder: Path) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.3, 1.5, 2.5])
+@pytest.mark.parametrize(
+    ("stop", "delay"),
+    [(signal.SIGINT, 0.3), (signal.SIGTERM, 0.3), (signal.SIGINT, 1.5), (signal.SIGTERM, 2.5)],
+)
 def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, delay: float) -> None:
     # The signal comes so many seconds after Ray's folder is made.
     before = set(Path("/tmp").glob("nas-ray-*"))

@@ -77,7 +77,7 @@ def wait_for(run_dir: Path, n: int, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
+def whole(tmp_path_factory: pytest.TempPathFactory, running_ray: None) -> nas.SearchResult:
     """The search that nothing happens to."""
     return search(tmp_path_factory.mktemp("whole"))
 

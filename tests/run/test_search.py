@@ -47,11 +47,12 @@ def kinds(result: nas.SearchResult) -> set[str]:
     return found | {"continued" for one, _ in result.history if one.epochs_done}
 
 
-@pytest.mark.slow  # Ray starts three times
+@pytest.mark.slow  # Ray
+@pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2", "random"])
 def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path, way: str) -> None:
     options = RACE | WAYS[way] | {"seed": 11, "n_finalists": 3}
-    results = [search("wine", tmp_path / str(workers), n_workers=workers, **options) for workers in (0, 1, 2)]
+    results = [search("wine", tmp_path / str(n), n_workers=n, **options) for n in (0, 1, 2, 7)]
     serial, *others = results
     for other in others:
         assert_same_search(other, serial)
@@ -322,7 +323,8 @@ class TestResume:
             assert len(read_journal(folder / "journal.jsonl").evaluations) == cut
             assert_same_search(resume(folder), whole)
 
-    @pytest.mark.slow  # Ray starts six times
+    @pytest.mark.slow  # Ray
+    @pytest.mark.usefixtures("running_ray")
     @pytest.mark.parametrize("way", ["auto", "aging"])
     def test_killed_anywhere_two_workers_end_the_same(self, tmp_path: Path, way: str) -> None:
         serial = search("wine", tmp_path / "serial", **RACE | WAYS[way])
