@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,17 @@ def runs_dir(tmp_path: Path, empty_store: Path) -> Path:
     runs.mkdir()
     shutil.copy(empty_store, runs / "mlflow.db")
     return runs
+
+
+@pytest.fixture(scope="module")
+def running_ray() -> Iterator[None]:
+    """A Ray that runs already, which searches join: each would take five seconds to start its own."""
+    # First, as it sets what Ray reads when it is imported.
+    import nas.execution.ray  # noqa: F401
+
+    # isort: split
+    import ray
+
+    ray.init(address="local", num_cpus=7, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
