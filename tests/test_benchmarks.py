@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import inference, scaling, search_quality
+from benchmarks import inference, published, scaling, search_quality
 from benchmarks.harness import Figure
 
 
@@ -79,3 +81,34 @@ def test_inference_times_every_form_that_is_here() -> None:
     assert {"MLP.predict", "Network.predict_proba", "predict.py", "onnxruntime, raw columns"} <= set(times)
     assert {"onnxruntime, layers alone", "scikit-learn pipeline", "scikit-learn MLP alone"} <= set(times)
     assert all(value > 0 for value in times.values())
+
+
+def archive(path: Path, **more: Any) -> str:
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=60), rng.integers(0, 3, 60).astype(float)])
+    X[7, 1] = np.nan
+    y = X[:, 0] * 3 + np.nan_to_num(X[:, 1]) + 100
+    np.savez(path, X=X, y=y, task="reg", cat_mask=[False, True], **more)
+    return str(path)
+
+
+def test_published_splits_have_categories_as_text(tmp_path: Path) -> None:
+    rows = np.arange(20).reshape(2, 10)
+    splits = published.load_splits(archive(tmp_path / "some.npz", test_idx=rows))
+    assert [one.tolist() for one in splits.test_rows] == rows.tolist()
+    assert splits.regression
+    assert splits.X["x0"].dtype == float
+    assert set(splits.X["x1"].dropna()) == {"code 0", "code 1", "code 2"}
+    assert splits.X["x1"].isna().sum() == 1
+    with pytest.raises(ValueError, match=r"other\.npz: expected test_idx, or one of adult, mnist"):
+        published.load_splits(archive(tmp_path / "other.npz"))
+
+
+@pytest.mark.slow  # Ray
+@pytest.mark.usefixtures("running_ray")
+def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) -> None:
+    splits = published.load_splits(archive(tmp_path / "some.npz", test_idx=[np.arange(0, 60, 4)]))
+    row = published.split_row(splits, 0, 1.0, 1, 0)
+    assert (row["data"], row["split"], row["measure"]) == ("some", 0, "RMSE")
+    assert 0 < row["score"] < np.std(splits.y)
+    assert row["candidates"] >= 1

@@ -29,6 +29,12 @@ class Executor(Protocol):
     Executors are context managers: what they started is gone when the context ends.
     """
 
+    def hold(self, problem: Problem) -> Problem:
+        """Take a problem into the memory that workers read: what to use in its place until the context ends.
+
+        Its arrays may not be written to, and are there once a machine, however many processes read them.
+        """
+
     def submit(self, task: Task) -> None:
         """Put a task behind those that wait."""
 
@@ -41,7 +47,10 @@ class Executor(Protocol):
         """
 
     def release(self, problem: Problem) -> None:
-        """Let go of the memory that was taken for a problem; no task of it is under way or to come."""
+        """Let go of the memory that was taken for a problem; no task of it is under way or to come.
+
+        It is free once nobody has the problem that `hold` gave any more.
+        """
 
     def drop(self) -> None:
         """Forget the tasks that wait, and end those under way."""

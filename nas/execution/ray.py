@@ -9,7 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # First, as it sets what Ray reads when it is imported.
@@ -122,6 +122,14 @@ class RayExecutor:
     def __exit__(self, *exception: object) -> None:
         self._shared.clear()
         self._stack.close()
+
+    def hold(self, problem: Problem) -> Problem:
+        """See `Executor.hold`."""
+        reference = ray.put(problem)
+        # The driver's own scorer: a person's may know things that a copy would not.
+        held = replace(ray.get(reference), metric=problem.metric)
+        self._shared[id(held)] = (held, reference)
+        return held
 
     def submit(self, task: Task) -> None:
         """See `Executor.submit`."""

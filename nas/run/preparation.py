@@ -99,11 +99,10 @@ class Prepared:
         )
         for train, validation in pairs:
             try:
-                fold = self.fold(train, validation, scalings)
+                made = [self.fold(train, validation, scalings)]
             except DataError:
                 continue
-            yield fold
-            del fold  # it may be gone before the next one is made
+            yield made.pop()  # it may be gone before the next one is made
 
     @property
     def dropped(self) -> tuple[str, ...]:

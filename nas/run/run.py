@@ -103,6 +103,10 @@ class Run:
             mlflow = self._connect()
             try:
                 executor = stack.enter_context(_executor(problem, settings))
+                del problem
+                self.prepared = replace(self.prepared, problem=executor.hold(self.prepared.problem))
+                # What the executor holds is gone with it.
+                stack.callback(vars(self).pop, "prepared")
                 if mlflow is not None:
                     mlflow.wait_until_sound()
                 trackers = self._trackers(mlflow)

@@ -154,9 +154,9 @@ def select(
 
     def batches() -> Iterator[tuple[Problem, list[Candidate]]]:
         n = 0
-        for problem in prepared.folds(seed, scalings):
-            yield problem, [_candidate(genome, [seed, n, i]) for i, genome in enumerate(genomes)]
-            del problem  # it may be gone before the next one is made
+        for fold in map(executor.hold, prepared.folds(seed, scalings)):
+            yield fold, [_candidate(genome, [seed, n, i]) for i, genome in enumerate(genomes)]
+            del fold  # it may be gone before the next one is made
             n += 1
         yield prepared.problem, [_candidate(REFERENCE, [seed, n, i]) for i in range(_AT_HOME)]
 

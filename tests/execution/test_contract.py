@@ -82,6 +82,15 @@ def test_results_are_those_of_the_serial_executor(executor: Executor, problem: P
         assert one.state.parameters.tobytes() == other.state.parameters.tobytes()
 
 
+def test_a_problem_that_is_held_is_the_same(executor: Executor, problem: Problem) -> None:
+    held = executor.hold(problem)
+    assert held.metric is problem.metric
+    assert held.training == problem.training
+    for _ in range(2):  # let go of, it may come again
+        assert ordered(executor, held, *pairs(SMALL)) == ordered(executor, problem, *pairs(SMALL))
+        executor.release(held)
+
+
 def test_weights_are_inherited_anywhere(executor: Executor, problem: Problem) -> None:
     parent = candidates((8, 4))[0]
     (found,) = evaluate([replace(parent, epochs=3)], problem) or []

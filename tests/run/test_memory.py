@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import tracemalloc
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
+from searches import RACE, assert_same_search, search
 
 from benchmarks.scaling import stub_search
-from nas.evaluation import Evaluation
-from nas.tracking.journal import read_journal
+from nas.evaluation import Candidate, Evaluation, Problem
+from nas.execution.ray import RayExecutor
+from nas.tracking.journal import Journal, read_journal
 
 MOST = 2048
 """Bytes of the driver's memory for each candidate."""
@@ -49,3 +53,40 @@ def test_an_evaluation_without_its_curves_knows_how_long_they_were() -> None:
     lean = whole.without_curves()
     assert (whole.n_epochs, lean.n_epochs, lean.train_losses, lean.validation_losses) == (2, 2, (), ())
     assert (lean.candidate_id, lean.fitness) == (3, 0.5)
+
+
+@pytest.mark.slow  # Ray
+@pytest.mark.usefixtures("running_ray")
+def test_the_driver_has_no_copy_of_what_workers_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private: list[weakref.ref[Any]] = []
+    hold = RayExecutor.hold
+
+    def watched(executor: RayExecutor, problem: Problem) -> Problem:
+        private.extend(map(weakref.ref, (problem.X_train, problem.X_validation)))
+        held = hold(executor, problem)
+        assert held.metric is problem.metric
+        assert not held.X_train.flags.writeable
+        return held
+
+    monkeypatch.setattr(RayExecutor, "hold", watched)
+    alive: list[int] = []
+    evaluated = Journal.evaluated
+
+    def looked(journal: Journal, candidate: Candidate, evaluation: Evaluation) -> None:
+        gc.collect()
+        alive.append(sum(one() is not None for one in private))
+        evaluated(journal, candidate, evaluation)
+
+    monkeypatch.setattr(Journal, "evaluated", looked)
+    options = RACE | {"n_workers": 2, "n_finalists": 2}
+    shared = search("wine", tmp_path / "shared", **options)
+    assert len(alive) == len(shared.history)
+    assert not any(alive)
+    # The search's own problem, and one of each cut on which finalists are scored again.
+    assert shared.selection is not None
+    assert len(private) == 2 * (1 + shared.selection.n_folds)
+    gc.collect()
+    assert not any(one() for one in private)
+    assert_same_search(shared, search("wine", tmp_path / "alone", **options | {"n_workers": 0}))
