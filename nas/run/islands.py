@@ -48,7 +48,11 @@ _ENDS = ("interrupted", "target", "time", "epochs", "patience", "candidates", "e
 
 @dataclass(frozen=True)
 class Island:
-    """What an island has to know of itself: the number `i` of `n`, and its share of everything."""
+    """What an island has to know of itself: the number `i` of `n`, and its share of everything.
+
+    `n_known` evaluations were in its journal when it was first started, at `since` of this machine's
+    monotonic clock.
+    """
 
     i: int
     n: int
@@ -59,6 +63,18 @@ class Island:
     limits: Limits
     starts: tuple[Genome, ...]
     budget: Budget
+    n_known: int
+    since: float
+
+    def budget_left(self, n_known: int) -> Budget:
+        """The budget of a life that begins with so many evaluations.
+
+        In any but the first the time has been running since: others would wait for one who began it anew.
+        """
+        seconds = self.budget.seconds
+        if seconds is None or n_known <= self.n_known:
+            return self.budget
+        return replace(self.budget, seconds=max(0.0, seconds - (time.monotonic() - self.since)))
 
     def engine(self, problem: Problem) -> Engine:
         """The island's own engine."""
@@ -106,7 +122,7 @@ def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meet
     journal = Journal(island.folder.journal, island.info.run_dir)
     try:
         recorded = journal.record.evaluations.first(len(journal.record.evaluations))
-        engine, spent = island.engine(problem), Spent(island.budget, len(recorded))
+        engine, spent = island.engine(problem), Spent(island.budget_left(len(recorded)), len(recorded))
         rounds = 0
 
         def message() -> Message:

@@ -214,6 +214,8 @@ class Run:
                 limits=settings.limits,
                 starts=settings.starts,
                 budget=settings.budget.divided(n),
+                n_known=len(self.journals[i].record.evaluations),
+                since=time.monotonic(),
             )
             for i in range(n)
         ]
