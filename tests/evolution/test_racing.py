@@ -78,6 +78,16 @@ def test_who_is_far_behind_waits_no_longer() -> None:
     assert [one.id for one in racing.waiting()] == list(range(10, 22))
 
 
+def test_the_latest_five_hundred_are_ranked() -> None:
+    racing = Racing((3, 9))
+    enter(racing, [0.9] * 500)
+    assert len(promoted(racing, at_most=999)) == 166
+    # None of all who ever came would be among the best third now.
+    enter(racing, [0.1 + 0.0001 * i for i in range(500)], first=500)
+    assert promoted(racing, at_most=999) == list(range(999, 833, -1))
+    assert all(one.id >= 500 for one in racing.waiting())
+
+
 def test_ranks_are_the_engines() -> None:
     class ByAge(ByFitness):
         def position(self, individual: Individual) -> int:

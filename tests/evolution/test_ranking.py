@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from deap import tools
 from hypothesis import given
 from hypothesis import strategies as st
 from landscape import individual
@@ -65,3 +68,32 @@ def test_fronts_are_those_of_whom_is_left(steps: list[tuple[int, bool]]) -> None
 def test_nobody_ranks_nowhere(ranking: Ranking) -> None:
     assert ranking.best(3) == []
     assert len(ranking) == 0
+
+
+def test_of_many_the_best_are_on_the_fronts_that_all_would_make() -> None:
+    rng = random.Random(0)
+    ranking, everyone = ByFronts(), list[Individual]()
+    for i in range(3000):
+        genome = Genome((rng.randint(1, 300),), learning_rate=i * 1e-6)
+        evaluation = Evaluation(i, rng.random() * min(1.0, i / 1000), 0.5)
+        one = Individual(
+            Candidate(i, genome, 0, 0, "random"), evaluation, COSTS(genome), ("error", "parameters")
+        )
+        everyone.append(one)
+        ranking.add(one)
+        if i % 37 == 0:  # who is better trained takes somebody's place, remembered or not
+            ranking.discard(everyone.pop(rng.randrange(len(everyone))))
+        if i % 50 == 0:
+            ranking.best(300)
+    fronts = [{one.id for one in front} for front in tools.sortLogNondominated(everyone, 300)]
+    best = [one.id for one in ranking.best(300)]
+    whole = fronts[:-1]  # of the last, those are best that stand alone there
+    n = sum(map(len, whole))
+    assert n > 150
+    assert [{*best[sum(map(len, whole[:k])) :][: len(front)]} for k, front in enumerate(whole)] == whole
+    assert set(best[n:]) <= fronts[-1]
+    assert len(ranking) == len(everyone)
+    assert len(ranking.best(3000)) < 1000
+    forgotten = {one.id for one in everyone} - {one.id for one in ranking.best(3000)}
+    last = next(one for one in everyone if one.id in forgotten)
+    assert ranking.position(last) == len(ranking.best(3000))
