@@ -1,9 +1,9 @@
-"""From a table to the problem that candidates are evaluated on, and to the network at the end."""
+"""From a table to the problem that candidates are evaluated on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,20 +12,14 @@ import numpy as np
 
 from nas.data import Cuts, Dataset, Rows, Split, encode_training_rows, fit_preprocessor, folds, n_folds, split
 from nas.errors import DataError
-from nas.evaluation import DEFAULT_ACTIVATION, Candidate, Problem, build_network, fit, training_config
-from nas.network import State, TrainingConfig
+from nas.evaluation import Problem
+from nas.network import TrainingConfig
 from nas.network.arrays import Array
-from nas.runtime import Network, Preprocessor, Target
+from nas.runtime import Preprocessor, Target
 from nas.scoring import Metric, Scorer, metric_for
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""
-
-_REFIT_EPOCHS = 1.25
-"""Epochs of the last training for each that was best in the search."""
-
-_REFIT_BATCHES = 2
-"""Batches of the last training for each of the search."""
 
 _LARGEST_TARGET = 1e6
 """Standard deviations from the mean up to which float32 can tell a target's values apart."""
@@ -152,62 +146,6 @@ def default_training(n_rows: int) -> TrainingConfig:
     batch_size = min(n_rows, 2 ** round(math.log2(min(max(n_rows / 32, 16), 256))))
     epochs = min(max(_STEPS // math.ceil(n_rows / batch_size), 20), 300)
     return TrainingConfig(epochs=epochs, batch_size=batch_size, patience=max(10, epochs // 15))
-
-
-def final_network(
-    prepared: Prepared,
-    candidate: Candidate,
-    *,
-    epochs: int | None,
-    state: State | None,
-    provenance: Mapping[str, Any],
-    should_stop: Callable[[], bool] | None = None,
-) -> Network:
-    """The winner's trained network with its preprocessing.
-
-    Given `epochs` it is trained once more from the start, on training and validation rows together,
-    for a quarter more epochs than these, on batches of half the size, with the rate annealed along a
-    cosine; should that diverge or be stopped, or without, it gets the weights of `state`, with which the
-    search measured it. Its provenance says which.
-    """
-    source = prepared if epochs is None else prepared.together
-    network = build_network(candidate.genome, candidate.seed, source.problem)
-    if epochs is not None:
-        # No validation rows are left to pick a good epoch by, and at a constant rate the last one is
-        # a matter of luck: over the 20 best genomes of a search on digits test accuracy was 0.966 on
-        # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
-        # on vehicle, segment and concrete. Whatever schedule the genome carries gives way.
-        # Smaller batches, which a search has no time for, generalize better (Keskar et al. 2017): with
-        # halves the score on 10,000 unseen rows was higher by 0.0017 on average, over five genomes, two
-        # samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
-        # decay, and twice the epochs brought less, or harmed some.
-        # Nothing but divergence may end it early: the network would not be the one that was found.
-        measured = training_config(candidate.genome, source.problem.training)
-        training = replace(
-            source.problem.training,
-            time_limit=None,
-            epochs=math.ceil(_REFIT_EPOCHS * epochs),
-            batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
-            schedule="cosine",
-        )
-        problem = replace(source.problem, training=training)
-        genome = replace(candidate.genome, schedule=None, batch_size=None)
-        once = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-        (result,) = fit([network], [once], problem, validate=False, should_stop=should_stop)
-        if result.error is not None or result.stopped == "interrupted":
-            return final_network(prepared, candidate, epochs=None, state=state, provenance=provenance)
-    else:
-        assert state is not None, "the winner's state is kept until the end"
-        network.parameters[...] = (state.best or state).parameters
-    return Network(
-        task=prepared.dataset.task,
-        columns=source.scaled.get(candidate.genome.scaling or "", source.preprocessor).columns,
-        target=source.target,
-        activations=[name or DEFAULT_ACTIVATION for name in candidate.genome.activations],
-        weights=network.weights,
-        biases=network.biases,
-        provenance={**provenance, "refit": epochs is not None},
-    )
 
 
 def _encode(

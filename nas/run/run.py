@@ -16,22 +16,21 @@ from nas._version import __version__
 from nas.data import Cuts, Dataset
 from nas.errors import InputError, RunError, SearchError
 from nas.evaluation import Problem
-from nas.evolution import Engine, Individual, Recipe, recipe
+from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor, SerialExecutor
 from nas.export import save_network
 from nas.genome import Genome
 from nas.run.budget import Spent
 from nas.run.comparison import compare
-from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.interruption import Interruption
 from nas.run.loop import run_search
-from nas.run.preparation import final_network, prepare
+from nas.run.preparation import prepare
 from nas.run.result import SearchResult
 from nas.run.selection import Selection, select
 from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
-from nas.runtime import Ensemble, Network
+from nas.run.winner import final_model
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.archive import of_all, recorded_evaluations
@@ -46,9 +45,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 EXAMPLE_ROWS = 5
-
-_POOL = 50
-"""The best of which an ensemble is chosen."""
 
 
 class Run:
@@ -253,7 +249,15 @@ class Run:
         settings, prepared = self.settings, self.prepared
         selection = self._select(found.engine, executor)
         winner = found.engine.best if selection is None else selection.winner
-        network = self._final_network(found, winner, selection)
+        network = final_model(
+            found,
+            winner,
+            selection,
+            prepared,
+            settings,
+            run_name=self.folder.path.name,
+            interrupted=self.interruption.requested,
+        )
         test = compare(
             prepared,
             network,
@@ -319,48 +323,6 @@ class Run:
             should_stop=self.interruption.requested,
         )
 
-    def _final_network(
-        self, found: Findings, winner: Individual, selection: Selection | None
-    ) -> Network | Ensemble:
-        """The winner, trained for good, or the ensemble around it."""
-        n_picks = 1 if self.interruption.requested() else self.settings.ensemble
-        members = [(winner, 1)]
-        if n_picks > 1:
-            pool = found.engine.finalists(_POOL, anew=self.settings.refit)
-            members = select_members(winner, pool, found.state, self.prepared.problem, n_picks)
-        networks = [
-            final_network(
-                self.prepared,
-                one.candidate,
-                epochs=self._refit_epochs(one, selection),
-                state=found.state(one.id),
-                provenance=self._provenance(one),
-                should_stop=self.interruption.requested,
-            )
-            for one, _ in members
-        ]
-        first = networks[0]
-        # One that could not be trained anew knows other rows than the rest, and reads them in another way.
-        alike = [i for i, one in enumerate(networks) if one.provenance["refit"] == first.provenance["refit"]]
-        if len(alike) == 1:
-            return first
-        ensemble = Ensemble(
-            [networks[i] for i in alike], [members[i][1] for i in alike], provenance=first.provenance
-        )
-        ensemble.provenance["members"] = [
-            {"candidate": members[i][0].candidate.to_dict(), "share": share}
-            for i, share in zip(alike, ensemble.shares, strict=True)
-        ]
-        return ensemble
-
-    def _refit_epochs(self, one: Individual, selection: Selection | None) -> int | None:
-        """After how many epochs somebody was best; None where the search's weights are kept."""
-        if not self.settings.refit or selection is None:
-            return None
-        rescored = [again for again in selection.finalists if again.genome == one.genome and again.scores]
-        # Weights that were inherited have been trained for longer than their heir itself.
-        return rescored[0].epochs if rescored else one.age
-
     def _outcome(self, result: SearchResult) -> Outcome:
         scores = {
             "validation_score": result.evaluation.fitness,
@@ -419,21 +381,6 @@ class Run:
         n = len(self.tails)
         number, island = divmod(number, n)
         return of_all(self.tails[island].evaluations[number], island, n)
-
-    def _provenance(self, winner: Individual) -> dict[str, Any]:
-        """Where the winner comes from, for whoever finds the saved network alone."""
-        import numpy as np
-
-        return {
-            "run": self.folder.path.name,
-            "data": self.dataset.describe(),
-            "seed": self.settings.seed,
-            "candidate": winner.candidate.to_dict(),
-            "best_epoch": winner.evaluation.best_epoch,
-            "metric": self.prepared.metric,
-            "validation_score": winner.evaluation.fitness,
-            "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
-        }
 
     def changes(self, recorded: Mapping[str, Any]) -> dict[str, str]:
         """What of this search is not as a journal has recorded it, by name, and in words."""

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from searches import assert_same_search, resume, search
 from sklearn.neural_network import MLPClassifier
 
 import nas
+import nas.run.run
+import nas.run.winner
 from nas.evolution import ALGORITHMS
 from nas.run.interruption import Interruption
 from nas.run.summary import summary
@@ -94,12 +97,19 @@ def test_the_second_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_same_search(resume(folder), whole)
 
 
-@pytest.mark.parametrize("phase", ["select", "final_network", "compare"])
+@pytest.mark.parametrize(
+    ("module", "phase"),
+    [(nas.run.run, "select"), (nas.run.winner, "final_network"), (nas.run.run, "compare")],
+)
 def test_after_the_search_what_is_left_to_train_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, phase: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    module: ModuleType,
+    phase: str,
 ) -> None:
     whole = search("iris", tmp_path / "whole", algorithm="plus", baseline=True)
-    monkeypatch.setattr(f"nas.run.run.{phase}", interrupting(getattr(nas.run.run, phase)))
+    monkeypatch.setattr(module, phase, interrupting(getattr(module, phase)))
     result = search("iris", tmp_path / "cut", algorithm="plus", baseline=True)
     monkeypatch.undo()
     assert result.stopped == "interrupted"

@@ -25,7 +25,8 @@ from nas.data.dataset import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, build_network, evaluate, fit
 from nas.genome import SCALINGS
-from nas.run.preparation import final_network, prepare
+from nas.run.preparation import prepare
+from nas.run.winner import final_network
 from nas.space import cost_model
 from nas.tracking.journal import read_journal
 
