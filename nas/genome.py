@@ -92,7 +92,7 @@ class Genome:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Made anew where it is read: another process hashes names to other numbers.
-        return Genome, _compared(self)
+        return type(self), _compared(self)
 
     @classmethod
     def of(cls, layers: Sequence[Layer], **genes: Any) -> Genome:
