@@ -43,25 +43,42 @@ def reaped(folder: Path) -> Iterator[None]:
 
 
 def reap(folder: Path) -> None:
-    """Kill whoever has files of a folder open, and remove it, until both are gone."""
+    """Kill whoever uses a folder, and remove it, until both are gone.
+
+    Also where it is removed already: a process of Ray's that has only just started would make it again.
+    """
     until = time.monotonic() + _PATIENCE
-    while folder.exists() and time.monotonic() < until:
-        for pid in _users(folder):
+    while time.monotonic() < until:
+        users = list(_users(folder))
+        for pid in users:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            time.sleep(0.2)
+        if not users and not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 def _users(folder: Path) -> Iterator[int]:
-    """Others of this user that have files of the folder open; none where there is no ``/proc``."""
-    driver = os.getppid()  # if it lives
-    for descriptors in Path("/proc").glob("[0-9]*/fd"):
-        pid = int(descriptors.parent.name)
+    """Others of this user that have files of the folder open, or were started with its name.
+
+    None where there is no ``/proc``.
+    """
+    ours = (os.getpid(), os.getppid())  # the latter is the driver, if it lives
+    for process in Path("/proc").glob("[0-9]*"):
+        pid = int(process.name)
         with suppress(OSError):
-            if pid != driver and any(folder in one.readlink().parents for one in descriptors.iterdir()):
+            mine = process.stat().st_uid == os.getuid() and pid not in ours
+            if mine and (_names(process, folder) or _has_open(process, folder)):
                 yield pid
+
+
+def _names(process: Path, folder: Path) -> bool:
+    return os.fsencode(folder) in (process / "cmdline").read_bytes()
+
+
+def _has_open(process: Path, folder: Path) -> bool:
+    return any(folder in one.readlink().parents for one in (process / "fd").iterdir())
 
 
 if __name__ == "__main__":
