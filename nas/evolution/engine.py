@@ -365,9 +365,9 @@ class Engine(ABC):
         genome: Genome | None = proposal.genome
         while genome is not None and not self._allowed(genome):
             genome = shrink(genome, self.space, self.rng)
-        if genome is None or genome is proposal.genome:
-            return None if genome is None else proposal
-        return replace(proposal, genome=genome)
+        if genome is None:
+            return None
+        return proposal if genome is proposal.genome else replace(proposal, genome=genome)
 
     def _random(self) -> Proposal:
         return Proposal(self.space.sample(self.rng), "random")
