@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.alignment import align, genome_distance, layer_distance, origins
+from nas import alignment
+from nas.alignment import align, genome_distance, layer_distance, mean_distance, origins
 from nas.genome import Genome, Layer
 
 WIDTHS = st.sampled_from((2, 3, 4, 8, 16, 32))
@@ -97,3 +98,18 @@ def test_a_distance_is_symmetric_and_zero_for_equals_alone(one: Genome, other: G
     assert genome_distance(one, other) == genome_distance(other, one)
     assert (genome_distance(one, other) == 0) == (one == other)
     assert genome_distance(one, one) == 0
+
+
+def test_a_mean_distance_of_a_worked_example() -> None:
+    assert mean_distance([]) == mean_distance([Genome((8,))]) == 0
+    # 8-16 and 8-32 are 1 and 2 apart, 16-32 is 1.
+    assert mean_distance([Genome((8,)), Genome((16,)), Genome((32,))]) == pytest.approx(4 / 3)
+
+
+@given(st.lists(genomes, min_size=2, max_size=8), st.sampled_from((3, 4096)))
+def test_a_mean_distance_is_that_of_all_pairs(those: list[Genome], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment, "_PAIRS", at_once)
+        mean = mean_distance(those)
+    one_by_one = [genome_distance(one, other) for one, other in itertools.combinations(those, 2)]
+    assert mean == pytest.approx(math.fsum(one_by_one) / len(one_by_one), abs=1e-12)

@@ -21,9 +21,9 @@ from typing import ClassVar
 import numpy as np
 from deap import tools
 
-from nas.alignment import genome_distance
+from nas.alignment import genome_distance, mean_distance
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution.generation import Generation, diversity
+from nas.evolution.generation import Generation
 from nas.evolution.individual import Individual
 from nas.evolution.operators import inherited, mutate, shrink
 from nas.evolution.proposal import Proposal
@@ -469,7 +469,7 @@ class Engine(ABC):
             number=number,
             evaluated=self._n_told,
             failures=self._n_failures,
-            diversity=diversity([one.genome for one in alive]),
+            diversity=mean_distance([one.genome for one in alive]),
             best_genome=self.best.genome,
             heredity=tuple(total / n for total, n in self._heredity),
             **{**self._statistics.compile(alive), "best": self.best.evaluation.fitness},

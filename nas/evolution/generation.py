@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import dataclass
 
-from nas.alignment import genome_distance
 from nas.genome import Genome
 
 
@@ -15,7 +12,7 @@ class Generation:
     """The state of a search after a batch: fitness of the population, failures apart.
 
     `spread` is the standard deviation of fitness; `diversity` the mean distance of two genomes of
-    the population (see `nas.alignment.genome_distance`); `evaluated` counts all candidates so far;
+    the population (see `nas.alignment.mean_distance`); `evaluated` counts all candidates so far;
     `heredity` is, for each layer position, the share of genes that all children of crossover so far
     have from either parent (see `nas.evolution.operators.inherited`).
     """
@@ -30,9 +27,3 @@ class Generation:
     diversity: float
     best_genome: Genome
     heredity: tuple[float, ...] = ()
-
-
-def diversity(genomes: list[Genome]) -> float:
-    """The mean distance of two of the genomes; 0 for fewer than two."""
-    distances = list(itertools.starmap(genome_distance, itertools.combinations(genomes, 2)))
-    return math.fsum(distances) / len(distances) if distances else 0.0

@@ -12,12 +12,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, overload
+
+import orjson
 
 from nas.errors import RunError, SearchError
 from nas.evaluation import Candidate, Evaluation
@@ -91,7 +94,7 @@ class Evaluations(Sequence[Pair]):
     def _read(self, file: BinaryIO, i: int) -> Pair:
         file.seek(self._starts[i])
         try:
-            return _pair(json.loads(file.read(self._lengths[i])))
+            return _pair(_read_json(file.read(self._lengths[i])))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{self._path}: expected candidate {i} to be as before, got: {error}") from None
 
@@ -184,7 +187,7 @@ class Journal:
             self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        plain = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode()
+        plain = _written_json(entry)
         self._crc = zlib.crc32(plain, self._crc)
         line = plain[:-1] + _CRC + b'%08x"}\n' % self._crc
         try:
@@ -226,7 +229,7 @@ class Tail:
                     return
                 start = self._n_bytes
                 self._n_bytes += len(line)
-                entry = json.loads(line)
+                entry = _read_json(line)
                 if "journal" not in entry:
                     self.evaluations.add_line(start, len(line))
                     yield _pair(entry)
@@ -248,7 +251,7 @@ def read_journal(path: Path) -> Record:
             if not line.endswith(b"\n"):
                 break
             try:
-                entry = json.loads(line)
+                entry = _read_json(line)
                 if number == 1 and (version := entry["journal"]) != FORMAT_VERSION:
                     raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
                 crc = _checked(line[:-1], crc)
@@ -274,7 +277,24 @@ def _checked(line: bytes, crc: int) -> int:
     return crc
 
 
+def _written_json(entry: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:  # what is no UTF-8, as in the name of a file, or a number of more than 64 bits
+        return json.dumps(entry, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _read_json(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # the same; else this says what is wrong
+        return json.loads(line)
+
+
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    curves = (evaluation.train_losses, evaluation.validation_losses, evaluation.validation_scores)
+    if not math.isfinite(sum(map(sum, curves), evaluation.fitness + evaluation.validation_loss)):
+        raise ValueError(f"candidate {evaluation.candidate_id}: expected finite numbers to write, got others")
     values = ((name, getattr(evaluation, name)) for name in _WRITTEN)
     return {name: value for name, value in values if value is not None}
 

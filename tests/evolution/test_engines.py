@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from landscape import RUNGS, ask_all, drive, fitness, judge
 
-from nas.alignment import genome_distance
+from nas.alignment import genome_distance, mean_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, migrants, recipe
-from nas.evolution.generation import diversity
 from nas.evolution.racing import CONTINUE, Racing
 from nas.evolution.surrogate import Screening
 from nas.genome import Genome
@@ -284,7 +283,7 @@ class TestEveryEngine:
         assert generation.mean == pytest.approx(fmean(values))
         assert generation.median == pytest.approx(median(values))
         assert generation.spread == pytest.approx(pstdev(values))
-        assert generation.diversity == diversity([one.genome for one in engine.population])
+        assert generation.diversity == mean_distance([one.genome for one in engine.population])
         assert generation.best == engine.best.evaluation.fitness
         assert generation.best_genome == engine.best.genome
         assert engine.logbook[-1]["evaluated"] == n
@@ -528,12 +527,6 @@ def test_an_engine_that_others_settle_in_knows_the_best_of_all(algorithm: str) -
 def test_the_worst_fitness_can_be_ordered() -> None:
     assert np.isfinite([WORST_FITNESS, WORST_LOSS]).all()
     assert Evaluation(0, error="no").fitness < fitness(Genome((2,) * 4))
-
-
-def test_diversity_is_the_mean_distance_of_two() -> None:
-    assert diversity([]) == diversity([Genome((8,))]) == 0
-    # 8-16 and 8-32 are 1 and 2 apart, 16-32 is 1.
-    assert diversity([Genome((8,)), Genome((16,)), Genome((32,))]) == pytest.approx(4 / 3)
 
 
 def test_a_population_of_one_is_refused() -> None:

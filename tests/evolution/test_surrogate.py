@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from landscape import fitness, individual, randoms, ranking, spaces
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from nas.alignment import mean_distance
 from nas.evolution import MODELS, Individual
 from nas.evolution.gaussian_process import GaussianProcess, _Points
-from nas.evolution.generation import diversity
 from nas.evolution.proposal import Proposal
 from nas.evolution.surrogate import Screening, features
 from nas.genome import Genome
@@ -113,12 +113,12 @@ def test_believing_what_was_chosen_spreads_a_batch(space: SearchSpace) -> None:
     together, apart = [], []
     for seed in range(6):
         pool = pool_of(drawn(space, seed, 200))
-        together.append(diversity([one.genome for one in taught(space, seed).choose(pool, 6, nobody)]))
+        together.append(mean_distance([one.genome for one in taught(space, seed).choose(pool, 6, nobody)]))
         screening, left, greedy = taught(space, seed), list(pool), []
         for _ in range(6):
             greedy += screening.choose(left, 1, nobody)
             left.remove(greedy[-1])
-        apart.append(diversity([one.genome for one in greedy]))
+        apart.append(mean_distance([one.genome for one in greedy]))
     assert fmean(together) > fmean(apart)
 
 
