@@ -35,6 +35,9 @@ A machine's hiccup, or a person's kill, should neither cost a candidate nor have
 company, which moves the last bits; one that kills its worker should not cost many.
 """
 
+_WORTH = 0.5
+"""Seconds that a task should last: its way to a worker and back takes a hundredth of one."""
+
 _FOR_EVER = 1e8
 """Seconds that need no watching, and that no timer can count much further than."""
 
@@ -92,9 +95,13 @@ class RayExecutor:
         self._address = address
         self._resources = dict(resources or {})
         self._waiting: deque[Task] = deque()
+        self._suspects: deque[Task] = deque()
+        """Parts of what has died or hung, to be tried each by itself."""
+        self._usual = 0.0
+        """Seconds that a cohort takes, the latest counting most; 0 before the first."""
         # In a private Ray only as many tasks as there are workers: each so starts when it is submitted,
         # and the time that it has taken is known.
-        self._running: dict[Any, tuple[Task, float]] = {}
+        self._running: dict[Any, tuple[list[Task], float]] = {}
         self._shared: dict[int, tuple[Problem, Any]] = {}
 
     def __enter__(self) -> RayExecutor:
@@ -142,14 +149,14 @@ class RayExecutor:
             self._start()
             done, _ = ray.wait(list(self._running), timeout=_POLL)
             for reference in done:
-                task, _ = self._running.pop(reference)
-                if found := self._settled(task, _result(reference, task)):
+                tasks, _ = self._running.pop(reference)
+                if found := self._settled(tasks, _result(reference, tasks)):
                     self._start()
                     return found
             if should_stop():
                 return None
-            for task in self._overdue():
-                if found := self._settled(task, f"no result within {_limit(task.problem):g} s"):
+            for tasks in self._overdue():
+                if found := self._settled(tasks, f"no result within {_limit(tasks[0].problem):g} s"):
                     return found
 
     def release(self, problem: Problem) -> None:
@@ -164,6 +171,7 @@ class RayExecutor:
         program (Ray 2.60: "Tried to complete task that was not pending").
         """
         self._waiting.clear()
+        self._suspects.clear()
         if self._running:
             self._flag.put_up()
             ray.wait(list(self._running), num_returns=len(self._running), timeout=_END)
@@ -195,14 +203,32 @@ class RayExecutor:
     def _start(self) -> None:
         # What may be under way at once is bounded already, by what the search asks for before it is told.
         most = math.inf if self._n_workers is None else self._n_workers
-        while self._waiting and len(self._running) < most:
-            task = self._waiting.popleft()
-            problem = self._reference(task.problem)
-            limit = math.inf if self._cluster.is_private else _longest(task.cohort, task.problem)
-            reference = _evaluate.options(max_retries=_LIVES - 1, **_options(self._resources)).remote(
-                task.cohort, problem, task.legacies, self._flag, limit
+        while (self._waiting or self._suspects) and len(self._running) < most:
+            tasks = self._next()
+            problem = self._reference(tasks[0].problem)
+            limit = math.inf if self._cluster.is_private else _longest(tasks)
+            # Of several nobody knows who it was: they are tried again each by itself.
+            lives = _LIVES if len(tasks) == 1 else 1
+            reference = _evaluate.options(max_retries=lives - 1, **_options(self._resources)).remote(
+                [(task.cohort, task.legacies) for task in tasks], problem, self._flag, limit
             )
-            self._running[reference] = (task, time.monotonic())
+            self._running[reference] = (tasks, time.monotonic())
+
+    def _next(self) -> list[Task]:
+        """Who is to be run next, by one worker one after the other: several, where all are short.
+
+        No more than each worker's share of those that wait (guided self-scheduling; Polychronopoulos &
+        Kuck 1987), so that none has to wait for the others in the end.
+        """
+        if self._suspects:
+            return [self._suspects.popleft()]
+        most = 1
+        if self._n_workers is not None and self._usual:
+            most = min(math.ceil(_WORTH / self._usual), len(self._waiting) // self._n_workers)
+        tasks = [self._waiting.popleft()]
+        while len(tasks) < most and self._waiting[0].problem is tasks[0].problem:
+            tasks.append(self._waiting.popleft())
+        return tasks
 
     def _reference(self, problem: Problem) -> Any:
         """The problem in shared memory, where workers see its arrays without copies."""
@@ -210,25 +236,29 @@ class RayExecutor:
             self._shared[id(problem)] = (problem, ray.put(problem))
         return self._shared[id(problem)][1]
 
-    def _settled(self, task: Task, result: list[Evaluation] | str) -> list[Evaluation]:
+    def _settled(self, tasks: list[Task], result: list[Evaluation] | str) -> list[Evaluation]:
         """The evaluations, or a failure of who caused it: each of several is tried again alone."""
         if not isinstance(result, str):
+            if result:
+                seconds = sum(one.seconds for one in result) / len(tasks)
+                self._usual = seconds if not self._usual else 0.7 * self._usual + 0.3 * seconds
             return result
-        if len(task.cohort) == 1:
+        (task, *others) = tasks
+        if not others and len(task.cohort) == 1:
             return [Evaluation(task.cohort[0].id, error=result)]
-        self._waiting.extendleft(reversed(task.one_by_one()))
+        self._suspects.extendleft(reversed(tasks if others else task.one_by_one()))
         return []
 
-    def _overdue(self) -> Iterator[Task]:
+    def _overdue(self) -> Iterator[list[Task]]:
         """Kill, one after the other, what has overrun its time limit so far that it must be hanging."""
         if not self._cluster.is_private:
             return  # a task may wait for its turn, which is not hanging; the workers watch themselves
         now = time.monotonic()
-        for reference, (task, since) in list(self._running.items()):
-            if now - since > _longest(task.cohort, task.problem):
+        for reference, (tasks, since) in list(self._running.items()):
+            if now - since > _longest(tasks):
                 del self._running[reference]
                 ray.cancel(reference, force=True)
-                yield task
+                yield tasks
 
 
 def _options(resources: Mapping[str, float]) -> dict[str, Any]:
@@ -244,9 +274,9 @@ def _limit(problem: Problem) -> float:
     return math.inf if limit is None else limit
 
 
-def _longest(cohort: Sequence[Candidate], problem: Problem) -> float:
-    """Seconds after which a cohort must be hanging."""
-    return _limit(problem) * len(cohort) + _GRACE
+def _longest(tasks: Sequence[Task]) -> float:
+    """Seconds after which one of some tasks must be hanging: those who are together are short."""
+    return max(_limit(task.problem) * len(task.cohort) for task in tasks) + _GRACE
 
 
 @ray.remote(num_cpus=1)
@@ -256,15 +286,15 @@ def _import() -> None:
 
 @ray.remote(num_cpus=1)
 def _evaluate(
-    cohort: Sequence[Candidate],
+    tasks: Sequence[tuple[Sequence[Candidate], Mapping[int, Legacy]]],
     problem: Problem,
-    legacies: Mapping[int, Legacy],
     flag: Flag,
     limit: float,
-) -> list[Evaluation] | str | None:
-    """The evaluations; a bug's traceback, as exceptions do not always survive pickling; None if ended.
+) -> list[Evaluation] | tuple[int, str] | None:
+    """The evaluations of cohorts with their legacies, one cohort after the other; None if ended.
 
-    After `limit` seconds it must be hanging: its process dies, whatever holds it up.
+    Or, of a bug, the position of the cohort that met it and the traceback, as exceptions do not always
+    survive pickling. After `limit` seconds one must be hanging: its process dies, whatever holds it up.
     """
     looked = time.monotonic()
 
@@ -278,15 +308,22 @@ def _evaluate(
 
     if limit < _FOR_EVER:
         faulthandler.dump_traceback_later(limit, exit=True)
+    found: list[Evaluation] = []
     try:
-        return evaluate(cohort, problem, legacies, should_stop)
-    except Exception:  # noqa: BLE001  # raised again by the driver
-        return traceback.format_exc()
+        for i, (cohort, legacies) in enumerate(tasks):
+            try:
+                evaluations = evaluate(cohort, problem, legacies, should_stop)
+            except Exception:  # noqa: BLE001  # raised again by the driver
+                return i, traceback.format_exc()
+            if evaluations is None:
+                return None
+            found += evaluations
+        return found
     finally:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _result(reference: Any, task: Task) -> list[Evaluation] | str:
+def _result(reference: Any, tasks: Sequence[Task]) -> list[Evaluation] | str:
     """The evaluations, or why there are none."""
     try:
         result = ray.get(reference)
@@ -294,6 +331,7 @@ def _result(reference: Any, task: Task) -> list[Evaluation] | str:
         return f"its worker process died, {_LIVES} times"
     except ray.exceptions.OutOfMemoryError:
         return "out of memory: its worker process was ended by Ray"
-    if isinstance(result, str):
-        raise bug(task.cohort, result)
+    if isinstance(result, tuple):
+        i, trace = result
+        raise bug(tasks[i].cohort, trace)
     return result  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,48 @@ def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Pro
     assert failed.error == "its worker process died, 3 times"
     # Those whom it was with are trained again, each alone.
     assert fine == ordered(SerialExecutor(), problem, good)
+
+
+def completed_at_once(executor: Executor, n: int) -> list[list[Evaluation]]:
+    """Evaluations of so many candidates, as they come: those together that a task has brought."""
+    found: list[list[Evaluation]] = []
+    while sum(map(len, found)) < n:
+        found.append(executor.completed(lambda: False) or [])
+    return found
+
+
+def test_short_cohorts_go_to_a_worker_together(problem: Problem) -> None:
+    asked = candidates(*[(2 + i,) for i in range(16)])
+    with RayExecutor(1) as executor:
+        for one in asked:
+            executor.submit(Task(problem, [one]))
+        found = completed_at_once(executor, len(asked))
+    assert len(found) <= 4
+    assert [*chain(*found)] == ordered(SerialExecutor(), problem, asked)
+
+
+def test_who_dies_in_company_is_found(problem: Problem) -> None:
+    asked = candidates(*[(2 + i,) for i in range(8)])
+    deadly = Candidate(8, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
+    with RayExecutor(1) as executor:
+        for one in [*asked, deadly]:
+            executor.submit(Task(problem, [one]))
+        first, *others = completed_at_once(executor, len(asked) + 1)
+    assert len(first) == 1
+    # The others died with the one who did it, and were tried again.
+    assert all(len(those) == 1 for those in others)
+    *fine, failed = sorted([*first, *chain(*others)], key=lambda one: one.candidate_id)
+    assert failed.error == "its worker process died, 3 times"
+    assert fine == ordered(SerialExecutor(), problem, asked)
+
+
+def test_long_cohorts_go_to_a_worker_alone(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.execution.ray._WORTH", 1e-3)
+    with RayExecutor(1) as executor:
+        for one in candidates(*[(32, 32)] * 5):
+            executor.submit(Task(problem, [one]))
+        found = completed_at_once(executor, 5)
+    assert [len(those) for those in found] == [1] * 5
 
 
 def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
