@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from nas.genome import Genome
 
@@ -27,3 +29,13 @@ class Generation:
     diversity: float
     best_genome: Genome
     heredity: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The generation as plain values for JSON."""
+        return asdict(self) | {"best_genome": self.best_genome.to_dict()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Generation:
+        """The generation that `to_dict` wrote."""
+        genome, heredity = Genome.from_dict(record["best_genome"]), tuple(record["heredity"])
+        return cls(**{**record, "best_genome": genome, "heredity": heredity})

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 from deap import tools
 
-from nas.evolution.individual import Individual
 from nas.genome import Genome
 
 
-def migrants(elites: Sequence[Sequence[Individual]], island: int) -> list[Genome]:
+def migrants(elites: Sequence[Sequence[Genome]], island: int) -> list[Genome]:
     """Who comes to an island of a ring: the elites of the island before it, as many as every one has.
 
     Parameters
     ----------
-    elites : sequence of sequences of Individual
-        Of each island, in the order of the ring.
+    elites : sequence of sequences of Genome
+        Of each island, in the order of the ring; the best of each first.
     island : int
         The position of the one that they come to.
     """
@@ -25,5 +24,5 @@ def migrants(elites: Sequence[Sequence[Individual]], island: int) -> list[Genome
     populations = [
         list(next((elites[(i - j) % n] for j in range(n) if elites[(i - j) % n]), ())) for i in range(n)
     ]
-    tools.migRing(populations, min(map(len, populations)), tools.selBest)
-    return [one.genome for one in populations[island]]
+    tools.migRing(populations, min(map(len, populations)), lambda those, n: those[:n])
+    return populations[island]

@@ -25,11 +25,12 @@ from nas.evaluation import Problem
 from nas.evolution import Engine, Generation, Individual, Recipe, migrants
 from nas.execution.ray import RayExecutor, Share
 from nas.execution.ray_cluster import Flag
-from nas.execution.ray_processes import Meeting, Processes
+from nas.execution.ray_processes import Processes
 from nas.genome import Genome
 from nas.run.budget import Budget, Spent
 from nas.run.findings import Findings
 from nas.run.loop import run_search
+from nas.run.meeting import Meeting, Message
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
 from nas.tracking import RunInfo, Tracker
@@ -90,14 +91,6 @@ class Island:
 
 
 @dataclass(frozen=True)
-class Message:
-    """What islands tell each other when they meet."""
-
-    elites: list[Individual]
-    generation: Generation | None
-
-
-@dataclass(frozen=True)
 class Return:
     """What an island has found, and why it ended."""
 
@@ -126,7 +119,7 @@ def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meet
         rounds = 0
 
         def message() -> Message:
-            return Message(engine.elites(_MIGRANTS), engine.generation())
+            return Message([one.genome for one in engine.elites(_MIGRANTS)], engine.generation())
 
         def between() -> str | None:
             nonlocal rounds
@@ -187,7 +180,7 @@ def evolve(
     """
     stop = executor.flag()
     n_rounds = 0
-    with Meeting(len(islands)) as meeting:
+    with Meeting(islands[0].info.run_dir / "meeting", len(islands)) as meeting:
         calls = [(live, (island, executor.share(problem, len(islands)), meeting, stop)) for island in islands]
         with Processes(calls) as processes:
             for returned in processes.watched():

@@ -10,13 +10,11 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
-from nas.genome import Genome
 from nas.tracking.tracker import Outcome, RunInfo
 
 FILE = "generations.jsonl"
@@ -89,7 +87,7 @@ class GenerationLog:
         if self._file is None:
             return
         generation, pace = paced
-        record = asdict(generation) | {"best_genome": generation.best_genome.to_dict(), "pace": pace}
+        record = generation.to_dict() | {"pace": pace}
         with self._or_without():
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
@@ -113,7 +111,5 @@ def read_generations(path: Path) -> list[Paced]:
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             pace = record.pop("pace")
-            record["best_genome"] = Genome.from_dict(record["best_genome"])
-            record["heredity"] = tuple(record["heredity"])
-            found.append((Generation(**record), pace))
+            found.append((Generation.from_dict(record), pace))
     return found
