@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,20 @@ from nas.evaluation import Problem
 from nas.network import TrainingConfig
 from nas.scoring import METRICS
 from nas.space import SearchSpace
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process of pytest-xdist run all tests that start Ray, and others take the rest."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
+def pytest_collection_finish() -> None:
+    """Take what importing has made out of the collector's sight, which tests make it go through often."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def test_published_splits_have_categories_as_text(tmp_path: Path) -> None:
         published.load_splits(archive(tmp_path / "other.npz"))
 
 
-@pytest.mark.slow  # Ray
+@pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) -> None:
     splits = published.load_splits(archive(tmp_path / "some.npz", test_idx=[np.arange(0, 60, 4)]))

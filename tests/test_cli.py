@@ -458,7 +458,7 @@ def test_prediction_names_what_does_not_fit(capsys: pytest.CaptureFixture[str], 
     assert "no/such/folder.csv" in err
 
 
-@pytest.mark.slow  # processes of their own
+@pytest.mark.ray  # processes of their own
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_search_keeps_the_best_so_far(stop: signal.Signals) -> None:
     command = [sys.executable, "-m", "nas", "search", "digits", "--name", "one", "--workers", "2"]

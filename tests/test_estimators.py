@@ -126,7 +126,7 @@ def test_without_refit_it_keeps_the_weights_that_the_search_measured() -> None:
     assert not_refitted.network_.provenance["refit"] is False
 
 
-@pytest.mark.slow  # starts Ray
+@pytest.mark.ray
 def test_the_same_seed_gives_the_same_network_for_any_n_jobs() -> None:
     X, y = stripes()
     options = SMALL | {"n_candidates": 8}

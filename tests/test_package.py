@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_package_and_its_spaces_and_no_more(wheel: Path) -> 
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-@pytest.mark.slow  # an environment of its own
+@pytest.mark.ray  # in an environment of its own
 def test_an_installed_wheel_runs_a_search_elsewhere(wheel: Path, tmp_path: Path) -> None:
     # The dependencies are this environment's; the package itself comes from the wheel alone.
     venv.create(tmp_path / "venv", with_pip=False)
@@ -75,7 +75,7 @@ def test_an_installed_wheel_runs_a_search_elsewhere(wheel: Path, tmp_path: Path)
     assert nas.load_network(result["model_path"]).task == "classification"
 
 
-@pytest.mark.slow  # a search with Ray and a database
+@pytest.mark.ray  # and a database
 def test_the_quickstart_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = importlib.util.spec_from_file_location("quickstart", ROOT / "examples" / "quickstart.py")
     assert spec is not None

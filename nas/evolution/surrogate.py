@@ -169,10 +169,10 @@ class Screening:
     def n_new(self) -> int:
         """How many children of the pool should be born since the last choice.
 
-        All, as long as news change much; once more is known than is learned from, a quarter, as having
-        children takes longer than choosing.
+        Half of it, as long as news change much; once more is known than is learned from, a quarter. All
+        would find nothing better (`benchmarks.replay`), and having children takes longer than choosing.
         """
-        return self.pool if self._n_known <= _MOST_KNOWN else self.pool // 4
+        return self.pool // (2 if self._n_known <= _MOST_KNOWN else 4)
 
     @property
     def has_learned(self) -> bool:

@@ -38,10 +38,11 @@ from nas.tracking.archive import AllEvaluations, of_all
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Tail, read_journal
 
-_ROUND = 50
+ROUND = 50
 """Candidates of each island between two migrations."""
 
-_MIGRANTS = 2
+N_MIGRANTS = 2
+"""Elites of each that are sent on then."""
 
 _ENDS = ("interrupted", "target", "time", "epochs", "patience", "candidates", "exhausted")
 """Why islands end; of several reasons, the first of these is that of the search."""
@@ -119,11 +120,11 @@ def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meet
         rounds = 0
 
         def message() -> Message:
-            return Message([one.genome for one in engine.elites(_MIGRANTS)], engine.generation())
+            return Message([one.genome for one in engine.elites(N_MIGRANTS)], engine.generation())
 
         def between() -> str | None:
             nonlocal rounds
-            while spent.candidates >= (rounds + 1) * _ROUND:
+            while spent.candidates >= (rounds + 1) * ROUND:
                 heard = meeting.exchange(island.i, rounds, message())
                 if heard is None:
                     return "neighbours"

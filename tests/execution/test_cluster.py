@@ -16,7 +16,7 @@ import pytest
 
 import nas
 
-pytestmark = pytest.mark.slow  # starting nodes takes seconds
+pytestmark = pytest.mark.ray
 
 # Nodes on one machine need no secret between them.
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled"}

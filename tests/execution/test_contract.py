@@ -13,7 +13,7 @@ from nas.execution import Executor, SerialExecutor, Task
 from nas.execution.ray import RayExecutor
 from nas.genome import Genome
 
-pytestmark = pytest.mark.slow  # starting Ray takes seconds
+pytestmark = pytest.mark.ray
 
 MAKERS: dict[str, Callable[[], Executor]] = {
     "serial": SerialExecutor,

@@ -26,7 +26,7 @@ from nas.execution.ray import RayExecutor
 from nas.execution.reaper import _users
 from nas.genome import Genome
 
-pytestmark = pytest.mark.slow  # starting Ray takes seconds
+pytestmark = pytest.mark.ray
 
 # Workers cannot import this module; the problems defined in it travel with their code.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]

@@ -126,7 +126,7 @@ def test_budgets_only_cut_the_sequence(tmp_path: Path) -> None:
         assert len(entries) < len(whole)
 
 
-@pytest.mark.slow  # Ray
+@pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("why", ["epochs", "patience"])
 def test_workers_do_not_move_the_end(tmp_path: Path, why: str) -> None:

@@ -21,12 +21,14 @@ import nas
 from nas.tracking.journal import read_journal
 
 # Processes of their own; a number of kills that says something.
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ray
 
 N = 240
 
 OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": N}
 """A search of half a minute, with racing, inheritance and the model."""
+
+N_SHORT = 70
 
 COMMON = [
     "--no-tracking",
@@ -55,6 +57,12 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
     """The search that nothing happens to."""
     return search("digits", tmp_path_factory.mktemp("whole"), **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
+    """The same of fewer candidates."""
+    return search("digits", tmp_path_factory.mktemp("short"), **OPTIONS | {"n_candidates": N_SHORT})
 
 
 def test_twenty_kills_of_the_driver_lose_nothing(tmp_path: Path, whole: nas.SearchResult) -> None:
@@ -163,26 +171,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_said_and_the_search_goes_on_with_more(
-    small_disk: Path, whole: nas.SearchResult
+    small_disk: Path, short: nas.SearchResult
 ) -> None:
     other = small_disk / "other"
-    other.write_bytes(bytes(198 * 2**20))
-    process = start(
-        "search", "digits", *COMMON, "--candidates", str(N), "--workers", "0", "--runs-dir", small_disk
-    )
+    other.write_bytes(bytes(199 * 2**20))
+    how: list[str | Path] = ["search", "digits", *COMMON, "--candidates", str(N_SHORT), "--workers", "0"]
+    process = start(*how, "--runs-dir", small_disk)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert "expected room to write, got: No space left on device" in err
     assert "Traceback" not in err
     folder = small_disk / "one"
     n = len(read_journal(folder / "journal.jsonl").evaluations)
-    assert 0 < n < len(whole.history)
+    assert 0 < n < len(short.history)
     other.unlink()
-    assert_same_search(resume(folder), whole)
+    assert_same_search(resume(folder), short)
 
 
 def test_a_clock_that_jumps_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: nas.SearchResult
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: nas.SearchResult
 ) -> None:
     real, calls = time.time, iter(range(10**9))
 
@@ -190,8 +197,9 @@ def test_a_clock_that_jumps_changes_nothing(
         return float(real() + (-1) ** next(calls) * 10**6)
 
     monkeypatch.setattr(time, "time", jumping)
-    result = search("digits", tmp_path, **OPTIONS, time_budget=1000, tracking=True)
-    assert_same_search(result, whole)
+    options = OPTIONS | {"n_candidates": N_SHORT, "time_budget": 1000, "tracking": True}
+    result = search("digits", tmp_path, **options)
+    assert_same_search(result, short)
     assert result.stopped == "candidates"
     assert 0 < result.seconds < 300
     assert all(0 <= evaluation.seconds < 300 for _, evaluation in result.history)

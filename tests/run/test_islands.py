@@ -32,12 +32,12 @@ OPTIONS: dict[str, Any] = QUICK | {
     "epochs": 12,
     "islands": N,
     "n_workers": 2,
-    "n_candidates": 330,
+    "n_candidates": 195,
     "time_budget": None,
 }
-"""Of each island two migrations, and some candidates after them; with racing and inheritance."""
+"""Of each island a migration, and some candidates after it; with racing and inheritance."""
 
-COMMAND = ["--space", "small", "--epochs", "12", "--islands", str(N), "--candidates", "330", "--name", "one"]
+COMMAND = ["--space", "small", "--epochs", "12", "--islands", str(N), "--candidates", "195", "--name", "one"]
 COMMAND += ["--no-tracking", "--no-report", "--no-baseline", "--finalists", "1"]
 
 
@@ -84,15 +84,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory, running_ray: None) -> nas.Se
     return search(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 class TestAWholeSearch:
     def test_each_island_has_its_share_and_a_journal_of_its_own(self, whole: nas.SearchResult) -> None:
         entries = journals(whole.run_dir)
         assert [one[0]["island"] for one in entries] == list(range(N))
         fresh = [sum(not one["candidate"]["epochs_done"] for one in island[1:]) for island in entries]
         # Who waits in vain for one that has ended asks for nothing more.
-        assert all(100 <= n <= 110 for n in fresh)
-        assert max(fresh) == 110
+        assert all(50 <= n <= 65 for n in fresh)
+        assert max(fresh) == 65
         assert whole.n_candidates == sum(fresh)
         assert whole.stopped == "candidates"
         first = [island[1]["candidate"]["genome"] for island in entries]
@@ -104,7 +104,7 @@ class TestAWholeSearch:
             before = entries[(i - 1) % N][1:]
             known = {json.dumps(one["candidate"]["genome"]): one["evaluation"]["fitness"] for one in before}
             came = [one["candidate"] for one in entries[i][1:] if one["candidate"]["operator"] == "migrant"]
-            assert 1 <= len(came) <= 4
+            assert 1 <= len(came) <= 2
             scores = sorted(known.values())
             for one in came:
                 assert known[json.dumps(one["genome"])] >= scores[len(scores) // 2]
@@ -127,17 +127,17 @@ class TestAWholeSearch:
         assert (other.best, other.test, weights(other)) == (whole.best, whole.test, weights(whole))
 
     def test_a_longer_search_begins_with_a_shorter_one(self, tmp_path: Path, whole: nas.SearchResult) -> None:
-        short = search(tmp_path, n_candidates=250)
+        short = search(tmp_path, n_candidates=120)
         for long_one, short_one in zip(journals(whole.run_dir), journals(short.run_dir), strict=True):
             assert short_one == long_one[: len(short_one)]
-        longer = nas.resume(short.run_dir, n_candidates=330, progress=False)
+        longer = nas.resume(short.run_dir, n_candidates=195, progress=False)
         assert journals(longer.run_dir) == journals(whole.run_dir)
         assert weights(longer) == weights(whole)
 
     def test_a_killed_driver_loses_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
-        wait_for(folder, 200, process)
+        wait_for(folder, 130, process)
         process.kill()
         process.communicate()
         before = n_lines(folder)
@@ -146,14 +146,14 @@ class TestAWholeSearch:
             assert time.monotonic() < until
             time.sleep(0.1)
         result = nas.resume(folder, progress=False)
-        assert before >= 200
+        assert before >= 130
         assert journals(folder) == journals(whole.run_dir)
         assert weights(result) == weights(whole)
 
     def test_islands_that_die_come_back(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
-        for n in (60, 200, 350):
+        for n in (40, 110, 190):
             wait_for(folder, n, process)
             victims = list(islands())
             assert victims
@@ -167,7 +167,7 @@ class TestAWholeSearch:
     def test_an_interrupted_one_keeps_the_best_so_far(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
-        wait_for(folder, 100, process)
+        wait_for(folder, 60, process)
         since = time.monotonic()
         os.kill(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=60)
@@ -179,7 +179,7 @@ class TestAWholeSearch:
             assert short_one == long_one[: len(short_one)]
 
     def test_mlflow_shows_one_parent_with_all_children(self, tmp_path: Path) -> None:
-        result = search(tmp_path, n_candidates=60, tracking=True, track="all")
+        result = search(tmp_path, n_candidates=30, tracking=True, track="all")
         client = mlflow.MlflowClient(result.tracking_uri)
         runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
         parents = [run for run in runs if run.data.tags["nas.kind"] == "search"]

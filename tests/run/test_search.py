@@ -48,7 +48,7 @@ def kinds(result: nas.SearchResult) -> set[str]:
     return found | {"continued" for one, _ in result.history if one.epochs_done}
 
 
-@pytest.mark.slow  # Ray
+@pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2", "random"])
 def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path, way: str) -> None:
@@ -324,7 +324,7 @@ class TestResume:
             assert len(read_journal(folder / "journal.jsonl").evaluations) == cut
             assert_same_search(resume(folder), whole)
 
-    @pytest.mark.slow  # Ray
+    @pytest.mark.ray
     @pytest.mark.usefixtures("running_ray")
     @pytest.mark.parametrize("way", ["auto", "aging"])
     def test_killed_anywhere_two_workers_end_the_same(self, tmp_path: Path, way: str) -> None:
@@ -450,7 +450,7 @@ class TestResume:
         resumed = resume(result.run_dir, data=(X, y), n_candidates=5)
         assert len(resumed.history) == 5
 
-    @pytest.mark.slow  # three searches in processes of their own
+    @pytest.mark.ray  # three searches in processes of their own
     def test_a_killed_driver_loses_nothing_that_was_written(self, tmp_path: Path) -> None:
         whole = search("digits", tmp_path / "whole", n_candidates=20, epochs=40)
         command = [sys.executable, "-m", "nas", "search", "digits", "--space", "tiny", "--candidates", "20"]

@@ -200,7 +200,7 @@ def test_the_same_seed_gives_the_same_scores() -> None:
     assert numbers(chosen_of(prepared)) != numbers(chosen_of(prepared, seed=4))
 
 
-@pytest.mark.slow  # Ray
+@pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_workers_give_the_same_scores(n_workers: int) -> None:
