@@ -22,12 +22,12 @@ from nas.scoring import METRICS
 from nas.space import SearchSpace
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process of pytest-xdist run all tests that start Ray, and others take the rest."""
+    """Who starts Ray is slow."""
     for item in items:
         if item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 def pytest_collection_finish() -> None:

@@ -249,6 +249,7 @@ def test_how_numbers_are_scaled_is_searched_and_exported(
         assert one.inherits is None or parents[one.inherits].scaling == one.genome.scaling
 
 
+@pytest.mark.ray
 def test_scalings_are_searched_alike_by_any_number_of_workers_and_resumed(
     tmp_path: Path, skewed: pd.DataFrame
 ) -> None:
@@ -481,7 +482,7 @@ class TestResume:
         assert weights(resumed) == weights(whole)
 
 
-@pytest.mark.slow  # sixty real trainings
+@pytest.mark.ray  # and sixty real trainings
 def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
     # 0.975 where it was measured, 0.97 being asked for; rounding on other processors may move some
     # of the 360 test rows. A last training at a constant rate, once a mistake here, gave 0.958.
