@@ -495,13 +495,13 @@ class Engine(ABC):
 
 
 class _Union:
-    """What is in any of some collections, which may change."""
+    """What is in either of two collections, which may change."""
 
-    def __init__(self, *parts: Container[Genome]) -> None:
-        self._parts = parts
+    def __init__(self, one: Container[Genome], other: Container[Genome]) -> None:
+        self._one, self._other = one, other
 
     def __contains__(self, genome: object) -> bool:
-        return any(genome in part for part in self._parts)
+        return genome in self._one or genome in self._other
 
 
 def _hall(size: int) -> tools.HallOfFame:

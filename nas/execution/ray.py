@@ -217,14 +217,14 @@ class RayExecutor:
     def _next(self) -> list[Task]:
         """Who is to be run next, by one worker one after the other: several, where all are short.
 
-        No more than each worker's share of those that wait (guided self-scheduling; Polychronopoulos &
-        Kuck 1987), so that none has to wait for the others in the end.
+        No more than half of each worker's share of those that wait (guided self-scheduling; Polychronopoulos
+        & Kuck 1987), so that none has to wait in the end, for the others or for the driver to think of more.
         """
         if self._suspects:
             return [self._suspects.popleft()]
         most = 1
         if self._n_workers is not None and self._usual:
-            most = min(math.ceil(_WORTH / self._usual), len(self._waiting) // self._n_workers)
+            most = min(math.ceil(_WORTH / self._usual), len(self._waiting) // (2 * self._n_workers))
         tasks = [self._waiting.popleft()]
         while len(tasks) < most and self._waiting[0].problem is tasks[0].problem:
             tasks.append(self._waiting.popleft())
