@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import inference, published, scaling, search_quality
+from benchmarks import inference, islands, published, scaling, search_quality
 from benchmarks.harness import Figure
+from benchmarks.replay import Table
 
 
 def row(contestant: str, **values: Any) -> search_quality.Row:
@@ -112,3 +113,21 @@ def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) 
     assert (row["data"], row["split"], row["measure"]) == ("some", 0, "RMSE")
     assert 0 < row["score"] < np.std(splits.y)
     assert row["candidates"] >= 1
+
+
+def test_islands_find_what_is_best_in_a_table_without_noise(tmp_path: Path) -> None:
+    choices: dict[str, tuple[float, ...]] = {
+        "depth": (1, 2, 3),
+        "width": (16, 32, 64, 128),
+        "batch_size": (32, 64),
+        "learning_rate_init": (1e-4, 1e-3, 1e-2),
+        "alpha": (1e-5, 1e-3),
+    }
+    rows = np.array(list(np.ndindex(*map(len, choices.values()))))
+    scores = 1 - ((rows - [1, 2, 0, 1, 1]) ** 2).sum(axis=1, keepdims=True).repeat(3, axis=1) / 20
+    named: dict[str, Any] = {f"choices_{name}": np.array(values) for name, values in choices.items()}
+    file = tmp_path / "hpobench_nn_made.npz"
+    np.savez(file, idx=rows, param_names=list(choices), val=scores, **named)
+    table = Table(file)
+    assert islands.regret(table, 2, 60, 0) == islands.regret(table, 2, 60, 0) == 0
+    assert islands.regret(table, 1, 3, 0) > 0

@@ -4,8 +4,10 @@ import json
 import resource
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.errors import RunError, SearchError
@@ -57,6 +59,29 @@ def test_what_is_written_is_read_back(path: Path) -> None:
     assert list(record.evaluations) == [*PAIRS, FAILED]
     assert record.evaluations[-1][1].seconds == 2.0
     assert record.n_bytes == path.stat().st_size
+
+
+def test_whatever_python_can_say_is_written_and_read_back(path: Path) -> None:
+    # What UTF-8 has no code for, a number of more than 64 bits, and those of NumPy.
+    odd = Evaluation(0, error="no such file: \udcff\u00e9")
+    large = Candidate(1, Genome((4,), learning_rate=float(np.float64(0.1))), 2**70, 0, "random")
+    numpys = Candidate(2, Genome((4,), learning_rate=np.float64(1e-16)), 1, 0, "random")
+    pairs = [(PAIRS[0][0], odd), (large, PAIRS[1][1]), (numpys, PAIRS[2][1])]
+    write(path, *pairs)
+    assert list(read_journal(path).evaluations) == pairs
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_no_number_is_never_written(path: Path, number: float) -> None:
+    write(path, PAIRS[0])
+    before = path.read_bytes()
+    journal = Journal(path)
+    journal.started(info(path))
+    for change in ({"fitness": number}, {"validation_loss": number}, {"train_losses": (0.5, number)}):
+        with pytest.raises(ValueError, match="candidate 1: expected finite numbers to write"):
+            journal.evaluated(PAIRS[1][0], replace(PAIRS[1][1], **change))
+    journal.close()
+    assert path.read_bytes() == before
 
 
 def test_evaluations_are_read_when_they_are_asked_for(path: Path) -> None:
