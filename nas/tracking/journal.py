@@ -285,6 +285,8 @@ def _written_json(entry: Mapping[str, Any]) -> bytes:
 
 
 def _read_json(line: bytes) -> Any:
+    if line.startswith(b'{"journal"'):
+        return json.loads(line)  # a person's seed may have more than 64 bits, which orjson makes a float
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:  # the same; else this says what is wrong

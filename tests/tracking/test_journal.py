@@ -71,6 +71,16 @@ def test_whatever_python_can_say_is_written_and_read_back(path: Path) -> None:
     assert list(read_journal(path).evaluations) == pairs
 
 
+def test_a_seed_of_many_digits_is_read_back_to_the_last(path: Path) -> None:
+    identity = {"seed": 2**70 + 1}
+    for _ in range(2):
+        journal = Journal(path)
+        journal.started(replace(info(path), identity=identity))
+        journal.close()
+        assert read_journal(path).identity == identity
+        assert path.read_bytes().count(b"\n") == 1
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_what_is_no_number_is_never_written(path: Path, number: float) -> None:
     write(path, PAIRS[0])
