@@ -62,11 +62,10 @@ def test_what_is_written_is_read_back(path: Path) -> None:
 
 
 def test_whatever_python_can_say_is_written_and_read_back(path: Path) -> None:
-    # What UTF-8 has no code for, a number of more than 64 bits, and those of NumPy.
+    # What UTF-8 has no code for, and numbers of NumPy's.
     odd = Evaluation(0, error="no such file: \udcff\u00e9")
-    large = Candidate(1, Genome((4,), learning_rate=float(np.float64(0.1))), 2**70, 0, "random")
-    numpys = Candidate(2, Genome((4,), learning_rate=np.float64(1e-16)), 1, 0, "random")
-    pairs = [(PAIRS[0][0], odd), (large, PAIRS[1][1]), (numpys, PAIRS[2][1])]
+    numpys = Candidate(1, Genome((4,), learning_rate=np.float64(1e-16)), 2**32 - 1, 0, "random")
+    pairs = [(PAIRS[0][0], odd), (numpys, PAIRS[1][1])]
     write(path, *pairs)
     assert list(read_journal(path).evaluations) == pairs
 
