@@ -154,6 +154,11 @@ class Legacy:
     genome: Genome
     state: State
 
+    @classmethod
+    def for_heir(cls, heir: Candidate, genome: Genome, state: State) -> Legacy:
+        """What `heir` takes of it: all of it, if it goes on where that ended; else its best epoch's."""
+        return cls(genome, state if heir.epochs_done else state.best or state)
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -330,7 +335,7 @@ def _first_state(candidate: Candidate, problem: Problem, legacy: Legacy | None) 
     if candidate.epochs_done:
         return legacy.state
     return morph(
-        legacy.state.best or legacy.state,
+        legacy.state,
         _sizes(legacy.genome, problem),
         _activations(legacy.genome),
         _sizes(candidate.genome, problem),
@@ -426,8 +431,14 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
         trained,
         fitness=_six_digits(score),
         validation_loss=_six_digits(min(loss, WORST_LOSS)),
-        state=result.last or result.best,
+        state=_what_is_left(candidate, result, problem),
     )
+
+
+def _what_is_left(candidate: Candidate, result: TrainingResult, problem: Problem) -> State | None:
+    """The last state of one that may go on; of others the best is all that anybody asks for."""
+    may_go_on = candidate.epochs is not None and candidate.epochs < problem.training.epochs
+    return (result.last if may_go_on else None) or result.best
 
 
 def _curve(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -184,13 +184,15 @@ def test_the_first_epoch_of_an_heir_is_near_its_parents_last(problem: Problem, c
 def test_an_heir_takes_the_weights_of_the_best_epoch(problem: Problem) -> None:
     # At a high rate the last epoch is not the best one.
     wild = Genome((16,), "tanh", learning_rate=0.3)
-    problem = with_training(problem, patience=None)
+    problem = with_training(problem, patience=None, epochs=20)
     parent, state = the_one(problem, Candidate(0, wild, 3, 0, "random", epochs=8))
     assert state.best is not None
     assert parent.best_epoch < 8
     still = with_training(problem, learning_rate=1e-12, epochs=1)
     heir = Candidate(1, Genome((16,), "tanh"), 4, 1, "copy", (0,), inherits=0)
-    found, _ = the_one(still, heir, Legacy(wild, state))
+    legacy = Legacy.for_heir(heir, wild, state)
+    assert legacy.state is state.best
+    found, _ = the_one(still, heir, legacy)
     assert found.fitness == parent.fitness
     assert found.validation_loss == pytest.approx(parent.validation_loss, rel=1e-4)  # float32
 
@@ -220,7 +222,7 @@ def test_who_goes_on_from_a_better_epoch_keeps_its_score(problem: Problem) -> No
     genome, problem = Genome((8, 6), "relu"), with_training(problem, learning_rate=0.02, patience=None)
     first, state = the_one(problem, Candidate(0, genome, 3, 0, "random", epochs=6))
     # From here on it only gets worse: what counts is the epoch before the break.
-    ruined = with_training(problem, learning_rate=30.0, optimizer="sgd", clip_norm=1.0)
+    ruined = with_training(problem, learning_rate=30.0, optimizer="sgd", clip_norm=1.0, epochs=20)
     then = Candidate(1, genome, 4, 1, "continue", (0,), inherits=0, epochs_done=6, epochs=8)
     second, end = the_one(ruined, then, Legacy(genome, state))
     assert max(second.validation_scores) < first.fitness
@@ -228,6 +230,16 @@ def test_who_goes_on_from_a_better_epoch_keeps_its_score(problem: Problem) -> No
     assert (second.fitness, second.validation_loss) == (first.fitness, first.validation_loss)
     assert end.best is not None
     assert end.best.parameters.tobytes() == (state.best or state).parameters.tobytes()
+
+
+@pytest.mark.parametrize("epochs", [None, 8])
+def test_who_cannot_go_on_leaves_its_best_epoch_alone(problem: Problem, epochs: int | None) -> None:
+    wild = Genome((16,), "tanh", learning_rate=0.3)
+    problem = with_training(problem, patience=None, epochs=8)
+    found, state = the_one(problem, Candidate(0, wild, 3, 0, "random", epochs=epochs))
+    assert found.stopped == "epochs"
+    assert state.epochs == found.best_epoch < 8
+    assert state.best is None
 
 
 def test_patience_counts_over_the_break(problem: Problem) -> None:

@@ -130,7 +130,7 @@ class _Flow:
 
     def _legacies(self, cohort: Sequence[Candidate]) -> dict[int, Legacy]:
         return {
-            one.id: Legacy(self._genomes[one.inherits].genome, self._weights.of(one.inherits))
+            one.id: Legacy.for_heir(one, self._genomes[one.inherits].genome, self._weights.of(one.inherits))
             for one in cohort
             if one.inherits is not None
         }

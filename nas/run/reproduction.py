@@ -90,7 +90,7 @@ def _again(
     legacies = {}
     if candidate.inherits is not None:
         kept = weights.of(candidate.inherits) if state is None else state
-        legacies[candidate.id] = Legacy(recorded[candidate.inherits][0].genome, kept)
+        legacies[candidate.id] = Legacy.for_heir(candidate, recorded[candidate.inherits][0].genome, kept)
     found = evaluate([candidate], problem, legacies)
     assert found is not None, "nobody interrupts"
     return found[0]
