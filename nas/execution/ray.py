@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 # First, as it sets what Ray reads when it is imported.
@@ -35,6 +36,10 @@ A machine's hiccup, or a person's kill, should neither cost a candidate nor have
 company, which moves the last bits; one that kills its worker should not cost many.
 """
 
+_WORKERS_A_SPARE = 4
+"""Workers for each task that waits in a private Ray itself, one at least: who is free has it at once,
+while the driver still reads what the task before it has brought."""
+
 _WORTH = 0.5
 """Seconds that a task should last: its way to a worker and back takes a hundredth of one."""
 
@@ -56,6 +61,42 @@ class Share:
     n_workers: int | None
     resources: Mapping[str, float]
     problem: list[Any]
+
+
+@dataclass
+class _Trial:
+    """Tasks that a worker is to run, one after the other.
+
+    Attributes
+    ----------
+    tasks : list of Task
+    lives : int
+        Workers that may die of them. Of several tasks nobody knows who it was: they have one life.
+    since : float, optional
+        When they began, as far as the driver can know; None while they wait for a worker.
+    """
+
+    tasks: list[Task]
+    lives: int
+    since: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which one of them must be hanging: those who are together are short."""
+        return max(_limit(task.problem) * len(task.cohort) for task in self.tasks) + _GRACE
+
+    def after_a_death(self) -> list[_Trial]:
+        """What is to be tried now; nothing if it is clear who it was."""
+        if len(self.tasks) == 1 and self.lives > 1:
+            return [_Trial(self.tasks, self.lives - 1)]
+        return self.apart()
+
+    def apart(self) -> list[_Trial]:
+        """Its tasks, or the candidates of the only one, each by itself; nothing if there is only one."""
+        if len(self.tasks) > 1:
+            return [_Trial([task], _LIVES) for task in self.tasks]
+        alone = self.tasks[0].one_by_one()
+        return [_Trial([task], _LIVES) for task in alone] if len(alone) > 1 else []
 
 
 class RayExecutor:
@@ -95,13 +136,11 @@ class RayExecutor:
         self._address = address
         self._resources = dict(resources or {})
         self._waiting: deque[Task] = deque()
-        self._suspects: deque[Task] = deque()
-        """Parts of what has died or hung, to be tried each by itself."""
+        self._suspects: deque[_Trial] = deque()
+        """What has died or hung, or parts of it, to be tried again."""
         self._usual = 0.0
         """Seconds that a cohort takes, the latest counting most; 0 before the first."""
-        # In a private Ray only as many tasks as there are workers: each so starts when it is submitted,
-        # and the time that it has taken is known.
-        self._running: dict[Any, tuple[list[Task], float]] = {}
+        self._running: dict[Any, _Trial] = {}
         self._shared: dict[int, tuple[Problem, Any]] = {}
 
     def __enter__(self) -> RayExecutor:
@@ -149,15 +188,20 @@ class RayExecutor:
             self._start()
             done, _ = ray.wait(list(self._running), timeout=_POLL)
             for reference in done:
-                tasks, _ = self._running.pop(reference)
-                if found := self._settled(tasks, _result(reference, tasks)):
+                trial = self._running.pop(reference)
+                result = _result(reference, trial.tasks)
+                if isinstance(result, list):
+                    self._note_seconds(result, len(trial.tasks))
                     self._start()
-                    return found
+                    return result
+                if failed := self._tried(trial, trial.after_a_death(), result):
+                    return failed
             if should_stop():
                 return None
-            for tasks in self._overdue():
-                if found := self._settled(tasks, f"no result within {_limit(tasks[0].problem):g} s"):
-                    return found
+            for trial in self._overdue():
+                why = f"no result within {_limit(trial.tasks[0].problem):g} s"
+                if failed := self._tried(trial, trial.apart(), why):
+                    return failed
 
     def release(self, problem: Problem) -> None:
         """See `Executor.release`."""
@@ -201,34 +245,45 @@ class RayExecutor:
         return executor, problem
 
     def _start(self) -> None:
-        # What may be under way at once is bounded already, by what the search asks for before it is told.
-        most = math.inf if self._n_workers is None else self._n_workers
-        while (self._waiting or self._suspects) and len(self._running) < most:
-            tasks = self._next()
-            problem = self._reference(tasks[0].problem)
-            limit = math.inf if self._cluster.is_private else _longest(tasks)
-            # Of several nobody knows who it was: they are tried again each by itself.
-            lives = _LIVES if len(tasks) == 1 else 1
-            reference = _evaluate.options(max_retries=lives - 1, **_options(self._resources)).remote(
-                [(task.cohort, task.legacies) for task in tasks], problem, self._flag, limit
+        while (self._waiting or self._suspects) and len(self._running) < self._most:
+            trial = self._suspects.popleft() if self._suspects else self._next()
+            problem = self._reference(trial.tasks[0].problem)
+            # Where others use the Ray, too, a task may wait for its turn, which is not hanging: there
+            # workers watch themselves.
+            limit = math.inf if self._cluster.is_private else trial.limit
+            # Who dies is tried again by the driver, which so knows when: Ray itself retries nothing.
+            reference = _evaluate.options(max_retries=0, **_options(self._resources)).remote(
+                [(task.cohort, task.legacies) for task in trial.tasks], problem, self._flag, limit
             )
-            self._running[reference] = (tasks, time.monotonic())
+            self._running[reference] = trial
+        if self._cluster.is_private:
+            # Tasks of one kind begin in the order in which Ray gets them, as soon as a worker is free.
+            now = time.monotonic()
+            for trial in islice(self._running.values(), self._n_workers):
+                trial.since = trial.since or now
 
-    def _next(self) -> list[Task]:
-        """Who is to be run next, by one worker one after the other: several, where all are short.
+    @property
+    def _most(self) -> float:
+        """Tasks that may be with Ray at once."""
+        if self._n_workers is None:
+            return math.inf  # bounded already, by what the search asks for before it is told
+        if not self._cluster.is_private:
+            return self._n_workers
+        return self._n_workers + -(-self._n_workers // _WORKERS_A_SPARE)
+
+    def _next(self) -> _Trial:
+        """What is to be run next, by one worker one after the other: several tasks, where all are short.
 
         No more than half of each worker's share of those that wait (guided self-scheduling; Polychronopoulos
         & Kuck 1987), so that none has to wait in the end, for the others or for the driver to think of more.
         """
-        if self._suspects:
-            return [self._suspects.popleft()]
         most = 1
         if self._n_workers is not None and self._usual:
             most = min(math.ceil(_WORTH / self._usual), len(self._waiting) // (2 * self._n_workers))
         tasks = [self._waiting.popleft()]
         while len(tasks) < most and self._waiting[0].problem is tasks[0].problem:
             tasks.append(self._waiting.popleft())
-        return tasks
+        return _Trial(tasks, _LIVES if len(tasks) == 1 else 1)
 
     def _reference(self, problem: Problem) -> Any:
         """The problem in shared memory, where workers see its arrays without copies."""
@@ -236,29 +291,23 @@ class RayExecutor:
             self._shared[id(problem)] = (problem, ray.put(problem))
         return self._shared[id(problem)][1]
 
-    def _settled(self, tasks: list[Task], result: list[Evaluation] | str) -> list[Evaluation]:
-        """The evaluations, or a failure of who caused it: each of several is tried again alone."""
-        if not isinstance(result, str):
-            if result:
-                seconds = sum(one.seconds for one in result) / len(tasks)
-                self._usual = seconds if not self._usual else 0.7 * self._usual + 0.3 * seconds
-            return result
-        (task, *others) = tasks
-        if not others and len(task.cohort) == 1:
-            return [Evaluation(task.cohort[0].id, error=result)]
-        self._suspects.extendleft(reversed(tasks if others else task.one_by_one()))
-        return []
+    def _note_seconds(self, found: Sequence[Evaluation], n_tasks: int) -> None:
+        seconds = sum(one.seconds for one in found) / n_tasks
+        self._usual = 0.7 * self._usual + 0.3 * seconds if self._usual else seconds
 
-    def _overdue(self) -> Iterator[list[Task]]:
+    def _tried(self, trial: _Trial, again: list[_Trial], why: str) -> list[Evaluation]:
+        """The failure of the candidate that it must have been; none if something is to be tried again."""
+        self._suspects.extendleft(reversed(again))
+        return [] if again else [Evaluation(trial.tasks[0].cohort[0].id, error=why)]
+
+    def _overdue(self) -> Iterator[_Trial]:
         """Kill, one after the other, what has overrun its time limit so far that it must be hanging."""
-        if not self._cluster.is_private:
-            return  # a task may wait for its turn, which is not hanging; the workers watch themselves
         now = time.monotonic()
-        for reference, (tasks, since) in list(self._running.items()):
-            if now - since > _longest(tasks):
+        for reference, trial in list(self._running.items()):
+            if trial.since is not None and now - trial.since > trial.limit:
                 del self._running[reference]
                 ray.cancel(reference, force=True)
-                yield tasks
+                yield trial
 
 
 def _options(resources: Mapping[str, float]) -> dict[str, Any]:
@@ -272,11 +321,6 @@ def _limit(problem: Problem) -> float:
     """Seconds that each candidate may take."""
     limit = problem.training.time_limit
     return math.inf if limit is None else limit
-
-
-def _longest(tasks: Sequence[Task]) -> float:
-    """Seconds after which one of some tasks must be hanging: those who are together are short."""
-    return max(_limit(task.problem) * len(task.cohort) for task in tasks) + _GRACE
 
 
 @ray.remote(num_cpus=1)
@@ -296,7 +340,7 @@ def _evaluate(
     Or, of a bug, the position of the cohort that met it and the traceback, as exceptions do not always
     survive pickling. After `limit` seconds one must be hanging: its process dies, whatever holds it up.
     """
-    looked = time.monotonic()
+    looked = -math.inf  # it may have waited for its turn until everything was over
 
     def should_stop() -> bool:
         nonlocal looked
