@@ -129,7 +129,7 @@ class _SameForAll(Weights):
     """Weights of nobody in particular, as nobody trains."""
 
     def __init__(self) -> None:
-        self._state = object.__new__(State)
+        self._state = State(np.zeros(0, "f"), (), ("adam", 0.0), 0, 0)
 
     def of(self, candidate_id: int) -> State:
         """See `Weights.of`."""

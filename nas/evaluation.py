@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -400,8 +401,19 @@ def fit(
 
 def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     """The defaults, with the genes that the genome carries in their place."""
-    genes = {name: getattr(genome, name) for name in GENES if name not in ("activation", "scaling")}
-    return replace(defaults, **{name: value for name, value in genes.items() if value is not None})
+    return _with_genes(defaults, *_training_genes(genome))
+
+
+_TRAINING = tuple(name for name in GENES if name not in ("activation", "scaling"))
+_training_genes = attrgetter(*_TRAINING)
+
+
+@lru_cache(maxsize=1024)
+def _with_genes(defaults: TrainingConfig, *values: Any) -> TrainingConfig:
+    # Asked for whenever cohorts are planned; most candidates have their genes from somebody.
+    return replace(
+        defaults, **{key: value for key, value in zip(_TRAINING, values, strict=True) if value is not None}
+    )
 
 
 def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) -> Evaluation:

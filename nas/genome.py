@@ -45,7 +45,7 @@ def _layer(width: int, activation: str | None, dropout: float | None) -> Layer:
     return Layer(width, activation, dropout)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Genome:
     """Widths of the hidden layers, first to last, and the optional genes that it carries.
 
@@ -68,10 +68,10 @@ class Genome:
     optimizer: str | None = None
     schedule: str | None = None
     scaling: str | None = None
-    layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+    layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with what is its own."""
 
-    _hash: int = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -89,6 +89,12 @@ class Genome:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Genome):
+            return NotImplemented
+        # Most who are compared differ, and so do their hashes.
+        return self._hash == other._hash and _compared(self) == _compared(other)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Made anew where it is read: another process hashes names to other numbers.

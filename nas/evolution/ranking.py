@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from operator import attrgetter
 from typing import Protocol
 
 from nas.evolution.individual import Individual
+
+_values = attrgetter("fitness.wvalues")
+
+_FEW = 64
+"""Of so many one may be put in its place faster than all are sorted."""
 
 
 class Ranking(Protocol):
@@ -29,29 +35,26 @@ class Ranking(Protocol):
 class ByFitness:
     """By the first objective that tells two apart; among equals, who came first is first.
 
-    Putting somebody in its place moves references alone: a microsecond among a thousand, and some ten
-    among 100,000, where sorting them all after every batch would take longer than their training.
+    Everyone is put in their place when somebody asks: few of many at a time by moving references, a
+    microsecond among a thousand, some ten among 100,000; many by sorting all.
     """
 
     def __init__(self) -> None:
-        # From the worst to the best, as DEAP compares: the values themselves are what is searched.
+        # From the worst to the best, as DEAP compares.
         self._ordered: list[Individual] = []
-        self._values: list[tuple[float, ...]] = []
+        self._new: list[Individual] = []
 
     def add(self, individual: Individual) -> None:
         """See `Ranking.add`."""
-        values = individual.fitness.wvalues
-        i = bisect_left(self._values, values)
-        self._values.insert(i, values)
-        self._ordered.insert(i, individual)
+        self._new.append(individual)
 
     def discard(self, individual: Individual) -> None:
         """See `Ranking.discard`."""
-        i = self._find(individual)
-        del self._values[i], self._ordered[i]
+        del self._ordered[self._find(individual)]
 
     def best(self, n: int) -> list[Individual]:
         """See `Ranking.best`."""
+        self._put_in_place()
         return self._ordered[: -n - 1 : -1]
 
     def position(self, individual: Individual) -> int:
@@ -59,10 +62,19 @@ class ByFitness:
         return len(self) - 1 - self._find(individual)
 
     def _find(self, individual: Individual) -> int:
-        i = bisect_left(self._values, individual.fitness.wvalues)
+        self._put_in_place()
+        i = bisect_left(self._ordered, individual.fitness.wvalues, key=_values)
         while self._ordered[i] is not individual:
             i += 1
         return i
 
+    def _put_in_place(self) -> None:
+        if len(self._new) * _FEW < len(self._ordered):
+            for one in self._new:
+                self._ordered.insert(bisect_left(self._ordered, _values(one), key=_values), one)
+        elif self._new:
+            self._ordered[:] = sorted([*reversed(self._new), *self._ordered], key=_values)
+        self._new.clear()
+
     def __len__(self) -> int:
-        return len(self._ordered)
+        return len(self._ordered) + len(self._new)

@@ -95,6 +95,8 @@ class Outline(NamedTuple):
     @classmethod
     def of(cls, shapes: Sequence[Shape], *, in_tiles: bool = False) -> Outline:
         """That of ``Layout(shapes, in_tiles=in_tiles)``."""
+        if len(shapes) == 1 and not in_tiles:
+            return cls._of_one(shapes[0])
         # Tuples: what is asked for again and again costs a third of an attribute's look-up.
         members = [(len(shape.activations), shape.padded, shape.activations) for shape in shapes]
         n_outputs = shapes[0].sizes[-1]
@@ -102,17 +104,30 @@ class Outline(NamedTuple):
         outputs = [(len(list(those)), depth, n_outputs, inputs) for (depth, inputs), those in last]
         n_rows, size, stacks, runs = [shapes[0].sizes[0] + 1], 0, [], []
         for layer in range(1, max(members)[0] + 1):
-            before, members = members, [one for one in members if one[0] >= layer]
-            n_rows.append(sum([widths[layer] for _, widths, _ in members]) + len(members))
+            its = _runs(members, layer)
+            n_rows.append(sum([n + 1 for _, n in its]))
             if layer == 1:
                 n_rows[1] += _spare(n_rows[1]) * in_tiles
                 size = _aligned(n_rows[0] * n_rows[1])
             else:
-                stacks.append(_hidden_stacks(before, layer))
+                stacks.append(_hidden_stacks(members, layer))
                 size = _aligned(size + _numbers_of(stacks[-1]))
-            runs.append(_runs(members, layer))
+            runs.append(its)
         n_rows.append(len(shapes) * n_outputs)
         return cls(n_rows, _aligned(size + _numbers_of(outputs)), [*stacks, outputs], runs)
+
+    @classmethod
+    def _of_one(cls, shape: Shape) -> Outline:
+        """The same of one alone, who has no neighbours, sooner."""
+        widths, names = shape.padded, shape.activations
+        layers = [(1, i, widths[i + 1], widths[i] + 1) for i in range(len(names) + 1)]
+        size = 0
+        for i, (_, _, outputs, inputs) in enumerate(layers):
+            # The first hidden layer has a row more, that makes the row of ones.
+            size += -(-(outputs + (i == 0 < len(names))) * inputs // _NUMBERS) * _NUMBERS
+        n_rows = [widths[0] + 1, *[width + 1 for width in widths[1:-1]], widths[-1]]
+        stacks = [[layer] for layer in layers[min(1, len(names)) :]]
+        return cls(n_rows, size, stacks, [[run] for run in zip(names, widths[1:-1], strict=True)])
 
 
 _Member = tuple[int, tuple[int, ...], tuple[str, ...]]
@@ -122,18 +137,39 @@ _Stack = tuple[int, int, int, int]
 
 
 def _hidden_stacks(members: Sequence[_Member], layer: int) -> list[_Stack]:
-    """Those of a hidden layer but the first, of all who have the layer before.
+    """Those of a hidden layer but the first.
 
-    Who ends there lies between the sources of its neighbours, which are then no stack.
+    Who ends in the layer before lies between the sources of its neighbours, which are then no stack.
     """
-    by_widths = groupby(members, lambda one: one[1][layer - 1 : layer + 1] if one[0] >= layer else None)
-    return [(len(list(those)), layer - 1, w[1], w[0] + 1) for w, those in by_widths if w is not None]
+    stacks: list[_Stack] = []
+    n, last = 0, (0, 0)
+    for depth, widths, _ in members:
+        if depth < layer - 1:
+            continue
+        its = (widths[layer - 1], widths[layer]) if depth >= layer else (0, 0)
+        if its != last:
+            if last[0]:
+                stacks.append((n, layer - 1, last[1], last[0] + 1))
+            n, last = 0, its
+        n += 1
+    if last[0]:
+        stacks.append((n, layer - 1, last[1], last[0] + 1))
+    return stacks
 
 
 def _runs(members: Sequence[_Member], layer: int) -> list[tuple[str, int]]:
-    """Those of a hidden layer, of all who have it: between two members of a run lies a row of ones."""
-    by_name = groupby(members, lambda one: one[2][layer - 1])
-    return [(name, sum([widths[layer] + 1 for _, widths, _ in those]) - 1) for name, those in by_name]
+    """Those of a hidden layer: between two members of a run lies a row of ones."""
+    runs: list[tuple[str, int]] = []
+    n, last = 0, ""
+    for depth, widths, names in members:
+        if depth < layer:
+            continue
+        if names[layer - 1] != last:
+            if last:
+                runs.append((last, n - 1))
+            n, last = 0, names[layer - 1]
+        n += widths[layer] + 1
+    return [*runs, (last, n - 1)]
 
 
 def _numbers_of(stacks: Sequence[_Stack]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
 from nas.network.arrays import zeros
@@ -104,14 +104,16 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
     numbers = sorted({min(2**i, most) for i in range(most.bit_length() + 1)} | {min(len(plans), most)})
     alone = [_Member.of(one, in_company=False) for one in plans]
     together = [_Member.of(one, in_company=True) for one in plans]
+    places = _places(together)
     costs, cuts = [0.0], [(0, 0.0)]
     for stop in range(1, len(plans) + 1):
         options = []
         for start in [stop - n for n in numbers if n <= stop]:
             if stop - start == 1:
-                step = margined = _predicted(alone[start:stop])
+                step = margined = _predicted([alone[start]])
             else:
-                step = _predicted(together[start:stop])
+                cohort = sorted(range(start, stop), key=places.__getitem__)
+                step = _predicted([together[i] for i in cohort])
                 margined = step / _MARGIN
             options.append((costs[start] + margined, start, step))
         best, start, step = min(options)
@@ -127,7 +129,7 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
 
 def predicted(plans: Sequence[Plan]) -> float:
     """Microseconds that a step of these networks as one cohort is expected to take."""
-    return _predicted([_Member.of(one, in_company=len(plans) > 1) for one in plans])
+    return sum(COSTS[name] * amount for name, amount in work(plans).items())
 
 
 def work(plans: Sequence[Plan]) -> dict[str, float]:
@@ -137,66 +139,84 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
     operations on single activations; parameters: operations on single parameters; uncached:
     parameters that have to come from beyond the second-level cache.
     """
-    return _work([_Member.of(one, in_company=len(plans) > 1) for one in plans])
+    members = sorted((_Member.of(one, in_company=len(plans) > 1) for one in plans), key=_rank)
+    return dict(zip(COSTS, _work(members), strict=True))
 
 
 class _Member(NamedTuple):
     """What the work of a cohort needs to know of one that is in it; `rank` says where it lies."""
 
     shape: Shape
-    config: TrainingConfig
     rank: tuple[Any, ...]
-    dropouts: tuple[float, ...]
+    rows: int
+    dropouts: tuple[float, ...] | None
+    passes: int
+    learning_rate: float
+    decays: bool
 
     @classmethod
     def of(cls, one: Plan, *, in_company: bool) -> _Member:
-        shape = Shape(one.sizes, padded(one.sizes, 1 + in_company), one.activations)
-        return cls(shape, one.config, order(shape, one.config), tuple(one.config.dropouts(shape.depth)))
+        shape, config = Shape(one.sizes, padded(one.sizes, 1 + in_company), one.activations), one.config
+        dropouts = tuple(config.dropouts(shape.depth))
+        return cls(
+            shape,
+            order(shape, config),
+            config.batch_size,
+            dropouts if any(dropouts) else None,
+            _passes(config.optimizer),
+            config.learning_rate,
+            config.weight_decay > 0,
+        )
+
+
+_rank = attrgetter("rank")
+
+
+def _places(members: Sequence[_Member]) -> list[int]:
+    """Where each lies in a cohort of all of them: of any cohort the order, cheaper to compare than ranks."""
+    places = [0] * len(members)
+    for place, i in enumerate(sorted(range(len(members)), key=lambda i: members[i].rank)):
+        places[i] = place
+    return places
 
 
 def _predicted(members: Sequence[_Member]) -> float:
-    return sum(COSTS[name] * amount for name, amount in _work(members).items())
+    return float(sum(map(mul, COSTS.values(), _work(members))))
 
 
-def _work(members: Sequence[_Member]) -> dict[str, float]:
-    members = sorted(members, key=attrgetter("rank"))
+def _work(members: Sequence[_Member]) -> tuple[float, ...]:
+    """The amounts of `work`, in the order of `COSTS`, of members in the order in which they lie."""
     outline = Outline.of([one.shape for one in members], in_tiles=len(members) > 1)
-    configs = [one.config for one in members]
-    rows = configs[0].batch_size
-    masked = [one.dropouts for one in members if any(one.dropouts)]
-    n_inputs, calls, products, units = outline.n_rows[0], 3.0, 0.0, 0.0
-    if outline.depth:
-        wide = outline.n_rows[1]
+    n_rows, size, stacks, runs = outline
+    depth, rows = len(runs), members[0].rows
+    masked = [one.dropouts for one in members if one.dropouts is not None]
+    n_inputs, calls, products, units = n_rows[0], 3.0, 0.0, 0.0
+    if depth:
+        wide = n_rows[1]
         in_panels = n_inputs * rows <= CACHED_OPERAND and wide > PANEL
         calls += 2 * (2 if in_panels and wide % PANEL else 1)
         products += 4 * rows * n_inputs * wide
-    for stacks in outline.stacks:
-        for n, source, outputs, inputs in stacks:
+    for of_layer in stacks:
+        for n, source, outputs, inputs in of_layer:
             calls += 3
             products += (6 if source else 4) * rows * n * outputs * inputs
-    for layer, runs in enumerate(outline.runs):
-        for name, n_rows in runs:
+    for layer, its in enumerate(runs):
+        for name, n in its:
             operations = _OPERATIONS[name]
             calls += operations
-            units += operations * rows * n_rows
+            units += operations * rows * n
         # Of those who drop units here, a mask each; the masks go into all units at once.
-        if n_masks := sum(any(shares[layer : layer + 1]) for shares in masked):
+        if masked and (n_masks := sum([any(shares[layer : layer + 1]) for shares in masked])):
             calls += 4 * n_masks + 2
-            units += 10 * rows * outline.n_rows[layer + 1]
-    passes = max(_passes(config.optimizer) for config in configs)
+            units += 10 * rows * n_rows[layer + 1]
     # One number for all costs less than one for each; decay is never the biases'.
-    passes += 2 * (len({config.learning_rate for config in configs}) > 1)
-    passes += 2 * any(config.weight_decay for config in configs)
+    passes = max([one.passes for one in members])
+    passes += 2 * (len({one.learning_rate for one in members}) > 1)
+    passes += 2 * any(one.decays for one in members)
     n_rules = len({one.rank[0] for one in members})
-    pieces = max(-(-outline.size // PIECE), n_rules * (outline.depth + 1) if n_rules > 1 else 1)
-    return {
-        "steps": 1.0,
-        "calls": calls + passes * pieces,
-        "products": products,
-        "units": units,
-        "parameters": passes * outline.size,
-        "uncached": outline.size * min(1.0, max(0.0, outline.size / CACHED - 1)),
-    }
+    pieces = max(-(-size // PIECE), n_rules * (depth + 1) if n_rules > 1 else 1)
+    uncached = size * min(1.0, max(0.0, size / CACHED - 1))
+    return 1.0, calls + passes * pieces, products, units, passes * size, uncached
 
 
 def _n_parameters(one: Plan) -> int:

@@ -50,6 +50,17 @@ def test_the_fittest_are_first_and_among_equals_who_came_first(steps: list[tuple
         assert len(ranking) == len(everyone)
 
 
+def test_many_and_few_between_two_looks_find_their_places() -> None:
+    rng, ranking, everyone = random.Random(0), ByFitness(), list[Individual]()
+    for n in [200, 1, 2, 30, 1, 3, 150, 1]:
+        for _ in range(n):
+            everyone.append(alone(len(everyone), rng.randrange(9)))
+            ranking.add(everyone[-1])
+        ranked = sorted(everyone, key=lambda one: (-one.evaluation.fitness, one.id))
+        assert ranking.best(len(everyone)) == ranked
+        assert ranking.position(ranked[len(ranked) // 3]) == len(ranked) // 3
+
+
 @given(values)
 def test_fronts_are_those_of_whom_is_left(steps: list[tuple[int, bool]]) -> None:
     ranking, everyone = ByFronts(), list[Individual]()
