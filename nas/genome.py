@@ -75,14 +75,20 @@ class Genome:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        if set(map(type, self.widths)) - {int} or min(self.widths, default=1) < 1:
-            if any(not width >= 1 or width % 1 for width in self.widths):
-                raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(self.widths)}")
-            put(self, "widths", tuple(map(int, self.widths)))
-        elif not isinstance(self.widths, tuple):
-            put(self, "widths", tuple(self.widths))
-        put(self, "activation", _canonical("activation", "name", self.activation, self.depth))
-        put(self, "dropout", _canonical("dropout", "rate", self.dropout, self.depth))
+        widths = self.widths
+        if not _WHOLE.issuperset(map(type, widths)) or min(widths, default=1) < 1:
+            if any(not width >= 1 or width % 1 for width in widths):
+                raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(widths)}")
+            put(self, "widths", tuple(map(int, widths)))
+        elif not isinstance(widths, tuple):
+            put(self, "widths", tuple(widths))
+        depth = len(widths)
+        activation = _canonical("activation", "name", self.activation, depth)
+        dropout = _canonical("dropout", "rate", self.dropout, depth)
+        if activation is not self.activation:
+            put(self, "activation", activation)
+        if dropout is not self.dropout:
+            put(self, "dropout", dropout)
         # Asked for again and again where genomes are bred and compared: once for each genome.
         put(self, "layers", tuple(map(_layer, self.widths, self.activations, self.dropouts)))
         put(self, "_hash", hash(_compared(self)))
@@ -177,6 +183,7 @@ class Genome:
         return " ".join(words)
 
 
+_WHOLE = frozenset({int})
 _compared = attrgetter("widths", *GENES)
 """All that makes a genome, in the order of its parameters."""
 

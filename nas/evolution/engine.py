@@ -28,7 +28,7 @@ from nas.evolution.individual import Individual
 from nas.evolution.operators import inherited, mutate, shrink
 from nas.evolution.proposal import Proposal
 from nas.evolution.racing import CONTINUE, Racing
-from nas.evolution.ranking import ByFitness, Ranking
+from nas.evolution.ranking import ByFitness, Ranking, by_fitness
 from nas.evolution.surrogate import Screening
 from nas.genome import Genome
 from nas.space import CostModel, Costs, Limits, SearchSpace
@@ -483,7 +483,7 @@ class Engine(ABC):
 
     def _ranked(self, individuals: Collection[Individual]) -> list[Individual]:
         """Best first; among equals the one that was asked for first."""
-        return sorted(individuals, key=lambda one: one.fitness.wvalues, reverse=True)
+        return sorted(individuals, key=by_fitness, reverse=True)
 
     @abstractmethod
     def _propose(self) -> Proposal:

@@ -6,6 +6,7 @@ from nas.evolution.breeding import breed
 from nas.evolution.engine import Engine
 from nas.evolution.individual import Individual
 from nas.evolution.proposal import Proposal
+from nas.evolution.ranking import by_fitness
 
 _TOURNAMENT = 3
 
@@ -27,7 +28,7 @@ class Plus(Engine):
         return breed(self._parent, self.space, self.rng, self._seen)
 
     def _parent(self) -> Individual:
-        return max(self.rng.choices(self.population, k=_TOURNAMENT), key=lambda one: one.fitness.wvalues)
+        return max(self.rng.choices(self.population, k=_TOURNAMENT), key=by_fitness)
 
     def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
         return self._fittest(population + offspring, self.population_size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from nas.alignment import align
@@ -211,12 +212,13 @@ def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...
                     ways += [row[a][b - 1], _longer(best[a][b - 1], share(i, None, b - 1))]
                 if a and b:
                     ways.append(_longer(best[a - 1][b - 1], share(i, a - 1, b - 1)))
-                row[a].append(max(ways, key=lambda way: way[0]))
+                row[a].append(max(ways, key=_most))
         best = row
     return best[-1][-1][1]
 
 
 _Explained = tuple[float, tuple[float, ...]]
+_most = itemgetter(0)
 
 
 def _longer(explained: _Explained, share: float) -> _Explained:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from nas.evolution.individual import Individual
 
-_values = attrgetter("fitness.wvalues")
+by_fitness = attrgetter("fitness.wvalues")
+"""The key of an individual among others, as DEAP compares: the best has the greatest."""
 
 _FEW = 64
 """Of so many one may be put in its place faster than all are sorted."""
@@ -63,7 +64,7 @@ class ByFitness:
 
     def _find(self, individual: Individual) -> int:
         self._put_in_place()
-        i = bisect_left(self._ordered, individual.fitness.wvalues, key=_values)
+        i = bisect_left(self._ordered, individual.fitness.wvalues, key=by_fitness)
         while self._ordered[i] is not individual:
             i += 1
         return i
@@ -71,9 +72,9 @@ class ByFitness:
     def _put_in_place(self) -> None:
         if len(self._new) * _FEW < len(self._ordered):
             for one in self._new:
-                self._ordered.insert(bisect_left(self._ordered, _values(one), key=_values), one)
+                self._ordered.insert(bisect_left(self._ordered, by_fitness(one), key=by_fitness), one)
         elif self._new:
-            self._ordered[:] = sorted([*reversed(self._new), *self._ordered], key=_values)
+            self._ordered[:] = sorted([*reversed(self._new), *self._ordered], key=by_fitness)
         self._new.clear()
 
     def __len__(self) -> int:
