@@ -28,9 +28,6 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 # Ray warns at import that a later version will leave accelerators' variables alone.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-# A candidate that fills the memory is tried once more, as after any death, and not for ever.
-os.environ.setdefault("RAY_task_oom_retries", "1")
-
 import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
