@@ -16,6 +16,10 @@ larger cohorts train faster."""
 MOST = 32
 """Children that are asked for at once, at most."""
 
+_UNKNOWN = 0.5
+"""With many batches under way these grow no further than to so many candidates for each one told: as
+children of children that nobody has seen yet, most would be asked for in vain."""
+
 
 class SteadyState(Plus):
     """(μ+1) in small batches, several of which are under way at once.
@@ -34,7 +38,8 @@ class SteadyState(Plus):
     @property
     def batch_size(self) -> int:
         """Children that are asked for at once."""
-        return min(max(BATCH, self._n_fresh // _SHARE), MOST, self._room)
+        known = int(_UNKNOWN * self._n_told / self.lag)
+        return min(max(BATCH, min(self._n_fresh // _SHARE, known)), MOST, self._room)
 
     @property
     def _room(self) -> int:

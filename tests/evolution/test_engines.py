@@ -17,6 +17,7 @@ from nas.alignment import genome_distance, mean_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, migrants, recipe
 from nas.evolution.racing import CONTINUE, Racing
+from nas.evolution.steady_state import BATCH
 from nas.evolution.surrogate import Screening
 from nas.genome import Genome
 from nas.space import Limits, SearchSpace, cost_model, load_space
@@ -288,6 +289,19 @@ class TestEveryEngine:
         assert generation.best_genome == engine.best.genome
         assert engine.logbook[-1]["evaluated"] == n
         assert len(engine.logbook) == 2
+
+
+@pytest.mark.parametrize("algorithm", ["steady-state", "aging", "nsga2"])
+def test_no_more_are_under_way_than_half_of_those_told(algorithm: str) -> None:
+    lag = 60
+    engine = build(algorithm, lag=lag)
+    waiting = deque(ask_all(engine))
+    assert len(waiting) == lag * BATCH  # as much for each worker as ever, and nothing is known yet
+    for told in range(1, 1501):
+        engine.tell(judge(waiting.popleft()))
+        waiting += ask_all(engine)
+        assert len(waiting) <= max(lag * BATCH, told / 2)
+    assert engine.batch_size > BATCH
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
