@@ -340,7 +340,7 @@ def _evaluate(
     Or, of a bug, the position of the cohort that met it and the traceback, as exceptions do not always
     survive pickling. After `limit` seconds one must be hanging: its process dies, whatever holds it up.
     """
-    looked = -math.inf  # it may have waited for its turn until everything was over
+    looked = time.monotonic()
 
     def should_stop() -> bool:
         nonlocal looked

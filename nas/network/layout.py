@@ -87,11 +87,6 @@ class Outline(NamedTuple):
     stacks: list[list[_Stack]]
     runs: list[list[tuple[str, int]]]
 
-    @property
-    def depth(self) -> int:
-        """Hidden layers of the deepest member."""
-        return len(self.runs)
-
     @classmethod
     def of(cls, shapes: Sequence[Shape], *, in_tiles: bool = False) -> Outline:
         """That of ``Layout(shapes, in_tiles=in_tiles)``."""
@@ -124,7 +119,7 @@ class Outline(NamedTuple):
         size = 0
         for i, (_, _, outputs, inputs) in enumerate(layers):
             # The first hidden layer has a row more, that makes the row of ones.
-            size += -(-(outputs + (i == 0 < len(names))) * inputs // _NUMBERS) * _NUMBERS
+            size += _aligned((outputs + (i == 0 < len(names))) * inputs)
         n_rows = [widths[0] + 1, *[width + 1 for width in widths[1:-1]], widths[-1]]
         stacks = [[layer] for layer in layers[min(1, len(names)) :]]
         return cls(n_rows, size, stacks, [[run] for run in zip(names, widths[1:-1], strict=True)])

@@ -104,7 +104,9 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
     numbers = sorted({min(2**i, most) for i in range(most.bit_length() + 1)} | {min(len(plans), most)})
     alone = [_Member.of(one, in_company=False) for one in plans]
     together = [_Member.of(one, in_company=True) for one in plans]
-    places = _places(together)
+    # Of any cohort the order in which its members lie, cheaper to compare than their ranks.
+    by_rank = sorted(range(len(plans)), key=lambda i: together[i].rank)
+    places = {i: place for place, i in enumerate(by_rank)}
     costs, cuts = [0.0], [(0, 0.0)]
     for stop in range(1, len(plans) + 1):
         options = []
@@ -129,7 +131,7 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
 
 def predicted(plans: Sequence[Plan]) -> float:
     """Microseconds that a step of these networks as one cohort is expected to take."""
-    return sum(COSTS[name] * amount for name, amount in work(plans).items())
+    return _predicted(_members(plans))
 
 
 def work(plans: Sequence[Plan]) -> dict[str, float]:
@@ -139,8 +141,7 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
     operations on single activations; parameters: operations on single parameters; uncached:
     parameters that have to come from beyond the second-level cache.
     """
-    members = sorted((_Member.of(one, in_company=len(plans) > 1) for one in plans), key=_rank)
-    return dict(zip(COSTS, _work(members), strict=True))
+    return dict(zip(COSTS, _work(_members(plans)), strict=True))
 
 
 class _Member(NamedTuple):
@@ -169,15 +170,9 @@ class _Member(NamedTuple):
         )
 
 
-_rank = attrgetter("rank")
-
-
-def _places(members: Sequence[_Member]) -> list[int]:
-    """Where each lies in a cohort of all of them: of any cohort the order, cheaper to compare than ranks."""
-    places = [0] * len(members)
-    for place, i in enumerate(sorted(range(len(members)), key=lambda i: members[i].rank)):
-        places[i] = place
-    return places
+def _members(plans: Sequence[Plan]) -> list[_Member]:
+    """Those of one cohort, in the order in which they lie."""
+    return sorted((_Member.of(one, in_company=len(plans) > 1) for one in plans), key=attrgetter("rank"))
 
 
 def _predicted(members: Sequence[_Member]) -> float:
@@ -186,8 +181,7 @@ def _predicted(members: Sequence[_Member]) -> float:
 
 def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     """The amounts of `work`, in the order of `COSTS`, of members in the order in which they lie."""
-    outline = Outline.of([one.shape for one in members], in_tiles=len(members) > 1)
-    n_rows, size, stacks, runs = outline
+    n_rows, size, stacks, runs = Outline.of([one.shape for one in members], in_tiles=len(members) > 1)
     depth, rows = len(runs), members[0].rows
     masked = [one.dropouts for one in members if one.dropouts is not None]
     n_inputs, calls, products, units = n_rows[0], 3.0, 0.0, 0.0

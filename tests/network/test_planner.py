@@ -39,7 +39,7 @@ def test_an_outline_is_that_of_the_layout(widths: list[list[int]], inputs: int, 
         shapes.append(Shape(sizes, padded(sizes, len(widths)), names))
     in_tiles = len(shapes) > 1
     layout, outline = Layout(shapes, in_tiles=in_tiles), Outline.of(shapes, in_tiles=in_tiles)
-    assert (outline.depth, outline.n_rows, outline.size) == (layout.depth, layout.n_rows, layout.size)
+    assert (len(outline.runs), outline.n_rows, outline.size) == (layout.depth, layout.n_rows, layout.size)
     hidden_layers, from_second = range(1, layout.depth + 1), range(min(2, layout.depth + 1), layout.depth + 2)
     assert outline.runs == [
         [(name, rows.stop - rows.start) for name, rows in layout.runs(layer)] for layer in hidden_layers
