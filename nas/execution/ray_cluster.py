@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -30,6 +31,8 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 import ray.exceptions
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 _log = logging.getLogger(__name__)
@@ -38,6 +41,8 @@ _PATIENCE = 10.0
 """Seconds to wait for somebody to answer at an address."""
 
 _SMALLEST_STORE = 128 * 2**20
+
+_LOOPBACK = ("127.0.0.1", "::1")
 
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU"}
 """What Ray's nodes call the resources that tasks ask for by another name."""
@@ -98,7 +103,11 @@ class _Private:
 
 @contextmanager
 def private_ray(n_workers: int, n_bytes: int, resources: Mapping[str, float]) -> Iterator[Cluster]:
-    """A local Ray for nobody else, with its files in a folder of its own, and nothing left at the end.
+    """A local Ray for this process alone, with its files in a folder of its own, and nothing left at the end.
+
+    Other users and other machines have no access: the files are below a folder that only this user can
+    enter, the servers listen on the loopback interface, and answer only to a token that is made for this
+    Ray. It needs no network and no home folder.
 
     Parameters
     ----------
@@ -116,26 +125,84 @@ def private_ray(n_workers: int, n_bytes: int, resources: Mapping[str, float]) ->
     """
     with ExitStack() as stack:
         # Sockets in this folder must have paths of at most 107 characters: keep it short.
-        place = "/tmp" if Path("/tmp").is_dir() else None
+        place = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
         folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
         stack.enter_context(reaped(folder))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         # The kernel ends Ray's processes with the thread that started them: it has to live.
         thread = stack.enter_context(ThreadPoolExecutor(1))
+        stack.enter_context(_own_token())
         stack.callback(ray.shutdown)
-        _initialize(
-            thread,
-            address="local",
-            num_cpus=math.ceil(n_workers * resources.get("num_cpus", 1)),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=_SMALLEST_STORE + 2 * n_bytes,
-            _temp_dir=str(folder),
-        )
+        with _on_loopback():
+            _initialize(
+                thread,
+                address="local",
+                num_cpus=math.ceil(n_workers * resources.get("num_cpus", 1)),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=_SMALLEST_STORE + 2 * n_bytes,
+                # Ray opens its folder to all users (mode 0777), but not the folder above it.
+                _temp_dir=str(folder / "ray"),
+            )
+        if (address := ray.util.get_node_ip_address()) not in _LOOPBACK:  # type: ignore[no-untyped-call]
+            _log.warning("Ray %s listens on %s, not on 127.0.0.1 alone", ray.__version__, address)
         if lacking := _lacking(resources):
             raise InputError(f"resources: expected what this machine has, got {lacking}")
         yield _Private(folder)
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """While in this context this process, and the Ray that it starts, authenticate with a new token.
+
+    Ray itself would write one into the home folder and leave it there, or, before 2.59, use none. In the
+    environment only processes of the same user can read it.
+    """
+    try:
+        with _environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)):
+            _read_authentication()
+            yield
+    finally:
+        # The Ray that this process joins next has another token, or none.
+        _read_authentication()
+
+
+def _read_authentication() -> None:
+    """Have Ray read the environment's mode and token again, which it caches in this process."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """While in this context a Ray that is started listens on, and advertises, 127.0.0.1.
+
+    Ray replaces this address, where it is given as the node's, by one that other machines can reach, except
+    on systems where it supports a single machine. What says so is a variable that is read at Ray's import.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with _environment(**{ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """While in this context the environment has these variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @ray.remote(num_cpus=0)
