@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 import ray
 from ray import cloudpickle
+from ray._raylet import AuthenticationTokenLoader, get_authentication_mode  # type: ignore[attr-defined]
 
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.execution import Executor, SerialExecutor, Task
 from nas.execution.ray import RayExecutor, _Trial
+from nas.execution.ray_cluster import _own_token, _read_authentication
 from nas.execution.reaper import _users
 from nas.genome import Genome
 
@@ -247,6 +249,30 @@ def test_nothing_is_left_behind(problem: Problem) -> None:
     assert set(Path("/tmp").glob("nas-ray-*")) == before
     assert not ray.is_initialized()
     assert not worker_pids()
+
+
+@pytest.mark.parametrize("mode", ["token", "disabled"])
+def test_a_ray_that_is_joined_later_is_given_the_users_token(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = "a" * 64
+    with monkeypatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", mode)
+        patch.setenv("RAY_AUTH_TOKEN", users)
+        _read_authentication()
+        before = (get_authentication_mode(), token())
+        assert before[1] == (users if mode == "token" else "")
+        with _own_token():
+            assert token() == os.environ["RAY_AUTH_TOKEN"] != users
+            assert os.environ["RAY_AUTH_MODE"] == "token"
+        assert (os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]) == (mode, users)
+        assert (get_authentication_mode(), token()) == before
+    _read_authentication()
+
+
+def token() -> str:
+    """What Ray sends from this process."""
+    return AuthenticationTokenLoader.instance().get_raw_token()  # type: ignore[no-any-return]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finding processes needs /proc")
