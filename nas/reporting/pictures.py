@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# First, as it settles where matplotlib keeps its files.
+import nas.reporting.matplotlib_files  # noqa: F401
+
+# isort: split
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyBboxPatch

@@ -154,9 +154,11 @@ def test_a_private_ray_answers_only_to_its_own_token(private: Private, given: di
     assert done.stdout == "refused\n"
 
 
-IN_A_NETWORK = """
+VETH = ["ip", "link", "add", "outside", "type", "veth", "peer", "name", "peer"]
+
+IN_A_NETWORK = f"""
 ip link set lo up
-ip link add outside type veth peer name peer
+{" ".join(VETH)}
 ip address add 192.0.2.2/24 dev outside
 ip link set outside up && ip link set peer up
 ip route add default via 192.0.2.1 || exit 77
@@ -174,7 +176,7 @@ wait $search
 def test_a_search_goes_on_when_the_network_goes_away(tmp_path: Path) -> None:
     apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
     tools = shutil.which("unshare") and shutil.which("ip")
-    if not tools or subprocess.run([*apart, "ip", "link"], capture_output=True).returncode:
+    if not tools or subprocess.run([*apart, *VETH], capture_output=True).returncode:
         pytest.skip("a network namespace needs unshare, ip and the right to make one")
     search = [sys.executable, "-m", "nas", "search", "wine", "--workers", "1", "--candidates", "40"]
     search += ["--epochs", "40", "--no-racing", "--finalists", "1"]

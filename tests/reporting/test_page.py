@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -179,3 +182,37 @@ def test_a_report_is_not_made_where_none_is_wanted(tmp_path: Path) -> None:
     result = search(tmp_path, n_candidates=4, report=False)
     assert not (result.run_dir / "report.html").exists()
     assert (result.run_dir / "result.json").is_file()
+
+
+DRAW = """
+import logging
+logging.basicConfig()
+import nas.reporting
+import nas.reporting.pictures
+import matplotlib
+print(matplotlib.get_cachedir())
+"""
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_drawing_leaves_nothing_in_a_home_and_needs_none(tmp_path: Path, is_writable: bool) -> None:
+    home = str(tmp_path) if is_writable else "/proc"
+    ours = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | {"HOME": home}
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert not Path(done.stdout.strip()).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_fonts_that_is_there_is_used(tmp_path: Path) -> None:
+    fonts = tmp_path / "matplotlib"
+    fonts.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "MPLCONFIGDIR"}
+    environment |= {"HOME": "/proc", "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == (str(fonts), "")
