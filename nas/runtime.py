@@ -22,8 +22,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,12 +63,19 @@ class Column:
     A "numeric" column gives ``(value - mean) / scale``, missing values counting as `fill`, and a
     second input that is 1 where the value was missing if `indicator` is set. With `knots`, pairs
     (value, number) that rise, a value is first turned into the number that lies on the straight lines
-    from each to the next; beyond the ends, into that of the end.
+    from each to the next; beyond the ends, into that of the end. Cells of text are read by `number_in`
+    with the column's `decimal` separator and `unit`; with `form` "duration", as seconds.
+
+    A "date" column gives an input for each of its `parts` (see `PARTS`), standardized by the pairs
+    (mean, scale) of `scales`, 0 where the date is missing, and an `indicator` as above. Cells of text
+    are read by `seconds_in` with the column's `form`.
 
     A "category" column has a place for each category, then one for missing values if `missing` is set,
     then one for all other values if `other` is set. It gives one input a place, 1 for the place that
     a value has and 0 for the rest; or, with `means`, what these say of its place: for each place, as many
     numbers as the column gives inputs. Without a place all are 0. A "dropped" column gives none.
+
+    Cells that are empty, or equal to one of `gaps`, are missing.
     """
 
     name: str
@@ -80,6 +89,12 @@ class Column:
     other: bool = False
     means: tuple[tuple[float, ...], ...] = ()
     knots: tuple[tuple[float, ...], ...] = ()
+    decimal: str = "."
+    unit: str = ""
+    form: str = ""
+    parts: tuple[str, ...] = ()
+    scales: tuple[tuple[float, ...], ...] = ()
+    gaps: tuple[str, ...] = ()
 
     @property
     def n_places(self) -> int:
@@ -91,6 +106,8 @@ class Column:
         """How many inputs of the network the column gives."""
         if self.kind == "numeric":
             return 1 + self.indicator
+        if self.kind == "date":
+            return len(self.parts) + self.indicator
         if self.kind == "category":
             return len(self.means[0]) if self.means else self.n_places
         return 0
@@ -98,9 +115,27 @@ class Column:
     def encode(self, values: Any, out: Array) -> None:
         """Write the inputs for `values`, of shape (rows,), into `out`, of shape (rows, n_inputs)."""
         if self.kind == "numeric":
-            self._encode_numbers(as_numbers(values, self.name), out)
+            self._encode_numbers(self.numbers(values), out)
+        elif self.kind == "date":
+            self._encode_dates(self.seconds(values), out)
         elif self.kind == "category":
             self._encode_categories(values, out)
+
+    def numbers(self, values: Any) -> Array:
+        """The cells of a "numeric" column as float64, missing ones as NaN; raises `TableError`."""
+        if self.form == "duration":
+            return self._without_gaps(as_seconds(values, self.name, self.form))
+        return self._without_gaps(
+            as_numbers(values, self.name, decimal=self.decimal, unit=self.unit, gaps=self.gaps)
+        )
+
+    def seconds(self, values: Any) -> Array:
+        """The cells of a "date" column as seconds since 1970, missing ones as NaN; raises `TableError`."""
+        return as_seconds(values, self.name, self.form, gaps=self.gaps)
+
+    def _without_gaps(self, numbers: Array) -> Array:
+        codes = [code for text in self.gaps if (code := number_in(text)) is not None]
+        return np.where(np.isin(numbers, codes), np.nan, numbers) if codes else numbers
 
     def _encode_numbers(self, numbers: Array, out: Array) -> None:
         absent = np.isnan(numbers)
@@ -110,6 +145,14 @@ class Column:
         out[:, 0] = (filled - self.mean) / self.scale
         if self.indicator:
             out[:, 1] = absent
+
+    def _encode_dates(self, seconds: Array, out: Array) -> None:
+        absent = np.isnan(seconds)
+        known = np.where(absent, 0.0, seconds)
+        for i, (part, (mean, scale)) in enumerate(zip(self.parts, self.scales, strict=True)):
+            out[:, i] = np.where(absent, 0.0, (PARTS[part](known) - mean) / scale)
+        if self.indicator:
+            out[:, -1] = absent
 
     def _encode_categories(self, values: Any, out: Array) -> None:
         places = self.places(values)
@@ -126,7 +169,16 @@ class Column:
         positions: dict[str | None, int] = {key: i for i, key in enumerate(self.categories)}
         positions[None] = len(self.categories) if self.missing else nowhere
         other = self.n_places - 1 if self.other else nowhere
-        return np.array([positions.get(category_key(value), other) for value in values], int)
+        gaps = frozenset(self.gaps)
+
+        def place(value: Any) -> int:
+            # Networks of versions before 4 may know categories with blanks around them.
+            key = category_key(value)
+            if key not in positions:
+                key = cell_key(value, gaps)
+            return positions.get(key, other)
+
+        return np.array([place(value) for value in values], int)
 
 
 @dataclass(frozen=True)
@@ -406,8 +458,10 @@ def _version(network: Predictor) -> int:
 
 
 def _record_of(column: Column) -> dict[str, Any]:
-    later = ("means", "knots")
-    return {key: value for key, value in asdict(column).items() if key not in later or value}
+    """What the column differs in from one without settings; older versions have the first nine keys."""
+    entry, nothing = asdict(column), asdict(Column(column.name, column.kind))
+    first = list(entry)[:9]
+    return {key: value for key, value in entry.items() if key in first or value != nothing[key]}
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
@@ -424,14 +478,35 @@ def _prefixes(network: Predictor) -> list[str]:
     return [f"member_{i}." for i in range(len(network.members))] if isinstance(network, Ensemble) else [""]
 
 
-def as_numbers(values: Any, name: str) -> Array:
-    """The values as float64 of shape (rows,), missing ones as NaN; raises `TableError`."""
-    if getattr(getattr(values, "dtype", None), "kind", "f") in "cmM":
+def as_numbers(
+    values: Any, name: str, *, decimal: str = ".", unit: str = "", gaps: Sequence[str] = ()
+) -> Array:
+    """The values as float64 of shape (rows,), missing ones as NaN.
+
+    Parameters
+    ----------
+    values : array of shape (rows,)
+        Numbers, or text as `number_in` reads it with `decimal` and `unit`.
+    name : str
+        The column's, for messages.
+    gaps : sequence of str
+        Texts that stand for nothing.
+
+    Raises
+    ------
+    TableError
+        On the first cell that holds no number, or infinity.
+    """
+    kind = getattr(getattr(values, "dtype", None), "kind", "f")
+    if kind in "cmM":
         raise TableError(f"column {name!r}: expected numbers, got the type {values.dtype}")
     try:
+        if decimal != ".":
+            raise ValueError("text with another decimal separator than float() reads")
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError):
-        numbers = np.array([_as_number(value, name) for value in values], np.float64)
+        read = _remembering(lambda value: _as_number(value, name, decimal, unit, gaps))
+        numbers = np.array([read(value) for value in values], np.float64)
     if numbers.ndim != 1:
         raise TableError(f"column {name!r}: expected one number a row, got an array of {numbers.shape}")
     if np.isinf(numbers).any():
@@ -440,11 +515,23 @@ def as_numbers(values: Any, name: str) -> Array:
     return numbers
 
 
+def _remembering(read: Callable[[Any], float]) -> Callable[[Any], float]:
+    """The function, with what it said of texts remembered, which come again and again in a column."""
+    known: dict[str, float] = {}
+
+    def remembered(value: Any) -> float:
+        if not isinstance(value, str):
+            return read(value)
+        if value not in known:
+            known[value] = read(value)
+        return known[value]
+
+    return remembered
+
+
 def category_key(value: Any) -> str | None:
     """The name of a category, alike for 1, 1.0, "1" and "1.0", or True and "true"; None if missing."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    if not isinstance(value, np.ndarray) and value != value:
+    if is_missing(value):
         return None
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
@@ -454,13 +541,308 @@ def category_key(value: Any) -> str | None:
     return text.capitalize() if text.lower() in ("true", "false") else text
 
 
-def _as_number(value: Any, name: str) -> float:
-    if category_key(value) in (None, ""):
+def cell_key(value: Any, gaps: Iterable[str] = ()) -> str | None:
+    """As `category_key`, without blanks around text; None if nothing is left, or one of `gaps`."""
+    key = category_key(value)
+    if key is None:
+        return None
+    text = key.strip()
+    if text == "" or text in gaps:
+        return None
+    return key if text == key else category_key(text)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is None, NaN, pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return not isinstance(value, (str, np.ndarray)) and bool(value != value)
+
+
+def _as_number(value: Any, name: str, decimal: str, unit: str, gaps: Sequence[str]) -> float:
+    if is_missing(value):
         return math.nan
     try:
-        return float(value)
+        if not isinstance(value, str):
+            return float(value)
+        number = math.nan if is_gap(value, gaps) else number_in(value, decimal, unit)
     except (TypeError, ValueError, OverflowError):
-        raise TableError(f"column {name!r}: expected numbers, got {value!r}") from None
+        number = None
+    if number is None:
+        wanted = f"numbers in {unit}" if unit else "numbers"
+        raise TableError(f"column {name!r}: expected {wanted}, got {value!r}")
+    return number
+
+
+_GAP_WORDS = (
+    "? - -- \u2013 \u2014 . na n/a n.a. n.a #n/a nan <na> nat nil null none missing unknown "
+    "#value! #div/0! #ref! 0000-00-00"
+)
+GAP_WORDS = frozenset((*_GAP_WORDS.split(), "", "0000-00-00 00:00:00"))
+"""What stands for nothing in columns of numbers and dates, in small letters; in others it is a category."""
+
+
+def is_gap(text: str, gaps: Iterable[str] = ()) -> bool:
+    """Whether text in a column of numbers or dates stands for nothing."""
+    text = text.strip()
+    return text in gaps or text.lower() in GAP_WORDS
+
+
+_ALIKE = str.maketrans(
+    dict.fromkeys("\u00a0\u202f\u2009\u2007\u2008\u2002\u2003\t", " ")
+    | dict.fromkeys("\u2212\u2013\u2012\ufe63\uff0d\u2011", "-")
+    | dict.fromkeys("\u2019\u02bc\u2032\u00b4`", "'")
+)
+"""Typographic blanks, minus signs and apostrophes by the plain ones that mean the same in a number."""
+
+_LONGEST_NUMBER = 64
+"""Characters up to which text is looked at as a number."""
+
+_NUMBER = re.compile(
+    r"(?P<bound>[<>\u2264\u2265\u2248~=]*)\s*(?P<sign>[-+]?)\s*(?P<before>[^\d\s.,'+-][^\d.,'+-]*\.?)?\s*(?P<inner>[-+]?)\s*"
+    r"(?P<core>[\d.,' ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*(?P<after>[^\d\s.,'+-][^\d,']*|-)?"
+)
+_GROUPED = {
+    mark: re.compile(rf"\d{{1,3}}(?P<mark>[{thousands}' ])\d{{2,3}}(?:(?P=mark)\d{{2,3}})*")
+    for mark, thousands in ((".", ","), (",", "."))
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A number as text had it: what it is, and what stood around it."""
+
+    core: str
+    unit: str
+    negative: bool
+    is_bound: bool
+
+    def value(self, decimal: str) -> float | None:
+        """The number, by its decimal separator; None if it is none so."""
+        mantissa, _, exponent = self.core.replace("E", "e").partition("e")
+        whole, point, fraction = mantissa.partition(decimal)
+        if not (fraction.isdecimal() or fraction == "") or (point and not fraction and not whole):
+            return None
+        if whole and not whole.isdecimal():
+            # The last group has three digits; others may have two, as in India.
+            if whole[0] == "0" or not _GROUPED[decimal].fullmatch(whole) or not whole[-3:].isdecimal():
+                return None
+            whole = "".join(character for character in whole if character.isdecimal())
+        text = f"{whole or '0'}.{fraction or '0'}" + (f"e{exponent}" if exponent else "")
+        number = float(text)
+        return -number if self.negative else number
+
+
+def written_number(text: str) -> Written | None:
+    """A number written as text, taken apart; None if the text is none.
+
+    Currencies, units, a percent sign, blanks, brackets or a sign behind for negative numbers, and bounds such
+    as ``<1.0`` may stand around it.
+    """
+    plain = text.translate(_ALIKE).strip()
+    if len(plain) > _LONGEST_NUMBER:
+        return None
+    brackets = len(plain) > 2 and plain[0] == "(" and plain[-1] == ")"
+    found = _NUMBER.fullmatch(plain[1:-1].strip() if brackets else plain)
+    if found is None:
+        return None
+    before, after = (found["before"] or "").strip(), (found["after"] or "").strip()
+    behind = after == "-"
+    after = "" if behind else after
+    if before and not is_currency(before):
+        return None  # a code, such as A12
+    if before and after:
+        return None
+    signs = [found["sign"], found["inner"], "-" if behind else "", "-" if brackets else ""]
+    if sum(sign != "" for sign in signs) > 1:
+        return None
+    return Written(found["core"].strip(), before or after, "-" in signs, found["bound"] != "")
+
+
+_CURRENCY_SIGNS = frozenset(
+    "$\u00a2\u00a3\u00a4\u00a5\u20a6\u20a8\u20a9\u20aa\u20ab\u20ac\u20b1\u20b4\u20b9\u20ba\u20bd\u20bf"
+)
+_CURRENCY_NAMES = (
+    "USD EUR GBP CHF JPY CNY RMB INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON BGN RUB UAH TRY BRL MXN ZAR "
+    "KRW SGD HKD TWD THB IDR MYR PHP VND ILS AED SAR EGP NGN KES Rs Fr kr z\u0142 K\u010d Ft lei"
+)
+_CURRENCIES = frozenset(_CURRENCY_NAMES.split())
+
+
+def is_currency(text: str) -> bool:
+    """Whether text beside a number is a currency: a sign, US$ included, or a name such as CHF or Rs."""
+    return any(character in _CURRENCY_SIGNS for character in text) or text.rstrip(".") in _CURRENCIES
+
+
+def unit_key(unit: str) -> str:
+    """A unit alike in singular and plural, and however it is capitalized where that does not matter."""
+    short = unit.rstrip(".")
+    return short.casefold().removesuffix("s") if len(short) > 2 else short
+
+
+def number_in(text: str, decimal: str = ".", unit: str = "") -> float | None:
+    """The number that text holds, in the column's `unit` or without one; None if it holds none."""
+    try:
+        return float(text) if decimal == "." else _written_value(text, decimal, unit)
+    except ValueError:
+        return _written_value(text, decimal, unit)
+
+
+def _written_value(text: str, decimal: str, unit: str) -> float | None:
+    written = written_number(text)
+    if written is None or (written.unit and unit_key(written.unit) != unit_key(unit)):
+        return None
+    return written.value(decimal)
+
+
+_EPOCH = datetime(1970, 1, 1)
+_DAY = 86400.0
+_ISO = re.compile(r"\d{4}-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d([.,]\d+)?)?)?\s*(Z|UTC|[-+]\d\d:?(\d\d)?)?)?)?")
+_QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])")
+_CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
+_DURATION = re.compile(
+    r"(?:(-?\d+) days?,? ?)?(?:([-+])?(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?",
+)
+
+
+def as_seconds(values: Any, name: str, form: str, gaps: Iterable[str] = ()) -> Array:
+    """Dates as seconds since 1970, times of day since midnight, durations: float64 of shape (rows,).
+
+    Dates with a time zone count in UTC, periods from their start; missing ones are NaN.
+
+    Parameters
+    ----------
+    values : array of shape (rows,)
+        Dates of any type, or text as `seconds_in` reads it with `form`.
+    name : str
+        The column's, for messages.
+    form : str
+        How text has to be read.
+    gaps : iterable of str
+        Texts that stand for nothing.
+
+    Raises
+    ------
+    TableError
+        On the first cell that is no such thing.
+    """
+    kind = getattr(getattr(values, "dtype", None), "kind", "O")
+    if kind in "mM" and (kind == "m") == (form == "duration"):
+        exact = np.asarray(values, f"{kind}8[us]")
+        return np.where(np.isnat(exact), np.nan, exact.astype(np.int64) / 1e6)
+    read = _remembering(lambda value: _second_of(value, name, form, gaps))
+    return np.array([read(value) for value in values], np.float64)
+
+
+def _second_of(value: Any, name: str, form: str, gaps: Iterable[str]) -> float:
+    if is_missing(value) or (isinstance(value, str) and is_gap(value, gaps)):
+        return math.nan
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        value = value.astype(f"{value.dtype.kind}8[us]").item()
+    seconds = seconds_in(value, form) if isinstance(value, str) else _seconds_of(value)
+    if seconds is None:
+        wanted = "durations" if form == "duration" else "times of day" if form == "clock" else "dates"
+        like = f" such as {datetime(2020, 12, 31, 23, 59):{form}}" if "%" in form else ""
+        raise TableError(f"column {name!r}: expected {wanted}{like}, got {value!r}")
+    return seconds
+
+
+def _seconds_of(value: Any) -> float | None:
+    """The seconds of a date, a time of day or a duration that is no text; None for anything else."""
+    moment = getattr(value, "start_time", value)  # a period of pandas has one
+    if isinstance(moment, datetime):
+        naive = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return (naive - _EPOCH).total_seconds()
+    if isinstance(value, date):
+        return (value - _EPOCH.date()).total_seconds()
+    if isinstance(value, time):
+        return value.hour * 3600.0 + value.minute * 60.0 + value.second + value.microsecond / 1e6
+    return value.total_seconds() if isinstance(value, timedelta) else None
+
+
+def seconds_in(text: str, form: str) -> float | None:
+    """The seconds that text says; None if it does not have the form.
+
+    Parameters
+    ----------
+    text : str
+    form : str
+        "iso" or "", dates of ISO 8601, perhaps without day or with a time; "quarter", such as 2020Q1;
+        "clock", such as 23:59; "duration", such as ``1 days 02:00:00``; or a pattern of
+        `datetime.strptime`.
+    """
+    text = text.translate(_ALIKE).strip()
+    try:
+        if form in ("", "iso"):
+            return _seconds_of(_iso_date(text)) if _ISO.fullmatch(text) else None
+        if form == "quarter":
+            found = _QUARTER.fullmatch(text)
+            return _seconds_of(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
+        if form == "clock":
+            found = _CLOCK.fullmatch(text)
+            return _clock(found[1], found[2], found[3]) if found else None
+        if form == "duration":
+            return _duration(text)
+        return _seconds_of(datetime.strptime(text, form))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _iso_date(text: str) -> datetime:
+    if len(text) == len("2020-01"):
+        return datetime.fromisoformat(f"{text}-01")
+    return datetime.fromisoformat(text.replace(" UTC", "Z").replace("UTC", "Z").replace(",", "."))
+
+
+def _clock(hours: str | None, minutes: str | None, seconds: str | None) -> float:
+    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(seconds or 0)
+
+
+def _duration(text: str) -> float | None:
+    found = _DURATION.fullmatch(text)
+    if not text or found is None:
+        return None
+    days, sign, *clock = found.groups()
+    size = _clock(*clock)
+    return int(days or 0) * _DAY + (-size if sign == "-" else size)
+
+
+def _turn(share: Callable[[Array], Array], wave: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda seconds: wave(2 * np.pi * share(seconds))
+
+
+def _years(seconds: Array) -> Array:
+    return np.floor(seconds).astype("M8[s]").astype("M8[Y]").astype(np.int64) + 1970.0
+
+
+def _month(seconds: Array) -> Array:
+    """The month's place in the year, from 0 to 11/12."""
+    months: Array = np.floor(seconds).astype("M8[s]").astype("M8[M]").astype(np.int64) % 12 / 12
+    return months
+
+
+def _weekday(seconds: Array) -> Array:
+    """The day's place in the week, from 0 for Monday to 6/7: 1970 began with a Thursday."""
+    days: Array = (np.floor(seconds / _DAY) + 3) % 7 / 7
+    return days
+
+
+def _hour(seconds: Array) -> Array:
+    hours: Array = seconds / _DAY % 1
+    return hours
+
+
+PARTS: dict[str, Callable[[Array], Array]] = {
+    "days": lambda seconds: seconds / _DAY,
+    "year": _years,
+    "month_sin": _turn(_month, np.sin),
+    "month_cos": _turn(_month, np.cos),
+    "weekday_sin": _turn(_weekday, np.sin),
+    "weekday_cos": _turn(_weekday, np.cos),
+    "hour_sin": _turn(_hour, np.sin),
+    "hour_cos": _turn(_hour, np.cos),
+}
+"""What a date may tell the network, by name, from seconds since 1970: cyclic parts as sine and cosine."""
 
 
 def _finite(outputs: Array) -> Array:
@@ -662,7 +1044,7 @@ def _column_from(entry: dict[str, Any]) -> Column:
             good = all(isinstance(category, str) for category in value)
         if not good:
             raise ModelError(f"column {column.name!r}: {field.name} = {value!r}")
-    if column.kind not in ("numeric", "category", "dropped") or column.scale == 0:
+    if column.kind not in ("numeric", "category", "date", "dropped") or column.scale == 0:
         raise ModelError(f"column {column.name!r}: kind {column.kind!r} and scale {column.scale}")
     _check_tables(column)
     return column

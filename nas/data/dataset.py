@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from nas.data.columns import LARGEST_NUMBER, Reading, convert, read_column, row_name
 from nas.data.files import read_table
-from nas.data.preprocessing import LARGEST_NUMBER, check_kind, settle_kinds
+from nas.data.preprocessing import settle_kinds
 from nas.errors import DataError
 from nas.network.arrays import Array
-from nas.runtime import category_key
+from nas.runtime import cell_key, is_gap, is_missing, number_in
 
 Task = Literal["classification", "multilabel", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -53,6 +54,8 @@ class Dataset:
         The bundled set's name or the file's absolute path; None for a table from memory.
     weights : float array of shape (rows,), optional
         What each row counts for in training, and when networks are compared; each more than 0.
+    readings : mapping
+        What the cells of each column mean, as `settle_kinds` decided.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Dataset:
     categorical: tuple[str, ...] = ()
     source: str | None = None
     weights: Array | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -139,17 +143,18 @@ def load_dataset(
     else:
         (name, frame, targets), source = _from_memory(data, target), None
     _check_frame(name, frame, targets)
-    features = frame.drop(columns=targets)
-    y, found, classes = _read_target(frame[targets], task)
+    table, readings = settle_kinds(frame.drop(columns=targets), categorical)
+    y, found, classes = read_target(frame[targets], task, from_file=isinstance(data, (str, Path)))
     return Dataset(
         name,
-        settle_kinds(features, categorical),
+        table,
         y,
         found,
         tuple(targets),
         classes,
         tuple(sorted(categorical)),
         source,
+        readings=readings,
     )
 
 
@@ -246,36 +251,75 @@ def _target_columns(frame: pd.DataFrame, target: str | Iterable[str] | None, whe
     return list(dict.fromkeys(targets))
 
 
-def _read_target(
-    targets: pd.DataFrame, task: str | None
+_WAY_OUT = "mend it, or say --task classification if the target is a label"
+
+
+def read_target(
+    targets: pd.DataFrame,
+    task: str | None,
+    *,
+    gaps: Sequence[str] = (),
+    decimal: str = ".",
+    from_file: bool = False,
 ) -> tuple[np.ndarray[Any, Any], Task, tuple[Any, ...]]:
-    """The encoded target, the task, and the class labels."""
+    """The encoded target, the task, and the class labels.
+
+    Parameters
+    ----------
+    targets : DataFrame of shape (rows, targets)
+    task : str, optional
+        By default it follows from the cells.
+    gaps, decimal
+        See `nas.data.columns.read_column`.
+    from_file : bool
+        Whether text that is written as Python writes whole numbers, or floats, stands for these.
+
+    Raises
+    ------
+    DataError
+        Where nothing can be learned from it; the message names the cell or the class.
+    """
     for name in targets.columns:
-        _check_present(targets[name])
-    if task is None:
-        task = _infer_task(targets)
+        _check_present(targets[name], gaps)
+    if task == "classification" and targets.shape[1] > 1:
+        raise DataError(
+            f"target: expected one column for classification, got {', '.join(targets.columns)}; "
+            "several columns of 0 and 1 are the task multilabel"
+        )
     if task == "classification":
-        if targets.shape[1] > 1:
-            raise DataError(
-                f"target: expected one column for classification, got {', '.join(targets.columns)}; "
-                "several columns of 0 and 1 are the task multilabel"
-            )
-        return _read_classes(targets.iloc[:, 0])
-    y = np.column_stack([_target_numbers(targets[name]) for name in targets.columns])
-    if task == "multilabel":
-        for i, name in enumerate(targets.columns):
-            if not np.array_equal(np.unique(y[:, i]), (0, 1)):
-                raise DataError(f"target {name!r}: expected labels 0 and 1, both present, got others")
-        return y, "multilabel", ()
-    for i, name in enumerate(targets.columns):
+        return _read_classes(targets.iloc[:, 0], from_file=from_file)
+    readings = [_target_reading(targets[name], gaps, decimal) for name in targets.columns]
+    task = task or _infer_task(targets, readings)
+    if task == "classification":
+        return _read_classes(targets.iloc[:, 0], from_file=from_file)
+    y = np.column_stack(
+        [_target_numbers(targets[name], reading) for name, reading in zip(targets, readings, strict=True)]
+    )
+    _check_numbers(y, list(targets.columns), task)
+    return y, "multilabel" if task == "multilabel" else "regression", ()
+
+
+def _check_numbers(y: np.ndarray[Any, Any], names: Sequence[str], task: str) -> None:
+    """Raise `DataError` unless labels are 0 and 1, both of them, and values vary."""
+    for i, name in enumerate(names):
+        if task == "multilabel" and not np.array_equal(np.unique(y[:, i]), (0, 1)):
+            raise DataError(f"target {name!r}: expected labels 0 and 1, both present, got others")
         if y[:, i].min() == y[:, i].max():
             raise DataError(f"target {name!r}: expected values that vary, got {y[0, i]:g} in every row")
-    return y, "regression", ()
 
 
-def _read_classes(values: pd.Series) -> tuple[np.ndarray[Any, Any], Task, tuple[Any, ...]]:
-    if values.dtype == object:
-        values = values.map(category_key)
+def _target_reading(values: pd.Series, gaps: Sequence[str], decimal: str) -> Reading:
+    """What the cells of a target mean; raises `DataError`, with the target named."""
+    try:
+        return read_column(values, gaps=gaps, decimal=decimal, way_out=_WAY_OUT)
+    except DataError as error:
+        raise DataError(str(error).replace("column", "target", 1)) from None
+
+
+def _read_classes(
+    values: pd.Series, *, from_file: bool
+) -> tuple[np.ndarray[Any, Any], Task, tuple[Any, ...]]:
+    values = _labels(values, from_file=from_file)
     codes, labels = pd.factorize(values, sort=True)
     counts = np.bincount(codes)
     name, classes = str(values.name), tuple(plain_label(label) for label in labels)
@@ -283,7 +327,8 @@ def _read_classes(values: pd.Series) -> tuple[np.ndarray[Any, Any], Task, tuple[
         raise DataError(f"target {name!r}: expected at least two classes, got only {classes[0]!r}")
     rare = int(counts.argmin())
     if counts[rare] < _FEWEST_IN_CLASS:
-        hint = "; for numbers to be predicted, say --task regression" if _is_number(values) else ""
+        numbers = _is_number(values) or all(isinstance(label, (int, float)) for label in classes)
+        hint = "; for numbers to be predicted, say --task regression" if numbers else ""
         raise DataError(
             f"target {name!r}: expected at least {_FEWEST_IN_CLASS} rows of each class, one for "
             f"each part, got {counts[rare]} of class {classes[rare]!r}{hint}"
@@ -291,25 +336,63 @@ def _read_classes(values: pd.Series) -> tuple[np.ndarray[Any, Any], Task, tuple[
     return codes.astype(np.int64), "classification", classes
 
 
+def _labels(values: pd.Series, *, from_file: bool) -> pd.Series:
+    """Labels as they were written, without blanks around; numbers where a file wrote all of them plainly."""
+    if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(values):
+        values = values.astype(object)
+    elif pd.api.types.is_numeric_dtype(values):
+        return values
+    labels = [cell.strip() if isinstance(cell, str) else plain_label(cell) for cell in values.astype(object)]
+    kinds = {type(label) for label in labels}
+    if kinds == {str} and from_file:
+        labels = _as_numbers(labels)
+    elif len(kinds) > 1 and not kinds <= {int, float}:
+        labels = [cell_key(label) for label in labels]
+    return pd.Series(labels, values.index, name=values.name)
+
+
+def _as_numbers(texts: list[str]) -> list[Any]:
+    """Whole numbers, or floats, that are written as Python writes them; other texts as they are."""
+    different = set(texts)
+    for kind, write in ((int, str), (float, repr)):
+        try:
+            if all(write(kind(text)) == text and np.isfinite(kind(text)) for text in different):
+                return [kind(text) for text in texts]
+        except (ValueError, OverflowError):
+            continue
+    return list(texts)
+
+
 def plain_label(label: Any) -> Any:
     """A label as JSON can hold it: str, bool, int or float."""
     value = label.item() if isinstance(label, np.generic) else label
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
     return value if isinstance(value, (str, bool, int, float)) else str(value)
 
 
-def _check_present(values: pd.Series) -> None:
-    check_kind(values)
-    missing = values.isna().to_numpy()
-    if not missing.any() and _is_number(values):
-        missing = np.abs(values.to_numpy(np.float64)) > LARGEST_NUMBER
+def _check_present(values: pd.Series, gaps: Sequence[str]) -> None:
+    """Raise `DataError` on the first cell without a value, and on complex numbers."""
+    if pd.api.types.is_complex_dtype(values):
+        raise DataError(f"target {str(values.name)!r}: expected real numbers, got complex ones")
+    missing = np.array(values.isna(), bool)
+    if _is_number(values):
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+        codes = [code for text in gaps if (code := number_in(text)) is not None]
+        missing |= (np.abs(numbers) > LARGEST_NUMBER) | np.isin(numbers, codes)
+    else:
+        missing |= [
+            isinstance(cell, str) and (not cell.strip() or cell.strip() in gaps)
+            for cell in values.astype(object)
+        ]
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         value = values.iloc[row]
-        got = "nothing (NaN)" if pd.isna(value) else "infinity" if np.isinf(value) else f"{value:g}"
+        got = repr(value)
+        if is_missing(value) or (isinstance(value, str) and not value.strip()):
+            got = "nothing (NaN)"
+        elif _is_number(values):
+            got = "infinity" if np.isinf(value) else f"{value:g}"
         raise DataError(
-            f"target {str(values.name)!r}: expected a value in every row, got {got} in row {row + 1}"
+            f"target {str(values.name)!r}: expected a value in every row, got {got} in {row_name(row)}"
         )
 
 
@@ -317,30 +400,47 @@ def _is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
-def _infer_task(targets: pd.DataFrame) -> Task:
+def _infer_task(targets: pd.DataFrame, readings: Sequence[Reading]) -> Task:
     if targets.shape[1] > 1:
-        binary = all(_is_number(targets[name]) or targets[name].dtype == bool for name in targets) and all(
-            set(targets[name].unique()) <= {0, 1} for name in targets
+        return "multilabel" if all(_is_binary(targets[name]) for name in targets) else "regression"
+    values, reading = targets.iloc[:, 0], readings[0]
+    if reading.kind == "date" or reading.form:
+        raise DataError(
+            f"target {str(values.name)!r}: expected numbers or labels, got {reading.note}; turn them into "
+            "numbers, such as days since a day, or say --task classification if each is a label"
         )
-        return "multilabel" if binary else "regression"
-    values = targets.iloc[:, 0]
-    if not _is_number(values):
+    if reading.kind == "category" or pd.api.types.is_bool_dtype(values):
         return "classification"
-    different = np.unique(values.to_numpy(np.float64))
+    if reading.unit or reading.decimal != ".":
+        return "regression"  # labels are not written so
+    different = np.unique(_target_numbers(values, reading))
     whole = bool((different == np.round(different)).all())
     return "classification" if whole and len(different) <= _MOST_CLASSES_BY_DEFAULT else "regression"
 
 
-def _target_numbers(values: pd.Series) -> np.ndarray[Any, Any]:
-    texts = values.map(category_key) if values.dtype == object else values
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = np.flatnonzero(~(np.abs(numbers) <= LARGEST_NUMBER))
-    if len(wrong):
-        row = int(wrong[0])
-        raise DataError(
-            f"target {str(values.name)!r}: expected numbers, got {str(values.iloc[row])!r} in row {row + 1}"
-        )
-    return numbers
+def _is_binary(values: pd.Series) -> bool:
+    different = set(values.astype(object).unique())
+    return different <= {0, 1} or different <= {"0", "1"}
+
+
+def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]:
+    name = str(values.name)
+    if reading.kind == "numeric":
+        words = [
+            row for row, cell in enumerate(values.astype(object)) if isinstance(cell, str) and is_gap(cell)
+        ]
+        if not words:
+            try:
+                return convert(values, reading).to_numpy(np.float64)
+            except DataError as error:
+                raise DataError(str(error).replace("column", "target", 1)) from None
+        row = words[0]
+    else:
+        texts = [str(cell) for cell in values.astype(object)]
+        row = next((i for i, text in enumerate(texts) if number_in(text) is None), 0)
+    raise DataError(
+        f"target {name!r}: expected numbers, got {str(values.iloc[row])!r} in {row_name(row)}; {_WAY_OUT}"
+    )
 
 
 def _cell_hashes(values: pd.Series) -> np.ndarray[Any, Any]:

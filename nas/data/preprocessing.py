@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nas.data.columns import Reading, check_finite, convert, read_column
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Preprocessor, as_numbers, category_key
+from nas.runtime import PARTS, Column, Preprocessor, as_numbers, cell_key
 
 MAX_CATEGORIES = 32
 """Inputs that a column of categories may take; more categories are told by the targets of their rows."""
@@ -27,13 +28,7 @@ _MEAN_FOLDS = 5
 _SCORES = np.arange(-28, 29) / 8
 """Normal scores, at the quantiles of which an encoding by ranks has its knots: more of them in the tails."""
 
-LARGEST_NUMBER = 1e100
-"""Numbers may be this large: the square of one, which a standard deviation needs, is finite."""
-
 _MANY_TEXTS = 100
-_MANY_NUMBERS = 10
-_COMMAS = r"\s*[-+]?\d+(,\d+)+(\.\d+)?\s*"
-"""Numbers with commas for decimal points or between thousands."""
 
 
 class Rows(Mapping[str, "pd.Series[Any]"]):
@@ -63,8 +58,9 @@ def fit_preprocessor(
     categorical: Collection[str] = (),
     targets: Floats | None = None,
     scaling: str = "standard",
+    readings: Mapping[str, Reading] | None = None,
 ) -> Preprocessor:
-    """The encoding of a table: numbers, one input a category or means of targets, indicators for gaps.
+    """The encoding of a table: numbers, parts of dates, categories or means of targets, indicators for gaps.
 
     Parameters
     ----------
@@ -79,6 +75,8 @@ def fit_preprocessor(
         the rarest categories share one input.
     scaling : str
         One of `nas.genome.SCALINGS`.
+    readings : mapping, optional
+        What the cells of each column mean, where `settle_kinds` has decided it by more rows than these.
 
     Raises
     ------
@@ -88,7 +86,12 @@ def fit_preprocessor(
     columns = []
     for name in map(str, table):
         values = table[name]
-        column = _fit_column(values, name in categorical, targets)
+        if readings is None or name not in readings:
+            reading = read_column(values, categorical=name in categorical)
+            values = convert(values, reading)
+        else:
+            reading = readings[name]
+        column = _fit_column(reading, values, name in categorical, targets)
         columns.append(_by_rank(column, values) if scaling == "quantile" else column)
     if all(column.kind == "dropped" for column in columns):
         raise DataError(
@@ -114,36 +117,89 @@ def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floa
     return X
 
 
-def settle_kinds(table: pd.DataFrame, categorical: Collection[str] = ()) -> pd.DataFrame:
+def settle_kinds(
+    table: pd.DataFrame,
+    categorical: Collection[str] = (),
+    gaps: Sequence[str] = (),
+    decimal: str = ".",
+) -> tuple[pd.DataFrame, dict[str, Reading]]:
     """The table with each column's kind decided, by all of its rows, and written into its type.
 
-    Numbers that came as text become floats, categories become pandas' own; whichever rows are taken
-    from the table later are then of the same kind.
+    Numbers and dates that came as text become floats and datetime64, categories become pandas' own;
+    whichever rows are taken from the table later are then of the same kind.
+
+    Parameters
+    ----------
+    table : DataFrame
+    categorical : names
+        Columns that hold categories, whatever they look like.
+    gaps : sequence of str
+        Texts, and numbers as text, that stand for nothing.
+    decimal : str
+        The decimal separator where the cells of a column do not tell.
+
+    Returns
+    -------
+    table : DataFrame
+    readings : dict
+        What the cells of each column mean.
 
     Raises
     ------
     DataError
-        On dates, infinite numbers, numbers mixed with text, or a category column that is not there.
+        On infinite numbers, numbers mixed with text, or a category column that is not there.
     """
     for name in categorical:
         if name not in table.columns:
             raise DataError(
                 f"--categorical {name}: expected one of the columns {', '.join(map(repr, table.columns))}"
             )
-    settled: dict[str, pd.Series[Any]] = {}
+    readings, settled = {}, {}
     for name in table.columns:
         values = table[name]
-        if name in categorical or not _is_numeric(values):
-            settled[name] = values.map(category_key).astype("category")
-        elif not pd.api.types.is_numeric_dtype(values):
-            settled[name] = pd.Series(as_numbers(values, name), values.index)
-    return table.assign(**settled) if settled else table
+        readings[name] = reading = read_column(
+            values, categorical=name in categorical, gaps=gaps, decimal=decimal
+        )
+        if reading.kind == "numeric" and _is_plain(values) and not gaps:
+            check_finite(values)
+        else:
+            settled[name] = convert(values, reading)
+    return (table.assign(**settled) if settled else table), readings
 
 
-def _fit_column(values: pd.Series, categorical: bool, targets: Floats | None) -> Column:
-    if not categorical and _is_numeric(values):
-        return _fit_numbers(values)
-    return _fit_categories(values, categorical, targets)
+def _is_plain(values: pd.Series) -> bool:
+    """Whether a column holds NumPy's own numbers."""
+    return isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf"
+
+
+def _fit_column(reading: Reading, values: pd.Series, declared: bool, targets: Floats | None) -> Column:
+    name = str(values.name)
+    if reading.kind == "category":
+        column = _fit_categories(values, declared, targets)
+    elif reading.kind == "date":
+        column = _fit_dates(values, reading)
+    else:
+        column = _fit_numbers(values)
+    if column.kind == "dropped":
+        return column
+    as_read = reading.column(name)
+    return replace(column, decimal=as_read.decimal, unit=as_read.unit, form=as_read.form, gaps=as_read.gaps)
+
+
+def _fit_dates(values: pd.Series, reading: Reading) -> Column:
+    """The parts of dates that vary, standardized."""
+    name = str(values.name)
+    seconds = reading.column(name).seconds(values)
+    absent = np.isnan(seconds)
+    parts, scales = [], []
+    for part, function in PARTS.items():
+        numbers = function(seconds[~absent])
+        if len(numbers) and np.ptp(numbers) > 0 and numbers.std() > 0:
+            parts.append(part)
+            scales.append((float(numbers.mean()), float(numbers.std())))
+    if not parts and not 0 < absent.sum() < len(absent):
+        return Column(name, "dropped")
+    return Column(name, "date", indicator=bool(absent.any()), parts=tuple(parts), scales=tuple(scales))
 
 
 def _fit_numbers(values: pd.Series) -> Column:
@@ -189,7 +245,7 @@ def _by_rank(column: Column, values: pd.Series) -> Column:
 
 def _fit_categories(values: pd.Series, declared: bool, targets: Floats | None) -> Column:
     name = str(values.name)
-    counts = Counter(category_key(value) for value in values)
+    counts = Counter(cell_key(value) for value in values)
     gaps = counts.pop(None, 0) > 0
     if len(counts) + gaps < 2:
         return Column(name, "dropped")
@@ -231,66 +287,3 @@ def _standardized(means: Floats, told: Floats) -> tuple[Floats, Floats]:
     middle, spread = told.mean(axis=0), told.std(axis=0)
     spread[spread == 0] = 1.0
     return (means - middle) / spread, (told - middle) / spread
-
-
-def _is_numeric(values: pd.Series) -> bool:
-    """Whether a column holds numbers rather than categories; raises `DataError` on neither."""
-    check_kind(values)
-    if pd.api.types.is_numeric_dtype(values) and not isinstance(values.dtype, pd.CategoricalDtype):
-        as_finite(values)
-        return True
-    if isinstance(values.dtype, pd.CategoricalDtype) or values.isna().all():
-        return bool(values.isna().all())
-    return _texts_are_numbers(values.dropna(), str(values.name))
-
-
-def check_kind(values: pd.Series) -> None:
-    """Raise `DataError` if a column holds dates or complex numbers."""
-    name = str(values.name)
-    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        raise DataError(
-            f"column {name!r}: expected numbers or categories, got dates; "
-            "turn them into numbers (a year, a weekday, days since a day), or leave the column out"
-        )
-    if pd.api.types.is_complex_dtype(values):
-        raise DataError(f"column {name!r}: expected real numbers, got complex ones")
-
-
-def _texts_are_numbers(texts: pd.Series, name: str) -> bool:
-    """Whether texts are all numbers; raises `DataError` where some of many numbers are not."""
-    numbers = pd.to_numeric(texts.map(category_key), errors="coerce")
-    odd = numbers.isna() & ~texts.astype(str).str.lower().isin(("", "nan"))
-    if not odd.any():
-        as_finite(numbers)
-        return numbers.nunique() > 1
-    with_commas = texts.astype(str).str.fullmatch(_COMMAS)
-    if with_commas.mean() > 0.5 and texts.nunique() > _MANY_NUMBERS:
-        position = texts.index[with_commas][0]
-        raise DataError(
-            f"column {name!r}: expected numbers with a decimal point, got {texts[position]!r} in "
-            f"{_row(position)}; replace or remove the commas, or name the column in --categorical"
-        )
-    mostly_numbers = odd.mean() < 0.5 and numbers.nunique() > _MANY_NUMBERS
-    if mostly_numbers:
-        position = texts.index[odd][0]
-        raise DataError(
-            f"column {name!r}: expected numbers, got {texts[position]!r} in {_row(position)}; "
-            f"mend it, or name the column in --categorical if it holds categories"
-        )
-    return False
-
-
-def as_finite(values: pd.Series) -> None:
-    """Raise `DataError` naming the first row of numbers that holds infinity or nearly that."""
-    too_large = np.abs(values.to_numpy(np.float64, na_value=np.nan)) > LARGEST_NUMBER
-    if too_large.any():
-        row = int(np.flatnonzero(too_large)[0])
-        raise DataError(
-            f"column {str(values.name)!r}: expected finite numbers of at most {LARGEST_NUMBER:g} in size, "
-            f"got {values.iloc[row]:g} in {_row(values.index[row])}"
-        )
-
-
-def _row(position: Hashable) -> str:
-    """A row as a person counts it, where the index is a plain number."""
-    return f"row {int(position) + 1}" if isinstance(position, (int, np.integer)) else f"row {position!r}"

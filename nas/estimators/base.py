@@ -195,15 +195,17 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             raise InputError(
                 f"y: expected at least two classes, got only one class, {targets.classes[y[0]]!r}"
             )
+        settled, readings = settle_kinds(table[counting].reset_index(drop=True), categorical)
         return Dataset(
             _NAME,
-            settle_kinds(table[counting].reset_index(drop=True), categorical),
+            settled,
             y,
             targets.task,
             targets.names,
             targets.labels,
             categorical,
             weights=_weights_of(parts, counting),
+            readings=readings,
         )
 
     def _settings(self, seed: int) -> SearchSettings:

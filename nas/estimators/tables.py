@@ -13,8 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d, validate_data
 
 from nas.data import plain_label
+from nas.data.columns import LARGEST_NUMBER
 from nas.data.dataset import Task
-from nas.data.preprocessing import LARGEST_NUMBER
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
 

@@ -163,7 +163,7 @@ def _encode(
     told = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
     fitted, inputs = {}, {}
     for name in ("standard", *scalings):
-        fitted[name] = fit_preprocessor(rows, dataset.categorical, told, name)
+        fitted[name] = fit_preprocessor(rows, dataset.categorical, told, name, dataset.readings)
         inputs[name] = encode_training_rows(fitted[name], rows, told), fitted[name].encode(others)
     preprocessor, (X_train, X_validation) = fitted.pop("standard"), inputs.pop("standard")
     problem = Problem(
