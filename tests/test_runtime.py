@@ -417,11 +417,11 @@ REFUSED_TABLES: dict[str, tuple[Any, str]] = {
     ),
     "a matrix as a column": (
         {**make_frame(2).to_dict("list"), "size": np.ones((2, 2))},
-        "column 'size': expected one number a row",
+        "column 'size': expected one value a row",
     ),
     "a name twice": (
         pd.concat([make_frame(), make_frame()[["size"]]], axis=1),
-        "column 'size': expected one number a row",
+        "column 'size': expected column names that differ, got this one twice",
     ),
     "columns of different length": (
         {"size": [1.0, 2.0], "color": ["red"], "count": [1, 2]},
@@ -441,7 +441,7 @@ REFUSED_TABLES: dict[str, tuple[Any, str]] = {
     ),
     "one row that is not in a list": (
         [1.0, "red", 3, 1],
-        "expected rows of 4 values each, or columns by name, got a list",
+        "expected rows of 4 columns, got an array of shape (4,); for one row give [row]",
     ),
     "rows of different length": (
         [[1, 2, 3, 4], [1]],
