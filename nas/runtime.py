@@ -622,8 +622,9 @@ def _listed(values: Any, name: str) -> Any:
 def _in_numpy(values: Any) -> Any:
     """A column of polars or Arrow, masked or of bytes, as NumPy or a list holds it; others as they are."""
     if isinstance(values, np.ma.MaskedArray):
-        masked: Any = values if values.dtype.kind == "f" else values.astype(object)
-        return masked.filled(np.nan if masked.dtype.kind == "f" else None)
+        kept = np.array(values.data, values.dtype if values.dtype.kind == "f" else object)
+        kept[np.ma.getmaskarray(values)] = np.nan if kept.dtype.kind == "f" else None
+        return kept
     if isinstance(values, np.ndarray):
         return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
     kind: Any = getattr(values, "type", getattr(values, "dtype", None))

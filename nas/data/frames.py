@@ -37,7 +37,7 @@ def named_table(data: Any, what: str = "table") -> pd.DataFrame | None:
         On sparse, lazy and consumable tables, columns of different length, names that come twice.
     """
     refuse_unreadable(data, what)
-    frame = _named(data, what)
+    frame = _named(data.collect() if type(data).__name__ == "LazyFrame" else data, what)
     if frame is None:
         return None
     frame = frame.reset_index(drop=True)
@@ -87,8 +87,9 @@ def frame_of(values: Any, prefix: str, *, one_axis: bool = False) -> tuple[pd.Da
     """
     refuse_unreadable(values, prefix)
     if _is_series(values):
-        name = prefix if getattr(values, "name", None) in (None, "") else column_text(values.name)
-        return plain_types(as_column(values, prefix).to_frame(name)), name != prefix
+        has_name = getattr(values, "name", None) not in (None, "")
+        name = column_text(values.name) if has_name else prefix
+        return plain_types(as_column(values, prefix).to_frame(name)), has_name
     table = named_table(values, prefix)
     if table is not None:
         return table, True
@@ -229,7 +230,6 @@ def _frame_from_arrow(data: Any, what: str) -> pd.DataFrame:
     import pyarrow as pa
     from pyarrow.interchange import from_dataframe
 
-    data = data.collect() if type(data).__name__ == "LazyFrame" else data
     try:
         speaks_arrow = hasattr(data, "__arrow_c_stream__")
         return _frame_from_table(pa.table(data) if speaks_arrow else from_dataframe(data))
@@ -282,6 +282,8 @@ def _plain_series(values: pd.Series[Any]) -> pd.Series[Any]:
 
         arrow = _series_from_arrow(pa.array(values.array))
         return _plain_series(pd.Series(arrow.array, values.index, name=values.name))
+    if isinstance(dtype, pd.StringDtype):
+        return values.astype(object).where(values.notna(), None) if dtype.na_value is pd.NA else values
     if isinstance(dtype, pd.SparseDtype):
         return _plain_series(values.astype(dtype.subtype))
     if isinstance(dtype, np.dtype):
