@@ -853,45 +853,210 @@ def _finite(outputs: Array) -> Array:
     return outputs
 
 
+def column_text(name: Any) -> str:
+    """The name of a column as text: 4 is "4", as in a file, and a tuple what Python writes for it."""
+    if isinstance(name, tuple):
+        return str(tuple(part.item() if isinstance(part, np.generic) else part for part in name))
+    return str(name)
+
+
 def _columns_of(table: Table, names: list[str]) -> tuple[Callable[[str], Any], int]:
     """A function from a column's name to its values, and the number of rows."""
-    if hasattr(table, "columns") or isinstance(table, Mapping):
-        # A data frame made from an array has numbers for names; the network knows them as text.
-        present = {str(name): name for name in (table.columns if hasattr(table, "columns") else table)}
+    _check_readable(table)
+    named = _by_name(table, names)
+    if named is None:
+        rows = _rows_of(table, names)
+        positions = {name: i for i, name in enumerate(names)}
+        return lambda name: rows[:, positions[name]], len(rows)
+    # A data frame made from an array has numbers for names; the network knows them as text.
+    present: dict[str, Any] = {}
+    repeated = set()
+    for name in getattr(named, "column_names", named.columns if hasattr(named, "columns") else named):
+        text = column_text(name)
+        repeated |= {text} & present.keys()
+        present[text] = name
 
-        def by_name(name: str) -> Any:
-            if name not in present:
-                got = ", ".join(map(repr, list(present.values())[:20])) or "none"
-                raise TableError(f"expected a column {name!r}, got {got}")
-            return table[present[name]]
+    def by_name(name: str) -> Any:
+        if name not in present:
+            got = ", ".join(map(repr, list(present.values())[:20])) or "none"
+            raise TableError(f"expected a column {name!r}, got {got}")
+        if name in repeated:
+            raise TableError(f"column {name!r}: expected column names that differ, got this one twice")
+        return named[present[name]]
 
-        if hasattr(table, "columns"):
-            return by_name, len(table)
-        known = (table[present[name]] for name in names if name in present)
-        return by_name, next((len(values) for values in known if hasattr(values, "__len__")), 0)
+    if not isinstance(named, Mapping):
+        return lambda name: _in_numpy(by_name(name)), len(named)
+    return _columns_of_mapping(by_name, [name for name in names if name in present])
+
+
+def _columns_of_mapping(by_name: Callable[[str], Any], known: list[str]) -> tuple[Callable[[str], Any], int]:
+    """As `_columns_of`; a mapping holds either a column or, where it is one row, a value for each name."""
+    first = next((name for name in known if not _is_value(by_name(name))), None)
+    if first is None:
+        return lambda name: [_value(by_name(name))], 1 if known else 0
+    rows = len(_listed(by_name(first), first))
+
+    def values(name: str) -> Any:
+        found = by_name(name)
+        if _is_value(found):
+            raise TableError(
+                f"column {name!r}: expected {rows} values, one a row, got the single value {found!r}; "
+                f"one row has a single value in every column, but {first!r} has a list"
+            )
+        return _listed(found, name)
+
+    return values, rows
+
+
+def _check_readable(table: Any) -> None:
+    """Raise `TableError` on what holds a table but cannot be read as one."""
+    kind = type(table).__name__
+    if hasattr(table, "toarray"):
+        raise TableError(f"expected dense rows, got a sparse {kind}; X.toarray() makes them dense")
+    if hasattr(table, "__next__"):
+        raise TableError(f"expected a table, got a {kind}; list(...) makes rows of it")
+    if hasattr(table, "__dask_graph__") or hasattr(table, "toPandas"):
+        way_out = "compute" if hasattr(table, "__dask_graph__") else "toPandas"
+        raise TableError(f"expected a table in memory, got a {kind}; {way_out}() makes one of it")
+
+
+def _by_name(table: Any, names: list[str]) -> Any:
+    """A mapping, or a frame, from names to columns; None where the table has rows without names."""
+    if type(table).__name__ == "LazyFrame":
+        table = table.collect()
+    if getattr(getattr(table, "dtype", None), "names", None):
+        table = np.reshape(table, -1)
+        return {name: table[name] for name in table.dtype.names}
+    if hasattr(table, "columns") or hasattr(table, "column_names") or isinstance(table, Mapping):
+        return table
+    if _is_named(table, names):
+        return _row_by_name(table)
+    if hasattr(table, "to_frame"):
+        some = ", ".join(map(repr, names[:20]))
+        raise TableError(
+            f"expected a table, or one row by the names {some}, got a {type(table).__name__} without "
+            "these names; to_frame() makes a table of one column"
+        )
+    if isinstance(table, (list, tuple)) and any(_is_named(row, names) for row in table):
+        return _columns_of_rows(table, names)
+    return None
+
+
+def _is_named(row: Any, names: list[str]) -> bool:
+    """Whether a row has names: a mapping, a record; a series or a named tuple with some of these names."""
+    if isinstance(row, Mapping) or getattr(getattr(row, "dtype", None), "names", None):
+        return True
+    index = row._fields if hasattr(row, "_fields") else getattr(row, "index", ())
+    return not callable(index) and not set(map(column_text, index)).isdisjoint(names)
+
+
+def _row_by_name(row: Any) -> dict[str, Any]:
+    if isinstance(row, Mapping):
+        return {column_text(name): value for name, value in row.items()}
+    if hasattr(row, "_fields"):
+        return dict(zip(row._fields, row, strict=True))
+    if getattr(getattr(row, "dtype", None), "names", None):
+        return {name: row[name] for name in row.dtype.names}
+    return {column_text(name): value for name, value in zip(row.index, row, strict=True)}
+
+
+def _columns_of_rows(rows: Sequence[Any], names: list[str]) -> dict[str, list[Any]]:
+    """Columns of rows with names; what is not in a row is missing there."""
+    for i, row in enumerate(rows):
+        if not _is_named(row, names):
+            raise TableError(f"expected rows that all have names, got a {type(row).__name__} in row {i + 1}")
+    by_name = list(map(_row_by_name, rows))
+    every = dict.fromkeys(name for row in by_name for name in row)
+    for name in every:
+        strange = next((row[name] for row in by_name if name in row and not _is_value(row[name])), None)
+        if name in names and strange is not None:
+            raise TableError(
+                f"column {name!r}: expected a single value in each row, got a {type(strange).__name__}"
+            )
+    return {name: [_value(row.get(name)) for row in by_name] for name in every}
+
+
+def _is_value(value: Any) -> bool:
+    """Whether something is a single value, as text is, rather than several."""
+    if isinstance(value, (str, bytes)) or hasattr(value, "as_py"):
+        return True
+    if hasattr(value, "ndim"):
+        return bool(value.ndim == 0)
+    return not (hasattr(value, "__len__") or hasattr(value, "__iter__"))
+
+
+def _value(value: Any) -> Any:
+    """A single value without what wraps it: an array of no axes, Arrow's scalars."""
+    if hasattr(value, "as_py"):
+        return value.as_py()
+    return value[()] if isinstance(value, np.ndarray) else value
+
+
+def _listed(values: Any, name: str) -> Any:
+    """The values of a column, in an order and with a length."""
+    if isinstance(values, (Mapping, set, frozenset)) or not hasattr(values, "__len__"):
+        raise TableError(
+            f"column {name!r}: expected a list or an array of values, got a {type(values).__name__}"
+        )
+    return _in_numpy(values if hasattr(values, "__getitem__") else list(values))
+
+
+def _in_numpy(values: Any) -> Any:
+    """A column of polars or Arrow, masked or of bytes, as NumPy or a list holds it; others as they are."""
+    if isinstance(values, np.ma.MaskedArray):
+        kept = np.array(values.data, values.dtype if values.dtype.kind == "f" else object)
+        kept[np.ma.getmaskarray(values)] = np.nan if kept.dtype.kind == "f" else None
+        return kept
+    if isinstance(values, np.ndarray):
+        return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+    kind: Any = getattr(values, "type", getattr(values, "dtype", None))
+    if hasattr(values, "to_pylist"):
+        return values.to_pylist() if getattr(kind, "tz", None) else _array_of(values)
+    if hasattr(values, "to_list") and hasattr(values, "to_arrow"):
+        return values.to_list() if getattr(kind, "time_zone", None) else np.asarray(values)
+    return values
+
+
+def _array_of(values: Any) -> Array:
+    """An array of Arrow, in one piece or in several."""
+    pieces = values.chunks if hasattr(values, "chunks") else [values]
+    arrays = [piece.to_numpy(zero_copy_only=False) for piece in pieces]
+    same = len({array.dtype for array in arrays}) == 1
+    return np.concatenate(arrays if same else [array.astype(object) for array in arrays] or [np.empty(0)])
+
+
+def _rows_of(table: Any, names: list[str]) -> Array:
+    """Rows without names as an array of shape (rows, columns)."""
     try:
-        rows = table if isinstance(table, np.ndarray) else np.array(table, _dtype_for(table))
-    except (TypeError, ValueError):
+        rows = np.asanyarray(table) if hasattr(table, "__array__") else np.array(table, _dtype_for(table))
+    except (TypeError, ValueError, RuntimeError):
         raise TableError(
             f"expected rows of {len(names)} values each, or columns by name, "
             f"got a {type(table).__name__} without them"
         ) from None
     if rows.ndim != 2 or rows.shape[1] != len(names):
-        raise TableError(f"expected rows of {len(names)} columns, got an array of shape {rows.shape}")
-    positions = {name: i for i, name in enumerate(names)}
-    return lambda name: rows[:, positions[name]], len(rows)
+        hint = "; for one row give [row]" if rows.shape == (len(names),) else ""
+        raise TableError(f"expected rows of {len(names)} columns, got an array of shape {rows.shape}{hint}")
+    plain: Array = _in_numpy(rows)
+    return plain
 
 
 def _checked_length(values: Any, rows: int, name: str) -> Any:
-    if not hasattr(values, "__len__") or len(values) != rows:
-        got = len(values) if hasattr(values, "__len__") else f"the single value {values!r}"
-        raise TableError(f"column {name!r}: expected {rows} values, one a row, got {got}")
+    if getattr(values, "ndim", 1) != 1:
+        raise TableError(f"column {name!r}: expected one value a row, got an array of {values.shape}")
+    if len(values) != rows:
+        raise TableError(f"column {name!r}: expected {rows} values, one a row, got {len(values)}")
     return values
 
 
 def _dtype_for(rows: Any) -> Any:
     """Object where a cell is not a number, so that NumPy does not turn numbers into text."""
-    return None if all(isinstance(cell, (int, float)) for row in rows for cell in row) else object
+    every = (cell for row in rows for cell in (row if _has_cells(row) else (row,)))
+    return None if all(isinstance(cell, (int, float)) for cell in every) else object
+
+
+def _has_cells(row: Any) -> bool:
+    return hasattr(row, "__iter__") and not isinstance(row, (str, bytes))
 
 
 def _label_array(classes: tuple[Any, ...]) -> Array:

@@ -10,19 +10,24 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import UserDict, namedtuple
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from safetensors.numpy import load_file, save_file
+from scipy import sparse
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from nas import runtime
@@ -417,11 +422,11 @@ REFUSED_TABLES: dict[str, tuple[Any, str]] = {
     ),
     "a matrix as a column": (
         {**make_frame(2).to_dict("list"), "size": np.ones((2, 2))},
-        "column 'size': expected one number a row",
+        "column 'size': expected one value a row",
     ),
     "a name twice": (
         pd.concat([make_frame(), make_frame()[["size"]]], axis=1),
-        "column 'size': expected one number a row",
+        "column 'size': expected column names that differ, got this one twice",
     ),
     "columns of different length": (
         {"size": [1.0, 2.0], "color": ["red"], "count": [1, 2]},
@@ -441,7 +446,7 @@ REFUSED_TABLES: dict[str, tuple[Any, str]] = {
     ),
     "one row that is not in a list": (
         [1.0, "red", 3, 1],
-        "expected rows of 4 values each, or columns by name, got a list",
+        "expected rows of 4 columns, got an array of shape (4,); for one row give [row]",
     ),
     "rows of different length": (
         [[1, 2, 3, 4], [1]],
@@ -461,6 +466,202 @@ def test_a_table_that_does_not_fit_is_named(name: str) -> None:
             method(table)
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+# Tables of other libraries, and single rows.
+
+
+def forms_of(frame: pd.DataFrame) -> dict[str, Any]:
+    records: Any = frame.to_dict("records")
+    lists: Any = frame.to_dict("list")
+    arrow, polars = pa.Table.from_pandas(frame), pl.from_pandas(frame)
+    record: Any = namedtuple("record", "size color constant count")  # untyped, as callers have them
+    return {
+        "polars": polars,
+        "polars, lazy": polars.lazy(),
+        "Arrow": arrow,
+        "Arrow in pieces": pa.concat_tables([arrow.slice(0, 3), arrow.slice(3)]),
+        "Arrow's batch": arrow.to_batches()[0],
+        "dictionaries of Arrow": arrow.set_column(
+            arrow.column_names.index("color"), "color", arrow["color"].dictionary_encode()
+        ),
+        "a structured array": frame.to_records(index=False),
+        "a structured array with bytes": np.array(
+            list(map(tuple, frame.to_numpy())), [(name, "S5" if name == "color" else "f8") for name in frame]
+        ),
+        "rows of a structured array": list(frame.to_records(index=False)),
+        "dicts": records,
+        "dicts in another order": [dict(reversed(list(row.items()))) for row in records],
+        "named tuples": [record(**row) for row in records],
+        "pandas' own named tuples": list(frame.itertuples()),
+        "series": [row for _, row in frame.iterrows()],
+        "a mapping of series of polars": {name: polars[name] for name in polars.columns},
+        "a mapping of arrays of Arrow": {name: arrow[name].combine_chunks() for name in frame},
+        "a mapping of tuples": {name: tuple(values) for name, values in lists.items()},
+        "a mapping of masked arrays": {name: np.ma.MaskedArray(frame[name]) for name in frame},
+        "a mapping of dict views": {name: dict(enumerate(v)).values() for name, v in lists.items()},
+        "another mapping": UserDict(lists),
+        "the other byte order": frame.astype({"size": ">f8"}),
+    }
+
+
+@pytest.mark.parametrize("form", forms_of(make_frame(4)))
+def test_a_table_of_any_library_is_predicted_as_a_frame_of_pandas_is(form: str) -> None:
+    network, frame = make_network(), make_frame().dropna().reset_index(drop=True)
+    assert np.array_equal(network.predict_proba(forms_of(frame)[form]), network.predict_proba(frame))
+    assert np.array_equal(network.transform(forms_of(frame)[form]), network.transform(frame))
+
+
+@pytest.mark.parametrize("library", ["polars", "Arrow", "masked", "dicts", "Arrow's types"])
+def test_gaps_of_any_library_are_predicted_as_those_of_pandas(library: str) -> None:
+    network, frame = make_network(), make_frame()
+    assert frame["size"].isna().any()
+    assert frame["color"].isna().any()
+    arrow = pa.Table.from_pandas(frame)
+    table: Any = {
+        "polars": lambda: pl.from_pandas(frame),
+        "Arrow": lambda: arrow,
+        "masked": lambda: {
+            name: np.ma.MaskedArray(frame[name].fillna(7 if name == "size" else "red"), frame[name].isna())
+            for name in ("size", "color", "count")
+        },
+        "dicts": lambda: [
+            {name: value for name, value in row.items() if not pd.isna(value)}
+            for row in frame.to_dict("records")
+        ],
+        "Arrow's types": lambda: arrow.to_pandas(types_mapper=pd.ArrowDtype),
+    }[library]()
+    assert np.array_equal(network.predict_proba(table), network.predict_proba(frame))
+
+
+def test_masked_cells_of_an_array_are_gaps() -> None:
+    network = one_layer(
+        (Column("0", "numeric", fill=5.0), Column("1", "numeric")),
+        np.eye(2),
+        np.zeros(2),
+        "regression",
+        Target(("a", "b"), mean=(0.0,) * 2, scale=(1.0,) * 2),
+    )
+    for kind in (float, int):
+        X = np.ma.MaskedArray(np.array([[1, 2], [3, 4]], kind), mask=[[True, False], [False, False]])
+        assert network.predict(X).tolist() == [[5.0, 2.0], [3.0, 4.0]]
+
+
+ROW: dict[str, Any] = {"size": 2.5, "color": "red", "count": 3, "constant": 1}
+Named: Any = namedtuple("Named", "size color count constant")  # untyped, as callers have them
+
+SINGLE_ROWS: dict[str, Any] = {
+    "a dict": ROW,
+    "a dict of text": {name: str(value) for name, value in ROW.items()},
+    "a dict with more": {**ROW, "note": "x", "tags": [1, 2]},
+    "NumPy's numbers": {**ROW, "size": np.float32(2.5), "count": np.int8(3)},
+    "arrays without axes": {name: np.array(value) for name, value in ROW.items()},
+    "Arrow's scalars": {name: pa.scalar(value) for name, value in ROW.items()},
+    "decimals": {**ROW, "size": Decimal("2.5")},
+    "a series": pd.Series(ROW),
+    "a row of a frame": pd.DataFrame([ROW]).iloc[0],
+    "a series of nullable types": pd.Series({"size": 2.5, "count": 3, "color": "red"}, dtype="object"),
+    "a named tuple": Named(**ROW),
+    "a record": pd.DataFrame([ROW]).to_records(index=False)[0],
+    "an array of no axes with names": pd.DataFrame([ROW]).to_records(index=False).reshape(()),
+    "another mapping": UserDict(ROW),
+    "a list of a dict": [ROW],
+    "a list of a series": [pd.Series(ROW)],
+    "a list of lists": [[ROW[name] for name in [column.name for column in make_network().columns]]],
+}
+
+
+@pytest.mark.parametrize("form", SINGLE_ROWS)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_row_is_one_prediction(form: str, kind: str) -> None:
+    network, table = make_network(kind), pd.DataFrame([ROW])
+    assert network.predict(SINGLE_ROWS[form]).tolist() == network.predict(table).tolist()
+    assert network.transform(SINGLE_ROWS[form]).tolist() == network.transform(table).tolist()
+    assert len(network.predict(SINGLE_ROWS[form])) == 1
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA, pd.NaT, ""])
+def test_a_row_may_have_gaps(gap: Any) -> None:
+    network, expected = make_network(), pd.DataFrame([{**ROW, "size": None}])
+    assert network.predict_proba({**ROW, "size": gap}).tolist() == network.predict_proba(expected).tolist()
+
+
+def test_text_is_never_a_sequence_of_letters() -> None:
+    columns = (
+        Column("u", "category", categories=("ab", "cd")),
+        Column("v", "category", categories=("a", "b")),
+    )
+    target = Target(("t",) * 4, mean=(0.0,) * 4, scale=(1.0,) * 4)
+    network = one_layer(columns, np.eye(4), np.zeros(4), "regression", target)
+    assert network.predict({"u": "ab", "v": "b"}).tolist() == [[1, 0, 0, 1]]
+    assert network.predict([{"u": "cd", "v": "ab"}]).tolist() == [[0, 1, 0, 0]]
+    for rows in (["ab", "ab"], ("ab", "b"), np.array(["ab", "b"])):
+        with pytest.raises(TableError, match=r"expected rows of 2 columns, .*; for one row give \[row\]"):
+            network.predict(rows)
+    for text in ("ab", b"ab"):
+        with pytest.raises(TableError, match=r"expected rows of 2"):
+            network.predict(text)
+
+
+def a_generator() -> Any:
+    yield from [[1.0, "red", 3, 1]]
+
+
+REFUSED_FORMS: dict[str, tuple[Any, str]] = {
+    "a sparse matrix": (
+        sparse.csr_matrix(np.ones((2, 4))),
+        "expected dense rows, got a sparse csr_matrix; X.toarray() makes them dense",
+    ),
+    "a generator": (a_generator(), "expected a table, got a generator; list(...) makes rows of it"),
+    "a generator as a column": (
+        {**ROW, "size": a_generator()},
+        "column 'size': expected a list or an array of values, got a generator",
+    ),
+    "a set as a column": ({**ROW, "size": {1, 2}}, "column 'size': expected a list or an array of values"),
+    "a dict as a column": ({"size": {"a": 1}}, "column 'size': expected a list or an array of values"),
+    "values and columns": (
+        {"size": [1.0, 2.0], "color": "red", "count": [1, 2]},
+        "column 'color': expected 2 values, one a row, got the single value 'red'; one row has",
+    ),
+    "a series of values": (
+        pd.Series([1.0, 2.0], name="size"),
+        "got a Series without these names; to_frame() makes a table of one column",
+    ),
+    "polars' series": (pl.Series("size", [1.0, 2.0]), "got a Series without these names; to_frame() makes"),
+    "Arrow's array": (pa.array([1.0, 2.0]), "expected rows of 4 columns, got an array of shape (2,)"),
+    "one row as an array": (
+        np.array([1.0, 2.0, 3.0, 4.0]),
+        "expected rows of 4 columns, got an array of shape (4,); for one row give [row]",
+    ),
+    "a series without a column": (pd.Series({"size": 1.0}), "expected a column 'color', got 'size'"),
+    "dicts and lists": ([ROW, [1, 2, 3, 4]], "expected rows that all have names, got a list in row 2"),
+    "a list in a row": (
+        [ROW, {**ROW, "color": ["red"]}],
+        "column 'color': expected a single value in each row, got a list",
+    ),
+    "1 and '1'": (
+        pd.DataFrame([[1, 2, 3, 4, 5]], columns=["size", "color", "count", "constant", "size"]),
+        "column 'size': expected column names that differ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_FORMS)
+def test_what_is_no_table_is_refused_with_the_way_out(name: str) -> None:
+    table, message = REFUSED_FORMS[name]
+    with pytest.raises(TableError) as caught:
+        make_network().predict(table)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_named_by_tuples_are_found() -> None:
+    columns = (Column("('x', 1)", "numeric"), Column("2", "numeric"))
+    target = Target(("a", "b"), mean=(0.0,) * 2, scale=(1.0,) * 2)
+    network = one_layer(columns, np.eye(2), np.zeros(2), "regression", target)
+    frame = pd.DataFrame([[1.0, 2.0]], columns=pd.Index([("x", np.int64(1)), 2], tupleize_cols=False))
+    assert network.predict(frame).tolist() == [[1.0, 2.0]]
+    assert network.predict({("x", 1): 1.0, 2: 2.0}).tolist() == [[1.0, 2.0]]
 
 
 def test_a_network_for_values_has_no_probabilities() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +14,15 @@ import pandas as pd
 
 from nas.data.columns import LARGEST_NUMBER, Reading, convert, read_column, row_name
 from nas.data.files import read_table
+from nas.data.frames import (
+    column_names,
+    frame_of,
+    named_table,
+    pair_of,
+    plain_types,
+    possible_names,
+    with_plain_targets,
+)
 from nas.data.preprocessing import settle_kinds
 from nas.errors import DataError
 from nas.network.arrays import Array
@@ -102,9 +111,9 @@ class Dataset:
 def load_dataset(
     data: Any,
     *,
-    target: str | Iterable[str] | None = None,
+    target: Any = None,
     task: str | None = None,
-    categorical: str | Collection[str] = (),
+    categorical: Any = (),
 ) -> Dataset:
     """A data set from whatever a person has.
 
@@ -130,10 +139,8 @@ def load_dataset(
     """
     if task is not None and task not in TASKS:
         raise DataError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
-    if isinstance(categorical, str):
-        categorical = [name.strip() for name in categorical.split(",")]
     if isinstance(data, Dataset):
-        if target is not None or task is not None or categorical:
+        if target is not None or task is not None or possible_names(categorical):
             raise DataError(
                 "data: expected no target, task or categorical beside a Dataset, which has its own"
             )
@@ -143,7 +150,9 @@ def load_dataset(
     else:
         (name, frame, targets), source = _from_memory(data, target), None
     _check_frame(name, frame, targets)
-    table, readings = settle_kinds(frame.drop(columns=targets), categorical)
+    features = frame.drop(columns=targets)
+    categorical = column_names(categorical, features.columns, "categorical")
+    table, readings = settle_kinds(features, categorical)
     y, found, classes = read_target(frame[targets], task, from_file=isinstance(data, (str, Path)))
     return Dataset(
         name,
@@ -158,15 +167,13 @@ def load_dataset(
     )
 
 
-def _from_name_or_path(
-    name: str, target: str | Iterable[str] | None, categorical: Collection[str]
-) -> tuple[str, pd.DataFrame, list[str], str]:
+def _from_name_or_path(name: str, target: Any, categorical: Any) -> tuple[str, pd.DataFrame, list[str], str]:
     if name in BUNDLED:
         frame, targets = _bundled(name)
-        return name, frame, _target_columns(frame, target, name) if target else targets, name
+        return name, frame, targets if target is None else _target_columns(frame, target, name), name
     if not os.path.exists(name) and not Path(name).suffix:  # noqa: PTH110 # no error for a name too long
         raise DataError(f"{name}: expected a CSV or Parquet file or one of {', '.join(BUNDLED)}, got neither")
-    frame = read_table(name, texts=categorical)
+    frame = plain_types(read_table(name, texts=possible_names(categorical)))
     path = Path(name)
     stem = path.name.split(".")[0] or path.name
     return stem, frame, _target_columns(frame, target, name), str(path.resolve())
@@ -182,73 +189,46 @@ def _bundled(name: str) -> tuple[pd.DataFrame, list[str]]:
     return frame, ["target"]
 
 
-def _from_memory(data: Any, target: str | Iterable[str] | None) -> tuple[str, pd.DataFrame, list[str]]:
-    if isinstance(data, pd.DataFrame):
-        frame = data.reset_index(drop=True)
-        frame.columns = [str(column) for column in frame.columns]
-        return "table", frame, _target_columns(frame, target, "table")
-    if target is not None:
-        raise DataError("target: expected none beside (X, y), whose y is the target, got one")
-    if hasattr(data, "data") and hasattr(data, "target"):  # scikit-learn's Bunch
-        data = (data.data, data.target)
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
+def _from_memory(data: Any, target: Any) -> tuple[str, pd.DataFrame, list[str]]:
+    pair = pair_of(data)
+    if pair is not None:
+        if target is not None:
+            raise DataError("target: expected none beside (X, y), whose y is the target, got one")
+        return _from_pair(*pair)
+    frame = named_table(data)
+    if frame is None:
         raise DataError(
-            "data: expected a name, a path, a DataFrame with its target, or a pair (X, y), "
-            f"got {type(data).__name__}"
+            "data: expected a name, a path, a table whose columns have names and of which one is the target "
+            "(a frame of pandas or polars, an Arrow table, a dict of columns, a list of dicts, a structured "
+            f"array), or a pair (X, y), got {type(data).__name__}"
         )
-    return _from_pair(*data)
+    targets = _target_columns(frame, target, "table")
+    return "table", with_plain_targets(frame, targets), targets
 
 
 def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str]]:
-    features, targets = _as_frame(X, "x"), _as_frame(y, "target")
+    features, _ = frame_of(X, "x")
+    targets, named = frame_of(y, "target", one_axis=True)
     if len(features) != len(targets):
         raise DataError(
             f"y: expected one entry for each of the {len(features)} rows of X, got {len(targets)}"
         )
-    if targets.shape[1] == 1 and not isinstance(y, (pd.DataFrame, pd.Series)):
+    if targets.shape[1] == 1 and not named:
         targets.columns = ["target"]
     clash = set(features.columns) & set(targets.columns)
     if clash:
         raise DataError(f"y: expected names that X does not have, got {', '.join(sorted(clash))} in both")
-    return "table", pd.concat([features, targets], axis=1), list(targets.columns)
+    names = list(targets.columns)
+    return "table", pd.concat([features, with_plain_targets(targets, names)], axis=1), names
 
 
-def _as_frame(values: Any, prefix: str) -> pd.DataFrame:
-    if isinstance(values, pd.Series):
-        values = values.to_frame(values.name if values.name is not None else prefix)
-    if not isinstance(values, pd.DataFrame):
-        try:
-            array = np.asarray(values)
-        except ValueError:
-            raise DataError(f"{prefix}: expected rows of the same length, got rows that differ") from None
-        if array.ndim not in (1, 2) or (array.ndim == 1 and prefix == "x"):
-            raise DataError(f"{prefix}: expected rows and columns, got an array of shape {array.shape}")
-        frame = pd.DataFrame(array)
-        frame.columns = [f"{prefix}{i}" for i in range(frame.shape[1])]
-        return frame
-    frame = values.reset_index(drop=True)
-    frame.columns = [str(column) for column in frame.columns]
-    return frame
-
-
-def _target_columns(frame: pd.DataFrame, target: str | Iterable[str] | None, where: str) -> list[str]:
+def _target_columns(frame: pd.DataFrame, target: Any, where: str) -> list[str]:
     if target is None and frame.shape[1] == 0:
         raise DataError(f"{where}: expected a table with columns, got none")
     if target is None:
         named = [column for column in frame.columns if str(column).lower() in _TARGET_NAMES]
         return [str(named[0] if named else frame.columns[-1])]
-    if isinstance(target, str):
-        names = [name if name in frame.columns else name.strip() for name in target.split(",")]
-        targets = [target] if target in frame.columns else names
-    else:
-        targets = list(target) if isinstance(target, Iterable) else [target]
-    for name in targets:
-        if name not in frame.columns:
-            raise DataError(
-                f"{where}: expected a target among the columns "
-                f"{', '.join(map(repr, list(frame.columns)[:30]))}, got {name!r}"
-            )
-    return list(dict.fromkeys(targets))
+    return column_names(target, frame.columns, "target")
 
 
 _WAY_OUT = "mend it, or say --task classification if the target is a label"

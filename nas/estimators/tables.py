@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from nas.data import plain_label
 from nas.data.columns import LARGEST_NUMBER
 from nas.data.dataset import Task
+from nas.data.frames import frame_of, named_table, plain_types
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
+from nas.runtime import column_text
 
 Features = pd.DataFrame | Array
 
@@ -56,7 +58,7 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> Features:
     X : table
     reset : bool
     """
-    X = X.to_pandas() if hasattr(X, "to_pandas") else X
+    X = X if isinstance(X, pd.DataFrame) else _named_or_as_it_is(X, "X")
     if not isinstance(X, pd.DataFrame):
         checks = {"dtype": None, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if reset else 1}
         array: Array = validate_data(estimator, X, reset=reset, **checks)
@@ -68,6 +70,14 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> Features:
     if len(X) < 1 + reset or X.shape[1] == 0:
         raise DataError(f"X: expected at least {1 + reset} rows, and columns, got the shape {X.shape}")
     return X
+
+
+def _named_or_as_it_is(data: Any, what: str) -> Any:
+    """A table whose columns have names as a frame; anything else as scikit-learn's checks know it."""
+    if hasattr(data, "toarray") or (isinstance(data, np.ndarray) and data.dtype.names is None):
+        return data
+    table = named_table(data, what)
+    return data if table is None else table
 
 
 def _numbers_if_possible(array: Array) -> Array:
@@ -82,7 +92,9 @@ def as_frame(X: Features, names: Sequence[str] | None = None) -> pd.DataFrame:
     """The features with text for column names: their own, or ``x0``, ``x1`` and so on."""
     if isinstance(X, pd.DataFrame):
         frame = X.reset_index(drop=True)
-        return frame.set_axis([str(name) for name in X.columns] if names is None else list(names), axis=1)
+        if names is None:
+            return plain_types(frame.set_axis([column_text(name) for name in X.columns], axis=1))
+        return frame.set_axis(list(names), axis=1)
     return pd.DataFrame(X, columns=list(names or [f"x{i}" for i in range(X.shape[1])]))
 
 
@@ -122,8 +134,8 @@ def read_classes(y: Any, known: Array | None = None) -> Targets:
     known : array, optional
         The classes that there may be; by default those that there are.
     """
-    names = _target_names(y)
-    y = check_array(_without_frame(y), ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
+    y, names = _plain_target(y)
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
     check_classification_targets(y)
     if type_of_target(y, input_name="y") == "multilabel-indicator":
         labels = np.arange(y.shape[1])
@@ -147,8 +159,8 @@ def read_numbers(y: Any, n_targets: int | None = None) -> Targets:
     n_targets : int, optional
         How many there must be.
     """
-    names = _target_names(y)
-    y = check_array(_without_frame(y), ensure_2d=False, dtype=np.float64, input_name="y")
+    y, names = _plain_target(y)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if y.ndim == 1 or y.shape[1] == 1:
         y = column_or_1d(y, warn=True)[:, np.newaxis]
     _check_shape(y, y.shape[1] if n_targets is None else n_targets)
@@ -162,14 +174,23 @@ def _check_shape(y: Array, n: int) -> None:
         raise DataError(f"y: expected {n} columns, got {y.shape[1]}")
 
 
-def _without_frame(y: Any) -> Any:
-    return y.to_numpy() if hasattr(y, "to_numpy") else y
+def _plain_target(y: Any) -> tuple[Any, tuple[str, ...]]:
+    """Targets as an array, where they are of pandas, polars or Arrow, and the names of their columns."""
+    if isinstance(y, (list, tuple)):
+        has_text = any(isinstance(one, str) for one in y)
+        # NumPy would turn a gap among text into the text "nan".
+        is_mixed = has_text and not all(isinstance(one, str) for one in y)
+        return np.array(y, object) if is_mixed else y, ()
+    if hasattr(y, "toarray") or isinstance(y, np.ndarray) or not hasattr(y, "__len__"):
+        return y, ()
+    is_table = hasattr(y, "columns") or hasattr(y, "column_names") or isinstance(y, Mapping)
+    frame, named = frame_of(y, "y", one_axis=True)
+    values = frame.to_numpy() if is_table else frame.iloc[:, 0].to_numpy()
+    return values, tuple(frame.columns) if named else ()
 
 
-def _target_names(y: Any) -> tuple[str, ...]:
-    if hasattr(y, "columns"):
-        return tuple(map(str, y.columns))
-    return (str(y.name),) if getattr(y, "name", None) is not None else ()
+def _without_frame(values: Any) -> Any:
+    return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 
 def _several(names: tuple[str, ...], word: str, n: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.data import Dataset, load_dataset
+from nas.data.frames import pair_of
 from nas.errors import InputError, RunError
 from nas.genome import Genome
 from nas.run.reproduction import Reproduction, reproduce
@@ -298,7 +299,7 @@ def _restored(
         raise RunError(f"{folder.path}: expected the configuration of a run, got none with {error}") from None
     if source is None:
         raise RunError(f"{folder.path}: expected data=..., as the search had its table from memory, got none")
-    if not (hasattr(source, "columns") or isinstance(source, (str, Path))):
+    if pair_of(source) is not None:
         arguments["target"] = None
     return load_dataset(source, **arguments), settings, tracking, run_id
 

@@ -488,9 +488,9 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a number": (
         5,
         {},
-        "data: expected a name, a path, a DataFrame with its target, or a pair (X, y), got int",
+        "data: expected a name, a path, a table whose columns have names and of which one is the target",
     ),
-    "a mapping": ({"a": [1]}, {}, "or a pair (X, y), got dict"),
+    "an array with its target": (np.zeros((40, 3)), {}, "or a pair (X, y), got ndarray"),
     "a triple": ((R, R, R), {}, "or a pair (X, y), got tuple"),
     "one axis": ((R, R), {}, "x: expected rows and columns, got an array of shape (40,)"),
     "three axes": (
@@ -547,7 +547,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an unknown target": (
         make_table(),
         {"target": "price"},
-        "table: expected a target among the columns 'size', 'count', 'color', 'target', got 'price'",
+        "target: expected names of the columns 'size', 'count', 'color', 'target', got 'price'",
     ),
     "an unknown target among others": (make_table(), {"target": "target,price"}, "got 'price'"),
     "a number as target": (make_table(), {"target": 3}, "got 3"),
@@ -564,12 +564,12 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an unknown column of categories": (
         make_table(),
         {"categorical": ["shape"]},
-        "--categorical shape: expected one of the columns 'size', 'count', 'color'",
+        "categorical: expected names of the columns 'size', 'count', 'color', got 'shape'",
     ),
     "the target as a column of categories": (
         make_table(),
         {"categorical": ["target"]},
-        "--categorical target: expected one of",
+        "categorical: expected names of the columns 'size', 'count', 'color', got 'target'",
     ),
     # the target
     "a gap in the target": (
