@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
+from nas.data.layout import (
+    BLANKS,
+    Layout,
+    NulByteError,
+    encoding_error,
+    find_layout,
+    open_rows,
+    read_records,
+    wrong_count,
+)
 from nas.errors import DataError
 
 _CSV_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz")
@@ -22,11 +33,59 @@ _PARQUET_ENDINGS = (".parquet", ".pq")
 _ROWS = 250_000
 """Rows of a CSV file that are read at once: the parser takes several times what it returns."""
 
+Texts = Collection[str] | Callable[[list[str]], Collection[str]]
+"""Columns to be read as they are written, or what finds them among the names of all."""
 
-def read_table(path: str | Path, texts: Collection[str] = ()) -> pd.DataFrame:
-    """The rows of a CSV or Parquet file; raises `DataError`.
 
-    Columns named in `texts` are read as they are written, so that a category "01" stays that.
+@dataclass(frozen=True, eq=False)
+class TableFile:
+    """What a file holds, and what was decided in reading it.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Names are text, texts have no blanks around them, gaps are NaN.
+    notes : tuple of str
+        What was decided, each in a short phrase.
+    unnamed : str, optional
+        The name given to a first column without a name.
+    decimal : str
+        What separates decimals in numbers with separators: "," where the file's numbers prove it.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    unnamed: str | None = None
+    decimal: str = "."
+
+
+def read_table(
+    path: str | Path, texts: Texts = (), *, header: bool | None = None, na: Collection[str] = ()
+) -> pd.DataFrame:
+    """The rows of a CSV or Parquet file, as `read_file` reads them; raises `DataError`."""
+    return read_file(path, texts, header=header, na=na).frame
+
+
+def read_file(
+    path: str | Path, texts: Texts = (), *, header: bool | None = None, na: Collection[str] = ()
+) -> TableFile:
+    """The table in a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : path
+        Its ending says what it is; the separator of a CSV file is found.
+    texts : names, or a function from all names to such
+        Columns that are read as they are written, so that a category "01" stays that.
+    header : bool, optional
+        Whether a CSV file has a line of names; by default it is found out, and refused where not.
+    na : texts
+        What means a gap besides an empty cell, such as "?" or "-999".
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or no table in it; the message names the file, and the line.
     """
     path = Path(path)
     if not os.path.isfile(path):  # noqa: PTH113 # False too where the name is one that no file can have
@@ -34,82 +93,290 @@ def read_table(path: str | Path, texts: Collection[str] = ()) -> pd.DataFrame:
         raise DataError(f"{path}: expected a CSV or Parquet file, got {got}")
     name = path.name.lower()
     if name.endswith(_PARQUET_ENDINGS):
-        frame = _reading(path, lambda: _read_parquet(path))
+        table = TableFile(_reading(path, lambda: _read_parquet(path)))
     elif name.endswith(_CSV_ENDINGS):
-        frame = _reading(path, lambda: _read_csv(path, texts))
+        table = _reading(path, lambda: _read_csv(path, texts, header, na))
     else:
         endings = ", ".join((*_CSV_ENDINGS, *_PARQUET_ENDINGS))
         raise DataError(f"{path}: expected a file that ends in {endings}, got {path.suffix or 'no ending'}")
+    frame = table.frame
     if frame.empty:
         raise DataError(f"{path}: expected a table with rows and columns, got {len(frame)} rows")
     frame.columns = [str(column) for column in frame.columns]
-    return frame
+    return replace(table, frame=_with_gaps(frame, na)) if na else table
 
 
-def _read_csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
-    is_zipped = path.suffix.lower() == ".gz"
-    with gzip.open(path, "rt", encoding="utf-8") if is_zipped else path.open(encoding="utf-8") as file:
-        header = next((line for line in file if line.strip()), "")
-    separator = max((",", ";", "\t"), key=re.sub('"[^"]*"', "", header).count)
-    _check_header(path, separator)
+def _read_csv(path: Path, texts: Texts, header: bool | None, na: Collection[str]) -> TableFile:
+    layout = find_layout(path, header)
+    chosen = texts(_kept_names(layout)) if callable(texts) else texts
+    types: dict[str, type] = dict.fromkeys(set(chosen) & set(layout.names), str)
     with warnings.catch_warnings():
-        # Rows longer than the header would otherwise lose cells, or turn the first column into names.
+        # Rows longer than the header would otherwise lose cells.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        types = dict.fromkeys(texts, str)
-        while True:
-            with pd.read_csv(
-                path,
-                sep=separator,
-                na_values=["?"],
-                skipinitialspace=True,
-                low_memory=False,
-                index_col=False,
-                dtype=types,
-                chunksize=_ROWS,
-            ) as reader:
-                parts = list(reader)
-            if not (unlike := _of_several_kinds(parts)):
-                return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-            # What is a number here and text there is text, and was written in some way.
-            del parts
-            types |= dict.fromkeys(unlike, str)
+        try:
+            frame = _read_rows(path, layout, types, na)
+        except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+            raise _wrong_row(path, layout) or DataError(
+                f"{path}: expected a readable table, got: {' '.join(str(error).split())}"
+            ) from None
+    if frame.iloc[:, -1].isna().any():
+        _check_short_rows(path, layout, len(frame))
+    frame, notes = _without_empty_end(path, frame, layout)
+    frame = _stripped(frame)
+    decimal = "," if _has_decimal_commas(frame, chosen) else "."
+    if decimal == ",":
+        frame, decimal = _with_dots_as_text(path, layout, frame, chosen)
+    return TableFile(frame, notes, layout.unnamed, decimal)
 
 
-def _of_several_kinds(parts: Sequence[pd.DataFrame]) -> list[str]:
-    """Columns that are numbers in some parts of a table and something else in others."""
-    return [str(name) for name in parts[0] if len({_is_number(part[name].dtype) for part in parts}) > 1]
+def _kept_names(layout: Layout) -> list[str]:
+    return list(layout.names[:-1] if layout.has_empty_end else layout.names)
+
+
+def _read_rows(path: Path, layout: Layout, types: dict[str, type], na: Collection[str]) -> pd.DataFrame:
+    """The rows, read in parts; columns that are numbers in some and no numbers in others are text."""
+    types = dict(types)
+    while True:
+        parts = _read_parts(path, layout, types, na)
+        kinds = {name: {kind for part in parts if (kind := _kind(part[name]))} for name in layout.names}
+        unlike = [name for name, of_column in kinds.items() if len(of_column) > 1]
+        if not unlike:
+            return parts[0] if len(parts) == 1 else _joined(parts)
+        # What is a number here and text there is text, and was written in some way.
+        del parts
+        types |= dict.fromkeys(unlike, str)
+
+
+def _read_parts(
+    path: Path, layout: Layout, types: dict[str, type], na: Collection[str], names: Sequence[str] = ()
+) -> list[pd.DataFrame]:
+    with (
+        open_rows(path, layout) as file,
+        pd.read_csv(
+            file,
+            sep=r"\s+" if layout.separator == BLANKS else layout.separator,
+            header=None,
+            names=list(layout.names),
+            usecols=list(names) or None,
+            index_col=False,
+            dtype=types,
+            keep_default_na=False,
+            na_values=["", *na],
+            skipinitialspace=True,
+            low_memory=False,
+            chunksize=_ROWS,
+        ) as reader,
+    ):
+        return list(reader) or [pd.DataFrame(columns=list(layout.names))]
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table; a column that is empty in some parts has the type of the others there too."""
+    for name in parts[0].columns:
+        dtypes = [part[name].dtype for part in parts if not part[name].isna().all()]
+        if dtypes and not _is_number(dtypes[0]):
+            of_all = dtypes[0] if len(set(dtypes)) == 1 and not _is_bool(dtypes[0]) else np.dtype(object)
+            if any(part[name].dtype != dtypes[0] for part in parts):
+                for part in parts:
+                    part[name] = part[name].astype(of_all)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _kind(values: pd.Series) -> str | None:
+    """What the parser took a column for; None where it is empty."""
+    dtype = values.dtype
+    if dtype == np.uint64:
+        return "large numbers"  # beyond what other whole numbers and floats hold
+    if _is_number(dtype):
+        return None if dtype.kind == "f" and values.isna().all() else "numbers"
+    if _is_bool(dtype):
+        return "truth values"
+    first = values.first_valid_index()
+    if first is None:
+        return None
+    return "truth values" if isinstance(values[first], bool) else "texts"
 
 
 def _is_number(dtype: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    return pd.api.types.is_numeric_dtype(dtype) and not _is_bool(dtype)
+
+
+def _is_bool(dtype: Any) -> bool:
+    return pd.api.types.is_bool_dtype(dtype)
+
+
+def _is_text(values: pd.Series) -> bool:
+    return _kind(values) == "texts"
+
+
+def _wrong_row(path: Path, layout: Layout) -> DataError | None:
+    """The error of the first row with more or fewer cells than the others."""
+    end = layout.first_line
+    with open_rows(path, layout) as file:
+        for cells, line in read_records(file, layout.separator):
+            if len(cells) != layout.n_cells:
+                start = end + 1
+                end = layout.first_line + line
+                if end > start and "\n" in cells[-1]:
+                    return DataError(
+                        f"{path}: expected {layout.n_cells} cells in every line, got {len(cells)} from line "
+                        f"{start} to {end}, where a cell in quotes goes on; close the quote"
+                    )
+                return wrong_count(path, layout.separator, layout.n_cells, len(cells), end)
+            end = layout.first_line + line
+    return None
+
+
+def _check_short_rows(path: Path, layout: Layout, n_rows: int) -> None:
+    """Raise `DataError` if a row has fewer cells, which pandas would fill up.
+
+    Without quotes it does to count separators: that no row has more cells is known.
+    """
+    if layout.separator != BLANKS:
+        n_separators, has_quotes = 0, False
+        with open_rows(path, layout) as file:
+            while block := file.read(1 << 20):
+                n_separators += block.count(layout.separator)
+                has_quotes = has_quotes or '"' in block
+        if not has_quotes and n_separators == n_rows * (layout.n_cells - 1):
+            return
+    if error := _wrong_row(path, layout):
+        raise error
+
+
+def _without_empty_end(
+    path: Path, frame: pd.DataFrame, layout: Layout
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table without the column that a separator at the end of each row makes."""
+    if not layout.has_empty_end:
+        return frame, layout.notes
+    last = frame.iloc[:, -1]
+    if last.notna().any():
+        row = int(np.flatnonzero(last.notna())[0])
+        raise DataError(
+            f"{path}: expected a name for each of {layout.n_cells} columns, got none for the last, which "
+            f"holds {str(last.iloc[row])!r} in row {row + 1}"
+        )
+    return frame.iloc[:, :-1], (*layout.notes, "an empty last column without a name left out")
+
+
+def _stripped(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table without blanks around its texts; what is blank is a gap."""
+    for name in frame.columns:
+        if _is_text(frame[name]):
+            texts = frame[name].str.strip()
+            frame[name] = texts.mask(texts == "")
+    return frame
+
+
+_AFFIXES = r"[^\d.,+-]{0,6}"
+_WRITTEN = re.compile(rf"{_AFFIXES}[+−-]?{_AFFIXES}(\d[\d.,]*|[.,]\d+){_AFFIXES}")
+_COMMA_ONLY = re.compile(r"^\D*0*,\d|\d,\d{1,2}(?!\d)|,\d{4}|\.\d{3},\d|\d{4},\d")
+_POINT_ONLY = re.compile(r"^\D*0*\.\d|\d\.\d{1,2}(?!\d)|\.\d{4}|,\d{3}\.\d|\d{4}\.\d")
+_SEVERAL = re.compile(r",\d*,|\.\d*\.")
+
+
+def _has_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> bool:
+    """Whether some column's numbers can only have decimal commas, and no column's decimal points."""
+    columns = [_written_numbers(frame[name]) for name in frame.columns if _is_text(frame[name])]
+    if not any(_proves(_COMMA_ONLY, column) for column in columns):
+        return False
+    others = [frame[name] for name in frame.columns if name not in texts and _is_text(frame[name])]
+    return not any(_proves(_POINT_ONLY, _written_numbers(values)) for values in others)
+
+
+def _written_numbers(values: pd.Series) -> list[str]:
+    """The different cells of a column, if its first ones are numbers with units, signs or separators."""
+    first = values.dropna().iloc[:200]
+    if sum(_WRITTEN.fullmatch(cell) is not None for cell in first) < 0.9 * len(first) or not len(first):
+        return []
+    return [cell for cell in values.dropna().unique() if _WRITTEN.fullmatch(cell)]
+
+
+def _proves(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
+    # Dates such as 31.12.2024 and amounts such as 1.234.567 have several.
+    return any(pattern.search(cell) and not _SEVERAL.search(cell) for cell in cells)
+
+
+def _with_dots_as_text(
+    path: Path, layout: Layout, frame: pd.DataFrame, texts: Collection[str]
+) -> tuple[pd.DataFrame, str]:
+    """The table with numbers such as 1.234 as they are written, and the decimal separator.
+
+    They may be thousands where decimals have commas; unless one of them is no thousand.
+    """
+    floats = [str(name) for name in frame.columns if frame[name].dtype.kind == "f"]
+    if not floats:
+        return frame, ","
+    written = pd.concat(_read_parts(path, layout, dict.fromkeys(floats, str), (), floats), ignore_index=True)
+    with_dots = [name for name in floats if written[name].str.contains(".", regex=False, na=False).any()]
+    if any(_proves(_POINT_ONLY, written[name].dropna().unique()) for name in with_dots):
+        return frame, "."
+    for name in with_dots:
+        # What was declared a gap is one already.
+        frame[name] = written[name].str.strip().where(frame[name].notna())
+    return frame, ","
+
+
+def _with_gaps(frame: pd.DataFrame, na: Collection[str]) -> pd.DataFrame:
+    """The table with gaps where cells are what `na` declares, as texts or as numbers."""
+    texts = {str(value).strip() for value in na}
+    numbers = {number for text in texts if (number := _number(text)) is not None}
+    for name in frame.columns:
+        values = frame[name]
+        if _is_number(values.dtype):
+            gaps = values.isin(numbers)
+        elif pd.api.types.is_string_dtype(values.dtype) or values.dtype == object:
+            different = values.dropna().unique()
+            gaps = values.isin(
+                [v for v in different if isinstance(v, str) and (v in texts or _number(v) in numbers)]
+            )
+        else:
+            continue
+        if gaps.any():
+            frame[name] = values.mask(gaps)
+    return frame
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     """As `pandas.read_parquet` reads it, but with each column let go as soon as it is taken over."""
+    import pyarrow as pa
     from pyarrow import parquet
 
     table = parquet.read_table(path, memory_map=True)
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            # Text that is no UTF-8 would be met only where it is looked at, long after.
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{path}: column {name!r}: expected readable values, got: {error}") from None
+    try:
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path}: expected columns as its pandas metadata says, got: {what}") from None
     return frame
 
 
-def _check_header(path: Path, separator: str) -> None:
-    """Raise `DataError` if a name comes twice, which pandas would cover up by renaming one."""
-    first = pd.read_csv(
-        path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False, skipinitialspace=True
-    ).iloc[0]
-    repeated = first[first.duplicated() & (first != "")]
-    if len(repeated):
-        raise DataError(f"{path}: expected column names that differ, got {repeated.iloc[0]!r} twice")
+_T = TypeVar("_T")
 
 
-def _reading(path: Path, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """The frame that `read` gives; the reader's own errors as `DataError`."""
+def _reading(path: Path, read: Callable[[], _T]) -> _T:
+    """What `read` gives; the reader's own errors as `DataError`."""
     import pyarrow as pa
 
     try:
         return read()
     except DataError:
         raise
+    except (UnicodeDecodeError, NulByteError):
+        raise encoding_error(path) from None
     except (ValueError, OSError, EOFError, zlib.error, pd.errors.ParserWarning, pa.ArrowException) as error:
         raise DataError(f"{path}: expected a readable table, got: {' '.join(str(error).split())}") from None
