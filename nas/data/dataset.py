@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nas.data.columns import LARGEST_NUMBER, Reading, convert, read_column, row_name
-from nas.data.files import read_table
+from nas.data.files import read_file
 from nas.data.frames import (
     column_names,
     frame_of,
@@ -23,10 +24,13 @@ from nas.data.frames import (
     possible_names,
     with_plain_targets,
 )
+from nas.data.index import index_columns, leaking_identifiers
 from nas.data.preprocessing import settle_kinds
 from nas.errors import DataError
 from nas.network.arrays import Array
 from nas.runtime import cell_key, is_gap, is_missing, number_in
+
+_log = logging.getLogger(__name__)
 
 Task = Literal["classification", "multilabel", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -65,6 +69,8 @@ class Dataset:
         What each row counts for in training, and when networks are compared; each more than 0.
     readings : mapping
         What the cells of each column mean, as `settle_kinds` decided.
+    notes : tuple of str
+        What else was decided in reading the table, each in a short phrase.
     """
 
     name: str
@@ -77,6 +83,7 @@ class Dataset:
     source: str | None = None
     weights: Array | None = None
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -114,6 +121,9 @@ def load_dataset(
     target: Any = None,
     task: str | None = None,
     categorical: Any = (),
+    na: str | Collection[str] = (),
+    header: bool | None = None,
+    ignore: Any = None,
 ) -> Dataset:
     """A data set from whatever a person has.
 
@@ -131,6 +141,15 @@ def load_dataset(
     categorical : names
         Columns that hold categories although they look like numbers; names may be joined by commas.
 
+    na : str or several, optional
+        Cells that stand for nothing besides empty ones, such as "NA" or "-999"; joined by commas.
+    header : bool, optional
+        Whether a CSV file begins with a line of names; by default one that looks like data is refused.
+        Without, columns are called column1, column2 and so on.
+    ignore : names, optional
+        Columns to leave out; by default an index: one without a name, or one that counts the rows. Where
+        any are named, or none ("" or ()), those and no others are left out.
+
     Raises
     ------
     DataError
@@ -140,43 +159,109 @@ def load_dataset(
     if task is not None and task not in TASKS:
         raise DataError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
     if isinstance(data, Dataset):
-        if target is not None or task is not None or possible_names(categorical):
+        if target is not None or task is not None or possible_names(categorical) or na or ignore:
             raise DataError(
-                "data: expected no target, task or categorical beside a Dataset, which has its own"
+                "data: expected no target, task, categorical, na or ignore beside a Dataset, "
+                "which has its own"
             )
         return data
+    gaps = (
+        tuple(text.strip() for text in na.split(",")) if isinstance(na, str) and na else tuple(map(str, na))
+    )
     if isinstance(data, (str, Path)):
-        name, frame, targets, source = _from_name_or_path(str(data), target, categorical)
+        found = _from_name_or_path(str(data), target, categorical, gaps, header)
     else:
-        (name, frame, targets), source = _from_memory(data, target), None
-    _check_frame(name, frame, targets)
-    features = frame.drop(columns=targets)
-    categorical = column_names(categorical, features.columns, "categorical")
-    table, readings = settle_kinds(features, categorical)
-    y, found, classes = read_target(frame[targets], task, from_file=isinstance(data, (str, Path)))
+        found = _from_memory(data, target)
+    return _dataset(found, task, categorical, gaps, ignore)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A table, before it is decided what its columns mean."""
+
+    name: str
+    frame: pd.DataFrame
+    targets: list[str]
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+    unnamed: str | None = None
+    decimal: str = "."
+    is_named: bool = True
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells were read from text."""
+        return self.source is not None and self.source not in BUNDLED
+
+
+def _dataset(
+    found: _Found, task: str | None, categorical: Any, gaps: tuple[str, ...], ignore: Any
+) -> Dataset:
+    _check_frame(found.name, found.frame, found.targets)
+    features = found.frame.drop(columns=found.targets)
+    left_out = _left_out(found, features, ignore)
+    if len(left_out) == features.shape[1]:
+        raise DataError("ignore: expected columns beside those that are left out and the target, got none")
+    features = features.drop(columns=list(left_out))
+    declared = column_names(categorical, features.columns, "categorical")
+    y, kind, classes = read_target(
+        found.frame[found.targets], task, gaps=gaps, decimal=found.decimal, from_file=found.is_text
+    )
+    table, readings = settle_kinds(features, declared, gaps, found.decimal)
+    notes = [*found.notes, *(f"{name!r} left out: {reason}" for name, reason in left_out.items())]
+    if kind == "classification":
+        for name in leaking_identifiers(table, y):
+            _log.warning(
+                "column %r: it differs in each row, and rows sorted by it are sorted by class, so it may "
+                "tell the answer; --ignore (ignore=) leaves it out",
+                name,
+            )
+            notes.append(f"{name!r} sorts the rows by class")
     return Dataset(
-        name,
+        found.name,
         table,
         y,
-        found,
-        tuple(targets),
+        kind,
+        tuple(found.targets),
         classes,
-        tuple(sorted(categorical)),
-        source,
+        tuple(sorted(declared)),
+        found.source,
         readings=readings,
+        notes=tuple(notes),
     )
 
 
-def _from_name_or_path(name: str, target: Any, categorical: Any) -> tuple[str, pd.DataFrame, list[str], str]:
+def _left_out(found: _Found, features: pd.DataFrame, ignore: Any) -> dict[str, str]:
+    """Columns that are not used, and why."""
+    if ignore is not None:
+        return dict.fromkeys(column_names(ignore, features.columns, "ignore"), "as asked for")
+    if not found.is_named or found.source in BUNDLED:
+        return {}
+    return index_columns(features, (), found.unnamed)
+
+
+def _from_name_or_path(
+    name: str, target: Any, categorical: Any, gaps: tuple[str, ...], header: bool | None
+) -> _Found:
     if name in BUNDLED:
         frame, targets = _bundled(name)
-        return name, frame, targets if target is None else _target_columns(frame, target, name), name
+        wanted = targets if target is None else _target_columns(list(frame.columns), target, name)
+        return _Found(name, frame, wanted, name)
     if not os.path.exists(name) and not Path(name).suffix:  # noqa: PTH110 # no error for a name too long
         raise DataError(f"{name}: expected a CSV or Parquet file or one of {', '.join(BUNDLED)}, got neither")
-    frame = plain_types(read_table(name, texts=possible_names(categorical)))
+
+    def as_written(columns: list[str]) -> list[str]:
+        return [
+            *_target_columns(columns, target, name),
+            *(column for column in possible_names(categorical) if column in columns),
+        ]
+
+    file = read_file(name, as_written, header=header, na=gaps)
     path = Path(name)
     stem = path.name.split(".")[0] or path.name
-    return stem, frame, _target_columns(frame, target, name), str(path.resolve())
+    frame = plain_types(file.frame)
+    targets = _target_columns(list(frame.columns), target, name)
+    return _Found(stem, frame, targets, str(path.resolve()), file.notes, file.unnamed, file.decimal)
 
 
 def _bundled(name: str) -> tuple[pd.DataFrame, list[str]]:
@@ -189,7 +274,7 @@ def _bundled(name: str) -> tuple[pd.DataFrame, list[str]]:
     return frame, ["target"]
 
 
-def _from_memory(data: Any, target: Any) -> tuple[str, pd.DataFrame, list[str]]:
+def _from_memory(data: Any, target: Any) -> _Found:
     pair = pair_of(data)
     if pair is not None:
         if target is not None:
@@ -202,11 +287,11 @@ def _from_memory(data: Any, target: Any) -> tuple[str, pd.DataFrame, list[str]]:
             "(a frame of pandas or polars, an Arrow table, a dict of columns, a list of dicts, a structured "
             f"array), or a pair (X, y), got {type(data).__name__}"
         )
-    targets = _target_columns(frame, target, "table")
-    return "table", with_plain_targets(frame, targets), targets
+    targets = _target_columns(list(frame.columns), target, "table")
+    return _Found("table", with_plain_targets(frame, targets), targets)
 
 
-def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str]]:
+def _from_pair(X: Any, y: Any) -> _Found:
     features, _ = frame_of(X, "x")
     targets, named = frame_of(y, "target", one_axis=True)
     if len(features) != len(targets):
@@ -219,16 +304,17 @@ def _from_pair(X: Any, y: Any) -> tuple[str, pd.DataFrame, list[str]]:
     if clash:
         raise DataError(f"y: expected names that X does not have, got {', '.join(sorted(clash))} in both")
     names = list(targets.columns)
-    return "table", pd.concat([features, with_plain_targets(targets, names)], axis=1), names
+    frame = pd.concat([features, with_plain_targets(targets, names)], axis=1)
+    return _Found("table", frame, names, is_named=False)
 
 
-def _target_columns(frame: pd.DataFrame, target: Any, where: str) -> list[str]:
-    if target is None and frame.shape[1] == 0:
+def _target_columns(columns: list[str], target: Any, where: str) -> list[str]:
+    if target is None and not columns:
         raise DataError(f"{where}: expected a table with columns, got none")
     if target is None:
-        named = [column for column in frame.columns if str(column).lower() in _TARGET_NAMES]
-        return [str(named[0] if named else frame.columns[-1])]
-    return column_names(target, frame.columns, "target")
+        named = [column for column in columns if str(column).lower() in _TARGET_NAMES]
+        return [str(named[0] if named else columns[-1])]
+    return column_names(target, columns, "target")
 
 
 _WAY_OUT = "mend it, or say --task classification if the target is a label"

@@ -343,8 +343,8 @@ class _Finder:
             shown = shown if len(shown) <= 60 else shown[:57] + "..."
             raise DataError(
                 f"{self.path}: expected names of columns in line {line}, got {shown!r}, which looks like "
-                "data; add a line of names, or say --no-header (header=False), which names them column1, column2, "
-                "..., or --header (header=True) if these are names"
+                "data; add a line of names, or say --no-header (header=False), which names them column1, "
+                "column2, ..., or --header (header=True) if these are names"
             )
 
     def _check_repeated(self, names: Sequence[str]) -> None:

@@ -1,0 +1,96 @@
+"""Columns that number the rows: they say nothing of a row, or say too much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.network.arrays import Array
+
+_NAMES = re.compile(
+    r"(.*[_\s.-])?(id|idx|index|nr|no|num|number|row|rowid|row_?names?|#|key|uid|pk)\.?", re.IGNORECASE
+)
+_CAMEL = re.compile(r".*[a-z](Id|ID|Nr|No|Index)")
+_UNNAMED = re.compile(r"Unnamed: \d+(_level_\d+)?")
+
+_FEW_CHANGES = 0.1
+"""Changes of class along an identifier, of those by chance, below which it sorts the rows by class."""
+
+
+def index_columns(frame: pd.DataFrame, targets: Collection[str], unnamed: str | None) -> dict[str, str]:
+    """The columns that are no more than an index, and why.
+
+    An index is a column without a name whose cells all differ, or one that counts the rows from the first
+    to the last by one: from 0 or 1, or by a name such as ``id``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    targets : names
+        Columns that are none, whatever they look like.
+    unnamed : str, optional
+        The column that has no name in its file.
+
+    Returns
+    -------
+    dict
+        A reason for each name. Empty where no column beside them would be left.
+    """
+    reasons = {}
+    for name in frame.columns:
+        if name in targets:
+            continue
+        values = frame[name]
+        if (name == unnamed or _UNNAMED.fullmatch(str(name))) and values.is_unique:
+            reasons[name] = "a column without a name whose cells all differ is an index"
+        elif _counts_rows(values, str(name)):
+            reasons[name] = "it counts the rows"
+    return reasons if len(reasons) + len(targets) < frame.shape[1] else {}
+
+
+def _counts_rows(values: pd.Series[Any], name: str) -> bool:
+    numbers = _whole_numbers(values)
+    if numbers is None or len(numbers) < 2 or not (np.diff(numbers) == 1).all():
+        return False
+    return int(numbers[0]) in (0, 1) or _is_called_index(name)
+
+
+def _is_called_index(name: str) -> bool:
+    return _NAMES.fullmatch(name) is not None or _CAMEL.fullmatch(name) is not None
+
+
+def _whole_numbers(values: pd.Series[Any]) -> Array | None:
+    if not pd.api.types.is_integer_dtype(values) or values.hasnans:
+        return None
+    return values.to_numpy(np.int64) if values.dtype.kind == "i" else values.to_numpy(np.float64)
+
+
+def leaking_identifiers(table: pd.DataFrame, codes: Array) -> list[str]:
+    """Columns of whole numbers that differ in each row, and by which sorted rows are sorted by class.
+
+    Parameters
+    ----------
+    table : DataFrame
+    codes : int array of shape (rows,)
+        The class of each row.
+    """
+    shares = np.bincount(codes) / len(codes)
+    by_chance = (len(codes) - 1) * (1 - np.square(shares).sum())
+    found = []
+    for name in table.columns:
+        numbers = _whole_numbers(table[name])
+        if numbers is None or not _is_identifier(numbers):
+            continue
+        changes = int((np.diff(codes[np.argsort(numbers, kind="stable")]) != 0).sum())
+        if changes <= max(len(shares) - 1, _FEW_CHANGES * by_chance):
+            found.append(str(name))
+    return found
+
+
+def _is_identifier(numbers: Array) -> bool:
+    """Whether numbers all differ and lie close together, as those that were given to rows in turn."""
+    return bool(np.ptp(numbers) < 2 * len(numbers)) and len(np.unique(numbers)) == len(numbers)
