@@ -139,7 +139,8 @@ def _read_rows(path: Path, layout: Layout, types: dict[str, type], na: Collectio
     while True:
         parts = _read_parts(path, layout, types, na)
         kinds = {name: {kind for part in parts if (kind := _kind(part[name]))} for name in layout.names}
-        unlike = [name for name, of_column in kinds.items() if len(of_column) > 1]
+        # Whole numbers that no float holds are no numbers to compute with.
+        unlike = [name for name, found in kinds.items() if len(found) > 1 or "large numbers" in found]
         if not unlike:
             return parts[0] if len(parts) == 1 else _joined(parts)
         # What is a number here and text there is text, and was written in some way.
@@ -230,15 +231,17 @@ def _wrong_row(path: Path, layout: Layout) -> DataError | None:
 def _check_short_rows(path: Path, layout: Layout, n_rows: int) -> None:
     """Raise `DataError` if a row has fewer cells, which pandas would fill up.
 
-    Without quotes it does to count separators: that no row has more cells is known.
+    It does to count the separators outside quotes: that no row has more cells is known.
     """
     if layout.separator != BLANKS:
-        n_separators, has_quotes = 0, False
+        n_separators = n_quotes = 0
         with open_rows(path, layout) as file:
             while block := file.read(1 << 20):
-                n_separators += block.count(layout.separator)
-                has_quotes = has_quotes or '"' in block
-        if not has_quotes and n_separators == n_rows * (layout.n_cells - 1):
+                # Quotes come in pairs: every other piece between them is outside.
+                pieces = block.split('"')
+                n_separators += "".join(pieces[n_quotes % 2 :: 2]).count(layout.separator)
+                n_quotes += len(pieces) - 1
+        if n_quotes % 2 == 0 and n_separators == n_rows * (layout.n_cells - 1):
             return
     if error := _wrong_row(path, layout):
         raise error
@@ -273,7 +276,6 @@ _AFFIXES = r"[^\d.,+-]{0,6}"
 _WRITTEN = re.compile(rf"{_AFFIXES}[+−-]?{_AFFIXES}(\d[\d.,]*|[.,]\d+){_AFFIXES}")
 _COMMA_ONLY = re.compile(r"^\D*0*,\d|\d,\d{1,2}(?!\d)|,\d{4}|\.\d{3},\d|\d{4},\d")
 _POINT_ONLY = re.compile(r"^\D*0*\.\d|\d\.\d{1,2}(?!\d)|\.\d{4}|,\d{3}\.\d|\d{4}\.\d")
-_SEVERAL = re.compile(r",\d*,|\.\d*\.")
 
 
 def _has_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> bool:
@@ -294,8 +296,9 @@ def _written_numbers(values: pd.Series) -> list[str]:
 
 
 def _proves(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
-    # Dates such as 31.12.2024 and amounts such as 1.234.567 have several.
-    return any(pattern.search(cell) and not _SEVERAL.search(cell) for cell in cells)
+    # Dates such as 31.12.2024 and amounts such as 1.234.567 have several of a mark that is no decimal one.
+    mark = "," if pattern is _COMMA_ONLY else "."
+    return any(cell.count(mark) == 1 and pattern.search(cell) for cell in cells)
 
 
 def _with_dots_as_text(

@@ -281,15 +281,19 @@ class _Finder:
             n, rest = len(record.cells), self.records[i + 1 :]
             if self._is_comment(record) and not (header and n == n_cells):
                 continue
-            if n == n_cells and not (
-                n > 2 and record.n_filled == 1 and record.cells[0] and rest and not header
-            ):
+            if n == n_cells and (header is False or not rest or not self._is_padded(record)):
                 return i
             if header is not False and n == n_cells - 1 and rest and self._is_short_header(rest, n_cells):
                 return i
             if record.n_filled > max(1, n_cells // 2) or (header and i == 0 and n < n_cells < 3):
                 raise self._wrong_count(record, n_cells)
         raise self._wrong_count(self.records[0], n_cells)
+
+    @staticmethod
+    def _is_padded(record: _Record) -> bool:
+        """Whether a record is a title or a blank line that a spreadsheet fills up with separators."""
+        is_title = record.n_filled == 1 and record.cells[0] != "" and len(record.cells) > 2
+        return is_title or not record.n_filled
 
     def _is_comment(self, record: _Record) -> bool:
         # A column may be named "#".
@@ -385,11 +389,11 @@ def _is_data(cells: Sequence[str], records: Sequence[_Record]) -> bool:
     ]
     numbers = [cell for cell in over_numbers if _is_number(cell)]
     n_names_over_numbers = sum(_is_word(cell) for cell in over_numbers)
-    if numbers and n_names_over_numbers < len(numbers) and not _are_names(cells, rows):
-        return True
-    return not n_names_over_numbers and (
+    if not n_names_over_numbers and (
         _occur_again(cells, columns, len(rows)) or _are_formatted_alike(cells, columns)
-    )
+    ):
+        return True
+    return n_names_over_numbers < len(numbers) and not _are_names(cells, columns, rows)
 
 
 def _is_word(cell: str) -> bool:
@@ -400,26 +404,46 @@ def _holds_numbers(column: Sequence[str]) -> bool:
     return any(map(_is_number, column)) and all(map(_is_number_or_gap, column))
 
 
-def _are_names(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+def _are_names(cells: Sequence[str], columns: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the numbers of a line are names, such as 0, 1, 2, years or wavelengths, as no row has them."""
-    if not _count_up(cells):
-        return False
+    places = [i for i, cell in enumerate(cells) if _is_number(cell)]
+    if len(places) == 1:
+        return _is_name_of(cells[places[0]], columns[places[0]]) and any(map(_is_word, cells))
     n_alike = sum(_count_up(row) for row in rows)
-    return n_alike <= len(rows) // 2
+    return _count_up(cells) and n_alike <= len(rows) // 2
+
+
+def _is_name_of(cell: str, column: Sequence[str]) -> bool:
+    """Whether a single whole number is no value of the column below it."""
+    values = [_value(below) for below in column if _is_number(below)]
+    if not cell.isdecimal():
+        return False
+    is_between = min(values) <= _value(cell) <= max(values)
+    return not is_between or (_is_year(_value(cell)) and not all(map(_is_year, values)))
 
 
 def _count_up(cells: Sequence[str]) -> bool:
+    """Whether the numbers of a line rise as names do: whole and evenly or years, beside names, or many."""
     texts = [cell for cell in cells if _is_number(cell)]
-    numbers = [float(text.replace(",", ".")) for text in texts]
+    numbers = [_value(text) for text in texts]
     steps = [b - a for a, b in pairwise(numbers)]
-    if len(numbers) >= 8 and (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
-        return True
-    if not numbers or not all(text.isdecimal() for text in texts) or not all(step > 0 for step in steps):
+    is_rising = all(step > 0 for step in steps)
+    if len(numbers) >= 8:
+        return is_rising or all(step < 0 for step in steps)
+    if not is_rising:
         return False
-    are_years = all(1900 <= number <= 2100 for number in numbers)
-    if len(numbers) == 1:
-        return are_years or any(map(_is_word, cells))
-    return are_years or len(set(steps)) == 1
+    if len(numbers) >= 3 and any(map(_is_word, cells)):
+        return True
+    is_even = len(set(steps)) == 1 or all(map(_is_year, numbers))
+    return is_even and all(text.isdecimal() for text in texts)
+
+
+def _is_year(number: float) -> bool:
+    return number.is_integer() and 1900 <= number <= 2100
+
+
+def _value(text: str) -> float:
+    return float(text.replace(",", "."))
 
 
 def _occur_again(cells: Sequence[str], columns: Sequence[Sequence[str]], n_rows: int) -> bool:
@@ -478,6 +502,8 @@ def encoding_error(path: Path) -> DataError:
     with _open_bytes(path) as file:
         file.read(mark)
         for number, line in enumerate(file, 1):
+            if 0 in line and _is_binary(line):
+                break
             if 0 in line:
                 return DataError(
                     f"{path}: expected text, got a zero byte in line {number}; take it out, e.g. tr -d '\\0'"
@@ -485,13 +511,22 @@ def encoding_error(path: Path) -> DataError:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
+                if error.reason == "unexpected end of data":
+                    return DataError(
+                        f"{path}: expected text in UTF-8, got a last line ({number}) that ends within a "
+                        "character; the file is cut off, or was saved in another encoding"
+                    )
                 return _not_utf8(path, line, number, error.start)
-    return DataError(f"{path}: expected text in UTF-8, got other bytes")
+    return DataError(f"{path}: expected text in UTF-8, got binary data")
+
+
+def _is_binary(line: bytes) -> bool:
+    return re.search(rb"[\x01-\x08\x0e-\x1f]", line) is not None
 
 
 def _not_utf8(path: Path, line: bytes, number: int, place: int) -> DataError:
     where = f"byte 0x{line[place]:02x} in line {number}"
-    if re.search(rb"[\x01-\x08\x0e-\x1f]", line):
+    if _is_binary(line):
         return DataError(f"{path}: expected text in UTF-8, got {where} among binary data")
     try:
         line.decode("cp1252")
