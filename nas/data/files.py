@@ -189,13 +189,21 @@ def _kind(values: pd.Series) -> str | None:
     if dtype == np.uint64:
         return "large numbers"  # beyond what other whole numbers and floats hold
     if _is_number(dtype):
-        return None if dtype.kind == "f" and values.isna().all() else "numbers"
+        return "numbers" if _first_value(values) is not None else None
     if _is_bool(dtype):
         return "truth values"
-    first = values.first_valid_index()
+    first = _first_value(values)
     if first is None:
         return None
-    return "truth values" if isinstance(values[first], bool) else "texts"
+    return "truth values" if isinstance(first, bool) else "texts"
+
+
+def _first_value(values: pd.Series) -> Any:
+    """The first cell that is no gap, mostly the first of all; None where there is none."""
+    if len(values) and not pd.isna(values.iloc[0]):
+        return values.iloc[0]
+    place = values.first_valid_index()
+    return None if place is None else values[place]
 
 
 def _is_number(dtype: Any) -> bool:
@@ -268,7 +276,8 @@ def _stripped(frame: pd.DataFrame) -> pd.DataFrame:
     for name in frame.columns:
         if _is_text(frame[name]):
             texts = frame[name].str.strip()
-            frame[name] = texts.mask(texts == "")
+            blank = (texts == "").fillna(False).to_numpy(bool)
+            frame[name] = texts.mask(blank) if blank.any() else texts
     return frame
 
 
