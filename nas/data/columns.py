@@ -406,7 +406,9 @@ class _Texts:
             )
         lacking = self._lack_unit(written, units)
         if len(units) > 1 or lacking:
-            text = self._first(lacking or [text for text, found in written.items() if found.unit])
+            having = [text for text, found in written.items() if found.unit]
+            few = lacking if lacking and self._n(lacking) < self._n(having) else having
+            text = self._first(few)
             got = [*map(repr, list(units.values())[:3]), *(["none"] if lacking else [])]
             raise DataError(
                 f"column {self.name!r}: expected numbers in one unit, got the units {', '.join(got)}, such "

@@ -404,10 +404,10 @@ def _read_classes(
 
 def _labels(values: pd.Series, *, from_file: bool) -> pd.Series:
     """Labels as they were written, without blanks around; numbers where a file wrote all of them plainly."""
-    if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(values):
-        values = values.astype(object)
-    elif pd.api.types.is_numeric_dtype(values):
-        return values
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.remove_unused_categories()  # in the order that they were given
+    if pd.api.types.is_numeric_dtype(values):
+        return values.astype(object) if pd.api.types.is_bool_dtype(values) else values
     labels = [cell.strip() if isinstance(cell, str) else plain_label(cell) for cell in values.astype(object)]
     kinds = {type(label) for label in labels}
     if kinds == {str} and from_file:
@@ -503,7 +503,9 @@ def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]
         row = words[0]
     else:
         texts = [str(cell) for cell in values.astype(object)]
-        row = next((i for i, text in enumerate(texts) if number_in(text) is None), 0)
+        row = next((i for i, text in enumerate(texts) if not np.isfinite(number_in(text) or np.nan)), 0)
+    if reading.kind == "date":
+        raise DataError(f"target {name!r}: expected numbers, got {reading.note}; turn them into numbers first")
     raise DataError(
         f"target {name!r}: expected numbers, got {str(values.iloc[row])!r} in {row_name(row)}; {_WAY_OUT}"
     )

@@ -114,7 +114,7 @@ def test_a_file_gives_the_table_that_was_written(tmp_path: Path, name: str) -> N
     file, content = FILES[name]
     (tmp_path / file).write_bytes(content(make_table()))
     dataset = load_dataset(str(tmp_path / file))
-    written = settle_kinds(make_table().drop(columns="target"))
+    written, _ = settle_kinds(make_table().drop(columns="target"))
     pd.testing.assert_frame_equal(dataset.table, written, check_dtype=False, check_categorical=False)
     assert (dataset.name, dataset.source) == (file.split(".")[0], str(tmp_path / file))
     assert (dataset.task, dataset.classes, dataset.target_names) == (
@@ -134,7 +134,7 @@ def test_a_relative_path_is_remembered_whole(tmp_path: Path, monkeypatch: pytest
 
 def test_quoted_fields_may_hold_anything(tmp_path: Path) -> None:
     texts = ["a, b", 'he said "no"', "two\nlines", "é;\tö", "x "]
-    frame = pd.DataFrame({"a;b;c;d;e,f": texts * 4, "n": range(20), "target": [0, 1] * 10})
+    frame = pd.DataFrame({"a;b;c;d;e,f": texts * 4, "n": [3, 1] * 10, "target": [0, 1] * 10})
     (tmp_path / "t.csv").write_bytes(csv(frame))
     read = load_dataset(str(tmp_path / "t.csv")).table
     assert list(read) == ["a;b;c;d;e,f", "n"]
@@ -242,7 +242,7 @@ def test_a_file_read_in_parts_is_the_file_read_whole(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nas.data.files._ROWS", size)
         parts = read_table(file)
-    pd.testing.assert_frame_equal(settle_kinds(parts), settle_kinds(whole))
+    pd.testing.assert_frame_equal(settle_kinds(parts)[0], settle_kinds(whole)[0])
 
 
 def test_a_large_file_is_read_without_several_copies_of_it(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ INFERRED: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
         ("lo", "hi"),
     ),
     "few whole numbers": ([3, 1] * 20, "classification", (1, 3)),
-    "few whole floats": ([3.0, 1.0] * 20, "classification", (1, 3)),
+    "few whole floats": ([3.0, 1.0] * 20, "classification", (1.0, 3.0)),
     "20 whole numbers": (list(range(20)) * 3, "classification", tuple(range(20))),
     "21 whole numbers": (list(range(21)) * 3, "regression", ()),
     "few fractions": ([0.5, 1.0] * 20, "regression", ()),
@@ -573,12 +573,12 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "complex numbers in the target": (
         with_target(R + 1j),
         {},
-        "column 'target': expected real numbers, got complex ones",
+        "target 'target': expected real numbers, got complex ones",
     ),
     "dates in the target": (
         with_target(pd.date_range("2020", periods=40)),
         {"task": "regression"},
-        "column 'target': expected numbers or categories, got dates",
+        "target 'target': expected numbers, got dates; turn them into numbers first",
     ),
     "one class": (
         with_target(["a"] * 40),
@@ -615,7 +615,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a whole number beyond all floats": (
         with_target(np.array([10**400, 1] * 20, object)),
         {"task": "regression"},
-        "target 'target': expected numbers, got '1000",
+        "target 'target': expected numbers, got 1000",
     ),
     "a label that is always 0": (
         (np.zeros((40, 1)), np.column_stack([[0, 1] * 20, [0] * 40])),
@@ -641,39 +641,19 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "infinity in a column": (
         with_column(replaced(R, np.inf)),
         {},
-        "column 'a': expected finite numbers of at most 1e+100 in size, got inf in row 7",
+        "column 'a': expected numbers, got 'inf' in row 7; mend it, or name the column",
     ),
     "negative infinity in a column": (with_column(replaced(R, -np.inf)), {}, "got -inf in row 7"),
     "infinity as text in a column": (
         with_column(replaced(NUMBERS, "inf")),
         {},
-        "column 'a': expected finite numbers of at most 1e+100 in size, got inf in row 7",
+        "column 'a': expected numbers, got 'inf' in row 7; mend it, or name the column",
     ),
     "a monstrous number in a column": (with_column(replaced(R, 1e200)), {}, "got 1e+200 in row 7"),
     "a column of complex numbers": (
         with_column(R + 1j),
         {},
         "column 'a': expected real numbers, got complex ones",
-    ),
-    "a column of dates": (
-        with_column(pd.date_range("2020", periods=40)),
-        {},
-        "column 'a': expected numbers or categories, got dates; turn them into numbers",
-    ),
-    "dates with a time zone": (
-        with_column(pd.date_range("2020", periods=40, tz="UTC")),
-        {},
-        "column 'a': expected numbers or categories, got dates",
-    ),
-    "a column of time spans": (
-        with_column(pd.to_timedelta(range(40), unit="s")),
-        {},
-        "column 'a': expected numbers or categories, got dates",
-    ),
-    "Arrow's dates": (
-        with_column(pd.Series([dt.date(2020, 1, 1 + i % 20) for i in range(40)], dtype="date32[pyarrow]")),
-        {},
-        "column 'a': expected numbers or categories, got dates",
     ),
 }
 
@@ -883,7 +863,7 @@ def test_options_that_would_be_ignored_are_refused() -> None:
     X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
     with pytest.raises(DataError, match=r"expected none beside \(X, y\)"):
         load_dataset((X, y), target="target")
-    with pytest.raises(DataError, match="expected no target, task or categorical beside a Dataset"):
+    with pytest.raises(DataError, match="expected no target, task, categorical, na or ignore beside a Dataset"):
         load_dataset(load_dataset((X, y)), task="regression")
 
 

@@ -166,7 +166,7 @@ def test_numbers_are_standardized_as_by_scikit_learn(
     assert column.indicator == (None in values)
 
 
-WORDS = st.sampled_from(["red", "green", "blue", "", "1", "x y"])
+WORDS = st.sampled_from(["red", "green", "blue", "1", "x y"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -383,7 +383,7 @@ def test_a_table_without_a_column_that_varies_is_refused() -> None:
         fit_preprocessor(table)
 
 
-@pytest.mark.parametrize("odd", ["n. a.", "1,5", "3 kg"])
+@pytest.mark.parametrize("odd", ["n. a.", "1/5", "three"])
 def test_text_among_many_numbers_is_a_mistake_and_among_few_a_category(odd: str) -> None:
     many = [str(i) for i in range(11)]
     with pytest.raises(DataError) as caught:
@@ -526,13 +526,3 @@ def test_settings_may_be_overridden() -> None:
     training = prepare(load_dataset("iris"), 0, {"epochs": 7}).problem.training
     assert training.epochs == 7
     assert training.batch_size == default_training(96).batch_size
-
-
-@pytest.mark.parametrize("form", ["{},5", "1{},234"])
-def test_numbers_with_commas_are_refused_with_the_mend(form: str) -> None:
-    table = pd.DataFrame({"price": [form.format(i + 10) for i in range(40)], "b": range(40)})
-    with pytest.raises(
-        DataError, match=r"column 'price': expected numbers with a decimal point, got '.*,.*' in row 1;"
-    ):
-        settle_kinds(table)
-    settle_kinds(table, ["price"])
