@@ -730,6 +730,8 @@ def as_seconds(values: Any, name: str, form: str, gaps: Iterable[str] = ()) -> A
     if kind in "mM" and (kind == "m") == (form == "duration"):
         exact = np.asarray(values, f"{kind}8[us]")
         return np.where(np.isnat(exact), np.nan, exact.astype(np.int64) / 1e6)
+    if kind in "iuf" and form == "duration":
+        return np.asarray(values, np.float64)
     read = _remembering(lambda value: _second_of(value, name, form, gaps))
     return np.array([read(value) for value in values], np.float64)
 

@@ -315,7 +315,7 @@ class _Texts:
         words = [text for text in self.counts if text not in written and is_gap(text)]
         odd = [text for text in self.counts if text not in written and not is_gap(text)]
         n_numbers = self._n(written)
-        if not written or n_numbers < (self.n - self._n(words)) / 2:
+        if not written or n_numbers <= (self.n - self._n(words)) / 2:
             return None
         decimal, contradicting = self._decimal(written)
         values = {text: found.value(decimal) for text, found in written.items()}

@@ -233,6 +233,8 @@ def _dataset(
 
 def _left_out(found: _Found, features: pd.DataFrame, ignore: Any) -> dict[str, str]:
     """Columns that are not used, and why."""
+    if isinstance(ignore, str) and not ignore.strip():
+        return {}
     if ignore is not None:
         return dict.fromkeys(column_names(ignore, features.columns, "ignore"), "as asked for")
     if not found.is_named or found.source in BUNDLED:
@@ -505,7 +507,8 @@ def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]
         texts = [str(cell) for cell in values.astype(object)]
         row = next((i for i, text in enumerate(texts) if not np.isfinite(number_in(text) or np.nan)), 0)
     if reading.kind == "date":
-        raise DataError(f"target {name!r}: expected numbers, got {reading.note}; turn them into numbers first")
+        got = reading.note
+        raise DataError(f"target {name!r}: expected numbers, got {got}; turn them into numbers first")
     raise DataError(
         f"target {name!r}: expected numbers, got {str(values.iloc[row])!r} in {row_name(row)}; {_WAY_OUT}"
     )
