@@ -575,8 +575,7 @@ def _as_number(value: Any, name: str, decimal: str, unit: str, gaps: Sequence[st
 
 
 _GAP_WORDS = (
-    "? - -- \u2013 \u2014 . na n/a n.a. n.a #n/a nan <na> nat nil null none "
-    "#value! #div/0! #ref! 0000-00-00"
+    "? - -- \u2013 \u2014 . na n/a n.a. n.a #n/a nan <na> nat nil null none #value! #div/0! #ref! 0000-00-00"
 )
 GAP_WORDS = frozenset((*_GAP_WORDS.split(), "", "0000-00-00 00:00:00"))
 """What stands for nothing in columns of numbers and dates, in small letters; in others it is a category."""

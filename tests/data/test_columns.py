@@ -203,7 +203,7 @@ def test_a_cell_that_fits_no_longer_is_refused_at_prediction() -> None:
     fitted = fit_preprocessor(table, readings=readings)
     with pytest.raises(TableError, match="column 'w': expected numbers in kg, got '5 g'"):
         fitted.encode({"w": ["5 g"], "d": ["2020-01-01"]})
-    with pytest.raises(TableError, match="column 'd': expected dates, got 3.5"):
+    with pytest.raises(TableError, match="column 'd': expected dates"):
         fitted.encode({"w": ["5 kg"], "d": [3.5]})
 
 
