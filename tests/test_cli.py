@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -92,6 +93,18 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
         "nas predict",
     ):
         assert words in out
+
+
+@pytest.mark.parametrize("name", ["my run (1)", "it's", "$HOME", "-rf", "a;b & c", 'say "so"', "`id`"])
+def test_printed_commands_are_read_back_by_a_shell(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    options = ["iris", *QUICK, "--candidates", "2", "--no-baseline", "--no-tracking", f"--name={name}"]
+    place = str(Path("runs", name).absolute())
+    _, out, _ = run(capsys, "search", *options)
+    (printed,) = [line for line in out.splitlines() if line.startswith("predict")]
+    assert shlex.split(printed.removeprefix("predict")) == ["nas", "predict", place, "DATA.csv"]
+    code, _, err = run(capsys, "search", *options)
+    assert code == 2
+    assert shlex.split(err.rpartition(": ")[2]) == ["nas", "resume", place]
 
 
 @pytest.mark.slow  # a database is made

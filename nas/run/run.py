@@ -35,7 +35,7 @@ from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
-from nas.tracking.folder import RunFolder, differences
+from nas.tracking.folder import RunFolder, command, differences
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
 
@@ -147,7 +147,7 @@ class Run:
                     mlflow.won(outcome)
                 self._account_for(result)
         except KeyboardInterrupt:
-            self._say_how_to_go_on("goes on")
+            self._say_how_to_go_on("to go on")
             outcome = Outcome("interrupted")
             raise
         finally:
@@ -271,7 +271,7 @@ class Run:
             {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         )
         if self.interruption.requested() and found.why != "interrupted":
-            self._say_how_to_go_on("does what is left to do")
+            self._say_how_to_go_on("to do what is left")
         front = [(one.candidate, found.evaluation(one.id)) for one in found.engine.front]
         return SearchResult(
             run_dir=self.folder.path,
@@ -296,7 +296,7 @@ class Run:
 
     def _say_how_to_go_on(self, what: str) -> None:
         if self.prepared.cuts is None:
-            _log.warning("interrupted: 'nas resume %s' %s", self.folder.path, what)
+            _log.warning("interrupted; %s: %s", what, command("resume", self.folder.path))
 
     def _account_for(self, result: SearchResult) -> None:
         """Keep the result in the folder, and make the report; no search fails for want of a picture."""

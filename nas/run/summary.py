@@ -7,6 +7,7 @@ import math
 from nas.evaluation import Evaluation
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
+from nas.tracking.folder import command
 
 _NAMES = {"r2": "R²"}
 
@@ -34,7 +35,7 @@ def summary(result: SearchResult) -> str:
     lines += [
         f"saved             {result.model_path}",
         *_report(result),
-        f"predict           nas predict {result.run_dir} DATA.csv",
+        f"predict           {command('predict', result.run_dir, 'DATA.csv')}",
     ]
     if result.mlflow_url is not None:
         lines.append(f"browse            {_browse(result)}")
@@ -148,4 +149,4 @@ def _verdict(difference: float, error: float, other: str) -> str:
 def _browse(result: SearchResult) -> str:
     if (result.tracking_uri or "").startswith("http"):
         return str(result.mlflow_url)
-    return f"nas ui {result.run_dir}, then {result.mlflow_url}"
+    return f"{command('ui', result.run_dir)}, then {result.mlflow_url}"

@@ -19,7 +19,7 @@ from nas.runtime import ModelError, load_network
 from nas.tracking import Outcome, RunInfo
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
-from nas.tracking.folder import RunFolder
+from nas.tracking.folder import RunFolder, command
 from nas.tracking.generations import FILE, read_generations
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.store import in_words, tracking_store
@@ -96,7 +96,7 @@ def sync(
             # Whatever SQLAlchemy, requests or MLflow raise.
             raise TrackingError(
                 f"tracking store {tracking.uri}: expected to write to it, got: {in_words(error)}; "
-                f"'nas sync {folder.path}' goes on from there"
+                f"to go on from there: {command('sync', folder.path)}"
             ) from error
     return Synced(view.uri, view.run_id, view.url, view.n_children, len(evaluations))
 

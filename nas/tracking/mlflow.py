@@ -24,6 +24,7 @@ from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.choice import elites
+from nas.tracking.folder import command
 from nas.tracking.generations import Pace, Paced
 from nas.tracking.store import in_words, probe
 from nas.tracking.tracker import Outcome, RunInfo
@@ -165,11 +166,11 @@ class MLflowTracker:
         self.close()
         if self._lost or self._backlog:
             _log.warning(
-                "MLflow: %d writes to %s were not done; the journal has everything, and 'nas sync %s' "
-                "writes what is missing",
+                "MLflow: %d writes to %s were not done; the journal has everything; to write what is "
+                "missing: %s",
                 self._lost + len(self._backlog),
                 self.uri,
-                self._info.run_dir,
+                command("sync", self._info.run_dir),
             )
 
     def _connect(self) -> None:

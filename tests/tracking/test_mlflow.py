@@ -240,7 +240,7 @@ def test_a_store_that_fails_only_later_is_warned_of(tmp_path: Path, caplog: pyte
         result = search(tmp_path / "runs", tracking_uri=f"sqlite:///{file}")
     assert result.mlflow_run_id == result.mlflow_url == ""
     assert any(f"tracking store sqlite:///{file}" in line for line in caplog.messages)
-    assert any("'nas sync" in line for line in caplog.messages)
+    assert any("nas sync" in line for line in caplog.messages)
 
 
 def test_a_server_that_is_not_mlflow_is_refused(tmp_path: Path) -> None:
