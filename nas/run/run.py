@@ -35,7 +35,7 @@ from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
-from nas.tracking.folder import RunFolder, command, differences
+from nas.tracking.folder import RunFolder, as_text, command, differences
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
 
@@ -455,7 +455,7 @@ class Run:
 def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
     """The store, the experiment's name in it, and where the artifacts of a new one go."""
     artifacts = folder.path.parent / "artifacts" if uri.startswith("sqlite:") else None
-    return uri, f"nas-{data_name}", artifacts
+    return uri, as_text(f"nas-{data_name}"), artifacts
 
 
 def _executor(problem: Problem, settings: SearchSettings) -> Executor:

@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 
 from nas.evaluation import Candidate, Evaluation
 from nas.runtime import load_network
+from nas.tracking.folder import as_text
 from nas.tracking.generations import Paced
 from nas.tracking.mlflow_entries import (
     child_metrics,
@@ -155,13 +156,13 @@ class View:
             self._take_up(same[0])
             return
         tags = {
-            MLFLOW_RUN_NAME: run.name,
+            MLFLOW_RUN_NAME: as_text(run.name),
             MLFLOW_RUN_NOTE: note(run),
             "nas.run_id": run.run_id,
             "nas.kind": "search",
             **{f"version.{name}": number for name, number in versions().items()},
         }
-        created = self._client.create_run(self.experiment_id, run_name=run.name, tags=tags)
+        created = self._client.create_run(self.experiment_id, run_name=as_text(run.name), tags=tags)
         self.run_id = created.info.run_id
         settings = {**flat(run.identity), **flat(run.options)}
         self._client.log_batch(self.run_id, params=params(settings))
