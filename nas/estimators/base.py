@@ -35,6 +35,7 @@ from nas.estimators.tables import (
     read_weights,
 )
 from nas.estimators.validation import Validation
+from nas.isolation import isolated
 from nas.network.arrays import Array, Floats
 from nas.run.result import SearchResult
 from nas.run.run import Run
@@ -113,6 +114,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.tracking = tracking
         self.tracking_uri = tracking_uri
 
+    @isolated()
     def fit(
         self,
         X: Any,
@@ -271,6 +273,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.run_dir_ = result.run_dir if self._keeps_runs else None
         self._n_features_out = sum(one.sizes[-2] for one in self.network_.members)
 
+    @isolated()
     def read_rows(self, X: Any) -> Features:
         """Rows as the network reads them; frames by position, as names and order were checked."""
         check_is_fitted(self, "network_")

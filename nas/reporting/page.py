@@ -13,6 +13,7 @@ from typing import Any
 
 from nas._version import __version__
 from nas.errors import RunError
+from nas.isolation import isolated
 from nas.reporting.history import History, read_history
 from nas.reporting.panels import Panel, Table, panels
 from nas.tracking.folder import as_text
@@ -48,6 +49,7 @@ th { font-weight: 600; white-space: nowrap; } footer { font-size: .8rem; opacity
 """
 
 
+@isolated()
 def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
     """Write what happened in a run, and why its winner won, as a page or a picture.
 

@@ -15,6 +15,7 @@ from typing import Any
 from nas.data import Dataset, load_dataset
 from nas.errors import InputError, RunError
 from nas.genome import Genome
+from nas.isolation import isolated
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
@@ -34,6 +35,7 @@ _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
 
 
+@isolated()
 def search(
     data: Any,
     *,
@@ -161,6 +163,7 @@ baseline
     return run.to_the_end()
 
 
+@isolated()
 def resume(
     run_dir: str | os.PathLike[str],
     *,
@@ -245,6 +248,7 @@ def _after(run: Run) -> Run:
     )
 
 
+@isolated()
 def debug(
     run_dir: str | os.PathLike[str], candidate: int, *, data: Any = None, scoring: Scorer | None = None
 ) -> Reproduction:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import NASError, RunError, TrackingError
 from nas.evaluation import Candidate
+from nas.isolation import isolated
 from nas.run.exporting import first_rows
 from nas.run.run import EXAMPLE_ROWS, experiment
 from nas.run.settings import SearchSettings
@@ -51,6 +52,7 @@ class Synced:
     n_candidates: int
 
 
+@isolated()
 def sync(
     run_dir: str | Path,
     *,
