@@ -74,17 +74,17 @@ def test_an_exported_pipeline_takes_no_frames_between_its_steps(shops: pd.DataFr
 
 
 @pytest.fixture
-def own_run(empty_store: Path) -> Iterator[mlflow.ActiveRun]:
+def own_run(runs_dir: Path) -> Iterator[mlflow.ActiveRun]:
     """A run of the caller's, with autologging of scikit-learn on."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{empty_store}")
+    mlflow.set_tracking_uri(f"sqlite:///{runs_dir / 'mlflow.db'}")
+    experiment = mlflow.create_experiment("mine", artifact_location=(runs_dir / "own").as_uri())
     mlflow.sklearn.autolog(silent=True, log_models=False)
     try:
-        with mlflow.start_run() as run:
+        with mlflow.start_run(experiment_id=experiment) as run:
             yield run
     finally:
         mlflow.sklearn.autolog(disable=True)
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type] # so it is unset
 
 
 def test_autologging_of_the_callers_own_takes_down_nothing_of_ours(

@@ -41,9 +41,9 @@ from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
 from nas.space import SearchSpace, load_space
+from nas.tracking.address import tracking_store
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import new_run_folder
-from nas.tracking.store import tracking_store
 
 _NAME = "table"
 

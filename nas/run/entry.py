@@ -23,11 +23,11 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
+from nas.tracking.address import tracking_store
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.journal import Journal, Pair, read_journal
-from nas.tracking.store import tracking_store
 
 _log = logging.getLogger(__name__)
 
@@ -294,7 +294,7 @@ def _restored(
         table = config["data"]
         source = table["source"] if data is None else data
         arguments = {key: table[key] for key in ("target", "task", "categorical")}
-        tracking = None if config["tracking"] is None else Tracking(**config["tracking"])
+        tracking = None if config["tracking"] is None else Tracking.from_dict(config["tracking"])
         run_id = config["run_id"]
         if not isinstance(run_id, str):
             raise TypeError("a run_id that is text")

@@ -33,6 +33,7 @@ from nas.run.weights import Weights
 from nas.run.winner import final_model
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
+from nas.tracking.address import is_database
 from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, as_text, command, differences
@@ -425,7 +426,7 @@ class Run:
                 "categorical": list(dataset.categorical),
             },
             "settings": self.settings.to_dict(),
-            "tracking": None if self.tracking is None else asdict(self.tracking),
+            "tracking": None if self.tracking is None else self.tracking.to_dict(),
         }
 
     def _connect(self) -> MLflowTracker | None:
@@ -454,7 +455,7 @@ class Run:
 
 def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
     """The store, the experiment's name in it, and where the artifacts of a new one go."""
-    artifacts = folder.path.parent / "artifacts" if uri.startswith("sqlite:") else None
+    artifacts = folder.path.parent / "artifacts" if is_database(uri) else None
     return uri, as_text(f"nas-{data_name}"), artifacts
 
 
