@@ -129,14 +129,14 @@ def public(uri: str) -> str:
 
 def _user_part(uri: str, rest: str) -> str | None:
     """User and password of an address, up to the last @ that may end them, as passwords may hold any sign."""
-    if cut := re.match(r"([^:/@?]*:[^/@]*\?[^/@]*)@", rest):
-        return cut[1]  # a password with a question mark in it
-    rest = rest.partition("?")[0]
-    host = rest.partition("/")[0]
+    host = rest.partition("?")[0].partition("/")[0]
     if not is_database(uri) and "@" not in host and re.fullmatch(r"[^:]*(:\d*)?|\[.*\](:\d*)?", host):
         return None  # an @ further on is part of a path
-    match = re.match(r"([^:/@]*(?::.*)?)@", rest, re.DOTALL) or re.match(r"([^/]*)@", rest)
-    return match[1] if match else None
+    for part in (rest.partition("?")[0], rest):  # a password may hold a question mark
+        match = re.match(r"([^:/@]*(?::.*)?)@", part, re.DOTALL) or re.match(r"([^/]*)@", part)
+        if match:
+            return match[1]
+    return None
 
 
 def has_secrets(uri: str) -> bool:
