@@ -40,7 +40,7 @@ HOMES = {
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
     "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
     "mlflow": {"export/mlflow_model.py", "tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
-    "matplotlib": {"reporting/page.py", "reporting/pictures.py"},
+    "matplotlib": {"reporting/fonts.py", "reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
     "onnx": {"export/onnx.py"},
     "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},

@@ -176,6 +176,22 @@ def test_a_search_outlives_the_reader_of_its_progress() -> None:
     assert json.loads(done.stdout)["candidates"] == 6
 
 
+@pytest.mark.parametrize("home", ["/proc", "home"])
+def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "MPL"))}
+    environment = kept | {"HOME": str(tmp_path / home), "TMPDIR": str(tmp_path / "scratch")}
+    (tmp_path / "scratch").mkdir()
+    command = [sys.executable, "-m", "nas", "search", "iris", *QUICK, "--candidates=2", "--no-tracking"]
+    command.remove("--no-report")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "report.html" in done.stdout
+    assert all(line.startswith("generation ") for line in done.stderr.splitlines())
+    assert not list((tmp_path / "home").iterdir())
+    assert not list((tmp_path / "scratch").iterdir())
+
+
 @pytest.mark.slow  # a database is made
 def test_the_link_to_mlflow_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "search", "iris", *QUICK)

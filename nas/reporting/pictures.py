@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+import nas.reporting.fonts  # noqa: F401  # first: it settles where matplotlib keeps its files
+
+# isort: split
 from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, NullFormatter
