@@ -15,7 +15,7 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "genome", "alignment", "runtime"},
+    {"_version", "errors", "genome", "alignment", "isolation", "runtime"},
     {"network"},
     {"space", "data", "predictions", "scoring"},
     {"evaluation"},

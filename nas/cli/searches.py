@@ -212,13 +212,14 @@ def _resources(text: str) -> dict[str, float]:
 
 def _search(options: argparse.Namespace) -> int:
     from nas.run import search
+    from nas.tracking.folder import as_text
 
     with _orderly_end():
         result = search(
             options.data,
-            target=options.target,
+            target=options.target and as_text(options.target),
             task=options.task,
-            categorical=options.categorical or (),
+            categorical=as_text(options.categorical) if options.categorical else (),
             space=options.space,
             algorithm=options.algorithm,
             n_candidates=options.candidates,

@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
         print(f"{{sys.argv[0]}}: {{error}}", file=sys.stderr)
         return 2
+    sys.stdout.reconfigure(encoding="utf-8")  # as the table is read
     writer = csv.writer(sys.stdout)
     writer.writerow(head)
     for row in zip(*parts):
@@ -94,7 +95,9 @@ def write_python_file(network: Predictor, path: Path) -> None:
     numbers = base64.b64encode(save(arrays_of(network))).decode()
     record = json.dumps(model_record(network), allow_nan=False)
     program = _PROGRAM.format(record=repr(record), numbers=_folded(numbers))
-    path.write_text(_USE.format(stem=path.stem) + imports + body + program, encoding="utf-8")
+    path.write_text(
+        _USE.format(stem=path.stem) + imports + body + program, encoding="utf-8", errors="surrogateescape"
+    )
 
 
 def _folded(text: str, width: int = 100) -> str:

@@ -210,7 +210,9 @@ def _categories(columns: Sequence[Column], **how: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     inputs = _Inputs(network)
     models = [_mlp(member, inputs) for member in network.members]
-    return make_pipeline(inputs.transformer(), models[0] if len(models) == 1 else _voting(network, models))
+    # Arrays between its steps, whatever frames a caller asks scikit-learn for.
+    transformer = inputs.transformer().set_output(transform="default")
+    return make_pipeline(transformer, models[0] if len(models) == 1 else _voting(network, models))
 
 
 def _mlp(network: Network, inputs: _Inputs) -> Any:

@@ -14,7 +14,7 @@ from nas.genome import Genome
 from nas.runtime import ModelError, load_network
 from nas.space import CostModel, SearchSpace, cost_model
 from nas.tracking.archive import recorded_evaluations
-from nas.tracking.folder import RunFolder
+from nas.tracking.folder import RunFolder, as_text
 from nas.tracking.generations import FILE, Paced, read_generations
 from nas.tracking.journal import Pair, read_journal
 
@@ -125,7 +125,7 @@ def read_history(run: str | Path) -> History:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
     return History(
         folder=folder.path,
-        name=folder.path.name,
+        name=as_text(folder.path.name),
         identity=identity,
         config=config,
         result=folder.result(),

@@ -15,6 +15,7 @@ from typing import Any
 from nas.data import Dataset, load_dataset
 from nas.errors import InputError, RunError
 from nas.genome import Genome
+from nas.isolation import isolated
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
@@ -22,11 +23,11 @@ from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
+from nas.tracking.address import tracking_store
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.journal import Journal, Pair, read_journal
-from nas.tracking.store import tracking_store
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
 
 
+@isolated()
 def search(
     data: Any,
     *,
@@ -161,6 +163,7 @@ baseline
     return run.to_the_end()
 
 
+@isolated()
 def resume(
     run_dir: str | os.PathLike[str],
     *,
@@ -245,6 +248,7 @@ def _after(run: Run) -> Run:
     )
 
 
+@isolated()
 def debug(
     run_dir: str | os.PathLike[str], candidate: int, *, data: Any = None, scoring: Scorer | None = None
 ) -> Reproduction:
@@ -290,7 +294,7 @@ def _restored(
         table = config["data"]
         source = table["source"] if data is None else data
         arguments = {key: table[key] for key in ("target", "task", "categorical")}
-        tracking = None if config["tracking"] is None else Tracking(**config["tracking"])
+        tracking = None if config["tracking"] is None else Tracking.from_dict(config["tracking"])
         run_id = config["run_id"]
         if not isinstance(run_id, str):
             raise TypeError("a run_id that is text")

@@ -12,12 +12,14 @@ import pandas as pd
 from nas.data import load_dataset
 from nas.errors import NASError, RunError
 from nas.export import Exported, write_export
+from nas.isolation import isolated
 from nas.runtime import Predictor
 from nas.tracking.folder import RunFolder
 
 _ROWS = 500
 
 
+@isolated()
 def export_network(
     model: Predictor | str | os.PathLike[str],
     format: str,  # noqa: A002  # the word for it

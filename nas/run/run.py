@@ -33,9 +33,10 @@ from nas.run.weights import Weights
 from nas.run.winner import final_model
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
+from nas.tracking.address import is_database
 from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
-from nas.tracking.folder import RunFolder, differences
+from nas.tracking.folder import RunFolder, as_text, command, differences
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
 
@@ -147,7 +148,7 @@ class Run:
                     mlflow.won(outcome)
                 self._account_for(result)
         except KeyboardInterrupt:
-            self._say_how_to_go_on("goes on")
+            self._say_how_to_go_on("to go on")
             outcome = Outcome("interrupted")
             raise
         finally:
@@ -271,7 +272,7 @@ class Run:
             {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         )
         if self.interruption.requested() and found.why != "interrupted":
-            self._say_how_to_go_on("does what is left to do")
+            self._say_how_to_go_on("to do what is left")
         front = [(one.candidate, found.evaluation(one.id)) for one in found.engine.front]
         return SearchResult(
             run_dir=self.folder.path,
@@ -296,7 +297,7 @@ class Run:
 
     def _say_how_to_go_on(self, what: str) -> None:
         if self.prepared.cuts is None:
-            _log.warning("interrupted: 'nas resume %s' %s", self.folder.path, what)
+            _log.warning("interrupted; %s: %s", what, command("resume", self.folder.path))
 
     def _account_for(self, result: SearchResult) -> None:
         """Keep the result in the folder, and make the report; no search fails for want of a picture."""
@@ -425,7 +426,7 @@ class Run:
                 "categorical": list(dataset.categorical),
             },
             "settings": self.settings.to_dict(),
-            "tracking": None if self.tracking is None else asdict(self.tracking),
+            "tracking": None if self.tracking is None else self.tracking.to_dict(),
         }
 
     def _connect(self) -> MLflowTracker | None:
@@ -454,8 +455,8 @@ class Run:
 
 def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
     """The store, the experiment's name in it, and where the artifacts of a new one go."""
-    artifacts = folder.path.parent / "artifacts" if uri.startswith("sqlite:") else None
-    return uri, f"nas-{data_name}", artifacts
+    artifacts = folder.path.parent / "artifacts" if is_database(uri) else None
+    return uri, as_text(f"nas-{data_name}"), artifacts
 
 
 def _executor(problem: Problem, settings: SearchSettings) -> Executor:

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import NASError, RunError, TrackingError
 from nas.evaluation import Candidate
+from nas.isolation import isolated
 from nas.run.exporting import first_rows
 from nas.run.run import EXAMPLE_ROWS, experiment
 from nas.run.settings import SearchSettings
 from nas.runtime import ModelError, load_network
 from nas.tracking import Outcome, RunInfo
+from nas.tracking.address import public, tracking_store, with_credentials
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
-from nas.tracking.folder import RunFolder
+from nas.tracking.folder import RunFolder, command
 from nas.tracking.generations import FILE, read_generations
 from nas.tracking.journal import Journal, Pair
-from nas.tracking.store import in_words, tracking_store
+from nas.tracking.store import cause, in_words
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
@@ -51,6 +53,7 @@ class Synced:
     n_candidates: int
 
 
+@isolated()
 def sync(
     run_dir: str | Path,
     *,
@@ -92,12 +95,13 @@ def sync(
             _write(view, info, tracking, evaluations, config)
         except NASError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever SQLAlchemy, requests or MLflow raise.
             raise TrackingError(
-                f"tracking store {tracking.uri}: expected to write to it, got: {in_words(error)}; "
-                f"'nas sync {folder.path}' goes on from there"
-            ) from error
+                f"tracking store {public(tracking.uri)}: expected to write to it, got: "
+                f"{in_words(error, tracking.uri)}; "
+                f"to go on from there: {command('sync', folder.path)}"
+            ) from cause(tracking.uri, error)
     return Synced(view.uri, view.run_id, view.url, view.n_children, len(evaluations))
 
 
@@ -106,6 +110,7 @@ def _tracking(
 ) -> Tracking:
     given = config.get("tracking") or {"uri": tracking_store(None, folder.path.parent)}
     asked = {"uri": uri and tracking_store(uri, folder.path.parent), "policy": track, "register": register}
+    given = {**given, "uri": with_credentials(given["uri"])}
     return Tracking(**{**given, **{key: value for key, value in asked.items() if value is not None}})
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from nas.errors import RunError, SearchError
 from nas.network import State
+from nas.tracking.folder import command
 
 _IN_MEMORY = 2**26
 """Bytes of states that are remembered, at most."""
@@ -59,8 +60,8 @@ class Weights:
         except OSError as error:
             unfinished.unlink(missing_ok=True)
             raise SearchError(
-                f"{file}: expected room to write, got: {error.strerror}; what is written is complete, and "
-                f"'nas resume {self._run_dir}' goes on from there"
+                f"{file}: expected room to write, got: {error.strerror}; what is written is complete; "
+                f"to go on from there: {command('resume', self._run_dir)}"
             ) from None
         self._present.add(candidate_id)
         self._remember(candidate_id, state)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -120,6 +121,19 @@ class RunFolder:
         return config
 
 
+def as_text(name: str) -> str:
+    """A file's name as text that any store takes: bytes that are no UTF-8 get replaced.
+
+    Where Python takes file names for ASCII, all others come as surrogates, which nothing can encode.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def command(name: str, *arguments: object) -> str:
+    """A command of this program as a person pastes it into a shell."""
+    return shlex.join(["nas", name, *map(str, arguments)])
+
+
 def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name: str) -> RunFolder:
     """A folder that is free and can be written to; nothing is made yet but `runs_dir`.
 
@@ -162,7 +176,7 @@ def _free_name(runs: Path, data_name: str) -> str:
 def _name_is_taken(path: Path) -> RunError:
     return RunError(
         f"--name {path.name}: expected a name that is not in {path.parent} yet, got one that is; "
-        f"choose another, or go on with 'nas resume {path}'"
+        f"choose another, or go on with: {command('resume', path)}"
     )
 
 

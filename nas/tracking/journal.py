@@ -25,6 +25,7 @@ import orjson
 from nas.errors import RunError, SearchError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
+from nas.tracking.folder import command
 from nas.tracking.tracker import Outcome, RunInfo
 
 FORMAT_VERSION = 2
@@ -196,7 +197,7 @@ class Journal:
         except OSError as error:
             raise SearchError(
                 f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
-                f"complete, and 'nas resume {self._run_dir}' goes on from there"
+                f"complete; to go on from there: {command('resume', self._run_dir)}"
             ) from None
         self._n_bytes += len(line)
 

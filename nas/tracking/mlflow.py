@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING
 from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
+from nas.tracking.address import public
 from nas.tracking.choice import elites
+from nas.tracking.folder import command
 from nas.tracking.generations import Pace, Paced
 from nas.tracking.store import in_words, probe
 from nas.tracking.tracker import Outcome, RunInfo
@@ -79,7 +81,7 @@ class MLflowTracker:
         policy: str = "auto",
         register: str | None = None,
     ) -> None:
-        self.uri = uri
+        self._address, self.uri = uri, public(uri)
         self._is_sound = probe(uri)
         self._experiment, self._artifacts = experiment, artifacts
         self._policy, self._register = policy, register
@@ -165,18 +167,18 @@ class MLflowTracker:
         self.close()
         if self._lost or self._backlog:
             _log.warning(
-                "MLflow: %d writes to %s were not done; the journal has everything, and 'nas sync %s' "
-                "writes what is missing",
+                "MLflow: %d writes to %s were not done; the journal has everything; to write what is "
+                "missing: %s",
                 self._lost + len(self._backlog),
                 self.uri,
-                self._info.run_dir,
+                command("sync", self._info.run_dir),
             )
 
     def _connect(self) -> None:
         from nas.tracking.mlflow_view import View
 
         try:
-            view = View(self.uri, self._experiment, self._artifacts)
+            view = View(self._address, self._experiment, self._artifacts)
             view.connect()
             self._view_or_none = view
         except TrackingError as error:
@@ -207,7 +209,7 @@ class MLflowTracker:
             except Exception as error:  # noqa: BLE001
                 # A store may fail in any way; the search goes on, and the journal has everything.
                 if not self._warned:
-                    _log.warning("MLflow: %s; the search goes on", in_words(error))
+                    _log.warning("MLflow: %s; the search goes on", in_words(error, self._address))
                     self._warned = True
                 if self._view_or_none is None or not self._view.answers():
                     self._paused_until = time.monotonic() + _PAUSE

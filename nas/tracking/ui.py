@@ -15,8 +15,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from nas.errors import TrackingError
+from nas.tracking.address import check_uri, is_database, public, sqlite_file, tracking_store, with_credentials
 from nas.tracking.folder import RunFolder
-from nas.tracking.store import sqlite_file, tracking_store
 
 
 def serve(
@@ -41,16 +41,17 @@ def serve(
     """
     folder = None if run is None else RunFolder(Path(run).absolute())
     given = None if folder is None else (folder.config().get("tracking") or {}).get("uri")
-    uri = tracking_store(tracking_uri or given, folder.path.parent if folder else runs_dir)
-    if uri.startswith("http"):
-        print(f"MLflow is served at {uri}", file=sys.stderr)
+    uri = with_credentials(tracking_store(tracking_uri or given, folder.path.parent if folder else runs_dir))
+    check_uri(uri)
+    if not is_database(uri):
+        print(f"MLflow is served at {public(uri)}", file=sys.stderr)
         return 0
     store = sqlite_file(uri)
     if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
     _check_free(port)
     page = f"http://127.0.0.1:{port}{_path(uri, None if folder is None else folder.config()['run_id'])}"
-    print(f"opening {uri}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
+    print(f"opening {public(uri)}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
     return _until_interrupted(uri, port, page, browse=browse)
 
 
@@ -59,8 +60,10 @@ def _until_interrupted(uri: str, port: int, page: str, *, browse: bool) -> int:
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Not as an argument, which other users of the machine could read.
+        "MLFLOW_BACKEND_STORE_URI": uri,
     }
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "ui"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     # A group of its own: a Ctrl-C reaches only us, and we end the server with all its children.
     server = subprocess.Popen(command, env=environment, start_new_session=True)
@@ -116,7 +119,7 @@ def _path(uri: str, run_id: str | None) -> str:
             run_id,
         )
         if found is None:
-            raise TrackingError(f"{uri}: expected the run in it, got none; 'nas sync' puts it there")
+            raise TrackingError(f"{public(uri)}: expected the run in it, got none; 'nas sync' puts it there")
         return f"/#/experiments/{found[0]}/runs/{found[1]}?workflowType=machine_learning"
     found = _asked(uri, "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1")
     return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning" if found else "/"

@@ -195,8 +195,8 @@ def test_the_logged_model_reads_tables_with_gaps_and_without_what_it_does_not_us
         ("sqlite:////dev/null", "expected an MLflow store that answers"),
         ("./mlruns", "got a folder"),
         ("file:///tmp/mlruns", "got a folder"),
-        ("http://me:secret@localhost:5000", "expected an address without credentials"),
-        ("nonsense://x", "expected an MLflow store that answers"),
+        ("http://me:secret@127.0.0.1:9", "store http://127.0.0.1:9: expected an MLflow store that answers"),
+        ("nonsense://me:secret@x", "expected sqlite:///PATH, .* got nonsense:"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
@@ -240,7 +240,7 @@ def test_a_store_that_fails_only_later_is_warned_of(tmp_path: Path, caplog: pyte
         result = search(tmp_path / "runs", tracking_uri=f"sqlite:///{file}")
     assert result.mlflow_run_id == result.mlflow_url == ""
     assert any(f"tracking store sqlite:///{file}" in line for line in caplog.messages)
-    assert any("'nas sync" in line for line in caplog.messages)
+    assert any("nas sync" in line for line in caplog.messages)
 
 
 def test_a_server_that_is_not_mlflow_is_refused(tmp_path: Path) -> None:
