@@ -73,7 +73,8 @@ class Model(nn.Module):
         return {link}
 
     def _numbers(self, X):
-        with torch.no_grad():
+        device = next(self.parameters()).device.type
+        with torch.no_grad(), torch.autocast(device, enabled=False):
             outputs = self(self._inputs(X))
             outputs = self.link(outputs) if len(self.members) == 1 else outputs
             return outputs.to("cpu", torch.float32).numpy()
@@ -98,7 +99,8 @@ class Model(nn.Module):
 
 def load() -> Model:
     """The module with the weights that lie beside this file."""
-    model = Model()
+    with torch.device("meta"):  # weights would be drawn from torch's global random state
+        model = Model()
     arrays = tables._read_safetensors(HERE / "weights.safetensors")
     weights = {{name: torch.tensor(array, device="cpu") for name, array in arrays.items()}}
     model.load_state_dict(weights, assign=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import decimal
 import importlib.util
 import io
 import json
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
+import sklearn
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -298,6 +302,59 @@ def test_the_module_is_the_same_under_every_default_of_torch(tmp_path: Path) -> 
         finally:
             torch.set_default_dtype(before)
             torch.set_default_device(None)
+
+
+def surroundings() -> dict[str, Callable[[], contextlib.AbstractContextManager[Any]]]:
+    """Global settings that a person's program may have made."""
+    found: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
+        "NumPy raises": lambda: np.errstate(all="raise"),
+        "NumPy prints": lambda: np.printoptions(precision=1, threshold=3, edgeitems=1, legacy="1.13"),
+        "text as objects": lambda: pd.option_context("future.infer_string", False),
+        "text in Python": lambda: pd.option_context("mode.string_storage", "python"),
+        "pandas shows": lambda: pd.option_context("display.precision", 1, "display.max_rows", 2),
+        "scikit-learn gives frames": lambda: sklearn.config_context(transform_output="pandas"),
+        "scikit-learn routes": lambda: sklearn.config_context(enable_metadata_routing=True),
+        "decimals": lambda: decimal.localcontext(decimal.Context(prec=2)),
+    }
+    if "torch" in HERE:
+        import torch
+
+        found["torch rounds"] = lambda: torch.autocast("cpu", torch.bfloat16)
+        found["torch infers"] = torch.inference_mode
+        found["torch draws nothing"] = torch.no_grad
+    return found
+
+
+def random_states() -> list[str]:
+    """The global ones, as text."""
+    found = [repr(random.getstate()), repr(np.random.get_state()[1].tolist())]  # type: ignore[index]  # noqa: NPY002
+    if "torch" in HERE:
+        import torch
+
+        found.append(repr(torch.get_rng_state().tolist()))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
+@pytest.mark.parametrize("where", surroundings())
+def test_global_settings_change_no_export(tmp_path: Path, where: str) -> None:
+    one = network("many classes", "ranks and means", ("tanh", "tanh"))
+    table = made_up(one)
+    expected = one.predict_proba(table).tolist()
+    with surroundings()[where]():
+        assert one.predict_proba(table).tolist() == expected
+        for name in HERE:
+            assert write_export(one, name, place(tmp_path, name), overwrite=True).agreement.n_rows == 200
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
+
+
+def test_no_export_moves_a_global_random_state(tmp_path: Path) -> None:
+    one = network("two classes", activations=("tanh", "tanh"))
+    for i, name in enumerate(HERE):
+        before = random_states()
+        write_export(one, name, (tmp_path / str(i)).with_suffix(FORMATS[name]().suffix))
+        assert random_states() == before, name
 
 
 def test_an_onnx_model_says_what_it_is(tmp_path: Path) -> None:
