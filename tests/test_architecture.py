@@ -17,7 +17,7 @@ ROOT = Path(nas.__file__).parent
 LAYERS = [
     {"_version", "errors", "genome", "alignment", "isolation", "runtime"},
     {"network"},
-    {"space", "data", "predictions", "scoring"},
+    {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
     {"evolution"},
     {"execution"},

@@ -32,6 +32,7 @@ _MODEL = '''"""A neural network for tables as a PyTorch module.
     model.predict_proba(table)         # for classes
     model(model.encode(table))         # {outputs}
 
+It is in float32 and on the CPU, whatever the defaults of torch are; `model.to(...)` moves it.
 `tables.py` encodes tables, `weights.safetensors` is the state_dict, `model.json` says what the columns are.
 """
 
@@ -72,13 +73,20 @@ class Model(nn.Module):
         return {link}
 
     def _numbers(self, X):
-        with torch.no_grad():
-            outputs = self(torch.from_numpy(X))
-            return (self.link(outputs) if len(self.members) == 1 else outputs).numpy()
+        device = next(self.parameters()).device.type
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            outputs = self(self._inputs(X))
+            outputs = self.link(outputs) if len(self.members) == 1 else outputs
+            return outputs.to("cpu", torch.float32).numpy()
+
+    def _inputs(self, X) -> torch.Tensor:
+        """An array as a tensor of the type, and in the place, of the weights."""
+        weight = next(self.parameters())
+        return torch.from_numpy(X).to(weight.device, weight.dtype)
 
     def encode(self, table) -> torch.Tensor:
-        """The inputs for a table, float32 of shape (rows, {n_inputs})."""
-        return torch.from_numpy(self.tables.preprocessor.encode(table))
+        """The inputs for a table, of shape (rows, {n_inputs})."""
+        return self._inputs(self.tables.preprocessor.encode(table))
 
     def predict(self, table):
         """Labels of shape (rows,), values in the target's units, or 0 and 1 of shape (rows, labels)."""
@@ -91,9 +99,11 @@ class Model(nn.Module):
 
 def load() -> Model:
     """The module with the weights that lie beside this file."""
-    model = Model()
+    with torch.device("meta"):  # weights would be drawn from torch's global random state
+        model = Model()
     arrays = tables._read_safetensors(HERE / "weights.safetensors")
-    model.load_state_dict({{name: torch.tensor(array) for name, array in arrays.items()}})
+    weights = {{name: torch.tensor(array, device="cpu") for name, array in arrays.items()}}
+    model.load_state_dict(weights, assign=True)
     return model.eval()
 '''
 
@@ -154,7 +164,7 @@ def _definition(network: Predictor) -> str:
 def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
     lines = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        lines.append(f"nn.Linear({n_in}, {n_out}),")
+        lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
             lines.append(f"{_ACTIVATIONS[activations[i]]},")
     inner = "".join(f"                {line}\n" for line in lines)

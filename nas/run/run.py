@@ -95,6 +95,8 @@ class Run:
         settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
         costs = cost_model(problem.n_inputs, problem.n_outputs)
         self._check_starts(costs)
+        if problem.metric.note:
+            _log.warning("%s", problem.metric.note)
         info = self._info()
         with ExitStack() as stack:
             mlflow = self._connect()

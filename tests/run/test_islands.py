@@ -14,7 +14,7 @@ from typing import Any
 
 import mlflow
 import pytest
-from searches import QUICK, weights
+from searches import COPIES, QUICK, assert_same_result, weights
 
 import nas
 from nas.errors import InputError, RunError
@@ -120,6 +120,8 @@ class TestAWholeSearch:
         assert whole.evaluation.fitness == max(evaluation.fitness for _, evaluation in history)
         assert len(whole.to_frame()) == len(history)
         assert len(whole.heredity) >= 1
+        for make in COPIES.values():
+            assert_same_result(make(whole), whole, nas.load_dataset("wine").table)
 
     def test_the_number_of_workers_changes_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         other = search(tmp_path, n_workers=5)
