@@ -16,7 +16,8 @@ from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
-from nas.cli.searches import add_debug, add_resume, add_search, add_spaces
+from nas.cli.searches import RUNS, add_debug, add_resume, add_search, add_spaces
+from nas.cli.signals import Signals
 from nas.cli.views import add_compare, add_report, add_sync, add_ui
 from nas.errors import InputError, NASError
 
@@ -34,9 +35,13 @@ _COMMANDS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def run(arguments: Sequence[str] | None, signals: Signals) -> int:
+    """Run one command and return its exit code; raises `KeyboardInterrupt`."""
     options = _parser().parse_args(arguments)
+    if options.command not in RUNS:
+        signals.raise_from_now_on()
+    elif "run" in options:
+        signals.hint = f": 'nas resume {options.run}' goes on"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
@@ -45,8 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 2)
     except NASError as error:
         return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
     except BrokenPipeError:
         # Whoever read our output has had enough; keep the interpreter from complaining about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
