@@ -91,6 +91,9 @@ class RunFolder:
                 (part / JOURNAL).touch()
             lock = RunLock(unfinished)
             unfinished.rename(self.path)
+        except RunError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         except OSError as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             if self.path.exists():

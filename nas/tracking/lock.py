@@ -15,7 +15,7 @@ from nas.errors import RunError, RunningError
 
 LOCK = ".lock"
 
-_MOMENT = 0.5
+_MOMENT = 0.2
 """Seconds for which the lock is tried: who only looks whether a run is over has it for a moment."""
 
 

@@ -236,7 +236,14 @@ class MLflowTracker:
             with contextlib.suppress(TrackingError):  # whoever waits gets to know it
                 self._connect()
                 self._backlog.clear()
-        while (job := self._jobs.get()) is not None:
+        # In a hurry the last comes behind the None that ends the thread otherwise.
+        job: Callable[[], None] | None = None
+        while job is None or job is not self._last:
+            job = self._jobs.get()
+            if job is None and self._last is None:
+                break
+            if job is None:
+                continue
             self._backlog.append(job)
             if time.monotonic() >= self._paused_until:
                 self._work_off()
