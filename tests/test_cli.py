@@ -577,3 +577,51 @@ def test_a_stopped_search_keeps_the_best_so_far(stop: signal.Signals) -> None:
     assert result["stopped"] == "interrupted"
     assert nas.load_network("runs/one").provenance["test_score"] == result["test_score"]
     assert len(journal.read_bytes().splitlines()) == result["candidates"] + 1
+
+
+@pytest.mark.slow  # processes of their own
+@pytest.mark.parametrize(
+    ("library", "stop"), [("_multiarray_umath", signal.SIGINT), ("_raylet", signal.SIGTERM)]
+)
+def test_a_signal_while_modules_are_imported_is_one_line(library: str, stop: signal.Signals) -> None:
+    command = [sys.executable, "-m", "nas", "search", "digits", "--no-tracking", "--workers", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while library not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    os.kill(process.pid, stop)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "nas: interrupted\n")
+
+
+def test_the_second_signal_ends_the_program_whatever_it_is_at() -> None:
+    code = """
+import time
+from nas.cli.signals import Signals
+with Signals(is_program=True) as signals:
+    signals.raise_from_now_on()
+    signals.hint = ": here is how"
+    print("ready", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("heard", flush=True)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "heard\n"
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == "nas: interrupted: here is how\n"
+    assert process.returncode == 130
+
+
+def test_a_command_in_anothers_process_leaves_its_handlers(capsys: pytest.CaptureFixture[str]) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run(capsys, "spaces")[0] == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -16,7 +16,8 @@ from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
-from nas.cli.searches import add_debug, add_resume, add_search, add_spaces
+from nas.cli.searches import RUNS, add_debug, add_resume, add_search, add_spaces
+from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
 from nas.cli.views import add_compare, add_report, add_sync, add_ui
 from nas.errors import InputError, NASError
@@ -35,12 +36,12 @@ _COMMANDS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def run(arguments: Sequence[str] | None, signals: Signals) -> int:
+    """Run one command and return its exit code; raises `KeyboardInterrupt`."""
     make_legible()
     try:
         try:
-            return _run(arguments)
+            return _run(arguments, signals)
         finally:
             flush_output()
     except BrokenPipeError:
@@ -53,8 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"expected room to write, got: {error}", 1)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     options = _parser().parse_args(arguments)
+    if options.command not in RUNS:
+        signals.raise_from_now_on()
+    elif "run" in options:
+        from nas.tracking.folder import command as shown
+
+        signals.hint = f"; to go on: {shown('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
@@ -63,8 +70,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _complain(error, 2)
     except NASError as error:
         return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
 
 
 def _complain(message: object, code: int) -> int:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from nas.cli.options import add_places
 
@@ -214,65 +211,63 @@ def _search(options: argparse.Namespace) -> int:
     from nas.run import search
     from nas.tracking.folder import as_text
 
-    with _orderly_end():
-        result = search(
-            options.data,
-            target=options.target and as_text(options.target),
-            task=options.task,
-            categorical=as_text(options.categorical) if options.categorical else (),
-            space=options.space,
-            algorithm=options.algorithm,
-            n_candidates=options.candidates,
-            n_epochs=options.total_epochs,
-            time_budget=options.time_budget,
-            target_score=options.target_score,
-            patience=options.patience,
-            n_workers=options.workers,
-            ray_address=options.ray_address or "local",
-            resources=options.resources,
-            islands=options.islands,
-            seed=options.seed,
-            population_size=options.population,
-            inherit=options.inherit,
-            racing=options.racing,
-            screening=options.screening,
-            lag=options.lag,
-            objectives=options.objectives.split(","),
-            max_parameters=options.max_parameters,
-            max_flops=options.max_flops,
-            max_latency=options.max_latency,
-            scoring=options.scoring,
-            starts=options.start or (),
-            epochs=options.epochs,
-            n_finalists=options.finalists,
-            ensemble=options.ensemble,
-            refit=not options.no_refit,
-            baseline=not options.no_baseline,
-            name=options.name,
-            runs_dir=options.runs_dir,
-            tracking=not options.no_tracking,
-            tracking_uri=options.tracking_uri,
-            track=options.track,
-            register=options.register,
-            report=not options.no_report,
-        )
+    result = search(
+        options.data,
+        target=options.target and as_text(options.target),
+        task=options.task,
+        categorical=as_text(options.categorical) if options.categorical else (),
+        space=options.space,
+        algorithm=options.algorithm,
+        n_candidates=options.candidates,
+        n_epochs=options.total_epochs,
+        time_budget=options.time_budget,
+        target_score=options.target_score,
+        patience=options.patience,
+        n_workers=options.workers,
+        ray_address=options.ray_address or "local",
+        resources=options.resources,
+        islands=options.islands,
+        seed=options.seed,
+        population_size=options.population,
+        inherit=options.inherit,
+        racing=options.racing,
+        screening=options.screening,
+        lag=options.lag,
+        objectives=options.objectives.split(","),
+        max_parameters=options.max_parameters,
+        max_flops=options.max_flops,
+        max_latency=options.max_latency,
+        scoring=options.scoring,
+        starts=options.start or (),
+        epochs=options.epochs,
+        n_finalists=options.finalists,
+        ensemble=options.ensemble,
+        refit=not options.no_refit,
+        baseline=not options.no_baseline,
+        name=options.name,
+        runs_dir=options.runs_dir,
+        tracking=not options.no_tracking,
+        tracking_uri=options.tracking_uri,
+        track=options.track,
+        register=options.register,
+        report=not options.no_report,
+    )
     return _report(result, as_json=options.json)
 
 
 def _resume(options: argparse.Namespace) -> int:
     from nas.run import resume
 
-    with _orderly_end():
-        result = resume(
-            options.run,
-            n_candidates=options.candidates,
-            time_budget=options.time_budget,
-            n_workers=options.workers,
-            ray_address=options.ray_address,
-            resources=options.resources,
-            force=options.force,
-            report=not options.no_report,
-        )
+    result = resume(
+        options.run,
+        n_candidates=options.candidates,
+        time_budget=options.time_budget,
+        n_workers=options.workers,
+        ray_address=options.ray_address,
+        resources=options.resources,
+        force=options.force,
+        report=not options.no_report,
+    )
     return _report(result, as_json=options.json)
 
 
@@ -302,15 +297,5 @@ def _report(result: SearchResult, *, as_json: bool) -> int:
     return 130 if result.stopped == "interrupted" else 0
 
 
-@contextlib.contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM end a search as Ctrl-C does: with the best so far kept."""
-
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+RUNS = (_search, _resume)
+"""Commands that end in an orderly way by themselves, once there is something to end."""

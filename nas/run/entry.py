@@ -7,7 +7,6 @@ import logging
 import os
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from nas.tracking.address import tracking_store
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
-from nas.tracking.journal import Journal, Pair, read_journal
+from nas.tracking.held import locked_journals
+from nas.tracking.journal import Pair, read_journal
 
 _log = logging.getLogger(__name__)
 
@@ -214,11 +214,8 @@ def resume(
         "resources": resources,
         "scoring": scoring,
     }
-    dataset, settings, tracking, run_id = _restored(folder, data, changes)
-    with ExitStack() as stack:
-        journals = [Journal(part.journal) for part in folder.parts]
-        for journal in journals:
-            stack.callback(journal.close)
+    with locked_journals(folder) as journals:
+        dataset, settings, tracking, run_id = _restored(folder, data, changes)
         run = Run(
             folder, dataset, settings, tracking, run_id, progress=progress, draw=report, journals=journals
         )

@@ -15,6 +15,7 @@ from nas.export import Exported, write_export
 from nas.isolation import isolated
 from nas.runtime import Predictor
 from nas.tracking.folder import RunFolder
+from nas.tracking.lock import check_is_over
 
 _ROWS = 500
 
@@ -42,9 +43,17 @@ def export_network(
     -------
     Exported
         Where it is, and how well it agrees with the network on how many rows.
+
+    Raises
+    ------
+    RunningError
+        If the search of the run still runs, which may come to another network.
     """
-    if rows is None and not isinstance(model, Predictor):
-        rows = _rows_of(Path(model))
+    if not isinstance(model, Predictor):
+        for place in (Path(model).absolute(), Path(model).absolute().parent):
+            check_is_over(place)
+        if rows is None:
+            rows = _rows_of(Path(model))
     return write_export(model, format, output, rows=rows, overwrite=overwrite)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
 from nas.tracking.folder import RunFolder, command
 from nas.tracking.generations import FILE, read_generations
+from nas.tracking.held import locked_journals
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.store import cause, in_words
 
@@ -81,10 +81,7 @@ def sync(
     folder = RunFolder(Path(run_dir).absolute())
     config = folder.config()
     tracking = _tracking(folder, config, tracking_uri, track, register)
-    with ExitStack() as stack:
-        journals = [Journal(part.journal) for part in folder.parts]
-        for journal in journals:
-            stack.callback(journal.close)
+    with locked_journals(folder) as journals:
         evaluations = recorded_evaluations([journal.record.evaluations for journal in journals])
         info = _info(folder, config, journals, evaluations)
         from nas.tracking.mlflow_view import View

@@ -3,6 +3,7 @@
 ::
 
     runs/<name>/
+      .lock           locked by the process that searches; see `nas.tracking.lock`
       config.json     everything that `nas resume` needs to go on
       journal.jsonl   the truth: every candidate and its evaluation
       weights/        trained weights that children may inherit
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import RunError
+from nas.tracking.lock import RunLock
 
 CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
@@ -69,8 +71,12 @@ class RunFolder:
         n = sum(place.name.isdecimal() for place in self.path.glob(f"{ISLANDS}/*"))
         return [self.island(i) for i in range(n)] or [self]
 
-    def create(self, config: dict[str, Any], n_islands: int = 1) -> None:
-        """Make the folder with its configuration and empty journals, all at once.
+    def create(
+        self,
+        config: dict[str, Any],
+        n_islands: int = 1,
+    ) -> RunLock:
+        """Make the folder with its configuration and empty journals, all at once, and locked.
 
         Raises `RunError` if it cannot be made.
         """
@@ -84,7 +90,11 @@ class RunFolder:
             for part in parts:
                 part.mkdir(parents=True, exist_ok=True)
                 (part / JOURNAL).touch()
+            lock = RunLock(unfinished)
             unfinished.rename(self.path)
+        except RunError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         except OSError as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             if self.path.exists():
@@ -92,6 +102,7 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: expected a folder that can be made, got: {error.strerror}"
             ) from None
+        return lock
 
     def keep_result(self, result: Mapping[str, Any]) -> None:
         """Write how the search ended, all at once."""

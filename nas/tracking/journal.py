@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, overload
 
 import orjson
 
-from nas.errors import RunError, SearchError
+from nas.errors import RunError, RunningError, SearchError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.folder import command
@@ -157,7 +157,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             message = f"{self._path}: expected a search that is over, got one that still runs"
-            raise RunError(message) from None
+            raise RunningError(message) from None
         return read_journal(self._path)
 
     def started(self, run: RunInfo) -> None:

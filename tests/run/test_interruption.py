@@ -145,6 +145,20 @@ def test_signals_are_noted_once_and_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_first_is_heard_whatever_the_main_thread_is_at() -> None:
+    heard = threading.Event()
+    with Interruption(heard.set) as interruption:
+        assert not heard.is_set()
+        signal.raise_signal(signal.SIGINT)
+        assert heard.wait(10)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    heard.clear()
+    with Interruption(heard.set):
+        pass
+    assert not heard.is_set()
+
+
 def test_other_threads_leave_signals_alone() -> None:
     found: list[Any] = []
 

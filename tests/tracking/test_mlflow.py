@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -408,6 +409,33 @@ def test_a_store_far_away_does_not_hold_up_the_search(server: Server, runs_dir: 
     assert str(result.best.id) in {child.data.tags["nas.candidate"] for child in children}
     assert parent.data.tags["nas.children"] == f"{len(children)} of {len(result.history)}"
     assert nas.sync(result.run_dir, tracking_uri=server.uri).n_children == len(result.history)
+
+
+def test_an_interrupt_while_the_last_is_written_marks_the_run(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hurry, heard = MLflowTracker.hurry, threading.Event()
+
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # to the main thread
+        assert heard.wait(30)
+
+    def heard_of(tracker: MLflowTracker) -> None:
+        hurry(tracker)
+        heard.set()
+
+    monkeypatch.setattr(View, "add_table", interrupted)
+    monkeypatch.setattr(MLflowTracker, "hurry", heard_of)
+    with pytest.raises(KeyboardInterrupt):
+        search(runs_dir)
+    monkeypatch.undo()
+    signal.signal(signal.SIGINT, before)
+    uri = f"sqlite:///{runs_dir}/mlflow.db"
+    assert runs_of(uri)[0].info.status == "KILLED"
+    # What was not written can be.
+    assert nas.sync(runs_dir / "one").n_children == N
+    assert runs_of(uri)[0].info.status == "FINISHED"
 
 
 def test_a_run_that_goes_on_is_not_synced(result: nas.SearchResult) -> None:
