@@ -15,7 +15,7 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "genome", "alignment", "runtime"},
+    {"_version", "errors", "files", "genome", "alignment", "runtime"},
     {"network"},
     {"space", "data", "predictions", "scoring"},
     {"evaluation"},

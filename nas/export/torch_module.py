@@ -15,12 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nas import runtime
 from nas.export.check import Predict, at_work
 from nas.network.arrays import Array
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -37,7 +37,6 @@ _MODEL = '''"""A neural network for tables as a PyTorch module.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -57,7 +56,7 @@ class Model(nn.Module):
 {layers}
         ])
         self.shares = {shares}
-        record = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+        record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
@@ -90,9 +89,12 @@ class Model(nn.Module):
 
 
 def load() -> Model:
-    """The module with the weights that lie beside this file."""
+    """The module with the weights that lie beside this file, unchanged since they were saved."""
+    record = tables.strict_json((HERE / "model.json").read_bytes())
+    weights = (HERE / "weights.safetensors").read_bytes()
+    tables.checked_record(record, weights, "weights.safetensors")
     model = Model()
-    arrays = tables._read_safetensors(HERE / "weights.safetensors")
+    arrays = tables._arrays_of(weights, "weights.safetensors")
     model.load_state_dict({{name: torch.tensor(array) for name, array in arrays.items()}})
     return model.eval()
 '''
@@ -103,8 +105,8 @@ class Outside(Predictor):
     """Tables in, labels or values out, with the outputs computed elsewhere."""
 
     def __init__(self, record, outputs):
-        columns = [_column_from(entry) for entry in record["columns"]]
-        target = Target(**{key: tuple(value) for key, value in record["target"].items()})
+        columns = [_fields_from(Column, entry, "column") for entry in record["columns"]]
+        target = _fields_from(Target, record["target"], "target")
         super().__init__(record["task"], Preprocessor(columns), target, record["provenance"])
         self._outputs = outputs
 '''
@@ -128,9 +130,10 @@ def write_torch(network: Predictor, path: Path) -> None:
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     (path / _TABLES).write_text(source + _OUTSIDE, encoding="utf-8")
     (path / "model.py").write_text(_definition(network), encoding="utf-8")
-    record = json.dumps(model_record(network), indent=1, allow_nan=False)
+    weights = save(_state_dict(network))
+    record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
     (path / MODEL_FILE).write_text(record + "\n", encoding="utf-8")
-    save_file(_state_dict(network), path / WEIGHTS_FILE)
+    (path / WEIGHTS_FILE).write_bytes(weights)
 
 
 def _definition(network: Predictor) -> str:
