@@ -15,10 +15,10 @@ def write_synced(file: Path, content: bytes) -> None:
         os.fsync(opened.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names of a folder's files are on the disk, where its file system can do that."""
+def sync_path(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, where its file system can do that."""
     with contextlib.suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
+        number = os.open(path, os.O_RDONLY)
         try:
             os.fsync(number)
         finally:
@@ -34,4 +34,4 @@ def replace_synced(file: Path, content: bytes) -> None:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    sync_folder(file.parent)
+    sync_path(file.parent)

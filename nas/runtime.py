@@ -401,11 +401,11 @@ def model_record(network: Predictor) -> dict[str, Any]:
 def sealed(record: Mapping[str, Any], weights: bytes) -> dict[str, Any]:
     """A record with the checksums of itself and of the weights file beside it."""
     plain = {key: value for key, value in record.items() if key != "checksum"}
-    digests = {"record": _digest_of(plain), "weights": hashlib.sha256(weights).hexdigest()}
+    digests = {"record": digest_of(plain), "weights": hashlib.sha256(weights).hexdigest()}
     return {**plain, "checksum": digests}
 
 
-def _digest_of(record: Mapping[str, Any]) -> str:
+def digest_of(record: Mapping[str, Any]) -> str:
     """The SHA-256 of a record in a form that does not depend on blanks and the order of keys."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from nas.export.check import Predict, at_work
-from nas.files import sync_folder, write_synced
+from nas.files import sync_path, write_synced
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, arrays_of, load_network, model_record, sealed
 
 
@@ -37,14 +37,14 @@ def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
     record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
     write_synced(unfinished / WEIGHTS_FILE, weights)
     write_synced(unfinished / MODEL_FILE, f"{record}\n".encode())
-    sync_folder(unfinished)
+    sync_path(unfinished)
     _check_same(network, load_network(unfinished))
     replaced = folder.with_name(f".{folder.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if folder.exists():
         folder.rename(replaced)
     unfinished.rename(folder)
-    sync_folder(folder.parent)
+    sync_path(folder.parent)
     shutil.rmtree(replaced, ignore_errors=True)
     return folder
 

@@ -173,7 +173,7 @@ class Run:
     def _alone(self, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
         (journal,) = self.journals
         engine = self._engine(self.recipe)
-        problem, weights = self.prepared.problem, Weights(self.folder.weights)
+        problem, weights = self.prepared.problem, Weights(self.folder.weights, run_id=self.run_id)
         recorded, interrupted = journal.record.evaluations, self.interruption.requested
         spent = Spent(self.settings.budget, len(recorded))
         why = run_search(engine, problem, executor, trackers, weights, spent, interrupted, recorded)
@@ -301,7 +301,7 @@ class Run:
     def _account_for(self, result: SearchResult) -> None:
         """Keep the result in the folder, and make the report; no search fails for want of a picture."""
         try:
-            self.folder.keep_result(result.record())
+            self.folder.keep_result(result.record(), self.run_id)
             if self.draw and not self.interruption.requested():
                 from nas.reporting import report
 

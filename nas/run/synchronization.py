@@ -10,17 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import NASError, RunError, TrackingError
-from nas.evaluation import Candidate
+from nas.errors import InputError, NASError, RunError, TrackingError
 from nas.run.exporting import first_rows
 from nas.run.run import EXAMPLE_ROWS, experiment
 from nas.run.settings import SearchSettings
-from nas.runtime import ModelError, load_network
 from nas.tracking import Outcome, RunInfo
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
 from nas.tracking.folder import RunFolder
-from nas.tracking.generations import FILE, read_generations
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.store import in_words, tracking_store
 
@@ -82,6 +79,7 @@ def sync(
         journals = [Journal(part.journal) for part in folder.parts]
         for journal in journals:
             stack.callback(journal.close)
+        folder.check_whole([journal.record for journal in journals])
         evaluations = recorded_evaluations([journal.record.evaluations for journal in journals])
         info = _info(folder, config, journals, evaluations)
         from nas.tracking.mlflow_view import View
@@ -113,10 +111,15 @@ def _info(
     folder: RunFolder, config: Mapping[str, Any], journals: Sequence[Journal], evaluations: Sequence[Pair]
 ) -> RunInfo:
     """What a search says of itself when it starts, from what it has written down."""
-    identity = {key: value for key, value in journals[0].record.identity.items() if key != "island"}
+    identity = folder.identity(journals[0].record)
     if not identity:
         raise RunError(f"{folder.path}: expected a run with evaluations, got an empty journal")
-    settings = SearchSettings.from_dict(config["settings"], scoring=None)
+    try:
+        settings = SearchSettings.from_dict(config["settings"], scoring=None)
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
     return RunInfo(
         name=folder.path.name,
         run_id=config["run_id"],
@@ -134,7 +137,7 @@ def _write(
     view: View, info: RunInfo, tracking: Tracking, evaluations: Sequence[Pair], config: Mapping[str, Any]
 ) -> None:
     view.start(info)
-    view.add_generations(read_generations(info.run_dir / FILE))
+    view.add_generations(RunFolder(info.run_dir).generations())
     best = elites(tracking.policy)
     everyone = tracking.policy == "all" or (tracking.policy == "auto" and len(evaluations) <= _MANY)
     outcome = _outcome(RunFolder(info.run_dir), config)
@@ -155,15 +158,13 @@ def _write(
 
 def _outcome(folder: RunFolder, config: Mapping[str, Any]) -> Outcome:
     """How the search ended: as a failure where it has not come to a saved network."""
-    try:
-        network = load_network(folder.best)
-    except ModelError:
+    winner, result = folder.winner(), folder.result()
+    if winner is None or winner[1] is None:
         return Outcome("interrupted")
-    result = folder.result()
     scores = {key: result[found] for key, found in _SCORES.items() if result.get(found) is not None}
     outcome = Outcome(
         "interrupted" if result.get("stopped") == "interrupted" else "finished",
-        best=Candidate.from_dict(network.provenance["candidate"]),
+        best=winner[1],
         scores=scores,
         model_dir=folder.best,
     )
