@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import reprlib
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,10 @@ from nas.genome import GENES
 from nas.space.space import Range, SearchSpace, Values, is_number, refused
 
 _LARGEST = 64 * 2**10
-"""Bytes of a TOML file; the parser takes quadratically long for some that are larger."""
+"""Bytes of a TOML file."""
+
+_MOST_PARTS = 100
+"""Parts of a dotted key: time and memory of the parser grow with their square."""
 
 
 def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
@@ -30,10 +34,18 @@ def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
     try:
         if (n_bytes := path.stat().st_size) > _LARGEST:
             raise ValueError(f"{n_bytes} bytes, more than {_LARGEST}")
-        record = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        record = _parsed(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise SpaceError(f"search space {path}: expected a readable TOML file, got: {error}") from None
     return _space_from_toml(record, str(path), path.stem)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    # What lies between two of these is a dotted key at most: blanks around its dots are allowed.
+    pieces = re.split(r"[\n,=\[\]#]", text.replace(" ", "").replace("\t", ""))
+    if max(piece.count(".") for piece in pieces) > _MOST_PARTS:
+        raise ValueError(f"a key of more than {_MOST_PARTS} parts")
+    return tomllib.loads(text)
 
 
 def available_spaces() -> dict[str, Path]:
