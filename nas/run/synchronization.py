@@ -18,6 +18,7 @@ from nas.tracking import Outcome, RunInfo
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
 from nas.tracking.folder import RunFolder
+from nas.tracking.generations import Paced
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.store import in_words, tracking_store
 
@@ -82,12 +83,14 @@ def sync(
         folder.check_whole([journal.record for journal in journals])
         evaluations = recorded_evaluations([journal.record.evaluations for journal in journals])
         info = _info(folder, config, journals, evaluations)
+        # All files are read before anything is written.
+        outcome, generations = _outcome(folder, config), folder.generations()
         from nas.tracking.mlflow_view import View
 
         view = View(*experiment(tracking.uri, folder, info.identity["data"]["name"]))
         view.connect()
         try:
-            _write(view, info, tracking, evaluations, config)
+            _write(view, info, tracking, evaluations, outcome, generations)
         except NASError:
             raise
         except Exception as error:
@@ -104,7 +107,10 @@ def _tracking(
 ) -> Tracking:
     given = config.get("tracking") or {"uri": tracking_store(None, folder.path.parent)}
     asked = {"uri": uri and tracking_store(uri, folder.path.parent), "policy": track, "register": register}
-    return Tracking(**{**given, **{key: value for key, value in asked.items() if value is not None}})
+    try:
+        return Tracking(**{**given, **{key: value for key, value in asked.items() if value is not None}})
+    except TypeError as error:
+        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
 
 
 def _info(
@@ -134,13 +140,17 @@ def _info(
 
 
 def _write(
-    view: View, info: RunInfo, tracking: Tracking, evaluations: Sequence[Pair], config: Mapping[str, Any]
+    view: View,
+    info: RunInfo,
+    tracking: Tracking,
+    evaluations: Sequence[Pair],
+    outcome: Outcome,
+    generations: Sequence[Paced],
 ) -> None:
     view.start(info)
-    view.add_generations(RunFolder(info.run_dir).generations())
+    view.add_generations(generations)
     best = elites(tracking.policy)
     everyone = tracking.policy == "all" or (tracking.policy == "auto" and len(evaluations) <= _MANY)
-    outcome = _outcome(RunFolder(info.run_dir), config)
     winner = None if outcome.best is None else outcome.best.id
     chosen = (pair for pair in evaluations if best.take_in(*pair) or everyone or pair[0].id == winner)
     with ThreadPoolExecutor(_AT_ONCE if view.is_far else 1) as pool:

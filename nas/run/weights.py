@@ -57,7 +57,8 @@ class Weights:
     def keep(self, candidate_id: int, state: State) -> None:
         """Write a state; raises `SearchError` where there is no room."""
         arrays, facts = state.to_arrays()
-        facts |= {"candidate": candidate_id, "run": self._run_id}
+        # An archive whose directory was damaged may seem to have fewer parts.
+        facts |= {"candidate": candidate_id, "run": self._run_id, "arrays": list(arrays)}
         file = self._file(candidate_id)
         unfinished = file.with_suffix(".tmp")
         try:
@@ -104,8 +105,8 @@ class Weights:
             arrays = _arrays_in(content)
             facts = json.loads(str(arrays.pop("facts")))
             _check(arrays, facts)
-            for key, value in (("candidate", candidate_id), ("run", self._run_id)):
-                if facts.get(key, value) != value:  # earlier versions wrote neither
+            for key, value in (("candidate", candidate_id), ("run", self._run_id), ("arrays", list(arrays))):
+                if facts.get(key, value) != value:  # earlier versions wrote none of them
                     raise ValueError(f"weights of {key} {facts[key]!r}, not {value!r}")
             return State.from_arrays(arrays, facts)
         except _DAMAGE as error:
