@@ -26,7 +26,7 @@ from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.journal import Journal, Pair, read_journal
-from nas.tracking.records import check_genome
+from nas.tracking.records import check_genome, listed
 from nas.tracking.store import tracking_store
 
 _log = logging.getLogger(__name__)
@@ -343,8 +343,7 @@ def _genomes_in(file: Path) -> tuple[Genome, ...]:
         records = strict_json(file.read_bytes())
         if not isinstance(records, list) or not records:
             raise ValueError("no list of them")
-        for i, record in enumerate(records):
-            check_genome(record, f"[{i}]")
+        listed(check_genome)(records)
         return tuple(Genome.from_dict(record) for record in records)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(

@@ -36,8 +36,8 @@ from nas.runtime import ModelError, Predictor, load_network
 from nas.tracking.generations import FILE as GENERATIONS
 from nas.tracking.generations import Paced, read_generations
 from nas.tracking.journal import Record, read_journal
-from nas.tracking.records import CANDIDATE, IDENTITY, check_result, read_record, sealed
 from nas.tracking.records import CONFIG as CONFIG_RECORD
+from nas.tracking.records import IDENTITY, PROVENANCE, check_result, read_record, sealed
 
 CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
@@ -152,7 +152,7 @@ class RunFolder:
         if not identity:
             return {}
         try:
-            IDENTITY(identity, "")
+            IDENTITY(identity)
         except ValueError as error:
             raise RunError(f"{self.journal}: line 1: {error}") from None
         settings = self.config()["settings"]
@@ -188,11 +188,10 @@ class RunFolder:
             return None
         try:
             network = load_network(self.best)
-            candidate = network.provenance.get("candidate")
-            if candidate is None:
+            if "candidate" not in network.provenance:
                 return network, None
-            CANDIDATE(candidate, "candidate")
-            return network, Candidate.from_dict(candidate)
+            PROVENANCE(network.provenance)
+            return network, Candidate.from_dict(network.provenance["candidate"])
         except ModelError as error:
             raise RunError(str(error)) from None
         except (ValueError, TypeError) as error:

@@ -142,7 +142,7 @@ def _read(path: Path, run_id: str) -> tuple[list[Paced], str | None]:
                         raise ValueError(f"a line of more than {_LONGEST} bytes")
                     break
                 record = strict_json(line)
-                GENERATION(record, "generation")
+                GENERATION(record)
                 # Earlier versions wrote none.
                 has_checksums = "crc" in record if has_checksums is None else has_checksums
                 if has_checksums:

@@ -27,7 +27,7 @@ from nas.errors import RunError, SearchError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
-from nas.tracking.records import CANDIDATE, EVALUATION, Chain
+from nas.tracking.records import PAIR, Chain
 from nas.tracking.tracker import Outcome, RunInfo
 
 FORMAT_VERSION = 2
@@ -98,6 +98,7 @@ class Evaluations(Sequence[Pair]):
     def _read(self, file: BinaryIO, i: int) -> Pair:
         file.seek(self._starts[i])
         try:
+            # Its types were checked when the line was first read.
             return _pair(_read_json(file.read(self._lengths[i])))
         except _WRONG as error:
             raise RunError(f"{self._path}: expected candidate {i} to be as before, got: {error}") from None
@@ -251,7 +252,7 @@ class Tail:
                 self._n_bytes += len(line)
                 try:
                     entry = _read_json(line)
-                    pair = None if "journal" in entry else _pair(entry)
+                    pair = None if "journal" in entry else _checked_pair(entry)
                 except _WRONG as error:
                     raise RunError(
                         f"{self._path}: expected a journal's entry at byte {start}, got: {error}"
@@ -286,7 +287,7 @@ def read_journal(path: Path) -> Record:
                 chain.check(line[:-1])
                 if "journal" in entry:
                     identity = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
-                elif (found := _pair(entry)[0]).id == len(evaluations):
+                elif (found := _checked_pair(entry)[0]).id == len(evaluations):
                     evaluations.add_line(n_bytes, len(line))
                     n_candidates += found.epochs_done == 0
                 else:
@@ -325,9 +326,12 @@ _WRONG = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 """What reading an entry raises if it is not one."""
 
 
+def _checked_pair(entry: Any) -> Pair:
+    PAIR(entry)
+    return _pair(entry)
+
+
 def _pair(entry: Mapping[str, Any]) -> Pair:
-    CANDIDATE(entry["candidate"], "candidate")
-    EVALUATION(entry["evaluation"], "evaluation")
     evaluation: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in entry["evaluation"].items()
     }

@@ -1,7 +1,7 @@
 """What the files of a run's folder may hold, key by key, and the checksums that they carry.
 
-A check is a function of a value and its dotted name; it raises `ValueError` in the words ``NAME: expected
-WHAT, got VALUE``. Keys that a check does not name may be there: a later version may write more.
+A check is a function of a value; it raises `WrongValueError`, which says ``NAME: expected WHAT, got VALUE``.
+Keys that a check does not name may be there: a later version may write more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nas.genome import GENES
 from nas.network import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from nas.runtime import digest_of, strict_json
 
-Check = Callable[[Any, str], None]
+Check = Callable[[Any], None]
 
 _LARGEST = 16 * 2**20
 """Bytes of a file that is one JSON object."""
@@ -48,7 +48,7 @@ def read_record(file: Path, check: Check) -> dict[str, Any]:
             raise ValueError(f"expected an object, got {reprlib.repr(record)}")
         if any(key in record for key in _SEALED):
             _check_seal(record)
-        check(record, "")
+        check(record)
     except ValueError as error:
         raise RunError(f"{file}: {' '.join(str(error).split())}") from None
     return {key: value for key, value in record.items() if key not in _SEALED}
@@ -106,28 +106,54 @@ class Chain:
 _CRC = b',"crc":"'
 
 
+class WrongValueError(ValueError):
+    """A value that is not what its file should hold, with the name of its place, from the outside in."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(expected, got)
+        self._words = f"expected {expected}, got {got}"
+        self._name = ""
+
+    def within(self, place: str) -> WrongValueError:
+        """The same, of a value within another: the place is a key or ``[POSITION]``."""
+        separator = "." if self._name and not self._name.startswith("[") else ""
+        self._name = f"{place}{separator}{self._name}"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self._name}: {self._words}" if self._name else self._words
+
+
 def of(words: str, holds: Callable[[Any], bool]) -> Check:
     """The check that a value is what some words say."""
 
-    def check(value: Any, name: str) -> None:
+    def check(value: Any) -> None:
         if not holds(value):
-            raise ValueError(f"{name}: expected {words}, got {reprlib.repr(value)}")
+            raise WrongValueError(words, reprlib.repr(value))
 
     return check
 
 
 def optional(check: Check) -> Check:
     """The check of a value that may be null."""
-    return lambda value, name: None if value is None else check(value, name)
+
+    def check_some(value: Any) -> None:
+        if value is not None:
+            check(value)
+
+    return check_some
 
 
 def listed(check: Check) -> Check:
     """The check of a list's values."""
 
-    def check_all(value: Any, name: str) -> None:
-        A_LIST(value, name)
+    def check_all(value: Any) -> None:
+        A_LIST(value)
         for i, one in enumerate(value):
-            check(one, f"{name}[{i}]")
+            try:
+                check(one)
+            except WrongValueError as error:
+                raise error.within(f"[{i}]") from None
 
     return check_all
 
@@ -136,15 +162,16 @@ def keyed(required: Mapping[str, Check], known: Mapping[str, Check] | None = Non
     """The check of an object: of the keys that it has to have, and of those that it may have."""
     checks = {**required, **(known or {})}
 
-    def check(value: Any, name: str) -> None:
-        AN_OBJECT(value, name or "the file")
-        within = f"{name}." if name else ""
-        for key in required:
-            if key not in value:
-                raise ValueError(f"{within}{key}: expected a value, got no such key")
-        for key, one in checks.items():
-            if key in value:
-                one(value[key], f"{within}{key}")
+    def check(value: Any) -> None:
+        AN_OBJECT(value)
+        for key, check_one in checks.items():
+            try:
+                if key in value:
+                    check_one(value[key])
+                elif key in required:
+                    raise WrongValueError("a value", "no such key")
+            except WrongValueError as error:
+                raise error.within(key) from None
 
     return check
 
@@ -193,7 +220,8 @@ def one_of(names: Any) -> Check:
 
 
 def _one_or_listed(check: Check) -> Check:
-    return lambda value, name: listed(check)(value, name) if isinstance(value, list) else check(value, name)
+    several = listed(check)
+    return lambda value: several(value) if isinstance(value, list) else check(value)
 
 
 def _is_count(value: Any) -> bool:
@@ -216,20 +244,15 @@ _GENES: dict[str, Check] = {
 }
 
 
-def check_genome(value: Any, name: str) -> None:
+_GENOME = keyed({"widths": _WIDTHS}, _GENES)
+_GENOME_KEYS = ("widths", *GENES)
+
+
+def check_genome(value: Any) -> None:
     """Check what `Genome.to_dict` writes."""
-    AN_OBJECT(value, name)
-    if "widths" not in value:
-        raise ValueError(f"{name}.widths: expected a list, got no such key")
-    for key, one in value.items():
-        if key == "widths":
-            _WIDTHS(one, f"{name}.widths")
-        elif key not in _GENES:
-            raise ValueError(
-                f"{name}: expected keys among widths, {', '.join(GENES)}, got {reprlib.repr(key)}"
-            )
-        else:
-            _GENES[key](one, f"{name}.{key}")
+    _GENOME(value)
+    if not value.keys() <= set(_GENOME_KEYS):
+        raise WrongValueError(f"keys among {', '.join(_GENOME_KEYS)}", reprlib.repr(sorted(value)))
 
 
 CANDIDATE = keyed(
@@ -261,6 +284,12 @@ EVALUATION = keyed(
     },
 )
 """What the journal writes of an evaluation."""
+
+PAIR = keyed({"candidate": CANDIDATE, "evaluation": EVALUATION})
+"""A line of the journal."""
+
+PROVENANCE = keyed({"candidate": CANDIDATE})
+"""What the winner's saved network says of itself."""
 
 GENERATION = keyed(
     {
@@ -303,9 +332,7 @@ _SETTINGS = keyed(
         "space": _SPACE,
         "starts": listed(check_genome),
         "objectives": TEXTS,
-        "scoring": lambda value, name: (
-            AN_OBJECT(value, name) if isinstance(value, dict) else optional(TEXT)(value, name)
-        ),
+        "scoring": of("text, an object or null", lambda v: v is None or isinstance(v, (str, dict))),
     },
     {
         "algorithm": TEXT,
@@ -365,11 +392,10 @@ _RESULT = keyed(
 )
 
 
-def check_result(value: Any, name: str) -> None:
+def check_result(value: Any) -> None:
     """Check what ``result.json`` holds."""
-    _RESULT(value, name)
+    _RESULT(value)
     finalists = value.get("finalists")
     if finalists and value.get("named", -1) not in range(len(finalists)):
-        raise ValueError(
-            f"named: expected one of {len(finalists)} finalists, got {reprlib.repr(value.get('named'))}"
-        )
+        got = reprlib.repr(value.get("named"))
+        raise WrongValueError(f"one of {len(finalists)} finalists", got).within("named")
