@@ -15,7 +15,7 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "genome", "alignment", "isolation", "runtime"},
+    {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime"},
     {"network"},
     {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},

@@ -59,7 +59,7 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     if options.command not in RUNS:
         signals.raise_from_now_on()
     elif "run" in options:
-        from nas.tracking.folder import command as shown
+        from nas.tracking.shown import command as shown
 
         signals.hint = f"; to go on: {shown('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)

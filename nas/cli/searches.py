@@ -209,7 +209,7 @@ def _resources(text: str) -> dict[str, float]:
 
 def _search(options: argparse.Namespace) -> int:
     from nas.run import search
-    from nas.tracking.folder import as_text
+    from nas.tracking.shown import as_text
 
     result = search(
         options.data,

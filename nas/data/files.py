@@ -86,10 +86,21 @@ def _is_number(dtype: Any) -> bool:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     """As `pandas.read_parquet` reads it, but with each column let go as soon as it is taken over."""
+    import pyarrow as pa
     from pyarrow import parquet
 
     table = parquet.read_table(path, memory_map=True)
-    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            # Text that is no UTF-8 would be met only where it is looked at, long after.
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{path}: column {name!r}: expected readable values, got: {error}") from None
+    try:
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path}: expected columns as its pandas metadata says, got: {what}") from None
     return frame
 
 

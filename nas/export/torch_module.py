@@ -15,12 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nas import runtime
 from nas.export.check import Predict, at_work
 from nas.network.arrays import Array
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -38,7 +38,6 @@ It is in float32 and on the CPU, whatever the defaults of torch are; `model.to(.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -58,7 +57,7 @@ class Model(nn.Module):
 {layers}
         ])
         self.shares = {shares}
-        record = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+        record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
@@ -98,10 +97,13 @@ class Model(nn.Module):
 
 
 def load() -> Model:
-    """The module with the weights that lie beside this file."""
+    """The module with the weights that lie beside this file, unchanged since they were saved."""
+    record = tables.strict_json((HERE / "model.json").read_bytes())
+    content = (HERE / "weights.safetensors").read_bytes()
+    tables.checked_record(record, content, "weights.safetensors")
     with torch.device("meta"):  # weights would be drawn from torch's global random state
         model = Model()
-    arrays = tables._read_safetensors(HERE / "weights.safetensors")
+    arrays = tables._arrays_of(content, "weights.safetensors")
     weights = {{name: torch.tensor(array, device="cpu") for name, array in arrays.items()}}
     model.load_state_dict(weights, assign=True)
     return model.eval()
@@ -113,8 +115,8 @@ class Outside(Predictor):
     """Tables in, labels or values out, with the outputs computed elsewhere."""
 
     def __init__(self, record, outputs):
-        columns = [_column_from(entry) for entry in record["columns"]]
-        target = Target(**{key: tuple(value) for key, value in record["target"].items()})
+        columns = [_fields_from(Column, entry, "column") for entry in record["columns"]]
+        target = _fields_from(Target, record["target"], "target")
         super().__init__(record["task"], Preprocessor(columns), target, record["provenance"])
         self._outputs = outputs
 '''
@@ -138,9 +140,10 @@ def write_torch(network: Predictor, path: Path) -> None:
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     (path / _TABLES).write_text(source + _OUTSIDE, encoding="utf-8")
     (path / "model.py").write_text(_definition(network), encoding="utf-8")
-    record = json.dumps(model_record(network), indent=1, allow_nan=False)
+    weights = save(_state_dict(network))
+    record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
     (path / MODEL_FILE).write_text(record + "\n", encoding="utf-8")
-    save_file(_state_dict(network), path / WEIGHTS_FILE)
+    (path / WEIGHTS_FILE).write_bytes(weights)
 
 
 def _definition(network: Predictor) -> str:

@@ -19,7 +19,7 @@ from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
 from nas.reporting.history import History, Network
 from nas.space import SearchSpace
-from nas.tracking.folder import command
+from nas.tracking.shown import command
 
 _LEAST_RANDOM = 8
 _POINTS = 200

@@ -16,7 +16,7 @@ from nas.errors import RunError
 from nas.isolation import isolated
 from nas.reporting.history import History, read_history
 from nas.reporting.panels import Panel, Table, panels
-from nas.tracking.folder import as_text
+from nas.tracking.shown import as_text
 
 _WIDTH = 8.0
 _TITLE, _LINE = 0.5, 0.17

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import uuid
@@ -20,6 +19,7 @@ from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
+from nas.runtime import strict_json
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
 from nas.tracking.address import tracking_store
@@ -28,8 +28,12 @@ from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.held import locked_journals
 from nas.tracking.journal import Pair, read_journal
+from nas.tracking.records import check_genome, listed
 
 _log = logging.getLogger(__name__)
+
+_LARGEST_STARTS = 2**20
+"""Bytes of a file of genomes."""
 
 _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
@@ -276,7 +280,7 @@ def debug(
     run.check_same(run.changes(record.identity))
     if len(parts) > 1 and not 0 <= number < len(record.evaluations):
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
-    weights = Weights(parts[island].weights)
+    weights = Weights(parts[island].weights, run_id=run_id)
     return reproduce(number, record.evaluations, run.prepared.problem, weights).of_all(island, len(parts))
 
 
@@ -292,16 +296,15 @@ def _restored(
         source = table["source"] if data is None else data
         arguments = {key: table[key] for key in ("target", "task", "categorical")}
         tracking = None if config["tracking"] is None else Tracking.from_dict(config["tracking"])
-        run_id = config["run_id"]
-        if not isinstance(run_id, str):
-            raise TypeError("a run_id that is text")
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder.path}: expected the configuration of a run, got none with {error}") from None
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
     if source is None:
         raise RunError(f"{folder.path}: expected data=..., as the search had its table from memory, got none")
     if not (hasattr(source, "columns") or isinstance(source, (str, Path))):
         arguments["target"] = None
-    return load_dataset(source, **arguments), settings, tracking, run_id
+    return load_dataset(source, **arguments), settings, tracking, config["run_id"]
 
 
 def _genomes_to_start_with(
@@ -336,9 +339,12 @@ def _best_genomes(evaluations: Iterable[Pair]) -> list[Genome]:
 def _genomes_in(file: Path) -> tuple[Genome, ...]:
     """The genomes of a JSON file: a list of what `Genome.to_dict` gives."""
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
+        if (n_bytes := file.stat().st_size) > _LARGEST_STARTS:
+            raise ValueError(f"{n_bytes} bytes, more than {_LARGEST_STARTS}")
+        records = strict_json(file.read_bytes())
         if not isinstance(records, list) or not records:
             raise ValueError("no list of them")
+        listed(check_genome)(records)
         return tuple(Genome.from_dict(record) for record in records)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(

@@ -36,10 +36,11 @@ from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
 from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
-from nas.tracking.folder import RunFolder, as_text, command, differences
+from nas.tracking.folder import RunFolder, differences
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
 from nas.tracking.lock import RunLock
+from nas.tracking.shown import as_text, command
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow import MLflowTracker
@@ -190,7 +191,7 @@ class Run:
     def _alone(self, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
         (journal,) = self.journals
         engine = self._engine(self.recipe)
-        problem, weights = self.prepared.problem, Weights(self.folder.weights)
+        problem, weights = self.prepared.problem, Weights(self.folder.weights, run_id=self.run_id)
         recorded, interrupted = journal.record.evaluations, self.interruption.requested
         spent = Spent(self.settings.budget, len(recorded))
         why = run_search(engine, problem, executor, trackers, weights, spent, interrupted, recorded)
@@ -315,7 +316,7 @@ class Run:
     def _account_for(self, result: SearchResult) -> None:
         """Keep the result in the folder, and make the report; no search fails for want of a picture."""
         try:
-            self.folder.keep_result(result.record())
+            self.folder.keep_result(result.record(), self.run_id)
             if self.draw and not self.interruption.requested():
                 from nas.reporting import report
 

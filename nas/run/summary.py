@@ -8,7 +8,7 @@ from nas.evaluation import Evaluation
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
 from nas.tracking.address import is_server
-from nas.tracking.folder import command
+from nas.tracking.shown import command
 
 _NAMES = {"r2": "R²"}
 

@@ -25,8 +25,8 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.address import public
 from nas.tracking.choice import elites
-from nas.tracking.folder import command
 from nas.tracking.generations import Pace, Paced
+from nas.tracking.shown import command
 from nas.tracking.store import in_words, probe
 from nas.tracking.tracker import Outcome, RunInfo
 

@@ -18,7 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.genome import GENES
-from nas.tracking.folder import as_text
+from nas.tracking.shown import as_text
 from nas.tracking.tracker import RunInfo
 
 _MOST_CHARACTERS = 500

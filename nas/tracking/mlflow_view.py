@@ -27,7 +27,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from nas.evaluation import Candidate, Evaluation
 from nas.runtime import load_network
 from nas.tracking.address import check_uri, is_database, is_server, public, sqlite_file
-from nas.tracking.folder import as_text
 from nas.tracking.generations import Paced
 from nas.tracking.mlflow_entries import (
     child_metrics,
@@ -42,6 +41,7 @@ from nas.tracking.mlflow_entries import (
     params,
     versions,
 )
+from nas.tracking.shown import as_text
 from nas.tracking.store import analyze, cause, knock, one_at_a_time, unusable
 from nas.tracking.table import write_table
 from nas.tracking.tracker import Outcome, RunInfo

@@ -249,6 +249,20 @@ def test_mlflow_serves_the_model_over_http(tmp_path: Path) -> None:
         server.wait()
 
 
+@pytest.mark.parametrize("name", [name for name in ("native", "python", "torch") if name in HERE])
+def test_an_export_whose_numbers_were_changed_is_refused(tmp_path: Path, name: str) -> None:
+    one = network()
+    path = write_export(one, name, place(tmp_path, name)).path
+    file = path if name == "python" else path / "weights.safetensors"
+    content = bytearray(file.read_bytes())
+    at = content.index(b'"', content.index(b"_NUMBERS = base64")) + 700 if name == "python" else -2
+    content[at] = ord("B") if content[at] == ord("A") else ord("A")
+    file.write_bytes(content)
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+    with pytest.raises(ValueError, match="another checksum than it was saved with"):
+        FORMATS[name]().load(one, path)
+
+
 @pytest.mark.skipif("torch" not in HERE, reason="PyTorch is not here; .ci/run installs it")
 def test_the_module_works_without_this_package(tmp_path: Path) -> None:
     members: list[Predictor] = [network(), Ensemble([network(seed=0), network(seed=1)], [1, 2])]

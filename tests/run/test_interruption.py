@@ -113,7 +113,7 @@ def test_after_the_search_what_is_left_to_train_is_left_out(
     result = search("iris", tmp_path / "cut", algorithm="plus", baseline=True)
     monkeypatch.undo()
     assert result.stopped == "interrupted"
-    assert "interrupted; to do what is left: nas resume" in caplog.text
+    assert "interrupted; to go on: nas resume" in caplog.text
     assert (result.selection is None) == (phase == "select")
     assert result.network.provenance["refit"] == (phase == "compare")
     assert result.test.baseline is None

@@ -446,6 +446,10 @@ class TestResume:
         config = json.loads((first.run_dir / "config.json").read_text())
         config["settings"]["space"]["depth"] = [1, 1]
         (first.run_dir / "config.json").write_text(json.dumps(config))
+        with pytest.raises(RunError, match="if that was meant, delete the keys 'format' and 'checksum'"):
+            resume(first.run_dir)
+        del config["format"], config["checksum"]
+        (first.run_dir / "config.json").write_text(json.dumps(config))
         with pytest.raises(RunError, match=r"space\.depth was \[1, \d\], now \[1, 1\]; with force"):
             resume(first.run_dir)
         second = resume(first.run_dir, force=True)
