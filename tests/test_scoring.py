@@ -301,10 +301,11 @@ def test_what_does_not_score_the_task_is_refused_before_anything_is_trained(
 def table_of(kind: str) -> tuple[dict[str, Any], Any, Any, Any]:
     """The metric's options with a table's targets, and targets and predictions of its validation rows."""
     rng = np.random.default_rng(7)
-    if kind in ("positive", "negative", "several"):
+    if kind in ("positive", "negative", "several", "counts"):
         a = rng.normal(size=(N, 2 if kind == "several" else 1))
         targets = a if kind == "negative" else np.exp(1 + a / 2)
-        targets[:5] = np.round(targets[:5])
+        targets = np.round(targets) - 1 if kind == "counts" else targets
+        assert kind != "counts" or targets.min() == 0
         mean, scale = targets.mean(axis=0), targets.std(axis=0)
         options = {
             "task": "regression",
@@ -376,7 +377,7 @@ def plain(name: str, options: dict[str, Any], y: Any, p: Any) -> float | None:
     return score if math.isfinite(score) else None
 
 
-KINDS = ("text", "numbers", "rare", "multilabel", "positive", "negative", "several")
+KINDS = ("text", "numbers", "rare", "multilabel", "positive", "negative", "several", "counts")
 NUMBERS = {
     *("r2", "explained_variance", "d2_absolute_error_score", "neg_max_error", "neg_mean_squared_error"),
     *("neg_mean_absolute_error", "neg_median_absolute_error", "neg_root_mean_squared_error"),
@@ -435,6 +436,7 @@ def test_every_scorer_of_scikit_learn_scores_or_is_refused_in_a_sentence(kind: s
             "positive": NUMBERS,
             "negative": NUMBERS - LOGARITHMIC,
             "several": NUMBERS - ONE_COLUMN,
+            "counts": NUMBERS - {"neg_mean_gamma_deviance"},
         }[kind]
     )
 
