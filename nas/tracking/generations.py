@@ -20,6 +20,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
 from nas.tracking.records import GENERATION, Chain
+from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
 
 FILE = "generations.jsonl"
@@ -125,7 +126,9 @@ def read_generations(path: Path, run_id: str) -> list[Paced]:
     """
     found, damage = _read(path, run_id)
     if damage is not None:
-        raise RunError(f"{damage}; 'nas resume {path.parent}' writes the file anew, and so it may be deleted")
+        raise RunError(
+            f"{damage}; it may be deleted, as this writes it anew: {command('resume', path.parent)}"
+        )
     return found
 
 

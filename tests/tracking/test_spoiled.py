@@ -220,7 +220,8 @@ def test_a_damaged_winner_is_not_taken_for_a_search_that_has_none(run: Path) -> 
 def test_a_journal_that_lost_its_end_is_no_shorter_search(run: Path) -> None:
     lines = (run / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (run / "journal.jsonl").write_bytes(b"".join(lines[:-2]))
-    with pytest.raises(RunError, match=r"expected a journal of the 8 candidates .* got 6; to try the rest again: nas resume "):
+    expected = r"expected a journal of the 8 candidates .* got 6; to try the rest again: nas resume "
+    with pytest.raises(RunError, match=expected):
         nas.report(run)
     nas.resume(run, progress=False, report=False)
     assert nas.report(run).is_file()
