@@ -136,6 +136,9 @@ class _SameForAll(Weights):
         """See `Weights.of`."""
         return self._state
 
+    def sync(self, candidate_ids: object) -> None:
+        """See `Weights.sync`."""
+
     def forget(self, told: int, keep: object) -> None:
         """See `Weights.forget`."""
 

@@ -12,13 +12,13 @@ nothing and loads neither Ray nor MLflow.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from nas._version import __version__
 
+TYPE_CHECKING = False  # importing typing takes longer than all the rest
 if TYPE_CHECKING:
-    from nas.data import Dataset, load_dataset
+    from typing import Any
+
+    from nas.data import Dataset, describe, load_dataset
     from nas.errors import InputError, NASError, SearchError
     from nas.estimators import NASClassifier, NASRegressor
     from nas.genome import Genome
@@ -45,6 +45,7 @@ _HOMES = {
     "available_spaces": "space",
     "compare": "reporting",
     "debug": "run",
+    "describe": "data",
     "export_network": "run",
     "load_dataset": "data",
     "load_network": "runtime",
@@ -74,6 +75,7 @@ __all__ = [
     "available_spaces",
     "compare",
     "debug",
+    "describe",
     "export_network",
     "load_dataset",
     "load_network",
@@ -88,6 +90,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'nas' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(f"nas.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

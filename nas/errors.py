@@ -7,6 +7,7 @@
     │   ├── DataError       a table, a column, a target
     │   ├── SpaceError      a search space or one of its keys
     │   ├── RunError        a run folder: its name, its place, its contents
+    │   │   └── RunningError  its search still runs
     │   └── TrackingError   a tracking server that does not answer
     ├── ExportError         an export that does not compute the same (exit code 1)
     └── SearchError         the search itself failed (exit code 1)
@@ -38,6 +39,10 @@ class SpaceError(InputError):
 
 class RunError(InputError):
     """A run folder that cannot be created, found or continued."""
+
+
+class RunningError(RunError):
+    """A run that another process is at."""
 
 
 class TrackingError(InputError):

@@ -35,8 +35,7 @@ def write_predictions(
     """
     try:
         network = load_network(model)
-        texts = [column.name for column in network.columns if column.kind == "category"]
-        frame = predictions(network, read_table(data, texts), probabilities=probabilities)
+        frame = predictions(network, _table_for(network, data), probabilities=probabilities)
     except (ModelError, TableError) as error:
         raise InputError(str(error)) from None
     if output is None:
@@ -48,6 +47,15 @@ def write_predictions(
         raise InputError(
             f"--output {output}: expected a file to write to, got: {error.strerror or error}"
         ) from None
+
+
+def _table_for(network: Predictor, data: str) -> pd.DataFrame:
+    """The table in a file, with cells as they are written wherever the network reads text."""
+    texts = [one.name for one in network.columns if one.kind != "numeric" or one.unit or one.decimal != "."]
+    gaps = sorted({gap for column in network.columns for gap in column.gaps})
+    names = [column.name for column in network.columns]
+    made = [f"column{i + 1}" for i in range(len(names) + 1)]  # names of a file that had none
+    return read_table(data, texts, header=False if set(names) <= set(made) else None, na=gaps)
 
 
 def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:

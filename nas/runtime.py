@@ -13,33 +13,41 @@ A saved network is a folder with two files:
   numbers).
 
 An ensemble has, in place of ``layers``, ``members``, a list of such, and ``shares`` of the mean; its arrays
-are ``member_0.weight_0`` and so on. A file is of the first version that has what it holds: 1, a single
-network; 2, an ensemble; 3, either, with columns that have ``means`` or ``knots``.
+are ``member_0.weight_0`` and so on.
+
+Version 4 is written. Its ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
+file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without
+blanks; a file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3
+(either, with columns that have ``means`` or ``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 3
+VERSION = 4
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
 
 _LARGEST_JSON = 64 * 2**20
+_DEEPEST_JSON = 64
+_MOST_DIGITS = 300
 _PIECE = 1024
 _FARTHEST = 1e6  # standard deviations from the mean
 
@@ -417,27 +425,19 @@ def load_network(path: str | os.PathLike[str]) -> Network | Ensemble:
         if not _is_file(folder / name):
             raise ModelError(f"{path}: expected a folder with {MODEL_FILE} and {WEIGHTS_FILE}, got no {name}")
     try:
-        return _from_record(_read_json(folder / MODEL_FILE), _read_safetensors(folder / WEIGHTS_FILE))
-    except (
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        OSError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+        return _loaded(_read_json(folder / MODEL_FILE), _read_weights(folder / WEIGHTS_FILE), WEIGHTS_FILE)
+    except (ValueError, OSError, MemoryError) as error:
         raise ModelError(f"{path}: expected a saved network, got: {_in_words(error)}") from None
 
 
 def model_record(network: Predictor) -> dict[str, Any]:
-    """What ``model.json`` holds of a network or an ensemble."""
+    """What ``model.json`` holds of a network or an ensemble, without the checksum; see `sealed`."""
     layers = [
         {"sizes": list(member.sizes), "activations": list(member.activations)} for member in network.members
     ]
     return {
         "format": FORMAT,
-        "version": _version(network),
+        "version": VERSION,
         "task": network.task,
         "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
@@ -450,11 +450,17 @@ def model_record(network: Predictor) -> dict[str, Any]:
     }
 
 
-def _version(network: Predictor) -> int:
-    """The first that has what is to be written."""
-    if any(column.means or column.knots for column in network.columns):
-        return 3
-    return 2 if isinstance(network, Ensemble) else 1
+def sealed(record: Mapping[str, Any], weights: bytes) -> dict[str, Any]:
+    """A record with the checksums of itself and of the weights file beside it."""
+    plain = {key: value for key, value in record.items() if key != "checksum"}
+    digests = {"record": digest_of(plain), "weights": hashlib.sha256(weights).hexdigest()}
+    return {**plain, "checksum": digests}
+
+
+def digest_of(record: Mapping[str, Any]) -> str:
+    """The SHA-256 of a record in a form that does not depend on blanks and the order of keys."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _record_of(column: Column) -> dict[str, Any]:
@@ -694,6 +700,9 @@ def _written_value(text: str, decimal: str, unit: str) -> float | None:
     return written.value(decimal)
 
 
+FORMS = ("", "iso", "quarter", "clock", "duration")
+"""How dates, times of day and durations are written, besides patterns; see `seconds_in`."""
+
 _EPOCH = datetime(1970, 1, 1)
 _DAY = 86400.0
 _ISO = re.compile(r"\d{4}-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d([.,]\d+)?)?)?\s*(Z|UTC|[-+]\d\d:?(\d\d)?)?)?)?")
@@ -894,7 +903,7 @@ def _columns_of_mapping(by_name: Callable[[str], Any], known: list[str]) -> tupl
     """As `_columns_of`; a mapping holds either a column or, where it is one row, a value for each name."""
     first = next((name for name in known if not _is_value(by_name(name))), None)
     if first is None:
-        return lambda name: [_value(by_name(name))], 1 if known else 0
+        return lambda name: [_unwrapped(by_name(name))], 1 if known else 0
     rows = len(_listed(by_name(first), first))
 
     def values(name: str) -> Any:
@@ -974,7 +983,7 @@ def _columns_of_rows(rows: Sequence[Any], names: list[str]) -> dict[str, list[An
             raise TableError(
                 f"column {name!r}: expected a single value in each row, got a {type(strange).__name__}"
             )
-    return {name: [_value(row.get(name)) for row in by_name] for name in every}
+    return {name: [_unwrapped(row.get(name)) for row in by_name] for name in every}
 
 
 def _is_value(value: Any) -> bool:
@@ -986,7 +995,7 @@ def _is_value(value: Any) -> bool:
     return not (hasattr(value, "__len__") or hasattr(value, "__iter__"))
 
 
-def _value(value: Any) -> Any:
+def _unwrapped(value: Any) -> Any:
     """A single value without what wraps it: an array of no axes, Arrow's scalars."""
     if hasattr(value, "as_py"):
         return value.as_py()
@@ -1116,15 +1125,80 @@ def _is_file(path: Path) -> bool:
 def _read_json(path: Path) -> Any:
     if path.stat().st_size > _LARGEST_JSON:
         raise ModelError(f"{path.name} of {path.stat().st_size} bytes, more than {_LARGEST_JSON}")
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    try:
+        return strict_json(path.read_bytes())
+    except ValueError as error:
+        raise ModelError(f"{path.name}: {error}") from None
+
+
+def strict_json(content: bytes) -> Any:
+    """What JSON in UTF-8 says; `ValueError` on anything else, on numbers no float holds, and on deep nesting.
+
+    Whatever is read later from the value may then walk it by recursion and turn its numbers into floats.
+    """
+    try:
+        value = json.loads(
+            content.decode("utf-8"),
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+            parse_int=_short_int,
+        )
+    except RecursionError:
+        raise ValueError(f"values nested more than {_DEEPEST_JSON} deep") from None
+    level = [value]
+    for _ in range(_DEEPEST_JSON + 1):
+        level = [one for one in level if isinstance(one, (dict, list))]
+        if not level:
+            return value
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    raise ValueError(f"values nested more than {_DEEPEST_JSON} deep")
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} where a finite number belongs")
 
 
-def _read_safetensors(path: Path) -> dict[str, Array]:
-    return _arrays_of(path.read_bytes(), path.name)
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{_short(text)} where a finite number belongs")
+    return number
+
+
+def _short_int(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits, more than {_MOST_DIGITS}")
+    return int(text)
+
+
+def _read_weights(path: Path) -> bytes:
+    """The bytes of a safetensors file, read only if its header accounts for all of them."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        n_numbers = path.stat().st_size - 8 - length
+        if not (length <= _LARGEST_JSON and n_numbers >= 0):
+            raise ModelError(f"{path.name}: a header that is longer than the file")
+        ends = [entry["data_offsets"][1] for _, entry in _entries(file.read(length))]
+        end = max(ends, default=0)
+        if n_numbers > end:
+            raise ModelError(f"{path.name}: {n_numbers - end} bytes that belong to no array")
+        file.seek(0)
+        return file.read()
+
+
+def _entries(header: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """The arrays that the header of a safetensors file names, in the order of their numbers."""
+    record = strict_json(header)
+    if not isinstance(record, dict):
+        raise ModelError(f"a header of arrays by name, not {_short(record)}")
+    entries = [(key, entry) for key, entry in record.items() if key != "__metadata__"]
+    for key, entry in entries:
+        for name in ("dtype", "shape", "data_offsets"):
+            _value(entry, name, str if name == "dtype" else list, f"array {_short(key)}")
+        offsets = entry["data_offsets"]
+        if len(offsets) != 2 or not all(isinstance(one, int) for one in offsets):
+            raise ModelError(f"array {_short(key)} at bytes {_short(offsets)}")
+    return sorted(entries, key=lambda item: tuple(item[1]["data_offsets"]))
 
 
 def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
@@ -1132,11 +1206,9 @@ def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(len(content) - 8, _LARGEST_JSON):
         raise ModelError(f"{name}: a header that is longer than the file")
-    header = json.loads(content[8 : 8 + length].decode("utf-8"), parse_constant=_no_constant)
     numbers = memoryview(content)[8 + length :]
     arrays, end = {}, 0
-    entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-    for key, entry in sorted(entries, key=lambda item: tuple(item[1]["data_offsets"])):
+    for key, entry in _entries(content[8 : 8 + length]):
         shape, (start, stop) = [_count(size) for size in entry["shape"]], entry["data_offsets"]
         if entry["dtype"] != "F32" or len(shape) > 2:
             raise ModelError(f"{name}: {key} of type {entry['dtype']} and shape {shape}")
@@ -1149,26 +1221,62 @@ def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
     return arrays
 
 
-def _from_record(record: Any, arrays: dict[str, Array]) -> Network | Ensemble:
-    """What a file holds, with all that it says checked."""
+def _loaded(record: Any, weights: bytes, name: str) -> Network | Ensemble:
+    """What a record and its weights file hold; raises `ModelError` if they are not as they were written."""
+    checked_record(record, weights, name)
+    return _from_record(record, _arrays_of(weights, name))
+
+
+def checked_record(record: Any, weights: bytes, name: str) -> dict[str, Any]:
+    """A record of a version that is known, with the checksums that it has to have; raises `ModelError`."""
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ModelError(f"{MODEL_FILE} that does not say format {FORMAT!r}")
     if type(record.get("version")) is not int or not 1 <= record["version"] <= VERSION:
-        raise ModelError(f"format version {record.get('version')!r}; this program reads 1 to {VERSION}")
+        raise ModelError(f"format version {_short(record.get('version'))}; this program reads 1 to {VERSION}")
+    if "checksum" in record or record["version"] > 3:
+        given, expected = _value(record, "checksum", dict), sealed(record, weights)["checksum"]
+        for key, file in (("record", MODEL_FILE), ("weights", name)):
+            if given.get(key) != expected[key]:
+                raise ModelError(f"{file} with another checksum than it was saved with; it was changed since")
+    return record
+
+
+def _value(record: Any, key: str, kind: Any, where: str = MODEL_FILE) -> Any:
+    """The value of a key, which has to be of some kind; raises `ModelError`."""
+    if not isinstance(record, dict) or key not in record:
+        got = f"no {key!r}" if isinstance(record, dict) else f"{_short(record)} where an object belongs"
+        raise ModelError(f"{where}: {got}")
+    if not isinstance(record[key], kind):
+        raise ModelError(f"{where}: {key}: expected {_KINDS[kind]}, got {_short(record[key])}")
+    return record[key]
+
+
+_KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "text"}
+
+
+def _short(value: Any) -> str:
+    """A value as a message shows it, however long it is."""
+    return reprlib.repr(value)
+
+
+def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | Ensemble:
+    """What a file holds, with all that it says checked."""
     several = record["version"] == 2 or (record["version"] > 2 and "members" in record)
-    layers = record["members"] if several else [record["layers"]]
+    layers = _value(record, "members", list) if several else [_value(record, "layers", dict)]
     prefixes = [f"member_{i}." for i in range(len(layers))] if several else [""]
+    for one in layers:
+        _value(one, "sizes", list, "layers")
+        if not all(isinstance(name, str) for name in _value(one, "activations", list, "layers")):
+            raise ModelError(f"layers: activations: expected names, got {_short(one['activations'])}")
     named = [_names(prefix, len(one["sizes"]) - 1) for prefix, one in zip(prefixes, layers, strict=True)]
     if {name for names in named for name in names} != set(arrays):
         counts = " and ".join(str(len(names) // 2) for names in named)
         raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
-    target = {key: tuple(value) for key, value in record["target"].items()}
-    provenance = record.get("provenance", {})
-    if not isinstance(provenance, dict):
-        raise ModelError("a provenance that is not an object")
-    columns = [_column_from(entry) for entry in record["columns"]]
-    if record["version"] < 3 and any(column.means or column.knots for column in columns):
-        raise ModelError(f"columns of version 3 in version {record['version']}")
+    provenance = _value(record, "provenance", dict) if "provenance" in record else {}
+    columns = [_fields_from(Column, entry, "column") for entry in _value(record, "columns", list)]
+    for column in columns:
+        _check_column(column, record["version"])
+    target = _fields_from(Target, _value(record, "target", dict), "target")
     members = []
     for one, names in zip(layers, named, strict=True):
         sizes = [_count(size) for size in one["sizes"]]
@@ -1177,43 +1285,102 @@ def _from_record(record: Any, arrays: dict[str, Array]) -> Network | Ensemble:
             raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
         members.append(
             Network(
-                task=record["task"],
+                task=_value(record, "task", str),
                 columns=columns,
-                target=Target(**target),
+                target=target,
                 activations=one["activations"],
                 weights=weights,
                 biases=biases,
                 provenance={} if several else provenance,
             )
         )
-    return Ensemble(members, record["shares"], provenance) if several else members[0]
+    return Ensemble(members, _value(record, "shares", list), provenance) if several else members[0]
 
 
 def _names(prefix: str, n_layers: int) -> list[str]:
     return [f"{prefix}{kind}_{i}" for i in range(n_layers) for kind in ("weight", "bias")]
 
 
-def _column_from(entry: dict[str, Any]) -> Column:
-    tables = {key: tuple(map(tuple, entry.get(key, ()))) for key in ("means", "knots")}
-    column = Column(**{**entry, "categories": tuple(entry.get("categories", ())), **tables})
-    for field in fields(Column):
-        value = getattr(column, field.name)
-        if field.name in tables:
-            good = all(_is_finite(number) and not isinstance(number, bool) for row in value for number in row)
-        elif field.type == "float":
-            good = _is_finite(value) and not isinstance(value, bool)
-        elif field.type == "bool":
-            good = isinstance(value, bool)
-        elif field.type == "str":
-            good = isinstance(value, str)
-        else:
-            good = all(isinstance(category, str) for category in value)
-        if not good:
-            raise ModelError(f"column {column.name!r}: {field.name} = {value!r}")
+_Entry = TypeVar("_Entry", Column, Target)
+
+
+def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
+    """A column or a target from its entry, each field of the type that the dataclass gives it."""
+    where = f"{noun} {_short(entry['name'])}" if isinstance(entry, dict) and "name" in entry else noun
+    known = {field.name: field for field in fields(cls)}
+    if not isinstance(entry, dict):
+        raise ModelError(f"{where}: expected an object, got {_short(entry)}")
+    for key, value in entry.items():
+        if key not in known:
+            raise ModelError(f"{where}: expected keys among {', '.join(known)}, got {_short(key)}")
+        words, holds = _FIELD_TYPES[str(known[key].type)]
+        if not holds(value):
+            raise ModelError(f"{where}: {key}: expected {words}, got {_short(value)}")
+    for key, field in known.items():
+        if key not in entry and field.default is MISSING:
+            raise ModelError(f"{where}: no {key!r}")
+    return cls(**{key: _as_tuple(value) for key, value in entry.items()})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+
+
+def _is_number(value: Any) -> bool:
+    return _is_finite(value) and not isinstance(value, bool)
+
+
+def _is_list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(holds, value))
+
+
+_FIELD_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "str": ("text", lambda value: isinstance(value, str)),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": ("a finite number", _is_number),
+    "tuple[str, ...]": ("a list of texts", _is_list_of(lambda value: isinstance(value, str))),
+    "tuple[float, ...]": ("a list of finite numbers", _is_list_of(_is_number)),
+    "tuple[tuple[float, ...], ...]": (
+        "a list of lists of finite numbers",
+        _is_list_of(_is_list_of(_is_number)),
+    ),
+    "tuple[Any, ...]": (
+        "a list of texts and numbers",
+        _is_list_of(lambda value: isinstance(value, str) or _is_finite(value)),
+    ),
+}
+"""What the JSON of a field has to be, by the type that its dataclass declares."""
+
+
+def _check_column(column: Column, version: int) -> None:
+    if version < 3 and (column.means or column.knots):
+        raise ModelError(f"columns of version 3 in version {version}")
     if column.kind not in ("numeric", "category", "date", "dropped") or column.scale == 0:
         raise ModelError(f"column {column.name!r}: kind {column.kind!r} and scale {column.scale}")
     _check_tables(column)
-    return column
+    _check_reading(column, version)
+
+
+def _check_reading(column: Column, version: int) -> None:
+    """Raise `ModelError` unless what says how cells are written is of a form that is known."""
+    where = f"column {_short(column.name)}"
+    if version < 4 and _record_of(column).keys() & {"decimal", "unit", "form", "parts", "scales", "gaps"}:
+        raise ModelError(f"{where}: columns of version 4 in version {version}")
+    if column.decimal not in (".", ","):
+        raise ModelError(f"{where}: decimal: expected a point or a comma, got {_short(column.decimal)}")
+    if column.form not in FORMS and (column.kind != "date" or "%" not in column.form):
+        raise ModelError(
+            f"{where}: form: expected {', '.join(FORMS[1:])} or a pattern, got {_short(column.form)}"
+        )
+    if (column.parts or column.scales) and column.kind != "date":
+        raise ModelError(f"{where}: parts of dates in a column of kind {column.kind!r}")
+    if len(set(column.parts)) != len(column.parts) or not set(column.parts) <= set(PARTS):
+        raise ModelError(f"{where}: parts: expected some of {', '.join(PARTS)}, got {_short(column.parts)}")
+    if len(column.scales) != len(column.parts) or any(
+        len(pair) != 2 or pair[1] == 0 for pair in column.scales
+    ):
+        raise ModelError(f"{where}: scales: expected a mean and a scale for each part")
 
 
 def _check_tables(column: Column) -> None:
@@ -1277,14 +1444,17 @@ def _check_target(task: str, target: Target, n_outputs: int) -> None:
 
 def _is_finite(value: Any) -> bool:
     """Whether a value is a number, and one that fits a float."""
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**40:
-        raise ModelError(f"a size of {value!r}")
+        raise ModelError(f"a size of {_short(value)}")
     return value
 
 
 def _in_words(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -15,9 +15,9 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "genome", "alignment", "runtime"},
+    {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime"},
     {"network"},
-    {"space", "data", "predictions", "scoring"},
+    {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
     {"evolution"},
     {"execution"},

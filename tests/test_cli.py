@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -92,6 +94,102 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
         "nas predict",
     ):
         assert words in out
+
+
+@pytest.mark.parametrize("name", ["my run (1)", "it's", "$HOME", "-rf", "a;b & c", 'say "so"', "`id`"])
+def test_printed_commands_are_read_back_by_a_shell(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    options = ["iris", *QUICK, "--candidates", "2", "--no-baseline", "--no-tracking", f"--name={name}"]
+    place = str(Path("runs", name).absolute())
+    _, out, _ = run(capsys, "search", *options)
+    (printed,) = [line for line in out.splitlines() if line.startswith("predict")]
+    assert shlex.split(printed.removeprefix("predict")) == ["nas", "predict", place, "DATA.csv"]
+    code, _, err = run(capsys, "search", *options)
+    assert code == 2
+    assert shlex.split(err.rpartition(": ")[2]) == ["nas", "resume", place]
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, encoding: str, *arguments: str) -> bytes:
+    """What a command that succeeds writes to a standard output of some encoding."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert main(arguments) == 0
+    return bytes(stream.buffer.getvalue())
+
+
+def test_an_ascii_terminal_gets_signs_in_ascii_and_other_letters_as_escapes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = [*QUICK, "--candidates", "2", "--no-tracking", "--name=größe"]
+    out = printed(monkeypatch, "ascii", "search", "diabetes", *options).decode("ascii")
+    assert "R2 " in out
+    assert " +/- " in out
+    assert r"runs/gr\xf6\xdfe" in out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_predictions_are_utf_8_on_any_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    frame = rows().assign(y=np.where(rows()["y"] == 1, "groß", "κλεινό"))
+    run(capsys, "search", csv(frame), *QUICK, "--candidates", "2", "--no-tracking", "--no-baseline")
+    assert run(capsys, "predict", "runs/one", "mine.csv", "--output", "written.csv")[0] == 0
+    out = printed(monkeypatch, encoding, "predict", "runs/one", "mine.csv")
+    assert out == Path("written.csv").read_bytes()
+    assert "groß".encode() in out
+
+
+def test_names_of_files_that_are_no_text_are_shown_and_written_as_such(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = os.fsdecode(b"d\xffta.csv")
+    Path(csv(rows())).rename(name)
+    options = [name, *QUICK, "--candidates", "2", "--no-tracking", "--no-baseline"]
+    assert run(capsys, "search", *options)[0] == 0
+    printed(monkeypatch, "utf-8", "report", "runs/one")
+    assert "d\ufffdta" in Path("runs/one/report.html").read_text(encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream := io.TextIOWrapper(io.BytesIO(), "utf-8"))
+        assert main(["search", name + "x"]) == 2
+    stream.flush()
+    assert b"d\xffta.csvx" in stream.buffer.getvalue()
+
+
+@pytest.mark.parametrize("command", ["--help", "spaces"])
+def test_a_reader_that_goes_away_gets_no_traceback(command: str) -> None:
+    read, write_end = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "nas", command], stdout=write_end, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_search_outlives_the_reader_of_its_progress() -> None:
+    read, write_end = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "nas", "search", "iris", *QUICK, "--no-tracking", "--no-baseline"]
+    done = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, stderr=write_end)
+    os.close(write_end)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["candidates"] == 6
+
+
+@pytest.mark.parametrize("home", ["/proc", "home"])
+def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "MPL"))}
+    environment = kept | {"HOME": str(tmp_path / home), "TMPDIR": str(tmp_path / "scratch")}
+    (tmp_path / "scratch").mkdir()
+    command = [sys.executable, "-m", "nas", "search", "iris", *QUICK, "--candidates=2", "--no-tracking"]
+    command.remove("--no-report")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "report.html" in done.stdout
+    assert all(line.startswith("generation ") for line in done.stderr.splitlines())
+    assert not list((tmp_path / "home").iterdir())
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.slow  # a database is made
@@ -259,8 +357,11 @@ def test_a_search_begins_with_genomes_of_a_file(capsys: pytest.CaptureFixture[st
         ("[]", "got: no list of them"),
         ('{"widths": [4]}', "got: no list of them"),
         ("[4]", "got: "),
-        ('[{"widths": [0]}]', "got: widths: expected whole numbers of at least 1"),
-        ('[{"width": [4]}]', "got: expected the keys of a genome"),
+        ('[{"widths": [0]}]', "got: [0].widths: expected a list of whole numbers from 1, got [0]"),
+        ('[{"width": [4]}]', "got: [0].widths: expected a list, got no such key"),
+        ('[{"widths": [4], "activation": 7}]', "got: [0].activation: expected one of identity, sigmoid,"),
+        ('[{"widths": [4], "dropout": 1e999}]', "got: '1e999' where a finite number belongs"),
+        ("[" * 100_000, "got: values nested more than 64 deep"),
         ("[{", "got: Expecting property name"),
         ('[{"widths": [5]}]', "starts: expected genomes of space tiny, got 5"),
     ],
@@ -479,3 +580,51 @@ def test_a_stopped_search_keeps_the_best_so_far(stop: signal.Signals) -> None:
     assert result["stopped"] == "interrupted"
     assert nas.load_network("runs/one").provenance["test_score"] == result["test_score"]
     assert len(journal.read_bytes().splitlines()) == result["candidates"] + 1
+
+
+@pytest.mark.slow  # processes of their own
+@pytest.mark.parametrize(
+    ("library", "stop"), [("_multiarray_umath", signal.SIGINT), ("_raylet", signal.SIGTERM)]
+)
+def test_a_signal_while_modules_are_imported_is_one_line(library: str, stop: signal.Signals) -> None:
+    command = [sys.executable, "-m", "nas", "search", "digits", "--no-tracking", "--workers", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while library not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    os.kill(process.pid, stop)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "nas: interrupted\n")
+
+
+def test_the_second_signal_ends_the_program_whatever_it_is_at() -> None:
+    code = """
+import time
+from nas.cli.signals import Signals
+with Signals(is_program=True) as signals:
+    signals.raise_from_now_on()
+    signals.hint = ": here is how"
+    print("ready", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("heard", flush=True)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "heard\n"
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == "nas: interrupted: here is how\n"
+    assert process.returncode == 130
+
+
+def test_a_command_in_anothers_process_leaves_its_handlers(capsys: pytest.CaptureFixture[str]) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run(capsys, "spaces")[0] == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -738,6 +738,7 @@ def test_metadata_in_the_weights_does_no_harm(tmp_path: Path) -> None:
     folder = save_network(make_network(), tmp_path / "model")
     weights = load_file(folder / "weights.safetensors")
     save_file(weights, folder / "weights.safetensors", metadata={"made by": "another program"})
+    rewrite(folder, lambda record: None)
     assert np.array_equal(load_network(folder).members[0].weights[0], weights["weight_0"])
 
 
@@ -826,10 +827,11 @@ def model(saved: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(model: Path, change: Callable[[Any], object]) -> None:
-    """Change the record in model.json in place."""
+    """Change the record in model.json in place, with the checksums that the files then have."""
     record = json.loads((model / "model.json").read_text())
     change(record)
-    (model / "model.json").write_text(json.dumps(record))
+    weights = (model / "weights.safetensors").read_bytes()
+    (model / "model.json").write_text(json.dumps(runtime.sealed(record, weights)))
 
 
 def rewrite_header(model: Path, change: Callable[[Any], object]) -> None:
@@ -837,6 +839,7 @@ def rewrite_header(model: Path, change: Callable[[Any], object]) -> None:
     header, numbers = split_weights((model / "weights.safetensors").read_bytes())
     change(header)
     (model / "weights.safetensors").write_bytes(join_weights(header, numbers))
+    rewrite(model, lambda record: None)
 
 
 def split_weights(content: bytes) -> tuple[Any, bytes]:
@@ -856,6 +859,10 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "no columns": (lambda m: m.pop("columns"), "no 'columns'"),
     "no layers": (lambda m: m.pop("layers"), "no 'layers'"),
     "an unknown task": (lambda m: m.update(task="clustering"), "task 'clustering'"),
+    "a task that is a number": (lambda m: m.update(task=7), "task: expected text, got 7"),
+    "columns that are a number": (lambda m: m.update(columns=7), "columns: expected a list, got 7"),
+    "a column that is a number": (lambda m: m.update(columns=[7]), "column: expected an object, got 7"),
+    "a column without a name": (lambda m: m["columns"][0].pop("name"), "column: no 'name'"),
     "a task that the outputs are not for": (lambda m: m.update(task="regression"), "1 targets for 3 outputs"),
     "an unknown activation": (
         lambda m: m["layers"].update(activations=["relu", "swish"]),
@@ -870,15 +877,24 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a column twice": (lambda m: m["columns"][2].update(name="size"), "two columns of the same name"),
     "an unknown kind of column": (lambda m: m["columns"][2].update(kind="image"), "kind 'image'"),
     "a scale of zero": (lambda m: m["columns"][0].update(scale=0), "scale 0"),
-    "a mean that is text": (lambda m: m["columns"][0].update(mean="1"), "mean = '1'"),
-    "a mean beyond all floats": (lambda m: m["columns"][0].update(mean=10**400), "int too large"),
-    "a truth value as mean": (lambda m: m["columns"][0].update(mean=True), "mean = True"),
+    "a mean that is text": (
+        lambda m: m["columns"][0].update(mean="1"),
+        "mean: expected a finite number, got '1'",
+    ),
+    "a mean beyond all floats": (
+        lambda m: m["columns"][0].update(mean=10**400),
+        "a number of 401 digits, more than 300",
+    ),
+    "a truth value as mean": (
+        lambda m: m["columns"][0].update(mean=True),
+        "mean: expected a finite number, got True",
+    ),
     "a category that is a number": (
         lambda m: m["columns"][1].update(categories=[1, "a", "b"]),
-        "categories = (1",
+        "categories: expected a list of texts, got [1, 'a', 'b']",
     ),
     "knots of an earlier version": (
-        lambda m: m["columns"][0].update(knots=[[0, 0], [1, 1]]),
+        lambda m: (m["columns"][0].update(knots=[[0, 0], [1, 1]]), m.update(version=1)),
         "columns of version 3 in version 1",
     ),
     "knots that do not rise": (
@@ -891,9 +907,9 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a single knot": (lambda m: m["columns"][0].update(knots=[[0, 0]]), "knots that do not rise"),
     "a knot of three numbers": (lambda m: m["columns"][0].update(knots=[[0, 0, 0], [1, 1, 1]]), "knots"),
-    "a knot that is text": (lambda m: m["columns"][0].update(knots=[["0", 0], [1, 1]]), "knots = "),
+    "a knot that is text": (lambda m: m["columns"][0].update(knots=[["0", 0], [1, 1]]), "knots: expected"),
     "knots of categories": (lambda m: m["columns"][1].update(knots=[[0, 0], [1, 1]]), "knots"),
-    "knots that are a number": (lambda m: m["columns"][0].update(knots=7), "not iterable"),
+    "knots that are a number": (lambda m: m["columns"][0].update(knots=7), "knots: expected a list of lists"),
     "means for fewer places": (
         lambda m: m["columns"][1].update(means=[[1.0], [2.0]]),
         "2 rows of means for 5",
@@ -904,14 +920,16 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "means of nothing": (lambda m: m["columns"][1].update(means=[[], [], [], [], []]), "rows of means"),
     "means of numbers": (lambda m: m["columns"][0].update(means=[[1.0]]), "1 rows of means for 0"),
-    "a truth value among means": (lambda m: m["columns"][1].update(means=[[True]] * 5), "means = "),
-    "an unknown key of a column": (lambda m: m["columns"][0].update(code="x"), "'code'"),
+    "a truth value among means": (lambda m: m["columns"][1].update(means=[[True]] * 5), "means: expected"),
+    "an unknown key of a column": (lambda m: m["columns"][0].update(code="x"), "got 'code'"),
     "a class too many": (lambda m: m["target"]["classes"].append("huge"), "4 classes for 3 outputs"),
     "a class twice": (lambda m: m["target"].update(classes=["a", "a", "b"]), "3 classes for 3 outputs"),
-    "a list as class": (lambda m: m["target"].update(classes=[["a"], ["b"], ["c"]]), "unhashable"),
+    "a list as class": (
+        lambda m: m["target"].update(classes=[["a"], ["b"], ["c"]]),
+        "classes: expected a list of texts and numbers",
+    ),
     "no target": (lambda m: m["target"].update(names=[]), "0 targets"),
-    "NaN in the provenance": (lambda m: m["provenance"].update(score=math.nan), "NaN where a finite number"),
-    "a provenance that is text": (lambda m: m.update(provenance="here"), "a provenance"),
+    "a provenance that is text": (lambda m: m.update(provenance="here"), "provenance: expected an object"),
 }
 
 
@@ -987,6 +1005,7 @@ def test_weights_that_are_not_finite_are_refused(model: Path, bad: float) -> Non
     weights = load_file(model / "weights.safetensors")
     weights["bias_1"][3] = bad
     save_file(weights, model / "weights.safetensors")
+    rewrite(model, lambda record: None)
     assert_refused(model, "layer 1 with numbers that are not finite")
 
 
@@ -1025,6 +1044,64 @@ def test_bytes_after_the_weights_are_refused(model: Path) -> None:
     with (model / "weights.safetensors").open("ab") as file:
         file.write(b"more")
     assert_refused(model, "4 bytes that belong to no array")
+
+
+def test_a_flipped_value_is_refused(model: Path) -> None:
+    whole = (model / "weights.safetensors").read_bytes()
+    for at in range(len(whole) - 200, len(whole)):
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        (model / "weights.safetensors").write_bytes(changed)
+        assert_refused(model)
+    assert_refused(model, "weights.safetensors with another checksum")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"mean": 2.0', '"mean": 2.5'),
+        ('"red"', '"rad"'),
+        ('"big"', '"bag"'),
+        ('"version": 4', '"version": 3'),
+    ],
+)
+def test_a_changed_record_is_refused(model: Path, old: str, new: str) -> None:
+    text = (model / "model.json").read_text()
+    assert old in text
+    (model / "model.json").write_text(text.replace(old, new, 1))
+    assert_refused(model, "model.json with another checksum than it was saved with")
+
+
+def test_a_checksum_cannot_be_left_out(model: Path) -> None:
+    record = json.loads((model / "model.json").read_text())
+    assert record["version"] == 4
+    for holder, key in ((record["checksum"], "weights"), (record, "checksum")):
+        del holder[key]
+        (model / "model.json").write_text(json.dumps(record))
+        assert_refused(model, "checksum")
+
+
+def test_a_record_is_the_same_in_another_layout(model: Path) -> None:
+    record = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(dict(reversed(record.items())), separators=(",", ":")))
+    assert load_network(model).columns == COLUMNS
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 70 + "]" * 70, "[" * 200_000, "9" * 10_000, "-1e99999", "Infinity", "NaN"],
+    ids=lambda v: v[:8],
+)
+def test_json_that_cannot_be_worked_with_is_refused(model: Path, value: str) -> None:
+    text = (model / "model.json").read_text()
+    (model / "model.json").write_text(text.replace('"provenance": {', f'"provenance": {{"more": {value},'))
+    assert_refused(model, "model.json: ")
+
+
+def test_a_weights_file_longer_than_its_header_says_is_not_read(model: Path) -> None:
+    with (model / "weights.safetensors").open("r+b") as file:
+        file.truncate(2**41)  # sparse: nothing is written
+    assert_refused(model, "bytes that belong to no array")
 
 
 def assert_refused(model: Path, message: str = "") -> None:
@@ -1168,6 +1245,7 @@ def table_for(network: Predictor) -> dict[str, list[Any]]:
         (lambda m: m["members"].pop(), "arrays"),
         (lambda m: m["members"].append(m["members"][0]), "arrays"),
         (lambda m: m.update(version=1), "no 'layers'"),
+        (lambda m: m["members"][0].pop("sizes"), "layers: no 'sizes'"),
         (lambda m: m.update(version=True), "version True"),
         (lambda m: m.update(version=2.0), "version 2.0"),
         (lambda m: m["members"][1].update(sizes=[8, 7, 7, 3]), "weights of shapes"),
@@ -1176,9 +1254,7 @@ def table_for(network: Predictor) -> dict[str, list[Any]]:
 def test_an_ensemble_that_contradicts_itself_is_refused(tmp_path: Path, change: Any, message: str) -> None:
     members = [make_pair(seed=seed)[0] for seed in (0, 1)]
     folder = save_network(Ensemble(members, [2, 1]), tmp_path / "model")
-    record = json.loads((folder / "model.json").read_text())
-    change(record)
-    (folder / "model.json").write_text(json.dumps(record))
+    rewrite(folder, change)
     assert_refused(folder, message)
 
 
@@ -1190,8 +1266,9 @@ def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str,
     first, second = (make_pair(kind, seed=seed, columns=columns)[0] for seed in (0, 1))
     whole: Predictor = Ensemble([first, second], [2, 1]) if version == 2 else first
     folder = save_network(whole, tmp_path / "model")
-    record, weights = (folder / "model.json").read_bytes(), (folder / "weights.safetensors").read_bytes()
-    assert json.loads(record)["version"] == version
+    unsealed = {key: value for key, value in model_record(whole).items() if key != "checksum"}
+    record = json.dumps(unsealed | {"version": version}, indent=1).encode()
+    weights = (folder / "weights.safetensors").read_bytes()
     refused = overflowed = predicted = 0
     for _ in range(1000):  # for each of fifteen networks and ensembles
         for name, content in zip(

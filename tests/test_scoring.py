@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from ray import cloudpickle
 from sklearn import metrics
@@ -22,7 +23,8 @@ from nas.errors import InputError, RunError, SearchError
 from nas.run.comparison import compare
 from nas.run.interruption import Interruption
 from nas.run.preparation import prepare
-from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore, metric_for
+from nas.scorers import metric_for
+from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore
 
 RNG = np.random.default_rng(5)
 N = 90
@@ -293,7 +295,250 @@ def test_what_does_not_score_the_task_is_refused_before_anything_is_trained(
     assert "\n" not in str(error.value)
 
 
+# Every scorer that scikit-learn has a name for
+
+
+def table_of(kind: str) -> tuple[dict[str, Any], Any, Any, Any]:
+    """The metric's options with a table's targets, and targets and predictions of its validation rows."""
+    rng = np.random.default_rng(7)
+    if kind in ("positive", "negative", "several", "counts"):
+        a = rng.normal(size=(N, 2 if kind == "several" else 1))
+        targets = a if kind == "negative" else np.exp(1 + a / 2)
+        targets = np.round(targets) - 1 if kind == "counts" else targets
+        assert kind != "counts" or targets.min() == 0
+        mean, scale = targets.mean(axis=0), targets.std(axis=0)
+        options = {
+            "task": "regression",
+            "mean": mean,
+            "scale": scale,
+            "names": ("price",),
+            "targets": targets,
+        }
+        y = ((targets - mean) / scale).astype(np.float32)[:60]
+        # Some are far below the smallest target.
+        return options, y, (y + rng.normal(scale=0.8, size=y.shape)).astype(np.float32), np.arange(60)
+    if kind == "multilabel":
+        targets = rng.integers(0, 2, (N, 3)).astype(float)
+        targets[:60, 2] = 0  # none of them validates
+        noise = np.clip(0.4 * targets + rng.uniform(0, 0.6, targets.shape), 0.01, 0.99).astype(np.float32)
+        options = {"task": kind, "classes": ("x", "y", "z"), "targets": targets}
+        return options, targets[:60].astype(np.float32), noise[:60], np.arange(60)
+    classes: tuple[Any, ...] = {"text": ("no", "yes"), "numbers": (1, 2), "rare": ("a", "b", "rare")}[kind]
+    codes = rng.integers(0, 2, N)
+    if kind == "rare":
+        codes[-2:] = 2  # its two rows do not validate
+        p = (0.6 * np.eye(3)[codes] + 0.4 * rng.dirichlet(np.ones(3), N)).astype(np.float32)
+        return (
+            {"task": "classification", "classes": classes, "targets": codes},
+            codes[:60],
+            p[:60],
+            np.arange(60),
+        )
+    p = np.clip(0.5 * codes + rng.uniform(0, 0.6, N), 0.01, 0.99).astype(np.float32)[:, np.newaxis]
+    y = codes.astype(np.float32)[:, np.newaxis]
+    return {"task": "classification", "classes": classes, "targets": codes}, y[:60], p[:60], np.arange(60)
+
+
+def plain(name: str, options: dict[str, Any], y: Any, p: Any) -> float | None:
+    """What scikit-learn's scorer of that name gives for the same predictions; None where it gives nothing."""
+    regression = options["task"] == "regression"
+    kind: Any = RegressorMixin if regression else ClassifierMixin
+    if regression:
+        truth, values = (part * options["scale"] + options["mean"] for part in (y, p))
+        answers: dict[str, Any] = {
+            "predict": lambda self, X: values[:, 0] if values.shape[1] == 1 else values
+        }
+        truth = options["targets"][: len(y)]
+        truth = truth[:, 0] if truth.shape[1] == 1 else truth
+    else:
+        classes = np.array(options["classes"])
+        chances = p.astype(float)
+        chances = np.hstack([1 - chances, chances]) if chances.shape[1] == 1 else chances
+        several = options["task"] == "multilabel"
+        labels = (p > 0.5).astype(int) if several else classes[chances.argmax(axis=1)]
+        truth = y.astype(int) if several else classes[(y[:, 0] if y.ndim == 2 else y).astype(int)]
+        answers = {
+            "predict": lambda self, X: labels,
+            "predict_proba": lambda self, X: chances,
+            "decision_function": lambda self, X: chances[:, 1] if p.shape[1] == 1 else chances,
+            "__sklearn_is_fitted__": lambda self: True,
+        }
+    for word, function in answers.items():
+        function.__name__ = word  # scikit-learn asks for it
+    estimator = type("Answers", (kind, BaseEstimator), answers)()
+    if not regression:
+        estimator.classes_ = classes
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            score = float(metrics.get_scorer(name)(estimator, np.empty((len(y), 0)), truth))
+    except Exception:  # noqa: BLE001  # it may raise anything
+        return None
+    return score if math.isfinite(score) else None
+
+
+KINDS = ("text", "numbers", "rare", "multilabel", "positive", "negative", "several", "counts")
+NUMBERS = {
+    *("r2", "explained_variance", "d2_absolute_error_score", "neg_max_error", "neg_mean_squared_error"),
+    *("neg_mean_absolute_error", "neg_median_absolute_error", "neg_root_mean_squared_error"),
+    *("neg_mean_absolute_percentage_error", "neg_mean_squared_log_error", "neg_mean_gamma_deviance"),
+    *("neg_root_mean_squared_log_error", "neg_mean_poisson_deviance"),
+}
+LOGARITHMIC = {name for name in NUMBERS if "log" in name or "deviance" in name}
+SAMPLES = {name for name in metrics.get_scorer_names() if name.endswith("_samples")}
+TWO = {
+    *("f1", "precision", "recall", "jaccard", "roc_auc"),
+    *("positive_likelihood_ratio", "neg_negative_likelihood_ratio"),
+}
+ONE_COLUMN = {
+    *("balanced_accuracy", "matthews_corrcoef", "top_k_accuracy", "neg_max_error"),
+    *("positive_likelihood_ratio", "neg_negative_likelihood_ratio"),
+    *("neg_mean_poisson_deviance", "neg_mean_gamma_deviance"),
+}
+CLUSTERS = {
+    name
+    for name in metrics.get_scorer_names()
+    if "sklearn.metrics.cluster" in metrics.get_scorer(name)._score_func.__module__
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_scorer_of_scikit_learn_scores_or_is_refused_in_a_sentence(kind: str) -> None:
+    options, y, p, rows = table_of(kind)
+    scored = set()
+    for name in metrics.get_scorer_names():
+        judged = plain(name, options, y, p)
+        try:
+            metric = metric_for(name, **options, validation=rows)
+        except InputError as found:
+            error = str(found)
+        else:
+            error = ""
+        if error:
+            assert re.fullmatch(rf"scoring: [^\n]*{name}[^\n]+", error), name
+            # scikit-learn takes any number for a cluster, and sees two classes where the table has three.
+            strict = "compares classes" in error or name == "r2" or (kind == "rare" and name in TWO)
+            assert judged is None or strict, f"{name}: {error}"
+            continue
+        score = metric(p, y)
+        assert not isinstance(score, NoScore), f"{name}: {score.why}"
+        scored.add(name)
+        if judged is not None:
+            assert score == pytest.approx(judged, rel=1e-4, abs=1e-5), name  # of float32
+    everything = set(metrics.get_scorer_names()) - {"r2"}
+    assert (
+        scored
+        == {
+            "text": everything - SAMPLES - NUMBERS,
+            "numbers": everything - SAMPLES,
+            "rare": everything - SAMPLES - NUMBERS - TWO,
+            "multilabel": everything - ONE_COLUMN - CLUSTERS - {"f1", "precision", "recall", "jaccard"},
+            "positive": NUMBERS,
+            "negative": NUMBERS - LOGARITHMIC,
+            "several": NUMBERS - ONE_COLUMN,
+            "counts": NUMBERS - {"neg_mean_gamma_deviance"},
+        }[kind]
+    )
+
+
+def test_a_target_that_a_score_is_not_defined_for_is_named_with_its_row() -> None:
+    options = table_of("positive")[0] | {"names": ("price",)}
+    options["targets"] = options["targets"].copy()
+    options["targets"][7] = -2
+    for kind, least in (("gamma", "above 0"), ("poisson", "of at least 0")):
+        with pytest.raises(InputError, match=f"expected targets {least}, got -2 in row 8 of target 'price'"):
+            metric_for(f"neg_mean_{kind}_deviance", **options)
+    with pytest.raises(InputError, match="expected targets above -1, got -2 in row 8"):
+        metric_for("neg_mean_squared_log_error", **options)
+    tweedie = metrics.make_scorer(metrics.mean_tweedie_deviance, power=-1, greater_is_better=False)
+    assert "predictions below" in metric_for(tweedie, **options).note  # any target, predictions above 0
+
+
+def test_logarithmic_scores_count_predictions_that_they_do_not_allow_as_the_least_and_say_so() -> None:
+    options, y, p, _ = table_of("positive")
+    metric = metric_for("neg_mean_gamma_deviance", **options)
+    smallest = options["targets"].min() / 1000
+    assert metric.note == (
+        f"scoring: neg_mean_gamma_deviance: predictions below {smallest:.3g} count as {smallest:.3g}, as the "
+        "score is not defined for lower ones"
+    )
+    values = (p * options["scale"] + options["mean"])[:, 0]
+    assert values.min() < 0
+    truth = options["targets"][:60, 0]
+    expected = -metrics.mean_gamma_deviance(truth, np.maximum(values, smallest))
+    assert metric(p, y) == pytest.approx(expected, rel=1e-4)
+    assert metric_for("neg_mean_squared_error", **options).note == ""
+
+
+def test_zeros_among_targets_stay_zeros_though_float32_rounds_them() -> None:
+    targets = np.array([0.0, 3.0, 1.0, 0.0, 7.0, 2.0, 5.0, 0.0, 1.0, 4.0])[:, np.newaxis]
+    mean, scale = targets.mean(axis=0), targets.std(axis=0)
+    y = ((targets - mean) / scale).astype(np.float32)
+    options = {"mean": mean, "scale": scale, "targets": targets}
+    for name in ("neg_mean_absolute_percentage_error", "neg_mean_poisson_deviance"):
+        score = metric_for(name, "regression", **options)(y + np.float32(0.5), y)
+        function: Any = getattr(metrics, name.removeprefix("neg_"))
+        expected = -function(targets, (y + np.float32(0.5)) * scale + mean)
+        assert score == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_second_class_is_positive_where_scikit_learn_has_none_and_that_is_said() -> None:
+    for name in ("f1", "precision", "recall", "jaccard", "average_precision"):
+        options, y, p, _ = table_of("text")
+        metric = metric_for(name, **options)
+        assert metric.note == f"scoring: {name}: the positive class is 'yes', the second in sorted order"
+        assert metric(p, y) == metric_for(name, "classification", classes=(0, 1))(p, y)
+        # 1 is one of its classes, which scikit-learn takes.
+        assert metric_for(name, "classification", classes=(1, 2)).note == ""
+    chosen = metrics.make_scorer(metrics.f1_score, pos_label="no")
+    assert metric_for(chosen, **options)(p, y) == pytest.approx(
+        metric_for("f1", "classification", classes=("yes", "no"))(p, y)
+    )
+
+
+def test_a_score_that_needs_every_class_names_the_one_that_does_not_validate() -> None:
+    codes = np.array([0] * 30 + [1])
+    options: dict[str, Any] = {"classes": ("no", "yes"), "targets": codes, "validation": np.arange(10)}
+    message = r"scoring: roc_auc: expected rows of every class among the 10 that judge .* none of 'yes': "
+    with pytest.raises(InputError, match=message):
+        metric_for("roc_auc", "classification", **options)
+    assert metric_for("f1", "classification", **options)(np.zeros((10, 1)), np.zeros((10, 1))) == 0
+
+
+def test_classes_that_are_missing_do_not_count_in_areas_by_class() -> None:
+    options, y, p, rows = table_of("rare")
+    metric = metric_for("roc_auc_ovr", **options, validation=rows)
+    areas = [metrics.roc_auc_score(y == code, p[:, code]) for code in (0, 1)]
+    assert metric(p, y) == pytest.approx(np.mean(areas))
+
+
+def test_a_refused_name_names_those_of_its_kind_that_work() -> None:
+    for name, others in (
+        ("f1", "f1_macro, f1_micro, f1_weighted"),
+        ("roc_auc", "roc_auc_ovo, roc_auc_ovo_w"),
+    ):
+        with pytest.raises(InputError, match=f"; what works here is {others}"):
+            metric_for(name, "classification", classes=("a", "b", "c"))
+
+
+def test_a_score_that_refuses_weights_judges_all_rows_alike() -> None:
+    p, y, options = multiclass()
+    metric = metric_for("roc_auc_ovo", **options)
+    assert metric(p, y, np.linspace(0.1, 1, len(y))) == metric(p, y)
+
+
 # In a search
+
+
+def test_a_search_for_prices_by_a_logarithmic_score_says_once_what_it_clips(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    a = np.random.default_rng(3).normal(size=120)
+    frame = pd.DataFrame({"a": a, "price": np.exp(7 + a)})
+    result = search(frame, tmp_path, target="price", scoring="neg_mean_gamma_deviance", n_candidates=3)
+    assert result.n_failures == 0
+    assert math.isfinite(result.test.score)
+    assert caplog.text.count("count as") == 1
 
 
 def search(data: Any, tmp_path: Path, **options: Any) -> nas.SearchResult:
@@ -412,8 +657,8 @@ def test_several_labels_are_scored(tmp_path: Path) -> None:
 def test_some_candidates_without_a_score_are_failures_and_the_search_goes_on(tmp_path: Path) -> None:
     def picky(estimator: Any, X: Any, y: Any) -> float:
         accuracy = metrics.accuracy_score(y, estimator.predict(X))
-        # Tried out on made-up predictions there are 24 rows.
-        if len(y) != 24 and accuracy < 0.8:
+        # Tried out on made-up predictions there are all rows.
+        if len(y) != 178 and accuracy < 0.8:
             return float("nan") if accuracy < 0.5 else 1 / 0
         return float(accuracy)
 
@@ -430,7 +675,7 @@ def test_some_candidates_without_a_score_are_failures_and_the_search_goes_on(tmp
 
 def test_no_candidate_with_a_score_is_an_error_that_names_the_first(tmp_path: Path) -> None:
     def never(estimator: Any, X: Any, y: Any) -> float:
-        if len(y) != 24:
+        if len(y) != 178:  # those that it is tried out on
             raise RuntimeError("never satisfied")
         return 0.0
 

@@ -1,5 +1,27 @@
 """The command line."""
 
-from nas.cli.program import main
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing itself takes a third of the time until a Ctrl-C has an answer
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see `nas.cli.program`.
+
+    Without `arguments` they are the program's own, and an interrupt ends the process itself: at once,
+    whatever other threads are at.
+    """
+    from nas.cli.signals import Signals
+
+    with Signals(is_program=arguments is None) as signals:
+        try:
+            from nas.cli.program import run
+
+            return run(arguments, signals)
+        except KeyboardInterrupt:
+            return signals.interrupted()
+
 
 __all__ = ["main"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
+
+from nas.cli.terminal import make_data
 
 
 def add_predict(commands: Any) -> None:
@@ -19,6 +22,7 @@ def add_predict(commands: Any) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from nas.predictions import write_predictions
 
+    make_data(sys.stdout)
     write_predictions(options.model, options.data, options.output, probabilities=options.proba)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 
@@ -14,3 +15,31 @@ def add_places(group: Any) -> None:
         help="MLflow's store, sqlite:///FILE or http(s)://HOST; default: "
         "MLFLOW_TRACKING_URI, else mlflow.db in the runs' folder",
     )
+
+
+def add_reading(group: Any) -> None:
+    """How a table is read."""
+    group.add_argument(
+        "--na",
+        metavar="TEXTS",
+        help="cells that stand for nothing besides empty ones, joined by commas, such as NA,-999",
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="a CSV file begins with a line of names, or not: its columns are then column1, column2, ...",
+    )
+    group.add_argument(
+        "--ignore",
+        metavar="COLS",
+        help="columns to leave out; default: an index, such as one that counts the rows; '' for none",
+    )
+
+
+def reading_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The same as arguments of `nas.load_dataset`."""
+    from nas.tracking.shown import as_text
+
+    texts = {name: getattr(options, name) for name in ("na", "ignore")}
+    found = {name: as_text(text) for name, text in texts.items() if text is not None}
+    return {"na": (), **found, "header": options.header}

@@ -7,21 +7,24 @@ would read goes to standard output, everything else to standard error.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
-from nas.cli.searches import add_debug, add_resume, add_search, add_spaces
+from nas.cli.searches import RUNS, add_debug, add_resume, add_search, add_spaces
+from nas.cli.signals import Signals
+from nas.cli.terminal import discard_output, flush_output, make_legible
 from nas.cli.views import add_compare, add_report, add_sync, add_ui
 from nas.errors import InputError, NASError
 
 _COMMANDS = (
     add_search,
+    add_describe,
     add_resume,
     add_debug,
     add_predict,
@@ -34,10 +37,34 @@ _COMMANDS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def run(arguments: Sequence[str] | None, signals: Signals) -> int:
+    """Run one command and return its exit code; raises `KeyboardInterrupt`."""
+    make_legible()
+    try:
+        try:
+            return _run(arguments, signals)
+        finally:
+            flush_output()
+    except BrokenPipeError:
+        discard_output()
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        discard_output()
+        return _complain(f"expected room to write, got: {error}", 1)
+
+
+def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     options = _parser().parse_args(arguments)
+    if options.command not in RUNS:
+        signals.raise_from_now_on()
+    elif "run" in options:
+        from nas.tracking.shown import command as shown
+
+        signals.hint = f"; to go on: {shown('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
+    logging.getLogger("nas.run.entry").setLevel(logging.INFO)  # what was read, in a line
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
@@ -45,20 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 2)
     except NASError as error:
         return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; keep the interpreter from complaining about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return _complain(f"expected room to write, got: {error}", 1)
 
 
 def _complain(message: object, code: int) -> int:
-    print(f"nas: {message}", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        print(f"nas: {message}", file=sys.stderr)
     return code
 
 

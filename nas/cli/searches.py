@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from nas.cli.options import add_places
+from nas.cli.options import add_places, add_reading, reading_of
 
 # Whatever takes longer to import than to read is imported by the command that needs it, so that
 # `nas --help` answers at once.
@@ -25,18 +22,7 @@ def add_search(commands: Any) -> None:
     search.set_defaults(command=_search)
     search.add_argument("data", metavar="DATA", help=f"a CSV or Parquet file, or one of {_BUNDLED}")
     about_data = search.add_argument_group("the data")
-    about_data.add_argument(
-        "--target",
-        metavar="COL",
-        help="the column to predict, or several joined by commas; default: "
-        "one called target, label, class or y, else the last",
-    )
-    about_data.add_argument(
-        "--task", metavar="TASK", help="classification, multilabel or regression; default: by the target"
-    )
-    about_data.add_argument(
-        "--categorical", metavar="COLS", help="columns of categories that look like numbers"
-    )
+    _add_data(about_data)
     how = search.add_argument_group("the search")
     how.add_argument("--space", default="small", metavar="NAME|FILE", help="see 'nas spaces'; default: small")
     how.add_argument(
@@ -142,6 +128,33 @@ def add_search(commands: Any) -> None:
     search.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
+def add_describe(commands: Any) -> None:
+    """Declare ``nas describe``."""
+    describe = commands.add_parser(
+        "describe", help="say what a table holds, and what a search makes of each column"
+    )
+    describe.set_defaults(command=_describe)
+    describe.add_argument("data", metavar="DATA", help=f"a CSV or Parquet file, or one of {_BUNDLED}")
+    _add_data(describe)
+    describe.add_argument("--json", action="store_true", help="print it as one JSON object")
+
+
+def _add_data(about_data: Any) -> None:
+    about_data.add_argument(
+        "--target",
+        metavar="COL",
+        help="the column to predict, or several joined by commas; default: "
+        "one called target, label, class or y, else the last",
+    )
+    about_data.add_argument(
+        "--task", metavar="TASK", help="classification, multilabel or regression; default: by the target"
+    )
+    about_data.add_argument(
+        "--categorical", metavar="COLS", help="columns of categories that look like numbers"
+    )
+    add_reading(about_data)
+
+
 def add_resume(commands: Any) -> None:
     """Declare ``nas resume``."""
     resume = commands.add_parser("resume", help="go on with a search that was stopped")
@@ -212,66 +225,86 @@ def _resources(text: str) -> dict[str, float]:
 
 def _search(options: argparse.Namespace) -> int:
     from nas.run import search
+    from nas.tracking.shown import as_text
 
-    with _orderly_end():
-        result = search(
-            options.data,
-            target=options.target,
-            task=options.task,
-            categorical=options.categorical or (),
-            space=options.space,
-            algorithm=options.algorithm,
-            n_candidates=options.candidates,
-            n_epochs=options.total_epochs,
-            time_budget=options.time_budget,
-            target_score=options.target_score,
-            patience=options.patience,
-            n_workers=options.workers,
-            ray_address=options.ray_address or "local",
-            resources=options.resources,
-            islands=options.islands,
-            seed=options.seed,
-            population_size=options.population,
-            inherit=options.inherit,
-            racing=options.racing,
-            screening=options.screening,
-            lag=options.lag,
-            objectives=options.objectives.split(","),
-            max_parameters=options.max_parameters,
-            max_flops=options.max_flops,
-            max_latency=options.max_latency,
-            scoring=options.scoring,
-            starts=options.start or (),
-            epochs=options.epochs,
-            n_finalists=options.finalists,
-            ensemble=options.ensemble,
-            refit=not options.no_refit,
-            baseline=not options.no_baseline,
-            name=options.name,
-            runs_dir=options.runs_dir,
-            tracking=not options.no_tracking,
-            tracking_uri=options.tracking_uri,
-            track=options.track,
-            register=options.register,
-            report=not options.no_report,
-        )
+    result = search(
+        options.data,
+        target=options.target and as_text(options.target),
+        task=options.task,
+        categorical=as_text(options.categorical) if options.categorical else (),
+        **reading_of(options),
+        space=options.space,
+        algorithm=options.algorithm,
+        n_candidates=options.candidates,
+        n_epochs=options.total_epochs,
+        time_budget=options.time_budget,
+        target_score=options.target_score,
+        patience=options.patience,
+        n_workers=options.workers,
+        ray_address=options.ray_address or "local",
+        resources=options.resources,
+        islands=options.islands,
+        seed=options.seed,
+        population_size=options.population,
+        inherit=options.inherit,
+        racing=options.racing,
+        screening=options.screening,
+        lag=options.lag,
+        objectives=options.objectives.split(","),
+        max_parameters=options.max_parameters,
+        max_flops=options.max_flops,
+        max_latency=options.max_latency,
+        scoring=options.scoring,
+        starts=options.start or (),
+        epochs=options.epochs,
+        n_finalists=options.finalists,
+        ensemble=options.ensemble,
+        refit=not options.no_refit,
+        baseline=not options.no_baseline,
+        name=options.name,
+        runs_dir=options.runs_dir,
+        tracking=not options.no_tracking,
+        tracking_uri=options.tracking_uri,
+        track=options.track,
+        register=options.register,
+        report=not options.no_report,
+    )
     return _report(result, as_json=options.json)
+
+
+def _data_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What was said of the data, as arguments of `nas.load_dataset`."""
+    from nas.tracking.shown import as_text
+
+    return {
+        "target": options.target and as_text(options.target),
+        "task": options.task,
+        "categorical": as_text(options.categorical) if options.categorical else (),
+        **reading_of(options),
+    }
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from nas.data.description import describe
+
+    described = describe(options.data, **_data_of(options))
+    print(json.dumps(described.to_dict()) if options.json else described)
+    return 0
 
 
 def _resume(options: argparse.Namespace) -> int:
     from nas.run import resume
 
-    with _orderly_end():
-        result = resume(
-            options.run,
-            n_candidates=options.candidates,
-            time_budget=options.time_budget,
-            n_workers=options.workers,
-            ray_address=options.ray_address,
-            resources=options.resources,
-            force=options.force,
-            report=not options.no_report,
-        )
+    result = resume(
+        options.run,
+        n_candidates=options.candidates,
+        time_budget=options.time_budget,
+        n_workers=options.workers,
+        ray_address=options.ray_address,
+        resources=options.resources,
+        force=options.force,
+        report=not options.no_report,
+    )
     return _report(result, as_json=options.json)
 
 
@@ -301,15 +334,5 @@ def _report(result: SearchResult, *, as_json: bool) -> int:
     return 130 if result.stopped == "interrupted" else 0
 
 
-@contextlib.contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM end a search as Ctrl-C does: with the best so far kept."""
-
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+RUNS = (_search, _resume)
+"""Commands that end in an orderly way by themselves, once there is something to end."""

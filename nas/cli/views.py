@@ -16,7 +16,7 @@ def add_ui(commands: Any) -> None:
     ui.set_defaults(command=_ui)
     ui.add_argument("run", nargs="?", metavar="RUN", help="a run's folder; default: all runs")
     add_places(ui)
-    ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000")
+    ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000; 0: any that is free")
     ui.add_argument("--open", action="store_true", help="open a browser once the pages are there")
 
 

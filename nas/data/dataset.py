@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
 FEWEST_ROWS = 10
 _FEWEST_IN_CLASS = 3
+_MOST_NOTES = 8
 _MOST_CLASSES_BY_DEFAULT = 20
 _TARGET_NAMES = ("target", "label", "class", "y")
 
@@ -71,6 +73,8 @@ class Dataset:
         What the cells of each column mean, as `settle_kinds` decided.
     notes : tuple of str
         What else was decided in reading the table, each in a short phrase.
+    na, header, ignored
+        See `load_dataset`; `ignored` has the columns that were left out.
     """
 
     name: str
@@ -84,6 +88,9 @@ class Dataset:
     weights: Array | None = None
     readings: Mapping[str, Reading] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    na: tuple[str, ...] = ()
+    header: bool | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -101,6 +108,35 @@ class Dataset:
             sha.update(np.ascontiguousarray(self.weights).tobytes())
         return sha.hexdigest()[:16]
 
+    def arguments(self) -> dict[str, Any]:
+        """What `load_dataset` has to be told to read the same table from its source: plain values."""
+        return {
+            "target": list(self.target_names),
+            "task": self.task,
+            "categorical": list(self.categorical),
+            "na": list(self.na),
+            "header": self.header,
+            "ignore": list(self.ignored),
+        }
+
+    def summary(self) -> str:
+        """What was read, in one line."""
+        kinds = Counter(str(reading.kind) for reading in self.readings.values())
+        words = {"numeric": "of numbers", "date": "of dates", "category": "of categories"}
+        columns = ", ".join(f"{kinds[kind]:,} {word}" for kind, word in words.items() if kinds[kind])
+        n_written = sum(
+            bool(reading.is_text and reading.kind != "category") for reading in self.readings.values()
+        )
+        written = [f"{n_written} of them from text"] if n_written else []
+        target = f"target {', '.join(self.target_names)}: {self._target_in_words()}"
+        notes = [*written, *self.notes[:_MOST_NOTES], *(["..."] if len(self.notes) > _MOST_NOTES else [])]
+        return "; ".join([f"{self.name}: {self.n_rows:,} rows, columns: {columns}", target, *notes])
+
+    def _target_in_words(self) -> str:
+        if self.task == "classification":
+            return f"{len(self.classes)} classes"
+        return "labels of 0 and 1" if self.task == "multilabel" else "numbers"
+
     def describe(self) -> dict[str, Any]:
         """What a report says of the data: plain values."""
         return {
@@ -113,6 +149,12 @@ class Dataset:
             "digest": self.digest(),
             "source": self.source,
         }
+
+
+def load_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `load_dataset` in a run's configuration; runs of older versions left nothing out."""
+    names = ("target", "task", "categorical", "na", "header")
+    return {name: table[name] for name in names if name in table} | {"ignore": table.get("ignore", [])}
 
 
 def load_dataset(
@@ -187,6 +229,7 @@ class _Found:
     unnamed: str | None = None
     decimal: str = "."
     is_named: bool = True
+    header: bool | None = None
 
     @property
     def is_text(self) -> bool:
@@ -228,6 +271,9 @@ def _dataset(
         found.source,
         readings=readings,
         notes=tuple(notes),
+        na=gaps,
+        header=found.header,
+        ignored=tuple(left_out),
     )
 
 
@@ -263,7 +309,9 @@ def _from_name_or_path(
     stem = path.name.split(".")[0] or path.name
     frame = plain_types(file.frame)
     targets = _target_columns(list(frame.columns), target, name)
-    return _Found(stem, frame, targets, str(path.resolve()), file.notes, file.unnamed, file.decimal)
+    return _Found(
+        stem, frame, targets, str(path.resolve()), file.notes, file.unnamed, file.decimal, header=header
+    )
 
 
 def _bundled(name: str) -> tuple[pd.DataFrame, list[str]]:

@@ -35,14 +35,15 @@ from nas.estimators.tables import (
     read_weights,
 )
 from nas.estimators.validation import Validation
+from nas.isolation import isolated
 from nas.network.arrays import Array, Floats
 from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
 from nas.space import SearchSpace, load_space
+from nas.tracking.address import tracking_store
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import new_run_folder
-from nas.tracking.store import tracking_store
 
 _NAME = "table"
 
@@ -113,6 +114,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.tracking = tracking
         self.tracking_uri = tracking_uri
 
+    @isolated()
     def fit(
         self,
         X: Any,
@@ -273,6 +275,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.run_dir_ = result.run_dir if self._keeps_runs else None
         self._n_features_out = sum(one.sizes[-2] for one in self.network_.members)
 
+    @isolated()
     def read_rows(self, X: Any) -> Features:
         """Rows as the network reads them; frames by position, as names and order were checked."""
         check_is_fitted(self, "network_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from deap import base
 
@@ -80,4 +81,14 @@ class Individual:
 @cache
 def _fitness(n_values: int) -> type[base.Fitness]:
     """DEAP's class of a fitness: the first value is maximized, the others are minimized."""
-    return type("Fitness", (base.Fitness,), {"weights": (1.0,) + (-1.0,) * (n_values - 1)})
+    weights = (1.0,) + (-1.0,) * (n_values - 1)
+    return type("Fitness", (base.Fitness,), {"weights": weights, "__reduce__": _reduce})
+
+
+def _reduce(fitness: base.Fitness) -> tuple[Any, ...]:
+    """How to pickle it: its class is made while a program runs, so that no name leads to it."""
+    return _without_values, (len(fitness.weights),), vars(fitness)
+
+
+def _without_values(n_values: int) -> base.Fitness:
+    return _fitness(n_values)()

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 # First, as it sets what Ray reads when it is imported.
-from nas.execution.ray_cluster import Cluster, Flag, joined_ray, private_ray
+from nas.execution.ray_cluster import Cluster, Flag, joined_ray, private_ray, wait_for_the_last
 
 # isort: split
 import ray
@@ -116,6 +116,9 @@ class RayExecutor:
         other by its name.
     cluster : Cluster, optional
         One that is there, as `share` gives it to another process; it is left as it is.
+    interrupted : callable, optional
+        Whether Ray's start is to be abandoned: entering the context then raises `KeyboardInterrupt`. However
+        that comes out of the context, Ray is ended in the background.
 
     If the program has initialized Ray already, that Ray is used, and left running at the end.
     """
@@ -128,12 +131,14 @@ class RayExecutor:
         address: str = "local",
         resources: Mapping[str, float] | None = None,
         cluster: Cluster | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         assert n_workers or address != "local" or cluster, "who starts a Ray says how large"
         self._given = cluster
         self._n_workers = n_workers
         self._n_bytes = n_bytes
         self._address = address
+        self._interrupted = interrupted
         self._resources = dict(resources or {})
         self._waiting: deque[Task] = deque()
         self._suspects: deque[_Trial] = deque()
@@ -158,16 +163,17 @@ class RayExecutor:
     def _open(self) -> AbstractContextManager[Cluster]:
         if self._given is not None:
             return nullcontext(self._given)
+        wait_for_the_last(self._interrupted)
         if ray.is_initialized():
             return joined_ray(None, self._resources)
         if self._address != "local":
-            return joined_ray(self._address, self._resources)
+            return joined_ray(self._address, self._resources, self._interrupted)
         assert self._n_workers is not None, "checked at the start"
-        return private_ray(self._n_workers, self._n_bytes, self._resources)
+        return private_ray(self._n_workers, self._n_bytes, self._resources, self._interrupted)
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self._shared.clear()
-        self._stack.close()
+        self._stack.__exit__(*exception)
 
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`."""
@@ -210,7 +216,8 @@ class RayExecutor:
     def drop(self) -> None:
         """See `Executor.drop`.
 
-        Tasks look for the flag between two batches, and have a moment for it. `ray.cancel` would be
+        Tasks look for the flag between two batches, and have a moment for it; before the first results
+        workers may not be up, and there is nothing to wait for. `ray.cancel` would be
         the way, but the result of a cancelled task that arrives all the same has brought down the whole
         program (Ray 2.60: "Tried to complete task that was not pending").
         """
@@ -218,7 +225,8 @@ class RayExecutor:
         self._suspects.clear()
         if self._running:
             self._flag.put_up()
-            ray.wait(list(self._running), num_returns=len(self._running), timeout=_END)
+            if self._usual:
+                ray.wait(list(self._running), num_returns=len(self._running), timeout=_END)
             self._running.clear()
             self._flag = self._cluster.flag()
 

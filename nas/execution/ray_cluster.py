@@ -13,8 +13,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 # Ray warns at import that a later version will leave accelerators' variables alone.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# A driver that connects waits for the first workers to be up, and holds the interpreter's lock meanwhile
+# (measured: 0.9 s, 2.6 s on a busy machine): no signal would be heard. Workers start with the first tasks.
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 import ray
 import ray.exceptions
@@ -101,8 +104,46 @@ class _Private:
         return _Private(self._folder, is_private=False)
 
 
+_ending: list[Future[None]] = []
+"""What an interrupt has left to be ended in the background."""
+
+
+def wait_for_the_last(interrupted: Callable[[], bool]) -> None:
+    """Wait until a Ray of this process whose search was interrupted is gone: there can be only one."""
+    while _ending:
+        _wait_for(_ending[0], interrupted)
+        _ending.pop(0)
+
+
 @contextmanager
-def private_ray(n_workers: int, n_bytes: int, resources: Mapping[str, float]) -> Iterator[Cluster]:
+def _in_a_thread() -> Iterator[tuple[ThreadPoolExecutor, ExitStack]]:
+    """A thread to start Ray in, and a stack of what is to be done when Ray is not needed any more.
+
+    The kernel ends Ray's processes with the thread that started them: it has to live. An interrupt does not
+    wait for the end, which then comes in that thread: after Ray's start, where that is still under way.
+    """
+    thread, stack = ThreadPoolExecutor(1, "nas-ray"), ExitStack()
+    try:
+        yield thread, stack
+    except KeyboardInterrupt:
+        _ending.append(thread.submit(stack.close))
+        raise
+    except BaseException:
+        stack.close()
+        raise
+    else:
+        stack.close()
+    finally:
+        thread.shutdown(wait=False)
+
+
+@contextmanager
+def private_ray(
+    n_workers: int,
+    n_bytes: int,
+    resources: Mapping[str, float],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Iterator[Cluster]:
     """A local Ray for this process alone, with its files in a folder of its own, and nothing left at the end.
 
     Other users and other machines have no access: the files are below a folder that only this user can
@@ -117,34 +158,35 @@ def private_ray(n_workers: int, n_bytes: int, resources: Mapping[str, float]) ->
         About what the arrays put into shared memory take.
     resources : mapping of str to float
         Of each task.
+    interrupted : callable, optional
+        Whether the start is to be abandoned, which raises `KeyboardInterrupt`.
 
     Raises
     ------
     InputError
         If this machine does not have the resources.
     """
-    with ExitStack() as stack:
+    with _in_a_thread() as (thread, stack):
         # Sockets in this folder must have paths of at most 107 characters: keep it short.
         place = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
         folder = Path(tempfile.mkdtemp(prefix="nas-ray-", dir=place))
         stack.enter_context(reaped(folder))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        # The kernel ends Ray's processes with the thread that started them: it has to live.
-        thread = stack.enter_context(ThreadPoolExecutor(1))
         stack.enter_context(_own_token())
         stack.callback(ray.shutdown)
-        with _on_loopback():
-            _initialize(
-                thread,
-                address="local",
-                num_cpus=math.ceil(n_workers * resources.get("num_cpus", 1)),
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                object_store_memory=_SMALLEST_STORE + 2 * n_bytes,
-                # Ray opens its folder to all users (mode 0777), but not the folder above it.
-                _temp_dir=str(folder / "ray"),
-            )
+        _start(
+            thread,
+            interrupted,
+            _init_on_loopback,
+            address="local",
+            num_cpus=math.ceil(n_workers * resources.get("num_cpus", 1)),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_SMALLEST_STORE + 2 * n_bytes,
+            # Ray opens its folder to all users (mode 0777), but not the folder above it.
+            _temp_dir=str(folder / "ray"),
+        )
         if (address := ray.util.get_node_ip_address()) not in _LOOPBACK:  # type: ignore[no-untyped-call]
             _log.warning("Ray %s listens on %s, not on 127.0.0.1 alone", ray.__version__, address)
         if lacking := _lacking(resources):
@@ -188,6 +230,12 @@ def _on_loopback() -> Iterator[None]:
             yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _init_on_loopback(**options: Any) -> None:
+    # In the thread that starts Ray: an interrupt that abandons the start must not take this back halfway.
+    with _on_loopback():
+        ray.init(**options)
 
 
 @contextmanager
@@ -255,7 +303,9 @@ def here() -> NodeAffinitySchedulingStrategy:
 
 
 @contextmanager
-def joined_ray(address: str | None, resources: Mapping[str, float]) -> Iterator[Cluster]:
+def joined_ray(
+    address: str | None, resources: Mapping[str, float], interrupted: Callable[[], bool] = lambda: False
+) -> Iterator[Cluster]:
     """A Ray that runs already, and is left running.
 
     Parameters
@@ -265,19 +315,21 @@ def joined_ray(address: str | None, resources: Mapping[str, float]) -> Iterator[
         this process has joined before.
     resources : mapping of str to float
         Of each task; where no node has them yet, tasks wait for one that does.
+    interrupted : callable, optional
+        See `private_ray`.
 
     Raises
     ------
     InputError
         If nothing answers there, or not to us.
     """
-    with ExitStack() as stack:
+    with _in_a_thread() as (thread, stack):
         if address is not None:
-            thread = stack.enter_context(ThreadPoolExecutor(1))
             stack.callback(ray.shutdown)
+            options = {"log_to_driver": False, "logging_level": logging.ERROR}
             try:
-                _knock(address)
-                _initialize(thread, address=address, log_to_driver=False, logging_level=logging.ERROR)
+                _start(thread, interrupted, _knock, address)
+                _start(thread, interrupted, ray.init, address=address, **options)
             except (OSError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
                 why = str(error).strip().split("\n")[0].rstrip(".")
                 raise InputError(
@@ -310,28 +362,44 @@ def _lacks(has: Mapping[str, float], asked: Mapping[str, float]) -> list[str]:
     return [f"{name} {there:g} of {wanted:g}" for name, there, wanted in amounts if there < wanted]
 
 
-def _initialize(thread: ThreadPoolExecutor, **options: Any) -> None:
-    """Initialize Ray so that a signal meanwhile is heard once Ray is up and can be ended again.
+def _start(
+    thread: ThreadPoolExecutor,
+    interrupted: Callable[[], bool],
+    function: Callable[..., Any],
+    *arguments: Any,
+    **options: Any,
+) -> None:
+    """Call a function of Ray's start in its thread, where no signal interrupts it; see `_wait_for`.
 
-    Interrupted in the middle, Ray leaves processes behind, or crashes; in another thread it is not
-    interrupted. Nor does it then install its handler of SIGTERM, which just exits; the one that its
-    core installs somewhere in between is replaced by the program's again within a millisecond.
+    Interrupted in the middle, Ray leaves processes behind, or crashes. In another thread than the main one it
+    does not install its handler of SIGTERM either, which just exits; the one that its core installs somewhere
+    in between is replaced by the program's again within a millisecond.
     """
     handler = signal.getsignal(signal.SIGTERM)
     # None: not Python's own, and so not Python's to put back; other threads may not set handlers.
     ours = handler is not None and threading.current_thread() is threading.main_thread()
-    starting = thread.submit(ray.init, **options)
-    # Whoever is interrupted while it asks the future may keep the future's lock, and then waits for ever.
-    done: list[object] = []
-    starting.add_done_callback(done.append)
-    try:
-        while not done:
-            time.sleep(0.001)
-            if ours:
-                signal.signal(signal.SIGTERM, handler)
-        starting.result()
-    finally:
-        while not done:
-            time.sleep(0.001)
+
+    def put_back() -> None:
         if ours:
             signal.signal(signal.SIGTERM, handler)
+
+    try:
+        future = thread.submit(function, *arguments, **options)
+        _wait_for(future, interrupted, put_back)
+        future.result()
+    finally:
+        put_back()
+
+
+def _wait_for(
+    future: Future[Any], interrupted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until something in another thread is over; raises `KeyboardInterrupt` once `interrupted`."""
+    # Whoever is interrupted while it asks the future may keep the future's lock, and then waits for ever.
+    done: list[object] = []
+    future.add_done_callback(done.append)
+    while not done:
+        if interrupted():
+            raise KeyboardInterrupt
+        time.sleep(0.001)
+        meanwhile()

@@ -1,10 +1,12 @@
-"""Clearing away what a private Ray leaves behind where its driver was killed: processes, and its folder.
+"""Clearing away what a process leaves behind where it was killed.
 
 Run as a program of its own, by path, with nothing but the standard library::
 
-    python -I -S reaper.py FOLDER
+    python -I -S reaper.py FOLDER               a private Ray's processes, and its folder
+    python -I -S reaper.py --run COMMAND...     a command that it runs, with the whole group of its processes
 
-It waits until its standard input ends, which is when the driver closes it, or dies of whatever cause.
+It waits until its standard input ends, which is when the process that started it closes it, or dies of
+whatever cause.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_GRACE = 5.0
+"""Seconds that a command has to end by itself."""
 
 _PATIENCE = 20.0
 """Seconds for which new processes of the folder are looked for."""
@@ -40,6 +46,44 @@ def reaped(folder: Path) -> Iterator[None]:
         yield
     finally:
         process.communicate()
+
+
+@contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while in this context: neither it nor a process that it starts outlives this process.
+
+    What is given is the process that runs it, which ends with it, and with its exit code. A Ctrl-C is for
+    neither of them.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", __file__, "--run", *command],
+        stdin=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.communicate()
+
+
+def supervise(command: Sequence[str]) -> int:
+    """Run a command until it ends, or standard input does; end its group, and return its exit code."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def end_with_input() -> None:
+        sys.stdin.buffer.read()
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(_GRACE)
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    threading.Thread(target=end_with_input, daemon=True).start()
+    code = process.wait()
+    with suppress(OSError):  # what is left of its group
+        os.killpg(process.pid, signal.SIGKILL)
+    return code
 
 
 def reap(folder: Path) -> None:
@@ -82,5 +126,7 @@ def _has_open(process: Path, folder: Path) -> bool:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--run":
+        sys.exit(supervise(sys.argv[2:]))
     sys.stdin.buffer.read()
     reap(Path(sys.argv[1]))

@@ -17,6 +17,7 @@ from nas.errors import InputError
 from nas.export.check import Agreement, Predict, check
 from nas.export.native import load_native, save_network
 from nas.export.python_file import load_python_file, write_python_file
+from nas.isolation import isolated
 from nas.runtime import ModelError, Predictor, load_network
 
 
@@ -80,6 +81,7 @@ class Exported:
     agreement: Agreement
 
 
+@isolated()
 def write_export(
     model: Predictor | str | os.PathLike[str],
     format: str,  # noqa: A002  # the word for it

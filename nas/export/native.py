@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nas.export.check import Predict, at_work
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, arrays_of, load_network, model_record
+from nas.files import sync_path, write_synced
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, arrays_of, load_network, model_record, sealed
 
 
 def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
@@ -32,15 +33,18 @@ def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    save_file(arrays_of(network), unfinished / WEIGHTS_FILE)
-    text = json.dumps(model_record(network), indent=1, allow_nan=False)
-    (unfinished / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+    weights = save(arrays_of(network))
+    record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
+    write_synced(unfinished / WEIGHTS_FILE, weights)
+    write_synced(unfinished / MODEL_FILE, f"{record}\n".encode())
+    sync_path(unfinished)
     _check_same(network, load_network(unfinished))
     replaced = folder.with_name(f".{folder.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if folder.exists():
         folder.rename(replaced)
     unfinished.rename(folder)
+    sync_path(folder.parent)
     shutil.rmtree(replaced, ignore_errors=True)
     return folder
 

@@ -2,12 +2,18 @@
 
 An input for each column, of shape (rows, 1): float64 for numbers, where NaN is missing; text for
 categories, where "" is missing. Operators of opset 17, which runtimes of 2022 and later have.
+
+Inputs are called as their columns; outputs ``label`` and ``probabilities``, ``labels`` and ``probabilities``,
+or ``values``. Where that cannot be, the metadata ``inputs`` and ``outputs`` say which name has become which.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +33,93 @@ _FARTHEST = 1e6
 """What `nas.runtime.Preprocessor` holds encoded values between."""
 
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What is called how in a graph, in which inputs, outputs and all between them share one set of names.
+
+    Attributes
+    ----------
+    inputs : mapping
+        A name for each column that is used: its own, unless ONNX or a runtime cannot have that.
+    outputs : mapping
+        The names of outputs by those that they are known by, which differ where a column is called so.
+    prefix : str
+        With which no input and no output begins.
+    """
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    prefix: str
+
+    @classmethod
+    def of(cls, network: Predictor) -> Names:
+        """The names for a network's graph."""
+        inputs: dict[str, str] = {}
+        columns = [(i, one.name) for i, one in enumerate(network.columns) if one.kind != "dropped"]
+        # The columns that keep their names have them first.
+        for i, name in sorted(columns, key=lambda pair: not pair[1] or _possible(pair[1]) != pair[1]):
+            inputs[name] = _free(_possible(name) or f"column_{i + 1}", inputs.values())
+        known = _OUTPUTS[network.task]
+        taken = {*inputs.values(), *known}
+        outputs = {
+            name: _free(f"output_{name}", taken) if name in inputs.values() else name for name in known
+        }
+        prefix = "nas_"
+        while any(name.startswith(prefix) for name in (*inputs.values(), *outputs.values())):
+            prefix = f"_{prefix}"
+        return cls({name: inputs[name] for _, name in columns}, outputs, prefix)
+
+    @property
+    def changed(self) -> dict[str, dict[str, str]]:
+        """The names that are not those that they are known by, for inputs and for outputs."""
+        both = {"inputs": self.inputs, "outputs": self.outputs}
+        return {
+            kind: {known: name for known, name in pairs.items() if known != name}
+            for kind, pairs in both.items()
+        }
+
+    def say(self) -> None:
+        """Log what is not called as one would expect."""
+        for column, name in self.changed["inputs"].items():
+            _log.warning("onnx: column %r: the input for it is called %r", column, name)
+        for known, name in self.changed["outputs"].items():
+            _log.warning("onnx: the output %r is called %r, as a column has its name", known, name)
+
+
+_OUTPUTS = {
+    "classification": ("label", "probabilities"),
+    "multilabel": ("labels", "probabilities"),
+    "regression": ("values",),
+}
+"""The names of outputs by the task."""
+
+
+def _possible(name: str) -> str:
+    """The nearest name that there can be: UTF-8, and no zero, at which runtimes end it."""
+    return name.encode("utf-8", "replace").decode().replace("\0", "_")
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number behind it if it is taken."""
+    numbered = (f"{name}_{i}" for i in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
+
+
 class _Graph:
     """Nodes and constants as they come, with names that are each given once."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self.names = names
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._n = 0
 
     def name(self, stem: str) -> str:
         self._n += 1
-        return f"{stem}_{self._n}"
+        return f"{self.names.prefix}{stem}_{self._n}"
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         name = self.name("constant")
@@ -55,9 +137,10 @@ class _Graph:
 
 def write_onnx(network: Predictor, path: Path) -> None:
     """Write a network as an ONNX model with its preprocessing, labels and units."""
-    graph = _Graph()
+    names = Names.of(network)
+    graph = _Graph(names)
     columns = [column for column in network.columns if column.kind != "dropped"]
-    inputs = [_input(column) for column in columns]
+    inputs = [_input(column, names) for column in columns]
     encoded = [part for column in columns for part in _encoded(graph, column)]
     X = graph.add("Concat", *encoded, axis=1)
     X = graph.add("Clip", X, graph.constant(-_FARTHEST), graph.constant(_FARTHEST))
@@ -70,23 +153,25 @@ def write_onnx(network: Predictor, path: Path) -> None:
         ir_version=_IR,
     )
     record = model_record(network)
-    helper.set_model_props(
-        model, {key: json.dumps(record[key], allow_nan=False) for key in ("task", "target", "provenance")}
-    )
+    told = {key: record[key] for key in ("task", "target", "provenance")}
+    told |= {kind: pairs for kind, pairs in names.changed.items() if pairs}
+    helper.set_model_props(model, {key: json.dumps(value, allow_nan=False) for key, value in told.items()})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
+    names.say()
 
 
-def _input(column: Column) -> Any:
+def _input(column: Column, names: Names) -> Any:
     kind = TensorProto.DOUBLE if column.kind == "numeric" else TensorProto.STRING
-    return helper.make_tensor_value_info(column.name, kind, ["rows", 1])
+    return helper.make_tensor_value_info(names.inputs[column.name], kind, ["rows", 1])
 
 
 def _encoded(graph: _Graph, column: Column) -> list[str]:
     """The float32 inputs of the network that a column gives."""
+    given = graph.names.inputs[column.name]
     if column.kind == "numeric":
-        absent = graph.add("IsNaN", column.name)
-        filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), column.name)
+        absent = graph.add("IsNaN", given)
+        filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), given)
         if column.knots:
             filled = _on_lines(graph, filled, np.array(column.knots))
         centred = graph.add("Sub", filled, graph.constant(column.mean, np.float64))
@@ -110,7 +195,7 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
     other = len(column.categories) + column.missing if column.other else nowhere
     codes = graph.add(
         "LabelEncoder",
-        column.name,
+        given,
         domain="ai.onnx.ml",
         keys_strings=list(positions),
         values_int64s=list(positions.values()),
@@ -194,34 +279,33 @@ def _outputs(graph: _Graph, network: Predictor, mean: str) -> list[Any]:
     """The graph's outputs, made of the mean of its members'."""
     if network.task == "regression":
         return [_values(graph, network, mean)]
+    first, chance = graph.names.outputs.values()
     n = network.members[0].sizes[-1]
     if n == 1 and network.task == "classification":
-        first = graph.add("Sub", graph.constant(1), mean)
-        chances = graph.add("Concat", first, mean, out="probabilities", axis=1)
+        other = graph.add("Sub", graph.constant(1), mean)
+        chances = graph.add("Concat", other, mean, out=chance, axis=1)
     else:
-        chances = graph.add("Identity", mean, out="probabilities")
+        chances = graph.add("Identity", mean, out=chance)
     n_columns = 2 if n == 1 and network.task == "classification" else n
-    told = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", n_columns])
+    told = helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", n_columns])
     if network.task == "multilabel":
-        graph.add(
-            "Cast", graph.add("Greater", chances, graph.constant(0.5)), out="labels", to=TensorProto.INT64
-        )
-        return [helper.make_tensor_value_info("labels", TensorProto.INT64, ["rows", n]), told]
-    names, kind = _labels(graph, network.target.classes)
+        graph.add("Cast", graph.add("Greater", chances, graph.constant(0.5)), out=first, to=TensorProto.INT64)
+        return [helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]), told]
+    labels, kind = _labels(graph, network.target.classes)
     best = graph.add("ArgMax", chances, axis=1, keepdims=0)
-    graph.add("Gather", names, best, out="label")
-    return [helper.make_tensor_value_info("label", kind, ["rows"]), told]
+    graph.add("Gather", labels, best, out=first)
+    return [helper.make_tensor_value_info(first, kind, ["rows"]), told]
 
 
 def _values(graph: _Graph, network: Predictor, z: str) -> Any:
     scale, mean = (graph.constant(part, np.float64) for part in (network.target.scale, network.target.mean))
     units = graph.add("Mul", graph.add("Cast", z, to=TensorProto.DOUBLE), scale)
-    n = len(network.target.names)
+    n, name = len(network.target.names), graph.names.outputs["values"]
     if n > 1:
-        graph.add("Add", units, mean, out="values")
-        return helper.make_tensor_value_info("values", TensorProto.DOUBLE, ["rows", n])
-    graph.add("Reshape", graph.add("Add", units, mean), graph.constant([-1], np.int64), out="values")
-    return helper.make_tensor_value_info("values", TensorProto.DOUBLE, ["rows"])
+        graph.add("Add", units, mean, out=name)
+        return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", n])
+    graph.add("Reshape", graph.add("Add", units, mean), graph.constant([-1], np.int64), out=name)
+    return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows"])
 
 
 def _labels(graph: _Graph, classes: Sequence[Any]) -> tuple[str, int]:
@@ -241,36 +325,33 @@ def load_onnx(network: Predictor, path: Path) -> Predict:
         raise InputError(
             "format onnx: expected onnxruntime to check it with; pip install 'evonas[onnx]'"
         ) from None
+    names = Names.of(network)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
-        found = dict(
-            zip(
-                [one.name for one in session.get_outputs()],
-                session.run(None, feeds(network, table)),
-                strict=True,
-            )
-        )
+        first, *chances = session.run(list(names.outputs.values()), dict(feeds(network, table)))
         if network.task == "regression":
-            return found["values"], standardized(network, found["values"])
+            return first, standardized(network, first)
         if network.task == "multilabel":
-            return found["labels"], found["probabilities"]
+            return first, chances[0]
         by_text = {str(label): label for label in network.target.classes}
-        labels = [by_text.get(str(label), label) for label in found["label"].tolist()]
-        return np.array(labels, object), found["probabilities"]
+        labels = [by_text.get(str(label), label) for label in first.tolist()]
+        return np.array(labels, object), chances[0]
 
     return predict
 
 
 def feeds(network: Predictor, table: pd.DataFrame) -> Mapping[str, Array]:
     """A table as the model takes it: an array of shape (rows, 1) for each column."""
+    inputs = Names.of(network).inputs
     found: dict[str, Array] = {}
     for column in network.columns:
         if column.kind == "numeric":
-            found[column.name] = as_numbers(table[column.name], column.name).reshape(-1, 1)
+            numbers = as_numbers(table[column.name], column.name)
+            found[inputs[column.name]] = numbers.reshape(-1, 1)
         elif column.kind == "category":
             texts = ["" if (key := category_key(value)) is None else key for value in table[column.name]]
-            found[column.name] = np.array(texts, object).reshape(-1, 1)
+            found[inputs[column.name]] = np.array(texts, object).reshape(-1, 1)
     return found

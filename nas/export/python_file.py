@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from nas import runtime
 from nas.export.check import Predict, at_work
-from nas.runtime import Predictor, arrays_of, model_record
+from nas.runtime import Predictor, arrays_of, model_record, sealed
 
 _USE = '''"""A neural network for tables, in one file: NumPy and nothing else.
 
@@ -37,7 +37,7 @@ _PROGRAM = '''
 _RECORD = json.loads({record})
 _NUMBERS = base64.b64decode({numbers})
 
-network = _from_record(_RECORD, _arrays_of(_NUMBERS, "the numbers of this file"))
+network = _loaded(_RECORD, _NUMBERS, "the numbers of this file")
 """The network; see `Predictor`."""
 
 
@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
         print(f"{{sys.argv[0]}}: {{error}}", file=sys.stderr)
         return 2
+    sys.stdout.reconfigure(encoding="utf-8")  # as the table is read
     writer = csv.writer(sys.stdout)
     writer.writerow(head)
     for row in zip(*parts):
@@ -91,10 +92,12 @@ def write_python_file(network: Predictor, path: Path) -> None:
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     _, _, body = source.partition('"""\n\nfrom __future__ import annotations\n')
     imports = "from __future__ import annotations\n\nimport base64\nimport csv\nimport sys\n"
-    numbers = base64.b64encode(save(arrays_of(network))).decode()
-    record = json.dumps(model_record(network), allow_nan=False)
-    program = _PROGRAM.format(record=repr(record), numbers=_folded(numbers))
-    path.write_text(_USE.format(stem=path.stem) + imports + body + program, encoding="utf-8")
+    weights = save(arrays_of(network))
+    record = json.dumps(sealed(model_record(network), weights), allow_nan=False)
+    program = _PROGRAM.format(record=repr(record), numbers=_folded(base64.b64encode(weights).decode()))
+    path.write_text(
+        _USE.format(stem=path.stem) + imports + body + program, encoding="utf-8", errors="surrogateescape"
+    )
 
 
 def _folded(text: str, width: int = 100) -> str:

@@ -148,6 +148,8 @@ class _Inputs:
         transformer = ColumnTransformer(
             [(name, part, [column.name for column in columns]) for name, part, columns in parts if columns]
         )
+        # Arrays between the steps, whatever `sklearn.set_config(transform_output=...)` says.
+        transformer.set_output(transform="default")
         transformer.fit(self._example())
         for name, _, columns in parts:
             if columns and name.startswith("number"):
@@ -210,7 +212,8 @@ def _categories(columns: Sequence[Column], **how: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     inputs = _Inputs(network)
     models = [_mlp(member, inputs) for member in network.members]
-    return make_pipeline(inputs.transformer(), models[0] if len(models) == 1 else _voting(network, models))
+    model = models[0] if len(models) == 1 else _voting(network, models)
+    return make_pipeline(inputs.transformer(), model)
 
 
 def _mlp(network: Network, inputs: _Inputs) -> Any:
@@ -231,10 +234,12 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
     elif network.task == "classification":
         _reorder(weights, biases, target)
     kind = MLPRegressor if network.task == "regression" else MLPClassifier
-    model = kind(hidden_layer_sizes=network.sizes[1:-1], activation=activation, max_iter=1)
+    # A state of its own for the weights that are thrown away: it would draw them from NumPy's global one.
+    model = kind(hidden_layer_sizes=network.sizes[1:-1], activation=activation, max_iter=1, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(np.zeros((len(target), len(weights[0]))), target)
+    model.set_params(random_state=None)
     model.coefs_, model.intercepts_ = weights, biases
     for name in _TRAINING:
         model.__dict__.pop(name, None)

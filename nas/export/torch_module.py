@@ -15,12 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nas import runtime
 from nas.export.check import Predict, at_work
 from nas.network.arrays import Array
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -32,12 +32,12 @@ _MODEL = '''"""A neural network for tables as a PyTorch module.
     model.predict_proba(table)         # for classes
     model(model.encode(table))         # {outputs}
 
+It is in float32 and on the CPU, whatever the defaults of torch are; `model.to(...)` moves it.
 `tables.py` encodes tables, `weights.safetensors` is the state_dict, `model.json` says what the columns are.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -57,7 +57,7 @@ class Model(nn.Module):
 {layers}
         ])
         self.shares = {shares}
-        record = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+        record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
@@ -72,13 +72,20 @@ class Model(nn.Module):
         return {link}
 
     def _numbers(self, X):
-        with torch.no_grad():
-            outputs = self(torch.from_numpy(X))
-            return (self.link(outputs) if len(self.members) == 1 else outputs).numpy()
+        device = next(self.parameters()).device.type
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            outputs = self(self._inputs(X))
+            outputs = self.link(outputs) if len(self.members) == 1 else outputs
+            return outputs.to("cpu", torch.float32).numpy()
+
+    def _inputs(self, X) -> torch.Tensor:
+        """An array as a tensor of the type, and in the place, of the weights."""
+        weight = next(self.parameters())
+        return torch.from_numpy(X).to(weight.device, weight.dtype)
 
     def encode(self, table) -> torch.Tensor:
-        """The inputs for a table, float32 of shape (rows, {n_inputs})."""
-        return torch.from_numpy(self.tables.preprocessor.encode(table))
+        """The inputs for a table, of shape (rows, {n_inputs})."""
+        return self._inputs(self.tables.preprocessor.encode(table))
 
     def predict(self, table):
         """Labels of shape (rows,), values in the target's units, or 0 and 1 of shape (rows, labels)."""
@@ -90,10 +97,15 @@ class Model(nn.Module):
 
 
 def load() -> Model:
-    """The module with the weights that lie beside this file."""
-    model = Model()
-    arrays = tables._read_safetensors(HERE / "weights.safetensors")
-    model.load_state_dict({{name: torch.tensor(array) for name, array in arrays.items()}})
+    """The module with the weights that lie beside this file, unchanged since they were saved."""
+    record = tables.strict_json((HERE / "model.json").read_bytes())
+    content = (HERE / "weights.safetensors").read_bytes()
+    tables.checked_record(record, content, "weights.safetensors")
+    with torch.device("meta"):  # weights would be drawn from torch's global random state
+        model = Model()
+    arrays = tables._arrays_of(content, "weights.safetensors")
+    weights = {{name: torch.tensor(array, device="cpu") for name, array in arrays.items()}}
+    model.load_state_dict(weights, assign=True)
     return model.eval()
 '''
 
@@ -103,8 +115,8 @@ class Outside(Predictor):
     """Tables in, labels or values out, with the outputs computed elsewhere."""
 
     def __init__(self, record, outputs):
-        columns = [_column_from(entry) for entry in record["columns"]]
-        target = Target(**{key: tuple(value) for key, value in record["target"].items()})
+        columns = [_fields_from(Column, entry, "column") for entry in record["columns"]]
+        target = _fields_from(Target, record["target"], "target")
         super().__init__(record["task"], Preprocessor(columns), target, record["provenance"])
         self._outputs = outputs
 '''
@@ -128,9 +140,10 @@ def write_torch(network: Predictor, path: Path) -> None:
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     (path / _TABLES).write_text(source + _OUTSIDE, encoding="utf-8")
     (path / "model.py").write_text(_definition(network), encoding="utf-8")
-    record = json.dumps(model_record(network), indent=1, allow_nan=False)
+    weights = save(_state_dict(network))
+    record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
     (path / MODEL_FILE).write_text(record + "\n", encoding="utf-8")
-    save_file(_state_dict(network), path / WEIGHTS_FILE)
+    (path / WEIGHTS_FILE).write_bytes(weights)
 
 
 def _definition(network: Predictor) -> str:
@@ -154,7 +167,7 @@ def _definition(network: Predictor) -> str:
 def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
     lines = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        lines.append(f"nn.Linear({n_in}, {n_out}),")
+        lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
             lines.append(f"{_ACTIVATIONS[activations[i]]},")
     inner = "".join(f"                {line}\n" for line in lines)

@@ -19,6 +19,7 @@ from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
 from nas.reporting.history import History, Network
 from nas.space import SearchSpace
+from nas.tracking.shown import command
 
 _LEAST_RANDOM = 8
 _POINTS = 200
@@ -302,7 +303,7 @@ def advice(history: History) -> list[str]:
     if late > 0.05 * spread:
         found.append(
             f"More candidates: in the last third the best still rose by {late:.4f}. "
-            f"“nas resume {history.folder.name} --candidates {2 * len(networks)}” goes on."
+            f"To go on: {command('resume', history.folder, '--candidates', 2 * len(networks))}"
         )
     if edges := borders(best.genome, history.space):
         found.append(f"A wider space: the best lies on its border ({'; '.join(edges)}).")

@@ -135,10 +135,10 @@ def _finished(path: Path) -> Finished:
     result = folder.result()
     if "best" not in result:
         raise RunError(f"{path}: expected a run that has come to its end, got one without a result.json")
-    identity = read_journal(folder.parts[0].journal).identity
-    # What an island's journal says of itself is not the search's.
-    plain = {key: value for key, value in identity.items() if key != "island"}
-    return Finished(folder.path.name, plain, result)
+    identity = folder.identity(read_journal(folder.parts[0].journal))
+    if not identity:
+        raise RunError(f"{path}: expected a run with a journal, got an empty one")
+    return Finished(folder.path.name, identity, result)
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

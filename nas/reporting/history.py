@@ -11,12 +11,12 @@ from typing import Any
 from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.runtime import ModelError, load_network
 from nas.space import CostModel, SearchSpace, cost_model
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.folder import RunFolder
-from nas.tracking.generations import FILE, Paced, read_generations
-from nas.tracking.journal import Pair, read_journal
+from nas.tracking.generations import Paced
+from nas.tracking.journal import Pair
+from nas.tracking.shown import as_text
 
 _MOST_CURVES = 1500
 """Evaluations whose curves are kept, evenly among all: more lines only hide each other."""
@@ -116,40 +116,53 @@ def read_history(run: str | Path) -> History:
     """
     folder = RunFolder(Path(run).absolute())
     config = folder.config()
-    records = [read_journal(part.journal) for part in folder.parts]
-    identity = {key: value for key, value in records[0].identity.items() if key != "island"}
+    records, result = folder.records(), folder.result()
+    identity = folder.identity(records[0])
     evaluations = recorded_evaluations([record.evaluations for record in records])
-    winner, genome, sizes = _saved(folder)
+    winner, sizes = _saved(folder)
+    genome = None if winner is None else winner.genome
     candidates, networks, failures, curves = _taken_in(evaluations, genome)
     if not identity or not networks:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
+    folder.check_whole(records)
+    if winner is not None and candidates.get(winner.id, winner) != winner:
+        raise RunError(
+            f"{folder.best}: expected candidate {winner.id} of this run's journal, got {winner.genome}, "
+            "which is of another"
+        )
     return History(
         folder=folder.path,
-        name=folder.path.name,
+        name=as_text(folder.path.name),
         identity=identity,
         config=config,
-        result=folder.result(),
-        space=SearchSpace.from_dict(identity["space"]),
+        result=result,
+        space=_space(folder, identity["space"]),
         candidates=candidates,
         networks=networks,
         failures=failures,
-        generations=read_generations(folder.path / FILE),
+        generations=folder.generations(),
         n_evaluations=len(evaluations),
         curves=curves,
-        winner=winner if winner in candidates else None,
+        winner=winner.id if winner is not None and winner.id in candidates else None,
         sizes=sizes,
         costs=cost_model(sizes[0], sizes[-1]) if sizes else None,
     )
 
 
-def _saved(folder: RunFolder) -> tuple[int | None, Genome | None, tuple[int, ...]]:
-    """The winner's id and genome, and its numbers of inputs, units and outputs, where one is saved."""
+def _saved(folder: RunFolder) -> tuple[Candidate | None, tuple[int, ...]]:
+    """The winner, and its numbers of inputs, units and outputs, where one is saved."""
+    saved = folder.winner()
+    if saved is None or saved[1] is None:
+        return None, ()
+    network, candidate = saved
+    return candidate, network.members[0].sizes
+
+
+def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
     try:
-        network = load_network(folder.best)
-        candidate = Candidate.from_dict(network.provenance["candidate"])
-    except (ModelError, KeyError, TypeError, ValueError):
-        return None, None, ()
-    return candidate.id, candidate.genome, network.members[0].sizes
+        return SearchSpace.from_dict(record)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{folder.path}: expected a journal with a search space, got: {error}") from None
 
 
 def _taken_in(

@@ -13,8 +13,10 @@ from typing import Any
 
 from nas._version import __version__
 from nas.errors import RunError
+from nas.isolation import isolated
 from nas.reporting.history import History, read_history
 from nas.reporting.panels import Panel, Table, panels
+from nas.tracking.shown import as_text
 
 _WIDTH = 8.0
 _TITLE, _LINE = 0.5, 0.17
@@ -47,6 +49,7 @@ th { font-weight: 600; white-space: nowrap; } footer { font-size: .8rem; opacity
 """
 
 
+@isolated()
 def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
     """Write what happened in a run, and why its winner won, as a page or a picture.
 
@@ -79,7 +82,7 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     if output is None:
         for name, svg in pictures.items():
             _written(Path(run, "plots", f"{name}.svg"), svg.encode(), make_folder=True)
-    return _written(file, _page(history, drawn, pictures).encode())
+    return _written(file, as_text(_page(history, drawn, pictures)).encode())
 
 
 def _written(file: Path, content: bytes, *, make_folder: bool = False) -> Path:
@@ -170,7 +173,9 @@ def _picture(history: History, drawn: Sequence[Panel]) -> bytes:
     with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, sum(heights)))
         parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0)
-        parts[0].text(0.03, 0.4, f"Search of {history.name}", fontsize=15, fontweight="bold")
+        parts[0].text(
+            0.03, 0.4, f"Search of {history.name}", fontsize=15, fontweight="bold", parse_math=False
+        )
         for part, (panel, lines, height) in zip(parts[1:], blocks, strict=True):
             _block(part, panel, lines, height)
         content = io.BytesIO()
@@ -181,11 +186,13 @@ def _picture(history: History, drawn: Sequence[Panel]) -> bytes:
 def _block(part: Any, panel: Panel, lines: Sequence[str], height: float) -> None:
     text = _LINE * len(lines) + _TITLE
     upper, lower = part.subfigures(2, 1, height_ratios=[text, height]) if height else (part, None)
-    upper.text(0.03, 1 - 0.22 / text, panel.title, fontsize=12, fontweight="bold", va="center")
+    # Names may hold dollar signs, between which matplotlib would set formulas.
+    plain: dict[str, Any] = {"va": "center", "parse_math": False}
+    upper.text(0.03, 1 - 0.22 / text, panel.title, fontsize=12, fontweight="bold", **plain)
     for i, line in enumerate(lines):
         # Rows of a table have columns only where all letters are as wide.
         family = "monospace" if "   " in line else "sans-serif"
-        upper.text(0.03, 1 - (0.5 + _LINE * i) / text, line, va="center", family=family, fontsize=8)
+        upper.text(0.03, 1 - (0.5 + _LINE * i) / text, line, family=family, fontsize=8, **plain)
     if panel.draw is not None and lower is not None:
         panel.draw(lower)
         left, right = _SIDES.get(panel.name, (0.12, 0.95))
@@ -203,4 +210,4 @@ def _lines(panel: Panel) -> list[str]:
         ]
     for note in panel.notes:
         lines += textwrap.wrap(f"• {note}", _LETTERS)
-    return lines
+    return [as_text(line) for line in lines]

@@ -76,11 +76,17 @@ def _by_bootstrap(metric: Metric, predictions: list[Floats], y: Array, seed: int
     draws = [rng.integers(0, len(y), len(y)) for _ in range(_RESAMPLES)]
     scores = [metric(one, y) for one in predictions]
     again = np.array([[metric(one[rows], y[rows]) for rows in draws] for one in predictions])
-    errors = np.nanstd(again, axis=1, ddof=1)
+    errors = [_spread(one) for one in again]
     if len(predictions) == 1:
-        return TestScores(scores[0], float(errors[0]))
-    spread = float(np.nanstd(again[0] - again[1], ddof=1))
-    return TestScores(scores[0], float(errors[0]), scores[1], scores[0] - scores[1], spread)
+        return TestScores(scores[0], errors[0])
+    spread = _spread(again[0] - again[1])
+    return TestScores(scores[0], errors[0], scores[1], scores[0] - scores[1], spread)
+
+
+def _spread(scores: Floats) -> float:
+    """The standard deviation of the scores that there are: a draw may lack what the score asks for."""
+    known = scores[np.isfinite(scores)]
+    return float(known.std(ddof=1)) if len(known) > 1 else math.nan
 
 
 def _merits(prepared: Prepared, predictions: Array, y: Array) -> Floats:

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.data import Dataset, load_dataset
+from nas.data import Dataset, load_arguments, load_dataset
 from nas.data.frames import pair_of
 from nas.errors import InputError, RunError
 from nas.genome import Genome
+from nas.isolation import isolated
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
 from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
+from nas.runtime import strict_json
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
+from nas.tracking.address import tracking_store
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
-from nas.tracking.journal import Journal, Pair, read_journal
-from nas.tracking.store import tracking_store
+from nas.tracking.held import locked_journals
+from nas.tracking.journal import Pair, read_journal
+from nas.tracking.records import check_genome, listed
 
 _log = logging.getLogger(__name__)
+
+_LARGEST_STARTS = 2**20
+"""Bytes of a file of genomes."""
 
 _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
 
 
+@isolated()
 def search(
     data: Any,
     *,
     target: str | Iterable[str] | None = None,
     task: str | None = None,
     categorical: str | Collection[str] = (),
+    na: str | Collection[str] = (),
+    header: bool | None = None,
+    ignore: str | Collection[str] | None = None,
     space: SearchSpace | str | os.PathLike[str] = "small",
     algorithm: str = "auto",
     n_candidates: int = 100,
@@ -83,7 +92,7 @@ def search(
 
     Parameters
     ----------
-    data, target, task, categorical
+    data, target, task, categorical, na, header, ignore
         See `nas.load_dataset`.
     space : SearchSpace, str or path
         A space, the name of one that comes with the package, or a TOML file.
@@ -155,13 +164,17 @@ baseline
         refit=refit,
         baseline=baseline,
     )
-    dataset = load_dataset(data, target=target, task=task, categorical=categorical)
+    dataset = load_dataset(
+        data, target=target, task=task, categorical=categorical, na=na, header=header, ignore=ignore
+    )
+    _log.info("%s", dataset.summary())
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     run = Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress, draw=report)
     return run.to_the_end()
 
 
+@isolated()
 def resume(
     run_dir: str | os.PathLike[str],
     *,
@@ -212,11 +225,8 @@ def resume(
         "resources": resources,
         "scoring": scoring,
     }
-    dataset, settings, tracking, run_id = _restored(folder, data, changes)
-    with ExitStack() as stack:
-        journals = [Journal(part.journal) for part in folder.parts]
-        for journal in journals:
-            stack.callback(journal.close)
+    with locked_journals(folder) as journals:
+        dataset, settings, tracking, run_id = _restored(folder, data, changes)
         run = Run(
             folder, dataset, settings, tracking, run_id, progress=progress, draw=report, journals=journals
         )
@@ -246,6 +256,7 @@ def _after(run: Run) -> Run:
     )
 
 
+@isolated()
 def debug(
     run_dir: str | os.PathLike[str], candidate: int, *, data: Any = None, scoring: Scorer | None = None
 ) -> Reproduction:
@@ -276,7 +287,7 @@ def debug(
     run.check_same(run.changes(record.identity))
     if len(parts) > 1 and not 0 <= number < len(record.evaluations):
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
-    weights = Weights(parts[island].weights)
+    weights = Weights(parts[island].weights, run_id=run_id)
     return reproduce(number, record.evaluations, run.prepared.problem, weights).of_all(island, len(parts))
 
 
@@ -290,18 +301,17 @@ def _restored(
         settings = SearchSettings.from_dict(config["settings"], **changes)
         table = config["data"]
         source = table["source"] if data is None else data
-        arguments = {key: table[key] for key in ("target", "task", "categorical")}
-        tracking = None if config["tracking"] is None else Tracking(**config["tracking"])
-        run_id = config["run_id"]
-        if not isinstance(run_id, str):
-            raise TypeError("a run_id that is text")
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder.path}: expected the configuration of a run, got none with {error}") from None
+        arguments = load_arguments(table)
+        tracking = None if config["tracking"] is None else Tracking.from_dict(config["tracking"])
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
     if source is None:
         raise RunError(f"{folder.path}: expected data=..., as the search had its table from memory, got none")
     if pair_of(source) is not None:
         arguments["target"] = None
-    return load_dataset(source, **arguments), settings, tracking, run_id
+    return load_dataset(source, **arguments), settings, tracking, config["run_id"]
 
 
 def _genomes_to_start_with(
@@ -336,9 +346,12 @@ def _best_genomes(evaluations: Iterable[Pair]) -> list[Genome]:
 def _genomes_in(file: Path) -> tuple[Genome, ...]:
     """The genomes of a JSON file: a list of what `Genome.to_dict` gives."""
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
+        if (n_bytes := file.stat().st_size) > _LARGEST_STARTS:
+            raise ValueError(f"{n_bytes} bytes, more than {_LARGEST_STARTS}")
+        records = strict_json(file.read_bytes())
         if not isinstance(records, list) or not records:
             raise ValueError("no list of them")
+        listed(check_genome)(records)
         return tuple(Genome.from_dict(record) for record in records)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(

@@ -9,15 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from nas.data import load_dataset
+from nas.data import load_arguments, load_dataset
 from nas.errors import NASError, RunError
 from nas.export import Exported, write_export
+from nas.isolation import isolated
 from nas.runtime import Predictor
 from nas.tracking.folder import RunFolder
+from nas.tracking.lock import check_is_over
 
 _ROWS = 500
 
 
+@isolated()
 def export_network(
     model: Predictor | str | os.PathLike[str],
     format: str,  # noqa: A002  # the word for it
@@ -40,9 +43,17 @@ def export_network(
     -------
     Exported
         Where it is, and how well it agrees with the network on how many rows.
+
+    Raises
+    ------
+    RunningError
+        If the search of the run still runs, which may come to another network.
     """
-    if rows is None and not isinstance(model, Predictor):
-        rows = _rows_of(Path(model))
+    if not isinstance(model, Predictor):
+        for place in (Path(model).absolute(), Path(model).absolute().parent):
+            check_is_over(place)
+        if rows is None:
+            rows = _rows_of(Path(model))
     return write_export(model, format, output, rows=rows, overwrite=overwrite)
 
 
@@ -58,7 +69,7 @@ def _rows_of(path: Path) -> pd.DataFrame | None:
 
 def first_rows(table: Mapping[str, Any], n: int) -> pd.DataFrame | None:
     """The first rows of a run's data, as its configuration names it; None where it cannot be read."""
-    arguments = {key: table[key] for key in ("target", "task", "categorical")}
+    arguments = load_arguments(table)
     try:
         return load_dataset(table["source"], **arguments).table.iloc[:n]
     except NASError:

@@ -133,7 +133,7 @@ def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meet
             return None
 
         journal.started(island.info)
-        weights = Weights(island.folder.weights, island.info.run_dir)
+        weights = Weights(island.folder.weights, island.info.run_dir, island.info.run_id)
         why = run_search(
             engine,
             problem,
@@ -215,9 +215,9 @@ def evolve(
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=history.of,
-        state=lambda number: Weights(islands[number % len(islands)].folder.weights).of(
-            number // len(islands)
-        ),
+        state=lambda number: Weights(
+            islands[number % len(islands)].folder.weights, run_id=islands[0].info.run_id
+        ).of(number // len(islands)),
     )
 
 

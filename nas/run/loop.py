@@ -60,17 +60,25 @@ def run_search(
                 why = spent.add(candidate, evaluation)
             if interrupted():
                 why = "interrupted"
-            if (flow.ended_batch or why) and (generation := engine.generation()) is not None:
-                for tracker in trackers:
-                    tracker.generation(generation)
+            if flow.ended_batch or why:
+                # The journal comes after: its lines on the disk mean that these weights are there, too.
+                flow.sync(spent.evaluations)
+                _tell_generation(engine, trackers)
             if flow.ended_batch and why is None:
-                flow.forget(spent.evaluations)
+                flow.forget()
                 over = over or between()
                 if over is None:
                     flow.ask()
         return why or over or "exhausted"
     finally:
         executor.drop()
+
+
+def _tell_generation(engine: Engine, trackers: Sequence[Tracker]) -> None:
+    generation = engine.generation()
+    if generation is not None:
+        for tracker in trackers:
+            tracker.generation(generation)
 
 
 class _Flow:
@@ -99,6 +107,7 @@ class _Flow:
         self._batches: deque[list[Candidate]] = deque()
         self._genomes: dict[int, Candidate] = {}
         self._early: dict[int, Evaluation] = {}
+        self._told, self._kept = 0, set[int]()
         self.waiting: deque[Candidate] = deque()
         self.ended_batch = False
 
@@ -164,9 +173,14 @@ class _Flow:
             self._batches.popleft()
         return candidate, evaluation
 
-    def forget(self, told: int) -> None:
-        """Forget whom nobody inherits from any more, of the first `told` candidates, and their weights."""
-        kept = self._engine.heirlooms() | self._ancestors()
+    def sync(self, told: int) -> None:
+        """Wait until weights that may be inherited, of the first `told` candidates, are on the disk."""
+        self._told, self._kept = told, self._engine.heirlooms() | self._ancestors()
+        self._weights.sync(self._kept)
+
+    def forget(self) -> None:
+        """Forget whom nobody inherits from any more, as of the last `sync`, and their weights."""
+        told, kept = self._told, self._kept
         self._weights.forget(told, kept)
         self._genomes = {i: one for i, one in self._genomes.items() if i >= told or i in kept}
 

@@ -14,6 +14,7 @@ from typing import Any
 from nas.errors import SearchError
 from nas.evolution import Generation
 from nas.genome import Genome
+from nas.runtime import strict_json
 
 _POLL = 0.05
 """Seconds between two looks for what the others have said."""
@@ -126,7 +127,7 @@ class Meeting:
         return [next((place for place in places if place.exists()), None) for places in either]
 
     def _read(self, places: list[Path | None]) -> list[Message]:
-        return [Message.from_dict(json.loads(place.read_text())) for place in places if place is not None]
+        return [_message_in(place) for place in places if place is not None]
 
     def _write(self, place: Path, message: Message) -> None:
         """Write a message, all at once."""
@@ -136,3 +137,10 @@ class Meeting:
             unfinished.replace(place)
         except OSError as error:
             raise SearchError(f"{place}: expected room to write, got: {error.strerror}") from None
+
+
+def _message_in(file: Path) -> Message:
+    try:
+        return Message.from_dict(strict_json(file.read_bytes()))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise SearchError(f"{file}: expected the message of an island, got: {error}") from None

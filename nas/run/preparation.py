@@ -16,7 +16,8 @@ from nas.evaluation import Problem
 from nas.network import TrainingConfig
 from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
-from nas.scoring import Metric, Scorer, metric_for
+from nas.scorers import metric_for
+from nas.scoring import Metric, Scorer
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""
@@ -122,7 +123,7 @@ def prepare(
     overrides : mapping, optional
         Settings of `TrainingConfig` in place of those that follow from the number of rows.
     scoring : str or callable, optional
-        See `nas.scoring.metric_for`.
+        See `nas.scorers.metric_for`.
     cuts : Cuts, optional
         Those to use instead of `nas.data.split`.
     scalings : sequence of str
@@ -132,7 +133,16 @@ def prepare(
     training = replace(default_training(len(parts.train)), **(overrides or {}))
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
-    metric = metric_for(scoring, dataset.task, classes=labels, mean=target.mean, scale=target.scale)
+    metric = metric_for(
+        scoring,
+        dataset.task,
+        classes=labels,
+        mean=target.mean,
+        scale=target.scale,
+        names=dataset.target_names,
+        targets=dataset.y,
+        validation=parts.validation,
+    )
     others = tuple(name for name in scalings if name != "standard")
     return replace(_encode(dataset, parts, training, seed, metric, others), cuts=cuts)
 

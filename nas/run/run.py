@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,11 +33,14 @@ from nas.run.weights import Weights
 from nas.run.winner import final_model
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
+from nas.tracking.address import is_database
 from nas.tracking.archive import of_all, recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, differences
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
+from nas.tracking.lock import RunLock
+from nas.tracking.shown import as_text, command
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow import MLflowTracker
@@ -70,7 +73,10 @@ class Run:
         self.tracking, self.run_id, self.progress, self.journals = tracking, run_id, progress, journals
         self.draw = draw
         self.tails: list[Tail] = []
-        self.interruption = Interruption()
+        self.lock: RunLock | None = None
+        self.interruption = Interruption(self._say_how_to_go_on)
+        # With cuts of its own there is no way.
+        self._is_to_say_how = cuts is None
         overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
         if settings.epochs is not None:
             overrides["epochs"] = settings.epochs
@@ -94,21 +100,28 @@ class Run:
         settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
         costs = cost_model(problem.n_inputs, problem.n_outputs)
         self._check_starts(costs)
+        if problem.metric.note:
+            _log.warning("%s", problem.metric.note)
         info = self._info()
-        with ExitStack() as stack:
+        with self.interruption, ExitStack() as held, ExitStack() as stack:
             mlflow = self._connect()
             try:
-                executor = stack.enter_context(_executor(problem, settings))
+                executor = stack.enter_context(_executor(problem, settings, self.interruption.requested))
                 del problem
                 self.prepared = replace(self.prepared, problem=executor.hold(self.prepared.problem))
                 # What the executor holds is gone with it.
                 stack.callback(vars(self).pop, "prepared")
                 if mlflow is not None:
-                    mlflow.wait_until_sound()
+                    mlflow.wait_until_sound(self.interruption.check)
+                self.interruption.check()
                 trackers = self._trackers(mlflow)
-            except BaseException:
+                if self.lock is not None:
+                    held.callback(self.lock.let_go)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    self._say_how_to_go_on()
                 if mlflow is not None:
-                    mlflow.close()
+                    mlflow.close(at_once=isinstance(error, KeyboardInterrupt))
                 raise
             return self._search(info, executor, trackers, mlflow)
 
@@ -136,23 +149,27 @@ class Run:
     ) -> SearchResult:
         outcome = Outcome("failed")
         try:
-            with self.interruption:
-                for tracker in trackers:
-                    tracker.started(info)
-                since = time.monotonic()
-                found = self._evolve(info, executor, trackers)
-                result = self._conclude(found, executor, time.monotonic() - since)
-                outcome = self._outcome(result)
-                if mlflow is not None:
-                    mlflow.won(outcome)
-                self._account_for(result)
+            for tracker in trackers:
+                tracker.started(info)
+            since = time.monotonic()
+            found = self._evolve(info, executor, trackers)
+            result = self._conclude(found, executor, time.monotonic() - since)
+            self._is_to_say_how = False
+            outcome = self._outcome(result)
+            if mlflow is not None:
+                mlflow.won(outcome)
+            self._account_for(result)
         except KeyboardInterrupt:
-            self._say_how_to_go_on("goes on")
+            self._say_how_to_go_on()
+            if mlflow is not None:
+                mlflow.hurry()
             outcome = Outcome("interrupted")
             raise
         finally:
-            for tracker in trackers:
-                tracker.finished(outcome)
+            # All else is kept: MLflow may take as long as it takes, or until it is interrupted.
+            with self.interruption.raising():
+                for tracker in trackers:
+                    tracker.finished(outcome)
             for journal in self.journals:
                 journal.close()
         if mlflow is None:
@@ -167,13 +184,14 @@ class Run:
         if found.why == "interrupted":
             if found.engine.best is None or found.is_behind:
                 raise KeyboardInterrupt
+            self._say_how_to_go_on()
             _log.warning("interrupted: keeping the best of %d candidates", found.spent.evaluations)
         return found
 
     def _alone(self, executor: Executor, trackers: Sequence[Tracker]) -> Findings:
         (journal,) = self.journals
         engine = self._engine(self.recipe)
-        problem, weights = self.prepared.problem, Weights(self.folder.weights)
+        problem, weights = self.prepared.problem, Weights(self.folder.weights, run_id=self.run_id)
         recorded, interrupted = journal.record.evaluations, self.interruption.requested
         spent = Spent(self.settings.budget, len(recorded))
         why = run_search(engine, problem, executor, trackers, weights, spent, interrupted, recorded)
@@ -218,10 +236,7 @@ class Run:
         # One that only compares: what it takes in has been trained, and says itself how good it is.
         merged = self._engine(replace(self.recipe, racing=False, screening="none"))
         interrupted = self.interruption.requested
-        found = evolve(islands, merged, self.prepared.problem, executor, trackers, self.tails, interrupted)
-        # Nobody else may write the run while the winner is named.
-        self.journals = [Journal(island.folder.journal) for island in islands]
-        return found
+        return evolve(islands, merged, self.prepared.problem, executor, trackers, self.tails, interrupted)
 
     def _engine(self, recipe: Recipe) -> Engine:
         problem, settings = self.prepared.problem, self.settings
@@ -270,8 +285,6 @@ class Run:
         network.provenance.update(
             {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         )
-        if self.interruption.requested() and found.why != "interrupted":
-            self._say_how_to_go_on("does what is left to do")
         front = [(one.candidate, found.evaluation(one.id)) for one in found.engine.front]
         return SearchResult(
             run_dir=self.folder.path,
@@ -294,14 +307,16 @@ class Run:
             dropped=prepared.dropped,
         )
 
-    def _say_how_to_go_on(self, what: str) -> None:
-        if self.prepared.cuts is None:
-            _log.warning("interrupted: 'nas resume %s' %s", self.folder.path, what)
+    def _say_how_to_go_on(self) -> None:
+        """Say it once, as soon as there is something to go on with and until all is done."""
+        if self.journals and self._is_to_say_how:
+            self._is_to_say_how = False
+            _log.warning("interrupted; to go on: %s", command("resume", self.folder.path))
 
     def _account_for(self, result: SearchResult) -> None:
         """Keep the result in the folder, and make the report; no search fails for want of a picture."""
         try:
-            self.folder.keep_result(result.record())
+            self.folder.keep_result(result.record(), self.run_id)
             if self.draw and not self.interruption.requested():
                 from nas.reporting import report
 
@@ -418,14 +433,9 @@ class Run:
         dataset = self.dataset
         return {
             "run_id": self.run_id,
-            "data": {
-                "source": dataset.source,
-                "target": list(dataset.target_names),
-                "task": dataset.task,
-                "categorical": list(dataset.categorical),
-            },
+            "data": {"source": dataset.source, **dataset.arguments()},
             "settings": self.settings.to_dict(),
-            "tracking": None if self.tracking is None else asdict(self.tracking),
+            "tracking": None if self.tracking is None else self.tracking.to_dict(),
         }
 
     def _connect(self) -> MLflowTracker | None:
@@ -440,7 +450,7 @@ class Run:
     def _trackers(self, mlflow: MLflowTracker | None) -> list[Tracker]:
         """The journal first: what MLflow or the screen shows is on disk already."""
         if not self.journals:
-            self.folder.create(self._config(), self.settings.islands)
+            self.lock = self.folder.create(self._config(), self.settings.islands)
             self.journals = [Journal(part.journal) for part in self.folder.parts]
         # Islands write their journals themselves.
         trackers: list[Tracker] = list(self.journals) if self.settings.islands == 1 else []
@@ -454,11 +464,11 @@ class Run:
 
 def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
     """The store, the experiment's name in it, and where the artifacts of a new one go."""
-    artifacts = folder.path.parent / "artifacts" if uri.startswith("sqlite:") else None
-    return uri, f"nas-{data_name}", artifacts
+    artifacts = folder.path.parent / "artifacts" if is_database(uri) else None
+    return uri, as_text(f"nas-{data_name}"), artifacts
 
 
-def _executor(problem: Problem, settings: SearchSettings) -> Executor:
+def _executor(problem: Problem, settings: SearchSettings, interrupted: Callable[[], bool]) -> Executor:
     if settings.workers == 0:
         return SerialExecutor()
     from nas.execution.ray import RayExecutor
@@ -468,4 +478,5 @@ def _executor(problem: Problem, settings: SearchSettings) -> Executor:
         6 * problem.n_bytes,  # the problem of the search, and one for each fold at its end
         address=settings.ray_address,
         resources=settings.resources,
+        interrupted=interrupted,
     )

@@ -69,7 +69,7 @@ class SearchSettings:
         The most that a network may have of weights and biases, of floating-point operations for
         predicting a row, and of microseconds for it by estimate; see `nas.space.Costs`.
     scoring : str or callable, optional
-        The fitness; see `nas.scoring.metric_for`.
+        The fitness; see `nas.scorers.metric_for`.
     starts : sequence of Genome
         Candidates to begin with.
     epochs : int, optional

@@ -7,6 +7,8 @@ import math
 from nas.evaluation import Evaluation
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
+from nas.tracking.address import is_server
+from nas.tracking.shown import command
 
 _NAMES = {"r2": "R²"}
 
@@ -30,13 +32,16 @@ def summary(result: SearchResult) -> str:
         ]
     if result.dropped:
         shown = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
-        lines.append(f"not used          {len(result.dropped)} columns without information: {shown}")
+        lines.append(
+            f"not used          {len(result.dropped)} columns, constant or another text in nearly every row: "
+            f"{shown}"
+        )
     lines += [
         f"saved             {result.model_path}",
         *_report(result),
-        f"predict           nas predict {result.run_dir} DATA.csv",
+        f"predict           {command('predict', result.run_dir, 'DATA.csv')}",
     ]
-    if result.mlflow_url is not None:
+    if result.mlflow_url:
         lines.append(f"browse            {_browse(result)}")
     return "\n".join(lines)
 
@@ -146,6 +151,6 @@ def _verdict(difference: float, error: float, other: str) -> str:
 
 
 def _browse(result: SearchResult) -> str:
-    if (result.tracking_uri or "").startswith("http"):
+    if is_server(result.tracking_uri or ""):
         return str(result.mlflow_url)
-    return f"nas ui {result.run_dir}, then {result.mlflow_url}"
+    return f"{command('ui', result.run_dir)}, then {result.mlflow_url}"

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import NASError, RunError, TrackingError
-from nas.evaluation import Candidate
+from nas.errors import InputError, NASError, RunError, TrackingError
+from nas.isolation import isolated
 from nas.run.exporting import first_rows
 from nas.run.run import EXAMPLE_ROWS, experiment
 from nas.run.settings import SearchSettings
-from nas.runtime import ModelError, load_network
 from nas.tracking import Outcome, RunInfo
+from nas.tracking.address import public, tracking_store, with_credentials
 from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking, elites
 from nas.tracking.folder import RunFolder
-from nas.tracking.generations import FILE, read_generations
+from nas.tracking.generations import Paced
+from nas.tracking.held import locked_journals
 from nas.tracking.journal import Journal, Pair
-from nas.tracking.store import in_words, tracking_store
+from nas.tracking.shown import command
+from nas.tracking.store import cause, in_words
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
@@ -51,6 +52,7 @@ class Synced:
     n_candidates: int
 
 
+@isolated()
 def sync(
     run_dir: str | Path,
     *,
@@ -78,26 +80,27 @@ def sync(
     folder = RunFolder(Path(run_dir).absolute())
     config = folder.config()
     tracking = _tracking(folder, config, tracking_uri, track, register)
-    with ExitStack() as stack:
-        journals = [Journal(part.journal) for part in folder.parts]
-        for journal in journals:
-            stack.callback(journal.close)
+    with locked_journals(folder) as journals:
+        folder.check_whole([journal.record for journal in journals])
         evaluations = recorded_evaluations([journal.record.evaluations for journal in journals])
         info = _info(folder, config, journals, evaluations)
+        # All files are read before anything is written.
+        outcome, generations = _outcome(folder, config), folder.generations()
         from nas.tracking.mlflow_view import View
 
         view = View(*experiment(tracking.uri, folder, info.identity["data"]["name"]))
         view.connect()
         try:
-            _write(view, info, tracking, evaluations, config)
+            _write(view, info, tracking, evaluations, outcome, generations)
         except NASError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever SQLAlchemy, requests or MLflow raise.
             raise TrackingError(
-                f"tracking store {tracking.uri}: expected to write to it, got: {in_words(error)}; "
-                f"'nas sync {folder.path}' goes on from there"
-            ) from error
+                f"tracking store {public(tracking.uri)}: expected to write to it, got: "
+                f"{in_words(error, tracking.uri)}; "
+                f"to go on from there: {command('sync', folder.path)}"
+            ) from cause(tracking.uri, error)
     return Synced(view.uri, view.run_id, view.url, view.n_children, len(evaluations))
 
 
@@ -106,17 +109,26 @@ def _tracking(
 ) -> Tracking:
     given = config.get("tracking") or {"uri": tracking_store(None, folder.path.parent)}
     asked = {"uri": uri and tracking_store(uri, folder.path.parent), "policy": track, "register": register}
-    return Tracking(**{**given, **{key: value for key, value in asked.items() if value is not None}})
+    try:
+        given = {**given, "uri": with_credentials(given["uri"])}
+        return Tracking(**{**given, **{key: value for key, value in asked.items() if value is not None}})
+    except TypeError as error:
+        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
 
 
 def _info(
     folder: RunFolder, config: Mapping[str, Any], journals: Sequence[Journal], evaluations: Sequence[Pair]
 ) -> RunInfo:
     """What a search says of itself when it starts, from what it has written down."""
-    identity = {key: value for key, value in journals[0].record.identity.items() if key != "island"}
+    identity = folder.identity(journals[0].record)
     if not identity:
         raise RunError(f"{folder.path}: expected a run with evaluations, got an empty journal")
-    settings = SearchSettings.from_dict(config["settings"], scoring=None)
+    try:
+        settings = SearchSettings.from_dict(config["settings"], scoring=None)
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
     return RunInfo(
         name=folder.path.name,
         run_id=config["run_id"],
@@ -131,13 +143,17 @@ def _info(
 
 
 def _write(
-    view: View, info: RunInfo, tracking: Tracking, evaluations: Sequence[Pair], config: Mapping[str, Any]
+    view: View,
+    info: RunInfo,
+    tracking: Tracking,
+    evaluations: Sequence[Pair],
+    outcome: Outcome,
+    generations: Sequence[Paced],
 ) -> None:
     view.start(info)
-    view.add_generations(read_generations(info.run_dir / FILE))
+    view.add_generations(generations)
     best = elites(tracking.policy)
     everyone = tracking.policy == "all" or (tracking.policy == "auto" and len(evaluations) <= _MANY)
-    outcome = _outcome(RunFolder(info.run_dir), config)
     winner = None if outcome.best is None else outcome.best.id
     chosen = (pair for pair in evaluations if best.take_in(*pair) or everyone or pair[0].id == winner)
     with ThreadPoolExecutor(_AT_ONCE if view.is_far else 1) as pool:
@@ -155,15 +171,13 @@ def _write(
 
 def _outcome(folder: RunFolder, config: Mapping[str, Any]) -> Outcome:
     """How the search ended: as a failure where it has not come to a saved network."""
-    try:
-        network = load_network(folder.best)
-    except ModelError:
+    winner, result = folder.winner(), folder.result()
+    if winner is None or winner[1] is None:
         return Outcome("interrupted")
-    result = folder.result()
     scores = {key: result[found] for key, found in _SCORES.items() if result.get(found) is not None}
     outcome = Outcome(
         "interrupted" if result.get("stopped") == "interrupted" else "finished",
-        best=Candidate.from_dict(network.provenance["candidate"]),
+        best=winner[1],
         scores=scores,
         model_dir=folder.best,
     )

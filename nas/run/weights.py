@@ -5,22 +5,30 @@
     runs/<name>/weights/<candidate>.npz
 
 A file is there before the journal tells of its candidate, and until nobody can need it any more. The
-latest are in memory, too: most children are born soon after their parents.
+latest are in memory, too: most children are born soon after their parents. A file says which candidate of
+which run it is of, and its parts have the checksums of a zip archive.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
+import struct
 from collections import OrderedDict
 from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 
 from nas.errors import RunError, SearchError
-from nas.network import State
+from nas.files import sync_path
+from nas.network import OPTIMIZERS, State
+from nas.network.arrays import Array
+from nas.tracking.shown import command
 
 _IN_MEMORY = 2**26
 """Bytes of states that are remembered, at most."""
@@ -35,17 +43,23 @@ class Weights:
         Made when the first state is kept; what is in it already belongs to an earlier life of the search.
     run_dir : Path, optional
         The folder of the run, if it is not the one that the folder is in.
+    run_id : str
+        The id of the run, by which files of another one are told apart.
     """
 
-    def __init__(self, folder: Path, run_dir: Path | None = None) -> None:
-        self._folder, self._run_dir = folder, run_dir or folder.parent
+    def __init__(self, folder: Path, run_dir: Path | None = None, run_id: str = "") -> None:
+        self._folder, self._run_dir, self._run_id = folder, run_dir or folder.parent, run_id
         self._present = {int(file.stem) for file in folder.glob("*.npz") if file.stem.isdecimal()}
+        self._pool = ThreadPoolExecutor(1, "weights")  # without a thread until it has something to do
+        self._syncing: dict[int, Future[None]] = {}
         self._remembered: OrderedDict[int, State] = OrderedDict()
         self._n_bytes = 0
 
     def keep(self, candidate_id: int, state: State) -> None:
         """Write a state; raises `SearchError` where there is no room."""
         arrays, facts = state.to_arrays()
+        # An archive whose directory was damaged may seem to have fewer parts.
+        facts |= {"candidate": candidate_id, "run": self._run_id, "arrays": list(arrays)}
         file = self._file(candidate_id)
         unfinished = file.with_suffix(".tmp")
         try:
@@ -59,11 +73,21 @@ class Weights:
         except OSError as error:
             unfinished.unlink(missing_ok=True)
             raise SearchError(
-                f"{file}: expected room to write, got: {error.strerror}; what is written is complete, and "
-                f"'nas resume {self._run_dir}' goes on from there"
+                f"{file}: expected room to write, got: {error.strerror}; what is written is complete; "
+                f"to go on from there: {command('resume', self._run_dir)}"
             ) from None
         self._present.add(candidate_id)
+        # Beside the training: one after the other they would take up to two percent of a search's time.
+        self._syncing[candidate_id] = self._pool.submit(sync_path, file)
         self._remember(candidate_id, state)
+
+    def sync(self, candidate_ids: Collection[int]) -> None:
+        """Wait until what was kept of some candidates is on the disk, where its file system can do that."""
+        waiting = [self._syncing.pop(i) for i in candidate_ids if i in self._syncing]
+        for one in waiting:
+            one.result()
+        if waiting:
+            sync_path(self._folder)
 
     def has(self, candidate_id: int) -> bool:
         """Whether the state is kept."""
@@ -75,19 +99,27 @@ class Weights:
             return self._remembered[candidate_id]
         file = self._file(candidate_id)
         try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            return State.from_arrays(arrays, json.loads(str(arrays.pop("facts"))))
+            content = file.read_bytes()
         except OSError as error:
             raise RunError(f"{file}: expected trained weights, got: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise RunError(f"{file}: expected trained weights, got a damaged file: {error}") from None
+        try:
+            arrays = _arrays_in(content)
+            facts = json.loads(str(arrays.pop("facts")))
+            _check(arrays, facts)
+            for key, value in (("candidate", candidate_id), ("run", self._run_id), ("arrays", list(arrays))):
+                if facts.get(key, value) != value:  # earlier versions wrote none of them
+                    raise ValueError(f"weights of {key} {facts[key]!r}, not {value!r}")
+            return State.from_arrays(arrays, facts)
+        except _DAMAGE as error:
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise RunError(f"{file}: expected trained weights, got a damaged file: {words}") from None
 
     def forget(self, told: int, keep: Collection[int]) -> None:
         """Delete those of the first `told` candidates that are not among `keep`."""
         for candidate_id in [i for i in self._present if i < told and i not in keep]:
             self._file(candidate_id).unlink(missing_ok=True)
             self._present.discard(candidate_id)
+            self._syncing.pop(candidate_id, None)
             self._forget(candidate_id)
 
     def _remember(self, candidate_id: int, state: State) -> None:
@@ -105,3 +137,52 @@ class Weights:
 
     def _file(self, candidate_id: int) -> Path:
         return self._folder / f"{candidate_id}.npz"
+
+
+_DAMAGE = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, EOFError, OSError, RuntimeError, MemoryError),
+    *(BadZipFile, struct.error),
+)
+"""What `zipfile`, NumPy and JSON raise of a file that is not what they wrote."""
+
+
+def _arrays_in(content: bytes) -> dict[str, Array]:
+    """The arrays of an archive that `numpy.savez` made, each as large as its part of the file says."""
+    with ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != ZIP_STORED for entry in entries):
+            raise ValueError("parts that are compressed")
+        if sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("parts that are larger than the file")
+        return {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
+
+
+def _array(content: bytes) -> Array:
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"an array of version {version}")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    numbers = content[file.tell() :]
+    if is_fortran or dtype.kind not in "fU" or math.prod(shape) * dtype.itemsize != len(numbers):
+        raise ValueError(f"an array of {dtype} and shape {shape} in {len(numbers)} bytes")
+    return np.frombuffer(numbers, dtype).reshape(shape).copy()
+
+
+def _check(arrays: dict[str, Array], facts: Any) -> None:
+    """Raise `ValueError` or `TypeError` unless facts and arrays are of the types that a state has."""
+    shape = arrays["parameters"].shape
+    if facts["best"] is not None:
+        parts = {name.removeprefix("best."): one for name, one in arrays.items() if name.startswith("best.")}
+        _check(parts, facts["best"])
+        if parts["parameters"].shape != shape:
+            raise ValueError("two states of networks of different sizes")
+    if len(shape) != 1 or any(array.shape != shape or array.dtype.kind != "f" for array in arrays.values()):
+        raise ValueError("arrays that are not of the parameters' shape")
+    optimizer, momentum = facts["rule"]
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"an unknown optimizer {optimizer!r}")
+    known = [momentum, facts["steps"], facts["epochs"], *(facts["least"] or ())]
+    known += [facts[key] for key in ("loss", "score") if facts[key] is not None]
+    if any(type(one) not in (int, float) for one in known) or any(one < 0 for one in known[1:3]):
+        raise TypeError(f"no numbers among {known!r}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,12 @@ from typing import Any
 from nas.errors import SpaceError
 from nas.genome import GENES
 from nas.space.space import Range, SearchSpace, Values, is_number, refused
+
+_LARGEST = 64 * 2**10
+"""Bytes of a TOML file."""
+
+_MOST_PARTS = 100
+"""Parts of a dotted key: time and memory of the parser grow with their square."""
 
 
 def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
@@ -24,10 +32,20 @@ def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
     """
     path = _find(name_or_path)
     try:
-        record = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        if (n_bytes := path.stat().st_size) > _LARGEST:
+            raise ValueError(f"{n_bytes} bytes, more than {_LARGEST}")
+        record = _parsed(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise SpaceError(f"search space {path}: expected a readable TOML file, got: {error}") from None
     return _space_from_toml(record, str(path), path.stem)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    # What lies between two of these is a dotted key at most: blanks around its dots are allowed.
+    pieces = re.split(r"[\n,=\[\]#]", text.replace(" ", "").replace("\t", ""))
+    if max(piece.count(".") for piece in pieces) > _MOST_PARTS:
+        raise ValueError(f"a key of more than {_MOST_PARTS} parts")
+    return tomllib.loads(text)
 
 
 def available_spaces() -> dict[str, Path]:
@@ -75,7 +93,7 @@ def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpac
     for key, known in _TABLES.items():
         table = record.get(key, {})
         if not isinstance(table, dict):
-            raise refused(file, key, f"a table [{key}]", repr(table))
+            raise refused(file, key, f"a table [{key}]", reprlib.repr(table))
         _refuse_unknown(file, f"{key}.", table, known)
     for key in ("depth", "widths"):
         if key not in record:
@@ -105,18 +123,21 @@ def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:
         if extra:
             raise refused(file, key, "either values or a range", f"values and {', '.join(extra)}")
         if not isinstance(table["values"], list) or not table["values"]:
-            raise refused(file, f"{key}.values", "a list with at least one value", repr(table["values"]))
+            raise refused(
+                file, f"{key}.values", "a list with at least one value", reprlib.repr(table["values"])
+            )
         return tuple(table["values"])
     for bound in ("min", "max"):
         if bound not in table:
             raise refused(file, key, "values, or min and max", f"no {bound}")
     for number in ("min", "max", "step"):
         if number in table and not is_number(table[number]):
-            raise refused(file, f"{key}.{number}", "a number", repr(table[number]))
+            raise refused(file, f"{key}.{number}", "a number", reprlib.repr(table[number]))
     return Range(table["min"], table["max"], table.get("scale", "linear"), table.get("step"))
 
 
 def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], known: set[str]) -> None:
     for key in table:
         if key not in known:
-            raise refused(file, f"{prefix}{key}", f"one of {', '.join(sorted(known))}", "an unknown key")
+            shown = key if key.isidentifier() and len(key) < 50 else reprlib.repr(key)
+            raise refused(file, f"{prefix}{shown}", f"one of {', '.join(sorted(known))}", "an unknown key")

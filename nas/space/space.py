@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import random
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -19,6 +20,11 @@ from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 
 _LARGEST_WIDTH = 65_536
+_DEEPEST = 100
+"""Hidden layers: a search of deeper networks gives no answer in the time in which one of these gives many."""
+
+_MOST_NUMBERS = 4096
+"""Values of a gene that is no whole number: each is rounded to several numbers of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +59,16 @@ class Range:
             least = "0 on the linear scale" if self.scale == "linear" else "1 on the log scale"
             raise ValueError(f"step: expected more than {least}, got {step:g}")
         if whole:
-            return tuple(sorted({round(value) for value in self._by_step(step)}))
-        return self._readable(self._by_step(step))
+            return tuple(sorted({round(value) for value in self._by_step(step, _LARGEST_WIDTH)}))
+        return self._readable(self._by_step(step, _MOST_NUMBERS))
 
-    def _by_step(self, step: float) -> list[float]:
+    def _by_step(self, step: float, most: int) -> list[float]:
         # A hair beyond `high` is still `high`: 0.1 + 0.1 + 0.1 > 0.3 in floating point.
         span = self.high - self.low if self.scale == "linear" else math.log(self.high / self.low)
-        count = int(span / (step if self.scale == "linear" else math.log(step)) + 1e-9) + 1
-        if count > _LARGEST_WIDTH:
-            raise ValueError(f"expected at most {_LARGEST_WIDTH} values, got {count}; use a larger step")
+        steps = span / (step if self.scale == "linear" else math.log(step)) + 1e-9
+        if not steps < most:
+            raise ValueError(f"expected at most {most} values, got {steps + 1:.0f}; use a larger step")
+        count = int(steps) + 1
         if self.scale == "linear":
             return [self.low + i * step for i in range(count)]
         return [self.low * step**i for i in range(count)]
@@ -156,7 +163,7 @@ class SearchSpace:
             raise refused(self.name, "widths", "at least one width", "none")
         for key in ("non_increasing", "equal_widths", "activation_per_layer", "dropout_per_layer"):
             if not isinstance(getattr(self, key), bool):
-                raise refused(self.name, key, "true or false", repr(getattr(self, key)))
+                raise refused(self.name, key, "true or false", reprlib.repr(getattr(self, key)))
         for key in self.per_layer:
             if key not in self.genes:
                 noun = "names" if key == "activation" else "numbers"
@@ -292,7 +299,8 @@ class SearchSpace:
                 self.name,
                 "widths",
                 f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
-                f"up to {needed / 2**30:.1f} GiB for {widest} on {n_inputs} inputs",
+                f"up to {needed / 2**30:.1f} GiB for {widest.depth} layers of "
+                f"{max(widest.widths, default=0)} on {n_inputs} inputs",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -328,10 +336,10 @@ def _checked_depth(where: str, depth: Any) -> tuple[int, int]:
     try:
         low, high = depth
     except (TypeError, ValueError):
-        raise refused(where, "depth", "a pair (min, max)", repr(depth)) from None
+        raise refused(where, "depth", "a pair (min, max)", reprlib.repr(depth)) from None
     for key, value in (("depth.min", low), ("depth.max", high)):
-        if not _is_whole(value) or not 0 <= value <= 1000:
-            raise refused(where, key, "a whole number from 0 to 1000", repr(value))
+        if not _is_whole(value) or not 0 <= value <= _DEEPEST:
+            raise refused(where, key, f"a whole number from 0 to {_DEEPEST}", reprlib.repr(value))
     if low > high:
         raise refused(where, "depth", "min <= max", f"min = {low} and max = {high}")
     return int(low), int(high)
@@ -349,10 +357,10 @@ def _checked_numbers(low: float, high: float, *, whole: bool = False) -> Any:
         for value in ends:
             good = _is_whole(value) if whole else is_number(value)
             if not (good and low <= value <= high):
-                raise refused(where, key, f"{kind} from {low:g} to {high:g}", repr(value))
+                raise refused(where, key, f"{kind} from {low:g} to {high:g}", reprlib.repr(value))
         if isinstance(values, Range):
             if values.step is not None and not is_number(values.step):
-                raise refused(where, f"{key}.step", "a number", repr(values.step))
+                raise refused(where, f"{key}.step", "a number", reprlib.repr(values.step))
             try:
                 return values.values(whole=whole)
             except ValueError as error:
@@ -369,7 +377,7 @@ def _checked_names(known: Iterable[str]) -> Any:
         names = _listed(values)
         for name in names:
             if name not in tuple(known):
-                raise refused(where, key, f"names among {', '.join(known)}", repr(name))
+                raise refused(where, key, f"names among {', '.join(known)}", reprlib.repr(name))
         return tuple(dict.fromkeys(names))
 
     return check
@@ -398,8 +406,12 @@ _CHECKS = {
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, and not a truth value."""
-    known = isinstance(value, Real) and not isinstance(value, bool)
-    return known and bool(abs(value) < math.inf)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _is_whole(value: Any) -> bool:
@@ -414,8 +426,13 @@ def count_in_words(count: int) -> str:
     """The count with separators, or as a power of ten where it has more than nine digits."""
     if count < 10**9:
         return f"{count:,}"
-    digits = str(count)
-    return f"about {digits[0]}.{digits[1]}e{len(digits) - 1}"
+    # Python refuses to write numbers of thousands of digits out.
+    exponent = int(math.log10(count))
+    first = count // 10 ** (exponent - 1)
+    if not 10 <= first < 100:
+        exponent += 1 if first >= 100 else -1
+        first = count // 10 ** (exponent - 1)
+    return f"about {first // 10}.{first % 10}e{exponent}"
 
 
 def _abbreviated(values: Sequence[Any]) -> str:

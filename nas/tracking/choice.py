@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
+from nas.tracking.address import public, with_credentials
 
 POLICIES = ("auto", "all", "elites", "best")
 """All candidates; those who were among the ten best when they came; those who were the best; or, "auto",
@@ -22,7 +25,7 @@ class Tracking:
     Parameters
     ----------
     uri : str
-        The store: ``sqlite:///PATH`` or ``http(s)://HOST``.
+        The store's whole address, which may hold a password; see `nas.tracking.address`.
     policy : str
         Who has a run of their own; one of `POLICIES`.
     register : str, optional
@@ -34,7 +37,7 @@ class Tracking:
         On an unknown policy, or a name that is empty.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     policy: str = "auto"
     register: str | None = None
 
@@ -43,6 +46,15 @@ class Tracking:
             raise InputError(f"track: expected {', '.join(POLICIES)}, got {self.policy!r}")
         if self.register is not None and (not self.register.strip() or set(self.register) & set("/:")):
             raise InputError(f"register: expected a name without / and :, got {self.register!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a run's folder keeps it, without secrets."""
+        return asdict(self) | {"uri": public(self.uri)}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Tracking:
+        """What `to_dict` gave, with the credentials that MLflow's variable has for that store."""
+        return cls(**{**kept, "uri": with_credentials(kept["uri"])})
 
 
 class Elites:

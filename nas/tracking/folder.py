@@ -1,8 +1,11 @@
 """A run's folder: its name, its configuration, its journal, its best network.
 
+`RunFolder` is the one reader of these files: what it gives is as it was written, checked key by key.
+
 ::
 
     runs/<name>/
+      .lock           locked by the process that searches; see `nas.tracking.lock`
       config.json     everything that `nas resume` needs to go on
       journal.jsonl   the truth: every candidate and its evaluation
       weights/        trained weights that children may inherit
@@ -21,13 +24,23 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from nas.errors import RunError
+from nas.evaluation import Candidate
+from nas.files import replace_synced, sync_path, write_synced
+from nas.runtime import ModelError, Predictor, load_network
+from nas.tracking.generations import FILE as GENERATIONS
+from nas.tracking.generations import Paced, read_generations
+from nas.tracking.journal import Record, read_journal
+from nas.tracking.lock import RunLock
+from nas.tracking.records import CONFIG as CONFIG_RECORD
+from nas.tracking.records import IDENTITY, PROVENANCE, check_result, read_record, sealed
+from nas.tracking.shown import command
 
 CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
@@ -68,22 +81,32 @@ class RunFolder:
         n = sum(place.name.isdecimal() for place in self.path.glob(f"{ISLANDS}/*"))
         return [self.island(i) for i in range(n)] or [self]
 
-    def create(self, config: dict[str, Any], n_islands: int = 1) -> None:
-        """Make the folder with its configuration and empty journals, all at once.
+    def create(
+        self,
+        config: dict[str, Any],
+        n_islands: int = 1,
+    ) -> RunLock:
+        """Make the folder with its configuration and empty journals, all at once, and locked.
 
         Raises `RunError` if it cannot be made.
         """
         unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             unfinished.mkdir(parents=True)
-            (unfinished / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            write_synced(unfinished / CONFIG, sealed(config))
             parts = (
                 [unfinished / ISLANDS / str(i) for i in range(n_islands)] if n_islands > 1 else [unfinished]
             )
             for part in parts:
                 part.mkdir(parents=True, exist_ok=True)
                 (part / JOURNAL).touch()
+            sync_path(unfinished)
+            lock = RunLock(unfinished)
             unfinished.rename(self.path)
+            sync_path(self.path.parent)
+        except RunError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         except OSError as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             if self.path.exists():
@@ -91,33 +114,100 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: expected a folder that can be made, got: {error.strerror}"
             ) from None
+        return lock
 
-    def keep_result(self, result: Mapping[str, Any]) -> None:
+    def keep_result(self, result: Mapping[str, Any], run_id: str) -> None:
         """Write how the search ended, all at once."""
-        unfinished = self.path / f".{RESULT}.{os.getpid()}"
-        unfinished.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        unfinished.replace(self.path / RESULT)
-
-    def result(self) -> dict[str, Any]:
-        """How the search ended; empty where it has not, or that cannot be read."""
-        try:
-            found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        replace_synced(self.path / RESULT, sealed({"run_id": run_id, **result}))
 
     def config(self) -> dict[str, Any]:
         """The configuration that `create` wrote; raises `RunError`."""
-        file = self.path / CONFIG
         try:
-            config = json.loads(file.read_text(encoding="utf-8"))
+            return read_record(self.path / CONFIG, CONFIG_RECORD)
         except OSError:
             raise RunError(f"{self.path}: expected the folder of a run, got no {CONFIG} in it") from None
+
+    def result(self) -> dict[str, Any]:
+        """How the search ended; empty where it has not.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read, or tells of another run.
+        """
+        file = self.path / RESULT
+        try:
+            result = read_record(file, check_result)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise RunError(f"{file}: expected a file that can be read, got: {error.strerror}") from None
+        # Earlier versions did not say of which run it is.
+        if "run_id" in result and result.pop("run_id") != self.config()["run_id"]:
+            raise RunError(f"{file}: expected the result of this run, got that of another")
+        return result
+
+    def records(self) -> list[Record]:
+        """What the journals hold, one for each island; raises `RunError`."""
+        return [read_journal(part.journal) for part in self.parts]
+
+    def identity(self, record: Record) -> dict[str, Any]:
+        """What decides the search, as a journal says it; empty where nothing was written yet.
+
+        Raises
+        ------
+        RunError
+            If it is not what a search writes, or that of another search than the configuration's.
+        """
+        # What an island's journal says of itself is not the search's.
+        identity = {key: value for key, value in record.identity.items() if key != "island"}
+        if not identity:
+            return {}
+        try:
+            IDENTITY(identity)
         except ValueError as error:
-            raise RunError(f"{file}: expected JSON, got: {error}") from None
-        if not isinstance(config, dict):
-            raise RunError(f"{file}: expected an object, got {type(config).__name__}")
-        return config
+            raise RunError(f"{self.journal}: line 1: {error}") from None
+        settings = self.config()["settings"]
+        for key in ("seed", "space"):
+            if settings.get(key) != identity[key]:
+                raise RunError(
+                    f"{self.path}: expected a journal of the {key} that {CONFIG} has, got that of another"
+                )
+        return identity
+
+    def check_whole(self, records: Sequence[Record]) -> None:
+        """Raise `RunError` if the journals hold fewer candidates than ``result.json`` says were tried."""
+        n, tried = sum(record.n_candidates for record in records), self.result().get("candidates", 0)
+        if n < tried:
+            raise RunError(
+                f"{self.path}: expected a journal of the {tried} candidates that {RESULT} tells of, got {n}; "
+                f"to try the rest again: {command('resume', self.path)}"
+            )
+
+    def generations(self) -> list[Paced]:
+        """The curves of the search, as far as they were written; raises `RunError`."""
+        return read_generations(self.path / GENERATIONS, self.config()["run_id"])
+
+    def winner(self) -> tuple[Predictor, Candidate | None] | None:
+        """The saved network, and the candidate that it says it was; None where none is saved.
+
+        Raises
+        ------
+        RunError
+            If what is there is damaged.
+        """
+        if not self.best.exists():
+            return None
+        try:
+            network = load_network(self.best)
+            if "candidate" not in network.provenance:
+                return network, None
+            PROVENANCE(network.provenance)
+            return network, Candidate.from_dict(network.provenance["candidate"])
+        except ModelError as error:
+            raise RunError(str(error)) from None
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{self.best}: provenance: {error}") from None
 
 
 def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name: str) -> RunFolder:
@@ -162,7 +252,7 @@ def _free_name(runs: Path, data_name: str) -> str:
 def _name_is_taken(path: Path) -> RunError:
     return RunError(
         f"--name {path.name}: expected a name that is not in {path.parent} yet, got one that is; "
-        f"choose another, or go on with 'nas resume {path}'"
+        f"choose another, or go on with: {command('resume', path)}"
     )
 
 

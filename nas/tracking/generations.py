@@ -1,6 +1,7 @@
 """The curves of a search: a line for each generation, for whoever draws them later.
 
-They follow from the journal, all but the pace; this saves going through the whole search again.
+They follow from the journal, all but the pace; this saves going through the whole search again. Lines have
+checksums as those of the journal, of a chain that begins with the run's id.
 """
 
 from __future__ import annotations
@@ -9,18 +10,26 @@ import contextlib
 import json
 import logging
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
+from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
+from nas.runtime import strict_json
+from nas.tracking.records import GENERATION, Chain
+from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
 
 FILE = "generations.jsonl"
 
 Paced = tuple[Generation, float | None]
 """A generation, and the candidates a second since the one before, where that is known."""
+
+_LONGEST = 2**20
+"""Bytes of a line."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,16 +64,19 @@ class GenerationLog:
     def __init__(self) -> None:
         self._pace = Pace()
         self._known: set[tuple[int, int]] = set()
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
 
     def started(self, run: RunInfo) -> None:
         """Open the file, and drop a line that a crash has torn."""
         path = run.run_dir / FILE
         self._pace.started(run)
-        known = read_generations(path)
+        known, damage = _read(path, run.run_id)
+        if damage is not None:
+            _log.warning("%s; what follows from the journal is written anew", damage)
+        self._chain = Chain(zlib.crc32(run.run_id.encode()))
         self._known = {(one.number, one.evaluated) for one, _ in known}
         with self._or_without():
-            self._file = path.open("w", encoding="utf-8")
+            self._file = path.open("wb")
         for one in known:
             self._write(one)
 
@@ -89,7 +101,7 @@ class GenerationLog:
         generation, pace = paced
         record = generation.to_dict() | {"pace": pace}
         with self._or_without():
-            self._file.write(json.dumps(record) + "\n")
+            self._file.write(self._chain.closed(json.dumps(record, separators=(",", ":")).encode()))
             self._file.flush()
 
     @contextlib.contextmanager
@@ -104,12 +116,47 @@ class GenerationLog:
                     file.close()
 
 
-def read_generations(path: Path) -> list[Paced]:
-    """Those in a file, up to a line that is not whole; none where there is no file."""
-    found: list[Paced] = []
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            pace = record.pop("pace")
-            found.append((Generation.from_dict(record), pace))
+def read_generations(path: Path, run_id: str) -> list[Paced]:
+    """Those in a file, up to a last line that was torn; none where there is no file.
+
+    Raises
+    ------
+    RunError
+        If another line is not what was written, or the file is that of another run.
+    """
+    found, damage = _read(path, run_id)
+    if damage is not None:
+        raise RunError(
+            f"{damage}; it may be deleted, as this writes it anew: {command('resume', path.parent)}"
+        )
     return found
+
+
+def _read(path: Path, run_id: str) -> tuple[list[Paced], str | None]:
+    """The generations up to the first line that is not what was written, and what is wrong with that."""
+    found: list[Paced] = []
+    chain = Chain(zlib.crc32(run_id.encode()))
+    has_checksums = None
+    try:
+        with path.open("rb") as file:
+            for line in iter(lambda: file.readline(_LONGEST), b""):
+                if not line.endswith(b"\n"):
+                    if len(line) == _LONGEST:
+                        raise ValueError(f"a line of more than {_LONGEST} bytes")
+                    break
+                record = strict_json(line)
+                GENERATION(record)
+                # Earlier versions wrote none.
+                has_checksums = "crc" in record if has_checksums is None else has_checksums
+                if has_checksums:
+                    chain.check(line[:-1])
+                    del record["crc"]
+                pace = record.pop("pace")
+                found.append((Generation.from_dict(record), pace))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return found, f"{path}: expected a file that can be read, got: {error.strerror}"
+    except (ValueError, TypeError, KeyError) as error:
+        return found, f"{path}: expected a generation in line {len(found) + 1}, got: {error}"
+    return found, None

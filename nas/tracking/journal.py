@@ -4,7 +4,8 @@ The first line says what search this is: everything that decides its results, an
 lines after it are in the order of candidate ids; ``seconds`` is the only entry in them that may
 differ between two runs of the same search. A line like the first among them says that from there on
 another version of this package went on. Each line ends with ``crc``, the CRC-32 of all lines up to
-and with its own, so that a line that was changed, lost or put elsewhere is noticed.
+and with its own, so that a line that was changed, lost or put elsewhere is noticed. What a batch has
+added is on the disk when the batch ends: a power cut costs no more than the batch under way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import contextlib
 import fcntl
 import json
 import math
-import zlib
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -22,14 +23,18 @@ from typing import Any, BinaryIO, overload
 
 import orjson
 
-from nas.errors import RunError, SearchError
+from nas.errors import RunError, RunningError, SearchError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
+from nas.runtime import strict_json
+from nas.tracking.records import PAIR, Chain
+from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
 
 FORMAT_VERSION = 2
 
-_CRC = b',"crc":"'
+_LONGEST = 64 * 2**20
+"""Bytes of a line; those of a candidate that was trained for 10,000 epochs are a hundredth of that."""
 
 _WRITTEN = [field.name for field in fields(Evaluation) if field.name not in ("state", "n_epochs")]
 
@@ -94,8 +99,9 @@ class Evaluations(Sequence[Pair]):
     def _read(self, file: BinaryIO, i: int) -> Pair:
         file.seek(self._starts[i])
         try:
+            # Its types were checked when the line was first read.
             return _pair(_read_json(file.read(self._lengths[i])))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except _WRONG as error:
             raise RunError(f"{self._path}: expected candidate {i} to be as before, got: {error}") from None
 
 
@@ -141,6 +147,7 @@ class Journal:
 
     def __init__(self, path: Path, run_dir: Path | None = None) -> None:
         self._path, self._run_dir = path, run_dir or path.parent
+        self._is_synced = True
         try:
             self._file = path.open("r+b")
         except OSError:
@@ -156,14 +163,14 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             message = f"{self._path}: expected a search that is over, got one that still runs"
-            raise RunError(message) from None
+            raise RunningError(message) from None
         return read_journal(self._path)
 
     def started(self, run: RunInfo) -> None:
         """Cut off a torn last line, and write what search this is, unless it is there already."""
         self._file.truncate(self.record.n_bytes)
         self._file.seek(self.record.n_bytes)
-        self._crc, self._n_bytes = self.record.crc, self.record.n_bytes
+        self._chain, self._n_bytes = Chain(self.record.crc), self.record.n_bytes
         if self.record.n_bytes == 0 or self.record.identity != run.identity:
             self._write({"journal": FORMAT_VERSION, **run.identity})
 
@@ -175,11 +182,24 @@ class Journal:
             self.record.evaluations.add_line(start, self._n_bytes - start)
 
     def generation(self, generation: Generation) -> None:
-        """Nothing: generations follow from the evaluations."""
+        """Wait until the lines of a batch are on the disk; generations follow from them."""
+        self._sync()
 
     def finished(self, outcome: Outcome) -> None:
-        """Close the file."""
-        self.close()
+        """Close the file, with all lines on the disk."""
+        try:
+            self._sync()
+        finally:
+            self.close()
+
+    def _sync(self) -> None:
+        if self._is_synced or self._file.closed:
+            return
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._no_room(error) from None
+        self._is_synced = True
 
     def close(self) -> None:
         """Let go of the file; more than once does no harm."""
@@ -187,18 +207,20 @@ class Journal:
             self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        plain = _written_json(entry)
-        self._crc = zlib.crc32(plain, self._crc)
-        line = plain[:-1] + _CRC + b'%08x"}\n' % self._crc
+        line = self._chain.closed(_written_json(entry))
+        self._is_synced = False
         try:
             self._file.write(line)
             self._file.flush()
         except OSError as error:
-            raise SearchError(
-                f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
-                f"complete, and 'nas resume {self._run_dir}' goes on from there"
-            ) from None
+            raise self._no_room(error) from None
         self._n_bytes += len(line)
+
+    def _no_room(self, error: OSError) -> SearchError:
+        return SearchError(
+            f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
+            f"complete; to go on from there: {command('resume', self._run_dir)}"
+        )
 
 
 class Tail:
@@ -229,10 +251,16 @@ class Tail:
                     return
                 start = self._n_bytes
                 self._n_bytes += len(line)
-                entry = _read_json(line)
-                if "journal" not in entry:
+                try:
+                    entry = _read_json(line)
+                    pair = None if "journal" in entry else _checked_pair(entry)
+                except _WRONG as error:
+                    raise RunError(
+                        f"{self._path}: expected a journal's entry at byte {start}, got: {error}"
+                    ) from None
+                if pair is not None:
                     self.evaluations.add_line(start, len(line))
-                    yield _pair(entry)
+                    yield pair
 
 
 def read_journal(path: Path) -> Record:
@@ -245,36 +273,30 @@ def read_journal(path: Path) -> Record:
     """
     evaluations = Evaluations(path)
     identity: dict[str, Any] = {}
-    crc = n_bytes = n_candidates = 0
+    n_bytes = n_candidates = 0
+    chain = Chain()
     with evaluations.open() as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST), b""), 1):
+            if not line.endswith(b"\n") and len(line) < _LONGEST:
                 break
             try:
+                if not line.endswith(b"\n"):
+                    raise ValueError(f"a line of more than {_LONGEST} bytes")
                 entry = _read_json(line)
                 if number == 1 and (version := entry["journal"]) != FORMAT_VERSION:
                     raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
-                crc = _checked(line[:-1], crc)
+                chain.check(line[:-1])
                 if "journal" in entry:
                     identity = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
-                elif (found := _pair(entry)[0]).id == len(evaluations):
+                elif (found := _checked_pair(entry)[0]).id == len(evaluations):
                     evaluations.add_line(n_bytes, len(line))
                     n_candidates += found.epochs_done == 0
                 else:
                     raise ValueError(f"candidate {found.id} where {len(evaluations)} is due")
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except _WRONG as error:
                 raise RunError(f"{path}: expected a journal's entry in line {number}, got: {error}") from None
             n_bytes += len(line)
-    return Record(identity, evaluations, n_bytes, crc, n_candidates)
-
-
-def _checked(line: bytes, crc: int) -> int:
-    """The checksum of all lines up to this one; `ValueError` if it is not the one that the line has."""
-    plain, _, rest = line.rpartition(_CRC)
-    crc = zlib.crc32(plain + b"}", crc)
-    if rest != b'%08x"}' % crc:
-        raise ValueError("another checksum than its own; it, or a line before it, was changed or lost")
-    return crc
+    return Record(identity, evaluations, n_bytes, chain.crc, n_candidates)
 
 
 def _written_json(entry: Mapping[str, Any]) -> bytes:
@@ -286,11 +308,11 @@ def _written_json(entry: Mapping[str, Any]) -> bytes:
 
 def _read_json(line: bytes) -> Any:
     if line.startswith(b'{"journal"'):
-        return json.loads(line)  # a person's seed may have more than 64 bits, which orjson makes a float
+        return strict_json(line)  # a person's seed may have more than 64 bits, which orjson makes a float
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:  # the same; else this says what is wrong
-        return json.loads(line)
+        return strict_json(line)
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
@@ -299,6 +321,15 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
         raise ValueError(f"candidate {evaluation.candidate_id}: expected finite numbers to write, got others")
     values = ((name, getattr(evaluation, name)) for name in _WRITTEN)
     return {name: value for name, value in values if value is not None}
+
+
+_WRONG = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
+"""What reading an entry raises if it is not one."""
+
+
+def _checked_pair(entry: Any) -> Pair:
+    PAIR(entry)
+    return _pair(entry)
 
 
 def _pair(entry: Mapping[str, Any]) -> Pair:

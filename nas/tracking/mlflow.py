@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING
 from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
+from nas.tracking.address import public
 from nas.tracking.choice import elites
 from nas.tracking.generations import Pace, Paced
+from nas.tracking.shown import command
 from nas.tracking.store import in_words, probe
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -36,6 +38,9 @@ _log = logging.getLogger(__name__)
 _PAUSE = 10.0
 """Seconds between two tries while the store does not answer."""
 
+_LOOK = 0.05
+"""Seconds between two looks at whether the search that waits was interrupted."""
+
 _BUSY = 16
 """Jobs that wait, beyond which the store lags and not everybody has a run of their own."""
 
@@ -45,6 +50,9 @@ _AT_ONCE = 8
 _GRACE, _SHARE = 0.3, 0.01
 """Seconds, and a share of the search's time, that may go into runs of candidates who are no elites: once
 meanwhile, of processor time, and once more at the end, of waiting."""
+
+_HURRY = 3.0
+"""Seconds to wait for the end of a run that was interrupted to be written."""
 
 _ONE = 0.02
 """Seconds that one of them takes at least."""
@@ -79,7 +87,7 @@ class MLflowTracker:
         policy: str = "auto",
         register: str | None = None,
     ) -> None:
-        self.uri = uri
+        self._address, self.uri = uri, public(uri)
         self._is_sound = probe(uri)
         self._experiment, self._artifacts = experiment, artifacts
         self._policy, self._register = policy, register
@@ -96,9 +104,11 @@ class MLflowTracker:
         self._since = self._spent = 0.0
         self._lost = 0
         self._is_over = False
+        self._is_hurried = False
         self._warned = False
         self._ready = threading.Event()
         self._refusal: TrackingError | None = None
+        self._last: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._work, name="nas-mlflow", daemon=True)
         self._thread.start()
 
@@ -112,18 +122,30 @@ class MLflowTracker:
         """The page of the parent run; empty where there is none yet."""
         return self._view.url if self.run_id else ""
 
-    def wait_until_sound(self) -> None:
-        """Wait until it is clear that the store can be used; raises `TrackingError` if it cannot."""
+    def wait_until_sound(self, check: Callable[[], None] = lambda: None) -> None:
+        """Wait until it is clear that the store can be used; raises `TrackingError` if it cannot.
+
+        Meanwhile `check` is called, and may raise something else.
+        """
         if self._is_sound:
             return
-        self._ready.wait()
+        while not self._ready.wait(_LOOK):
+            check()
         if self._refusal is not None:
             raise self._refusal
 
-    def close(self) -> None:
-        """End the writing thread where a search does not come to its start."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End the writing thread where a search does not come to its start; `at_once`: wait for nothing."""
         self._jobs.put(None)
-        self._thread.join()
+        if not at_once:
+            self._thread.join()
+
+    def hurry(self) -> None:
+        """Write nothing any more but that the run is over: 'nas sync' and 'nas resume' write the rest.
+
+        Nor is anything waited for where MLflow itself is not there yet.
+        """
+        self._is_hurried = True
 
     def started(self, run: RunInfo) -> None:
         """Make the parent run, or find that of the search that is resumed."""
@@ -153,7 +175,31 @@ class MLflowTracker:
         self._jobs.put(lambda: self._together(self._best_jobs(outcome)))
 
     def finished(self, outcome: Outcome) -> None:
-        """Write what is left, end the parent run, and wait until all is written."""
+        """Write what is left, end the parent run, and wait until all is written.
+
+        An interrupt meanwhile is raised once it is written that the search was interrupted.
+        """
+        if self._is_hurried:
+            return self._end_soon(outcome)
+        try:
+            self._finish(outcome)
+        except KeyboardInterrupt:
+            self.hurry()
+            self._end_soon(Outcome("interrupted"))
+            raise
+
+    def _end_soon(self, outcome: Outcome) -> None:
+        self._last = partial(self._end_if_started, outcome.status)
+        self._jobs.put(self._last)
+        self._jobs.put(None)
+        if self._view_or_none is not None:
+            self._thread.join(_HURRY)
+
+    def _end_if_started(self, status: str) -> None:
+        if self.run_id:
+            self._view.end(status)
+
+    def _finish(self, outcome: Outcome) -> None:
         self.won(outcome)
         for job in (
             lambda: self._together(self._file_jobs()),
@@ -165,18 +211,18 @@ class MLflowTracker:
         self.close()
         if self._lost or self._backlog:
             _log.warning(
-                "MLflow: %d writes to %s were not done; the journal has everything, and 'nas sync %s' "
-                "writes what is missing",
+                "MLflow: %d writes to %s were not done; the journal has everything; to write what is "
+                "missing: %s",
                 self._lost + len(self._backlog),
                 self.uri,
-                self._info.run_dir,
+                command("sync", self._info.run_dir),
             )
 
     def _connect(self) -> None:
         from nas.tracking.mlflow_view import View
 
         try:
-            view = View(self.uri, self._experiment, self._artifacts)
+            view = View(self._address, self._experiment, self._artifacts)
             view.connect()
             self._view_or_none = view
         except TrackingError as error:
@@ -192,7 +238,14 @@ class MLflowTracker:
             with contextlib.suppress(TrackingError):  # whoever waits gets to know it
                 self._connect()
                 self._backlog.clear()
-        while (job := self._jobs.get()) is not None:
+        # In a hurry the last comes behind the None that ends the thread otherwise.
+        job: Callable[[], None] | None = None
+        while job is None or job is not self._last:
+            job = self._jobs.get()
+            if job is None and self._last is None:
+                break
+            if job is None:
+                continue
             self._backlog.append(job)
             if time.monotonic() >= self._paused_until:
                 self._work_off()
@@ -203,11 +256,12 @@ class MLflowTracker:
         """Do what waits, in order, until it is done or the store no longer answers."""
         while self._backlog:
             try:
-                self._backlog[0]()
+                if not self._is_hurried or self._backlog[0] is self._last:
+                    self._backlog[0]()
             except Exception as error:  # noqa: BLE001
                 # A store may fail in any way; the search goes on, and the journal has everything.
                 if not self._warned:
-                    _log.warning("MLflow: %s; the search goes on", in_words(error))
+                    _log.warning("MLflow: %s; the search goes on", in_words(error, self._address))
                     self._warned = True
                 if self._view_or_none is None or not self._view.answers():
                     self._paused_until = time.monotonic() + _PAUSE

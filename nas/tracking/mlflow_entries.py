@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.genome import GENES
+from nas.tracking.shown import as_text
 from nas.tracking.tracker import RunInfo
 
 _MOST_CHARACTERS = 500
@@ -28,7 +29,7 @@ _MOST_OF_A_DIGEST = 36
 def note(run: RunInfo) -> str:
     """The parent run's description: what it is, and how to read it."""
     data = run.identity["data"]
-    return (
+    return as_text(
         f"**Search of {run.name}**: {run.space.summary()}\n\n"
         f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns.\n\n"
         "- **Curves**: *Model metrics* of this run, by generation: best, median and spread of the "
@@ -50,7 +51,7 @@ def dataset_input(run: RunInfo) -> DatasetInput:
     profile = {key: data[key] for key in ("rows", "columns", "task", "target", "classes")}
     return DatasetInput(
         Dataset(
-            name=data["name"],
+            name=as_text(data["name"]),
             digest=data["digest"][:_MOST_OF_A_DIGEST],
             source_type="local",
             source=json.dumps(source),
@@ -143,7 +144,7 @@ def metrics(values: Mapping[str, float], step: int = 0) -> list[Metric]:
 
 def params(values: Mapping[str, Any]) -> list[Param]:
     """Named values as params, cut to what every store takes."""
-    return [Param(name, str(value)[:_MOST_CHARACTERS]) for name, value in values.items()]
+    return [Param(name, as_text(str(value))[:_MOST_CHARACTERS]) for name, value in values.items()]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

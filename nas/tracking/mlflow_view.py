@@ -21,10 +21,12 @@ import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.store.db.utils import create_sqlalchemy_engine
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from nas.evaluation import Candidate, Evaluation
 from nas.runtime import load_network
+from nas.tracking.address import check_uri, is_database, is_server, public, sqlite_file
 from nas.tracking.generations import Paced
 from nas.tracking.mlflow_entries import (
     child_metrics,
@@ -39,7 +41,8 @@ from nas.tracking.mlflow_entries import (
     params,
     versions,
 )
-from nas.tracking.store import analyze, check_uri, knock, one_at_a_time, sqlite_file, unusable
+from nas.tracking.shown import as_text
+from nas.tracking.store import analyze, cause, knock, one_at_a_time, unusable
 from nas.tracking.table import write_table
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -54,7 +57,7 @@ class View:
     Parameters
     ----------
     uri : str
-        The tracking store: ``sqlite:///PATH`` or ``http(s)://HOST``.
+        The tracking store, with its secrets; the attribute of that name is without them.
     experiment : str
         The experiment that the search belongs to; made if there is none of that name.
     artifacts : Path, optional
@@ -73,7 +76,7 @@ class View:
 
     def __init__(self, uri: str, experiment: str, artifacts: Path | None) -> None:
         check_uri(uri)
-        self.uri = uri
+        self._address, self.uri = uri, public(uri)
         self.run_id = ""
         self.experiment_id = ""
         self._experiment, self._artifacts = experiment, artifacts
@@ -88,21 +91,24 @@ class View:
         """Find or make the experiment; raises `nas.errors.TrackingError` if the store cannot be used."""
         try:
             self._connect()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever SQLAlchemy, requests or MLflow raise.
-            raise unusable(self.uri, error) from error
+            raise unusable(self._address, error) from cause(self._address, error)
 
     def _connect(self) -> None:
-        file = sqlite_file(self.uri)
-        if self.is_far:
-            knock(self.uri)
+        file = sqlite_file(self._address)
+        if is_server(self._address):
+            knock(self._address)
         elif file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             # MLflow would try for two minutes to open what cannot be opened.
             sqlite3.connect(file).close()
+        elif is_database(self._address):
+            # Once: MLflow would try for two minutes to reach what does not answer.
+            create_sqlalchemy_engine(self._address).connect().close()  # type: ignore[no-untyped-call]
         logging.getLogger("alembic").setLevel(logging.WARNING)
         with one_at_a_time(file):
-            self._client = mlflow.MlflowClient(self.uri)
+            self._client = mlflow.MlflowClient(self._address)
             found = self._client.get_experiment_by_name(self._experiment)
         if found is not None and found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -133,14 +139,16 @@ class View:
 
     @property
     def url(self) -> str:
-        """The page of the parent run; for SQLite, the one that `nas ui` serves by default."""
-        base = self.uri.rstrip("/") if self.is_far else "http://127.0.0.1:5000"
+        """The page of the parent run; for a database, the one that `nas ui` serves; empty where unknown."""
+        if not is_server(self.uri) and not is_database(self.uri):
+            return ""
+        base = self.uri.rstrip("/") if is_server(self.uri) else "http://127.0.0.1:5000"
         return f"{base}/#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
 
     @property
     def is_far(self) -> bool:
         """Whether its calls wait for a network, so that several may be under way."""
-        return self.uri.startswith("http")
+        return not is_database(self.uri)
 
     @property
     def n_children(self) -> int:
@@ -155,13 +163,13 @@ class View:
             self._take_up(same[0])
             return
         tags = {
-            MLFLOW_RUN_NAME: run.name,
+            MLFLOW_RUN_NAME: as_text(run.name),
             MLFLOW_RUN_NOTE: note(run),
             "nas.run_id": run.run_id,
             "nas.kind": "search",
             **{f"version.{name}": number for name, number in versions().items()},
         }
-        created = self._client.create_run(self.experiment_id, run_name=run.name, tags=tags)
+        created = self._client.create_run(self.experiment_id, run_name=as_text(run.name), tags=tags)
         self.run_id = created.info.run_id
         settings = {**flat(run.identity), **flat(run.options)}
         self._client.log_batch(self.run_id, params=params(settings))
@@ -312,7 +320,7 @@ class View:
     def end(self, status: str) -> None:
         """Say that the search is over, and let SQLite know how large its tables have become."""
         self._client.set_terminated(self.run_id, _STATUS[status])
-        if (file := sqlite_file(self.uri)) is not None:
+        if (file := sqlite_file(self._address)) is not None:
             analyze(file)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TextIO
 
@@ -67,11 +68,14 @@ class ProgressDisplay:
         """Say where the search stands, where no live line does."""
         if self._live is None:
             failed = f", {self._failures} failed" if self._failures else ""
-            self._stream.write(
+            line = (
                 f"generation {generation.number}: {self._done}/{self._run.n_candidates} candidates{failed}, "
                 f"best {self._best_text}, mean {generation.mean:.4f}, {self._time_left()} left\n"
             )
-            self._stream.flush()
+            # A reader that has gone, such as `head`, ends no search.
+            with contextlib.suppress(BrokenPipeError):
+                self._stream.write(line)
+                self._stream.flush()
 
     def finished(self, outcome: Outcome) -> None:
         """Take the live line away."""

@@ -4,47 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import sqlite3
+import ssl
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from nas.errors import TrackingError
+from nas.tracking.address import (
+    check_uri,
+    has_secrets,
+    is_database,
+    is_server,
+    public,
+    scrubbed,
+    sqlite_file,
+)
 
-_SQLITE = "sqlite:///"
-
-
-def tracking_store(given: str | None, runs_dir: str | os.PathLike[str]) -> str:
-    """The store to track in: the one given, MLflow's own variable, or SQLite among the runs.
-
-    The path of an SQLite store is made absolute: a search is resumed from wherever a person stands.
-    """
-    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{Path(runs_dir) / 'mlflow.db'}"
-    file = sqlite_file(uri)
-    return uri if file is None else f"{_SQLITE}{file.absolute()}"
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite store; None for any other."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
-
-
-def check_uri(uri: str) -> None:
-    """Raise `TrackingError` on a store that MLflow cannot write to, or an address with credentials."""
-    parts = urllib.parse.urlsplit(uri)
-    if parts.scheme in ("", "file"):
-        raise TrackingError(
-            f"tracking store {uri}: expected sqlite:///PATH or http(s)://HOST, got a folder, which MLflow "
-            "no longer writes to"
-        )
-    if parts.password is not None or (parts.username is not None and parts.scheme.startswith("http")):
-        raise TrackingError(
-            f"tracking store {parts.scheme}://{parts.hostname}: expected an address without credentials, got "
-            "some; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
-        )
+_PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""Packages of database drivers that have another name than their modules."""
 
 
 def probe(uri: str) -> bool:
@@ -62,25 +41,46 @@ def probe(uri: str) -> bool:
     try:
         if file is not None:
             return _is_writable(file)
-        return uri.startswith("http") and knock(uri) == b"OK"
+        return is_server(uri) and knock(uri) == b"OK"
     except (OSError, sqlite3.Error) as error:
-        raise unusable(uri, error) from error
+        raise unusable(uri, error) from cause(uri, error)
 
 
 def unusable(uri: str, error: BaseException) -> TrackingError:
     """What is to be said of a store that MLflow cannot write to."""
+    if isinstance(error, ModuleNotFoundError):
+        name = str(error.name)
+        return TrackingError(
+            f"tracking store {public(uri)}: expected the package {name}, which such a store needs, got none; "
+            f"pip install '{_PACKAGES.get(name, name)}'"
+        )
+    way_out = "; MLFLOW_TRACKING_URI takes the address with its password" if _lacks_password(uri) else ""
     return TrackingError(
-        f"tracking store {uri}: expected an MLflow store that answers, got: {in_words(error)}"
+        f"tracking store {public(uri)}: expected an MLflow store that answers, got: "
+        f"{in_words(error, uri)}{way_out}"
     )
+
+
+def cause(uri: str, error: BaseException) -> BaseException | None:
+    """The error to chain to ours; None where its own text may hold a password."""
+    return None if has_secrets(uri) else error
+
+
+def _lacks_password(uri: str) -> bool:
+    return is_database(uri) and sqlite_file(uri) is None and not has_secrets(uri)
 
 
 def knock(uri: str) -> bytes:
     """What an HTTP server says of its health, nothing where it does not say; raises `OSError` without one."""
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{public(uri).rstrip('/')}/health", timeout=5) as answer:
             return bytes(answer.read(100))
     except urllib.error.HTTPError:
         return b""
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLError):
+            return b""  # MLflow has variables of its own for what it trusts
+        raise
 
 
 def _is_writable(file: Path) -> bool:
@@ -96,10 +96,10 @@ def _is_writable(file: Path) -> bool:
     return not names or "alembic_version" in names
 
 
-def in_words(error: BaseException) -> str:
-    """The first line of an error, which from SQLAlchemy and requests can be pages long."""
+def in_words(error: BaseException, uri: str) -> str:
+    """The first line of an error, which from SQLAlchemy and requests can be pages long, without secrets."""
     reason = getattr(error, "reason", None) or error
-    return (str(reason).strip() or type(error).__name__).splitlines()[0][:300]
+    return scrubbed(str(reason).strip() or type(error).__name__, uri).splitlines()[0][:300]
 
 
 @contextlib.contextmanager

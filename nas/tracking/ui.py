@@ -15,8 +15,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from nas.errors import TrackingError
+from nas.execution.reaper import running
+from nas.tracking.address import check_uri, is_database, public, sqlite_file, tracking_store, with_credentials
 from nas.tracking.folder import RunFolder
-from nas.tracking.store import sqlite_file, tracking_store
 
 
 def serve(
@@ -29,6 +30,7 @@ def serve(
     runs_dir, tracking_uri : str
         Where the store is; see `tracking_store`.
     port : int
+        0: any that is free.
     run : path, optional
         The run to open the pages at, in the store that it has; by default at all of the latest data.
     browse : bool
@@ -41,16 +43,17 @@ def serve(
     """
     folder = None if run is None else RunFolder(Path(run).absolute())
     given = None if folder is None else (folder.config().get("tracking") or {}).get("uri")
-    uri = tracking_store(tracking_uri or given, folder.path.parent if folder else runs_dir)
-    if uri.startswith("http"):
-        print(f"MLflow is served at {uri}", file=sys.stderr)
+    uri = with_credentials(tracking_store(tracking_uri or given, folder.path.parent if folder else runs_dir))
+    check_uri(uri)
+    if not is_database(uri):
+        print(f"MLflow is served at {public(uri)}", file=sys.stderr)
         return 0
     store = sqlite_file(uri)
     if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
-    _check_free(port)
+    port = _free(port)
     page = f"http://127.0.0.1:{port}{_path(uri, None if folder is None else folder.config()['run_id'])}"
-    print(f"opening {uri}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
+    print(f"opening {public(uri)}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
     return _until_interrupted(uri, port, page, browse=browse)
 
 
@@ -59,22 +62,22 @@ def _until_interrupted(uri: str, port: int, page: str, *, browse: bool) -> int:
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Not as an argument, which other users of the machine could read.
+        "MLFLOW_BACKEND_STORE_URI": uri,
     }
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "ui"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    # A group of its own: a Ctrl-C reaches only us, and we end the server with all its children.
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if _is_up(server, port):
-            print(f"MLflow is ready: {page}", file=sys.stderr)
-            if browse:
-                webbrowser.open(page)
-        return server.wait()
+        with running(command, environment) as server:
+            if _is_up(server, port):
+                print(f"MLflow is ready: {page}", file=sys.stderr)
+                if browse:
+                    webbrowser.open(page)
+            return server.wait()
     except KeyboardInterrupt:
         return 0
     finally:
-        _end_group(server)
         signal.signal(signal.SIGTERM, before)
 
 
@@ -87,21 +90,14 @@ def _is_up(server: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _end_group(server: subprocess.Popen[bytes]) -> None:
-    for stop in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(server.pid, stop)
-            server.wait(timeout=5)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
-
-
-def _check_free(port: int) -> None:
+def _free(port: int) -> int:
+    """The port, which is free, or for 0 any that is."""
     with socket.socket() as probe:
         # The server sets this too: a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
         except (OSError, OverflowError) as error:
             raise TrackingError(f"--port {port}: expected a port that is free, got: {error}") from None
 
@@ -116,7 +112,7 @@ def _path(uri: str, run_id: str | None) -> str:
             run_id,
         )
         if found is None:
-            raise TrackingError(f"{uri}: expected the run in it, got none; 'nas sync' puts it there")
+            raise TrackingError(f"{public(uri)}: expected the run in it, got none; 'nas sync' puts it there")
         return f"/#/experiments/{found[0]}/runs/{found[1]}?workflowType=machine_learning"
     found = _asked(uri, "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1")
     return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning" if found else "/"

@@ -352,9 +352,30 @@ def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, d
             assert process.poll() is None
             time.sleep(0.02)
         time.sleep(delay)
+        (made,) = set(Path("/tmp").glob("nas-ray-*")) - before
         os.kill(process.pid, stop)
+        since = time.monotonic()
         error = process.communicate(timeout=60)[1]
+    # Before Ray has started, which takes longer, and before it has been ended.
+    assert time.monotonic() - since < 3
     assert process.returncode == 130, error
+    assert "Traceback" not in error
+    until = time.monotonic() + 15
+    while (left := _left_of(made)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+
+
+def test_a_start_that_is_given_up_ends_in_the_background(problem: Problem) -> None:
+    before = set(Path("/tmp").glob("nas-ray-*"))
+    since = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), RayExecutor(1, interrupted=lambda: True):
+        pass
+    assert time.monotonic() - since < 3
+    # The next one waits until that is gone.
+    with RayExecutor(1) as executor:
+        assert len(set(Path("/tmp").glob("nas-ray-*")) - before) == 1
+        assert ordered(executor, problem, SMALL[:1]) == ordered(SerialExecutor(), problem, SMALL[:1])
     assert set(Path("/tmp").glob("nas-ray-*")) == before
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import decimal
 import importlib.util
 import io
 import json
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
+import sklearn
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +37,8 @@ from nas.cli import main
 from nas.errors import ExportError, InputError
 from nas.export import FORMATS, write_export
 from nas.export.check import check, made_up
-from nas.export.onnx import feeds
+from nas.export.onnx import Names, feeds
+from nas.export.torch_module import _module
 from nas.network import ACTIVATIONS
 from nas.runtime import Column, Ensemble, Network, Predictor, Target, load_network
 
@@ -89,13 +95,13 @@ TARGETS: dict[str, tuple[str, Target, int]] = {
 
 def network(
     kind: str = "many classes",
-    table: str = "mixed",
+    table: str | Sequence[Column] = "mixed",
     activations: tuple[str, ...] = ("relu", "tanh"),
     seed: int = 0,
 ) -> Network:
     rng = np.random.default_rng(seed)
     task, target, n_outputs = TARGETS[kind]
-    columns = TABLES[table]
+    columns = TABLES[table] if isinstance(table, str) else tuple(table)
     sizes = (sum(one.n_inputs for one in columns), *range(6, 6 + len(activations)), n_outputs)
     weights = [rng.normal(0, 0.7, (m, n)).astype(np.float32) for m, n in pairwise(sizes)]
     biases = [rng.normal(0, 0.3, n).astype(np.float32) for n in sizes[1:]]
@@ -243,6 +249,20 @@ def test_mlflow_serves_the_model_over_http(tmp_path: Path) -> None:
         server.wait()
 
 
+@pytest.mark.parametrize("name", [name for name in ("native", "python", "torch") if name in HERE])
+def test_an_export_whose_numbers_were_changed_is_refused(tmp_path: Path, name: str) -> None:
+    one = network()
+    path = write_export(one, name, place(tmp_path, name)).path
+    file = path if name == "python" else path / "weights.safetensors"
+    content = bytearray(file.read_bytes())
+    at = content.index(b'"', content.index(b"_NUMBERS = base64")) + 700 if name == "python" else -2
+    content[at] = ord("B") if content[at] == ord("A") else ord("A")
+    file.write_bytes(content)
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+    with pytest.raises(ValueError, match="another checksum than it was saved with"):
+        FORMATS[name]().load(one, path)
+
+
 @pytest.mark.skipif("torch" not in HERE, reason="PyTorch is not here; .ci/run installs it")
 def test_the_module_works_without_this_package(tmp_path: Path) -> None:
     members: list[Predictor] = [network(), Ensemble([network(seed=0), network(seed=1)], [1, 2])]
@@ -260,6 +280,95 @@ def test_the_module_works_without_this_package(tmp_path: Path) -> None:
         done = alone("-c", code, folder=folder)
         assert done.stderr == ""
         assert json.loads(done.stdout) == one.predict(made_up(one)).tolist()
+
+
+@pytest.mark.skipif("torch" not in HERE, reason="PyTorch is not here; .ci/run installs it")
+def test_the_module_is_the_same_under_every_default_of_torch(tmp_path: Path) -> None:
+    import torch
+
+    ensemble = Ensemble([network(seed=0), network(seed=1)], [1, 2])
+    before = torch.get_default_dtype()
+    for i, (dtype, device) in enumerate(
+        [
+            *((one, "cpu") for one in (torch.float64, torch.float16, torch.bfloat16, torch.float32)),
+            (torch.float64, "meta"),
+        ]
+    ):
+        torch.set_default_dtype(dtype)
+        torch.set_default_device(device)
+        try:
+            folders = [
+                write_export(one, "torch", tmp_path / f"{i} {j}").path
+                for j, one in enumerate((network(), ensemble))
+            ]
+            for folder, one in zip(folders, (network(), ensemble), strict=True):
+                model = _module(folder).load()
+                table = made_up(one)
+                assert {p.dtype for p in model.parameters()} == {torch.float32}
+                assert all(p.requires_grad and p.device.type == "cpu" for p in model.parameters())
+                assert model.predict(table).tolist() == one.predict(table).tolist()
+                assert model(model.encode(table)).dtype == torch.float32
+                # One that a person has moved reads tables as well.
+                for other in (torch.float64, torch.bfloat16):
+                    moved = model.to(other)
+                    assert moved(moved.encode(table)).dtype == other
+                    assert moved.predict_proba(table) == pytest.approx(one.predict_proba(table), abs=0.05)
+        finally:
+            torch.set_default_dtype(before)
+            torch.set_default_device(None)
+
+
+def surroundings() -> dict[str, Callable[[], contextlib.AbstractContextManager[Any]]]:
+    """Global settings that a person's program may have made."""
+    found: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
+        "NumPy raises": lambda: np.errstate(all="raise"),
+        "NumPy prints": lambda: np.printoptions(precision=1, threshold=3, edgeitems=1, legacy="1.13"),
+        "text as objects": lambda: pd.option_context("future.infer_string", False),
+        "text in Python": lambda: pd.option_context("mode.string_storage", "python"),
+        "pandas shows": lambda: pd.option_context("display.precision", 1, "display.max_rows", 2),
+        "scikit-learn gives frames": lambda: sklearn.config_context(transform_output="pandas"),
+        "scikit-learn routes": lambda: sklearn.config_context(enable_metadata_routing=True),
+        "decimals": lambda: decimal.localcontext(decimal.Context(prec=2)),
+    }
+    if "torch" in HERE:
+        import torch
+
+        found["torch rounds"] = lambda: torch.autocast("cpu", torch.bfloat16)
+        found["torch infers"] = torch.inference_mode
+        found["torch draws nothing"] = torch.no_grad
+    return found
+
+
+def random_states() -> list[str]:
+    """The global ones, as text."""
+    found = [repr(random.getstate()), repr(np.random.get_state()[1].tolist())]  # type: ignore[index]  # noqa: NPY002
+    if "torch" in HERE:
+        import torch
+
+        found.append(repr(torch.get_rng_state().tolist()))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
+@pytest.mark.parametrize("where", surroundings())
+def test_global_settings_change_no_export(tmp_path: Path, where: str) -> None:
+    one = network("many classes", "ranks and means", ("tanh", "tanh"))
+    table = made_up(one)
+    expected = one.predict_proba(table).tolist()
+    with surroundings()[where]():
+        assert one.predict_proba(table).tolist() == expected
+        for name in HERE:
+            assert write_export(one, name, place(tmp_path, name), overwrite=True).agreement.n_rows == 200
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
+
+
+def test_no_export_moves_a_global_random_state(tmp_path: Path) -> None:
+    one = network("two classes", activations=("tanh", "tanh"))
+    for i, name in enumerate(HERE):
+        before = random_states()
+        write_export(one, name, (tmp_path / str(i)).with_suffix(FORMATS[name]().suffix))
+        assert random_states() == before, name
 
 
 def test_an_onnx_model_says_what_it_is(tmp_path: Path) -> None:
@@ -282,6 +391,73 @@ def test_whole_labels_stay_whole_and_text_stays_text(tmp_path: Path) -> None:
         labels = session.run(["label"], dict(feeds(one, table)))[0]
         assert labels.dtype == dtype
         assert labels.tolist() == one.predict(table).tolist()
+
+
+HOSTILE = (
+    *("label", "probabilities", "values", "labels", "constant_2", "nas_constant_2", "output_label", "a"),
+    *(
+        "a [b]{c} <d>",
+        "x" * 5000,
+        "größe µ",
+        "列",
+        " ",
+        "a\nb",
+        "rows",
+        "nas",
+        "_nas_",
+        "a/b:0",
+        "Concat",
+        "%",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "kind", ["two classes", "many classes", "several labels", "one value", "several values"]
+)
+@pytest.mark.parametrize("names", [HOSTILE, ("", "label", "column_1"), ("a\0b", "a", "a_b", "a_b_2")])
+def test_onnx_names_cannot_collide(tmp_path: Path, kind: str, names: tuple[str, ...]) -> None:
+    odd = [
+        Column(name, "category" if i % 2 else "numeric", categories=("x", "y") if i % 2 else ())
+        for i, name in enumerate(names)
+    ]
+    one = network(kind, odd)
+    file = write_export(one, "onnx", tmp_path / "model.onnx").path
+    model = onnx.load(str(file))
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    table = made_up(one)
+    first = session.run(None, dict(feeds(one, table)))[0]
+    if one.task == "regression":
+        np.testing.assert_allclose(first, one.predict(table), rtol=1e-4, atol=1e-3)
+    else:
+        assert first.tolist() == one.predict(table).tolist()
+    assert len({entry.name for entry in (*model.graph.input, *model.graph.output)}) == len(names) + len(
+        model.graph.output
+    )
+    if names is HOSTILE:
+        assert [entry.name for entry in model.graph.input] == list(names)
+
+
+def test_onnx_names_are_utf_8() -> None:
+    # pandas refuses such a column; a mapping may have it.
+    names = Names.of(network("one value", [Column("\ud800", "numeric"), Column("?", "numeric")]))
+    assert names.inputs == {"\ud800": "?_2", "?": "?"}
+
+
+def test_onnx_says_what_is_called_otherwise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = network(
+        "two classes", [Column(name, "numeric") for name in ("", "label", "column_1", "output_label")]
+    )
+    model = onnx.load(str(write_export(one, "onnx", tmp_path / "model.onnx").path))
+    assert [entry.name for entry in model.graph.input] == ["column_1_2", "label", "column_1", "output_label"]
+    assert [entry.name for entry in model.graph.output] == ["output_label_2", "probabilities"]
+    said = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert said["inputs"] == {"": "column_1_2"}
+    assert said["outputs"] == {"label": "output_label_2"}
+    assert caplog.messages == [
+        "onnx: column '': the input for it is called 'column_1_2'",
+        "onnx: the output 'label' is called 'output_label_2', as a column has its name",
+    ]
 
 
 def alone(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from ray import cloudpickle
 
 import nas
 from nas.evaluation import Candidate, Evaluation
@@ -34,6 +39,30 @@ RACE: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": 32}
 
 def search(data: Any, runs_dir: Path, **options: Any) -> nas.SearchResult:
     return nas.search(data, runs_dir=runs_dir, **(QUICK | options))
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda one: pickle.loads(pickle.dumps(one)),
+    "pickle of version 2": lambda one: pickle.loads(pickle.dumps(one, 2)),
+    "cloudpickle": lambda one: pickle.loads(cloudpickle.dumps(one)),  # type: ignore[no-untyped-call]
+    "deepcopy": copy.deepcopy,
+}
+"""How a result comes to another process, or into a file."""
+
+
+def assert_same_result(copied: nas.SearchResult, result: nas.SearchResult, table: pd.DataFrame) -> None:
+    """Everything that a person may ask of a result."""
+    assert copied.record() == result.record()
+    assert copied.to_dict() == result.to_dict()
+    assert list(copied.history) == list(result.history)
+    assert copied.front == result.front
+    assert copied.test == result.test
+    np.testing.assert_array_equal(copied.network.predict(table), result.network.predict(table))
+    if result.selection is not None:
+        assert copied.selection is not None
+        winners = copied.selection.winner, result.selection.winner
+        assert winners[0].fitness == winners[1].fitness
+        assert winners[0].fitness.wvalues == winners[1].fitness.wvalues
 
 
 def resume(run_dir: Path, **options: Any) -> nas.SearchResult:

@@ -113,7 +113,7 @@ def test_after_the_search_what_is_left_to_train_is_left_out(
     result = search("iris", tmp_path / "cut", algorithm="plus", baseline=True)
     monkeypatch.undo()
     assert result.stopped == "interrupted"
-    assert "interrupted: 'nas resume" in caplog.text
+    assert "interrupted; to go on: nas resume" in caplog.text
     assert (result.selection is None) == (phase == "select")
     assert result.network.provenance["refit"] == (phase == "compare")
     assert result.test.baseline is None
@@ -143,6 +143,20 @@ def test_signals_are_noted_once_and_handlers_come_back() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_first_is_heard_whatever_the_main_thread_is_at() -> None:
+    heard = threading.Event()
+    with Interruption(heard.set) as interruption:
+        assert not heard.is_set()
+        signal.raise_signal(signal.SIGINT)
+        assert heard.wait(10)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    heard.clear()
+    with Interruption(heard.set):
+        pass
+    assert not heard.is_set()
 
 
 def test_other_threads_leave_signals_alone() -> None:

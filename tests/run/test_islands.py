@@ -14,16 +14,16 @@ from typing import Any
 
 import mlflow
 import pytest
-from searches import QUICK, weights
+from searches import COPIES, QUICK, assert_same_result, weights
 
 import nas
-from nas.errors import InputError, RunError
+from nas.cli import main
+from nas.errors import InputError, RunningError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget
 from nas.run.islands import Island
 from nas.tracking.archive import AllEvaluations, of_all, recorded_evaluations
-from nas.tracking.journal import Journal
 
 N = 3
 
@@ -120,6 +120,8 @@ class TestAWholeSearch:
         assert whole.evaluation.fitness == max(evaluation.fitness for _, evaluation in history)
         assert len(whole.to_frame()) == len(history)
         assert len(whole.heredity) >= 1
+        for make in COPIES.values():
+            assert_same_result(make(whole), whole, nas.load_dataset("wine").table)
 
     def test_the_number_of_workers_changes_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         other = search(tmp_path, n_workers=5)
@@ -141,10 +143,7 @@ class TestAWholeSearch:
         process.kill()
         process.communicate()
         before = n_lines(folder)
-        until = time.monotonic() + 60
-        while is_locked(folder):  # the islands outlive the driver for a moment
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        # At once: the islands outlive the driver for a moment, which is waited for.
         result = nas.resume(folder, progress=False)
         assert before >= 130
         assert journals(folder) == journals(whole.run_dir)
@@ -153,12 +152,22 @@ class TestAWholeSearch:
     def test_islands_that_die_come_back(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
+        while not folder.exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        assert n_lines(folder) == 0  # the islands are starting
+        assert_held(folder)
         for n in (40, 110, 190):
             wait_for(folder, n, process)
+            assert_held(folder, "resume", "sync")
             victims = list(islands())
             assert victims
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victims[0], signal.SIGKILL)
+        while (folder / "meeting").exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        assert_held(folder)  # while the winner is named
         _, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
         assert journals(folder) == journals(whole.run_dir)
@@ -201,13 +210,11 @@ class TestAWholeSearch:
         assert any(one.operator == "start" for one, _ in second.history)
 
 
-def is_locked(run_dir: Path) -> bool:
-    try:
-        for i in range(N):
-            Journal(run_dir / "islands" / str(i) / "journal.jsonl").close()
-    except RunError:
-        return True
-    return False
+def assert_held(run_dir: Path, *commands: str) -> None:
+    for command in commands:
+        assert main([command, str(run_dir)]) == 2
+    with pytest.raises(RunningError, match="expected a search that is over, got one that still runs"):
+        nas.resume(run_dir)
 
 
 def islands() -> list[int]:

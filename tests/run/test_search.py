@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from searches import RACE, assert_same_search, journal_without_times, resume, search, snapshots, weights
+from searches import (
+    COPIES,
+    QUICK,
+    RACE,
+    assert_same_result,
+    assert_same_search,
+    journal_without_times,
+    resume,
+    search,
+    snapshots,
+    weights,
+)
 from sklearn.datasets import make_multilabel_classification, make_regression
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, make_scorer, r2_score
 
 import nas
 from nas.data.cuts import split
@@ -281,6 +294,31 @@ def test_several_targets_and_several_labels(tmp_path: Path) -> None:
     assert set(np.unique(several.network.predict(X))) <= {0, 1}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_finalists": 2, "ensemble": 3, "scoring": lambda one, X, y: float(np.mean(one.predict(X) == y))},
+        {"objectives": ("error", "parameters"), "scoring": "roc_auc_ovr", "baseline": True},
+        {"n_finalists": 2, "scoring": make_scorer(accuracy_score)},
+    ],
+    ids=["ensemble", "front", "scorer"],
+)
+def test_a_result_can_be_pickled_and_copied(tmp_path: Path, options: dict[str, Any]) -> None:
+    result = search("iris", tmp_path, **({"n_candidates": 6, "epochs": 3} | options))
+    for make in COPIES.values():
+        assert_same_result(make(result), result, nas.load_dataset("iris").table)
+
+
+def test_a_search_in_another_process_hands_its_result_over(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        options = QUICK | {"n_finalists": 2, "n_candidates": 4, "runs_dir": tmp_path / "there"}
+        there = pool.submit(nas.search, "iris", **options).result()
+    here = search("iris", tmp_path / "here", n_finalists=2, n_candidates=4)
+    assert there.best == here.best
+    assert there.test == here.test
+    assert list(there.history) == list(here.history)
+
+
 def test_hidden_features_have_the_last_layers_width(tmp_path: Path) -> None:
     result = search("iris", tmp_path)
     table = nas.load_dataset("iris").table
@@ -407,6 +445,10 @@ class TestResume:
         first = search("iris", tmp_path, space="small", n_candidates=20)
         config = json.loads((first.run_dir / "config.json").read_text())
         config["settings"]["space"]["depth"] = [1, 1]
+        (first.run_dir / "config.json").write_text(json.dumps(config))
+        with pytest.raises(RunError, match="if that was meant, delete the keys 'format' and 'checksum'"):
+            resume(first.run_dir)
+        del config["format"], config["checksum"]
         (first.run_dir / "config.json").write_text(json.dumps(config))
         with pytest.raises(RunError, match=r"space\.depth was \[1, \d\], now \[1, 1\]; with force"):
             resume(first.run_dir)

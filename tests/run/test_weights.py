@@ -169,7 +169,7 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     weights.keep(0, some_state())
     with full_disk(2000), pytest.raises(SearchError) as error:
         weights.keep(1, some_state(n=1000))
-    assert f"'nas resume {tmp_path}' goes on from there" in str(error.value)
+    assert f"to go on from there: nas resume {tmp_path}" in str(error.value)
     assert "expected room to write, got: File too large" in str(error.value)
     assert files(tmp_path / "weights") == {0}
     assert same(weights.of(0), some_state())
@@ -264,8 +264,8 @@ def test_a_full_disk_ends_a_search_that_goes_on_from_there(
     monkeypatch.undo()
     folder = tmp_path / "cut" / "one"
     assert str(error.value).endswith(
-        "9.npz: expected room to write, got: No space left on device; what is written is complete, and "
-        f"'nas resume {folder}' goes on from there"
+        "9.npz: expected room to write, got: No space left on device; what is written is complete; "
+        f"to go on from there: nas resume {folder}"
     )
     assert len(read_journal(folder / "journal.jsonl").evaluations) == 9
     assert 9 not in files(folder / "weights")

@@ -317,12 +317,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"depth": (1, 2, 3)}, "depth: expected a pair (min, max), got (1, 2, 3)"),
     ({"depth": None}, "depth: expected a pair (min, max), got None"),
     ({"depth": (2, 1)}, "depth: expected min <= max, got min = 2 and max = 1"),
-    ({"depth": (-1, 1)}, "depth.min: expected a whole number from 0 to 1000, got -1"),
-    ({"depth": (1, 1001)}, "depth.max: expected a whole number from 0 to 1000, got 1001"),
-    ({"depth": (1, 1.5)}, "depth.max: expected a whole number from 0 to 1000, got 1.5"),
-    ({"depth": (math.nan, 1)}, "depth.min: expected a whole number from 0 to 1000, got nan"),
-    ({"depth": (True, 1)}, "depth.min: expected a whole number from 0 to 1000, got True"),
-    ({"depth": ("1", "2")}, "depth.min: expected a whole number from 0 to 1000, got '1'"),
+    ({"depth": (-1, 1)}, "depth.min: expected a whole number from 0 to 100, got -1"),
+    ({"depth": (1, 101)}, "depth.max: expected a whole number from 0 to 100, got 101"),
+    ({"depth": (1, 1.5)}, "depth.max: expected a whole number from 0 to 100, got 1.5"),
+    ({"depth": (math.nan, 1)}, "depth.min: expected a whole number from 0 to 100, got nan"),
+    ({"depth": (True, 1)}, "depth.min: expected a whole number from 0 to 100, got True"),
+    ({"depth": ("1", "2")}, "depth.min: expected a whole number from 0 to 100, got '1'"),
     ({"widths": ()}, "widths: expected at least one width, got none"),
     ({"widths": (0,)}, "widths: expected whole numbers from 1 to 65536, got 0"),
     ({"widths": (8, -4)}, "widths: expected whole numbers from 1 to 65536, got -4"),
@@ -417,7 +417,7 @@ def test_a_batch_larger_than_the_table_is_refused() -> None:
 
 
 def test_networks_larger_than_the_machine_are_refused() -> None:
-    space = SearchSpace(depth=(1, 1000), widths=(1, 65536), name="mine")
+    space = SearchSpace(depth=(1, 100), widths=(1, 65536), name="mine")
     with pytest.raises(
         SpaceError, match=r"mine: widths: expected networks .* half of this machine's .* GiB, got up to"
     ):
@@ -440,6 +440,12 @@ def test_networks_larger_than_the_machine_are_refused() -> None:
 )
 def test_a_count_is_short_enough_to_read(count: int, words: str) -> None:
     assert count_in_words(count) == words
+
+
+def test_numbers_of_more_digits_than_python_writes_are_counted() -> None:
+    assert count_in_words(10**5000) == "about 1.0e5000"
+    assert count_in_words(10**5000 - 1) == "about 9.9e4999"
+    assert count_in_words(123 * 10**20000) == "about 1.2e20002"
 
 
 def test_the_size_of_an_endless_space_is_exact() -> None:

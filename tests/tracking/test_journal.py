@@ -246,7 +246,7 @@ def test_a_full_disk_is_said_in_a_sentence(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert "expected room to write, got: File too large" in str(error.value)
-    assert "'nas resume runs/one' goes on from there" in str(error.value)
+    assert "to go on from there: nas resume runs/one" in str(error.value)
     assert list(read_journal(path).evaluations) == PAIRS[: len(read_journal(path).evaluations)]
     assert 0 < len(read_journal(path).evaluations) < len(PAIRS)
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -195,8 +196,8 @@ def test_the_logged_model_reads_tables_with_gaps_and_without_what_it_does_not_us
         ("sqlite:////dev/null", "expected an MLflow store that answers"),
         ("./mlruns", "got a folder"),
         ("file:///tmp/mlruns", "got a folder"),
-        ("http://me:secret@localhost:5000", "expected an address without credentials"),
-        ("nonsense://x", "expected an MLflow store that answers"),
+        ("http://me:secret@127.0.0.1:9", "store http://127.0.0.1:9: expected an MLflow store that answers"),
+        ("nonsense://me:secret@x", "expected sqlite:///PATH, .* got nonsense:"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
@@ -240,7 +241,7 @@ def test_a_store_that_fails_only_later_is_warned_of(tmp_path: Path, caplog: pyte
         result = search(tmp_path / "runs", tracking_uri=f"sqlite:///{file}")
     assert result.mlflow_run_id == result.mlflow_url == ""
     assert any(f"tracking store sqlite:///{file}" in line for line in caplog.messages)
-    assert any("'nas sync" in line for line in caplog.messages)
+    assert any("nas sync" in line for line in caplog.messages)
 
 
 def test_a_server_that_is_not_mlflow_is_refused(tmp_path: Path) -> None:
@@ -408,6 +409,33 @@ def test_a_store_far_away_does_not_hold_up_the_search(server: Server, runs_dir: 
     assert str(result.best.id) in {child.data.tags["nas.candidate"] for child in children}
     assert parent.data.tags["nas.children"] == f"{len(children)} of {len(result.history)}"
     assert nas.sync(result.run_dir, tracking_uri=server.uri).n_children == len(result.history)
+
+
+def test_an_interrupt_while_the_last_is_written_marks_the_run(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hurry, heard = MLflowTracker.hurry, threading.Event()
+
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # to the main thread
+        assert heard.wait(30)
+
+    def heard_of(tracker: MLflowTracker) -> None:
+        hurry(tracker)
+        heard.set()
+
+    monkeypatch.setattr(View, "add_table", interrupted)
+    monkeypatch.setattr(MLflowTracker, "hurry", heard_of)
+    with pytest.raises(KeyboardInterrupt):
+        search(runs_dir)
+    monkeypatch.undo()
+    signal.signal(signal.SIGINT, before)
+    uri = f"sqlite:///{runs_dir}/mlflow.db"
+    assert runs_of(uri)[0].info.status == "KILLED"
+    # What was not written can be.
+    assert nas.sync(runs_dir / "one").n_children == N
+    assert runs_of(uri)[0].info.status == "FINISHED"
 
 
 def test_a_run_that_goes_on_is_not_synced(result: nas.SearchResult) -> None:

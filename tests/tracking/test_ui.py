@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,12 +19,6 @@ from nas.errors import TrackingError
 from nas.tracking.ui import _path
 
 pytestmark = pytest.mark.slow  # MLflow's server takes seconds to start
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def in_group(group: int) -> list[int]:
@@ -47,28 +41,36 @@ def children(pid: int) -> list[int]:
         return []
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_the_pages_show_the_searches_and_end_with_all_their_processes(
     runs_dir: Path, stop: signal.Signals
 ) -> None:
     result = nas.search(
         "iris", space="tiny", n_candidates=2, epochs=2, n_workers=0, runs_dir=runs_dir, progress=False
     )
-    port = free_port()
-    command = [sys.executable, "-m", "nas", "ui", "--runs-dir", str(runs_dir), "--port", str(port)]
+    command = [sys.executable, "-m", "nas", "ui", "--runs-dir", str(runs_dir), "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
-    assert f"http://127.0.0.1:{port}/#/experiments/1/runs?" in process.stderr.readline()
+    said = process.stderr.readline()
+    place = re.search(r"http://127.0.0.1:(\d+)/#/experiments/1/runs\?", said)
+    assert place is not None, said
+    port = int(place[1])
     found = json.loads(ask(port, "runs/search", {"experiment_ids": ["1"], "max_results": 10}))
     names = {run["info"]["run_name"] for run in found["runs"]}
     assert result.run_dir.name in names
-    (server,) = children(process.pid)
+    (reaper,) = children(process.pid)
+    (server,) = children(reaper)
     group = os.getpgid(server)
     assert in_group(group)
     os.kill(process.pid, stop)
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    process.wait(timeout=30)
+    assert process.returncode == (-9 if stop == signal.SIGKILL else 0)
+    until = time.monotonic() + 15
+    while in_group(group) and time.monotonic() < until:
+        assert stop == signal.SIGKILL
+        time.sleep(0.1)
     assert in_group(group) == []
+    process.stderr.close()
 
 
 def ask(port: int, call: str, body: dict[str, object]) -> bytes:

@@ -1,0 +1,109 @@
+"""What a table holds, column by column, and what becomes of it in a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.data.dataset import Dataset, load_dataset
+from nas.data.preprocessing import fit_preprocessor
+from nas.runtime import Column
+
+_HEAD = ("column", "kind", "different", "gaps", "examples", "becomes")
+_EXAMPLES = 3
+_LONGEST_EXAMPLE = 24
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `nas describe` shows.
+
+    Attributes
+    ----------
+    summary : str
+        The table in one line: rows, columns, target, and what was decided in reading it.
+    columns : DataFrame of shape (columns, 6)
+        For each column its name, its kind, how many different values and how many gaps it has, examples, and
+        what becomes of it.
+    """
+
+    summary: str
+    columns: pd.DataFrame
+
+    def __str__(self) -> str:
+        """Both, as text."""
+        return f"{self.summary}\n\n{self.columns.to_string(index=False)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"summary": self.summary, "columns": self.columns.to_dict("records")}
+
+
+def describe(data: Any, **options: Any) -> Description:
+    """Say what a table holds and what a search would make of each of its columns.
+
+    Parameters
+    ----------
+    data, options
+        See `nas.load_dataset`.
+
+    Raises
+    ------
+    DataError
+        As `nas.load_dataset`.
+    """
+    dataset = load_dataset(data, **options)
+    fitted = fit_preprocessor(
+        dataset.table, dataset.categorical, _targets(dataset), readings=dataset.readings
+    )
+    rows = [_row(dataset, column) for column in fitted.columns]
+    rows += [
+        {
+            "column": name,
+            "kind": "left out",
+            "different": "",
+            "gaps": "",
+            "examples": "",
+            "becomes": "nothing",
+        }
+        for name in dataset.ignored
+    ]
+    return Description(dataset.summary(), pd.DataFrame(rows))
+
+
+def _targets(dataset: Dataset) -> np.ndarray[Any, Any]:
+    return np.eye(len(dataset.classes))[dataset.y] if dataset.y.ndim == 1 else dataset.y
+
+
+def _row(dataset: Dataset, column: Column) -> dict[str, Any]:
+    values = dataset.table[column.name]
+    reading = dataset.readings[column.name]
+    present = values.dropna()
+    examples = [str(value)[:_LONGEST_EXAMPLE] for value in present.drop_duplicates().head(_EXAMPLES)]
+    names = {"numeric": "numbers", "date": "dates", "category": "categories"}
+    return {
+        "column": column.name,
+        "kind": reading.note or names[reading.kind],
+        "different": int(present.nunique()),
+        "gaps": int(values.isna().sum()),
+        "examples": ", ".join(examples),
+        "becomes": _becomes(column, int(present.nunique())),
+    }
+
+
+def _becomes(column: Column, n_different: int) -> str:
+    """What of a column the network reads."""
+    inputs = f"{column.n_inputs} input{'s' * (column.n_inputs != 1)}"
+    if column.kind == "dropped":
+        return "nothing: it is constant" if n_different < 2 else "nothing: nearly every cell differs"
+    if column.kind == "date":
+        return f"{inputs}: {', '.join(column.parts)}{', whether it is missing' * column.indicator}"
+    if column.kind == "numeric":
+        return f"{inputs}: standardized{', whether it is missing' * column.indicator}"
+    if column.means:
+        return f"{inputs}: means of the target by category"
+    others = ", one for gaps" * column.missing + ", one for others" * column.other
+    return f"{inputs}: one for each category{others}"
