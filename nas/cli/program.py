@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
-from nas.cli.searches import RUNS, add_debug, add_resume, add_search, add_spaces
+from nas.cli.searches import RUNS, add_debug, add_describe, add_resume, add_search, add_spaces
 from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
 from nas.cli.views import add_compare, add_report, add_sync, add_ui

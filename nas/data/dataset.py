@@ -127,10 +127,10 @@ class Dataset:
         n_written = sum(
             bool(reading.is_text and reading.kind != "category") for reading in self.readings.values()
         )
-        written = [f"{n_written} of them from text"] if n_written else []
+        written = f" ({n_written} written as text)" if n_written else ""
         target = f"target {', '.join(self.target_names)}: {self._target_in_words()}"
-        notes = [*written, *self.notes[:_MOST_NOTES], *(["..."] if len(self.notes) > _MOST_NOTES else [])]
-        return "; ".join([f"{self.name}: {self.n_rows:,} rows, columns: {columns}", target, *notes])
+        notes = [*self.notes[:_MOST_NOTES], *(["..."] if len(self.notes) > _MOST_NOTES else [])]
+        return "; ".join([f"{self.name}: {self.n_rows:,} rows, columns: {columns}{written}", target, *notes])
 
     def _target_in_words(self) -> str:
         if self.task == "classification":

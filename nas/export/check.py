@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -121,6 +122,21 @@ def _values(column: Column, rng: np.random.Generator) -> list[Any]:
             values, scores = np.array(column.knots).T
             numbers = 1.01 * np.interp(numbers, scores, values)  # some of them beyond the ends
         return [None if gone else float(number) for gone, number in zip(missing, numbers, strict=True)]
+    if column.kind == "date":
+        middle, spread = next(
+            (pair for part, pair in zip(column.parts, column.scales, strict=True) if part == "days"),
+            (0.4, 0.2),
+        )
+        days = middle + spread * rng.normal(size=_ROWS)
+        moments = _moments(column, np.round(days * 86400))
+        return [None if gone else moment for gone, moment in zip(missing, moments, strict=True)]
     choices = [*column.categories, _UNSEEN]
     drawn = rng.integers(len(choices), size=_ROWS)
     return [None if gone else choices[i] for gone, i in zip(missing, drawn, strict=True)]
+
+
+def _moments(column: Column, seconds: Array) -> list[Any]:
+    """Dates, or times of day, as a table may hold them."""
+    if column.form == "clock":
+        return [(dt.datetime.min + dt.timedelta(seconds=float(one) % 86400)).time() for one in seconds]
+    return [dt.datetime(1970, 1, 1) + dt.timedelta(seconds=float(one)) for one in seconds]

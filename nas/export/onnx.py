@@ -1,7 +1,9 @@
 """The ONNX form: one graph from raw columns to labels and probabilities, or values in their units.
 
-An input for each column, of shape (rows, 1): float64 for numbers, where NaN is missing; text for
-categories, where "" is missing. Operators of opset 17, which runtimes of 2022 and later have.
+An input for each column, of shape (rows, 1): float64 for numbers, where NaN is missing; float64 for dates,
+in seconds since 1970, times of day since midnight, and durations; text for categories, without blanks around
+it, where "" is missing. The model's metadata "reads" say of each input how text has to be turned into it.
+Operators of opset 17, which runtimes of 2022 and later have.
 
 Inputs are called as their columns; outputs ``label`` and ``probabilities``, ``labels`` and ``probabilities``,
 or ``values``. Where that cannot be, the metadata ``inputs`` and ``outputs`` say which name has become which.
@@ -26,7 +28,7 @@ from nas._version import __version__
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network, Predictor, as_numbers, category_key, model_record
+from nas.runtime import Column, Network, Predictor, category_key, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 _FARTHEST = 1e6
@@ -155,14 +157,29 @@ def write_onnx(network: Predictor, path: Path) -> None:
     record = model_record(network)
     told = {key: record[key] for key in ("task", "target", "provenance")}
     told |= {kind: pairs for kind, pairs in names.changed.items() if pairs}
+    needs = {names.inputs[column.name]: need for column in columns if (need := _need(column))}
+    told |= {"reads": needs} if needs else {}
     helper.set_model_props(model, {key: json.dumps(value, allow_nan=False) for key, value in told.items()})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
     names.say()
+    for name, need in needs.items():
+        _log.warning("onnx: the input %r takes %s", name, need)
+
+
+def _need(column: Column) -> str:
+    """What a column's input takes, where that is not the cell itself; empty where it is."""
+    if column.kind == "date":
+        return "seconds since midnight" if column.form == "clock" else "seconds since 1970-01-01, in UTC"
+    if column.form == "duration":
+        return "seconds"
+    written = column.kind == "numeric" and (column.unit or column.decimal != "." or column.gaps)
+    unit = f" of {column.unit!r}, without it" if column.unit else ""
+    return f"numbers{unit}, NaN for what is missing" if written else ""
 
 
 def _input(column: Column, names: Names) -> Any:
-    kind = TensorProto.DOUBLE if column.kind == "numeric" else TensorProto.STRING
+    kind = TensorProto.STRING if column.kind == "category" else TensorProto.DOUBLE
     return helper.make_tensor_value_info(names.inputs[column.name], kind, ["rows", 1])
 
 
@@ -181,6 +198,8 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
         cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
         parts = [graph.add("Cast", cut, to=TensorProto.FLOAT)]
         return [*parts, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else parts
+    if column.kind == "date":
+        return _encoded_dates(graph, column, given)
     n = column.n_places
     if n == 0:
         return []
@@ -191,7 +210,7 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
         )
     positions = {alias: i for i, key in enumerate(column.categories) for alias in _aliases(key)}
     nowhere = n  # one more place, which is cut off
-    positions[""] = len(column.categories) if column.missing else nowhere
+    positions |= dict.fromkeys(["", *column.gaps], len(column.categories) if column.missing else nowhere)
     other = len(column.categories) + column.missing if column.other else nowhere
     codes = graph.add(
         "LabelEncoder",
@@ -208,6 +227,75 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
     ones = graph.add("OneHot", flat, graph.constant(n + 1, np.int64), graph.constant([0, 1]), axis=1)
     bounds = [graph.constant([number], np.int64) for number in (0, n, 1)]
     return [graph.add("Slice", ones, *bounds)]
+
+
+def _encoded_dates(graph: _Graph, column: Column, given: str) -> list[str]:
+    """The parts of dates, standardized, and whether they are missing."""
+    absent = graph.add("IsNaN", given)
+    zero = graph.constant(0, np.float64)
+    calendar = _Calendar(graph, graph.add("Where", absent, zero, given))
+    inputs = []
+    for part, (mean, scale) in zip(column.parts, column.scales, strict=True):
+        centred = graph.add("Sub", calendar.part(part), graph.constant(mean, np.float64))
+        scaled = graph.add("Div", centred, graph.constant(scale, np.float64))
+        kept = graph.add("Where", absent, zero, scaled)
+        inputs.append(graph.add("Cast", kept, to=TensorProto.FLOAT))
+    return [*inputs, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else inputs
+
+
+class _Calendar:
+    """Parts of dates, as `nas.runtime.PARTS` has them, from seconds since 1970.
+
+    Years and months are found by Hinnant's algorithm, "chrono-compatible low-level date algorithms"
+    (civil_from_days), in which years begin with March.
+    """
+
+    def __init__(self, graph: _Graph, seconds: str) -> None:
+        self._graph = graph
+        self._days = self._do("Div", seconds, 86400.0)
+        self._day = self._graph.add("Floor", self._days)
+
+    def _do(self, operator: str, a: str, b: str | float) -> str:
+        return self._graph.add(operator, a, b if isinstance(b, str) else self._graph.constant(b, np.float64))
+
+    def _whole(self, a: str, b: float) -> str:
+        """The whole part of a quotient."""
+        return self._graph.add("Floor", self._do("Div", a, b))
+
+    def _rest(self, a: str, b: float) -> str:
+        return self._do("Sub", a, self._do("Mul", self._whole(a, b), b))
+
+    def part(self, name: str) -> str:
+        """One part by its name."""
+        if name == "days":
+            return self._days
+        if name == "year":
+            return self._year_and_month()[0]
+        what, _, wave = name.partition("_")
+        share = {
+            "month": lambda: self._do("Div", self._do("Sub", self._year_and_month()[1], 1.0), 12.0),
+            "weekday": lambda: self._do("Div", self._rest(self._do("Add", self._day, 3.0), 7.0), 7.0),
+            "hour": lambda: self._do("Sub", self._days, self._day),
+        }[what]()
+        # Runtimes have the sine alone in double precision.
+        angle = self._do("Mul", share, 2 * np.pi)
+        return self._graph.add("Sin", angle if wave == "sin" else self._do("Add", angle, np.pi / 2))
+
+    def _year_and_month(self) -> tuple[str, str]:
+        since_march = self._do("Add", self._day, 719468.0)
+        era = self._whole(since_march, 146097.0)
+        day = self._rest(since_march, 146097.0)
+        leap = self._do("Sub", self._whole(day, 36524.0), self._whole(day, 1460.0))
+        leap = self._do("Sub", leap, self._whole(day, 146096.0))
+        year = self._whole(self._do("Add", day, leap), 365.0)
+        days = self._do("Mul", year, 365.0)
+        days = self._do("Add", days, self._do("Sub", self._whole(year, 4.0), self._whole(year, 100.0)))
+        of_year = self._do("Sub", day, days)
+        march = self._whole(self._do("Add", self._do("Mul", of_year, 5.0), 2.0), 153.0)
+        is_next = self._graph.add("Cast", self._do("Greater", march, 9.5), to=TensorProto.DOUBLE)
+        month = self._do("Sub", self._do("Add", march, 3.0), self._do("Mul", is_next, 12.0))
+        year = self._do("Add", self._do("Add", year, self._do("Mul", era, 400.0)), is_next)
+        return year, month
 
 
 def _on_lines(graph: _Graph, x: str, knots: Array) -> str:
@@ -348,10 +436,14 @@ def feeds(network: Predictor, table: pd.DataFrame) -> Mapping[str, Array]:
     inputs = Names.of(network).inputs
     found: dict[str, Array] = {}
     for column in network.columns:
+        values = table[column.name] if column.kind != "dropped" else None
         if column.kind == "numeric":
-            numbers = as_numbers(table[column.name], column.name)
-            found[inputs[column.name]] = numbers.reshape(-1, 1)
+            found[inputs[column.name]] = column.numbers(values).reshape(-1, 1)
+        elif column.kind == "date":
+            found[inputs[column.name]] = column.seconds(values).reshape(-1, 1)
         elif column.kind == "category":
-            texts = ["" if (key := category_key(value)) is None else key for value in table[column.name]]
+            texts = [
+                "" if (key := cell_key(value, column.gaps)) is None else key for value in table[column.name]
+            ]
             found[inputs[column.name]] = np.array(texts, object).reshape(-1, 1)
     return found

@@ -32,7 +32,7 @@ from sklearn.preprocessing import (
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network, Predictor, as_numbers, category_key
+from nas.runtime import Column, Network, Predictor, cell_key
 
 TRUSTED = ["numpy.dtype"]
 """What skops does not trust by itself: the imputers say of which type their columns were."""
@@ -76,13 +76,15 @@ def load_sklearn(network: Predictor, path: Path) -> Predict:
 
 
 def frame_for(network: Predictor, table: Any) -> pd.DataFrame:
-    """A table as the pipeline takes it: numbers as such, categories as text, None where one is missing."""
+    """A table as the pipeline takes it: numbers as floats, categories as text, None where one is missing."""
     found: dict[str, Any] = {}
     for column in network.columns:
         if column.kind == "numeric":
-            found[column.name] = as_numbers(table[column.name], column.name)
+            found[column.name] = column.numbers(table[column.name])
         elif column.kind == "category":
-            found[column.name] = np.array([category_key(value) for value in table[column.name]], object)
+            found[column.name] = np.array(
+                [cell_key(value, column.gaps) for value in table[column.name]], object
+            )
     return pd.DataFrame(found)
 
 
@@ -91,6 +93,12 @@ class _Inputs:
 
     def __init__(self, network: Predictor) -> None:
         used = [column for column in network.columns if column.n_inputs]
+        for column in used:
+            if column.kind == "date":
+                raise InputError(
+                    f"format sklearn: expected numbers and categories, got dates in column {column.name!r}; "
+                    "the formats native, python, torch, onnx and mlflow read them"
+                )
         numbers = [column for column in used if column.kind == "numeric"]
         self.straight = [column for column in numbers if not column.knots]
         self.bent = [column for column in numbers if column.knots]
