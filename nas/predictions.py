@@ -51,7 +51,7 @@ def write_predictions(
 
 def _table_for(network: Predictor, data: str) -> pd.DataFrame:
     """The table in a file, with cells as they are written wherever the network reads text."""
-    texts = [one.name for one in network.columns if one.kind != "numeric" or one.unit or one.decimal != "."]
+    texts = [one.name for one in network.columns if one.kind != "numeric" or one.parts or one.decimal != "."]
     gaps = sorted({gap for column in network.columns for gap in column.gaps})
     names = [column.name for column in network.columns]
     made = [f"column{i + 1}" for i in range(len(names) + 1)]  # names of a file that had none

@@ -74,9 +74,9 @@ class Column:
     from each to the next; beyond the ends, into that of the end. Cells of text are read by `number_in`
     with the column's `decimal` separator and `unit`; with `form` "duration", as seconds.
 
-    A "date" column gives an input for each of its `parts` (see `PARTS`), standardized by the pairs
-    (mean, scale) of `scales`, 0 where the date is missing, and an `indicator` as above. Cells of text
-    are read by `seconds_in` with the column's `form`.
+    With `parts`, its cells are dates: it gives an input for each part (see `PARTS`), standardized by the
+    pairs (mean, scale) of `scales`, 0 where the date is missing, and an `indicator` as above. Cells of
+    text are read by `seconds_in` with the column's `form`.
 
     A "category" column has a place for each category, then one for missing values if `missing` is set,
     then one for all other values if `other` is set. It gives one input a place, 1 for the place that
@@ -113,33 +113,29 @@ class Column:
     def n_inputs(self) -> int:
         """How many inputs of the network the column gives."""
         if self.kind == "numeric":
-            return 1 + self.indicator
-        if self.kind == "date":
-            return len(self.parts) + self.indicator
+            return (len(self.parts) or 1) + self.indicator
         if self.kind == "category":
             return len(self.means[0]) if self.means else self.n_places
         return 0
 
     def encode(self, values: Any, out: Array) -> None:
         """Write the inputs for `values`, of shape (rows,), into `out`, of shape (rows, n_inputs)."""
-        if self.kind == "numeric":
+        if self.parts:
+            self._encode_dates(self.numbers(values), out)
+        elif self.kind == "numeric":
             self._encode_numbers(self.numbers(values), out)
-        elif self.kind == "date":
-            self._encode_dates(self.seconds(values), out)
         elif self.kind == "category":
             self._encode_categories(values, out)
 
     def numbers(self, values: Any) -> Array:
-        """The cells of a "numeric" column as float64, missing ones as NaN; raises `TableError`."""
+        """The cells as float64, dates as seconds since 1970, missing ones as NaN; raises `TableError`."""
+        if self.parts:
+            return as_seconds(values, self.name, self.form, gaps=self.gaps)
         if self.form == "duration":
-            return self._without_gaps(as_seconds(values, self.name, self.form))
+            return self._without_gaps(as_seconds(values, self.name, self.form, gaps=self.gaps))
         return self._without_gaps(
             as_numbers(values, self.name, decimal=self.decimal, unit=self.unit, gaps=self.gaps)
         )
-
-    def seconds(self, values: Any) -> Array:
-        """The cells of a "date" column as seconds since 1970, missing ones as NaN; raises `TableError`."""
-        return as_seconds(values, self.name, self.form, gaps=self.gaps)
 
     def _without_gaps(self, numbers: Array) -> Array:
         codes = [code for text in self.gaps if (code := number_in(text)) is not None]
@@ -1356,7 +1352,7 @@ _FIELD_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def _check_column(column: Column, version: int) -> None:
     if version < 3 and (column.means or column.knots):
         raise ModelError(f"columns of version 3 in version {version}")
-    if column.kind not in ("numeric", "category", "date", "dropped") or column.scale == 0:
+    if column.kind not in ("numeric", "category", "dropped") or column.scale == 0:
         raise ModelError(f"column {column.name!r}: kind {column.kind!r} and scale {column.scale}")
     _check_tables(column)
     _check_reading(column, version)
@@ -1369,11 +1365,11 @@ def _check_reading(column: Column, version: int) -> None:
         raise ModelError(f"{where}: columns of version 4 in version {version}")
     if column.decimal not in (".", ","):
         raise ModelError(f"{where}: decimal: expected a point or a comma, got {_short(column.decimal)}")
-    if column.form not in FORMS and (column.kind != "date" or "%" not in column.form):
+    if column.form not in FORMS and (not column.parts or "%" not in column.form):
         raise ModelError(
             f"{where}: form: expected {', '.join(FORMS[1:])} or a pattern, got {_short(column.form)}"
         )
-    if (column.parts or column.scales) and column.kind != "date":
+    if column.parts and column.kind != "numeric":
         raise ModelError(f"{where}: parts of dates in a column of kind {column.kind!r}")
     if len(set(column.parts)) != len(column.parts) or not set(column.parts) <= set(PARTS):
         raise ModelError(f"{where}: parts: expected some of {', '.join(PARTS)}, got {_short(column.parts)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from numbers import Number
 from typing import Any, Literal
@@ -97,7 +97,10 @@ class Reading:
 
     def column(self, name: str) -> Column:
         """A column that reads cells so, of which nothing else is known."""
-        return Column(name, self.kind, decimal=self.decimal, unit=self.unit, form=self.form, gaps=self.gaps)
+        kind, dates = ("numeric", True) if self.kind == "date" else (self.kind, False)
+        reads = {"decimal": self.decimal, "unit": self.unit, "form": self.form, "gaps": self.gaps}
+        column = Column(name, kind, **reads)  # type: ignore[arg-type] # texts, and a tuple of them
+        return replace(column, parts=("days",), scales=((0.0, 1.0),)) if dates else column
 
 
 def read_column(
@@ -166,7 +169,7 @@ def convert(values: pd.Series[Any], reading: Reading) -> pd.Series[Any]:
         return pd.Series(keys, values.index, dtype=object, name=values.name).astype("category")
     try:
         if reading.kind == "date":
-            seconds = column.seconds(_plain(values))
+            seconds = column.numbers(_plain(values))
             micros = np.where(np.isnan(seconds), 0, np.round(seconds * 1e6)).astype("M8[us]")
             micros[np.isnan(seconds)] = np.datetime64("NaT")
             return pd.Series(micros, values.index, name=values.name)

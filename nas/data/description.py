@@ -99,7 +99,7 @@ def _becomes(column: Column, n_different: int) -> str:
     inputs = f"{column.n_inputs} input{'s' * (column.n_inputs != 1)}"
     if column.kind == "dropped":
         return "nothing: it is constant" if n_different < 2 else "nothing: nearly every cell differs"
-    if column.kind == "date":
+    if column.parts:
         return f"{inputs}: {', '.join(column.parts)}{', whether it is missing' * column.indicator}"
     if column.kind == "numeric":
         return f"{inputs}: standardized{', whether it is missing' * column.indicator}"

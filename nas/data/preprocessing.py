@@ -189,7 +189,7 @@ def _fit_column(reading: Reading, values: pd.Series, declared: bool, targets: Fl
 def _fit_dates(values: pd.Series, reading: Reading) -> Column:
     """The parts of dates that vary, standardized."""
     name = str(values.name)
-    seconds = reading.column(name).seconds(values)
+    seconds = reading.column(name).numbers(values)
     absent = np.isnan(seconds)
     parts, scales = [], []
     for part, function in PARTS.items():
@@ -199,7 +199,9 @@ def _fit_dates(values: pd.Series, reading: Reading) -> Column:
             scales.append((float(numbers.mean()), float(numbers.std())))
     if not parts and not 0 < absent.sum() < len(absent):
         return Column(name, "dropped")
-    return Column(name, "date", indicator=bool(absent.any()), parts=tuple(parts), scales=tuple(scales))
+    if not parts:  # it varies only in its gaps
+        parts, scales = ["days"], [(float(seconds[~absent][0]) / 86400, 1.0)]
+    return Column(name, "numeric", indicator=bool(absent.any()), parts=tuple(parts), scales=tuple(scales))
 
 
 def _fit_numbers(values: pd.Series) -> Column:

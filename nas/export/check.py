@@ -116,13 +116,13 @@ def made_up(network: Predictor, seed: int = 0) -> pd.DataFrame:
 
 def _values(column: Column, rng: np.random.Generator) -> list[Any]:
     missing = rng.random(_ROWS) < 0.1
-    if column.kind == "numeric":
+    if column.kind == "numeric" and not column.parts:
         numbers = column.mean + abs(column.scale) * rng.normal(size=_ROWS)
         if column.knots:
             values, scores = np.array(column.knots).T
             numbers = 1.01 * np.interp(numbers, scores, values)  # some of them beyond the ends
         return [None if gone else float(number) for gone, number in zip(missing, numbers, strict=True)]
-    if column.kind == "date":
+    if column.parts:
         middle, spread = next(
             (pair for part, pair in zip(column.parts, column.scales, strict=True) if part == "days"),
             (0.4, 0.2),

@@ -169,7 +169,7 @@ def write_onnx(network: Predictor, path: Path) -> None:
 
 def _need(column: Column) -> str:
     """What a column's input takes, where that is not the cell itself; empty where it is."""
-    if column.kind == "date":
+    if column.parts:
         return "seconds since midnight" if column.form == "clock" else "seconds since 1970-01-01, in UTC"
     if column.form == "duration":
         return "seconds"
@@ -186,6 +186,8 @@ def _input(column: Column, names: Names) -> Any:
 def _encoded(graph: _Graph, column: Column) -> list[str]:
     """The float32 inputs of the network that a column gives."""
     given = graph.names.inputs[column.name]
+    if column.parts:
+        return _encoded_dates(graph, column, given)
     if column.kind == "numeric":
         absent = graph.add("IsNaN", given)
         filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), given)
@@ -198,8 +200,6 @@ def _encoded(graph: _Graph, column: Column) -> list[str]:
         cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
         parts = [graph.add("Cast", cut, to=TensorProto.FLOAT)]
         return [*parts, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else parts
-    if column.kind == "date":
-        return _encoded_dates(graph, column, given)
     n = column.n_places
     if n == 0:
         return []
@@ -439,8 +439,6 @@ def feeds(network: Predictor, table: pd.DataFrame) -> Mapping[str, Array]:
         values = table[column.name] if column.kind != "dropped" else None
         if column.kind == "numeric":
             found[inputs[column.name]] = column.numbers(values).reshape(-1, 1)
-        elif column.kind == "date":
-            found[inputs[column.name]] = column.seconds(values).reshape(-1, 1)
         elif column.kind == "category":
             texts = [
                 "" if (key := cell_key(value, column.gaps)) is None else key for value in table[column.name]

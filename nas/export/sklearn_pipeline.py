@@ -94,7 +94,7 @@ class _Inputs:
     def __init__(self, network: Predictor) -> None:
         used = [column for column in network.columns if column.n_inputs]
         for column in used:
-            if column.kind == "date":
+            if column.parts:
                 raise InputError(
                     f"format sklearn: expected numbers and categories, got dates in column {column.name!r}; "
                     "the formats native, python, torch, onnx and mlflow read them"
