@@ -8,13 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nas import runtime
 from nas.export.check import Predict, made_up, standardized
 from nas.export.native import save_network
 from nas.network.arrays import Array, Floats
-from nas.runtime import Predictor
+from nas.runtime import Predictor, is_missing
 
 # Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
 # server that is gone noticed within seconds instead of minutes.
@@ -32,6 +33,7 @@ import mlflow
 import mlflow.pyfunc
 from mlflow.models import Model, infer_signature
 from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import AnyType
 
 _MODEL = '''
 
@@ -42,6 +44,8 @@ class _Model(mlflow.pyfunc.PythonModel):
         self.network = load_network(context.artifacts["network"])
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):
+        if isinstance(model_input.columns, pandas.RangeIndex):
+            model_input = model_input.to_numpy()  # rows without names
         if (params or {}).get("probabilities"):
             return self.network.predict_proba(model_input)
         return self.network.predict(model_input)
@@ -52,6 +56,8 @@ mlflow.models.set_model(_Model())
 
 
 _EXAMPLE_ROWS = 5
+
+_ANY = AnyType()  # type: ignore[no-untyped-call]
 
 
 def write_mlflow(network: Predictor, path: Path) -> None:
@@ -80,9 +86,14 @@ def save_mlflow_model(
     """
     signature = None
     if example is not None:
-        example = as_the_model_reads(example, network)
-        signature = infer_signature(example, network.predict(example), params={"probabilities": False})
-        signature.inputs = schema(network)
+        names = [column.name for column in network.columns]
+        example = example[[name for name in names if name in example]]
+        outputs = infer_signature(pd.DataFrame({"a": [0.0]}), network.predict(example))
+        signature = infer_signature(pd.DataFrame({"a": [0.0]}), params={"probabilities": False})
+        signature.inputs, signature.outputs = schema(network), outputs.outputs
+        example = as_json_holds(example)
+        if _is_from_array(network):
+            example = example.reindex(columns=names).to_numpy(object)
     with tempfile.TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
             path,
@@ -96,21 +107,35 @@ def save_mlflow_model(
 
 
 def schema(network: Predictor) -> Schema:
-    """The columns that the network reads: any number is a double, and every cell may be missing."""
-    return Schema(
-        [
-            ColSpec("double" if column.kind == "numeric" else "string", column.name, required=False)
-            for column in network.columns
-            if column.kind != "dropped"
-        ]
+    """The columns of the table that the network was made from, by name, or by position where it was an array.
+
+    MLflow refuses whatever is not exactly of the type that a signature gives, such as whole numbers for a
+    double, or a whole number with gaps. Any type is let through: `nas.runtime` checks the cells itself.
+    """
+    if _is_from_array(network):
+        return Schema([ColSpec(_ANY) for _ in network.columns])
+    # A column without inputs is named, too: MLflow would warn of it in the network's own table.
+    return Schema([ColSpec(_ANY, column.name, required=False) for column in network.columns])
+
+
+def _is_from_array(network: Predictor) -> bool:
+    """Whether the table was an array: its columns are then called by their numbers."""
+    return [column.name for column in network.columns] == [f"x{i}" for i in range(len(network.columns))]
+
+
+def as_json_holds(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows with cells as JSON can hold them: numbers, truth values, text, None."""
+    return pd.DataFrame(
+        {name: np.array([_plain_cell(cell) for cell in table[name]], object) for name in table},
+        index=range(len(table)),
     )
 
 
-def as_the_model_reads(example: Any, network: Predictor) -> Any:
-    """Rows of the raw table with the columns and types of `schema`."""
-    columns = {column.name: column.kind for column in network.columns if column.kind != "dropped"}
-    kinds = {name: float if kind == "numeric" else object for name, kind in columns.items()}
-    return example[list(columns)].astype(kinds)
+def _plain_cell(cell: Any) -> Any:
+    if is_missing(cell):
+        return None
+    value = cell.item() if isinstance(cell, np.generic) else cell
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def write_model_code(folder: Path) -> Path:
@@ -132,7 +157,7 @@ def load_mlflow(network: Predictor, path: Path) -> Predict:
     model = mlflow.pyfunc.load_model(str(path))
 
     def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
-        rows = as_the_model_reads(table, network)
+        rows = table.reindex(columns=[column.name for column in network.columns])
         labels: Array = model.predict(rows)
         if network.task == "regression":
             return labels, standardized(network, labels)
