@@ -461,9 +461,12 @@ def digest_of(record: Mapping[str, Any]) -> str:
 
 def _record_of(column: Column) -> dict[str, Any]:
     """What the column differs in from one without settings; older versions have the first nine keys."""
-    entry, nothing = asdict(column), asdict(Column(column.name, column.kind))
-    first = list(entry)[:9]
-    return {key: value for key, value in entry.items() if key in first or value != nothing[key]}
+    nothing = vars(_NOTHING)
+    first = list(nothing)[:9]
+    return {key: value for key, value in vars(column).items() if key in first or value != nothing[key]}
+
+
+_NOTHING = Column("", "dropped")
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:

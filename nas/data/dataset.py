@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -99,6 +100,10 @@ class Dataset:
 
     def digest(self) -> str:
         """A fingerprint of all cells, names and labels: the first 16 digits of a SHA-256."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         sha = hashlib.sha256(repr((self.task, self.target_names, self.classes, self.categorical)).encode())
         for name in self.table.columns:
             sha.update(repr(name).encode())
