@@ -748,6 +748,8 @@ def _second_of(value: Any, name: str, form: str, gaps: Iterable[str]) -> float:
         return math.nan
     if isinstance(value, (np.datetime64, np.timedelta64)):
         value = value.astype(f"{value.dtype.kind}8[us]").item()
+    if form == "duration" and isinstance(value, (int, float, np.number)):
+        return float(value)
     seconds = seconds_in(value, form) if isinstance(value, str) else _seconds_of(value)
     if seconds is None:
         wanted = "durations" if form == "duration" else "times of day" if form == "clock" else "dates"
