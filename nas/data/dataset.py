@@ -114,12 +114,13 @@ def load_dataset(
 
     Parameters
     ----------
-    data : str, path, DataFrame, (X, y), Bunch or Dataset
-        The name of a bundled set (see `BUNDLED`), a CSV or Parquet file, a frame with the target
-        among its columns, or features and target apart.
-    target : str or several, optional
+    data : str, path, table, (X, y), Bunch or Dataset
+        The name of a bundled set (see `BUNDLED`), a CSV or Parquet file, a table with the target
+        among its columns (see `nas.data.frames.named_table`), or features and target apart.
+    target : name or several, optional
         The target's column; by default one called target, label, class or y, otherwise the last.
-        Several columns, or names joined by commas, make several targets or labels.
+        Several columns, or names joined by commas, make several targets or labels
+        (see `nas.data.frames.column_names`).
     task : str, optional
         "classification", "multilabel" or "regression"; by default it follows from the target:
         text, booleans and up to 20 different whole numbers are classes.
@@ -146,7 +147,7 @@ def load_dataset(
         (name, frame, targets), source = _from_memory(data, target), None
     _check_frame(name, frame, targets)
     features = frame.drop(columns=targets)
-    categorical = column_names(categorical, features.columns, "categorical")
+    categorical = column_names(categorical, features.columns, "--categorical")
     y, found, classes = _read_target(frame[targets], task)
     return Dataset(
         name,
