@@ -53,7 +53,7 @@ _FARTHEST = 1e6  # standard deviations from the mean
 
 Array = NDArray[Any]
 Table = Any
-"""A table: a data frame, a mapping from column names to values, or rows of values."""
+"""A table: a data frame, a mapping from column names to values, or rows of values; or one row with names."""
 
 
 class ModelError(ValueError):

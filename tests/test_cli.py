@@ -470,7 +470,11 @@ def bad_tables() -> dict[str, tuple[str, list[str], str]]:
             ["--task", "regression"],
             "expected values that vary, got 1.5",
         ),
-        "unknown category column": (text(), ["--categorical", "z"], "--categorical z"),
+        "unknown category column": (
+            text(),
+            ["--categorical", "z"],
+            "--categorical: expected names of the columns",
+        ),
     }
 
 

@@ -144,17 +144,18 @@ def test_an_mlflow_model_of_an_array_takes_arrays(tmp_path: Path) -> None:
 
 def test_an_mlflow_model_is_served(tmp_path: Path, frame: pd.DataFrame, network: Network) -> None:
     import mlflow
-    from fastapi.testclient import TestClient
     from mlflow.pyfunc import scoring_server
 
     write_export(network, "mlflow", tmp_path / "m")
-    client = TestClient(scoring_server.init(mlflow.pyfunc.load_model(str(tmp_path / "m"))))
+    model = mlflow.pyfunc.load_model(str(tmp_path / "m"))
     plain = frame.astype({"duration": str, "with a zone": str})
     body = json.loads(plain.to_json(orient="split", date_format="iso", default_handler=str))
-    answer = client.post("/invocations", json={"dataframe_split": body})
-    assert answer.status_code == 200, answer.text
+    answer = scoring_server.invocations(
+        json.dumps({"dataframe_split": body}), "application/json", model, model.metadata.get_input_schema()
+    )
+    assert answer.status == 200, answer.response
     expected = network.predict(pd.DataFrame(body["data"], columns=body["columns"]))
-    assert answer.json()["predictions"] == expected.tolist()
+    assert json.loads(answer.response)["predictions"] == expected.tolist()
 
 
 def test_describe_says_what_becomes_of_each_column(tmp_path: Path, frame: pd.DataFrame) -> None:
