@@ -150,7 +150,7 @@ def test_an_mlflow_model_is_served(tmp_path: Path, frame: pd.DataFrame, network:
     model = mlflow.pyfunc.load_model(str(tmp_path / "m"))
     plain = frame.astype({"duration": str, "with a zone": str})
     body = json.loads(plain.to_json(orient="split", date_format="iso", default_handler=str))
-    answer = scoring_server.invocations(
+    answer = scoring_server.invocations(  # type: ignore[no-untyped-call]
         json.dumps({"dataframe_split": body}), "application/json", model, model.metadata.get_input_schema()
     )
     assert answer.status == 200, answer.response
