@@ -510,8 +510,7 @@ def as_numbers(
             raise ValueError("text with another decimal separator than float() reads")
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError):
-        read = _remembering(lambda value: _as_number(value, name, decimal, unit, gaps))
-        numbers = np.array([read(value) for value in values], np.float64)
+        numbers = _read_each(values, lambda value: _as_number(value, name, decimal, unit, gaps))
     if numbers.ndim != 1:
         raise TableError(f"column {name!r}: expected one number a row, got an array of {numbers.shape}")
     if np.isinf(numbers).any():
@@ -520,18 +519,21 @@ def as_numbers(
     return numbers
 
 
-def _remembering(read: Callable[[Any], float]) -> Callable[[Any], float]:
-    """The function, with what it said of texts remembered, which come again and again in a column."""
-    known: dict[str, float] = {}
-
-    def remembered(value: Any) -> float:
-        if not isinstance(value, str):
-            return read(value)
-        if value not in known:
-            known[value] = read(value)
-        return known[value]
-
-    return remembered
+def _read_each(values: Any, read: Callable[[Any], float]) -> Array:
+    """What the function says of each cell; the `TableError` that it raises names the row."""
+    known: dict[str, float] = {}  # texts come again and again in a column
+    numbers = np.empty(len(values))
+    for i, value in enumerate(values):
+        try:
+            if not isinstance(value, str):
+                numbers[i] = read(value)
+                continue
+            if value not in known:
+                known[value] = read(value)
+            numbers[i] = known[value]
+        except TableError as error:
+            raise TableError(f"{error} in row {i + 1}") from None
+    return numbers
 
 
 def category_key(value: Any) -> str | None:
@@ -739,8 +741,7 @@ def as_seconds(values: Any, name: str, form: str, gaps: Iterable[str] = ()) -> A
         return np.where(np.isnat(exact), np.nan, exact.astype(np.int64) / 1e6)
     if kind in "iuf" and form == "duration":
         return np.asarray(values, np.float64)
-    read = _remembering(lambda value: _second_of(value, name, form, gaps))
-    return np.array([read(value) for value in values], np.float64)
+    return _read_each(values, lambda value: _second_of(value, name, form, gaps))
 
 
 def _second_of(value: Any, name: str, form: str, gaps: Iterable[str]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -533,11 +534,23 @@ def _infer_task(targets: pd.DataFrame, readings: Sequence[Reading]) -> Task:
         )
     if reading.kind == "category" or pd.api.types.is_bool_dtype(values):
         return "classification"
+    if reading.is_text and any(_is_code(cell) for cell in values.astype(object)):
+        return "classification"
     if reading.unit or reading.decimal != ".":
         return "regression"  # labels are not written so
     different = np.unique(_target_numbers(values, reading))
     whole = bool((different == np.round(different)).all())
     return "classification" if whole and len(different) <= _MOST_CLASSES_BY_DEFAULT else "regression"
+
+
+def _is_code(cell: Any) -> bool:
+    """Whether a text is digits that no number begins with, as in 007."""
+    return (
+        isinstance(cell, str)
+        and len(cell.strip()) > 1
+        and cell.strip()[0] == "0"
+        and cell.strip().isdecimal()
+    )
 
 
 def _is_binary(values: pd.Series) -> bool:

@@ -260,3 +260,15 @@ def test_an_identifier_that_sorts_the_rows_by_class_is_warned_of(caplog: pytest.
     assert "'key' sorts the rows by class" in load_dataset(leak).notes
     assert "column 'key'" in caplog.text
     assert not load_dataset(leak.assign(y=["u", "v"] * (N // 2))).notes
+
+
+def test_digits_with_zeros_before_them_are_labels() -> None:
+    cells = ["007", "1.10"] * (N // 2)
+    assert load_dataset(pd.DataFrame({"a": R, "y": cells})).classes == ("007", "1.10")
+
+
+def test_the_row_of_a_cell_that_cannot_be_read_is_named_at_prediction() -> None:
+    table, readings = settle_kinds(pd.DataFrame({"w": [f"{i} kg" for i in range(20)]}))
+    fitted = fit_preprocessor(table, readings=readings)
+    with pytest.raises(TableError, match="expected numbers in kg, got 'abc' in row 2"):
+        fitted.encode({"w": ["5 kg", "abc"]})
