@@ -393,7 +393,7 @@ class _Texts:
 
     @staticmethod
     def _lack_unit(written: dict[str, Written], units: dict[str, str]) -> list[str]:
-        """Numbers without the unit that others have: nobody can know theirs, but for currencies and 0."""
+        """Numbers without the unit that others have, which is not known then, but for currencies and 0."""
         if not units or all(map(is_currency, units.values())):
             return []
         return [text for text, found in written.items() if not found.unit and found.value(".") != 0]

@@ -545,12 +545,7 @@ def _infer_task(targets: pd.DataFrame, readings: Sequence[Reading]) -> Task:
 
 def _is_code(cell: Any) -> bool:
     """Whether a text is digits that no number begins with, as in 007."""
-    return (
-        isinstance(cell, str)
-        and len(cell.strip()) > 1
-        and cell.strip()[0] == "0"
-        and cell.strip().isdecimal()
-    )
+    return isinstance(cell, str) and re.fullmatch(r"\s*0\d+\s*", cell) is not None
 
 
 def _is_binary(values: pd.Series) -> bool:
