@@ -157,8 +157,13 @@ def test_short_cohorts_go_to_a_worker_together(problem: Problem) -> None:
         for one in asked:
             executor.submit(Task(problem, [one]))
         found = completed_at_once(executor, len(asked))
-    # After the first, which nothing was known of, and its spare: half of those that wait, each time.
-    assert [len(those) for those in found] == [1, 1, 7, 3, 2, 1, 1]
+    sizes = [len(group) for group in found]
+    # Nothing was known of the first; later at most half of those that wait go together. How many do
+    # depends on how long one took, which on a busy machine may be long.
+    assert sizes[0] == 1
+    waiting = [16 - sum(sizes[:i]) for i in range(len(sizes))]
+    assert all(size <= max(1, n // 2) for size, n in zip(sizes, waiting, strict=True))
+    assert max(sizes) > 1
     assert [*chain(*found)] == ordered(SerialExecutor(), problem, asked)
 
 
