@@ -155,6 +155,7 @@ def test_public_names_are_these() -> None:
         "available_spaces",
         "compare",
         "debug",
+        "describe",
         "export_network",
         "load_dataset",
         "load_network",

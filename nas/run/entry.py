@@ -167,7 +167,7 @@ baseline
     dataset = load_dataset(
         data, target=target, task=task, categorical=categorical, na=na, header=header, ignore=ignore
     )
-    _log.info("%s", dataset.summary())
+    _log.info("%s", as_text(dataset.summary()))
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     run = Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress, draw=report)
