@@ -53,7 +53,7 @@ _FARTHEST = 1e6  # standard deviations from the mean
 
 Array = NDArray[Any]
 Table = Any
-"""A table: a data frame, a mapping from column names to values, or rows of values."""
+"""A table: a data frame, a mapping from column names to values, or rows of values; or one row with names."""
 
 
 class ModelError(ValueError):
@@ -461,9 +461,12 @@ def digest_of(record: Mapping[str, Any]) -> str:
 
 def _record_of(column: Column) -> dict[str, Any]:
     """What the column differs in from one without settings; older versions have the first nine keys."""
-    entry, nothing = asdict(column), asdict(Column(column.name, column.kind))
-    first = list(entry)[:9]
-    return {key: value for key, value in entry.items() if key in first or value != nothing[key]}
+    nothing = vars(_NOTHING)
+    first = list(nothing)[:9]
+    return {key: value for key, value in vars(column).items() if key in first or value != nothing[key]}
+
+
+_NOTHING = Column("", "dropped")
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
@@ -745,6 +748,8 @@ def _second_of(value: Any, name: str, form: str, gaps: Iterable[str]) -> float:
         return math.nan
     if isinstance(value, (np.datetime64, np.timedelta64)):
         value = value.astype(f"{value.dtype.kind}8[us]").item()
+    if form == "duration" and isinstance(value, (int, float, np.number)):
+        return float(value)
     seconds = seconds_in(value, form) if isinstance(value, str) else _seconds_of(value)
     if seconds is None:
         wanted = "durations" if form == "duration" else "times of day" if form == "clock" else "dates"

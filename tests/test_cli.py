@@ -358,7 +358,7 @@ def test_a_search_begins_with_genomes_of_a_file(capsys: pytest.CaptureFixture[st
         ('{"widths": [4]}', "got: no list of them"),
         ("[4]", "got: "),
         ('[{"widths": [0]}]', "got: [0].widths: expected a list of whole numbers from 1, got [0]"),
-        ('[{"width": [4]}]', "got: [0].widths: expected a list, got no such key"),
+        ('[{"width": [4]}]', "got: [0].widths: expected a value, got no such key"),
         ('[{"widths": [4], "activation": 7}]', "got: [0].activation: expected one of identity, sigmoid,"),
         ('[{"widths": [4], "dropout": 1e999}]', "got: '1e999' where a finite number belongs"),
         ("[" * 100_000, "got: values nested more than 64 deep"),
@@ -470,7 +470,11 @@ def bad_tables() -> dict[str, tuple[str, list[str], str]]:
             ["--task", "regression"],
             "expected values that vary, got 1.5",
         ),
-        "unknown category column": (text(), ["--categorical", "z"], "--categorical z"),
+        "unknown category column": (
+            text(),
+            ["--categorical", "z"],
+            "--categorical: expected names of the columns",
+        ),
     }
 
 

@@ -518,7 +518,7 @@ def test_gaps_of_any_library_are_predicted_as_those_of_pandas(library: str) -> N
     assert frame["size"].isna().any()
     assert frame["color"].isna().any()
     arrow = pa.Table.from_pandas(frame)
-    table: Any = {
+    tables: dict[str, Callable[[], Any]] = {
         "polars": lambda: pl.from_pandas(frame),
         "Arrow": lambda: arrow,
         "masked": lambda: {
@@ -530,8 +530,8 @@ def test_gaps_of_any_library_are_predicted_as_those_of_pandas(library: str) -> N
             for row in frame.to_dict("records")
         ],
         "Arrow's types": lambda: arrow.to_pandas(types_mapper=pd.ArrowDtype),
-    }[library]()
-    assert np.array_equal(network.predict_proba(table), network.predict_proba(frame))
+    }
+    assert np.array_equal(network.predict_proba(tables[library]()), network.predict_proba(frame))
 
 
 def test_masked_cells_of_an_array_are_gaps() -> None:

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -99,6 +100,10 @@ class Dataset:
 
     def digest(self) -> str:
         """A fingerprint of all cells, names and labels: the first 16 digits of a SHA-256."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         sha = hashlib.sha256(repr((self.task, self.target_names, self.classes, self.categorical)).encode())
         for name in self.table.columns:
             sha.update(repr(name).encode())
@@ -171,12 +176,13 @@ def load_dataset(
 
     Parameters
     ----------
-    data : str, path, DataFrame, (X, y), Bunch or Dataset
-        The name of a bundled set (see `BUNDLED`), a CSV or Parquet file, a frame with the target
-        among its columns, or features and target apart.
-    target : str or several, optional
+    data : str, path, table, (X, y), Bunch or Dataset
+        The name of a bundled set (see `BUNDLED`), a CSV or Parquet file, a table with the target
+        among its columns (see `nas.data.frames.named_table`), or features and target apart.
+    target : name or several, optional
         The target's column; by default one called target, label, class or y, otherwise the last.
-        Several columns, or names joined by commas, make several targets or labels.
+        Several columns, or names joined by commas, make several targets or labels
+        (see `nas.data.frames.column_names`).
     task : str, optional
         "classification", "multilabel" or "regression"; by default it follows from the target:
         text, booleans and up to 20 different whole numbers are classes.
@@ -246,7 +252,7 @@ def _dataset(
     if len(left_out) == features.shape[1]:
         raise DataError("ignore: expected columns beside those that are left out and the target, got none")
     features = features.drop(columns=list(left_out))
-    declared = column_names(categorical, features.columns, "categorical")
+    declared = column_names(categorical, features.columns, "--categorical")
     y, kind, classes = read_target(
         found.frame[found.targets], task, gaps=gaps, decimal=found.decimal, from_file=found.is_text
     )
@@ -282,7 +288,7 @@ def _left_out(found: _Found, features: pd.DataFrame, ignore: Any) -> dict[str, s
     if isinstance(ignore, str) and not ignore.strip():
         return {}
     if ignore is not None:
-        return dict.fromkeys(column_names(ignore, features.columns, "ignore"), "as asked for")
+        return dict.fromkeys(column_names(ignore, features.columns, "--ignore"), "as asked for")
     if not found.is_named or found.source in BUNDLED:
         return {}
     return index_columns(features, (), found.unnamed)

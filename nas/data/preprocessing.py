@@ -31,17 +31,40 @@ _SCORES = np.arange(-28, 29) / 8
 _MANY_TEXTS = 100
 
 
-class Rows(Mapping[str, "pd.Series[Any]"]):
-    """Some rows of a table: each column is copied when it is asked for, and no longer held than it is used.
+_BLOCK = 256
+"""Columns of numbers of which the rows are taken at once: pandas takes a single one in as much time."""
 
-    Of a table of gigabytes, all columns of some rows at once would be gigabytes more.
+
+class Rows(Mapping[str, Any]):
+    """Some rows of a table: columns are copied when they are asked for, and not held longer than needed.
+
+    Of a table of gigabytes, all columns of some rows at once would be gigabytes more. Columns of NumPy's
+    numbers come as float64 arrays, a block of them at a time; others as series.
     """
 
     def __init__(self, table: pd.DataFrame, rows: Array) -> None:
         self._table, self._rows = table, rows
+        plain = [
+            i for i, dtype in enumerate(table.dtypes) if isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+        ]
+        self._places = {str(table.columns[i]): n for n, i in enumerate(plain)}
+        self._plain = plain
+        self._block: tuple[int, Array] = (-1, np.empty((0, 0)))
 
-    def __getitem__(self, name: str) -> pd.Series[Any]:
-        return self._table[name].iloc[self._rows]
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._places:
+            return self._table[name].iloc[self._rows]
+        number, place = divmod(self._places[name], _BLOCK)
+        if self._block[0] != number:
+            columns = self._plain[number * _BLOCK : (number + 1) * _BLOCK]
+            self._block = number, self._taken(columns)
+        return self._block[1][place]
+
+    def _taken(self, columns: list[int]) -> Array:
+        """The rows of some columns, of shape (columns, rows)."""
+        if len(columns) == 1:
+            return self._table.iloc[:, columns[0]].to_numpy(np.float64)[self._rows][np.newaxis]
+        return np.ascontiguousarray(self._table.iloc[:, columns].to_numpy(np.float64)[self._rows].T)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.columns)
@@ -91,7 +114,7 @@ def fit_preprocessor(
             values = convert(values, reading)
         else:
             reading = readings[name]
-        column = _fit_column(reading, values, name in categorical, targets)
+        column = _fit_column(name, reading, values, name in categorical, targets)
         columns.append(_by_rank(column, values) if scaling == "quantile" else column)
     if all(column.kind == "dropped" for column in columns):
         raise DataError(
@@ -172,15 +195,14 @@ def _is_plain(values: pd.Series) -> bool:
     return isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf"
 
 
-def _fit_column(reading: Reading, values: pd.Series, declared: bool, targets: Floats | None) -> Column:
-    name = str(values.name)
+def _fit_column(name: str, reading: Reading, values: Any, declared: bool, targets: Floats | None) -> Column:
     if reading.kind == "category":
         column = _fit_categories(values, declared, targets)
     elif reading.kind == "date":
         column = _fit_dates(values, reading)
     else:
-        column = _fit_numbers(values)
-    if column.kind == "dropped":
+        column = _fit_numbers(name, values)
+    if column.kind == "dropped" or not (reading.is_text or reading.form or reading.gaps):
         return column
     as_read = reading.column(name)
     return replace(column, decimal=as_read.decimal, unit=as_read.unit, form=as_read.form, gaps=as_read.gaps)
@@ -204,8 +226,7 @@ def _fit_dates(values: pd.Series, reading: Reading) -> Column:
     return Column(name, "numeric", indicator=bool(absent.any()), parts=tuple(parts), scales=tuple(scales))
 
 
-def _fit_numbers(values: pd.Series) -> Column:
-    name = str(values.name)
+def _fit_numbers(name: str, values: Any) -> Column:
     numbers = as_numbers(values, name)
     present = numbers[~np.isnan(numbers)]
     gaps = len(present) < len(numbers)
@@ -218,9 +239,9 @@ def _fit_numbers(values: pd.Series) -> Column:
     return Column(name, "numeric", fill=mean, mean=mean, scale=scale, indicator=gaps)
 
 
-def _by_rank(column: Column, values: pd.Series) -> Column:
+def _by_rank(column: Column, values: Any) -> Column:
     """A column of numbers with knots at their quantiles; any other as it is."""
-    if column.kind != "numeric":
+    if column.kind != "numeric" or column.parts:
         return column
     numbers = as_numbers(values, column.name)
     numbers = numbers[~np.isnan(numbers)]

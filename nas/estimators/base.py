@@ -134,7 +134,8 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         X : table of shape (rows, columns)
-            A pandas or polars frame, an array or a list of rows; with missing values, categories or text.
+            A frame of pandas or polars, an Arrow table, a dict of columns, an array or a list of rows; with
+            missing values, categories or text.
         y : array of shape (rows,) or (rows, targets)
         sample_weight : array of shape (rows,), optional
             What each row counts for in every training and in every validation score.

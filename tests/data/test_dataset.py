@@ -532,12 +532,12 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an unknown column of categories": (
         make_table(),
         {"categorical": ["shape"]},
-        "categorical: expected names of the columns 'size', 'count', 'color', got 'shape'",
+        "--categorical: expected names of the columns 'size', 'count', 'color', got 'shape'",
     ),
     "the target as a column of categories": (
         make_table(),
         {"categorical": ["target"]},
-        "categorical: expected names of the columns 'size', 'count', 'color', got 'target'",
+        "--categorical: expected names of the columns 'size', 'count', 'color', got 'target'",
     ),
     # the target
     "a gap in the target": (

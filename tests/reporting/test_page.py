@@ -194,19 +194,6 @@ print(matplotlib.get_cachedir())
 """
 
 
-@pytest.mark.parametrize("is_writable", [True, False])
-def test_drawing_leaves_nothing_in_a_home_and_needs_none(tmp_path: Path, is_writable: bool) -> None:
-    home = str(tmp_path) if is_writable else "/proc"
-    ours = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
-    environment = {name: value for name, value in os.environ.items() if name not in ours} | {"HOME": home}
-    done = subprocess.run(
-        [sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
-    assert not Path(done.stdout.strip()).exists()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_folder_of_fonts_that_is_there_is_used(tmp_path: Path) -> None:
     fonts = tmp_path / "matplotlib"
     fonts.mkdir()
