@@ -30,6 +30,9 @@ class Format:
     suffix: str
     """Of the file; empty for a folder."""
 
+    write_with_rows: Callable[[Predictor, Path, pd.DataFrame | None], object] | None = None
+    """As `write`, with real rows to show."""
+
 
 def _with(package: str, module: str) -> Any:
     """A module of ours that needs a package which not everybody has; raises `InputError` without it."""
@@ -59,7 +62,7 @@ def _sklearn() -> Format:
 
 def _mlflow() -> Format:
     module = import_module("nas.export.mlflow_model")  # so does MLflow
-    return Format(module.write_mlflow, module.load_mlflow, "")
+    return Format(module.write_mlflow, module.load_mlflow, "", module.write_mlflow)
 
 
 FORMATS: dict[str, Callable[[], Format]] = {
@@ -104,7 +107,8 @@ def write_export(
     output : path
         The file or folder to write.
     rows : DataFrame, optional
-        Real rows to check it on; made-up ones, some of them incomplete, are used besides.
+        Real rows to check it on, and for an MLflow model's input example; made-up ones, some of them
+        incomplete, are used besides.
     overwrite : bool
         Whether what is there may be replaced.
 
@@ -130,7 +134,10 @@ def write_export(
     try:
         with tempfile.TemporaryDirectory(dir=place.absolute().parent, prefix=".nas-export-") as folder:
             written = Path(folder, place.name)
-            chosen.write(network, written)
+            if chosen.write_with_rows is not None:
+                chosen.write_with_rows(network, written, rows)
+            else:
+                chosen.write(network, written)
             agreement = check(network, chosen.load(network, written), rows)
             if place.is_dir():
                 shutil.rmtree(place)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +17,7 @@ from nas import runtime
 from nas.export.check import Predict, made_up, standardized
 from nas.export.native import save_network
 from nas.network.arrays import Array, Floats
-from nas.runtime import Predictor, is_missing
+from nas.runtime import Column, Predictor, is_missing
 
 # Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
 # server that is gone noticed within seconds instead of minutes.
@@ -31,7 +33,7 @@ for _name, _value in (
 
 import mlflow
 import mlflow.pyfunc
-from mlflow.models import Model, infer_signature
+from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 
@@ -44,11 +46,33 @@ class _Model(mlflow.pyfunc.PythonModel):
         self.network = load_network(context.artifacts["network"])
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):
-        if isinstance(model_input.columns, pandas.RangeIndex):
-            model_input = model_input.to_numpy()  # rows without names
-        if (params or {}).get("probabilities"):
-            return self.network.predict_proba(model_input)
-        return self.network.predict(model_input)
+        # MLflow warns without the type; where there is no signature of the inputs, others come, too.
+        asked = self.network.predict_proba if (params or {}).get("probabilities") else self.network.predict
+        try:
+            return asked(_as_table(model_input, [column.name for column in self.network.columns]))
+        except TableError as error:  # this is what MLflow's server shows; of others it shows a traceback
+            raise mlflow.exceptions.MlflowException.invalid_parameter_value(str(error)) from None
+
+
+def _as_table(rows, names):
+    """What MLflow made of a request, as the network reads it."""
+    if isinstance(rows, dict):
+        return {name: _cells(values) for name, values in rows.items()}
+    if not isinstance(rows, pandas.DataFrame):
+        return rows
+    if len(rows) == 1 and any(isinstance(cell, list) for cell in rows.iloc[0]):
+        return dict(rows.iloc[0])  # MLflow takes a mapping to lists of text for one row
+    if list(map(str, rows.columns)) == list(map(str, range(rows.shape[1]))) and "0" not in names:
+        # Positions for names; a frame of as many columns keeps their types.
+        return rows.set_axis(names, axis=1) if rows.shape[1] == len(names) else rows.to_numpy()
+    return rows
+
+
+def _cells(values):
+    """A column; without a signature, MLflow's server makes an array of each cell, of null as well."""
+    if getattr(values, "dtype", None) == object and values.ndim == 1:
+        return [cell.item() if isinstance(cell, np.ndarray) and cell.ndim == 0 else cell for cell in values]
+    return values
 
 
 mlflow.models.set_model(_Model())
@@ -57,14 +81,20 @@ mlflow.models.set_model(_Model())
 
 _EXAMPLE_ROWS = 5
 
+_KINDS = {"clock": "time of day", "duration": "duration"}
+
 _ANY = AnyType()  # type: ignore[no-untyped-call]
 
 
-def write_mlflow(network: Predictor, path: Path) -> None:
-    """Write a network as an MLflow model, a folder that ``mlflow models serve`` takes."""
+def write_mlflow(network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
+    """Write a network as an MLflow model, a folder that ``mlflow models serve`` takes.
+
+    Its input example is of real rows where there are some, and of made-up ones otherwise.
+    """
     with tempfile.TemporaryDirectory() as folder:
         saved = save_network(network, Path(folder, "network"))
-        save_mlflow_model(network, saved, path, made_up(network).iloc[:_EXAMPLE_ROWS])
+        example = made_up(network) if rows is None or rows.empty else rows
+        save_mlflow_model(network, saved, path, example.iloc[:_EXAMPLE_ROWS])
 
 
 def save_mlflow_model(
@@ -86,14 +116,10 @@ def save_mlflow_model(
     """
     signature = None
     if example is not None:
-        names = [column.name for column in network.columns]
-        example = example[[name for name in names if name in example]]
-        outputs = infer_signature(pd.DataFrame({"a": [0.0]}), network.predict(example))
-        signature = infer_signature(pd.DataFrame({"a": [0.0]}), params={"probabilities": False})
-        signature.inputs, signature.outputs = schema(network), outputs.outputs
-        example = as_json_holds(example)
+        signature = signature_of(network, example)
+        example = as_json_holds(example.reindex(columns=[column.name for column in network.columns]))
         if _is_from_array(network):
-            example = example.reindex(columns=names).to_numpy(object)
+            example = example.to_numpy()
     with tempfile.TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
             path,
@@ -102,20 +128,50 @@ def save_mlflow_model(
             artifacts={"network": str(saved)},
             signature=signature,
             input_example=example,
+            metadata={"columns": {column.name: _in_words(column) for column in network.columns}},
             pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={version('numpy')}"],
         )
 
 
-def schema(network: Predictor) -> Schema:
-    """The columns of the table that the network was made from, by name, or by position where it was an array.
+def signature_of(network: Predictor, example: pd.DataFrame) -> ModelSignature:
+    """What the network reads, what it gives for some rows, and what may be asked of it."""
+    # MLflow warns of whole numbers in what it infers the inputs from.
+    nothing = pd.DataFrame({"a": [0.0]})
+    signature = infer_signature(nothing, network.predict(example), params={"probabilities": False})
+    signature.inputs = schema(network)
+    return signature
+
+
+def schema(network: Predictor) -> Schema | None:
+    """The columns of the network's table; None where they have positions, or names that are no text.
 
     MLflow refuses whatever is not exactly of the type that a signature gives, such as whole numbers for a
     double, or a whole number with gaps. Any type is let through: `nas.runtime` checks the cells itself.
+
+    Without names in a signature, MLflow cuts off what a row has too much, without a word; and what has
+    a number or a tuple for a name is not what has the same as text. Such tables come through as they are.
     """
-    if _is_from_array(network):
-        return Schema([ColSpec(_ANY) for _ in network.columns])
+    if _is_from_array(network) or any(_is_text_of_another(column.name) for column in network.columns):
+        return None
     # A column without inputs is named, too: MLflow would warn of it in the network's own table.
-    return Schema([ColSpec(_ANY, column.name, required=False) for column in network.columns])
+    return Schema([ColSpec(_ANY, column.name, column.kind != "dropped") for column in network.columns])
+
+
+def _is_text_of_another(name: str) -> bool:
+    """Whether a name may be what a frame calls by a number, a tuple, a date or None."""
+    try:
+        return name in ("", "nan", "NaT", "<NA>") or not isinstance(ast.literal_eval(name), str)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return name[0] == "(" or re.match(r"\d{4}-\d\d", name) is not None
+
+
+def _in_words(column: Column) -> str:
+    """What a column holds, for people: a signature has no types of columns."""
+    if column.kind == "category":
+        return f"category, {len(column.categories)} known"
+    if column.kind == "dropped":
+        return "not used"
+    return _KINDS.get(column.form, "date") if column.parts or column.form else "number"
 
 
 def _is_from_array(network: Predictor) -> bool:
@@ -126,8 +182,9 @@ def _is_from_array(network: Predictor) -> bool:
 def as_json_holds(table: pd.DataFrame) -> pd.DataFrame:
     """Rows with cells as JSON can hold them: numbers, truth values, text, None."""
     return pd.DataFrame(
-        {name: np.array([_plain_cell(cell) for cell in table[name]], object) for name in table},
+        {name: [_plain_cell(cell) for cell in table[name]] for name in table},
         index=range(len(table)),
+        dtype=object,  # pandas makes a type of text of it, in which None is NaN, which JSON does not have
     )
 
 

@@ -30,6 +30,7 @@ from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.held import locked_journals
 from nas.tracking.journal import Pair, read_journal
 from nas.tracking.records import check_genome, listed
+from nas.tracking.shown import as_text
 
 _log = logging.getLogger(__name__)
 

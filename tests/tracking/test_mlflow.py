@@ -186,6 +186,8 @@ def test_the_logged_model_reads_tables_with_gaps_and_without_what_it_does_not_us
     loaded = mlflow.pyfunc.load_model(model.artifact_location)
     gaps = table.drop(columns=["kind", "constant"])
     assert (loaded.predict(gaps) == result.network.predict(gaps)).all()
+    assert len(loaded.input_example.merge(whole.drop(columns="constant"))) >= 5
+    assert pd.api.types.is_integer_dtype(loaded.input_example["size"])
 
 
 @pytest.mark.parametrize(
