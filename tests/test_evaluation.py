@@ -107,13 +107,13 @@ def test_a_cohort_is_evaluated_in_its_own_order(problem: Problem) -> None:
 
 
 def test_a_candidate_that_takes_too_long_fails_alone(problem: Problem) -> None:
-    # Regression: the whole cohort failed with it.
-    training = replace(problem.training, epochs=500, patience=None, time_limit=0.5)
+    # Regression: the whole cohort failed with it. The others take tenths of a second, on a busy machine more.
+    training = replace(problem.training, epochs=500, patience=None, time_limit=2.0)
     slow = Genome((1500, 1500, 1500))
     found = evaluate(candidates(*SMALL, slow), replace(problem, training=training))
     assert found is not None
     *quick, failed = found
-    assert failed.error == "no result within 0.5 s"
+    assert failed.error == "no result within 2 s"
     assert not any(one.failed for one in quick)
 
 

@@ -567,6 +567,9 @@ def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]
         row = words[0]
     else:
         texts = [str(cell) for cell in values.astype(object)]
+        numbers = np.array([np.nan if (one := number_in(text)) is None else one for text in texts])
+        if np.isfinite(numbers).all():
+            return numbers  # all the same, which says nothing of a column, but is what was asked for
         row = next((i for i, text in enumerate(texts) if not np.isfinite(number_in(text) or np.nan)), 0)
     if reading.kind == "date":
         got = reading.note

@@ -30,7 +30,6 @@ from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.held import locked_journals
 from nas.tracking.journal import Pair, read_journal
 from nas.tracking.records import check_genome, listed
-from nas.tracking.shown import as_text
 
 _log = logging.getLogger(__name__)
 
@@ -168,7 +167,6 @@ baseline
     dataset = load_dataset(
         data, target=target, task=task, categorical=categorical, na=na, header=header, ignore=ignore
     )
-    _log.info("%s", as_text(dataset.summary()))
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     run = Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress, draw=report)

@@ -148,6 +148,7 @@ class Run:
         mlflow: MLflowTracker | None,
     ) -> SearchResult:
         outcome = Outcome("failed")
+        _log.info("%s", as_text(self.dataset.summary()))
         try:
             for tracker in trackers:
                 tracker.started(info)
