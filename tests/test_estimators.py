@@ -249,10 +249,12 @@ def test_other_columns_than_it_was_fitted_with_are_refused() -> None:
         model.fit(X.set_axis(["a", "a", "b", "c"], axis=1), y)
 
 
-def test_dates_are_refused_with_advice() -> None:
+def test_dates_are_read_by_their_parts() -> None:
     X = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=40)})
-    with pytest.raises(InputError, match=r"column 'day': .* got dates; turn them into numbers"):
-        NASClassifier(**SMALL).fit(X, np.arange(40) % 2)
+    model = NASClassifier(**SMALL).fit(X, np.arange(40) % 2)
+    (column,) = model.network_.columns
+    assert "weekday_sin" in column.parts
+    assert model.predict(X.astype(object)).tolist() == model.predict(X).tolist()
 
 
 def test_several_labels_and_several_targets() -> None:
