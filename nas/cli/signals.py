@@ -26,10 +26,10 @@ class Signals:
     """Answers SIGINT and SIGTERM while in the context; in the program itself, until the process ends.
 
     The first signal ends the program at once where nothing has to be ended in an orderly way: while modules
-    are imported, where an exception may come out as somebody else's traceback, and while a search reads its
+    are imported, where an exception may come out as another's traceback, and while a search reads its
     data. Whatever has to be ended hears of it (a run by its own handler, another command by
     `KeyboardInterrupt`), and has until `_GRACE` after the second signal: a thread that needs nothing of the
-    main thread, which may be waiting in somebody's C code, then ends the program.
+    main thread, which may be waiting in C code, then ends the program.
 
     A signal that the caller ignores, as a shell does for what runs in the background, stays ignored.
 

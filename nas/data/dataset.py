@@ -556,9 +556,8 @@ def _is_binary(values: pd.Series) -> bool:
 def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]:
     name = str(values.name)
     if reading.kind == "numeric":
-        words = [
-            row for row, cell in enumerate(values.astype(object)) if isinstance(cell, str) and is_gap(cell)
-        ]
+        cells = values.astype(object) if reading.is_text else ()
+        words = [row for row, cell in enumerate(cells) if isinstance(cell, str) and is_gap(cell)]
         if not words:
             try:
                 return convert(values, reading).to_numpy(np.float64)
