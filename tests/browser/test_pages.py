@@ -167,7 +167,7 @@ def test_the_table_of_runs_has_the_parent_and_its_children(
 def test_the_model_page_opens(seen: Seen, address: str) -> None:
     base = address.split("/#/")[0]
     seen.page.goto(f"{base}/#/models/digit-reader/versions/1")
-    seen.text("digit-reader", "Version 1", "Inputs (60)")
+    seen.text("digit-reader", "Version 1", "Inputs (64)")
     seen.shot("model")
     assert seen.elsewhere == []
     assert seen.errors == []

@@ -703,7 +703,7 @@ class TestRefusals:
             ),
             ({"scoring": "nonsense"}, InputError, "scoring: expected accuracy, r2, or a scorer's name"),
             ({"scoring": "r2"}, InputError, "scoring: expected a score for classification, got 'r2'"),
-            ({"target": "nonsense"}, DataError, "expected a target among the columns .*, got 'nonsense'"),
+            ({"target": "nonsense"}, DataError, "target: expected names of the columns .*, got 'nonsense'"),
             ({"task": "guessing"}, DataError, "task: expected one of classification, multilabel, regression"),
             ({"name": "a/b"}, RunError, "--name a/b: expected a name without slashes"),
         ],
