@@ -27,7 +27,7 @@ from nas.evolution import Engine, Individual, migrants, recipe
 from nas.run.islands import N_MIGRANTS, ROUND
 
 _FINALISTS, _AGAIN = 5, 3
-_RECIPE = recipe("auto", inherit=False, racing=False)
+_RECIPE = recipe("auto", inherit=False, halving=False)
 
 
 class _Island:
@@ -75,9 +75,9 @@ def regret(table: Table, n_islands: int, each: int, seed: int) -> float:
 def _merged(table: Table, islands: Sequence[_Island]) -> Engine:
     if len(islands) == 1:
         return islands[0].engine
-    merged = replace(_RECIPE, screening="none").engine(table.space, 0, epochs=1)
+    merged = replace(_RECIPE, surrogate="none").engine(table.space, 0, epochs=1)
     for i, island in enumerate(islands):
-        merged.settle(island.best(i))
+        merged.merge(island.best(i))
     return merged
 
 

@@ -133,7 +133,7 @@ def nas_search(algorithm: str, table: Table, seed: int) -> tuple[int, float]:
     """
     rng = np.random.default_rng([seed, 1])
     since, waited = time.perf_counter(), 0.0
-    engine = recipe(algorithm, inherit=False, racing=False).engine(table.space, seed, epochs=1)
+    engine = recipe(algorithm, inherit=False, halving=False).engine(table.space, seed, epochs=1)
     n = _N - _FINALISTS * _AGAIN if algorithm == "auto" else _N
     told, under_way = 0, []
     while told < n:

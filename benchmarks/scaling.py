@@ -172,12 +172,12 @@ def stub_search(
     `note` is called when as many as each of `marks` have been evaluated; `more` trackers are told.
     """
     problem = prepare(load_dataset("digits"), 0, {"epochs": _EPOCHS}).problem
-    lag = max(2, round(_LAG_A_WORKER * n_workers))
-    in_generations = engine in ALGORITHMS and ALGORITHMS[engine].default_lag == 1
+    batches_in_flight = max(2, round(_LAG_A_WORKER * n_workers))
+    in_generations = engine in ALGORITHMS and ALGORITHMS[engine].default_batches_in_flight == 1
     if " of two objectives" in engine:
-        chosen = recipe("auto", objectives=("error", "parameters"), lag=lag)
+        chosen = recipe("auto", objectives=("error", "parameters"), batches_in_flight=batches_in_flight)
     else:
-        chosen = recipe(engine, lag=None if in_generations else lag)
+        chosen = recipe(engine, batches_in_flight=None if in_generations else batches_in_flight)
     searched = chosen.engine(
         load_space(_SPACE),
         0,

@@ -1,7 +1,7 @@
 """What a worker does: train a cohort of candidates on the shared data and say how good each is.
 
 `plan_cohorts` says who is trained together, from the candidates alone. `evaluate` is a pure function
-of its arguments: the same candidates, problem and legacies give the same evaluations, bit for bit, in
+of its arguments: the same candidates, problem and checkpoints give the same evaluations, bit for bit, in
 whatever process it runs; only ``seconds`` differs.
 """
 
@@ -149,16 +149,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Legacy:
+class Checkpoint:
     """What a candidate inherits: the trained state of another, and the genome that it is of."""
 
     genome: Genome
     state: State
 
     @classmethod
-    def for_heir(cls, heir: Candidate, genome: Genome, state: State) -> Legacy:
-        """What `heir` takes of it: all of it, if it goes on where that ended; else its best epoch's."""
-        return cls(genome, state if heir.epochs_done else state.best or state)
+    def for_child(cls, child: Candidate, genome: Genome, state: State) -> Checkpoint:
+        """What `child` takes of it: all of it, if it goes on where that ended; else its best epoch's."""
+        return cls(genome, state if child.epochs_done else state.best or state)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +260,7 @@ def _shared(one: Candidate) -> tuple[int, int | None, str | None]:
 def evaluate(
     candidates: Sequence[Candidate],
     problem: Problem,
-    legacies: Mapping[int, Legacy] | None = None,
+    checkpoints: Mapping[int, Checkpoint] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Evaluation] | None:
     """Train candidates together and score each on the validation rows.
@@ -276,12 +276,12 @@ def evaluate(
     candidates : sequence of Candidate
         With the same `epochs_done` and `epochs`.
     problem : Problem
-    legacies : mapping of int to Legacy, optional
+    checkpoints : mapping of int to Checkpoint, optional
         For each candidate that inherits, by its id, what.
     should_stop : callable, optional
     """
     start = time.perf_counter()
-    evaluations = _together(candidates, problem, legacies or {}, should_stop)
+    evaluations = _together(candidates, problem, checkpoints or {}, should_stop)
     if evaluations is None:
         return None
     # Nobody can tell how much of the time was whose.
@@ -291,7 +291,7 @@ def evaluate(
         if evaluation is not None:
             found.append(replace(evaluation, seconds=seconds))
             continue
-        one = evaluate([candidate], problem, legacies, should_stop)
+        one = evaluate([candidate], problem, checkpoints, should_stop)
         if one is None:
             return None
         found += one
@@ -301,7 +301,7 @@ def evaluate(
 def _together(
     candidates: Sequence[Candidate],
     problem: Problem,
-    legacies: Mapping[int, Legacy],
+    checkpoints: Mapping[int, Checkpoint],
     should_stop: Callable[[], bool] | None,
 ) -> list[Evaluation | None] | None:
     """The evaluations; None for those that must be tried alone, as others may have been the cause.
@@ -310,7 +310,7 @@ def _together(
     """
     alone = len(candidates) == 1
     try:
-        states = [_first_state(one, problem, legacies.get(one.id)) for one in candidates]
+        states = [_first_state(one, problem, checkpoints.get(one.id)) for one in candidates]
         networks = [
             build_network(one.genome, one.seed, problem, initialize=state is None)
             for one, state in zip(candidates, states, strict=True)
@@ -329,19 +329,19 @@ def _together(
     ]
 
 
-def _first_state(candidate: Candidate, problem: Problem, legacy: Legacy | None) -> State | None:
+def _first_state(candidate: Candidate, problem: Problem, checkpoint: Checkpoint | None) -> State | None:
     """What a candidate's training starts from, where it inherits."""
-    if legacy is None:
+    if checkpoint is None:
         return None
     if candidate.epochs_done:
-        return legacy.state
+        return checkpoint.state
     return morph(
-        legacy.state,
-        _sizes(legacy.genome, problem),
-        _activations(legacy.genome),
+        checkpoint.state,
+        _sizes(checkpoint.genome, problem),
+        _activations(checkpoint.genome),
         _sizes(candidate.genome, problem),
         _activations(candidate.genome),
-        origins(candidate.genome, legacy.genome),
+        origins(candidate.genome, checkpoint.genome),
         np.random.default_rng([candidate.seed, 2]),
     )
 

@@ -278,11 +278,11 @@ def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
     options = [
         "--algorithm",
         "aging",
-        "--lag",
+        "--batches-in-flight",
         "3",
         "--inherit",
-        "--racing",
-        "--screening",
+        "--halving",
+        "--surrogate",
         "trees",
         "--population",
         "4",
@@ -297,9 +297,9 @@ def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
     expected = {
         "algorithm": "aging",
         "inherit": True,
-        "racing": True,
-        "screening": "trees",
-        "lag": 3,
+        "halving": True,
+        "surrogate": "trees",
+        "batches_in_flight": 3,
         "population_size": 4,
         "scoring": "neg_log_loss",
         "max_parameters": 900,
@@ -515,7 +515,7 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--max-parameters", "3"], "got none; the least there is: 131 parameters"),
         (["search", "iris", "--max-latency", "-1"], "max_latency: expected a number above 0, got -1.0"),
         (["search", "iris", "--objectives", "parameters"], "objectives: expected error first"),
-        (["search", "iris", "--screening", "magic"], "screening: expected none, process, trees"),
+        (["search", "iris", "--surrogate", "magic"], "surrogate: expected none, process, trees"),
         (["search", "iris", "--start", "nowhere"], "nowhere: expected a run with a journal.jsonl"),
         (["search", "iris", "--finalists", "0"], "n_finalists: expected a whole number of at least 1"),
         (["search", "iris", "--runs-dir", "/proc/runs"], "--runs-dir /proc/runs"),
@@ -633,3 +633,16 @@ def test_a_command_in_anothers_process_leaves_its_handlers(capsys: pytest.Captur
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert run(capsys, "spaces")[0] == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_options_of_earlier_versions_are_understood_with_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--candidates", "2", "--epochs", "1", "--finalists", "1", "--space", "tiny", "--workers", "0"]
+    places = ["--runs-dir", str(tmp_path), "--name", "old", "--no-tracking", "--no-report"]
+    assert main(["search", "iris", *few, *places, "--no-racing", "--screening=none", "--lag", "3"]) == 0
+    noted = capsys.readouterr().err
+    assert "nas: --no-racing is now --no-halving" in noted
+    assert "nas: --screening is now --surrogate" in noted
+    settings = json.loads((tmp_path / "old" / "config.json").read_text())["settings"]
+    assert (settings["halving"], settings["surrogate"], settings["batches_in_flight"]) == (False, "none", 3)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import Any
+
+_RENAMED = {
+    "--racing": "--halving",
+    "--no-racing": "--no-halving",
+    "--screening": "--surrogate",
+    "--lag": "--batches-in-flight",
+}
+"""Of earlier versions; `nas.tracking.renamed` has the same, but its import takes long."""
 
 
 def add_places(group: Any) -> None:
@@ -34,6 +44,18 @@ def add_reading(group: Any) -> None:
         metavar="COLS",
         help="columns to leave out; default: an index, such as one that counts the rows; '' for none",
     )
+
+
+def by_new_names(arguments: Sequence[str]) -> list[str]:
+    """The arguments with options of earlier versions by their new names, which are told on standard error."""
+    renamed = []
+    for argument in arguments:
+        name, is_set, value = argument.partition("=")
+        now = _RENAMED.get(name, name)
+        if now != name:
+            print(f"nas: {name} is now {now}", file=sys.stderr)
+        renamed.append(f"{now}{is_set}{value}")
+    return renamed
 
 
 def reading_of(options: argparse.Namespace) -> dict[str, Any]:

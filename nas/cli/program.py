@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
+from nas.cli.options import by_new_names
 from nas.cli.searches import RUNS, add_debug, add_describe, add_resume, add_search, add_spaces
 from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
@@ -56,7 +57,8 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
 
 
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(by_new_names(arguments))
     if options.command not in RUNS:
         signals.raise_from_now_on()
     elif "run" in options:

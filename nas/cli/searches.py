@@ -38,17 +38,20 @@ def add_search(commands: Any) -> None:
         help="children start from a parent's trained weights, or not",
     )
     how.add_argument(
-        "--racing",
+        "--halving",
         action=argparse.BooleanOptionalAction,
         help="train everyone for a few epochs and the best of them on, or not",
     )
     how.add_argument(
-        "--screening",
+        "--surrogate",
         metavar="MODEL",
         help="what chooses among many children: process, trees or none",
     )
     how.add_argument(
-        "--lag", type=int, metavar="N", help="batches under way at once; default: 2, for up to four workers"
+        "--batches-in-flight",
+        type=int,
+        metavar="N",
+        help="batches under way at once; default: 2, for up to four workers",
     )
     how.add_argument(
         "--islands",
@@ -247,9 +250,9 @@ def _search(options: argparse.Namespace) -> int:
         seed=options.seed,
         population_size=options.population,
         inherit=options.inherit,
-        racing=options.racing,
-        screening=options.screening,
-        lag=options.lag,
+        halving=options.halving,
+        surrogate=options.surrogate,
+        batches_in_flight=options.batches_in_flight,
         objectives=options.objectives.split(","),
         max_parameters=options.max_parameters,
         max_flops=options.max_flops,

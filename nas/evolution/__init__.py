@@ -1,8 +1,8 @@
 """Evolution of genomes behind ask and tell; the only place that uses DEAP.
 
 An engine (`Plus`, `Comma`, `SteadyState`, `Aging`, `NSGA2`, `RandomSearch`) says who has children and who
-survives. `Racing` (successive halving over epochs) and `Screening` (a learned model chooses among many
-children) go with each of them.
+survives. `SuccessiveHalving` (over epochs) and `Surrogate` (a learned model chooses among many children)
+go with each of them.
 """
 
 from nas.evolution.engine import Engine

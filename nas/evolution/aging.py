@@ -14,7 +14,7 @@ class Aging(SteadyState):
     ::
 
         population = random genomes
-        whenever a batch has been told, and while `lag` - 1 others are under way:
+        whenever a batch has been told, and while `batches_in_flight` - 1 others are under way:
             population = the youngest μ of population + batch
             batch = mutated or crossed-over winners of tournaments in population
     """

@@ -2,8 +2,8 @@
 
 An engine knows genomes and fitness: no clock, no training, no input or output. Asked, it proposes a
 batch of candidates; told their evaluations in the order of their ids, it takes them in. It may be
-asked for the next batch while up to `lag` batches are under way: what it proposes then rests on what
-it was told, in an order that no worker's speed changes. The same seed and the same evaluations give
+asked for the next batch while up to `batches_in_flight` are under way: what it proposes then rests on
+what it was told, in an order that no worker's speed changes. The same seed and the same evaluations give
 the same candidates, which is how a search is resumed.
 """
 
@@ -27,9 +27,9 @@ from nas.evolution.generation import Generation
 from nas.evolution.individual import Individual
 from nas.evolution.operators import inherited, mutate, shrink
 from nas.evolution.proposal import Proposal
-from nas.evolution.racing import CONTINUE, Racing
 from nas.evolution.ranking import ByFitness, Ranking, by_fitness
-from nas.evolution.surrogate import Screening
+from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving
+from nas.evolution.surrogate import Surrogate
 from nas.genome import Genome
 from nas.space import CostModel, Costs, Limits, SearchSpace
 
@@ -64,18 +64,18 @@ class Engine(ABC):
         What no candidate exceeds.
     inherit : bool
         Whether children start from the trained weights of the parent that they resemble most.
-    racing : Racing, optional
+    halving : SuccessiveHalving, optional
         Trains everyone for a few epochs and the best of them on.
-    screening : Screening, optional
+    surrogate : Surrogate, optional
         Chooses among many children those that promise most.
     starts : sequence of Genome
         Proposed first.
-    lag : int, optional
+    batches_in_flight : int, optional
         Batches that may be under way at once; by default the algorithm's own number. More than one: no
         barrier between batches, and work for more workers, with children of less recent news.
     """
 
-    default_lag: ClassVar[int] = 1
+    default_batches_in_flight: ClassVar[int] = 1
     default_size: ClassVar[int] = 12
     ranking: ClassVar[type[Ranking]] = ByFitness
 
@@ -89,35 +89,36 @@ class Engine(ABC):
         costs: CostModel | None = None,
         limits: Limits | None = None,
         inherit: bool = True,
-        racing: Racing | None = None,
-        screening: Screening | None = None,
+        halving: SuccessiveHalving | None = None,
+        surrogate: Surrogate | None = None,
         starts: Sequence[Genome] = (),
-        lag: int | None = None,
+        batches_in_flight: int | None = None,
     ) -> None:
         population_size = self.default_size if population_size is None else population_size
         if population_size < 2:
             raise ValueError(f"population_size: expected at least 2, got {population_size}")
-        lag = self.default_lag if lag is None else lag
-        if lag < 1 or (lag > 1 and self.default_lag == 1):
-            raise ValueError(f"lag: expected {'1' if self.default_lag == 1 else 'at least 1'}, got {lag}")
+        batches_in_flight = self.default_batches_in_flight if batches_in_flight is None else batches_in_flight
+        if batches_in_flight < 1 or (batches_in_flight > 1 and self.default_batches_in_flight == 1):
+            expected = "1" if self.default_batches_in_flight == 1 else "at least 1"
+            raise ValueError(f"batches_in_flight: expected {expected}, got {batches_in_flight}")
         self.space = space
         self.seed = seed
-        self.lag = lag
+        self.batches_in_flight = batches_in_flight
         self.population_size = population_size
         self.objectives = objectives
         self.costs = costs
         self.limits = limits or Limits()
         self._limited = self.limits != Limits()
         self.inherit = inherit
-        self.racing = racing
-        self.screening = screening
+        self.halving = halving
+        self.surrogate = surrogate
         self.rng = random.Random(seed)
         self.population: list[Individual] = []
         self.hall_of_fame = _hall(_ELITE)
         self.self_made = _hall(_SELF_MADE)
         """The best of those who inherited no weights."""
         self.logbook = tools.Logbook()
-        self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "spread", "diversity"]
+        self.logbook.header = ["number", "evaluated", "failures", "best", "mean", "std", "diversity"]
         self.individuals: dict[Genome, Individual] = {}
         """Everyone who was evaluated and did not fail, as last evaluated."""
         self._everyone = self.ranking()
@@ -145,7 +146,7 @@ class Engine(ABC):
     @property
     def can_ask(self) -> bool:
         """Whether the next batch may be asked for."""
-        return len(self._batches) < self.lag
+        return len(self._batches) < self.batches_in_flight
 
     def ask(self) -> list[Candidate]:
         """The candidates of the next batch; none if nothing is left to try.
@@ -214,7 +215,7 @@ class Engine(ABC):
 
     def _contenders(self, n: int) -> tuple[list[Individual], Sequence[Individual]]:
         """The `n` best of all whose weights are kept, and the best of those who inherited none."""
-        kept = self.heirlooms()
+        kept = self.live_checkpoints()
         best = self._fittest([one for one in self.individuals.values() if one.id in kept], n)
         return best, list(self.self_made)
 
@@ -232,7 +233,7 @@ class Engine(ABC):
             if genome not in self._seen and genome not in waiting:
                 self._arrivals.append(Proposal(genome, "migrant"))
 
-    def settle(self, individuals: Sequence[Individual]) -> None:
+    def merge(self, individuals: Sequence[Individual]) -> None:
         """Take in those that other engines have evaluated, best of each genome, to name the best of all.
 
         Their ids have to differ.
@@ -251,18 +252,18 @@ class Engine(ABC):
         number = self._batches[0][0].generation if self._told else 0
         return self._summary(number) if self._told else self._last
 
-    def heirlooms(self) -> set[int]:
+    def live_checkpoints(self) -> set[int]:
         """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
         kept = {one.id for one in [*self.population, *self.hall_of_fame, *self.self_made]}
-        if self.racing is not None:
-            kept |= {one.id for one in self.racing.waiting()}
+        if self.halving is not None:
+            kept |= {one.id for one in self.halving.waiting()}
         return kept
 
     def _next_batch(self) -> list[Proposal]:
         """Promotions, then what the search was given or sent, then new genomes."""
         batch: list[Proposal] = []
-        if self.racing is not None:
-            chosen = self.racing.promoted(self.batch_size)
+        if self.halving is not None:
+            chosen = self.halving.promoted(self.batch_size)
             batch += [Proposal(one.genome, CONTINUE, (one,)) for one in chosen]
         while self._arrivals and len(batch) < self.batch_size:
             batch.append(self._arrivals.popleft())
@@ -272,9 +273,9 @@ class Engine(ABC):
     def _new(self, n: int) -> list[Proposal]:
         """Up to `n` genomes that were never proposed; fewer only at the end of the space."""
         chosen: list[Proposal] = []
-        if self.screening is not None and self._n_fresh >= self.screening.start and self.population and n > 0:
+        if self.surrogate is not None and self._n_fresh >= self.surrogate.start and self.population and n > 0:
             under_way = list(self._under_way.values())
-            chosen = self.screening.choose(self._pool(), n, self._inherits, under_way, self._effort)
+            chosen = self.surrogate.choose(self._pool(), n, self._inherits, under_way, self._effort)
         while len(chosen) < n:
             taken = {proposal.genome for proposal in chosen}
             proposal = self._unseen(_Union(self._seen, taken))
@@ -289,21 +290,21 @@ class Engine(ABC):
 
         Who was not chosen of earlier ones may be now, as long as all parents live.
         """
-        screening = self.screening
-        assert screening is not None, "there is somebody to choose"
+        surrogate = self.surrogate
+        assert surrogate is not None, "there is somebody to choose"
         parents = set(map(id, self.population))
         pool = {
             genome: one
             for genome, one in self._unchosen.items()
             if genome not in self._seen and parents.issuperset(map(id, one.parents))
         }
-        n = max(screening.pool - len(pool), screening.n_new)
-        n_random = round(screening.random_share * n)
+        n = max(surrogate.pool - len(pool), surrogate.n_new)
+        n_random = round(surrogate.random_share * n)
         for i in range(n):
             drawn = self._within_limits(self._random() if i < n_random else self._propose())
             if drawn is not None and drawn.genome not in self._seen:
                 pool[drawn.genome] = drawn
-        self._unchosen = dict(itertools.islice(pool.items(), max(0, len(pool) - screening.pool), None))
+        self._unchosen = dict(itertools.islice(pool.items(), max(0, len(pool) - surrogate.pool), None))
         return list(self._unchosen.values())
 
     @property
@@ -314,7 +315,7 @@ class Engine(ABC):
     @property
     def _is_starting(self) -> bool:
         """Whether there are too few to have children, or for a model to choose children by."""
-        few = self.screening is not None and self._n_fresh < self.screening.start
+        few = self.surrogate is not None and self._n_fresh < self.surrogate.start
         return few or not self.population
 
     def _unseen(self, seen: Container[Genome]) -> Proposal | None:
@@ -380,7 +381,7 @@ class Engine(ABC):
         self._n_asked += 1
         self._under_way[number] = proposal
         continued = proposal.operator == CONTINUE
-        heir_of = proposal.parents[0] if continued else self._inherits(proposal)
+        warm_start_from = proposal.parents[0] if continued else self._inherits(proposal)
         done = proposal.parents[0].candidate.epochs or 0 if continued else 0
         return Candidate(
             id=number,
@@ -389,9 +390,9 @@ class Engine(ABC):
             generation=self._generation,
             operator=proposal.operator,
             parents=tuple(parent.id for parent in proposal.parents),
-            inherits=None if heir_of is None else heir_of.id,
+            inherits=None if warm_start_from is None else warm_start_from.id,
             epochs_done=done,
-            epochs=None if self.racing is None else self.racing.next_rung(done),
+            epochs=None if self.halving is None else self.halving.next_rung(done),
         )
 
     def _inherits(self, proposal: Proposal) -> Individual | None:
@@ -445,12 +446,12 @@ class Engine(ABC):
         self.hall_of_fame.update([individual])
         if not individual.inherited:
             self.self_made.update([individual])
-        if self.racing is not None:
-            self.racing.enter(individual)
+        if self.halving is not None:
+            self.halving.enter(individual)
 
     def _end_batch(self, number: int) -> None:
-        if self.screening is not None and self.individuals:
-            self.screening.learn(self._everyone)
+        if self.surrogate is not None and self.individuals:
+            self.surrogate.learn(self._everyone)
         self.population = self._survivors(self.population, self._alive(self._told))
         self._told = []
         self._last = self._summary(number)
@@ -477,8 +478,8 @@ class Engine(ABC):
 
     def _fittest(self, individuals: Sequence[Individual], n: int) -> list[Individual]:
         """The `n` best: those that the model expects to be, where one has learned from them."""
-        if self.screening is not None and self.screening.has_learned and individuals:
-            return self.screening.best(individuals, n)
+        if self.surrogate is not None and self.surrogate.has_learned and individuals:
+            return self.surrogate.best(individuals, n)
         return self._ranked(individuals)[:n]
 
     def _ranked(self, individuals: Collection[Individual]) -> list[Individual]:
@@ -512,6 +513,6 @@ def _hall(size: int) -> tools.HallOfFame:
 def _fitness_statistics() -> tools.Statistics:
     """Median, mean and standard deviation of individuals' fitness, as DEAP compiles them."""
     statistics = tools.Statistics(key=lambda individual: individual.evaluation.fitness)
-    for name, function in (("median", median), ("mean", fmean), ("spread", pstdev)):
+    for name, function in (("median", median), ("mean", fmean), ("std", pstdev)):
         statistics.register(name, function)
     return statistics

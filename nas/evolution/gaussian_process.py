@@ -23,7 +23,7 @@ _BOUNDS = {"scale": (-4.0, 4.0), "signal": (-4.0, 4.0), "own": (-9.0, 1.0), "noi
 _JITTER = 1e-6
 _LEAST = 1e-10
 _ROOM = 32
-"""Rows more that are made room for when those of an outlook have none left."""
+"""Rows more that are made room for when those of an posterior have none left."""
 
 
 class GaussianProcess:
@@ -57,8 +57,8 @@ class GaussianProcess:
             Whether length scales and variances are adapted too.
         """
         self._numbers: dict[bytes, int] = {}
-        self._mean, self._spread = float(y.mean()), float(y.std()) or 1.0
-        z = (y - self._mean) / self._spread
+        self._mean, self._std = float(y.mean()), float(y.std()) or 1.0
+        z = (y - self._mean) / self._std
         numbers = self._numbered(X)
         same = np.equal.outer(numbers, numbers)
         if adapt:
@@ -80,7 +80,7 @@ class GaussianProcess:
         self._alpha = cho_solve((self._root, True), z)
         return self
 
-    def outlook(self, X: Floats) -> Outlook:
+    def posterior(self, X: Floats) -> Posterior:
         """What is to be known of points, noise apart.
 
         Parameters
@@ -90,20 +90,20 @@ class GaussianProcess:
         signal, own, noise = np.exp(self._log[self._d :])
         points = self._points(X)
         covariance = self._covariance(points, self._known)
-        mean = covariance @ self._alpha * self._spread + self._mean
+        mean = covariance @ self._alpha * self._std + self._mean
         seen = solve_triangular(self._root, covariance.T, lower=True, check_finite=False)
         variance = signal + own - np.square(seen).sum(axis=0)
-        return Outlook(self._covariance, points, mean, variance, seen, noise + _JITTER, self._spread)
+        return Posterior(self._covariance, points, mean, variance, seen, noise + _JITTER, self._std)
 
     def mean(self, X: Floats) -> Floats:
-        """The means of an outlook, which alone take a fraction of its time."""
+        """The means of an posterior, which alone take a fraction of its time."""
         mean: Floats = self._covariance(self._points(X), self._known) @ self._alpha
-        return mean * self._spread + self._mean
+        return mean * self._std + self._mean
 
     def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of points, noise apart; see `outlook`."""
-        outlook = self.outlook(X)
-        return outlook.mean, outlook.deviation
+        """Mean and standard deviation of points, noise apart; see `posterior`."""
+        posterior = self.posterior(X)
+        return posterior.mean, posterior.deviation
 
     def _points(self, X: Floats) -> _Points:
         scaled, squares = _scaled(X, self._log[: self._d])
@@ -155,7 +155,7 @@ class GaussianProcess:
         return loss, gradient
 
 
-class Outlook:
+class Posterior:
     """Mean and standard deviation of points, and how they change as some of them are believed.
 
     Attributes
@@ -171,20 +171,20 @@ class Outlook:
         variance: Floats,
         seen: Floats,
         noise: float,
-        spread: float,
+        std: float,
     ) -> None:
         self.mean = mean
         self._covariance, self._points, self._variance = covariance, points, variance
         self._seen, self._n_seen = seen, len(seen)
-        self._noise, self._spread = noise, spread
+        self._noise, self._std = noise, std
 
     @property
     def deviation(self) -> Floats:
         """The standard deviation of each point; float array of shape (points,)."""
-        deviation: Floats = np.sqrt(np.maximum(self._variance, _LEAST)) * self._spread
+        deviation: Floats = np.sqrt(np.maximum(self._variance, _LEAST)) * self._std
         return deviation
 
-    def believe(self, points: Sequence[int]) -> None:
+    def condition_on(self, points: Sequence[int]) -> None:
         """Take points as observed, with their means: no mean changes, and who is near them is surer.
 
         Further rows of the Cholesky factor (Rasmussen & Williams, appendix A.4) in place of a new one.

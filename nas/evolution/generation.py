@@ -13,7 +13,7 @@ from nas.genome import Genome
 class Generation:
     """The state of a search after a batch: fitness of the population, failures apart.
 
-    `spread` is the standard deviation of fitness; `diversity` the mean distance of two genomes of
+    `std` is the standard deviation of fitness; `diversity` the mean distance of two genomes of
     the population (see `nas.alignment.mean_distance`); `evaluated` counts all candidates so far;
     `heredity` is, for each layer position, the share of genes that all children of crossover so far
     have from either parent (see `nas.evolution.operators.inherited`).
@@ -25,7 +25,7 @@ class Generation:
     best: float
     median: float
     mean: float
-    spread: float
+    std: float
     diversity: float
     best_genome: Genome
     heredity: tuple[float, ...] = ()

@@ -86,7 +86,7 @@ class NSGA2(SteadyState):
     ::
 
         population = random genomes
-        whenever a batch has been told, and while `lag` - 1 others are under way:
+        whenever a batch has been told, and while `batches_in_flight` - 1 others are under way:
             population = the μ best of population + batch, by front, then by crowding
             batch = mutated or crossed-over winners of tournaments of two, by front, then by crowding
 
@@ -132,9 +132,9 @@ class NSGA2(SteadyState):
         knee = knee_first(again)[0].genome
         return next(i for i, one in enumerate(finalists) if one.genome == knee)
 
-    def heirlooms(self) -> set[int]:
+    def live_checkpoints(self) -> set[int]:
         """Ids of candidates whose trained weights may still be asked for: by children, or at the end."""
-        return super().heirlooms() | {one.id for one in [*self._front, *self._self_made_front]}
+        return super().live_checkpoints() | {one.id for one in [*self._front, *self._self_made_front]}
 
     def _propose(self) -> Proposal:
         if self._is_starting:

@@ -12,7 +12,7 @@ from nas.evolution.proposal import Proposal
 class RandomSearch(Engine):
     """Genomes drawn from the space, none twice; its generations are batches and no more."""
 
-    default_lag: ClassVar[int] = 2
+    default_batches_in_flight: ClassVar[int] = 2
 
     def _propose(self) -> Proposal:
         return self._random()

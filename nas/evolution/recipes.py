@@ -10,10 +10,10 @@ from nas.evolution.aging import Aging
 from nas.evolution.engine import Engine
 from nas.evolution.generational import Comma, Plus
 from nas.evolution.nsga2 import NSGA2
-from nas.evolution.racing import Racing, rungs_up_to
 from nas.evolution.random_search import RandomSearch
 from nas.evolution.steady_state import SteadyState
-from nas.evolution.surrogate import Screening
+from nas.evolution.successive_halving import SuccessiveHalving, rungs_up_to
+from nas.evolution.surrogate import Surrogate
 from nas.genome import Genome
 from nas.space import CostModel, Limits, SearchSpace
 
@@ -38,11 +38,11 @@ class Recipe:
         One of `ALGORITHMS`.
     population_size : int
     objectives : tuple of str
-    inherit, racing : bool
+    inherit, halving : bool
         See `nas.evolution.engine.Engine`.
-    screening : str
+    surrogate : str
         "none", or one of `nas.evolution.surrogate.MODELS`.
-    lag : int
+    batches_in_flight : int
         Batches under way at once.
     """
 
@@ -50,9 +50,9 @@ class Recipe:
     population_size: int
     objectives: tuple[str, ...] = ("error",)
     inherit: bool = True
-    racing: bool = False
-    screening: str = "none"
-    lag: int = 1
+    halving: bool = False
+    surrogate: str = "none"
+    batches_in_flight: int = 1
 
     def engine(
         self,
@@ -75,17 +75,19 @@ class Recipe:
             costs=costs,
             limits=limits,
             inherit=self.inherit,
-            racing=Racing(rungs_up_to(epochs, steps_per_epoch), algorithm.ranking) if self.racing else None,
-            screening=None if self.screening == "none" else Screening(space, seed, self.screening, epochs),
+            halving=SuccessiveHalving(rungs_up_to(epochs, steps_per_epoch), algorithm.ranking)
+            if self.halving
+            else None,
+            surrogate=None if self.surrogate == "none" else Surrogate(space, seed, self.surrogate, epochs),
             starts=starts,
-            lag=self.lag,
+            batches_in_flight=self.batches_in_flight,
         )
 
 
-_AUTO = Recipe("steady-state", 8, racing=True, screening="process", lag=2)
-"""What wins `python -m benchmarks.replay`, with what cannot be replayed there: racing and inheritance."""
+_AUTO = Recipe("steady-state", 8, halving=True, surrogate="process", batches_in_flight=2)
+"""What wins `python -m benchmarks.replay`, with what cannot be replayed there: halving and inheritance."""
 
-_AUTO_SEVERAL = Recipe("nsga2", 20, racing=True, screening="process", lag=2)
+_AUTO_SEVERAL = Recipe("nsga2", 20, halving=True, surrogate="process", batches_in_flight=2)
 """The same for several objectives."""
 
 
@@ -95,22 +97,28 @@ def recipe(
     population_size: int | None = None,
     objectives: tuple[str, ...] = ("error",),
     inherit: bool | None = None,
-    racing: bool | None = None,
-    screening: str | None = None,
-    lag: int | None = None,
+    halving: bool | None = None,
+    surrogate: str | None = None,
+    batches_in_flight: int | None = None,
 ) -> Recipe:
     """What a name stands for, "auto" included, with everything that is asked for otherwise."""
     if algorithm == "auto":
         base = _AUTO if len(objectives) == 1 else replace(_AUTO_SEVERAL, objectives=objectives)
     else:
         # Who draws at random has no parents to inherit from.
-        engine, heirs = ALGORITHMS[algorithm], algorithm != "random"
-        base = Recipe(algorithm, engine.default_size, objectives, inherit=heirs, lag=engine.default_lag)
+        engine, children = ALGORITHMS[algorithm], algorithm != "random"
+        base = Recipe(
+            algorithm,
+            engine.default_size,
+            objectives,
+            inherit=children,
+            batches_in_flight=engine.default_batches_in_flight,
+        )
     asked: dict[str, Any] = {
         "population_size": population_size,
         "inherit": inherit,
-        "racing": racing,
-        "screening": screening,
-        "lag": lag,
+        "halving": halving,
+        "surrogate": surrogate,
+        "batches_in_flight": batches_in_flight,
     }
     return replace(base, **{key: value for key, value in asked.items() if value is not None})

@@ -27,18 +27,18 @@ class SteadyState(Plus):
     ::
 
         population = random genomes
-        whenever a batch has been told, and while `lag` - 1 others are under way:
+        whenever a batch has been told, and while `batches_in_flight` - 1 others are under way:
             population = the μ best of population + batch
             batch = mutated or crossed-over winners of tournaments in population
     """
 
-    default_lag: ClassVar[int] = 2
+    default_batches_in_flight: ClassVar[int] = 2
     default_size: ClassVar[int] = 16
 
     @property
     def batch_size(self) -> int:
         """Children that are asked for at once."""
-        known = int(_UNKNOWN * self._n_told / self.lag)
+        known = int(_UNKNOWN * self._n_told / self.batches_in_flight)
         return min(max(BATCH, min(self._n_fresh // _SHARE, known)), MOST, self._room)
 
     @property

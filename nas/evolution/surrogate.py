@@ -1,4 +1,4 @@
-"""Screening: a model that has learned from those evaluated chooses among many children."""
+"""Surrogate: a model that has learned from those evaluated chooses among many children."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _one_thread: Callable[[_F], _F] = ThreadpoolController().wrap(limits=1, user_api
 """For the same bits on every machine; and more threads wait for each other where workers are busy."""
 
 
-class Outlook(Protocol):
-    """What a model expects of points; see `nas.evolution.gaussian_process.Outlook`."""
+class Posterior(Protocol):
+    """What a model expects of points; see `nas.evolution.gaussian_process.Posterior`."""
 
     mean: Floats
 
@@ -52,7 +52,7 @@ class Outlook(Protocol):
     def deviation(self) -> Floats:
         """How unsure the model is of each point; float array of shape (points,)."""
 
-    def believe(self, points: Sequence[int]) -> None:
+    def condition_on(self, points: Sequence[int]) -> None:
         """Take points as observed, with their means."""
 
 
@@ -62,7 +62,7 @@ class Model(Protocol):
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Model:
         """Learn from observations of shape (n, features) and (n,); `adapt`: its own settings too."""
 
-    def outlook(self, X: Floats) -> Outlook:
+    def posterior(self, X: Floats) -> Posterior:
         """What it expects of points of shape (n, features)."""
 
     def mean(self, X: Floats) -> Floats:
@@ -83,8 +83,8 @@ class Trees:
         self._forest = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32).fit(X, y)
         return self
 
-    def outlook(self, X: Floats) -> Outlook:
-        """See `Model.outlook`."""
+    def posterior(self, X: Floats) -> Posterior:
+        """See `Model.posterior`."""
         single = np.ascontiguousarray(X, dtype=np.float32)
         trees = [tree.tree_ for tree in self._forest.estimators_]
         votes: Array = np.array([tree.predict(single)[:, 0] for tree in trees])
@@ -92,11 +92,11 @@ class Trees:
 
     def mean(self, X: Floats) -> Floats:
         """See `Model.mean`."""
-        return self.outlook(X).mean
+        return self.posterior(X).mean
 
 
 class _Votes:
-    """The outlook of a forest: `votes` and `leaves` are of shape (trees, points)."""
+    """The posterior of a forest: `votes` and `leaves` are of shape (trees, points)."""
 
     def __init__(self, votes: Array, leaves: Array) -> None:
         self.mean: Floats = votes.mean(axis=0)
@@ -108,7 +108,7 @@ class _Votes:
         """The spread of the trees."""
         return self._deviation
 
-    def believe(self, points: Sequence[int]) -> None:
+    def condition_on(self, points: Sequence[int]) -> None:
         """Be the surer of points, the more trees have them in a leaf with those believed."""
         for i in points:
             self._deviation = self._deviation * (self._leaves != self._leaves[:, i : i + 1]).mean(axis=0)
@@ -118,14 +118,14 @@ MODELS = ("process", "trees")
 """What may screen: a Gaussian process, or extra-trees."""
 
 
-class Screening:
+class Surrogate:
     """Chooses children by the ranks that a model expects of them.
 
     ::
 
         learn: features of a genome -> the normal quantile of its rank among all
         of many children choose those of which
-            mean - optimism · deviation + thrift · log2(effort) is lowest,
+            mean - kappa · deviation + cost_penalty · log2(effort) is lowest,
             believing the mean of each before the next is chosen
         a few choices are made blindly
 
@@ -153,9 +153,9 @@ class Screening:
     pool = 300
     start = 12
     random_share = 0.15
-    _optimism = 2.5
-    _explored = 0.05
-    _thrift = 0.15
+    _kappa = 2.5
+    _epsilon = 0.05
+    _cost_penalty = 0.15
 
     def __init__(self, space: SearchSpace, seed: int, model: str = "process", full: int = 1) -> None:
         self._space, self._full = space, full
@@ -203,7 +203,7 @@ class Screening:
         self,
         pool: Sequence[Proposal],
         n: int,
-        heir_of: Callable[[Proposal], Individual | None],
+        warm_start_from: Callable[[Proposal], Individual | None],
         under_way: Sequence[Proposal] = (),
         effort: Callable[[Genome], float] | None = None,
     ) -> list[Proposal]:
@@ -213,7 +213,7 @@ class Screening:
         ----------
         pool : sequence of Proposal
         n : int
-        heir_of : callable
+        warm_start_from : callable
             Whose weights a proposal would inherit.
         under_way : sequence of Proposal
             Those chosen before that nothing is known of yet.
@@ -223,27 +223,29 @@ class Screening:
         if not pool:
             return []
         under_way = under_way[-_MOST_UNDER_WAY:]
-        outlook = self._model.outlook(self._promised([*pool, *under_way], heir_of))
-        outlook.believe(range(len(pool), len(pool) + len(under_way)))
+        posterior = self._model.posterior(self._promised([*pool, *under_way], warm_start_from))
+        posterior.condition_on(range(len(pool), len(pool) + len(under_way)))
         efforts = [1.0 if effort is None else effort(one.genome) for one in pool]
-        worth = outlook.mean[: len(pool)] + self._thrift * np.log2(efforts)
+        worth = posterior.mean[: len(pool)] + self._cost_penalty * np.log2(efforts)
         left = list(range(len(pool)))
         chosen: list[int] = []
         while left and len(chosen) < n:
-            outlook.believe(chosen[-1:])
-            if self._rng.random() < self._explored:
+            posterior.condition_on(chosen[-1:])
+            if self._rng.random() < self._epsilon:
                 chosen.append(left.pop(int(self._rng.integers(len(left)))))
             else:
-                promise = worth - self._optimism * outlook.deviation[: len(pool)]
+                promise = worth - self._kappa * posterior.deviation[: len(pool)]
                 chosen.append(int(np.argmin(promise)))
                 left.remove(chosen[-1])
             worth[chosen[-1]] = np.inf
         return [pool[position] for position in chosen]
 
-    def _promised(self, pool: Sequence[Proposal], heir_of: Callable[[Proposal], Individual | None]) -> Floats:
+    def _promised(
+        self, pool: Sequence[Proposal], warm_start_from: Callable[[Proposal], Individual | None]
+    ) -> Floats:
         """Features of everyone as they would be after a whole training, not as they start."""
-        heirs = [heir_of(proposal) for proposal in pool]
-        ages = [0 if heir is None else heir.age for heir in heirs]
+        children = [warm_start_from(proposal) for proposal in pool]
+        ages = [0 if child is None else child.age for child in children]
         return self._rows([one.genome for one in pool], ages, [self._full] * len(pool))
 
     def _observed(self, individuals: Sequence[Individual]) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nas.errors import EvaluationError
-from nas.evaluation import Candidate, Evaluation, Legacy, Problem
+from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +16,11 @@ class Task:
 
     problem: Problem
     cohort: Sequence[Candidate]
-    legacies: Mapping[int, Legacy] = field(default_factory=dict)
+    checkpoints: Mapping[int, Checkpoint] = field(default_factory=dict)
 
     def one_by_one(self) -> list[Task]:
         """A task for each of its candidates alone."""
-        return [Task(self.problem, [candidate], self.legacies) for candidate in self.cohort]
+        return [Task(self.problem, [candidate], self.checkpoints) for candidate in self.cohort]
 
 
 class Executor(Protocol):

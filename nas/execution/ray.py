@@ -20,7 +20,7 @@ from nas.execution.ray_cluster import Cluster, Flag, joined_ray, private_ray, wa
 import ray
 import ray.exceptions
 
-from nas.evaluation import Candidate, Evaluation, Legacy, Problem, evaluate
+from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, evaluate
 from nas.execution.executor import Task, bug
 
 _POLL = 0.2
@@ -261,7 +261,7 @@ class RayExecutor:
             limit = math.inf if self._cluster.is_private else trial.limit
             # Who dies is tried again by the driver, which so knows when: Ray itself retries nothing.
             reference = _evaluate.options(max_retries=0, **_options(self._resources)).remote(
-                [(task.cohort, task.legacies) for task in trial.tasks], problem, self._flag, limit
+                [(task.cohort, task.checkpoints) for task in trial.tasks], problem, self._flag, limit
             )
             self._running[reference] = trial
         if self._cluster.is_private:
@@ -338,12 +338,12 @@ def _import() -> None:
 
 @ray.remote(num_cpus=1)
 def _evaluate(
-    tasks: Sequence[tuple[Sequence[Candidate], Mapping[int, Legacy]]],
+    tasks: Sequence[tuple[Sequence[Candidate], Mapping[int, Checkpoint]]],
     problem: Problem,
     flag: Flag,
     limit: float,
 ) -> list[Evaluation] | tuple[int, str] | None:
-    """The evaluations of cohorts with their legacies, one cohort after the other; None if ended.
+    """The evaluations of cohorts with their checkpoints, one cohort after the other; None if ended.
 
     Or, of a bug, the position of the cohort that met it and the traceback, as exceptions do not always
     survive pickling. After `limit` seconds one must be hanging: its process dies, whatever holds it up.
@@ -362,9 +362,9 @@ def _evaluate(
         faulthandler.dump_traceback_later(limit, exit=True)
     found: list[Evaluation] = []
     try:
-        for i, (cohort, legacies) in enumerate(tasks):
+        for i, (cohort, checkpoints) in enumerate(tasks):
             try:
-                evaluations = evaluate(cohort, problem, legacies, should_stop)
+                evaluations = evaluate(cohort, problem, checkpoints, should_stop)
             except Exception:  # noqa: BLE001  # raised again by the driver
                 return i, traceback.format_exc()
             if evaluations is None:

@@ -30,7 +30,7 @@ class SerialExecutor:
             return None
         task = self._waiting.popleft()
         try:
-            return evaluate(task.cohort, task.problem, task.legacies, should_stop)
+            return evaluate(task.cohort, task.problem, task.checkpoints, should_stop)
         except Exception as error:
             raise bug(task.cohort, traceback.format_exc()) from error
 

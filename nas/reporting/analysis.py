@@ -13,8 +13,8 @@ import numpy as np
 
 from nas.alignment import origins
 from nas.evaluation import Candidate
-from nas.evolution.racing import CONTINUE
-from nas.evolution.surrogate import Screening
+from nas.evolution.successive_halving import CONTINUE
+from nas.evolution.surrogate import Surrogate
 from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
 from nas.reporting.history import History, Network
@@ -69,7 +69,7 @@ def random_expectation(networks: Sequence[Network], *, screened: bool = False) -
     screened : bool
         Whether a model chose among children.
     """
-    free = networks[: Screening.start] if screened else networks
+    free = networks[: Surrogate.start] if screened else networks
     drawn = np.array([one.fitness for one in free if one.candidate.operator == "random"])
     if len(drawn) < _LEAST_RANDOM:
         return None

@@ -122,9 +122,9 @@ def _scores(result: dict[str, Any] | Any) -> list[tuple[str, str]]:
         rows.append(
             ("re-scored", f"{_with_error(again, result.get('rescored_error'))}, trained anew on other cuts")
         )
-    if (optimism := result.get("optimism")) is not None:
-        signed = f"{round(optimism, 4) + 0.0:+.4f}"  # there is no -0
-        rows.append(("optimism", f"{signed}: by so much the search's score seems too good"))
+    if (selection_bias := result.get("selection_bias")) is not None:
+        signed = f"{round(selection_bias, 4) + 0.0:+.4f}"  # there is no -0
+        rows.append(("selection bias", f"{signed}: by so much the search's score seems too good"))
     if (gain := result.get("single_layer_gain")) is not None:
         error = result.get("single_layer_gain_error")
         rows.append(("one layer of 100", _verdict(gain, error, "one layer of 100")))
@@ -174,7 +174,7 @@ def _layers(n: int) -> str:
 
 def _progress(history: History) -> Panel:
     networks = history.networks
-    screened = history.identity.get("recipe", {}).get("screening", "none") != "none"
+    screened = history.identity.get("recipe", {}).get("surrogate", "none") != "none"
     expected = random_expectation(networks, screened=screened)
     text = "Each point is a network, in the order of the search; the line is the best so far. "
     if expected is None:
@@ -363,7 +363,7 @@ def _curves(history: History) -> Panel:
     sample = "" if n == history.n_evaluations else f" ({n:,} of {history.n_evaluations:,}, evenly chosen)"
     text = (
         f"Validation loss by epoch of each evaluation{sample}, and the winner's. Networks that went on stand "
-        "after the epochs that they had; heirs of trained weights begin low."
+        "after the epochs that they had; children of trained weights begin low."
     )
     return Panel(
         "curves",

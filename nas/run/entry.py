@@ -18,7 +18,7 @@ from nas.isolation import isolated
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.run import Run
-from nas.run.settings import SearchSettings
+from nas.run.settings import SearchSettings, by_new_keywords
 from nas.run.weights import Weights
 from nas.runtime import strict_json
 from nas.scoring import Scorer
@@ -40,6 +40,7 @@ _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
 
 
+@by_new_keywords
 @isolated()
 def search(
     data: Any,
@@ -64,9 +65,9 @@ def search(
     seed: int = 0,
     population_size: int | None = None,
     inherit: bool | None = None,
-    racing: bool | None = None,
-    screening: str | None = None,
-    lag: int | None = None,
+    halving: bool | None = None,
+    surrogate: str | None = None,
+    batches_in_flight: int | None = None,
     objectives: str | Sequence[str] = ("error",),
     max_parameters: float | None = None,
     max_flops: float | None = None,
@@ -97,8 +98,8 @@ def search(
     space : SearchSpace, str or path
         A space, the name of one that comes with the package, or a TOML file.
     algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, ray_address, \
-resources, islands, seed, population_size, inherit, racing, screening, lag, objectives, max_parameters, \
-max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, ensemble, refit, \
+resources, islands, seed, population_size, inherit, halving, surrogate, batches_in_flight, objectives, \
+max_parameters, max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, ensemble, refit, \
 baseline
         See `nas.run.settings.SearchSettings`.
     starts : iterable of Genome, or path
@@ -148,9 +149,9 @@ baseline
         seed=seed,
         population_size=population_size,
         inherit=inherit,
-        racing=racing,
-        screening=screening,
-        lag=lag,
+        halving=halving,
+        surrogate=surrogate,
+        batches_in_flight=batches_in_flight,
         objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
         max_parameters=max_parameters,
         max_flops=max_flops,
@@ -287,7 +288,9 @@ def debug(
     if len(parts) > 1 and not 0 <= number < len(record.evaluations):
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
     weights = Weights(parts[island].weights, run_id=run_id)
-    return reproduce(number, record.evaluations, run.prepared.problem, weights).of_all(island, len(parts))
+    return reproduce(number, record.evaluations, run.prepared.problem, weights).to_global_ids(
+        island, len(parts)
+    )
 
 
 def _restored(

@@ -34,7 +34,7 @@ from nas.run.meeting import Meeting, Message
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
 from nas.tracking import RunInfo, Tracker
-from nas.tracking.archive import AllEvaluations, of_all
+from nas.tracking.archive import AllEvaluations, to_global_ids
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Tail, read_journal
 
@@ -199,7 +199,7 @@ def evolve(
     spent = Spent(islands[0].budget)
     for i, one in enumerate(found):
         spent.include(one.spent)
-        merged.settle([_renamed(individual, i, len(islands)) for individual in one.best])
+        merged.merge([_renamed(individual, i, len(islands)) for individual in one.best])
     history = AllEvaluations(
         [
             read_journal(island.folder.journal).evaluations.first(one.spent.evaluations)
@@ -224,7 +224,7 @@ def evolve(
 def _tell(trackers: Sequence[Tracker], tails: Sequence[Tail]) -> None:
     for i, tail in enumerate(tails):
         for pair in tail.new():
-            candidate, evaluation = of_all(pair, i, len(tails))
+            candidate, evaluation = to_global_ids(pair, i, len(tails))
             for tracker in trackers:
                 tracker.evaluated(candidate, evaluation)
 
@@ -244,7 +244,7 @@ def _tell_generation(
         failures=sum(one.failures for one in known),
         median=fmean(one.median for one in known),
         mean=fmean(one.mean for one in known),
-        spread=fmean(one.spread for one in known),
+        std=fmean(one.std for one in known),
         diversity=fmean(one.diversity for one in known),
         heredity=tuple(map(fmean, zip(*(one.heredity for one in known), strict=False))),
     )
@@ -255,5 +255,5 @@ def _tell_generation(
 
 def _renamed(individual: Individual, island: int, n: int) -> Individual:
     one = copy(individual)
-    one.candidate, one.evaluation = of_all((one.candidate, one.evaluation), island, n)
+    one.candidate, one.evaluation = to_global_ids((one.candidate, one.evaluation), island, n)
     return one

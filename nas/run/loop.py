@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nas.errors import RunError
-from nas.evaluation import Candidate, Evaluation, Legacy, Problem, plan_cohorts
+from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, plan_cohorts
 from nas.evolution import Engine
 from nas.execution import Executor, Task
 from nas.run.budget import Spent
@@ -123,10 +123,10 @@ class _Flow:
             missing = {candidate.id for candidate in wanted if candidate.id >= self._n_recorded}
             # Planned for the whole batch, and trained whole even if only some are wanted: who is in a
             # cohort decides about rounding, and a longer search has to begin with this one.
-            n_tasks = -(-_TASKS // self._engine.lag)
+            n_tasks = -(-_TASKS // self._engine.batches_in_flight)
             for cohort in plan_cohorts(batch, self._problem, n_tasks):
                 if any(one.id in missing for one in cohort):
-                    self._executor.submit(Task(self._problem, cohort, self._legacies(cohort)))
+                    self._executor.submit(Task(self._problem, cohort, self._checkpoints(cohort)))
 
     def _wanted(self, batch: Sequence[Candidate]) -> list[Candidate]:
         """Those of a batch up to the last candidate that the budget holds."""
@@ -137,9 +137,11 @@ class _Flow:
                 self._left -= candidate.epochs_done == 0
         return wanted
 
-    def _legacies(self, cohort: Sequence[Candidate]) -> dict[int, Legacy]:
+    def _checkpoints(self, cohort: Sequence[Candidate]) -> dict[int, Checkpoint]:
         return {
-            one.id: Legacy.for_heir(one, self._genomes[one.inherits].genome, self._weights.of(one.inherits))
+            one.id: Checkpoint.for_child(
+                one, self._genomes[one.inherits].genome, self._weights.of(one.inherits)
+            )
             for one in cohort
             if one.inherits is not None
         }
@@ -175,7 +177,7 @@ class _Flow:
 
     def sync(self, told: int) -> None:
         """Wait until weights that may be inherited, of the first `told` candidates, are on the disk."""
-        self._told, self._kept = told, self._engine.heirlooms() | self._ancestors()
+        self._told, self._kept = told, self._engine.live_checkpoints() | self._ancestors()
         self._weights.sync(self._kept)
 
     def forget(self) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nas.errors import InputError, RunError
-from nas.evaluation import Candidate, Evaluation, Legacy, Problem, evaluate
+from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, evaluate
 from nas.network import State
 from nas.run.weights import Weights
-from nas.tracking.archive import of_all
+from nas.tracking.archive import to_global_ids
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Reproduction:
     again: Evaluation
     retrained: tuple[int, ...]
 
-    def of_all(self, island: int, n: int) -> Reproduction:
+    def to_global_ids(self, island: int, n: int) -> Reproduction:
         """The same, as the whole search on `n` islands knows its candidates."""
-        candidate, recorded = of_all((self.candidate, self.recorded), island, n)
+        candidate, recorded = to_global_ids((self.candidate, self.recorded), island, n)
         again = replace(self.again, candidate_id=candidate.id)
         return Reproduction(candidate, recorded, again, tuple(i * n + island for i in self.retrained))
 
@@ -75,8 +75,8 @@ def _ancestors(
 ) -> list[int]:
     """The candidate and before it those that it needs, back to one whose heritage is kept or who has none."""
     line = [candidate_id]
-    while (heir_of := recorded[line[0]][0].inherits) is not None and not weights.has(heir_of):
-        line.insert(0, heir_of)
+    while (warm_start_from := recorded[line[0]][0].inherits) is not None and not weights.has(warm_start_from):
+        line.insert(0, warm_start_from)
     return line
 
 
@@ -87,10 +87,12 @@ def _again(
     weights: Weights,
     state: State | None,
 ) -> Evaluation:
-    legacies = {}
+    checkpoints = {}
     if candidate.inherits is not None:
         kept = weights.of(candidate.inherits) if state is None else state
-        legacies[candidate.id] = Legacy.for_heir(candidate, recorded[candidate.inherits][0].genome, kept)
-    found = evaluate([candidate], problem, legacies)
+        checkpoints[candidate.id] = Checkpoint.for_child(
+            candidate, recorded[candidate.inherits][0].genome, kept
+        )
+    found = evaluate([candidate], problem, checkpoints)
     assert found is not None, "nobody interrupts"
     return found[0]

@@ -30,7 +30,7 @@ class SearchResult:
     evaluation : Evaluation
         The winner's, from the search.
     selection : Selection or None
-        How the winner was named: the finalists' scores on other cuts of the rows, the optimism of the
+        How the winner was named: the finalists' scores on other cuts of the rows, the selection bias of the
         search's score, the gain over a single layer of 100. None if the run was interrupted before.
     front : list of (Candidate, Evaluation)
         Those than whom nobody is better in every objective; with one objective, the best of the search.
@@ -144,7 +144,7 @@ class SearchResult:
         numbers = {
             "rescored": self.selection.rescore.mean,
             "rescored_error": self.selection.rescore.error,
-            "optimism": self.selection.optimism,
+            "selection_bias": self.selection.selection_bias,
             "single_layer_rescored": self.selection.reference.mean,
             "single_layer_gain": gain,
             "single_layer_gain_error": error,

@@ -34,7 +34,7 @@ from nas.run.winner import final_model
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
-from nas.tracking.archive import of_all, recorded_evaluations
+from nas.tracking.archive import recorded_evaluations, to_global_ids
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, differences
 from nas.tracking.generations import GenerationLog
@@ -88,9 +88,9 @@ class Run:
             population_size=settings.population_size,
             objectives=settings.objectives,
             inherit=settings.inherit,
-            racing=settings.racing,
-            screening=settings.screening,
-            lag=settings.lag,
+            halving=settings.halving,
+            surrogate=settings.surrogate,
+            batches_in_flight=settings.batches_in_flight,
         )
 
     def to_the_end(self) -> SearchResult:
@@ -112,11 +112,11 @@ class Run:
                 # What the executor holds is gone with it.
                 stack.callback(vars(self).pop, "prepared")
                 if mlflow is not None:
-                    mlflow.wait_until_sound(self.interruption.check)
+                    mlflow.wait_until_ready(self.interruption.check)
                 self.interruption.check()
                 trackers = self._trackers(mlflow)
                 if self.lock is not None:
-                    held.callback(self.lock.let_go)
+                    held.callback(self.lock.release)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     self._say_how_to_go_on()
@@ -235,7 +235,7 @@ class Run:
             for i in range(n)
         ]
         # One that only compares: what it takes in has been trained, and says itself how good it is.
-        merged = self._engine(replace(self.recipe, racing=False, screening="none"))
+        merged = self._engine(replace(self.recipe, halving=False, surrogate="none"))
         interrupted = self.interruption.requested
         return evolve(islands, merged, self.prepared.problem, executor, trackers, self.tails, interrupted)
 
@@ -346,7 +346,7 @@ class Run:
             "baseline_test_score": result.test.baseline,
             "best_n_parameters": result.evaluation.n_parameters,
             "rescored": result.selection.rescore.mean if result.selection else None,
-            "optimism": result.selection.optimism if result.selection else None,
+            "selection_bias": result.selection.selection_bias if result.selection else None,
             "search_seconds": round(result.seconds, 3),
         }
         return Outcome(
@@ -396,7 +396,7 @@ class Run:
             return self.journals[0].record.evaluations[number]
         n = len(self.tails)
         number, island = divmod(number, n)
-        return of_all(self.tails[island].evaluations[number], island, n)
+        return to_global_ids(self.tails[island].evaluations[number], island, n)
 
     def changes(self, recorded: Mapping[str, Any]) -> dict[str, str]:
         """What of this search is not as a journal has recorded it, by name, and in words."""

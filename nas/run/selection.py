@@ -7,7 +7,7 @@ the best mean is named.
 
 Some rows are easier than others, so that the two scores of a winner can't be compared as they are. A
 single layer of 100, which nobody chose, is trained on both: what the winner's lead over it in the search
-was above its lead on the other cuts is the optimism of the search's score.
+was above its lead on the other cuts is the selection bias of the search's score.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nas.scoring import error_over_folds
 REFERENCE = Genome((100,))
 """What the winner has to beat: scikit-learn's default structure, a single layer of 100."""
 
-_AT_HOME = 3
+_REFERENCE_SEEDS = 3
 """Seeds with which the reference is trained on the rows of the search."""
 
 _AT_ONCE = 2**31
@@ -86,7 +86,7 @@ class Selection:
         The winner's among them.
     reference : Rescore
         Of `REFERENCE`, on the same folds.
-    at_home : tuple of float
+    reference_scores : tuple of float
         Scores of `REFERENCE` on the rows of the search, with several seeds.
     n_folds : int
     """
@@ -95,7 +95,7 @@ class Selection:
     finalists: list[Rescore]
     position: int
     reference: Rescore
-    at_home: tuple[float, ...]
+    reference_scores: tuple[float, ...]
     n_folds: int
 
     @property
@@ -104,11 +104,11 @@ class Selection:
         return self.finalists[self.position]
 
     @property
-    def optimism(self) -> float:
+    def selection_bias(self) -> float:
         """By how much the winner's score in the search is estimated to be too good; NaN if unknown."""
-        if not self.at_home:
+        if not self.reference_scores:
             return math.nan
-        return self.winner.evaluation.fitness - fmean(self.at_home) - self.gain[0]
+        return self.winner.evaluation.fitness - fmean(self.reference_scores) - self.gain[0]
 
     @property
     def gain(self) -> tuple[float, float]:
@@ -158,12 +158,12 @@ def select(
             yield fold, [_candidate(genome, [seed, n, i]) for i, genome in enumerate(genomes)]
             del fold  # it may be gone before the next one is made
             n += 1
-        yield prepared.problem, [_candidate(REFERENCE, [seed, n, i]) for i in range(_AT_HOME)]
+        yield prepared.problem, [_candidate(REFERENCE, [seed, n, i]) for i in range(_REFERENCE_SEEDS)]
 
     evaluated = _evaluated(batches(), executor, should_stop, n_bytes=prepared.problem.n_bytes)
     if evaluated is None:
         return None
-    *by_fold, at_home = evaluated
+    *by_fold, reference_scores = evaluated
     rescores = []
     for i, genome in enumerate(genomes):
         fine = [fold[i] for fold in by_fold if not fold[i].failed]
@@ -175,7 +175,7 @@ def select(
         finalists=rescores[:-1],
         position=named,
         reference=rescores[-1],
-        at_home=tuple(one.fitness for one in at_home if not one.failed),
+        reference_scores=tuple(one.fitness for one in reference_scores if not one.failed),
         n_folds=len(by_fold),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from nas.errors import InputError
 from nas.evolution import ALGORITHMS, MODELS, OBJECTIVES
@@ -14,6 +16,10 @@ from nas.genome import Genome
 from nas.run.budget import Budget
 from nas.scoring import Scorer, scorer_name
 from nas.space import Limits, SearchSpace
+from nas.tracking.renamed import SETTINGS as RENAMED
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,14 @@ class SearchSettings:
         Decides everything: the split, the genomes, the initial weights, the batches.
     population_size : int, optional
         How many may have children; by default the algorithm's own number.
-    inherit, racing : bool, optional
+    inherit, halving : bool, optional
         Whether children start from a parent's trained weights; whether everyone is trained for a few
         epochs first, and the best of them on. By default what suits the algorithm; see
         `nas.evolution.recipe`.
-    screening : str, optional
+    surrogate : str, optional
         The model that chooses among many children: "process", a Gaussian process, "trees", extra-trees,
         or "none"; by default what suits the algorithm.
-    lag : int, optional
+    batches_in_flight : int, optional
         Batches of candidates that are under way at once, part of what decides the search; by default 2,
         which is work for about four workers, and always 1 for the generations of plus and comma.
     objectives : sequence of str
@@ -106,9 +112,9 @@ class SearchSettings:
     seed: int = 0
     population_size: int | None = None
     inherit: bool | None = None
-    racing: bool | None = None
-    screening: str | None = None
-    lag: int | None = None
+    halving: bool | None = None
+    surrogate: str | None = None
+    batches_in_flight: int | None = None
     objectives: tuple[str, ...] = ("error",)
     max_parameters: float | None = None
     max_flops: float | None = None
@@ -132,24 +138,28 @@ class SearchSettings:
             if not good and not (value is None and name in _OPTIONAL):
                 whole = "a whole number" if kind is int else "a number"
                 raise InputError(f"{name}: expected {whole} of at least {least}, below 2**32, got {value!r}")
-        if self.screening not in (None, "none", *MODELS):
-            raise InputError(f"screening: expected none, {', '.join(MODELS)}, got {self.screening!r}")
-        for name in ("inherit", "racing"):
+        if self.surrogate not in (None, "none", *MODELS):
+            raise InputError(f"surrogate: expected none, {', '.join(MODELS)}, got {self.surrogate!r}")
+        for name in ("inherit", "halving"):
             if getattr(self, name) not in (None, True, False):
                 raise InputError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         if self.target_score is not None and not _is_number(self.target_score):
             raise InputError(f"target_score: expected a number, got {self.target_score!r}")
-        self._check_lag()
+        self._check_batches_in_flight()
         self._check_ray()
         self._check_objectives()
         for genome in self.starts:
             if genome not in self.space:
                 raise InputError(f"starts: expected genomes of space {self.space.name}, got {genome}")
 
-    def _check_lag(self) -> None:
-        in_generations = self.algorithm != "auto" and ALGORITHMS[self.algorithm].default_lag == 1
-        if in_generations and self.lag not in (None, 1):
-            raise InputError(f"lag: expected 1 for the generations of {self.algorithm}, got {self.lag}")
+    def _check_batches_in_flight(self) -> None:
+        if self.algorithm == "auto" or self.batches_in_flight in (None, 1):
+            return
+        if ALGORITHMS[self.algorithm].default_batches_in_flight == 1:
+            raise InputError(
+                f"batches_in_flight: expected 1 for the generations of {self.algorithm}, got "
+                f"{self.batches_in_flight}"
+            )
 
     def _check_ray(self) -> None:
         if not isinstance(self.ray_address, str) or not self.ray_address.strip():
@@ -250,15 +260,39 @@ _NUMBERS: dict[str, tuple[Any, float]] = {
     "islands": (int, 1),
     "seed": (int, 0),
     "population_size": (int, 2),
-    "lag": (int, 1),
+    "batches_in_flight": (int, 1),
     "epochs": (int, 1),
     "candidate_time_limit": ((int, float), 0.001),
 }
-_OPTIONAL = ("n_epochs", "time_budget", "patience", "n_workers", "population_size", "lag", "epochs")
+_OPTIONAL = (
+    "n_epochs",
+    "time_budget",
+    "patience",
+    "n_workers",
+    "population_size",
+    "batches_in_flight",
+    "epochs",
+)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def by_new_keywords(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that takes the settings of earlier versions by their new names, with a FutureWarning."""
+
+    @functools.wraps(function)
+    def renaming(*arguments: P.args, **keywords: P.kwargs) -> T:
+        for name in RENAMED.keys() & keywords.keys():
+            now = RENAMED[name]
+            if now in keywords:
+                raise InputError(f"{name}: expected {now} alone, which is its name now, got both")
+            warnings.warn(f"{name} is now {now}", FutureWarning, stacklevel=2)
+            keywords[now] = keywords.pop(name)
+        return function(*arguments, **keywords)
+
+    return renaming
 
 
 def available_cores() -> int:

@@ -86,10 +86,10 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
         f"re-scored         {metric} {again.mean:.4f}{error_of_mean}, trained anew on {cuts} of the rows, "
         f"best of {len(selection.finalists)}",
     ]
-    if math.isfinite(selection.optimism):
-        optimism = round(selection.optimism, 4) + 0.0  # there is no -0
+    if math.isfinite(selection.selection_bias):
+        selection_bias = round(selection.selection_bias, 4) + 0.0  # there is no -0
         lines.append(
-            f"optimism          {optimism:+.4f}: of its lead over one layer of 100, by so much the "
+            f"selection bias    {selection_bias:+.4f}: of its lead over one layer of 100, by so much the "
             "search's score seems too good"
         )
     if math.isfinite(gain):

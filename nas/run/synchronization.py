@@ -35,7 +35,10 @@ _MANY = 2000
 """Candidates up to which "auto" gives a run to each of them: half a minute of writing."""
 
 _SCORES = {
-    **{key: key for key in ("validation_score", "test_score", "baseline_test_score", "rescored", "optimism")},
+    **{
+        key: key
+        for key in ("validation_score", "test_score", "baseline_test_score", "rescored", "selection_bias")
+    },
     "search_seconds": "seconds",
 }
 """Scores by their names in MLflow, and in ``result.json``."""

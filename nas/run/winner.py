@@ -92,7 +92,7 @@ def _refit_epochs(one: Individual, selection: Selection | None) -> int | None:
     if selection is None:
         return None
     rescored = [again for again in selection.finalists if again.genome == one.genome and again.scores]
-    # Weights that were inherited have been trained for longer than their heir itself.
+    # Weights that were inherited have been trained for longer than their child itself.
     return rescored[0].epochs if rescored else one.age
 
 

@@ -14,7 +14,7 @@ from nas.evaluation import Evaluation
 from nas.tracking.journal import Pair
 
 
-def of_all(pair: Pair, island: int, n: int) -> Pair:
+def to_global_ids(pair: Pair, island: int, n: int) -> Pair:
     """A candidate of an island as the whole search knows it, and its evaluation."""
     candidate, evaluation = pair
     known = replace(
@@ -47,7 +47,7 @@ class AllEvaluations(Sequence[Pair]):
 
     def _pair(self, number: int) -> Pair:
         number, island = divmod(number, len(self._parts))
-        return of_all(self._parts[island][number], island, len(self._parts))
+        return to_global_ids(self._parts[island][number], island, len(self._parts))
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -66,7 +66,7 @@ class AllEvaluations(Sequence[Pair]):
 
     def _of(self, island: int) -> Iterator[Pair]:
         for pair in self._parts[island]:
-            yield of_all(pair, island, len(self._parts))
+            yield to_global_ids(pair, island, len(self._parts))
 
 
 def recorded_evaluations(parts: Sequence[Sequence[Pair]]) -> Sequence[Pair]:

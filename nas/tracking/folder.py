@@ -40,6 +40,7 @@ from nas.tracking.journal import Record, read_journal
 from nas.tracking.lock import RunLock
 from nas.tracking.records import CONFIG as CONFIG_RECORD
 from nas.tracking.records import IDENTITY, PROVENANCE, check_result, read_record, sealed
+from nas.tracking.renamed import config_by_new_names, result_by_new_names
 from nas.tracking.shown import command
 
 CONFIG = "config.json"
@@ -123,7 +124,7 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The configuration that `create` wrote; raises `RunError`."""
         try:
-            return read_record(self.path / CONFIG, CONFIG_RECORD)
+            return read_record(self.path / CONFIG, CONFIG_RECORD, config_by_new_names)
         except OSError:
             raise RunError(f"{self.path}: expected the folder of a run, got no {CONFIG} in it") from None
 
@@ -137,7 +138,7 @@ class RunFolder:
         """
         file = self.path / RESULT
         try:
-            result = read_record(file, check_result)
+            result = read_record(file, check_result, result_by_new_names)
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -29,7 +29,7 @@ def locked_journals(folder: RunFolder) -> Iterator[list[Journal]]:
     """
     folder.config()
     with ExitStack() as stack:
-        stack.callback(RunLock(folder.path).let_go)
+        stack.callback(RunLock(folder.path).release)
         until = time.monotonic() + _PATIENCE
         journals = []
         for part in folder.parts:

@@ -28,6 +28,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
 from nas.tracking.records import PAIR, Chain
+from nas.tracking.renamed import identity_by_new_names
 from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -287,7 +288,8 @@ def read_journal(path: Path) -> Record:
                     raise RunError(f"{path}: expected journal version {FORMAT_VERSION}, got {version}")
                 chain.check(line[:-1])
                 if "journal" in entry:
-                    identity = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
+                    header = {key: value for key, value in entry.items() if key not in ("journal", "crc")}
+                    identity = identity_by_new_names(header)
                 elif (found := _checked_pair(entry)[0]).id == len(evaluations):
                     evaluations.add_line(n_bytes, len(line))
                     n_candidates += found.epochs_done == 0

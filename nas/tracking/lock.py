@@ -44,7 +44,7 @@ class RunLock:
                 raise _running(folder)
             time.sleep(0.01)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let others have it; more than once does no harm."""
         self._file.close()
 

@@ -122,7 +122,7 @@ class MLflowTracker:
         """The page of the parent run; empty where there is none yet."""
         return self._view.url if self.run_id else ""
 
-    def wait_until_sound(self, check: Callable[[], None] = lambda: None) -> None:
+    def wait_until_ready(self, check: Callable[[], None] = lambda: None) -> None:
         """Wait until it is clear that the store can be used; raises `TrackingError` if it cannot.
 
         Meanwhile `check` is called, and may raise something else.

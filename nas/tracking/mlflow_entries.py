@@ -32,8 +32,8 @@ def note(run: RunInfo) -> str:
     return as_text(
         f"**Search of {run.name}**: {run.space.summary()}\n\n"
         f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns.\n\n"
-        "- **Curves**: *Model metrics* of this run, by generation: best, median and spread of the "
-        f"validation {run.metric}, diversity, heredity of layers, depth and width of the best.\n"
+        "- **Curves**: *Model metrics* of this run, by generation: best, median and standard deviation "
+        f"of the validation {run.metric}, diversity, heredity of layers, depth and width of the best.\n"
         "- **Candidates**: the + in front of this run in the table of runs; sort by `metrics.fitness`, "
         "group by the params `depth` or `activation`. All of them, also those without a run of their own, "
         "are in the artifact `candidates.csv`.\n"
@@ -68,7 +68,7 @@ def generation_metrics(generation: Generation, pace: float | None) -> dict[str, 
         "best_fitness": generation.best,
         "median_fitness": generation.median,
         "mean_fitness": generation.mean,
-        "fitness_spread": generation.spread,
+        "fitness_std": generation.std,
         "diversity": generation.diversity,
         "best_depth": best.depth,
         "best_width": max(best.widths, default=0),

@@ -42,7 +42,7 @@ from nas.tracking.mlflow_entries import (
     versions,
 )
 from nas.tracking.shown import as_text
-from nas.tracking.store import analyze, cause, knock, one_at_a_time, unusable
+from nas.tracking.store import analyze, cause, one_at_a_time, ping, unusable
 from nas.tracking.table import write_table
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -98,7 +98,7 @@ class View:
     def _connect(self) -> None:
         file = sqlite_file(self._address)
         if is_server(self._address):
-            knock(self._address)
+            ping(self._address)
         elif file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             # MLflow would try for two minutes to open what cannot be opened.

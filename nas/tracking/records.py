@@ -28,8 +28,12 @@ _FORMAT = 1
 _SEALED = ("format", "checksum")
 
 
-def read_record(file: Path, check: Check) -> dict[str, Any]:
+def read_record(
+    file: Path, check: Check, by_new_names: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> dict[str, Any]:
     """The JSON object of a file, with its checksum if it has one, and what a check asks for.
+
+    `by_new_names` renames the keys of earlier versions before the check; see `nas.tracking.renamed`.
 
     Raises
     ------
@@ -47,6 +51,7 @@ def read_record(file: Path, check: Check) -> dict[str, Any]:
             raise ValueError(f"expected an object, got {reprlib.repr(record)}")
         if any(key in record for key in _SEALED):
             _check_seal(record)
+        record = by_new_names(record)
         check(record)
     except ValueError as error:
         raise RunError(f"{file}: {' '.join(str(error).split())}") from None
@@ -284,7 +289,7 @@ GENERATION = keyed(
         "best": NUMBER,
         "median": NUMBER,
         "mean": NUMBER,
-        "spread": NUMBER,
+        "std": NUMBER,
         "diversity": NUMBER,
         "best_genome": check_genome,
         "heredity": NUMBERS,
@@ -321,13 +326,13 @@ _SETTINGS = keyed(
     },
     {
         "algorithm": TEXT,
-        "screening": optional(TEXT),
+        "surrogate": optional(TEXT),
         "ray_address": TEXT,
         "resources": optional(AN_OBJECT),
         "refit": FLAG,
         "baseline": FLAG,
         "inherit": optional(FLAG),
-        "racing": optional(FLAG),
+        "halving": optional(FLAG),
     },
 )
 
@@ -370,7 +375,13 @@ _RESULT = keyed(
         "single_layer_scores": NUMBERS,
         **dict.fromkeys(
             (
-                *("rescored", "rescored_error", "optimism", "single_layer_rescored", "single_layer_gain"),
+                *(
+                    "rescored",
+                    "rescored_error",
+                    "selection_bias",
+                    "single_layer_rescored",
+                    "single_layer_gain",
+                ),
                 *("single_layer_gain_error", "baseline_test_score", "test_difference"),
                 "test_difference_error",
             ),

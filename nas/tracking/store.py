@@ -41,7 +41,7 @@ def probe(uri: str) -> bool:
     try:
         if file is not None:
             return _is_writable(file)
-        return is_server(uri) and knock(uri) == b"OK"
+        return is_server(uri) and ping(uri) == b"OK"
     except (OSError, sqlite3.Error) as error:
         raise unusable(uri, error) from cause(uri, error)
 
@@ -70,7 +70,7 @@ def _lacks_password(uri: str) -> bool:
     return is_database(uri) and sqlite_file(uri) is None and not has_secrets(uri)
 
 
-def knock(uri: str) -> bytes:
+def ping(uri: str) -> bytes:
     """What an HTTP server says of its health, nothing where it does not say; raises `OSError` without one."""
     try:
         with urllib.request.urlopen(f"{public(uri).rstrip('/')}/health", timeout=5) as answer:

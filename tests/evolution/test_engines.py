@@ -16,9 +16,9 @@ from landscape import RUNGS, ask_all, drive, fitness, judge
 from nas.alignment import genome_distance, mean_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, migrants, recipe
-from nas.evolution.racing import CONTINUE, Racing
 from nas.evolution.steady_state import BATCH
-from nas.evolution.surrogate import Screening
+from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving
+from nas.evolution.surrogate import Surrogate
 from nas.genome import Genome
 from nas.space import Limits, SearchSpace, cost_model, load_space
 
@@ -38,13 +38,13 @@ OBJECTIVES = ("error", "parameters", "latency")
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "alone": (),
-    "racing": ("racing",),
+    "halving": ("halving",),
     "process": ("process",),
     "trees": ("trees",),
     "limits": ("limits",),
     "starts": ("starts",),
     "objectives": ("objectives",),
-    "everything": ("racing", "process", "limits", "starts", "objectives"),
+    "everything": ("halving", "process", "limits", "starts", "objectives"),
 }
 GENETIC = [name for name in ALGORITHMS if name != "random"]
 
@@ -61,13 +61,13 @@ def build(
     extra: str = "alone",
     seed: int = 0,
     space: SearchSpace = SPACE,
-    lag: int | None = None,
+    batches_in_flight: int | None = None,
 ) -> Engine:
     """The engine with some of what may go with it."""
-    options: dict[str, Any] = {"costs": COSTS, "lag": lag}
+    options: dict[str, Any] = {"costs": COSTS, "batches_in_flight": batches_in_flight}
     for name in EXTRAS[extra]:
-        if name == "racing":
-            options["racing"] = Racing(RUNGS, ALGORITHMS[algorithm].ranking)
+        if name == "halving":
+            options["halving"] = SuccessiveHalving(RUNGS, ALGORITHMS[algorithm].ranking)
         elif name == "limits":
             options["limits"] = LIMITS
         elif name == "objectives":
@@ -75,8 +75,8 @@ def build(
         elif name == "starts":
             options["starts"] = starts_of(space)
         else:
-            options["screening"] = Screening(space, seed, name, RUNGS[-1])
-            options["screening"].pool = 20
+            options["surrogate"] = Surrogate(space, seed, name, RUNGS[-1])
+            options["surrogate"].pool = 20
     return ALGORITHMS[algorithm](space, seed, **options)
 
 
@@ -110,7 +110,7 @@ class TestEveryEngine:
 
     def test_only_racing_goes_on_with_a_genome(self, algorithm: str, extra: str) -> None:
         continued = [one for one in searched(algorithm, extra) if one.operator == CONTINUE]
-        assert bool(continued) == ("racing" in EXTRAS[extra])
+        assert bool(continued) == ("halving" in EXTRAS[extra])
 
     def test_the_same_seed_gives_the_same_candidates(self, algorithm: str, extra: str) -> None:
         assert drive(build(algorithm, extra), N // 2) == searched(algorithm, extra)[: N // 2]
@@ -153,30 +153,31 @@ class TestEveryEngine:
         assert told == searched(algorithm, extra)[:40]
 
     def test_parents_have_been_told_before(self, algorithm: str, extra: str) -> None:
-        lag = ALGORITHMS[algorithm].default_lag
+        batches_in_flight = ALGORITHMS[algorithm].default_batches_in_flight
         candidates = searched(algorithm, extra)
         for candidate in candidates:
             generations = [candidates[parent].generation for parent in candidate.parents]
-            assert all(generation <= candidate.generation - lag for generation in generations)
+            assert all(generation <= candidate.generation - batches_in_flight for generation in generations)
 
     def test_a_batch_is_asked_for_while_others_are_under_way(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra)
-        for _ in range(engine.lag):
+        for _ in range(engine.batches_in_flight):
             assert engine.can_ask
             batch = engine.ask()
             assert len(batch) == engine.batch_size
         assert not engine.can_ask
         with pytest.raises(
-            RuntimeError, match=f"ask: expected some of {engine.lag * len(batch)} evaluations to be told"
+            RuntimeError,
+            match=f"ask: expected some of {engine.batches_in_flight * len(batch)} evaluations to be told",
         ):
             engine.ask()
 
     def test_more_batches_are_under_way_if_asked_for(self, algorithm: str, extra: str) -> None:
-        if ALGORITHMS[algorithm].default_lag == 1:
-            with pytest.raises(ValueError, match="lag: expected 1, got 3"):
-                build(algorithm, extra, lag=3)
+        if ALGORITHMS[algorithm].default_batches_in_flight == 1:
+            with pytest.raises(ValueError, match="batches_in_flight: expected 1, got 3"):
+                build(algorithm, extra, batches_in_flight=3)
             return
-        engine = build(algorithm, extra, lag=5)
+        engine = build(algorithm, extra, batches_in_flight=5)
         candidates = drive(engine, 120)
         assert {one.generation for one in candidates[: 5 * 4]} >= set(range(2))
         for candidate in candidates:
@@ -263,7 +264,7 @@ class TestEveryEngine:
             kept.add(candidate.id)
             if waiting and waiting[0].generation == candidate.generation:
                 continue
-            kept &= engine.heirlooms()
+            kept &= engine.live_checkpoints()
             assert engine.best is not None
             assert engine.best.id in kept
             assert {one.id for one in engine.front} <= kept
@@ -283,7 +284,7 @@ class TestEveryEngine:
         values = [one.evaluation.fitness for one in engine.population]
         assert generation.mean == pytest.approx(fmean(values))
         assert generation.median == pytest.approx(median(values))
-        assert generation.spread == pytest.approx(pstdev(values))
+        assert generation.std == pytest.approx(pstdev(values))
         assert generation.diversity == mean_distance([one.genome for one in engine.population])
         assert generation.best == engine.best.evaluation.fitness
         assert generation.best_genome == engine.best.genome
@@ -293,14 +294,16 @@ class TestEveryEngine:
 
 @pytest.mark.parametrize("algorithm", ["steady-state", "aging", "nsga2"])
 def test_no_more_are_under_way_than_half_of_those_told(algorithm: str) -> None:
-    lag = 60
-    engine = build(algorithm, lag=lag)
+    batches_in_flight = 60
+    engine = build(algorithm, batches_in_flight=batches_in_flight)
     waiting = deque(ask_all(engine))
-    assert len(waiting) == lag * BATCH  # as much for each worker as ever, and nothing is known yet
+    assert (
+        len(waiting) == batches_in_flight * BATCH
+    )  # as much for each worker as ever, and nothing is known yet
     for told in range(1, 1501):
         engine.tell(judge(waiting.popleft()))
         waiting += ask_all(engine)
-        assert len(waiting) <= max(lag * BATCH, told / 2)
+        assert len(waiting) <= max(batches_in_flight * BATCH, told / 2)
     assert engine.batch_size > BATCH
 
 
@@ -331,7 +334,7 @@ def test_the_best_is_the_fittest_of_all(algorithm: str) -> None:
     heirless = [one for one in candidates if one.inherits is None and one.id not in first]
     others = sorted((judge(candidate).fitness for candidate in heirless), reverse=True)
     assert [one.evaluation.fitness for one in chosen[3:]] == others[:2]
-    assert {one.id for one in chosen} <= engine.heirlooms()
+    assert {one.id for one in chosen} <= engine.live_checkpoints()
     assert engine.named(engine.finalists(3), [0.1, 0.7, 0.7]) == 1
     # Who keeps the weights of the search may have them from anybody.
     assert [one.evaluation.fitness for one in engine.finalists(5, anew=False)] == best[:5]
@@ -374,7 +377,7 @@ def test_heredity_stays_high_at_every_position(algorithm: str, name: str) -> Non
     assert np.mean(shares, axis=0).min() > 0.8
 
 
-@pytest.mark.parametrize("extra", ["process", "racing"])
+@pytest.mark.parametrize("extra", ["process", "halving"])
 @pytest.mark.parametrize("algorithm", ["comma", "aging", "nsga2", "random"])
 def test_finalists_were_kept_all_the_time_even_where_luck_decides(algorithm: str, extra: str) -> None:
     engine, rng, kept = build(algorithm, extra), random.Random(1), set[int]()
@@ -388,7 +391,7 @@ def test_finalists_were_kept_all_the_time_even_where_luck_decides(algorithm: str
             engine.tell(Evaluation(candidate.id, value, 1.0, 1, epochs, "epochs", losses))
             kept.add(candidate.id)
             if number % engine.batch_size == 0:
-                kept &= engine.heirlooms()
+                kept &= engine.live_checkpoints()
         told += len(batch)
     assert {one.id for one in engine.finalists(5)} <= kept
 
@@ -414,7 +417,7 @@ def test_the_operators_all_take_part() -> None:
 
 
 def test_without_inheritance_only_racing_goes_on_from_weights() -> None:
-    engine = ALGORITHMS["plus"](SPACE, 0, inherit=False, racing=Racing(RUNGS))
+    engine = ALGORITHMS["plus"](SPACE, 0, inherit=False, halving=SuccessiveHalving(RUNGS))
     candidates = drive(engine, 80)
     assert any(one.operator == CONTINUE for one in candidates)
     assert any(one.parents and one.operator != CONTINUE for one in candidates)
@@ -529,7 +532,7 @@ def test_an_engine_that_others_settle_in_knows_the_best_of_all(algorithm: str) -
         drive(engine, 60)
     merged = recipe(algorithm).engine(SPACE, 9, epochs=27, costs=COSTS)
     for engine in engines:
-        merged.settle([*engine.front, *engine.hall_of_fame])
+        merged.merge([*engine.front, *engine.hall_of_fame])
     bests = [one for engine in engines for one in engine.elites(3)]
     assert merged.best is not None
     assert merged.best.evaluation.fitness >= max(one.evaluation.fitness for one in bests) - 0.3
@@ -550,12 +553,12 @@ def test_a_population_of_one_is_refused() -> None:
 
 @pytest.mark.parametrize("algorithm", ["auto", *ALGORITHMS])
 def test_a_recipe_is_an_engine_with_what_is_asked_for(algorithm: str) -> None:
-    plain = recipe(algorithm, inherit=False, racing=True, screening="none", population_size=6)
+    plain = recipe(algorithm, inherit=False, halving=True, surrogate="none", population_size=6)
     engine = plain.engine(SPACE, 3, epochs=40, costs=COSTS, limits=LIMITS, starts=[Genome((4,))])
     assert type(engine) is ALGORITHMS["steady-state" if algorithm == "auto" else algorithm]
-    assert (engine.population_size, engine.inherit, engine.screening) == (6, False, None)
-    assert engine.racing is not None
-    assert engine.racing.rungs == (4, 13, 40)
+    assert (engine.population_size, engine.inherit, engine.surrogate) == (6, False, None)
+    assert engine.halving is not None
+    assert engine.halving.rungs == (4, 13, 40)
     assert (engine.seed, engine.limits) == (3, LIMITS)
 
 
@@ -563,16 +566,16 @@ def test_a_recipe_has_the_algorithms_own_size_and_random_search_no_heirs() -> No
     for name, engine in ALGORITHMS.items():
         assert recipe(name).population_size == engine.default_size
         assert recipe(name).inherit == (name != "random")
-        assert not recipe(name).racing
-        assert recipe(name).screening == "none"
+        assert not recipe(name).halving
+        assert recipe(name).surrogate == "none"
 
 
 def test_several_objectives_are_raced_and_screened_too() -> None:
     both = ("error", "flops")
     auto = recipe("auto", objectives=both)
     assert (auto.algorithm, auto.objectives) == ("nsga2", both)
-    assert (auto.inherit, auto.racing, auto.screening) == (True, True, "process")
-    assert recipe("auto", objectives=both, screening="none").screening == "none"
+    assert (auto.inherit, auto.halving, auto.surrogate) == (True, True, "process")
+    assert recipe("auto", objectives=both, surrogate="none").surrogate == "none"
 
 
 @pytest.mark.parametrize(("algorithm", "most"), [("steady-state", 32), ("aging", 10), ("nsga2", 32)])

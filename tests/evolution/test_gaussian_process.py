@@ -72,18 +72,18 @@ def test_believing_a_point_is_observing_its_mean() -> None:
     Z[5] = Z[3]  # believed once, and seen to be the same point
     y = np.sin(5 * X[:, 0]) + rng.normal(0, 0.1, 30)
     process = GaussianProcess(3).fit(X, y)
-    outlook = process.outlook(Z)
-    mean = outlook.mean.copy()
-    outlook.believe([3, 11])
-    outlook.believe([5])
-    np.testing.assert_array_equal(outlook.mean, mean)
+    posterior = process.posterior(Z)
+    mean = posterior.mean.copy()
+    posterior.condition_on([3, 11])
+    posterior.condition_on([5])
+    np.testing.assert_array_equal(posterior.mean, mean)
     # The same in full: settings and scale as they were, three observations more.
     observed = GaussianProcess(3)
     observed._log = process._log
     believed = [3, 11, 5]
-    again = observed.fit(np.vstack([X, Z[believed]]), np.append(y, mean[believed]), adapt=False).outlook(Z)
-    scale = process._spread / observed._spread
-    np.testing.assert_allclose(outlook.deviation, again.deviation * scale, rtol=1e-6, atol=1e-9)
+    again = observed.fit(np.vstack([X, Z[believed]]), np.append(y, mean[believed]), adapt=False).posterior(Z)
+    scale = process._std / observed._std
+    np.testing.assert_allclose(posterior.deviation, again.deviation * scale, rtol=1e-6, atol=1e-9)
 
 
 def test_points_may_be_believed_one_by_one_or_at_once() -> None:
@@ -91,10 +91,10 @@ def test_points_may_be_believed_one_by_one_or_at_once() -> None:
     X, Z = rng.random((30, 3)), rng.random((60, 3))
     process = GaussianProcess(3).fit(X, rng.random(30))
     order = rng.permutation(60)[:50].tolist()  # more than there is room for at first
-    one_by_one, at_once = process.outlook(Z), process.outlook(Z)
+    one_by_one, at_once = process.posterior(Z), process.posterior(Z)
     for i in order:
-        one_by_one.believe([i])
-    at_once.believe(order)
+        one_by_one.condition_on([i])
+    at_once.condition_on(order)
     np.testing.assert_allclose(one_by_one.deviation, at_once.deviation, rtol=1e-8, atol=1e-12)
     np.testing.assert_array_equal(process.mean(Z), at_once.mean)
 

@@ -154,7 +154,7 @@ def test_the_best_is_the_knee_and_finalists_follow_it(engine: Engine) -> None:
     measured = engine.finalists(3, anew=False)
     assert [one.id for one in measured] == [one.id for one in knee_first(engine.front)[:3]]
     assert engine.best.id == measured[0].id
-    assert {one.id for one in engine.front} <= engine.heirlooms()
+    assert {one.id for one in engine.front} <= engine.live_checkpoints()
 
 
 def test_half_of_the_finalists_are_the_front_of_those_who_inherited_nothing(engine: Engine) -> None:
@@ -165,7 +165,7 @@ def test_half_of_the_finalists_are_the_front_of_those_who_inherited_nothing(engi
     others = [one for one in knee_first(undominated) if one.id not in {each.id for each in chosen[:3]}]
     assert [one.id for one in chosen[:3]] == [one.id for one in knee_first(engine.front)[:3]]
     assert [one.id for one in chosen[3:]][: len(others)] == [one.id for one in others][:3]
-    assert {one.id for one in chosen} <= engine.heirlooms()
+    assert {one.id for one in chosen} <= engine.live_checkpoints()
 
 
 def test_new_scores_name_a_new_knee(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Screening: what a model makes of genomes, and whom it chooses."""
+"""Surrogate: what a model makes of genomes, and whom it chooses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas.alignment import mean_distance
 from nas.evolution import MODELS, Individual
 from nas.evolution.gaussian_process import GaussianProcess, _Points
 from nas.evolution.proposal import Proposal
-from nas.evolution.surrogate import Screening, features
+from nas.evolution.surrogate import Surrogate, features
 from nas.genome import Genome
 from nas.network.arrays import Floats
 from nas.space import SearchSpace
@@ -36,13 +36,13 @@ def pool_of(genomes: list[Genome]) -> list[Proposal]:
     return [Proposal(genome, "random") for genome in genomes]
 
 
-def taught(space: SearchSpace, seed: int, model: str = "process", n: int = 60) -> Screening:
-    """Screening that has seen so many of the landscape, and never chooses blindly."""
-    screening = Screening(space, seed, model)
-    screening._explored = 0.0
+def taught(space: SearchSpace, seed: int, model: str = "process", n: int = 60) -> Surrogate:
+    """Surrogate that has seen so many of the landscape, and never chooses blindly."""
+    surrogate = Surrogate(space, seed, model)
+    surrogate._epsilon = 0.0
     known = [individual(i, one, fitness(one)) for i, one in enumerate(drawn(space, 1000 + seed, n))]
-    screening.learn(ranking(known))
-    return screening
+    surrogate.learn(ranking(known))
+    return surrogate
 
 
 # Features.
@@ -114,9 +114,9 @@ def test_believing_what_was_chosen_spreads_a_batch(space: SearchSpace) -> None:
     for seed in range(6):
         pool = pool_of(drawn(space, seed, 200))
         together.append(mean_distance([one.genome for one in taught(space, seed).choose(pool, 6, nobody)]))
-        screening, left, greedy = taught(space, seed), list(pool), []
+        surrogate, left, greedy = taught(space, seed), list(pool), []
         for _ in range(6):
-            greedy += screening.choose(left, 1, nobody)
+            greedy += surrogate.choose(left, 1, nobody)
             left.remove(greedy[-1])
         apart.append(mean_distance([one.genome for one in greedy]))
     assert fmean(together) > fmean(apart)
@@ -131,12 +131,12 @@ def test_who_is_under_way_is_believed_too(space: SearchSpace) -> None:
 
 @dataclass
 class Opinion:
-    """An outlook that believing does not change."""
+    """An posterior that believing does not change."""
 
     mean: Floats
     deviation: Floats
 
-    def believe(self, points: Sequence[int]) -> None:
+    def condition_on(self, points: Sequence[int]) -> None:
         pass
 
 
@@ -146,56 +146,56 @@ class Counting:
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Counting:
         return self
 
-    def outlook(self, X: Floats) -> Opinion:
+    def posterior(self, X: Floats) -> Opinion:
         return Opinion(np.arange(len(X), dtype=float), np.zeros(len(X)))
 
     def mean(self, X: Floats) -> Floats:
-        return self.outlook(X).mean
+        return self.posterior(X).mean
 
 
 def test_one_choice_in_twenty_is_blind(space: SearchSpace) -> None:
-    screening = Screening(space, 0)
-    screening._model = Counting()
+    surrogate = Surrogate(space, 0)
+    surrogate._model = Counting()
     pool = pool_of(drawn(space, 0, 40))
-    others = sum(screening.choose(pool, 1, nobody) != pool[:1] for _ in range(2000))
+    others = sum(surrogate.choose(pool, 1, nobody) != pool[:1] for _ in range(2000))
     # Within four standard deviations of 0.05 · 39/40.
     assert abs(others / 2000 - 0.05 * 39 / 40) < 0.02
 
 
 def test_unsure_is_promising(space: SearchSpace) -> None:
     class Unsure(Counting):
-        def outlook(self, X: Floats) -> Opinion:
+        def posterior(self, X: Floats) -> Opinion:
             deviation = np.zeros(len(X))
             deviation[-1] = len(X) + 1.0
             return Opinion(np.arange(len(X), dtype=float), deviation)
 
-    screening = Screening(space, 0)
-    screening._model, screening._explored = Unsure(), 0.0
+    surrogate = Surrogate(space, 0)
+    surrogate._model, surrogate._epsilon = Unsure(), 0.0
     pool = pool_of(drawn(space, 0, 10))
-    assert screening.choose(pool, 1, nobody) == pool[-1:]
+    assert surrogate.choose(pool, 1, nobody) == pool[-1:]
 
 
 def test_of_those_who_promise_as_much_the_cheapest_is_chosen(space: SearchSpace) -> None:
     class Indifferent(Counting):
-        def outlook(self, X: Floats) -> Opinion:
+        def posterior(self, X: Floats) -> Opinion:
             return Opinion(np.zeros(len(X)), np.ones(len(X)))
 
-    screening = Screening(space, 0)
-    screening._model, screening._explored = Indifferent(), 0.0
+    surrogate = Surrogate(space, 0)
+    surrogate._model, surrogate._epsilon = Indifferent(), 0.0
     pool = pool_of(drawn(space, 0, 30))
     sizes = [one.genome.n_parameters(4, 3) for one in pool]
-    chosen = screening.choose(pool, 3, nobody, effort=lambda genome: genome.n_parameters(4, 3))
+    chosen = surrogate.choose(pool, 3, nobody, effort=lambda genome: genome.n_parameters(4, 3))
     assert [one.genome.n_parameters(4, 3) for one in chosen] == sorted(sizes)[:3]
 
 
 def test_a_better_promise_is_worth_some_effort(space: SearchSpace) -> None:
-    screening = Screening(space, 0)
-    screening._model, screening._explored = Counting(), 0.0
+    surrogate = Surrogate(space, 0)
+    surrogate._model, surrogate._epsilon = Counting(), 0.0
     pool = pool_of(drawn(space, 0, 5))
     # The first promises one standard deviation more than the second: worth 1 / 0.15 doublings.
     for doublings, first in ((6, 0), (7, 1)):
         costs = {one.genome: 1.0 for one in pool} | {pool[0].genome: 2.0**doublings}
-        assert screening.choose(pool, 1, nobody, effort=costs.__getitem__) == [pool[first]]
+        assert surrogate.choose(pool, 1, nobody, effort=costs.__getitem__) == [pool[first]]
 
 
 def test_a_small_pool_is_chosen_whole(space: SearchSpace) -> None:
@@ -209,13 +209,13 @@ def test_a_small_pool_is_chosen_whole(space: SearchSpace) -> None:
 def test_the_best_are_better_than_the_luckiest(space: SearchSpace) -> None:
     gains = []
     for seed in range(5):
-        screening, rng = Screening(space, seed), random.Random(seed)
+        surrogate, rng = Surrogate(space, seed), random.Random(seed)
         genomes = drawn(space, seed, 120)
         known = [individual(i, one, fitness(one) + rng.gauss(0, 0.3)) for i, one in enumerate(genomes)]
         for n in range(15, 121, 15):
             luckiest = sorted(known[:n], key=lambda one: one.fitness, reverse=True)
-            screening.learn(ranking(known[:n]))
-        best = screening.best(known, 8)
+            surrogate.learn(ranking(known[:n]))
+        best = surrogate.best(known, 8)
         assert len({one.id for one in best}) == 8
         of_best, of_luckiest = (fmean(fitness(one.genome) for one in some) for some in (best, luckiest[:8]))
         gains.append(of_best - of_luckiest)
@@ -224,11 +224,11 @@ def test_the_best_are_better_than_the_luckiest(space: SearchSpace) -> None:
 
 
 def test_proposals_are_judged_as_after_a_whole_training(space: SearchSpace) -> None:
-    screening = Screening(space, 0, full=27)
+    surrogate = Surrogate(space, 0, full=27)
     genome = next(iter(space))
-    heir = individual(0, genome, 0.5, epochs=3)
-    heir.age = 15
-    row = screening._promised(pool_of([genome]), lambda _: heir)
+    child = individual(0, genome, 0.5, epochs=3)
+    child.age = 15
+    row = surrogate._promised(pool_of([genome]), lambda _: child)
     assert row.shape == (1, len(features(genome, space)) + 2)
     assert row[0, -2:] == pytest.approx([np.log2(16) / 16, np.log2(28) / 16])
 
@@ -246,11 +246,11 @@ def test_one_thread_is_enough(space: SearchSpace, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(GaussianProcess, "_covariance", watched)
     with threadpool_limits(2, user_api="blas"):
-        screening = taught(space, 0, n=20)
+        surrogate = taught(space, 0, n=20)
         n_learning = len(threads)
-        screening.choose(pool_of(drawn(space, 0, 9)), 3, nobody)
+        surrogate.choose(pool_of(drawn(space, 0, 9)), 3, nobody)
         n_choosing = len(threads)
-        screening.best([individual(0, drawn(space, 1, 1)[0], 0.5)], 1)
+        surrogate.best([individual(0, drawn(space, 1, 1)[0], 0.5)], 1)
         assert 0 < n_learning < n_choosing < len(threads)
         assert all(one == {1} for one in threads)
         assert blas() == {2}

@@ -151,7 +151,7 @@ def test_tasks_wait_for_a_node_that_has_what_they_ask_for(
 
 
 def test_an_interrupted_search_leaves_the_cluster_free(tmp_path: Path, nodes: Nodes) -> None:
-    process = start(tmp_path, "cut", "--ray-address", nodes.address, "--epochs", "3000", "--no-racing")
+    process = start(tmp_path, "cut", "--ray-address", nodes.address, "--epochs", "3000", "--no-halving")
     wait_for(tmp_path, "cut", 2, process)
     since = time.monotonic()
     os.kill(process.pid, signal.SIGTERM)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nas.errors import EvaluationError
-from nas.evaluation import WORST_FITNESS, Candidate, Evaluation, Legacy, Problem, evaluate
+from nas.evaluation import WORST_FITNESS, Candidate, Checkpoint, Evaluation, Problem, evaluate
 from nas.execution import Executor, SerialExecutor, Task
 from nas.execution.ray import RayExecutor
 from nas.genome import Genome
@@ -50,9 +50,9 @@ def ordered(
     executor: Executor,
     problem: Problem,
     *cohorts: Sequence[Candidate],
-    legacies: Mapping[int, Legacy] | None = None,
+    checkpoints: Mapping[int, Checkpoint] | None = None,
 ) -> list[Evaluation]:
-    tasks = [Task(problem, cohort, legacies or {}) for cohort in cohorts]
+    tasks = [Task(problem, cohort, checkpoints or {}) for cohort in cohorts]
     return sorted(all_of(executor, *tasks), key=lambda evaluation: evaluation.candidate_id)
 
 
@@ -95,19 +95,19 @@ def test_weights_are_inherited_anywhere(executor: Executor, problem: Problem) ->
     parent = candidates((8, 4))[0]
     (found,) = evaluate([replace(parent, epochs=3)], problem) or []
     assert found.state is not None
-    legacy = Legacy(parent.genome, found.state)
-    heirs = [
+    checkpoint = Checkpoint(parent.genome, found.state)
+    children = [
         Candidate(1, Genome((12, 4), "tanh"), 5, 1, "widen", (0,), inherits=0),
         Candidate(2, Genome((6,), "tanh"), 5, 1, "random"),
     ]
     goes_on = Candidate(3, parent.genome, 5, 1, "continue", (0,), inherits=0, epochs_done=3, epochs=8)
-    legacies = {1: legacy, 3: legacy}
-    result = ordered(executor, problem, heirs, [goes_on], legacies=legacies)
+    checkpoints = {1: checkpoint, 3: checkpoint}
+    result = ordered(executor, problem, children, [goes_on], checkpoints=checkpoints)
     assert result == [
-        *(evaluate(heirs, problem, legacies) or []),
-        *(evaluate([goes_on], problem, legacies) or []),
+        *(evaluate(children, problem, checkpoints) or []),
+        *(evaluate([goes_on], problem, checkpoints) or []),
     ]
-    assert result[0] != (evaluate(heirs, problem) or [])[0]
+    assert result[0] != (evaluate(children, problem) or [])[0]
 
 
 def test_problems_may_differ_from_task_to_task(executor: Executor, problem: Problem) -> None:

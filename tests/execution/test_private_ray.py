@@ -179,7 +179,7 @@ def test_a_search_goes_on_when_the_network_goes_away(tmp_path: Path) -> None:
     if not tools or subprocess.run([*apart, *VETH], capture_output=True).returncode:
         pytest.skip("a network namespace needs unshare, ip and the right to make one")
     search = [sys.executable, "-m", "nas", "search", "wine", "--workers", "1", "--candidates", "40"]
-    search += ["--epochs", "40", "--no-racing", "--finalists", "1"]
+    search += ["--epochs", "40", "--no-halving", "--finalists", "1"]
     search += ["--no-tracking", "--no-report", "--no-baseline"]
     # A home that cannot be written, as in many containers.
     environment = {**os.environ, "HOME": "/proc"}

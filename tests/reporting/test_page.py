@@ -113,7 +113,7 @@ def test_the_picture_holds_all_panels(result: nas.SearchResult, tmp_path: Path) 
         {"data": "diabetes", "n_candidates": 12},
         {"objectives": ("error", "parameters"), "n_candidates": 16},
         {"space": nas.SearchSpace(depth=(0, 1), widths=(4, 8)), "n_candidates": 3},
-        {"space": "deep", "racing": False, "n_candidates": 8, "algorithm": "plus"},
+        {"space": "deep", "halving": False, "n_candidates": 8, "algorithm": "plus"},
         {"space": nas.SearchSpace(depth=(2, 3), widths=(4, 8), equal_widths=True), "n_candidates": 4},
     ],
 )

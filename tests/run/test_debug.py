@@ -39,12 +39,12 @@ def test_who_inherits_nothing_is_trained_as_it_was(run: nas.SearchResult) -> Non
 def test_weights_that_are_not_kept_are_trained_again(run: nas.SearchResult, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(run.run_dir, folder)
-    heirs = [one for one, _ in run.history if one.inherits is not None]
-    kept = nas.debug(folder, heirs[-1].id)
+    children = [one for one, _ in run.history if one.inherits is not None]
+    kept = nas.debug(folder, children[-1].id)
     shutil.rmtree(folder / "weights")
-    lost = nas.debug(folder, heirs[-1].id)
+    lost = nas.debug(folder, children[-1].id)
     assert lost.retrained
-    assert lost.retrained[-1] == heirs[-1].inherits
+    assert lost.retrained[-1] == children[-1].inherits
     assert list(lost.retrained) == sorted(lost.retrained)
     assert run.history[lost.retrained[0]][0].inherits is None
     assert close(kept)

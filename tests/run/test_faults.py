@@ -26,7 +26,7 @@ pytestmark = pytest.mark.ray
 N = 240
 
 OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": N}
-"""A search of half a minute, with racing, inheritance and the model."""
+"""A search of half a minute, with halving, inheritance and the model."""
 
 N_SHORT = 70
 

@@ -23,7 +23,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget
 from nas.run.islands import Island
-from nas.tracking.archive import AllEvaluations, of_all, recorded_evaluations
+from nas.tracking.archive import AllEvaluations, recorded_evaluations, to_global_ids
 
 N = 3
 
@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = QUICK | {
     "n_candidates": 195,
     "time_budget": None,
 }
-"""Of each island a migration, and some candidates after it; with racing and inheritance."""
+"""Of each island a migration, and some candidates after it; with halving and inheritance."""
 
 COMMAND = ["--space", "small", "--epochs", "12", "--islands", str(N), "--candidates", "195", "--name", "one"]
 COMMAND += ["--no-tracking", "--no-report", "--no-baseline", "--finalists", "1"]
@@ -259,5 +259,5 @@ def test_the_archive_is_in_the_order_of_its_ids() -> None:
     candidate, evaluation = found[4]
     assert (candidate.parents, candidate.inherits, evaluation.candidate_id) == ((2,), 2, 5)
     assert found.of(5) == evaluation
-    assert of_all(parts[0][1], 0, 1) == parts[0][1]
+    assert to_global_ids(parts[0][1], 0, 1) == parts[0][1]
     assert recorded_evaluations(parts[:1]) is parts[0]

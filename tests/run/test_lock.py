@@ -92,7 +92,7 @@ def test_the_kernel_lets_go_for_a_process_that_is_killed(tmp_path: Path) -> None
         process.kill()
         process.wait()
         check_is_over(tmp_path)
-        RunLock(tmp_path).let_go()
+        RunLock(tmp_path).release()
 
 
 def test_a_run_from_before_there_were_locks_goes_on(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_copy_of_a_running_search_is_free(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     check_is_over(tmp_path / "two")
     assert_refused(tmp_path / "one")
-    lock.let_go()
+    lock.release()
     check_is_over(tmp_path / "one")
 
 

@@ -46,18 +46,18 @@ from nas.tracking.journal import read_journal
 WAYS: dict[str, dict[str, Any]] = {
     "auto": {},
     "plus": {"algorithm": "plus"},
-    "plus with racing": {"algorithm": "plus", "racing": True},
-    "aging": {"algorithm": "aging", "racing": True, "inherit": True},
-    "nsga2": {"algorithm": "nsga2", "racing": True},
-    "many under way": {"lag": 5},
-    "comma without heirs": {"algorithm": "comma", "inherit": False, "screening": "trees"},
+    "plus with halving": {"algorithm": "plus", "halving": True},
+    "aging": {"algorithm": "aging", "halving": True, "inherit": True},
+    "nsga2": {"algorithm": "nsga2", "halving": True},
+    "many under way": {"batches_in_flight": 5},
+    "comma without children": {"algorithm": "comma", "inherit": False, "surrogate": "trees"},
     "random": {"algorithm": "random"},
 }
 
 
 def kinds(result: nas.SearchResult) -> set[str]:
-    """What there was among the candidates: heirs, continued ones."""
-    found = {"heir" for one, _ in result.history if one.inherits is not None and not one.epochs_done}
+    """What there was among the candidates: children, continued ones."""
+    found = {"child" for one, _ in result.history if one.inherits is not None and not one.epochs_done}
     return found | {"continued" for one, _ in result.history if one.epochs_done}
 
 
@@ -70,18 +70,18 @@ def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path,
     serial, *others = results
     for other in others:
         assert_same_search(other, serial)
-    assert kinds(serial) == {"auto": {"heir", "continued"}, "plus": {"heir"}, "random": set()}.get(
-        way, {"heir", "continued"}
+    assert kinds(serial) == {"auto": {"child", "continued"}, "plus": {"child"}, "random": set()}.get(
+        way, {"child", "continued"}
     )
 
 
-@pytest.mark.parametrize("way", ["auto", "plus with racing", "nsga2"])
+@pytest.mark.parametrize("way", ["auto", "plus with halving", "nsga2"])
 def test_the_same_seed_repeats_and_another_does_not(tmp_path: Path, way: str) -> None:
     one, again = (search("iris", tmp_path / str(i), seed=2, **RACE | WAYS[way]) for i in range(2))
     other = search("iris", tmp_path / "other", seed=3, **RACE | WAYS[way])
     assert_same_search(one, again)
     assert journal_without_times(one) != journal_without_times(other)
-    assert kinds(one) == {"heir", "continued"}
+    assert kinds(one) == {"child", "continued"}
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "plus"])
@@ -166,8 +166,8 @@ def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
     first, again, longer = (network.weights[0].tobytes() for network in networks)
     assert first == again != longer
     # Whom it inherits from, and what rung it was on, have no part in it.
-    heir = Candidate(0, nas.Genome((8,)), 1, 3, "continue", (2,), inherits=2, epochs_done=2, epochs=3)
-    network = final_network(prepared, heir, epochs=4, state=None, provenance={})
+    child = Candidate(0, nas.Genome((8,)), 1, 3, "continue", (2,), inherits=2, epochs_done=2, epochs=3)
+    network = final_network(prepared, child, epochs=4, state=None, provenance={})
     assert network.weights[0].tobytes() == first
     assert network.provenance == {"refit": True}
 
@@ -685,14 +685,18 @@ class TestRefusals:
             ({"target_score": float("inf")}, InputError, "target_score: expected a number, got inf"),
             ({"target_score": True}, InputError, "target_score: expected a number, got True"),
             ({"inherit": "yes"}, InputError, "inherit: expected true or false, got 'yes'"),
-            ({"racing": 2}, InputError, "racing: expected true or false, got 2"),
-            ({"lag": 0}, InputError, "lag: expected a whole number of at least 1, .* got 0"),
+            ({"halving": 2}, InputError, "halving: expected true or false, got 2"),
             (
-                {"lag": 2, "algorithm": "plus"},
+                {"batches_in_flight": 0},
                 InputError,
-                "lag: expected 1 for the generations of plus, got 2",
+                "batches_in_flight: expected a whole number of at least 1, .* got 0",
             ),
-            ({"screening": "stars"}, InputError, "screening: expected none, process, trees, got 'stars'"),
+            (
+                {"batches_in_flight": 2, "algorithm": "plus"},
+                InputError,
+                "batches_in_flight: expected 1 for the generations of plus, got 2",
+            ),
+            ({"surrogate": "stars"}, InputError, "surrogate: expected none, process, trees, got 'stars'"),
             ({"objectives": ("speed",)}, InputError, "objectives: expected some of error, parameters"),
             ({"objectives": ("parameters", "error")}, InputError, "objectives: expected error first, got"),
             ({"objectives": ("error", "error")}, InputError, "objectives: expected some of"),

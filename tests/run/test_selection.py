@@ -60,16 +60,16 @@ def chosen_of(prepared: Prepared, executor: Executor | None = None, seed: int = 
 def selection(
     scores: tuple[float, ...] = (0.8, 0.9, 0.85),
     reference: tuple[float, ...] = (0.7, 0.85, 0.85),
-    at_home: tuple[float, ...] = (0.8, 0.82),
+    reference_scores: tuple[float, ...] = (0.8, 0.82),
 ) -> Selection:
     finalists = [Rescore(GENOMES[1], (0.5,) * 3, (4, 4, 4)), Rescore(GENOMES[0], scores, (3, 9, 4))]
-    return Selection(found(0.95), finalists, 1, Rescore(REFERENCE, reference, (5, 5, 5)), at_home, 3)
+    return Selection(found(0.95), finalists, 1, Rescore(REFERENCE, reference, (5, 5, 5)), reference_scores, 3)
 
 
 # Numbers by hand
 
 
-def test_optimism_and_gain_by_hand() -> None:
+def test_selection_bias_and_gain_by_hand() -> None:
     one = selection()
     assert one.rescore.mean == pytest.approx(0.85)
     gain, error = one.gain
@@ -80,7 +80,7 @@ def test_optimism_and_gain_by_hand() -> None:
     assert one.rescore.error == pytest.approx(0.05 * math.sqrt(1 / 3 + 1 / 2))
     assert one.rescore.epochs == 4
     # Where the search took place, its lead was 0.95 - 0.81; elsewhere it is 0.05.
-    assert one.optimism == pytest.approx(0.14 - 0.05)
+    assert one.selection_bias == pytest.approx(0.14 - 0.05)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_optimism_and_gain_by_hand() -> None:
 def test_a_fold_that_failed_leaves_no_gain(scores: tuple[float, ...], reference: tuple[float, ...]) -> None:
     one = selection(scores, reference)
     assert all(map(math.isnan, one.gain))
-    assert math.isnan(one.optimism)
+    assert math.isnan(one.selection_bias)
 
 
-def test_a_reference_that_failed_at_home_leaves_no_optimism() -> None:
-    assert math.isnan(selection(at_home=()).optimism)
-    assert math.isfinite(selection(at_home=()).gain[0])
+def test_a_reference_that_failed_on_the_own_split_leaves_no_selection_bias() -> None:
+    assert math.isnan(selection(reference_scores=()).selection_bias)
+    assert math.isfinite(selection(reference_scores=()).gain[0])
 
 
 def test_who_failed_everywhere_is_below_everyone() -> None:
@@ -117,7 +117,7 @@ def test_a_rescore_is_a_training_from_the_start_on_each_fold() -> None:
         assert len(each.scores) == len(each.best_epochs) == 5
         assert 0.3 < each.mean <= 1
         assert 0 < each.error < 0.5
-    assert len(one.at_home) == 3
+    assert len(one.reference_scores) == 3
     assert one.winner.genome == one.rescore.genome
     assert one.rescore.mean == max(each.mean for each in one.finalists)
 
@@ -143,7 +143,7 @@ def test_everyone_is_trained_on_the_same_folds_with_seeds_of_its_own() -> None:
     chosen_of(prepared, spy)
     by_fold: dict[int, list[Candidate]] = {}
     for task in spy.tasks:
-        assert not task.legacies
+        assert not task.checkpoints
         for one in task.cohort:
             by_fold.setdefault(id(task.problem), []).append(one)
             assert (one.inherits, one.epochs_done, one.epochs) == (None, 0, None)
@@ -191,7 +191,7 @@ def test_where_memory_is_short_one_fold_is_there_at_a_time(monkeypatch: pytest.M
 
 
 def numbers(one: Selection) -> tuple[Any, ...]:
-    return one.finalists, one.position, one.reference, one.at_home, one.gain, one.optimism
+    return one.finalists, one.position, one.reference, one.reference_scores, one.gain, one.selection_bias
 
 
 def test_the_same_seed_gives_the_same_scores() -> None:
@@ -216,7 +216,7 @@ def test_every_task_is_scored_again(data: str) -> None:
     dataset = nas.load_dataset(made, task="multilabel" if data == "labels" else None)
     one = chosen_of(prepare(dataset, 0, {"epochs": 9}))
     assert all(len(each.scores) == 5 for each in one.finalists)
-    assert all(map(math.isfinite, (one.optimism, *one.gain)))
+    assert all(map(math.isfinite, (one.selection_bias, *one.gain)))
 
 
 # In a search
@@ -234,17 +234,17 @@ def test_the_winner_has_the_best_mean_of_the_finalists(tmp_path: Path, algorithm
     assert result.evaluation.without_curves() == chosen.winner.evaluation
     assert chosen.reference.genome == REFERENCE
     assert len(chosen.reference.scores) == chosen.n_folds == 5
-    lead = result.evaluation.fitness - fmean(chosen.at_home)
-    assert chosen.optimism == pytest.approx(lead - chosen.gain[0])
-    assert math.isfinite(chosen.optimism)
+    lead = result.evaluation.fitness - fmean(chosen.reference_scores)
+    assert chosen.selection_bias == pytest.approx(lead - chosen.gain[0])
+    assert math.isfinite(chosen.selection_bias)
     assert all(map(math.isfinite, chosen.gain))
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert record["rescored"] == chosen.rescore.mean
-    assert record["optimism"] == chosen.optimism
+    assert record["selection_bias"] == chosen.selection_bias
     assert record["single_layer_gain"] == chosen.gain[0]
     words = summary(result)
     assert f"{chosen.rescore.mean:.4f} ± {chosen.rescore.error:.4f}" in words
-    assert f"optimism          {chosen.optimism:+.4f}" in words
+    assert f"selection bias    {chosen.selection_bias:+.4f}" in words
     assert f"one layer of 100  {chosen.gain[0]:+.4f} ± {chosen.gain[1]:.4f}" in words
 
 
@@ -309,10 +309,10 @@ def test_where_everyone_fails_on_every_fold_the_searchs_winner_stays(
     assert chosen.position == 0
     assert result.evaluation.fitness == max(one.fitness for _, one in result.history)
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert record["rescored"] is record["optimism"] is record["single_layer_gain"] is None
+    assert record["rescored"] is record["selection_bias"] is record["single_layer_gain"] is None
     words = summary(result)
     assert "re-scored         none: every training on 5 other cuts of the rows failed" in words
-    assert "optimism  " not in words
+    assert "selection_bias  " not in words
     assert "nan" not in words
 
 

@@ -191,7 +191,7 @@ def test_a_long_search_keeps_only_what_is_needed(
         evaluated(journal, *pair)
 
     monkeypatch.setattr(Journal, "evaluated", counted)
-    options = {"space": "small", "algorithm": algorithm, "racing": True, "screening": "none"}
+    options = {"space": "small", "algorithm": algorithm, "halving": True, "surrogate": "none"}
     result = search("iris", tmp_path, n_candidates=150, epochs=12, population_size=8, **options)
     # The twenty best, eight who may have children, at most a dozen and a third who wait for more epochs
     # and those in four batches or cohorts.
@@ -204,8 +204,8 @@ def test_everyone_is_kept_for_as_long_as_somebody_inherits(tmp_path: Path) -> No
     # With few places among the best, and few parents: whoever is asked for is there.
     options = RACE | {"algorithm": "aging", "population_size": 4, "n_candidates": 100}
     result = search("wine", tmp_path, **options)
-    heirs = [one for one, _ in result.history if one.inherits is not None]
-    assert len(heirs) > 60
+    children = [one for one, _ in result.history if one.inherits is not None]
+    assert len(children) > 60
     assert not result.n_failures
 
 
@@ -221,7 +221,7 @@ def test_whoever_wins_has_weights(tmp_path: Path, refit: bool) -> None:
 def test_a_larger_budget_finds_the_parents_that_it_needs(tmp_path: Path) -> None:
     # Regression: batches that the first budget held nothing of were not asked for, and whom they
     # inherit from was forgotten.
-    options = RACE | {"algorithm": "aging", "population_size": 4, "epochs": 4, "lag": 4}
+    options = RACE | {"algorithm": "aging", "population_size": 4, "epochs": 4, "batches_in_flight": 4}
     long = search("iris", tmp_path / "long", **options | {"n_candidates": 130})
     short = search("iris", tmp_path / "short", **options | {"n_candidates": 110})
     assert_same_search(resume(short.run_dir, n_candidates=130), long)

@@ -115,7 +115,7 @@ def test_the_parent_tells_what_was_searched_and_how_it_went(result: nas.SearchRe
     assert parent.data.metrics["test_score"] == result.test.score
     assert parent.data.tags["nas.best"] == str(result.best.genome)
     client = mlflow.MlflowClient(uri)
-    for name in ("best_fitness", "mean_fitness", "fitness_spread", "diversity"):
+    for name in ("best_fitness", "mean_fitness", "fitness_std", "diversity"):
         assert [point.step for point in client.get_metric_history(parent.info.run_id, name)] == [0, 1, 2, 3]
     artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
     assert {"journal.jsonl", "search_space.json"} <= artifacts

@@ -9,83 +9,88 @@ from landscape import RUNGS, ask_all, drive, individual, judge
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, Individual
-from nas.evolution.racing import CONTINUE, Racing, rungs_up_to
 from nas.evolution.ranking import ByFitness
+from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving, rungs_up_to
 from nas.genome import Genome
 from nas.space import SearchSpace, cost_model
 
 
 def enter(
-    racing: Racing, values: list[float], *, first: int = 0, epochs: int = 3, stopped: str = "epochs"
+    halving: SuccessiveHalving,
+    values: list[float],
+    *,
+    first: int = 0,
+    epochs: int = 3,
+    stopped: str = "epochs",
 ) -> None:
     for i, value in enumerate(values, first):
-        racing.enter(individual(i, Genome((i + 1,)), value, epochs=epochs, stopped=stopped))
+        halving.enter(individual(i, Genome((i + 1,)), value, epochs=epochs, stopped=stopped))
 
 
-def promoted(racing: Racing, at_most: int = 99) -> list[int]:
-    return [one.id for one in racing.promoted(at_most)]
+def promoted(halving: SuccessiveHalving, at_most: int = 99) -> list[int]:
+    return [one.id for one in halving.promoted(at_most)]
 
 
 def test_the_best_third_goes_on_once() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4, 0.0, 0.05])
-    assert promoted(racing) == [1, 3]
-    assert promoted(racing) == []
-    enter(racing, [0.01], first=8)
-    assert promoted(racing) == [5]  # three of nine
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4, 0.0, 0.05])
+    assert promoted(halving) == [1, 3]
+    assert promoted(halving) == []
+    enter(halving, [0.01], first=8)
+    assert promoted(halving) == [5]  # three of nine
 
 
 def test_fewer_than_three_wait() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [0.1, 0.2])
-    assert promoted(racing) == []
-    assert [one.id for one in racing.waiting()] == [0, 1]
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [0.1, 0.2])
+    assert promoted(halving) == []
+    assert [one.id for one in halving.waiting()] == [0, 1]
 
 
 def test_the_highest_rung_goes_first() -> None:
-    racing = Racing((3, 9, 27))
-    enter(racing, [0.9, 0.8, 0.7])
-    enter(racing, [0.3, 0.2, 0.1], first=3, epochs=9)
-    assert promoted(racing) == [3, 0]
+    halving = SuccessiveHalving((3, 9, 27))
+    enter(halving, [0.9, 0.8, 0.7])
+    enter(halving, [0.3, 0.2, 0.1], first=3, epochs=9)
+    assert promoted(halving) == [3, 0]
 
 
 def test_whoever_is_too_many_goes_next_time() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [0.1 * i for i in range(9)])
-    assert promoted(racing, at_most=2) == [8, 7]
-    assert promoted(racing, at_most=0) == []
-    assert promoted(racing, at_most=2) == [6]
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [0.1 * i for i in range(9)])
+    assert promoted(halving, at_most=2) == [8, 7]
+    assert promoted(halving, at_most=0) == []
+    assert promoted(halving, at_most=2) == [6]
 
 
 def test_who_stopped_early_counts_and_stays() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [0.9], stopped="patience")
-    enter(racing, [0.5, 0.4, 0.3, 0.2, 0.1], first=1)
-    assert promoted(racing) == [1]  # the second of the two best of six
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [0.9], stopped="patience")
+    enter(halving, [0.5, 0.4, 0.3, 0.2, 0.1], first=1)
+    assert promoted(halving) == [1]  # the second of the two best of six
 
 
 def test_the_last_rung_is_the_end() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [0.1, 0.2, 0.3], epochs=9)
-    assert promoted(racing) == []
-    assert racing.waiting() == []
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [0.1, 0.2, 0.3], epochs=9)
+    assert promoted(halving) == []
+    assert halving.waiting() == []
 
 
 def test_who_is_far_behind_waits_no_longer() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [-0.1 * i for i in range(30)])
-    assert promoted(racing) == list(range(10))
-    assert [one.id for one in racing.waiting()] == list(range(10, 22))
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [-0.1 * i for i in range(30)])
+    assert promoted(halving) == list(range(10))
+    assert [one.id for one in halving.waiting()] == list(range(10, 22))
 
 
 def test_the_latest_five_hundred_are_ranked() -> None:
-    racing = Racing((3, 9))
-    enter(racing, [0.9] * 500)
-    assert len(promoted(racing, at_most=999)) == 166
+    halving = SuccessiveHalving((3, 9))
+    enter(halving, [0.9] * 500)
+    assert len(promoted(halving, at_most=999)) == 166
     # None of all who ever came would be among the best third now.
-    enter(racing, [0.1 + 0.0001 * i for i in range(500)], first=500)
-    assert promoted(racing, at_most=999) == list(range(999, 833, -1))
-    assert all(one.id >= 500 for one in racing.waiting())
+    enter(halving, [0.1 + 0.0001 * i for i in range(500)], first=500)
+    assert promoted(halving, at_most=999) == list(range(999, 833, -1))
+    assert all(one.id >= 500 for one in halving.waiting())
 
 
 def test_ranks_are_the_engines() -> None:
@@ -93,15 +98,15 @@ def test_ranks_are_the_engines() -> None:
         def position(self, individual: Individual) -> int:
             return sorted(one.id for one in self.best(len(self))).index(individual.id)
 
-    racing = Racing((3, 9), ByAge)
-    enter(racing, [0.1, 0.2, 0.3])
-    assert promoted(racing) == [0]
+    halving = SuccessiveHalving((3, 9), ByAge)
+    enter(halving, [0.1, 0.2, 0.3])
+    assert promoted(halving) == [0]
 
 
 @pytest.mark.parametrize("rungs", [(), (9, 3), (3, 3), (0, 3)])
 def test_rungs_that_do_not_rise_are_refused(rungs: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="rungs: expected rising numbers of epochs, got"):
-        Racing(rungs)
+        SuccessiveHalving(rungs)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def test_rungs_that_do_not_rise_are_refused(rungs: tuple[int, ...]) -> None:
 )
 def test_rungs_are_thirds_down_to_some_hundred_steps(epochs: int, steps: int, rungs: tuple[int, ...]) -> None:
     assert rungs_up_to(epochs, steps) == rungs
-    assert Racing(rungs).rungs == rungs
+    assert SuccessiveHalving(rungs).rungs == rungs
 
 
 # With engines.
@@ -127,7 +132,7 @@ def test_rungs_are_thirds_down_to_some_hundred_steps(epochs: int, steps: int, ru
 
 def racing_engine(algorithm: str, space: SearchSpace) -> Engine:
     return ALGORITHMS[algorithm](
-        space, 0, costs=cost_model(4, 2), racing=Racing(RUNGS, ALGORITHMS[algorithm].ranking)
+        space, 0, costs=cost_model(4, 2), halving=SuccessiveHalving(RUNGS, ALGORITHMS[algorithm].ranking)
     )
 
 
@@ -172,7 +177,7 @@ def test_a_batch_begins_with_whom_the_ranks_send_on(space: SearchSpace) -> None:
 
 def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
     engine = racing_engine("nsga2", space)
-    batches = [engine.ask() for _ in range(engine.lag)]
+    batches = [engine.ask() for _ in range(engine.batches_in_flight)]
     told = [one for batch in batches for one in batch]
     for candidate in told:
         engine.tell(judge(candidate))
@@ -187,11 +192,11 @@ def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
 def test_weights_are_kept_of_all_who_may_go_on(space: SearchSpace) -> None:
     engine = racing_engine("random", space)
     drive(engine, 150)
-    assert engine.racing is not None
-    waiting = {one.id for one in engine.racing.waiting()}
+    assert engine.halving is not None
+    waiting = {one.id for one in engine.halving.waiting()}
     others = {one.id for one in [*engine.population, *engine.hall_of_fame]}
     assert waiting - others  # kept for no other reason
-    assert waiting <= engine.heirlooms()
+    assert waiting <= engine.live_checkpoints()
 
 
 def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> None:

@@ -25,7 +25,7 @@ _ROOM = 12
 """How many behind those who would go on now are kept in case that they may later."""
 
 
-class Racing:
+class SuccessiveHalving:
     """Asynchronous successive halving (ASHA; Li et al. 2020, algorithm 2), with any engine.
 
     ::
