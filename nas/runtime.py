@@ -32,6 +32,7 @@ import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -1376,24 +1377,36 @@ _Entry = TypeVar("_Entry", Column, Target)
 
 def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
     """A column or a target from its entry, each field of the type that the dataclass gives it."""
-    where = f"{noun} {_short(entry['name'])}" if isinstance(entry, dict) and "name" in entry else noun
-    known = {field.name: field for field in fields(cls)}
     if not isinstance(entry, dict):
-        raise ModelError(f"{where}: expected an object, got {_short(entry)}")
+        raise ModelError(f"{noun}: expected an object, got {_short(entry)}")
+    known = _fields_of(cls)
+
+    def where() -> str:
+        return f"{noun} {_short(entry['name'])}" if "name" in entry else noun
+
     for key, value in entry.items():
         if key not in known:
-            raise ModelError(f"{where}: expected keys among {', '.join(known)}, got {_short(key)}")
-        words, holds = _FIELD_TYPES[str(known[key].type)]
+            raise ModelError(f"{where()}: expected keys among {', '.join(known)}, got {_short(key)}")
+        words, holds = _FIELD_TYPES[known[key][0]]
         if not holds(value):
-            raise ModelError(f"{where}: {key}: expected {words}, got {_short(value)}")
-    for key, field in known.items():
-        if key not in entry and field.default is MISSING:
-            raise ModelError(f"{where}: no {key!r}")
+            raise ModelError(f"{where()}: {key}: expected {words}, got {_short(value)}")
+    for key, (_, is_needed) in known.items():
+        if is_needed and key not in entry:
+            raise ModelError(f"{where()}: no {key!r}")
     return cls(**{key: _as_tuple(value) for key, value in entry.items()})
 
 
+@cache
+def _fields_of(cls: type[Any]) -> dict[str, tuple[str, bool]]:
+    """The type of each field of a dataclass, and whether it has to be there."""
+    return {field.name: (str(field.type), field.default is MISSING) for field in fields(cls)}
+
+
 def _as_tuple(value: Any) -> Any:
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    # What was checked is of lists alone, or of none.
+    return tuple(map(_as_tuple, value)) if value and isinstance(value[0], list) else tuple(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """Learning how columns of numbers are encoded, many at a time.
 
-Of a table of thousands of columns, calls into NumPy for each of them took ten times as long as training on it.
+Of a table of thousands of columns, calls into NumPy for each of them took longer than training did.
 What comes out is, bit for bit, what each column alone would give: means are taken along rows of memory.
 """
 

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from nas.data import Cuts, Dataset, Rows, Split, encode_training_rows, fit_preprocessors, folds, n_folds, split
+from nas.data import (
+    Cuts,
+    Dataset,
+    Rows,
+    Split,
+    encode_training_rows,
+    fit_preprocessors,
+    folds,
+    n_folds,
+    split,
+)
 from nas.errors import DataError
 from nas.evaluation import Problem
 from nas.network import TrainingConfig
