@@ -221,8 +221,7 @@ def settle_kinds(
                 f"--categorical {name}: expected one of the columns {', '.join(map(repr, table.columns))}"
             )
     readings, settled = {}, {}
-    for name in table.columns:
-        values = table[name]
+    for name, values in table.items():
         readings[name] = reading = read_column(
             values, categorical=name in categorical, gaps=gaps, decimal=decimal
         )
