@@ -1417,16 +1417,25 @@ def _is_list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
 
+def _are_numbers(value: Any) -> bool:
+    """Whether a value is a list of finite numbers; floats alone are looked at together."""
+    if not isinstance(value, list):
+        return False
+    if set(map(type, value)) == {float}:
+        return all(map(math.isfinite, value))
+    return all(map(_is_number, value))
+
+
 _FIELD_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda value: isinstance(value, str)),
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "float": ("a finite number", _is_number),
     "tuple[str, ...]": ("a list of texts", _is_list_of(lambda value: isinstance(value, str))),
-    "tuple[float, ...]": ("a list of finite numbers", _is_list_of(_is_number)),
+    "tuple[float, ...]": ("a list of finite numbers", _are_numbers),
     "tuple[tuple[float, ...], ...]": (
         "a list of lists of finite numbers",
-        _is_list_of(_is_list_of(_is_number)),
+        _is_list_of(_are_numbers),
     ),
     "tuple[Any, ...]": (
         "a list of texts and numbers",
