@@ -15,8 +15,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from nas.data import Rows, load_dataset
-from nas.data import numbers as module
-from nas.data.numbers import fit_numbers
+from nas.data.numbers import Fit, fit_numbers
 from nas.data.preprocessing import fit_preprocessor, settle_kinds
 from nas.export.native import save_network
 from nas.run.preparation import prepare
@@ -137,13 +136,13 @@ def test_a_name_that_is_there_twice_is_refused_also_among_numbers() -> None:
 
 def test_no_more_cells_than_asked_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
+
+    def watched(names: list[str], numbers: np.ndarray[Any, Any], *, by_rank: bool) -> list[Fit]:
+        seen.append(numbers.size)
+        return fit_numbers(names, numbers, by_rank=by_rank)
+
     monkeypatch.setattr("nas.data.preprocessing.CELLS", 100)
-    monkeypatch.setattr(
-        "nas.data.preprocessing.fit_numbers",
-        lambda names, numbers, by_rank: (
-            seen.append(numbers.size) or module.fit_numbers(names, numbers, by_rank=by_rank)
-        ),
-    )
+    monkeypatch.setattr("nas.data.preprocessing.fit_numbers", watched)
     fit_preprocessor(pd.DataFrame(np.random.default_rng(0).normal(size=(30, 50))).rename(columns=str))
     assert sum(seen) == 30 * 50
     assert max(seen) < 100 + 30
