@@ -64,7 +64,7 @@ def _child_of_both(
     for key in space.shared_by_layers:
         if layers:
             layers = _set_all(layers, **{key: getattr(rng.choice(donors).layers[0], key)})
-    genes = {key: getattr(rng.choice((mother, father)), key) for key in space.own_genes}
+    genes = {key: getattr(rng.choice((mother, father)), key) for key in space.network_genes}
     return _genome(space, layers, genes)
 
 
@@ -300,7 +300,7 @@ def _neighbours(value: Any, values: Sequence[Any]) -> list[Any]:
 
 
 def _genes(genome: Genome, space: SearchSpace) -> dict[str, Any]:
-    return {key: getattr(genome, key) for key in space.own_genes}
+    return {key: getattr(genome, key) for key in space.network_genes}
 
 
 def _set_all(layers: Sequence[Layer], **values: Any) -> list[Layer]:

@@ -19,7 +19,8 @@ from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
 from nas.genome import Genome
 from nas.network import TrainingConfig
-from nas.space.space import Range, SearchSpace, count_in_words
+from nas.space.space import SearchSpace, count_in_words
+from nas.space.values import Range
 
 GENE_VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "tanh", "elu"],
