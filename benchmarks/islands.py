@@ -51,7 +51,7 @@ class _Island:
 
     def best(self, number: int) -> list[Individual]:
         """Its best, with ids that no island of another number has."""
-        found = {one.id: one for one in [*self.engine.front, *self.engine.hall_of_fame]}
+        found = {one.id: one for one in self.engine.archive.representatives()}
         return [_renamed(one, 1000 * one.id + number) for one in found.values()]
 
 

@@ -42,7 +42,7 @@ def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
     if n == m:
         return {i: i for i in range(n)}
     # costs[j]: the least distance that places the first j layers of `short` among the layers of `long` so
-    # far; matched[i]: a bit for each j whose cheapest placement ends with the layer i of `long`.
+    # far; matched[i]: a bit for each j, set if its cheapest placement ends with the layer i of `long`.
     costs, matched = [0.0] + [math.inf] * m, []
     for i, layer in enumerate(long, 1):
         bits = 0

@@ -26,7 +26,7 @@ of 32 units between 18 inputs and 4 outputs takes a fifteenth of the time of 256
 FLOPs, trained solo or in a cohort."""
 
 _MANY = 4096
-"""Genomes whose costs are cached: a search reads the costs of a child several times."""
+"""Size of the cache of costs: a search reads the costs of a child several times."""
 
 _ACTIVATION = {
     "identity": 0.1,

@@ -143,7 +143,7 @@ def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], valid_keys
     """Raise `SpaceError` on a key that is not valid; `prefix` is the table's name with a dot."""
     for key in table:
         if key not in valid_keys:
-            shown = key if key.isidentifier() and len(key) < 50 else reprlib.repr(key)
+            name = key if key.isidentifier() and len(key) < 50 else reprlib.repr(key)
             raise refused(
-                file, f"{prefix}{shown}", f"one of {', '.join(sorted(valid_keys))}", "an unknown key"
+                file, f"{prefix}{name}", f"one of {', '.join(sorted(valid_keys))}", "an unknown key"
             )

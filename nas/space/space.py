@@ -176,15 +176,7 @@ class SearchSpace:
     def __contains__(self, genome: object) -> bool:
         if not isinstance(genome, Genome) or genome.depth not in self.depths:
             return False
-        return self._widths_fit(genome.widths) and all(self._carries(genome, key) for key in GENES)
-
-    def _widths_fit(self, widths: tuple[int, ...]) -> bool:
-        """Return whether widths are values of this space, equal or falling where it requires that."""
-        different = set(widths)
-        if self.equal_widths and len(different) > 1:
-            return False
-        falling = all(width >= following for width, following in itertools.pairwise(widths))
-        return different <= set(self.widths_tuple) and (falling or not self.non_increasing)
+        return _fits(self, genome.widths) and all(self._carries(genome, key) for key in GENES)
 
     def _carries(self, genome: Genome, key: str) -> bool:
         """Return whether the genome's value of an optional gene is a value of this space."""
@@ -212,13 +204,13 @@ class SearchSpace:
             )
         widest = Genome((self.widths_tuple[-1],) * self.depth[1] if self.depth[1] else ())
         # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
-        needed, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
-        if needed > available / 2:
+        n_bytes, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
+        if n_bytes > available / 2:
             raise refused(
                 self.name,
                 "widths",
                 f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
-                f"up to {needed / 2**30:.1f} GiB for {widest.depth} layers of "
+                f"up to {n_bytes / 2**30:.1f} GiB for {widest.depth} layers of "
                 f"{max(widest.widths, default=0)} on {n_inputs} inputs",
             )
 
@@ -244,6 +236,15 @@ class SearchSpace:
             per_layer = " per layer" if key in self.per_layer else ""
             parts.append(f"{key}{per_layer} {_abbreviated(values)}")
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
+
+
+def _fits(space: SearchSpace, widths: tuple[int, ...]) -> bool:
+    """Return whether widths are values of a space, equal or falling where it requires that."""
+    different = set(widths)
+    if space.equal_widths and len(different) > 1:
+        return False
+    falling = all(width >= following for width, following in itertools.pairwise(widths))
+    return different <= set(space.widths_tuple) and (falling or not space.non_increasing)
 
 
 def count_in_words(count: int) -> str:

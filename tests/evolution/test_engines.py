@@ -15,7 +15,9 @@ from landscape import RUNGS, ask_all, drive, fitness, judge
 
 from nas.alignment import genome_distance, mean_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
-from nas.evolution import ALGORITHMS, Engine, migrants, recipe
+from nas.evolution import ALGORITHMS, Engine, EngineOptions, migrants, recipe
+from nas.evolution.generational import Plus
+from nas.evolution.random_search import RandomSearch
 from nas.evolution.steady_state import BATCH
 from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving
 from nas.evolution.surrogate import Surrogate
@@ -65,9 +67,10 @@ def build(
 ) -> Engine:
     """The engine with some of what may go with it."""
     options: dict[str, Any] = {"costs": COSTS, "batches_in_flight": batches_in_flight}
+    parts: dict[str, Any] = {}
     for name in EXTRAS[extra]:
         if name == "halving":
-            options["halving"] = SuccessiveHalving(RUNGS, ALGORITHMS[algorithm].ranking)
+            parts["halving"] = SuccessiveHalving(RUNGS, ALGORITHMS[algorithm].archive.new_ranking)
         elif name == "limits":
             options["limits"] = LIMITS
         elif name == "objectives":
@@ -75,9 +78,9 @@ def build(
         elif name == "starts":
             options["starts"] = starts_of(space)
         else:
-            options["surrogate"] = Surrogate(space, seed, name, RUNGS[-1])
-            options["surrogate"].pool = 20
-    return ALGORITHMS[algorithm](space, seed, **options)
+            parts["surrogate"] = Surrogate(space, seed, name, RUNGS[-1])
+            parts["surrogate"].pool_size = 20
+    return Engine(ALGORITHMS[algorithm](), space, seed, EngineOptions(**options), **parts)
 
 
 N = 54
@@ -164,7 +167,7 @@ class TestEveryEngine:
         for _ in range(engine.batches_in_flight):
             assert engine.can_ask
             batch = engine.ask()
-            assert len(batch) == engine.batch_size
+            assert len(batch) == engine.strategy.batch_size(engine.state)
         assert not engine.can_ask
         with pytest.raises(
             RuntimeError,
@@ -201,7 +204,7 @@ class TestEveryEngine:
         candidates = drive(engine, 40, failing=2)
         failed = set(range(0, 40, 2))
         assert not failed & {parent for candidate in candidates for parent in candidate.parents}
-        assert not failed & {one.id for one in engine.population}
+        assert not failed & {one.id for one in engine.state.population}
         generation = engine.generation()
         assert engine.best is not None
         assert engine.best.evaluation.error is None
@@ -214,7 +217,7 @@ class TestEveryEngine:
         assert len(drive(engine, 30, failing=1)) == 30
         assert engine.best is None
         assert engine.generation() is None
-        assert engine.finalists(3) == engine.front == engine.population == []
+        assert engine.finalists(3) == engine.front == engine.state.population == []
 
     def test_a_tiny_space_is_searched_to_its_end(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra, space=TINY)
@@ -275,21 +278,19 @@ class TestEveryEngine:
 
     def test_a_generation_tells_where_the_search_stands(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra)
-        n = 2 * engine.batch_size
+        n = 2 * engine.strategy.batch_size(engine.state)
         drive(engine, n)
         generation = engine.generation()
         assert generation is not None
         assert engine.best is not None
         assert (generation.number, generation.evaluated, generation.failures) == (1, n, 0)
-        values = [one.evaluation.fitness for one in engine.population]
+        values = [one.evaluation.fitness for one in engine.state.population]
         assert generation.mean == pytest.approx(fmean(values))
         assert generation.median == pytest.approx(median(values))
         assert generation.std == pytest.approx(pstdev(values))
-        assert generation.diversity == mean_distance([one.genome for one in engine.population])
+        assert generation.diversity == mean_distance([one.genome for one in engine.state.population])
         assert generation.best == engine.best.evaluation.fitness
         assert generation.best_genome == engine.best.genome
-        assert engine.logbook[-1]["evaluated"] == n
-        assert len(engine.logbook) == 2
 
 
 @pytest.mark.parametrize("algorithm", ["steady-state", "aging", "nsga2"])
@@ -304,7 +305,7 @@ def test_no_more_are_under_way_than_half_of_those_told(algorithm: str) -> None:
         engine.tell(judge(waiting.popleft()))
         waiting += ask_all(engine)
         assert len(waiting) <= max(batches_in_flight * BATCH, told / 2)
-    assert engine.batch_size > BATCH
+    assert engine.strategy.batch_size(engine.state) > BATCH
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -317,7 +318,6 @@ def test_a_generation_counts_those_told_of_a_batch_that_is_under_way(algorithm: 
     assert generation is not None
     assert (generation.number, generation.evaluated) == (0, 3)
     assert generation.mean == pytest.approx(fmean(judge(candidate).fitness for candidate in batch[:3]))
-    assert len(engine.logbook) == 0
 
 
 @pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "nsga2"])
@@ -341,7 +341,7 @@ def test_the_best_is_the_fittest_of_all(algorithm: str) -> None:
 
 
 def test_without_inheritance_finalists_are_the_best() -> None:
-    engine = ALGORITHMS["plus"](SPACE, 0, costs=COSTS, inherit=False)
+    engine = Engine(Plus(), SPACE, 0, EngineOptions(costs=COSTS, inherit=False))
     candidates = drive(engine, 100)
     best = sorted((judge(candidate).fitness for candidate in candidates), reverse=True)
     assert [one.evaluation.fitness for one in engine.finalists(5)] == best[:5]
@@ -390,7 +390,7 @@ def test_finalists_were_kept_all_the_time_even_where_luck_decides(algorithm: str
             losses = (1.0,) * (epochs - candidate.epochs_done)
             engine.tell(Evaluation(candidate.id, value, 1.0, 1, epochs, "epochs", losses))
             kept.add(candidate.id)
-            if number % engine.batch_size == 0:
+            if number % engine.strategy.batch_size(engine.state) == 0:
                 kept &= engine.live_checkpoints()
         told += len(batch)
     assert {one.id for one in engine.finalists(5)} <= kept
@@ -417,7 +417,7 @@ def test_the_operators_all_take_part() -> None:
 
 
 def test_without_inheritance_only_racing_goes_on_from_weights() -> None:
-    engine = ALGORITHMS["plus"](SPACE, 0, inherit=False, halving=SuccessiveHalving(RUNGS))
+    engine = Engine(Plus(), SPACE, 0, EngineOptions(inherit=False), halving=SuccessiveHalving(RUNGS))
     candidates = drive(engine, 80)
     assert any(one.operator == CONTINUE for one in candidates)
     assert any(one.parents and one.operator != CONTINUE for one in candidates)
@@ -427,7 +427,7 @@ def test_without_inheritance_only_racing_goes_on_from_weights() -> None:
 def test_age_counts_the_epochs_of_ancestors() -> None:
     engine = build("plus")
     drive(engine, 60)
-    by_id = {one.id: one for one in engine.individuals.values()}
+    by_id = {one.id: one for one in engine.archive.individuals.values()}
     assert any(one.candidate.inherits is not None for one in by_id.values())
     for one in by_id.values():
         before = 0 if one.candidate.inherits is None else by_id[one.candidate.inherits].age
@@ -440,8 +440,8 @@ def test_the_population_never_gets_worse_where_parents_compete() -> None:
     for _ in range(9):
         for candidate in engine.ask():
             engine.tell(judge(candidate))
-        means.append(fmean(one.evaluation.fitness for one in engine.population))
-        assert len(engine.population) == 12
+        means.append(fmean(one.evaluation.fitness for one in engine.state.population))
+        assert len(engine.state.population) == 12
     assert means == sorted(means)
     assert means[0] < means[-1]
 
@@ -450,34 +450,34 @@ def test_offspring_replace_their_parents_under_comma() -> None:
     engine = build("comma")
     for _ in range(4):
         batch = engine.ask()
-        assert len(batch) == 2 * engine.population_size
+        assert len(batch) == 2 * engine.state.population_size
         for candidate in batch:
             engine.tell(judge(candidate))
-        best = sorted(batch, key=lambda one: (-judge(one).fitness, one.id))[: engine.population_size]
-        assert [one.candidate for one in engine.population] == best
+        best = sorted(batch, key=lambda one: (-judge(one).fitness, one.id))[: engine.state.population_size]
+        assert [one.candidate for one in engine.state.population] == best
 
 
 def test_parents_stay_under_comma_where_all_offspring_fail() -> None:
     engine = build("comma")
     for candidate in engine.ask():
         engine.tell(judge(candidate))
-    before = list(engine.population)
+    before = list(engine.state.population)
     for candidate in engine.ask():
         engine.tell(Evaluation(candidate.id, error="no"))
-    assert engine.population == before
+    assert engine.state.population == before
 
 
 def test_aging_keeps_the_youngest() -> None:
     engine = build("aging")
     drive(engine, 60)
-    assert [one.id for one in engine.population] == list(range(40, 60))
+    assert [one.id for one in engine.state.population] == list(range(40, 60))
 
 
 def test_steady_state_keeps_the_best() -> None:
     engine = build("steady-state")
     candidates = drive(engine, 60)
     best = sorted((judge(one).fitness for one in candidates), reverse=True)[:16]
-    assert [one.evaluation.fitness for one in engine.population] == best
+    assert [one.evaluation.fitness for one in engine.state.population] == best
 
 
 def test_among_equal_scores_the_lower_loss_wins() -> None:
@@ -491,7 +491,7 @@ def test_among_equal_scores_the_lower_loss_wins() -> None:
 
 def test_starts_that_repeat_are_proposed_once() -> None:
     start = Genome((8,), "relu", 0.01, 16, dropout=0.0, optimizer="adam")
-    engine = ALGORITHMS["plus"](SPACE, 0, starts=[start, start])
+    engine = Engine(Plus(), SPACE, 0, EngineOptions(starts=[start, start]))
     assert [one.operator for one in engine.ask()[:2]] == ["start", "random"]
 
 
@@ -513,7 +513,9 @@ def test_elites_go_round_the_ring() -> None:
     engines = [recipe("plus").engine(SPACE, seed, epochs=27) for seed in range(3)]
     for engine in engines:
         drive(engine, 60)
-        assert [one.fitness for one in engine.elites(2)] == [one.fitness for one in engine.hall_of_fame[:2]]
+        assert [one.fitness for one in engine.elites(2)] == [
+            one.fitness for one in engine.archive.hall_of_fame[:2]
+        ]
     elites = [[one.genome for one in engine.elites(2)] for engine in engines]
     for i in range(3):
         assert set(migrants(elites, i)) == set(elites[i - 1])
@@ -532,7 +534,7 @@ def test_an_engine_that_others_settle_in_knows_the_best_of_all(algorithm: str) -
         drive(engine, 60)
     merged = recipe(algorithm).engine(SPACE, 9, epochs=27, costs=COSTS)
     for engine in engines:
-        merged.merge([*engine.front, *engine.hall_of_fame])
+        merged.merge([*engine.front, *engine.archive.hall_of_fame])
     bests = [one for engine in engines for one in engine.elites(3)]
     assert merged.best is not None
     assert merged.best.evaluation.fitness >= max(one.evaluation.fitness for one in bests) - 0.3
@@ -548,18 +550,18 @@ def test_the_worst_fitness_can_be_ordered() -> None:
 
 def test_a_population_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="population_size: expected at least 2, got 1"):
-        ALGORITHMS["random"](SPACE, 0, population_size=1)
+        Engine(RandomSearch(), SPACE, 0, EngineOptions(population_size=1))
 
 
 @pytest.mark.parametrize("algorithm", ["auto", *ALGORITHMS])
 def test_a_recipe_is_an_engine_with_what_is_asked_for(algorithm: str) -> None:
     plain = recipe(algorithm, inherit=False, halving=True, surrogate="none", population_size=6)
     engine = plain.engine(SPACE, 3, epochs=40, costs=COSTS, limits=LIMITS, starts=[Genome((4,))])
-    assert type(engine) is ALGORITHMS["steady-state" if algorithm == "auto" else algorithm]
-    assert (engine.population_size, engine.inherit, engine.surrogate) == (6, False, None)
+    assert type(engine.strategy) is ALGORITHMS["steady-state" if algorithm == "auto" else algorithm]
+    assert (engine.state.population_size, engine.options.inherit, engine.surrogate) == (6, False, None)
     assert engine.halving is not None
     assert engine.halving.rungs == (4, 13, 40)
-    assert (engine.seed, engine.limits) == (3, LIMITS)
+    assert (engine.seed, engine.options.limits) == (3, LIMITS)
 
 
 def test_a_recipe_has_the_algorithms_own_size_and_random_search_no_heirs() -> None:
@@ -580,7 +582,7 @@ def test_several_objectives_are_raced_and_screened_too() -> None:
 
 @pytest.mark.parametrize(("algorithm", "most"), [("steady-state", 32), ("aging", 10), ("nsga2", 32)])
 def test_batches_grow_with_what_is_known(algorithm: str, most: int) -> None:
-    engine = ALGORITHMS[algorithm](SPACE, 0, costs=COSTS)
+    engine = Engine(ALGORITHMS[algorithm](), SPACE, 0, EngineOptions(costs=COSTS))
     sizes: list[int] = []
     while sum(sizes) < 1200:
         batch = engine.ask()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from landscape import drive, individual, judge
 
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution import ALGORITHMS, OBJECTIVES, Engine, Individual
-from nas.evolution.nsga2 import NSGA2, knee_first
+from nas.evolution import ALGORITHMS, OBJECTIVES, Engine, EngineOptions, Individual, ParetoArchive
+from nas.evolution.nsga2 import NSGA2
+from nas.evolution.pareto import by_fronts, knee_first
 from nas.genome import Genome
 from nas.space import Costs, SearchSpace, cost_model
 
@@ -56,10 +57,10 @@ def test_fitness_has_a_value_for_each_objective() -> None:
 @settings(deadline=None)
 @given(points)
 def test_the_front_is_who_nobody_dominates(everyone: list[Individual]) -> None:
-    engine = NSGA2(SearchSpace(depth=(1, 1), widths=(4, 8)), 0, costs=COSTS)
+    archive = ParetoArchive()
     for one in everyone:
-        engine._take_in(one)
-    front = engine.front
+        archive.add(one)
+    front = archive.front
     assert {one.id for one in front} == {one.id for one in undominated(everyone)}
     assert [one.evaluation.fitness for one in front] == sorted(
         (one.evaluation.fitness for one in front), reverse=True
@@ -69,7 +70,7 @@ def test_the_front_is_who_nobody_dominates(everyone: list[Individual]) -> None:
 @settings(deadline=None)
 @given(points)
 def test_ranks_go_front_by_front(everyone: list[Individual]) -> None:
-    ranked = NSGA2(SearchSpace(depth=(1, 1), widths=(4, 8)), 0, costs=COSTS)._ranked(everyone)
+    ranked = by_fronts(everyone)
     assert {one.id for one in ranked} == {one.id for one in everyone}
     left = list(everyone)
     while left:
@@ -80,12 +81,11 @@ def test_ranks_go_front_by_front(everyone: list[Individual]) -> None:
 
 
 def test_within_a_front_the_lonely_go_first() -> None:
-    engine = NSGA2(SearchSpace(depth=(1, 1), widths=(4, 8)), 0, costs=COSTS)
     front = [
         tradeoff(i, value, cost) for i, (value, cost) in enumerate([(0, 0), (1, 1), (2, 2), (6, 6), (9, 9)])
     ]
     dominated = tradeoff(5, -1, 4)
-    ranked = [one.id for one in engine._ranked([dominated, *front])]
+    ranked = [one.id for one in by_fronts([dominated, *front])]
     # The ends are infinitely far from others; 3 is lonelier than 2, 2 than 1.
     assert ranked == [0, 4, 3, 2, 1, 5]
 
@@ -127,25 +127,25 @@ def test_everyone_of_a_front_has_a_place_by_distance(everyone: list[Individual])
 
 @pytest.fixture
 def engine(space: SearchSpace) -> Engine:
-    engine = NSGA2(space, 0, costs=COSTS)
+    engine = Engine(NSGA2(), space, 0, EngineOptions(costs=COSTS))
     drive(engine, 120)
     return engine
 
 
 def test_two_objectives_unless_told_otherwise(engine: Engine) -> None:
     assert engine.objectives == ("error", "parameters")
-    assert {len(one.fitness.values) for one in engine.population} == {2}
+    assert {len(one.fitness.values) for one in engine.state.population} == {2}
 
 
 def test_the_population_is_the_first_of_parents_and_children_by_rank(space: SearchSpace) -> None:
-    engine = NSGA2(space, 0, costs=COSTS)
+    engine = Engine(NSGA2(), space, 0, EngineOptions(costs=COSTS))
     for _ in range(5):
-        parents, batch = list(engine.population), engine.ask()
+        parents, batch = list(engine.state.population), engine.ask()
         for candidate in batch:
             engine.tell(judge(candidate))
-        ranked = engine._ranked([*parents, *(engine.individuals[candidate.genome] for candidate in batch)])
-        assert engine.population == ranked[: engine.population_size]
-        pairs = itertools.combinations(engine.population, 2)
+        ranked = by_fronts([*parents, *(engine.archive.individuals[candidate.genome] for candidate in batch)])
+        assert engine.state.population == ranked[: engine.state.population_size]
+        pairs = itertools.combinations(engine.state.population, 2)
         assert not any(dominates(later, earlier) for earlier, later in pairs)
 
 
@@ -159,8 +159,8 @@ def test_the_best_is_the_knee_and_finalists_follow_it(engine: Engine) -> None:
 
 def test_half_of_the_finalists_are_the_front_of_those_who_inherited_nothing(engine: Engine) -> None:
     chosen = engine.finalists(6)
-    heirless = [one for one in engine.individuals.values() if not one.inherited]
-    assert len(heirless) < len(engine.individuals) - 6
+    heirless = [one for one in engine.archive.individuals.values() if not one.inherited]
+    assert len(heirless) < len(engine.archive.individuals) - 6
     undominated = [one for one in heirless if not any(dominates(other, one) for other in heirless)]
     others = [one for one in knee_first(undominated) if one.id not in {each.id for each in chosen[:3]}]
     assert [one.id for one in chosen[:3]] == [one.id for one in knee_first(engine.front)[:3]]
@@ -182,7 +182,7 @@ def test_new_scores_name_a_new_knee(engine: Engine) -> None:
 def test_the_front_is_better_than_random_searchs(space: SearchSpace) -> None:
     def volume(algorithm: str, seed: int) -> float:
         """What the front dominates, by fitness from 0 and doublings of parameters up to 2¹⁰."""
-        candidates = drive(ALGORITHMS[algorithm](space, seed, costs=COSTS), 160)
+        candidates = drive(Engine(ALGORITHMS[algorithm](), space, seed, EngineOptions(costs=COSTS)), 160)
         found = sorted((COSTS(one.genome).parameters, judge(one).fitness) for one in candidates)
         total, best = 0.0, 0.0
         for parameters, value in found:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from landscape import individual
 
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution import Individual, nsga2, successive_halving, surrogate
-from nas.evolution.nsga2 import ByFronts, by_fronts
+from nas.evolution import Individual, pareto, successive_halving, surrogate
+from nas.evolution.pareto import ByFronts, by_fronts
 from nas.evolution.ranking import ByFitness, Ranking
 from nas.genome import Genome
 from nas.space import cost_model
@@ -111,5 +111,5 @@ def test_of_many_the_best_are_on_the_fronts_that_all_would_make() -> None:
 
 
 def test_as_many_are_remembered_as_anybody_asks_for() -> None:
-    assert nsga2._RANKED >= surrogate._MOST_KNOWN  # of whom a model learns
-    assert 2 * nsga2._RANKED >= successive_halving._LATEST  # whose places on a rung have to be exact
+    assert pareto._RANKED >= surrogate._MOST_OBSERVED  # of whom a model learns
+    assert 2 * pareto._RANKED >= successive_halving._LATEST  # whose places on a rung have to be exact

@@ -8,7 +8,7 @@ import pytest
 from landscape import RUNGS, ask_all, drive, individual, judge
 
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution import ALGORITHMS, Engine, Individual
+from nas.evolution import ALGORITHMS, Engine, EngineOptions, Individual
 from nas.evolution.ranking import ByFitness
 from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving, rungs_up_to
 from nas.genome import Genome
@@ -131,9 +131,9 @@ def test_rungs_are_thirds_down_to_some_hundred_steps(epochs: int, steps: int, ru
 
 
 def racing_engine(algorithm: str, space: SearchSpace) -> Engine:
-    return ALGORITHMS[algorithm](
-        space, 0, costs=cost_model(4, 2), halving=SuccessiveHalving(RUNGS, ALGORITHMS[algorithm].ranking)
-    )
+    strategy, options = ALGORITHMS[algorithm](), EngineOptions(costs=cost_model(4, 2))
+    halving = SuccessiveHalving(RUNGS, strategy.archive.new_ranking)
+    return Engine(strategy, space, 0, options, halving=halving)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -182,7 +182,7 @@ def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
     for candidate in told:
         engine.tell(judge(candidate))
     n = len(told) // 3
-    by_front = [one for one in engine.population[:n] if one.evaluation.stopped == "epochs"]
+    by_front = [one for one in engine.state.population[:n] if one.evaluation.stopped == "epochs"]
     on = [one.inherits for one in engine.ask() if one.operator == CONTINUE]
     assert on == [one.id for one in by_front]
     by_error = sorted(told, key=lambda one: -judge(one).fitness)[:n]
@@ -194,7 +194,7 @@ def test_weights_are_kept_of_all_who_may_go_on(space: SearchSpace) -> None:
     drive(engine, 150)
     assert engine.halving is not None
     waiting = {one.id for one in engine.halving.waiting()}
-    others = {one.id for one in [*engine.population, *engine.hall_of_fame]}
+    others = {one.id for one in [*engine.state.population, *engine.archive.hall_of_fame]}
     assert waiting - others  # kept for no other reason
     assert waiting <= engine.live_checkpoints()
 
@@ -202,9 +202,9 @@ def test_weights_are_kept_of_all_who_may_go_on(space: SearchSpace) -> None:
 def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> None:
     engine = racing_engine("plus", space)
     drive(engine, 200)
-    genomes = [one.genome for one in engine.population]
+    genomes = [one.genome for one in engine.state.population]
     assert len(set(genomes)) == len(genomes)
-    famous = [one.genome for one in engine.hall_of_fame]
+    famous = [one.genome for one in engine.archive.hall_of_fame]
     assert len(set(famous)) == len(famous)
     assert engine.best is not None
     assert engine.best.candidate.epochs == 27
@@ -218,7 +218,7 @@ def test_going_on_adds_nothing_to_what_was_inherited(space: SearchSpace) -> None
     while len(told) < 150:
         candidate = waiting.popleft()
         engine.tell(judge(candidate))
-        told[candidate.id] = engine.individuals[candidate.genome]
+        told[candidate.id] = engine.archive.individuals[candidate.genome]
         if not waiting:
             waiting += ask_all(engine)
     continued = [one for one in told.values() if one.candidate.epochs_done]
@@ -239,4 +239,4 @@ def test_who_fails_in_going_on_stays_as_it_was(space: SearchSpace) -> None:
     failures = [one for one in told if one.operator == CONTINUE]
     assert failures
     for one in failures:
-        assert engine.individuals[one.genome].id == one.inherits
+        assert engine.archive.individuals[one.genome].id == one.inherits

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from nas.alignment import mean_distance
 from nas.evolution import MODELS, Individual
 from nas.evolution.gaussian_process import GaussianProcess, _Points
-from nas.evolution.proposal import Proposal
+from nas.evolution.lineage import Operator, Origin, Proposal
 from nas.evolution.surrogate import Surrogate, features
 from nas.genome import Genome
 from nas.network.arrays import Floats
@@ -33,7 +33,7 @@ def drawn(space: SearchSpace, seed: int, n: int) -> list[Genome]:
 
 
 def pool_of(genomes: list[Genome]) -> list[Proposal]:
-    return [Proposal(genome, "random") for genome in genomes]
+    return [Proposal(genome, Operator(Origin.RANDOM)) for genome in genomes]
 
 
 def taught(space: SearchSpace, seed: int, model: str = "process", n: int = 60) -> Surrogate:
@@ -126,7 +126,7 @@ def test_who_is_under_way_is_believed_too(space: SearchSpace) -> None:
     pool = pool_of(drawn(space, 0, 200))
     first = taught(space, 0).choose(pool, 4, nobody)
     left = [one for one in pool if one not in first[:2]]
-    assert taught(space, 0).choose(left, 2, nobody, under_way=first[:2]) == first[2:]
+    assert taught(space, 0).choose(left, 2, nobody, in_flight=first[:2]) == first[2:]
 
 
 @dataclass
@@ -228,7 +228,7 @@ def test_proposals_are_judged_as_after_a_whole_training(space: SearchSpace) -> N
     genome = next(iter(space))
     child = individual(0, genome, 0.5, epochs=3)
     child.age = 15
-    row = surrogate._promised(pool_of([genome]), lambda _: child)
+    row = surrogate._unobserved(pool_of([genome]), lambda _: child)
     assert row.shape == (1, len(features(genome, space)) + 2)
     assert row[0, -2:] == pytest.approx([np.log2(16) / 16, np.log2(28) / 16])
 
