@@ -13,11 +13,11 @@ import numpy as np
 from nas.data import Cuts, Dataset, Rows, Split, encode_training_rows, fit_preprocessor, folds, n_folds, split
 from nas.errors import DataError
 from nas.evaluation import Problem
-from nas.network import TrainingConfig
 from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scoring import Metric, Scorer
+from nas.training import TrainingConfig
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
 from nas.genome import Genome
-from nas.network import TrainingConfig
 from nas.space.space import Range, SearchSpace, count_in_words
+from nas.training import TrainingConfig
 
 GENE_VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "tanh", "elu"],

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from trainings import train
 
-from nas.network import MLP, TrainingConfig, train
-from nas.network.denormals import denormals_are_zero, flush_to_zero
+from nas.network import MLP
+from nas.training import TrainingConfig
+from nas.training.denormals import denormals_are_zero, flush_to_zero
 
 known = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the mode is known to work there"

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from trainings import train
 
-from nas.network import MLP, OPTIMIZERS, SCHEDULES, TrainingConfig, TrainingResult, train
+from nas.network import MLP, OPTIMIZERS, SCHEDULES
 from nas.network.arrays import Array, Floats
-from nas.network.passes import Workspace
 from nas.network.schedules import rate_factor
+from nas.training import TrainingConfig, TrainingResult
+from nas.training.passes import Workspace
 
 FULL_BATCH = TrainingConfig(epochs=3, batch_size=1000, optimizer="sgd", learning_rate=0.1, patience=None)
 
