@@ -118,7 +118,7 @@ def _train(
     """
     solo = len(candidates) == 1
     try:
-        states = [_first_state(each, problem, checkpoints.get(each.id)) for each in candidates]
+        states = [_first_state(candidate, problem, checkpoints.get(candidate.id)) for candidate in candidates]
         networks = [
             build_network(candidate.genome, candidate.seed, problem, initialize=state is None)
             for candidate, state in zip(candidates, states, strict=True)

@@ -1,7 +1,8 @@
 """Multi-layer perceptrons in NumPy: one network, read from top to bottom.
 
 - the network, its predictions and its gradient: `mlp`, checked by `gradient_check`;
-- tables by name: `activations`, `losses`, `initializers`, `optimizers`, `schedules`;
+- tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
+  `optimizers`, `schedules`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
   from them: `morphism`, with `layers` and `insertion`;
 - below all: `arrays`, the only file that names the array library, and `calls`.

@@ -1,22 +1,17 @@
 """Hidden activations: each with its function, its derivative and all other facts about it, in one table.
 
-``forward(z, a)`` writes f(z) into `a`; ``backward(da, z, a)`` multiplies `da`, the gradient of the
-loss by the activations, by f'(z) in place. Most derivatives follow from `a` alone; only if
-`needs_input` is true is `z` kept, and otherwise `a` may be the very array that `z` was.
-All arrays of a call have the same shape, which may be any.
+See `nas.network.activation.Activation` for the meaning of the facts and of both functions' arrays.
 
-A new activation is an entry of `ACTIVATIONS` here and a formula in `nas.runtime`, which stands alone:
-morphisms, training, costs and exports read all else from the entry.
+A new activation is an entry of `ACTIVATIONS` here and a formula in `nas.runtime`, which imports nothing
+of this package: morphisms, training, costs and exports read all else from the entry.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
+from nas.network.activation import Activation, OnnxStep
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
 
@@ -28,88 +23,8 @@ _GELU_CUBIC = 0.044715
 """Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
 
 
-class OnnxStep(NamedTuple):
-    """An operator of an ONNX graph that computes an activation, or a part of it.
-
-    `inputs` are "z", the activation's input; the number, from 0, of the step whose result is read; or a
-    constant, as a float. The last step's result is the activation's.
-    """
-
-    operator: str
-    inputs: tuple[str | int | float, ...] = ("z",)
-    attributes: Mapping[str, float] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activation:
-    """An activation function, its derivative, and what other rooms have to know about it.
-
-    Attributes
-    ----------
-    name : str
-        As in genomes, settings and saved models.
-    forward, backward : callable
-        Function and derivative; see the module.
-    needs_input : bool
-        Whether `backward` reads `z`, so that `a` must not overwrite it.
-    initializer : str
-        The initial weights that suit the activation; see `nas.network.initializers`.
-    low, high : float
-        Bounds of f(z).
-    linear_from : float, optional
-        f(z) = z for z at or above it, up to `linear_error`; None: nowhere.
-    linear_error : float
-        The largest |f(z) - z| there; 0: exactly linear.
-    pair_factor : float, optional
-        f(z) - f(-z) = pair_factor · z for all z; None: not proportional to z.
-    small_slope : (float, float), optional
-        A scale of inputs at which a saturating activation is nearly linear, and its slope at 0.
-    operations : int
-        Calls into the array library of `forward` and `backward` together; at least 1.
-    latency : float
-        Microseconds of one row, of up to 256 units, through the exported network's function, as measured
-        on one core of a Xeon; see `nas.space.costs`.
-    onnx : tuple of OnnxStep
-        The activation as ONNX operators; none: the input is passed on.
-    torch : str
-        The activation as a module of PyTorch, in source code.
-    sklearn : str, optional
-        The name in scikit-learn's networks; None: scikit-learn has no such activation.
-    """
-
-    name: str
-    forward: Callable[[Floats, Floats], None]
-    backward: Callable[[Floats, Floats, Floats], None]
-    needs_input: bool = False
-    initializer: str
-    low: float = -math.inf
-    high: float = math.inf
-    linear_from: float | None = None
-    linear_error: float = 0.0
-    pair_factor: float | None = None
-    small_slope: tuple[float, float] | None = None
-    operations: int
-    latency: float
-    onnx: tuple[OnnxStep, ...] = field(repr=False)
-    torch: str
-    sklearn: str | None = None
-
-    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
-        """Calls that do `forward` on these arrays of shape (numbers,)."""
-        return [(self.forward, (z, a))]
-
-    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
-        """Calls that do `backward` on these arrays of shape (numbers,)."""
-        return [(self.backward, (da, z, a))]
-
-    def at(self, value: float) -> float:
-        """f(value)."""
-        z, a = xp.full(1, value), xp.empty(1)
-        self.forward(z, a)
-        return float(a[0])
-
-
 def _identity(z: Floats, a: Floats) -> None:
+    # In training `a` is `z` itself, and nothing is left to do.
     if a is not z:
         a[...] = z
 
@@ -127,6 +42,7 @@ def _sigmoid(z: Floats, a: Floats) -> None:
 
 
 def _sigmoid_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = a (1 - a).
     da *= a
     da *= 1 - a
 
@@ -136,6 +52,7 @@ def _tanh(z: Floats, a: Floats) -> None:
 
 
 def _tanh_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = 1 - a².
     slope = xp.square(a)
     xp.subtract(1, slope, out=slope)
     da *= slope
@@ -174,16 +91,19 @@ def _zeros(size: int, dtype: str) -> Floats:
 
 
 def _leaky_relu(z: Floats, a: Floats) -> None:
+    # The larger of both lines is the right one, as the slope is below 1.
     xp.maximum(z, z * LEAKY_SLOPE, out=a)
 
 
 def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # a > 0 exactly if z > 0; the slope is 1 there, and `LEAKY_SLOPE` elsewhere.
     slope = xp.asarray(a > 0, a.dtype)
     xp.maximum(slope, LEAKY_SLOPE, out=slope)
     da *= slope
 
 
 def _elu(z: Floats, a: Floats) -> None:
+    # f(z) = max(z, 0) + expm1(min(z, 0)): exp is never taken of a positive number, and cannot overflow.
     low = xp.minimum(z, 0)
     xp.expm1(low, out=low)
     xp.maximum(z, 0, out=a)

@@ -55,12 +55,13 @@ begin at a multiple of it takes half the time of arithmetic on others, a step of
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike) -> Floats:
-    """An array of zeros whose memory begins at a multiple of `ALIGNMENT` bytes."""
+    """An array of zeros that begins at a multiple of `ALIGNMENT` bytes."""
     kind = xp.dtype(dtype)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     n_bytes = kind.itemsize
     for length in shape:
         n_bytes *= length
+    # NumPy aligns to 16 bytes only: a little more memory, of which a view starts at the right byte.
     raw = xp.zeros(n_bytes + ALIGNMENT, xp.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + n_bytes].view(kind).reshape(shape)

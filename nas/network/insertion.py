@@ -98,6 +98,7 @@ def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
     following, before = layers[position], layers[position - 1].name if position else None
     p, q = following.weights.shape
     path, activation = route(name, before, p, q, width), ACTIVATIONS[name]
+    # The next layer's weights become a product of two matrices, with the new activation between them.
     incoming, outgoing = _factors(following.weights, path)
     biases: Floats = host.zeros(path.units)
     heights = biases  # values of the new layer's units where the sums are 0
@@ -106,12 +107,14 @@ def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
         incoming = host.hstack([incoming, -incoming])
         outgoing = host.vstack([outgoing, -outgoing]) / activation.pair_factor
     elif activation.small_slope is not None:
+        # Near 0 the activation is f(0) + slope · z: inputs are scaled down, outputs up again.
         scale, slope = activation.small_slope
         lengths = host.linalg.norm(incoming, axis=0)
         scales = scale / host.where(lengths > 0, lengths, 1)
         incoming, outgoing = incoming * scales, outgoing / (slope * scales[:, host.newaxis])
         heights = apply(name, biases)
     elif not path.unchanged:
+        # The least sum that bounded inputs can give; a bias lifts it into the linear part.
         low, high = host.clip(bounds_after(before), -REACH, REACH)
         assert activation.linear_from is not None, "an activation without a small slope is linear somewhere"
         least = host.where(incoming > 0, incoming * low, incoming * high).sum(axis=0)
@@ -127,13 +130,13 @@ def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
 
 
 def _factors(weights: Floats, path: Route) -> tuple[Floats, Floats]:
-    """Two matrices whose product is the weights, or nearest to them by rank (Eckart & Young 1936)."""
+    """Factors of the weights, or of the nearest matrix of their rank (Eckart & Young 1936)."""
     p, q = weights.shape
     if path.sums == "inputs":
         return host.eye(p), weights
     if path.sums == "outputs":
         return weights, host.eye(q)
-    left, values, right = host.linalg.svd(weights, full_matrices=False)
+    inputs, values, outputs = host.linalg.svd(weights, full_matrices=False)
     # Each factor gets the root of a singular value, so that neither has to learn at another scale.
     roots = host.sqrt(values[: path.units])
-    return left[:, : path.units] * roots, roots[:, host.newaxis] * right[: path.units]
+    return inputs[:, : path.units] * roots, roots[:, host.newaxis] * outputs[: path.units]

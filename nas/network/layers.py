@@ -1,7 +1,7 @@
 """Layers of a trained network under change, and the statistics of their units, for `nas.network.morphism`.
 
 Nothing here sees data: inputs count as standardized, and units as normal and independent. So a unit's mean
-and standard deviation follow from the weights alone.
+and standard deviation follow from the weights.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ def _minus_log(picked: Floats) -> Floats:
 
 
 def _cross_entropy_gradient(p: Floats, y: Array) -> Floats:
+    # p - y, where y is 1 for the true class and 0 for all others: only the true class's entry changes.
     flat, positions = p.reshape(-1), _of_true_class(p, y)
     picked = flat.take(positions)
     flat[positions] = picked - _unit(picked.shape, picked.dtype.char)
@@ -146,12 +147,14 @@ def _squared_error_gradient(p: Floats, y: Array) -> Floats:
 def _huber(p: Floats, y: Array) -> Floats:
     # Huber 1964: r^2 / 2 up to delta, then delta (|r| - delta / 2).
     size = xp.abs(p - y)
+    # With near = min(|r|, delta), one product serves both pieces: near · (|r| - near / 2).
     near = xp.minimum(size, HUBER_DELTA)
     loss: Floats = _total(near * (size - 0.5 * near))
     return loss
 
 
 def _huber_gradient(p: Floats, y: Array) -> Floats:
+    # The derivative of the linear pieces is ±delta.
     losses = _huber(p, y)
     p -= y
     xp.clip(p, -HUBER_DELTA, HUBER_DELTA, out=p)

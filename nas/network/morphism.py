@@ -91,7 +91,7 @@ def is_exact(
     before, width = None, sizes[0]
     for i, (name, origin) in enumerate(zip(child_activations, origins, strict=True)):
         if origin is None:
-            after = next((sizes[1 + later] for later in origins[i:] if later is not None), sizes[-1])
+            after = next((sizes[1 + parent] for parent in origins[i:] if parent is not None), sizes[-1])
             path = route(name, before, width, after, child_sizes[1 + i])
             if not path.exact:
                 return False
@@ -159,10 +159,12 @@ def _change(
 ) -> None:
     """Turn a parent's layers into the child's, in the order of the table above."""
     surviving = [origin for origin in origins if origin is not None]
+    # From the last to the first, so that the positions of layers still to be removed stay valid.
     for position in reversed(range(len(layers) - 1)):
         if position not in surviving:
             _remove(layers, position)
     continued = [i for i, origin in enumerate(origins) if origin is not None]
+    # Narrow before widening and inserting: statistics of units are those of the trained network.
     for position, i in enumerate(continued):
         _narrow(layers, position, sizes[1 + i])
     for position, i in enumerate(continued):
@@ -186,6 +188,7 @@ def _remove(layers: list[Layer], position: int) -> None:
     slopes = values @ (NODES * NODE_WEIGHTS) / deviations
     heights = values @ NODE_WEIGHTS + slopes * (layer.biases - means)
     numbers = empty_numbers(following, len(layer.weights))
+    # Two linear maps in a row are one: W_1 · diag(slopes) · W_2.
     numbers[0, :-1] = layer.weights @ (slopes[:, host.newaxis] * following.weights)
     numbers[0, -1] += heights @ following.weights
     layers[position : position + 2] = [Layer(following.name, numbers)]
@@ -199,6 +202,7 @@ def _narrow(layers: list[Layer], position: int, width: int) -> None:
         return
     means, deviations = linear_outputs(layers[: position + 1])
     values = values_at_nodes(layer.name, means, deviations)
+    # Spread of the unit's output times the length of its outgoing weights.
     effects = values.std(axis=1) * host.linalg.norm(following.weights, axis=1)
     order = host.argsort(-effects, kind="stable")
     selected, dropped = host.sort(order[:width]), order[width:]

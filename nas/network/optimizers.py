@@ -70,7 +70,9 @@ class Optimizer(ABC):
         self._kind = parameters.dtype.type
         # An operation by an array without axes starts half a microsecond sooner than by a Python number.
         self.momentum = self._scalar(momentum)
+        # Laid-out calls hold these arrays of one number; a step only overwrites their contents.
         self._share, self._factor = self._scalar(0), self._scalar(0)
+        # One scratch for all pieces: they are worked through one after the other.
         longest = max(cut.stop - cut.start for cut in cuts)
         scratch = zeros(longest, self._kind)
         rates, decays = self._scalar(rates), self._scalar(decays)
@@ -103,6 +105,7 @@ class Optimizer(ABC):
         calls: list[Call] = [(xp.multiply, (p, decay, s))]
         if not self.decoupled_decay:
             return [*calls, (xp.add, (g, s, g))]
+        # p <- p - rate · decay · p, at the rate without the bias correction of the moments.
         calls += [(xp.multiply, (rates, self._share, rate)), (xp.multiply, (s, rate, s))]
         return [*calls, (xp.subtract, (p, s, p))]
 
@@ -219,6 +222,7 @@ class Adam(Optimizer):
         # m_hat = m (1 - b1) / (1 - b1^t) and v_hat = v (1 - b2) / (1 - b2^t).
         b1, b2 = self.corrected
         root: float = ((1 - b2**self.steps) / (1 - b2)) ** 0.5
+        # The division is by sqrt(v) without its factor, so eps is scaled likewise.
         self._eps[...] = 1e-8 * root
         return root * (1 - b1) / (1 - b1**self.steps)
 

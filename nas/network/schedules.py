@@ -38,6 +38,7 @@ def rate_factor(schedule: str, step: int, total: int, warmup: float) -> float:
     During the first `warmup` share of the steps the factor rises in equal parts to 1; the schedule
     then runs over the remaining steps, so that any schedule can be warmed up (Goyal et al. 2017).
     """
+    # The first step already has a part of the rate: a step at rate 0 would be wasted.
     rising = int(warmup * total)
     if step < rising:
         return (step + 1) / rising

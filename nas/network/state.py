@@ -62,6 +62,7 @@ class State:
 
     def to_arrays(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """The arrays by name, and all other attributes in the types of JSON; see `from_arrays`."""
+        # Flat names, with a dot for each level: a file format of arrays by name has no nesting.
         arrays = {"parameters": self.parameters}
         arrays |= {f"moments.{i}": moment for i, moment in enumerate(self.moments)}
         best = None

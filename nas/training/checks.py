@@ -52,20 +52,22 @@ def _check_shapes(members: Sequence[Member]) -> None:
     for member in members:
         network = member.network
         _ = member.dropouts  # raises unless they are one number, or one a hidden layer
-        for name, expected, actual in (
+        pairs: tuple[tuple[str, object, object], ...] = (
             ("inputs", first.network.sizes[0], network.sizes[0]),
             ("outputs", first.network.sizes[-1], network.sizes[-1]),
             ("loss", first.network.loss.name, network.loss.name),
             ("dtype", first.network.parameters.dtype, network.parameters.dtype),
-        ):
+        )
+        for name, expected, actual in pairs:
             if expected != actual:
                 raise ValueError(
                     f"members: expected networks with the same {name}, got {expected} and {actual}"
                 )
-        for name, expected, actual in zip(SHARED, shared(first.config), shared(member.config), strict=True):
-            if expected != actual:
+        settings = zip(SHARED, shared(first.config), shared(member.config), strict=True)
+        for name, setting, other_setting in settings:
+            if setting != other_setting:
                 raise ValueError(
-                    f"members: expected configs with the same {name}, got {expected} and {actual}"
+                    f"members: expected configs with the same {name}, got {setting} and {other_setting}"
                 )
 
 
@@ -85,6 +87,7 @@ def _check_states(members: Sequence[Member]) -> None:
         state, parameters = member.state, member.network.parameters
         if state is None:
             continue
+        # Moments and the best state are copied into the same places as the parameters.
         arrays = [state.parameters, *state.moments, *(() if state.best is None else (state.best.parameters,))]
         for array in arrays:
             if array.shape != parameters.shape:

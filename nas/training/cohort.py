@@ -25,7 +25,7 @@ class Member:
         Trained in place.
     config : TrainingConfig
     rng : numpy.random.Generator, optional
-        Draws the dropout masks, for this network alone: the same generator gives the same masks in any
+        Draws the dropout masks, of no other network: the same generator gives the same masks in any
         cohort. By default it is seeded by the order of the batches.
     state : State, optional
         The start in place of the network's own parameters. Moments of another optimizer are not used.
@@ -85,6 +85,7 @@ class Cohort:
         self.layout = Layout([shape(member) for member in self.members], tiled=tiled)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
+        # As many moments as the optimizer with most of them needs; others leave their parts untouched.
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
         for i, member in enumerate(self.members):
             start = None if member.state is None else member.state.parameters
@@ -125,6 +126,7 @@ class Cohort:
         """One number for all parameters of these members, or an array if members, or biases, differ."""
         if len(set(values)) == 1 and (biases or values[0] == 0):
             return values[0]
+        # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
         for places, value in zip(self.layout.places[members], values, strict=True):
             for place in places:
@@ -177,6 +179,7 @@ class Cohort:
         """Scale down gradients with a norm above their member's limit."""
         for places, member in zip(self.layout.places, self.members, strict=True):
             if (limit := member.config.clip_norm) is not None:
+                # Padding is included: its gradient is 0, and adds nothing to the norm.
                 parts = [self._gradient[place.numbers] for place in places]
                 norm = sum(float(part.dot(part)) for part in parts) ** 0.5
                 if norm > limit:
@@ -204,6 +207,7 @@ class Cohort:
         losses = xp.empty((n_members, len(X)), self._dtype)
         shape = (n_members, len(X), self.layout.n_outputs)
         predictions = xp.empty(shape, self._dtype) if keep else None
+        # Blocks of one size share a workspace; the last, shorter block has its own.
         for start in range(0, len(X), PREDICTION_ROWS):
             rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
             space = self._space(rows.stop - start, backward=False)

@@ -22,7 +22,7 @@ class TrainingConfig:
     optimizer : str
         See `nas.network.OPTIMIZERS`.
     learning_rate, momentum : float
-        `momentum` is read by the optimizers "momentum" and "nesterov" alone.
+        `momentum` is read by the optimizers "momentum" and "nesterov" only.
     schedule : str
         See `nas.network.SCHEDULES`.
     warmup : float
@@ -61,6 +61,7 @@ class TrainingConfig:
             if value is None and name in _OPTIONAL:
                 continue
             kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
+            # NaN fails the comparison too, as it is neither above nor below any bound.
             per_layer = name == "dropout" and isinstance(value, tuple)
             for number in value if per_layer else (value,):
                 if not isinstance(number, kinds) or not low <= number <= high:

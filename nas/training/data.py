@@ -99,6 +99,7 @@ def row_weights(network: MLP, y: Array, data: TrainingData) -> Floats | None:
     if not weights.any():
         raise ValueError("sample_weight, class_weight: expected a row with a weight above 0, got none")
     weights /= weights.max()  # weights near the largest float would overflow in the mean's sum
+    # Scaled in float64, and rounded once.
     result: Floats = (weights / weights.mean()).astype(network.parameters.dtype)
     return result
 

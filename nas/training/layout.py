@@ -129,6 +129,7 @@ class Layout:
     def places(self) -> list[list[Place]]:
         """Each member's layers, from the first hidden layer to the outputs."""
         places: list[list[Place]] = [[] for _ in self.shapes]
+        # Layer by layer, and in each layer member by member: neighbours of a layer are adjacent in memory.
         end = 0
         for layer in range(1, self.depth + 2):
             row = 0
@@ -139,6 +140,7 @@ class Layout:
                 row, end = place.rows.stop + (layer <= self.depth), place.numbers.stop
                 if layer == 1 <= self.depth:
                     end += place.shape[1]  # the weights of the row of ones; see `set_units`
+            # Spare rows fill the first layer up to whole tiles.
             if layer == 1 <= self.depth:
                 end = self.n_rows[1] * self.n_rows[0]
             end = _aligned(end)
@@ -190,6 +192,7 @@ class Layout:
         batched_weights, batched_biases = self.views(flat, member)
         weights, biases = network.views(numbers)
         for own, batched in zip(weights, batched_weights, strict=True):
+            # Here weights are of shape (inputs, outputs), in the buffer of shape (outputs, inputs).
             yield own, batched.T
         yield from zip(biases, batched_biases, strict=True)
 
@@ -209,6 +212,7 @@ class Layout:
 
     def stacks(self, layer: int) -> Iterator[list[Place]]:
         """The places of each stack of a layer from the second on, or of the outputs, in order."""
+        # Outputs are the last layer of every member, at any depth.
         index = -1 if layer > self.depth else layer - 1
         places = (self.places[i][index] for i in self.members(layer))
         for n_members, *_ in self.stack_counts[-1 if layer > self.depth else layer - 2]:
@@ -251,6 +255,7 @@ def _counts(shapes: Sequence[Shape], tiled: bool) -> _Counts:
     # Tuples: reading an attribute again and again would take three times as long.
     members = [(len(shape.activations), shape.padded, shape.activations) for shape in shapes]
     n_outputs = shapes[0].sizes[-1]
+    # Outputs of members with equal last layers, side by side, are a stack.
     by_last_layer = groupby(members, lambda member: (member[0], member[1][-2] + 1))
     outputs = [(len(list(group)), depth, n_outputs, inputs) for (depth, inputs), group in by_last_layer]
     n_rows, size, stacks, runs = [shapes[0].sizes[0] + 1], 0, [], []

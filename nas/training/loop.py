@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from nas.network.arrays import DTypeLike, Floats, host, to_device, to_host, xp
+from nas.network.arrays import DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.schedules import rate_factor
 from nas.network.state import State
 from nas.training.checks import checked
@@ -28,7 +28,7 @@ def train_cohort(
 ) -> list[TrainingResult]:
     """Train networks of any shapes together, in place, by mini-batch gradient descent.
 
-    All get the same batches: the order of the rows follows from `batch_seed` and the epoch alone. With
+    All get the same batches: the order of the rows follows from `batch_seed` and the epoch. With
     validation rows each network ends with the weights of its best epoch there, by the score if there is
     one, then by the loss; otherwise with those of the last epoch. A network that stops early or diverges
     leaves the cohort, and the rest continue as if it had stayed: bit for bit in float32 if BLAS gives a
@@ -145,8 +145,9 @@ class _Training:
         self._steps_per_epoch = math.ceil(len(rows) / self._batch_size)
         self.results: dict[int, TrainingResult] = {}
 
-    def run_epoch(self, epoch: int, order: Floats, watch: _Watch) -> bool:
+    def run_epoch(self, epoch: int, order: Ints, watch: _Watch) -> bool:
         """Train on every row once, in this order, and validate; returns whether members remain."""
+        # An epoch that is cut short is not recorded: its losses would be means over fewer rows.
         losses = self._train(epoch, order, watch)
         if watch.stopped:
             return False
@@ -161,7 +162,7 @@ class _Training:
         self._leave(leaving)
         return bool(self._records)
 
-    def _train(self, epoch: int, order: Floats, watch: _Watch) -> Floats:
+    def _train(self, epoch: int, order: Ints, watch: _Watch) -> Floats:
         """One epoch; returns each member's mean loss over rows, before each batch's step."""
         rows, size, config, step = self._rows, self._batch_size, self._config, self._cohort.step
         # Sums by position in the batch, in float64: one addition a step, and one mean an epoch.
@@ -172,6 +173,7 @@ class _Training:
             batch = order[i * size : (i + 1) * size]
             if not steady:
                 factor = rate_factor(config.schedule, n_before + i, n_total, config.warmup)
+            # The last batch of an epoch may be shorter; it has its own workspace.
             weights = None if rows.weights is None else rows.weights[batch]
             losses = step(rows.X, rows.y.take(batch, -1), batch, weights, factor)
             sums = totals if len(batch) == size else totals[:, : len(batch)]
@@ -231,7 +233,7 @@ class _Training:
         self._leave(dict.fromkeys(range(len(self._records)), stopped))
 
 
-def _row_order(n_rows: int, batch_seed: int, epoch: int) -> Floats:
+def _row_order(n_rows: int, batch_seed: int, epoch: int) -> Ints:
     """The order of the rows in an epoch, on the device.
 
     A generator of its own for each epoch: training that continues needs no generator's state.

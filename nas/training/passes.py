@@ -11,6 +11,7 @@ as their arguments; running them allocates nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, to_host, xp, zeros
@@ -60,15 +61,16 @@ class Workspace:
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self._parameters = parameters
-        self._with_ones = self._zeros(rows, layout.n_rows[0])
+        self._zeros = partial(zeros, dtype=parameters.dtype)
+        self._with_ones = self._zeros((rows, layout.n_rows[0]))
         self._with_ones[:, -1] = 1
         # Rows are gathered into contiguous memory first: the inputs beside the ones have gaps.
-        self.inputs, self._gathered = self._with_ones[:, :-1], self._zeros(rows, layout.n_inputs)
+        self.inputs, self._gathered = self._with_ones[:, :-1], self._zeros((rows, layout.n_inputs))
         self._columns = self._with_ones.T
         # A batch that fits the cache is transposed by a copy: products by a transposed view are slower.
         self._transposes = fits_cache(self._columns)
         if self._transposes:
-            self._columns = self._zeros(*self._columns.shape)
+            self._columns = self._zeros(self._columns.shape)
         hidden = range(1, layout.depth + 1)
         # For each layer: linear outputs; activations, in the same memory if the derivative allows it; inputs
         # of the next layer, which differ under dropout. The rows of ones are set once in all of them.
@@ -85,26 +87,24 @@ class Workspace:
             ):  # shallower members have no share here
                 self.masks[layer] = xp.ones_like(self.hidden[layer - 1])
                 self._read[layer] = self._units(layer)
-        self.predictions = self._zeros(layout.n_outputs, len(layout.shapes), rows)
+        self.predictions = self._zeros((layout.n_outputs, len(layout.shapes), rows))
         self._outputs = self.predictions.swapaxes(0, 1)
         # BLAS multiplies by another kernel if the single column of an output has gaps. Gaps depend on the
         # members present, and results must not: so the outputs of one row have memory without gaps.
         self._separate = rows == 1
         if self._separate:
-            self._outputs = self._zeros(*self._outputs.shape)
+            self._outputs = self._zeros(self._outputs.shape)
         self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
+        # A mean over rows, as a factor of the type of the parameters.
         self._share = xp.asarray(1 / rows, parameters.dtype)
         self._backward = [] if gradient is None else self._lay_out_backward(gradient)
 
-    def _product(self, left: Floats, right: Floats, out: Floats) -> list[Call]:
-        return product(left, right, out, solo=not self.layout.tiled)
-
-    def _zeros(self, *shape: int) -> Floats:
-        return zeros(shape, self._parameters.dtype)
+    def _product(self, A: Floats, B: Floats, out: Floats) -> list[Call]:
+        return product(A, B, out, solo=not self.layout.tiled)
 
     def _units(self, layer: int) -> Floats:
         """Memory for the units of a hidden layer, rows of ones set."""
-        units = self._zeros(self.layout.n_rows[layer], self.rows)
+        units = self._zeros((self.layout.n_rows[layer], self.rows))
         units[[row for row, value in self.layout.fixed_rows(layer).items() if value]] = 1
         return units
 
@@ -113,6 +113,7 @@ class Workspace:
         layout = self.layout
         calls: list[Call] = []
         if self._transposes:
+            # Ones included: biases are a column of the weights.
             calls.append((xp.copyto, (self._columns, self._with_ones.T)))
         for layer in range(1, layout.depth + 2):
             if layer == 1 <= layout.depth:
@@ -162,19 +163,21 @@ class Workspace:
         calls: list[Call] = []
         # The gradient by each layer's linear outputs; the inputs need none. Rows of ones get no gradient: a
         # product for the layer below leaves out the biases' column, so that these rows stay 0.
-        self._slopes = [self._columns, *(self._zeros(n, self.rows) for n in layout.n_rows[1:-1])]
+        self._slopes = [self._columns, *(self._zeros((n, self.rows)) for n in layout.n_rows[1:-1])]
         if self._separate:
             calls.append((xp.copyto, (self._outputs, self.predictions.swapaxes(0, 1))))
         for layer in range(layout.depth + 1, 0, -1):
             if layer <= layout.depth:
                 calls += self._differentiate(layer)
             if layer == 1 <= layout.depth:
+                # The first layer has no layer below, and needs the gradient by its weights only.
                 wide = layout.wide(gradient)
                 calls += self._product(self._slopes[1][: len(wide)], self._with_ones, wide)
                 continue
             for stack in layout.stacks(layer):
                 slopes = self._outputs_of(self._slopes, stack)
                 calls += self._by_columns(slopes, self._inputs_of(stack), _matrices(gradient, stack))
+                # The gradient by the units below, unless these are the inputs.
                 if stack[0].source:
                     weights = _matrices(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
                     out = _units(self._slopes[stack[0].source], stack, source=True)
@@ -202,7 +205,7 @@ class Workspace:
         columns = read.swapaxes(-1, -2)
         if slopes.shape[-2] < PANEL or not fits_cache(columns):
             return self._product(slopes, columns, out)
-        copy = self._zeros(*columns.shape)
+        copy = self._zeros(columns.shape)
         return [(xp.copyto, (copy, columns)), *self._product(slopes, copy, out)]
 
     def _outputs_of(self, arrays: list[Floats], stack: list[Place]) -> Floats:
@@ -219,7 +222,7 @@ class Workspace:
         """The rows that a stack reads, ones included: each member's own units, or the shared inputs."""
         if stack[0].source == 0:
             return self._columns
-        return _units(self._read[stack[0].source], stack, source=True, ones=True)
+        return _units(self._read[stack[0].source], stack, source=True, with_ones=True)
 
     def load(self, X: Floats, rows: Ints) -> None:
         """Copy the batch, by its row numbers, from a table of shape (all rows, inputs)."""
@@ -237,6 +240,7 @@ class Workspace:
             sizes = self.layout.shapes[i].sizes[1:-1]
             for place, size, share in zip(self.layout.places[i][:-1], sizes, shares, strict=True):
                 if share:
+                    # Of padded widths only the member's own units: draws must not depend on the cohort.
                     mask = self.masks[place.layer][place.rows][:size]
                     retained = rng.random(mask.shape, host.float32) >= share
                     xp.multiply(to_device(retained), 1 / (1 - share), out=mask)
@@ -302,11 +306,11 @@ def _matrices(flat: Floats, stack: list[Place]) -> Floats:
     return flat[stack[0].numbers.start : stack[-1].numbers.stop].reshape(len(stack), *stack[0].shape)
 
 
-def _units(array: Floats, stack: list[Place], *, source: bool = False, ones: bool = False) -> Floats:
+def _units(array: Floats, stack: list[Place], *, source: bool = False, with_ones: bool = False) -> Floats:
     """Units of a stack, of shape (members, units, rows), with or without the row of ones below each member's.
 
     `source`: the units that the stack reads, instead of those that it writes.
     """
     first, last = (place.source_rows if source else place.rows for place in (stack[0], stack[-1]))
     units = array[first.start : last.stop + 1].reshape(len(stack), -1, array.shape[1])
-    return units if ones else units[:, :-1]
+    return units if with_ones else units[:, :-1]

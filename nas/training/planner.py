@@ -1,4 +1,4 @@
-"""The division of networks into cohorts, by their shapes alone, never by a clock.
+"""The division of networks into cohorts, by their shapes, never by a clock.
 
 The time of a cohort's step is predicted from its `work`: calls into the array library,
 multiplications, operations on units and on parameters. Their costs were fitted to measured
@@ -40,7 +40,7 @@ CACHED = 100_000
 """Parameters that stay in a second-level cache of 2 MiB, with gradient and two moments."""
 
 MOST = 32
-"""Members of a cohort, at most: more save little, and a worker that dies loses the work of all of them."""
+"""Members of a cohort, at most: more save little, and a killed worker loses the work of all members."""
 
 _MARGIN = 0.95
 """The largest share of its parts' expected time that a cohort may take: predictions err by some per cent."""
@@ -96,6 +96,7 @@ def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
     # The members' order is the same in any cohort: positions are cheaper to compare than ranks.
     by_rank = sorted(range(len(plans)), key=lambda i: tiled[i].rank)
     places = {i: place for place, i in enumerate(by_rank)}
+    # costs[i] is the least cost of the first i networks, cuts[i] the start and step of their last cohort.
     costs, cuts = [0.0], [(0, 0.0)]
     for stop in range(1, len(plans) + 1):
         options = []
@@ -182,6 +183,7 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     n_rules = len({member.rank[0] for member in members})
     # Members of several optimizers are several spans of each layer, each at least one piece.
     pieces = max(-(-layout.size // PIECE), n_rules * (layout.depth + 1) if n_rules > 1 else 1)
+    # Parameters beyond the cache count in full from twice its size on, and linearly up to there.
     uncached = layout.size * min(1.0, max(0.0, layout.size / CACHED - 1))
     # Three calls of every step: copying the batch, the output function, scaling the loss's gradient.
     calls = 3.0 + product_calls + unit_calls + passes * pieces

@@ -10,7 +10,7 @@ measures them again):
     transposed view                  65 to 80
 
 So a product by an operand that fits the cache is done 64 rows at a time; and a transposed operand is
-copied first if enough rows make up for the copy. The choice follows from shapes alone.
+copied first if enough rows make up for the copy. The choice follows from the shapes.
 """
 
 from __future__ import annotations
@@ -39,33 +39,35 @@ def fits_cache(right: Array) -> bool:
     return bool(inner * columns <= CACHED)
 
 
-def product(left: Array, right: Array, out: Array, *, solo: bool = False) -> list[Call]:
-    """The calls for ``left @ right``, of matrices or of stacks of as many matrices.
+def product(A: Array, B: Array, out: Array, *, solo: bool = False) -> list[Call]:
+    """The calls for ``A @ B``, of matrices or of stacks of as many matrices.
 
     How a matrix of a stack is multiplied does not depend on their number, so that each gets the
     same value, bit for bit, when other networks leave.
 
     Parameters
     ----------
-    left, right : arrays of shape ([matrices,] rows, inner) and ([matrices,] inner, columns)
+    A, B : arrays of shape ([matrices,] rows, inner) and ([matrices,] inner, columns)
     out : array of shape ([matrices,] rows, columns)
     solo : bool
         Whether there is one network only, so that a call with less overhead may be taken.
     """
+    # A single matrix is a stack of one matrix; `B` stays a matrix if all members share it.
     if out.ndim == 2:
-        left, right, out = left[xp.newaxis], right if right.ndim == 2 else right[xp.newaxis], out[xp.newaxis]
-    rows, inner, columns = out.shape[1], left.shape[2], out.shape[2]
-    if rows <= PANEL or not fits_cache(right):
-        return [_single(left[0], _matrix(right, 0), out[0])] if solo else [_stacked(left, right, out)]
+        A, B, out = A[xp.newaxis], B if B.ndim == 2 else B[xp.newaxis], out[xp.newaxis]
+    rows, inner, columns = out.shape[1], A.shape[2], out.shape[2]
+    if rows <= PANEL or not fits_cache(B):
+        return [_single(A[0], _matrix(B, 0), out[0])] if solo else [_stacked(A, B, out)]
+    # Rows of whole panels, and a rest of fewer rows.
     whole = rows // PANEL * PANEL
     calls: list[Call] = []
     for i in range(len(out)):
         # The panels of one matrix are a stack by themselves: one call for all of them.
-        lefts = left[i][:whole].reshape(-1, PANEL, inner)
+        panels = A[i][:whole].reshape(-1, PANEL, inner)
         outs = out[i][:whole].reshape(-1, PANEL, columns)
-        calls.append(_stacked(lefts, _matrix(right, i), outs))
+        calls.append(_stacked(panels, _matrix(B, i), outs))
         if whole < rows:
-            calls.append(_stacked(left[i][whole:], _matrix(right, i), out[i][whole:]))
+            calls.append(_stacked(A[i][whole:], _matrix(B, i), out[i][whole:]))
     return calls
 
 
@@ -74,12 +76,12 @@ def _matrix(stack: Array, i: int) -> Array:
     return stack if stack.ndim == 2 else stack[i]
 
 
-def _stacked(left: Array, right: Array, out: Array) -> Call:
-    return matmul_into, (left, right, out)
+def _stacked(A: Array, B: Array, out: Array) -> Call:
+    return matmul_into, (A, B, out)
 
 
-def _single(left: Array, right: Array, out: Array) -> Call:
+def _single(A: Array, B: Array, out: Array) -> Call:
     # `dot` starts half a microsecond sooner, but copies operands with gaps and cannot write to such outputs.
-    if out.flags.c_contiguous and all(operand.flags.forc for operand in (left, right)):
-        return xp.dot, (left, right, out)
-    return _stacked(left, right, out)
+    if out.flags.c_contiguous and all(operand.flags.forc for operand in (A, B)):
+        return xp.dot, (A, B, out)
+    return _stacked(A, B, out)

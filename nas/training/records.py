@@ -20,7 +20,7 @@ class TrainingResult:
     stopped : str
         The reason of its end: "epochs", "patience", "time", "interrupted" or "diverged".
     best_epoch : int
-        The epoch, from 1, whose weights the network now has; 0 if none was finished. Epochs before the
+        The epoch, from 1, of the weights that the network now has; 0 if none was finished. Epochs before the
         state from which training continued count too.
     train_loss, validation_loss, validation_score : tuple of float
         The mean loss over the epoch's steps; loss and score on the validation rows after it.
@@ -64,6 +64,7 @@ class Record:
         self.epochs = 0 if start is None else start.epochs
         self.best = (start.best or start) if start is not None and start.epochs else None
         self.best_epoch = 0 if self.best is None else self.best.epochs
+        # Patience and the best epoch count from the whole training, not from the state on.
         self._least = (math.inf, 0) if start is None or start.least is None else start.least
         self._best = _quality(None, None) if self.best is None else _quality(self.best.score, self.best.loss)
         self.error: str | None = None

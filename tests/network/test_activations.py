@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
 from nas.network import ACTIVATIONS
-from nas.network.activations import Activation
+from nas.network.activation import Activation
 from nas.network.arrays import Floats
 from nas.network.initializers import INITIALIZERS
 
