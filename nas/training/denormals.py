@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from nas.network.arrays import host
-
 # The C library's name; the offset of the mode in its fenv_t, in bytes; and the bits that flush results
 # to zero and, on x86, take denormal operands as zero (Intel SDM 10.2.3; Arm ARM, FPCR.FZ).
 _PLATFORMS = {
@@ -46,12 +44,6 @@ def flush_to_zero() -> Iterator[None]:
         yield
     finally:
         library.fesetenv(before)
-
-
-def denormals_are_zero() -> bool:
-    """Whether this thread takes denormal numbers as 0 now, by a product that would be denormal."""
-    smallest = host.full(1, 1.2e-38, host.float32)
-    return not (smallest * host.float32(0.1)).any()
 
 
 @cache

@@ -8,10 +8,11 @@ with inputs that all members share, is one wide matrix. A cohort of networks 5-8
 
     array    rows                                        written by
     inputs   5 inputs, ones                              the batch
-    layer 1  16 units of the deeper member, ones,        one wide product
-             8 units of the other, ones
+    layer 1  16 units of the deeper member, ones,        one wide product, of shape (96, 6): spare
+             8 units of the other, ones, 70 spare        rows fill the array up to whole tiles
     layer 2  8 units of the deeper member, ones          a stack of one matrix, (8, 17)
-    outputs  3 of the deeper member, 3 of the other      a stack of two matrices, (3, 9)
+    outputs  3 of the deeper member, 3 of the other      two stacks of one matrix, (3, 9): they read
+                                                         layer 2 and layer 1
 
 In a cohort of several, widths are rounded up so that more neighbours are equal. The weights of these
 additional units are 0 on both sides, and stay 0: the units give nothing, and get no gradient.

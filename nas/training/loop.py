@@ -73,6 +73,8 @@ def train_cohort(
 
     Examples
     --------
+    >>> from nas.network import MLP
+    >>> from nas.training import TrainingConfig
     >>> rng = host.random.default_rng(0)
     >>> network = MLP((4, 8, 2), ["relu"], "cross_entropy", rng=rng)
     >>> data = TrainingData(rng.normal(size=(50, 4)), rng.integers(2, size=50))

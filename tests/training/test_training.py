@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import doctest
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -18,6 +20,8 @@ from sklearn.metrics import accuracy_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from trainings import train
 
+import nas.network.mlp
+import nas.training.loop
 from nas.network import MLP, OPTIMIZERS, SCHEDULES
 from nas.network.arrays import Array, Floats
 from nas.network.schedules import rate_factor
@@ -83,6 +87,13 @@ def recorded(
 
 
 # By hand
+
+
+@pytest.mark.parametrize("module", [nas.network.mlp, nas.training.loop])
+def test_examples_in_docstrings_are_right(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed
 
 
 def test_one_step_of_gradient_descent_by_hand() -> None:
