@@ -32,10 +32,11 @@ from threadpoolctl import threadpool_limits
 from benchmarks import peers
 from benchmarks.harness import Figure, interleaved, report, table
 from benchmarks.peers import RATE, Task
-from nas.network import MLP, Plan, TrainingConfig, plan, train, train_cohort
+from nas.network import MLP
 from nas.network.arrays import Floats, Ints
-from nas.network.planner import COSTS, predicted, work
 from nas.space import load_space
+from nas.training import Member, Plan, TrainingConfig, TrainingData, plan, train_cohort
+from nas.training.planner import COSTS, predicted, work
 
 DIGITS = [
     *(((width,), 32) for width in (8, 16, 32, 64, 128, 256, 512, 1024)),
@@ -157,13 +158,13 @@ def _network(one: Plan, seed: int) -> MLP:
 
 def _alone(task: Task) -> None:
     one = _plan(task)
-    train(_network(one, 0), task.X, task.y, one.config)
+    train_cohort([Member(_network(one, 0), one.config)], TrainingData(task.X, task.y))
 
 
 def _together(tasks: Sequence[Task]) -> None:
     plans = [_plan(task) for task in tasks]
-    networks = [_network(one, seed) for seed, one in enumerate(plans)]
-    train_cohort(networks, tasks[0].X, tasks[0].y, [one.config for one in plans])
+    members = [Member(_network(one, seed), one.config) for seed, one in enumerate(plans)]
+    train_cohort(members, TrainingData(tasks[0].X, tasks[0].y))
 
 
 def _as_planned(tasks: Sequence[Task]) -> None:
@@ -320,9 +321,12 @@ def _step_time(plans: Sequence[Plan]) -> float:
     def seconds(epochs: int) -> float:
         times = []
         for _ in range(3):
-            networks = [_network(one, seed) for seed, one in enumerate(plans)]
+            members = [
+                Member(_network(one, seed), replace(one.config, epochs=epochs))
+                for seed, one in enumerate(plans)
+            ]
             since = time.perf_counter()
-            train_cohort(networks, X, y, [replace(one.config, epochs=epochs) for one in plans])
+            train_cohort(members, TrainingData(X, y))
             times.append(time.perf_counter() - since)
         return median(times)
 

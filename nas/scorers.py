@@ -400,7 +400,7 @@ def _try_out(metric: Metric, problem: _Problem, y: Array) -> str | None:
         score = metric(predictions, y)
         if not isinstance(score, NoScore):
             return None
-        reasons.append(" ".join(score.why.split()))
+        reasons.append(" ".join(score.reason.split()))
     return reasons[0]
 
 

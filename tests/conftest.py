@@ -17,9 +17,9 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
 from nas.evaluation import Problem
-from nas.network import TrainingConfig
 from nas.scoring import METRICS
 from nas.space import SearchSpace
+from nas.training import TrainingConfig
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

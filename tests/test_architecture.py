@@ -17,6 +17,7 @@ ROOT = Path(nas.__file__).parent
 LAYERS = [
     {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime"},
     {"network"},
+    {"training"},
     {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
     {"evolution"},
@@ -115,8 +116,8 @@ def test_a_framework_is_imported_in_its_own_room_only(framework: str) -> None:
     assert users == HOMES[framework]
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if room(name) == "network"])
-def test_the_network_needs_numpy_alone(module: str) -> None:
+@pytest.mark.parametrize("module", [name for name in modules() if room(name) in ("network", "training")])
+def test_networks_and_training_need_numpy_alone(module: str) -> None:
     outside = {name.split(".")[0] for name in imports(modules()[module])} - {"nas"}
     assert outside - set(sys.stdlib_module_names) <= {"numpy"}
 

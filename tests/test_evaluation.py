@@ -108,7 +108,7 @@ def test_a_cohort_is_evaluated_in_its_own_order(problem: Problem) -> None:
 
 def test_a_candidate_that_takes_too_long_fails_alone(problem: Problem) -> None:
     # Regression: the whole cohort failed with it. The others take tenths of a second, on a busy machine more.
-    training = replace(problem.training, epochs=500, patience=None, time_limit=2.0)
+    training = replace(problem.training, epochs=100, patience=None, time_limit=2.0)
     slow = Genome((1500, 1500, 1500))
     found = evaluate(candidates(*SMALL, slow), replace(problem, training=training))
     assert found is not None

@@ -229,11 +229,11 @@ def test_a_score_that_is_none_says_why() -> None:
     score = Metric("mine", raises)(np.zeros((2, 1)), np.zeros((2, 1)))
     assert isinstance(score, NoScore)
     assert math.isnan(score)
-    assert score.why == "expected a number, got KeyError: 'gone'"
-    assert pickle.loads(pickle.dumps(score)).why == score.why
+    assert score.reason == "expected a number, got KeyError: 'gone'"
+    assert pickle.loads(pickle.dumps(score)).reason == score.reason
     score = Metric("mine", lambda *_: "much")(np.zeros((2, 1)), np.zeros((2, 1)))  # type: ignore[arg-type]
     assert isinstance(score, NoScore)
-    assert "expected a number, got TypeError" in score.why
+    assert "expected a number, got TypeError" in score.reason
     with pytest.raises(MemoryError):
         Metric("mine", lambda *_: np.empty(10**15).sum())(np.zeros((2, 1)), np.zeros((2, 1)))
 
@@ -421,7 +421,7 @@ def test_every_scorer_of_scikit_learn_scores_or_is_refused_in_a_sentence(kind: s
             assert judged is None or strict, f"{name}: {error}"
             continue
         score = metric(p, y)
-        assert not isinstance(score, NoScore), f"{name}: {score.why}"
+        assert not isinstance(score, NoScore), f"{name}: {score.reason}"
         scored.add(name)
         if judged is not None:
             assert score == pytest.approx(judged, rel=1e-4, abs=1e-5), name  # of float32

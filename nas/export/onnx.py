@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from nas._version import __version__
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
+from nas.network import ACTIVATIONS
 from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Network, Predictor, category_key, cell_key, model_record
 
@@ -319,25 +320,16 @@ def _linear(graph: _Graph, X: str, weight: Array, bias: Array) -> str:
     return graph.add("Gemm", X, graph.constant(weight), graph.constant(bias))
 
 
-def _gelu(graph: _Graph, z: str) -> str:
-    cube = graph.add("Mul", graph.add("Mul", z, z), z)
-    inner = graph.add("Add", z, graph.add("Mul", cube, graph.constant(0.044715)))
-    gate = graph.add("Tanh", graph.add("Mul", inner, graph.constant(0.7978845608028654)))
-    half = graph.add("Mul", graph.add("Add", gate, graph.constant(1)), graph.constant(0.5))
-    return graph.add("Mul", z, half)
-
-
-_ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
-    "identity": lambda graph, z: z,
-    "sigmoid": lambda graph, z: graph.add("Sigmoid", z),
-    "tanh": lambda graph, z: graph.add("Tanh", z),
-    "relu": lambda graph, z: graph.add("Relu", z),
-    "leaky_relu": lambda graph, z: graph.add("LeakyRelu", z, alpha=0.01),
-    "elu": lambda graph, z: graph.add("Elu", z, alpha=1.0),
-    "gelu": _gelu,
-    "silu": lambda graph, z: graph.add("Mul", z, graph.add("Sigmoid", z)),
-    "softplus": lambda graph, z: graph.add("Softplus", z),
-}
+def _activate(graph: _Graph, name: str, z: str) -> str:
+    """The steps of an activation; see `nas.network.activations.OnnxStep`."""
+    results: list[str] = []
+    for operator, inputs, attributes in ACTIVATIONS[name].onnx:
+        values = [
+            z if value == "z" else results[value] if isinstance(value, int) else graph.constant(value)
+            for value in inputs
+        ]
+        results.append(graph.add(operator, *values, **attributes))
+    return results[-1] if results else z
 
 
 def _mean(graph: _Graph, network: Predictor, X: str) -> str:
@@ -354,7 +346,7 @@ def _mean(graph: _Graph, network: Predictor, X: str) -> str:
 
 def _member(graph: _Graph, member: Network, X: str) -> str:
     for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
-        X = _ACTIVATIONS[name](graph, _linear(graph, X, weight, bias))
+        X = _activate(graph, name, _linear(graph, X, weight, bias))
     z = _linear(graph, X, member.weights[-1], member.biases[-1])
     if member.task == "regression":
         return z

@@ -31,6 +31,7 @@ from sklearn.preprocessing import (
 
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
+from nas.network import ACTIVATIONS
 from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Network, Predictor, cell_key
 
@@ -40,8 +41,8 @@ TRUSTED = ["numpy.dtype"]
 _FARTHEST = 1e6
 """What `nas.runtime.Preprocessor` holds encoded values between."""
 
-_ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
-"""Those that scikit-learn has, by our names for them."""
+_ACTIVATIONS = {name: kind.sklearn for name, kind in ACTIVATIONS.items() if kind.sklearn}
+"""scikit-learn's names of the activations that it has."""
 
 _OTHER = "\0any other"
 """Stands for categories that are not listed while the encoder learns."""

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from nas import runtime
 from nas.export.check import Predict, at_work
 from nas.export.native import record_text
+from nas.network import ACTIVATIONS
 from nas.network.arrays import Array
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
@@ -121,18 +122,6 @@ class Outside(Predictor):
         self._outputs = outputs
 '''
 
-_ACTIVATIONS = {
-    "identity": "nn.Identity()",
-    "sigmoid": "nn.Sigmoid()",
-    "tanh": "nn.Tanh()",
-    "relu": "nn.ReLU()",
-    "leaky_relu": "nn.LeakyReLU(0.01)",
-    "elu": "nn.ELU()",
-    "gelu": 'nn.GELU(approximate="tanh")',
-    "silu": "nn.SiLU()",
-    "softplus": "nn.Softplus()",
-}
-
 
 def write_torch(network: Predictor, path: Path) -> None:
     """Write a network or an ensemble as a PyTorch module in a folder."""
@@ -169,7 +158,7 @@ def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
-            lines.append(f"{_ACTIVATIONS[activations[i]]},")
+            lines.append(f"{ACTIVATIONS[activations[i]].torch},")
     inner = "".join(f"                {line}\n" for line in lines)
     return f"            nn.Sequential(\n{inner}            ),"
 

@@ -1,23 +1,22 @@
-"""The engine room: multi-layer perceptrons trained by backpropagation, alone or together, in NumPy alone.
+"""Multi-layer perceptrons in NumPy: one network, read from top to bottom.
 
-- one network: `mlp`; how it is trained: `config`, `rows`, `schedules`, `training`; what is left to go on
-  from: `state`; for a child of another structure: `morphism`;
-- many in one go, from what lies where to what is done with it: `layout`, `calls`, `products`, `passes`,
-  `optimizers`, `cohort`; who trains with whom: `planner`;
-- the tables: `activations`, `losses`, `initializers`;
-- beneath all: `arrays`, the one file that knows the array library.
+- the network, its predictions and its gradient: `mlp`, checked by `gradient_check`;
+- tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
+  `optimizers`, `schedules`;
+- trained parameters with the optimizer's moments: `state`; a child of another structure that starts
+  from them: `morphism`, with `layers` and `insertion`;
+- below all: `arrays`, the only file that names the array library, and `calls`.
+
+Training, of one network or of many in one batch, is the room above: `nas.training`.
 """
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.config import TrainingConfig
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
 from nas.network.morphism import is_exact, morph
 from nas.network.optimizers import OPTIMIZERS
-from nas.network.planner import Plan, plan
 from nas.network.schedules import SCHEDULES
 from nas.network.state import State
-from nas.network.training import TrainingResult, train, train_cohort
 
 __all__ = [
     "ACTIVATIONS",
@@ -25,13 +24,7 @@ __all__ = [
     "MLP",
     "OPTIMIZERS",
     "SCHEDULES",
-    "Plan",
     "State",
-    "TrainingConfig",
-    "TrainingResult",
     "is_exact",
     "morph",
-    "plan",
-    "train",
-    "train_cohort",
 ]

@@ -1,51 +1,30 @@
-"""Hidden activations: functions and derivatives that work in place, in one table.
+"""Hidden activations: each with its function, its derivative and all other facts about it, in one table.
 
-``forward(z, a)`` writes f(z) into `a`; ``backward(da, z, a)`` multiplies `da`, the gradient of the
-loss by the activations, by f'(z) in place. Most derivatives follow from `a` alone; only where
-`needs_input` is true is `z` kept, and otherwise `a` may be the very array that `z` was.
-All arrays have the same shape, whichever it is.
+See `nas.network.activation.Activation` for the meaning of the facts and of both functions' arrays.
+
+A new activation is an entry of `ACTIVATIONS` here and a formula in `nas.runtime`, which imports nothing
+of this package: morphisms, training, costs and exports read all else from the entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
 from functools import partial
 
+from nas.network.activation import Activation, OnnxStep
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
 
 LEAKY_SLOPE = 0.01
-_SQRT_2_BY_PI = 0.7978845608028654
+"""Slope of leaky_relu below 0 (Maas et al. 2013), the default of PyTorch too."""
+
+_SQRT_2_BY_PI = math.sqrt(2 / math.pi)
 _GELU_CUBIC = 0.044715
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """An activation function, its derivative, and the initial weights that suit it."""
-
-    name: str
-    forward: Callable[[Floats, Floats], None]
-    backward: Callable[[Floats, Floats, Floats], None]
-    initializer: str
-    needs_input: bool = False
-
-    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
-        """What `forward` does to these arrays, which are long rows, as calls."""
-        return [(self.forward, (z, a))]
-
-    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
-        """What `backward` does to these arrays, which are long rows, as calls."""
-        return [(self.backward, (da, z, a))]
-
-    def at(self, value: float) -> float:
-        """The function's value at one point."""
-        z, a = xp.full(1, value), xp.empty(1)
-        self.forward(z, a)
-        return float(a[0])
+"""Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
 
 
 def _identity(z: Floats, a: Floats) -> None:
+    # In training `a` is `z` itself, and nothing is left to do.
     if a is not z:
         a[...] = z
 
@@ -63,6 +42,7 @@ def _sigmoid(z: Floats, a: Floats) -> None:
 
 
 def _sigmoid_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = a (1 - a).
     da *= a
     da *= 1 - a
 
@@ -72,6 +52,7 @@ def _tanh(z: Floats, a: Floats) -> None:
 
 
 def _tanh_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = 1 - a².
     slope = xp.square(a)
     xp.subtract(1, slope, out=slope)
     da *= slope
@@ -86,9 +67,9 @@ def _relu_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 
 class _ReLU(Activation):
-    """The most usual one, laid out with its zeros and mask at hand.
+    """The most frequent activation, laid out with its zeros and its mask allocated beforehand.
 
-    A maximum by an array of zeros takes half the time of one by the number 0.
+    A maximum by an array of zeros takes half the time of a maximum by the number 0.
     """
 
     def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
@@ -103,23 +84,26 @@ _ZEROS: dict[str, Floats] = {}
 
 
 def _zeros(size: int, dtype: str) -> Floats:
-    """A row of zeros, the beginning of one that all share."""
+    """So many zeros: a view of one array that all calls share, and none writes to."""
     if dtype not in _ZEROS or _ZEROS[dtype].size < size:
         _ZEROS[dtype] = zeros(size, dtype)
     return _ZEROS[dtype][:size]
 
 
 def _leaky_relu(z: Floats, a: Floats) -> None:
+    # The larger of both lines is the right one, as the slope is below 1.
     xp.maximum(z, z * LEAKY_SLOPE, out=a)
 
 
 def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # a > 0 exactly if z > 0; the slope is 1 there, and `LEAKY_SLOPE` elsewhere.
     slope = xp.asarray(a > 0, a.dtype)
     xp.maximum(slope, LEAKY_SLOPE, out=slope)
     da *= slope
 
 
 def _elu(z: Floats, a: Floats) -> None:
+    # f(z) = max(z, 0) + expm1(min(z, 0)): exp is never taken of a positive number, and cannot overflow.
     low = xp.minimum(z, 0)
     xp.expm1(low, out=low)
     xp.maximum(z, 0, out=a)
@@ -198,18 +182,144 @@ def _softplus_backward(da: Floats, z: Floats, a: Floats) -> None:
     da *= slope
 
 
+_SIGMOID = OnnxStep("Sigmoid")
+
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("identity", _identity, _identity_backward, "glorot_uniform"),
-        Activation("sigmoid", _sigmoid, _sigmoid_backward, "glorot_uniform"),
-        Activation("tanh", _tanh, _tanh_backward, "glorot_uniform"),
-        _ReLU("relu", _relu, _relu_backward, "he_normal"),
-        Activation("leaky_relu", _leaky_relu, _leaky_relu_backward, "he_normal"),
-        Activation("elu", _elu, _elu_backward, "he_normal"),
-        Activation("gelu", _gelu, _gelu_backward, "he_normal", needs_input=True),
-        Activation("silu", _silu, _silu_backward, "he_normal", needs_input=True),
-        Activation("softplus", _softplus, _softplus_backward, "glorot_uniform"),
+        Activation(
+            name="identity",
+            forward=_identity,
+            backward=_identity_backward,
+            initializer="glorot_uniform",
+            linear_from=-math.inf,
+            operations=1,
+            latency=0.1,
+            onnx=(),
+            torch="nn.Identity()",
+            sklearn="identity",
+        ),
+        Activation(
+            name="sigmoid",
+            forward=_sigmoid,
+            backward=_sigmoid_backward,
+            initializer="glorot_uniform",
+            low=0.0,
+            high=1.0,
+            small_slope=(1.0, 0.25),
+            operations=7,
+            latency=2.3,
+            onnx=(_SIGMOID,),
+            torch="nn.Sigmoid()",
+            sklearn="logistic",
+        ),
+        Activation(
+            name="tanh",
+            forward=_tanh,
+            backward=_tanh_backward,
+            initializer="glorot_uniform",
+            low=-1.0,
+            high=1.0,
+            small_slope=(0.5, 1.0),
+            operations=4,
+            latency=0.3,
+            onnx=(OnnxStep("Tanh"),),
+            torch="nn.Tanh()",
+            sklearn="tanh",
+        ),
+        _ReLU(
+            name="relu",
+            forward=_relu,
+            backward=_relu_backward,
+            initializer="he_normal",
+            low=0.0,
+            linear_from=0.0,
+            pair_factor=1.0,
+            operations=3,
+            latency=0.7,
+            onnx=(OnnxStep("Relu"),),
+            torch="nn.ReLU()",
+            sklearn="relu",
+        ),
+        Activation(
+            name="leaky_relu",
+            forward=_leaky_relu,
+            backward=_leaky_relu_backward,
+            initializer="he_normal",
+            linear_from=0.0,
+            pair_factor=1 + LEAKY_SLOPE,
+            operations=5,
+            latency=1.1,
+            onnx=(OnnxStep("LeakyRelu", attributes={"alpha": LEAKY_SLOPE}),),
+            torch=f"nn.LeakyReLU({LEAKY_SLOPE})",
+        ),
+        Activation(
+            name="elu",
+            forward=_elu,
+            backward=_elu_backward,
+            initializer="he_normal",
+            low=-1.0,
+            linear_from=0.0,
+            operations=7,
+            latency=1.9,
+            onnx=(OnnxStep("Elu", attributes={"alpha": 1.0}),),
+            torch="nn.ELU()",
+        ),
+        Activation(
+            name="gelu",
+            forward=_gelu,
+            backward=_gelu_backward,
+            needs_input=True,
+            initializer="he_normal",
+            low=-0.171,
+            linear_from=3.0,
+            linear_error=0.0041,
+            pair_factor=1.0,
+            operations=27,
+            latency=4.9,
+            # z/2 · (1 + tanh(sqrt(2/π) · (z + 0.044715 z³))), as above.
+            onnx=(
+                OnnxStep("Mul", ("z", "z")),
+                OnnxStep("Mul", (0, "z")),
+                OnnxStep("Mul", (1, _GELU_CUBIC)),
+                OnnxStep("Add", ("z", 2)),
+                OnnxStep("Mul", (3, _SQRT_2_BY_PI)),
+                OnnxStep("Tanh", (4,)),
+                OnnxStep("Add", (5, 1.0)),
+                OnnxStep("Mul", (6, 0.5)),
+                OnnxStep("Mul", ("z", 7)),
+            ),
+            torch='nn.GELU(approximate="tanh")',
+        ),
+        Activation(
+            name="silu",
+            forward=_silu,
+            backward=_silu_backward,
+            needs_input=True,
+            initializer="he_normal",
+            low=-0.279,
+            linear_from=4.0,
+            linear_error=0.072,
+            pair_factor=1.0,
+            operations=13,
+            latency=2.8,
+            onnx=(_SIGMOID, OnnxStep("Mul", ("z", 0))),
+            torch="nn.SiLU()",
+        ),
+        Activation(
+            name="softplus",
+            forward=_softplus,
+            backward=_softplus_backward,
+            initializer="glorot_uniform",
+            low=0.0,
+            linear_from=4.0,
+            linear_error=0.019,
+            pair_factor=1.0,
+            operations=10,
+            latency=2.2,
+            onnx=(OnnxStep("Softplus"),),
+            torch="nn.Softplus()",
+        ),
     )
 }
 """Every hidden activation by its name."""

@@ -1,9 +1,9 @@
-"""The array library that the engine runs on: this file alone of `network/` knows which it is.
+"""The array library that networks run on, and the types of arrays; no other file names the library.
 
-The rest of the engine calls `xp` as one would NumPy: views, ufuncs with ``out=``, ``take``, and
+All other files call `xp` in the manner of NumPy: views, ufuncs with ``out=``, ``take``, and
 stacked ``matmul``. Another library with those calls, such as CuPy, is a second entry here: its
-module as `xp`, and its own form of the functions below. Random numbers, orders of rows and what is
-recorded are always `host`'s, which is NumPy, so that seeds mean the same everywhere.
+module as `xp`, and its own form of the functions below. Random numbers, orders of rows and records
+are always arrays of `host`, which is NumPy, so that a seed means the same on every machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as host
 from numpy.typing import DTypeLike, NDArray
 
 LIBRARY = os.environ.get("NAS_ARRAY_LIBRARY", "numpy")
-"""Which library: the environment's NAS_ARRAY_LIBRARY when the engine was imported."""
+"""The library's name: NAS_ARRAY_LIBRARY of the environment at import."""
 
 if LIBRARY == "numpy":
     import numpy as xp
@@ -41,35 +41,39 @@ __all__ = [
 ]
 
 Floats = NDArray[host.floating[Any]]
-"""float32 where nothing else is said; float64 for gradient checks."""
+"""Floating-point numbers: float32, unless a docstring says otherwise; float64 for gradient checks."""
 
 Ints = NDArray[host.integer[Any]]
+"""Whole numbers: row numbers, class numbers, counts."""
+
 Array = NDArray[Any]
+"""Any element type: numbers, booleans, text or objects."""
 
 ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector register. Measured: arithmetic on buffers that
-begin at a multiple of it takes half the time of others (a third of Adam's)."""
+begin at a multiple of it takes half the time of arithmetic on others, a step of Adam a third less."""
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike) -> Floats:
-    """An array of zeros whose memory begins at a multiple of `ALIGNMENT` bytes."""
+    """An array of zeros that begins at a multiple of `ALIGNMENT` bytes."""
     kind = xp.dtype(dtype)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     n_bytes = kind.itemsize
     for length in shape:
         n_bytes *= length
+    # NumPy aligns to 16 bytes only: a little more memory, of which a view starts at the right byte.
     raw = xp.zeros(n_bytes + ALIGNMENT, xp.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + n_bytes].view(kind).reshape(shape)
 
 
 def to_device(array: Array) -> Array:
-    """An array of `host` as one of `xp`; the same one where they are the same library."""
+    """An array of `host` as an array of `xp`: the same object if both are NumPy."""
     return array
 
 
 def to_host(array: Array) -> Array:
-    """An array of `xp` as one of `host`; the same one where they are the same library."""
+    """An array of `xp` as an array of `host`: the same object if both are NumPy."""
     return array
 
 
@@ -78,13 +82,13 @@ matmul_into = xp.matmul
 
 
 def take_rows(table: Array, rows: Array, out: Array) -> None:
-    """Rows of a table, by their numbers, into an array of their own."""
+    """Copy rows of a table, by their numbers, into `out`, of shape (rows, columns)."""
     # mode="clip" writes straight into `out`, where NumPy's default goes through a copy.
     table.take(rows, 0, out, "clip")
 
 
 def largest(array: Floats) -> Floats:
     """The maximum over the first axis."""
-    # Not the method of the same meaning, which takes a way through Python.
+    # The method `array.max` does the same by way of Python code, and takes longer to start.
     result: Floats = xp.maximum.reduce(array)
     return result

@@ -1,7 +1,7 @@
 """Output and loss, paired so that the gradient at the output's input is simply p - y.
 
 A pair works on the last layer's linear outputs, of shape (outputs, ..., rows): the columns are
-examples, of one network or, on the axes between, of several.
+examples, of one network or, on the middle axes, of several.
 
 - ``link(z)`` turns them into predictions `p` in place;
 - ``per_row(p, y)`` is the loss of each row, of shape (..., rows), summed over outputs;
@@ -22,17 +22,20 @@ from functools import lru_cache
 from nas.network.arrays import Array, Floats, host, largest, xp
 
 HUBER_DELTA = 1.0
-"""Where Huber's loss turns from square to straight, in units of the (standardized) target."""
+"""Residual at which Huber's loss turns from quadratic to linear, in standard deviations of the target."""
 
-
-# By type; read once, because NumPy warns where denormals are flushed, as they are in training.
+# By type character. Read at import: NumPy warns when it is asked while denormals are flushed to zero.
 _TINY = {kind: host.finfo(kind).tiny for kind in "fd"}
 _EPS = {kind: host.finfo(kind).eps for kind in "fd"}
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A loss and the output that it is paired with."""
+    """A loss and the output function that it is paired with; see the module for the callables.
+
+    `output` names that function: "softmax", "sigmoid" or "linear". `has_class_targets`: whether targets
+    are class numbers.
+    """
 
     name: str
     output: str
@@ -43,12 +46,17 @@ class Loss:
 
 
 def _total(values: Floats) -> Floats:
-    """The sum over outputs, one after the other: so is a sum down columns, but not one down a single one."""
+    """The sum over outputs, of shape (..., rows), added up one output after the other.
+
+    NumPy adds up several columns row by row, but a single column in pairs: the cumulative sum has the first
+    order for one column too, so that a row's loss does not depend on the number of rows beside it.
+    """
     total: Floats = xp.add.reduce(values) if values.size > len(values) else values.cumsum(axis=0)[-1]
     return total
 
 
 def _softmax(z: Floats) -> None:
+    # Without its maximum, exp(z) of a large z would overflow; the quotient is the same.
     z -= largest(z)
     xp.exp(z, out=z)
     z /= _total(z)
@@ -56,20 +64,20 @@ def _softmax(z: Floats) -> None:
 
 def _of_true_class(p: Floats, y: Array) -> Array:
     """Positions of the true classes' predictions in the flat array, of shape (..., rows)."""
-    # Unsigned 64-bit class numbers have no integer type in common with positions; all of them fit.
+    # Unsigned 64-bit class numbers and positions have no common integer type; class numbers are small.
     rows = xp.multiply(y, p[0].size, dtype=xp.int64, casting="unsafe")
     positions: Array = _columns(p.shape[1:]) + rows
     return positions
 
 
-# Made once for each shape: small operations by an array take half the time of those by a number.
+# Cached by shape: a small operation by an array takes half the time of the operation by a number.
 @lru_cache(maxsize=64)
 def _tiny(shape: tuple[int, ...], dtype: str) -> Floats:
     return xp.full(shape, _TINY[dtype], dtype)
 
 
 @lru_cache(maxsize=64)
-def _ones(shape: tuple[int, ...], dtype: str) -> Floats:
+def _unit(shape: tuple[int, ...], dtype: str) -> Floats:
     return xp.ones(shape, dtype)
 
 
@@ -90,13 +98,15 @@ def _minus_log(picked: Floats) -> Floats:
 
 
 def _cross_entropy_gradient(p: Floats, y: Array) -> Floats:
+    # p - y, where y is 1 for the true class and 0 for all others: only the true class's entry changes.
     flat, positions = p.reshape(-1), _of_true_class(p, y)
     picked = flat.take(positions)
-    flat[positions] = picked - _ones(picked.shape, picked.dtype.char)
+    flat[positions] = picked - _unit(picked.shape, picked.dtype.char)
     return _minus_log(picked)
 
 
 def _sigmoid(z: Floats) -> None:
+    # (1 + tanh(z / 2)) / 2 cannot overflow.
     z *= 0.5
     xp.tanh(z, out=z)
     z += 1
@@ -104,8 +114,7 @@ def _sigmoid(z: Floats) -> None:
 
 
 def _log_loss(p: Floats, y: Array) -> Floats:
-    # The probability given to the truth, 1 - |y - p|, for targets of 0 and 1; one that rounded
-    # to 0 counts as eps.
+    # The probability of the true label, 1 - |y - p| for targets of 0 and 1; 0 by rounding counts as eps.
     truth = xp.abs(y - p)
     xp.subtract(1, truth, out=truth)
     xp.maximum(truth, _EPS[p.dtype.char], out=truth)
@@ -138,12 +147,14 @@ def _squared_error_gradient(p: Floats, y: Array) -> Floats:
 def _huber(p: Floats, y: Array) -> Floats:
     # Huber 1964: r^2 / 2 up to delta, then delta (|r| - delta / 2).
     size = xp.abs(p - y)
+    # With near = min(|r|, delta), one product serves both pieces: near · (|r| - near / 2).
     near = xp.minimum(size, HUBER_DELTA)
     loss: Floats = _total(near * (size - 0.5 * near))
     return loss
 
 
 def _huber_gradient(p: Floats, y: Array) -> Floats:
+    # The derivative of the linear pieces is ±delta.
     losses = _huber(p, y)
     p -= y
     xp.clip(p, -HUBER_DELTA, HUBER_DELTA, out=p)

@@ -1,8 +1,8 @@
 """Optimizers: rules that turn a flat gradient into a step of the flat parameters, in place.
 
-Each works through its part of the flat buffers, moments included, in pieces that stay in the
+An optimizer works through its part of the flat buffers, moments included, in pieces that stay in the
 processor's cache while all of a piece's operations run over them. Rates and decays are one number,
-or one for each parameter where the networks of a cohort differ in them.
+or an array with a number for each parameter if the networks of a cohort differ in them.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from nas.network.calls import Call, run
 
 PIECE = 32_768
 """Numbers a piece: five float32 buffers of it are 640 KiB, inside a second-level cache of 1 MiB.
-Measured: pieces of 16,384 take 8 % longer, of 4,096, 50 %."""
+Measured: steps in pieces of 16,384 take 8 % longer, in pieces of 4,096 50 %."""
 
 
 class Optimizer(ABC):
-    """One rule over one flat buffer of parameters, or over some spans of it.
+    """A rule over a flat buffer of parameters, or over some spans of it.
 
-    What a step does is laid out once, as a list of calls; a step sets their scalars and runs them.
+    The calls of a step are laid out once; a step sets their scalars and runs them.
 
     Parameters
     ----------
     parameters, gradient : float arrays of shape (n,)
         The buffers to step and to read; the gradient's contents may be overwritten by a step.
     momentum : float
-        The share of the last step that is kept, where the rule has one.
+        The share of the last step that is added to the next, if the rule has momentum.
     spans : sequence of slice, optional
-        The parts of the buffers that are stepped; all by default.
+        The parts of the buffers that are stepped; the whole buffers by default.
     moments : list of float arrays of shape (n,), optional
-        The rule's memory, at least `n_moments` of them; zeros by default.
+        The rule's running means, at least `n_moments` arrays; zeros by default.
     rates, decays : float or float array of shape (n,)
         Learning rate and weight decay, of all parameters or of each.
 
@@ -48,9 +48,9 @@ class Optimizer(ABC):
     decoupled_decay: ClassVar[bool] = False
     """Whether weight decay shrinks the weights directly instead of adding to the gradient."""
     squares: ClassVar[frozenset[int]] = frozenset()
-    """Which of the moments are of squares of the gradient."""
+    """Positions of the moments that are means of squared gradients."""
     corrected: ClassVar[tuple[float, ...]] = ()
-    """Of moments whose first steps are made up for: what a step keeps of each."""
+    """Decay rates of the moments with bias correction, such as Adam's beta1 and beta2."""
 
     def __init__(
         self,
@@ -68,9 +68,11 @@ class Optimizer(ABC):
             moments = [zeros(parameters.size, parameters.dtype) for _ in range(self.n_moments)]
         cuts = [cut for span in spans or [slice(0, parameters.size)] for cut in _cut(span)]
         self._kind = parameters.dtype.type
-        # Operations by an array without axes start half a microsecond sooner than by a number.
+        # An operation by an array without axes starts half a microsecond sooner than by a Python number.
         self.momentum = self._scalar(momentum)
+        # Laid-out calls hold these arrays of one number; a step only overwrites their contents.
         self._share, self._factor = self._scalar(0), self._scalar(0)
+        # One scratch for all pieces: they are worked through one after the other.
         longest = max(cut.stop - cut.start for cut in cuts)
         scratch = zeros(longest, self._kind)
         rates, decays = self._scalar(rates), self._scalar(decays)
@@ -88,7 +90,7 @@ class Optimizer(ABC):
             decay = self._lay_out_decay(p, g, s, _part(decays, cut), _part(rates, cut), rate)
             self._decay += decay
             self._step += step
-            # One after the other while the piece is in the cache.
+            # Decay and step of a piece directly after each other: the piece is in the cache.
             self._whole += [*decay, *step]
 
     def _scalar(self, value: Floats | float) -> Floats:
@@ -97,19 +99,20 @@ class Optimizer(ABC):
     def _lay_out_decay(
         self, p: Floats, g: Floats, s: Floats, decay: Floats, rates: Floats, rate: Floats
     ) -> list[Call]:
-        """Add to the gradient, or shrink the weights themselves where decay is decoupled."""
+        """Add the decay to the gradient, or shrink the weights directly if decay is decoupled."""
         if not decay.any():
             return []
         calls: list[Call] = [(xp.multiply, (p, decay, s))]
         if not self.decoupled_decay:
             return [*calls, (xp.add, (g, s, g))]
+        # p <- p - rate · decay · p, at the rate without the bias correction of the moments.
         calls += [(xp.multiply, (rates, self._share, rate)), (xp.multiply, (s, rate, s))]
         return [*calls, (xp.subtract, (p, s, p))]
 
     def decay(self, factor: float) -> None:
-        """Apply weight decay alone, where something is to happen before the step.
+        """Apply weight decay without a step, so that gradients can be clipped in between.
 
-        `factor` is the share of the learning rates.
+        `factor` multiplies the learning rates.
         """
         self._share[...] = factor
         run(self._decay)
@@ -117,7 +120,7 @@ class Optimizer(ABC):
     def step(self, factor: float, *, decay: bool = True) -> None:
         """Decay the weights and move the parameters once, against the gradient.
 
-        `factor` is the share of the learning rates; without `decay` there was one already.
+        `factor` multiplies the learning rates; `decay` is false if `decay` was called before.
         """
         self.steps += 1
         self._share[...] = factor
@@ -125,16 +128,16 @@ class Optimizer(ABC):
         run(self._whole if decay else self._step)
 
     def _correction(self) -> float:
-        """What the rule makes of the learning rate in this step."""
+        """Factor of the learning rate in this step, such as a bias correction."""
         return 1.0
 
     @abstractmethod
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
-        """The rule itself, on one piece: parameters, gradient, scratch, its memory, and the rate."""
+        """The rule on one piece: parameters, gradient, scratch, moments, and the rate, all of one length."""
 
 
 def _part(values: Floats, cut: slice) -> Floats:
-    """The numbers of a piece; one number is that of every piece."""
+    """The numbers of a piece; a single number holds for every piece."""
     return values if values.ndim == 0 else values[cut]
 
 
@@ -207,7 +210,7 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Kingma & Ba 2015, algorithm 1, with beta1 = 0.9, beta2 = 0.999 and eps = 1e-8.
 
-    The moments are kept without their factors (1 - beta), which go into the step's scalars
+    The moments are stored without their factors (1 - beta), which go into the step's scalars
     instead: two passes over the buffers fewer, and the same numbers up to rounding.
     """
 
@@ -219,6 +222,7 @@ class Adam(Optimizer):
         # m_hat = m (1 - b1) / (1 - b1^t) and v_hat = v (1 - b2) / (1 - b2^t).
         b1, b2 = self.corrected
         root: float = ((1 - b2**self.steps) / (1 - b2)) ** 0.5
+        # The division is by sqrt(v) without its factor, so eps is scaled likewise.
         self._eps[...] = 1e-8 * root
         return root * (1 - b1) / (1 - b1**self.steps)
 

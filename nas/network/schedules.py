@@ -1,6 +1,6 @@
 """Learning-rate schedules: the share of the full rate at each point of training, in one table.
 
-A schedule maps `progress`, the share of all steps that are done (from 0 to below 1), to a factor.
+A schedule maps `progress`, the share of all steps that were taken (from 0 to below 1), to a factor.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def rate_factor(schedule: str, step: int, total: int, warmup: float) -> float:
     """The factor for step number `step`, from 0, of `total`.
 
     During the first `warmup` share of the steps the factor rises in equal parts to 1; the schedule
-    then runs over the steps that are left, so that any schedule can be warmed up.
+    then runs over the remaining steps, so that any schedule can be warmed up (Goyal et al. 2017).
     """
+    # The first step already has a part of the rate: a step at rate 0 would be wasted.
     rising = int(warmup * total)
     if step < rising:
         return (step + 1) / rising

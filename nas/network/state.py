@@ -1,4 +1,4 @@
-"""What a training leaves behind, so that another can go on from it."""
+"""The state of a training: parameters and optimizer, so that training can continue from it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from nas.network.arrays import Array, Floats
 
 SETTLED = 40_000
-"""Steps after which nothing is left of Adam's bias correction: 0.999 to this power is lost beside 1."""
+"""Steps after which Adam's bias correction is 1 in float64: 0.999 to this power is 4e-18."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What a network needs to go on training: parameters, the optimizer's memory, and how far it is.
+    """Parameters of a network, the moments of its optimizer, and its progress.
 
     Attributes
     ----------
     parameters : float array of shape (n,)
-        In the network's own order, as `MLP.parameters`.
+        In the order of `MLP.parameters`.
     moments : tuple of float arrays of shape (n,)
-        The optimizer's memory, in the same order; empty where there is none.
+        The optimizer's moments, in the same order; empty if there are none.
     rule : (str, float)
-        The optimizer whose memory it is, with its momentum where it has one.
+        The optimizer of these moments, with its momentum; 0 for optimizers without momentum.
     steps : int
-        Steps that it remembers; 0 without moments.
+        Steps that the moments are means over; 0 without moments.
     epochs : int
-        Epochs that were trained: the next one is ``epochs + 1``.
+        Epochs trained so far: the next epoch is ``epochs + 1``.
     loss, score : float, optional
-        On the validation rows, after these epochs.
+        Validation loss and score after these epochs.
     least : (float, int), optional
-        The least loss there so far, and the epoch after which it was.
+        The least validation loss so far, and its epoch.
     best : State, optional
         An earlier state of the same training that was better on the validation rows.
     """
@@ -48,11 +48,11 @@ class State:
 
     @property
     def n_bytes(self) -> int:
-        """What its arrays take."""
+        """Memory of the arrays, in bytes."""
         return sum(array.nbytes for array in self.to_arrays()[0].values())
 
     def copy(self) -> State:
-        """The same with arrays of its own."""
+        """A copy that shares no array with this state."""
         return replace(
             self,
             parameters=self.parameters.copy(),
@@ -61,13 +61,14 @@ class State:
         )
 
     def to_arrays(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Its arrays by name, and all else in the types of JSON; see `from_arrays`."""
+        """The arrays by name, and all other attributes in the types of JSON; see `from_arrays`."""
+        # Flat names, with a dot for each level: a file format of arrays by name has no nesting.
         arrays = {"parameters": self.parameters}
         arrays |= {f"moments.{i}": moment for i, moment in enumerate(self.moments)}
         best = None
         if self.best is not None:
-            its_arrays, best = self.best.to_arrays()
-            arrays |= {f"best.{name}": array for name, array in its_arrays.items()}
+            best_arrays, best = self.best.to_arrays()
+            arrays |= {f"best.{name}": array for name, array in best_arrays.items()}
         facts = {"rule": list(self.rule), "steps": self.steps, "epochs": self.epochs}
         facts |= {"loss": self.loss, "score": self.score, "least": self.least}
         return arrays, {**facts, "best": best}
@@ -77,8 +78,10 @@ class State:
         """The state that `to_arrays` took apart."""
         best = None
         if facts["best"] is not None:
-            its = {name.removeprefix("best."): array for name, array in arrays.items() if "best." in name}
-            best = cls.from_arrays(its, facts["best"])
+            best_arrays = {
+                name.removeprefix("best."): array for name, array in arrays.items() if "best." in name
+            }
+            best = cls.from_arrays(best_arrays, facts["best"])
         n_moments = sum(name.startswith("moments.") for name in arrays)
         optimizer, momentum = facts["rule"]
         return cls(

@@ -16,6 +16,7 @@ from nas.evaluation import Problem, build_network
 from nas.evolution import Individual
 from nas.network import State
 from nas.network.arrays import Array, Floats
+from nas.training import predict
 
 
 def select_members(
@@ -64,7 +65,7 @@ def select_members(
 def _predictions(one: Individual, state: State, problem: Problem) -> Floats:
     network = build_network(one.candidate.genome, one.candidate.seed, problem, initialize=False)
     network.parameters[...] = (state.best or state).parameters
-    return network.predict(problem.of(one.candidate.genome).X_validation)
+    return predict(network, problem.of(one.candidate.genome).X_validation)
 
 
 def _truth(outputs: Floats, y: Array) -> Array:

@@ -23,11 +23,11 @@ from nas.data import (
 )
 from nas.errors import DataError
 from nas.evaluation import Problem
-from nas.network import TrainingConfig
 from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scoring import Metric, Scorer
+from nas.training import TrainingConfig
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.errors import InputError
 from nas.genome import Genome
+from nas.network.activations import ACTIVATIONS
 from nas.space.space import SearchSpace
 
 COSTS = ("parameters", "flops", "latency")
@@ -27,19 +28,6 @@ FLOPs, trained solo or in a cohort."""
 
 _MANY = 4096
 """Size of the cache of costs: a search reads the costs of a child several times."""
-
-_ACTIVATION = {
-    "identity": 0.1,
-    "tanh": 0.3,
-    "relu": 0.7,
-    "leaky_relu": 1.1,
-    "elu": 1.9,
-    "softplus": 2.2,
-    "sigmoid": 2.3,
-    "silu": 2.8,
-    "gelu": 4.9,
-}
-"""Microseconds of one row through each activation, measured up to 256 units; see `cost_model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +69,8 @@ def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
     @lru_cache(maxsize=_MANY)
     def costs(genome: Genome) -> Costs:
         parameters, flops = genome.n_parameters(n_inputs, n_outputs), genome.n_flops(n_inputs, n_outputs)
-        calls = _LAYER * (genome.depth + 1) + sum(_ACTIVATION[name or "relu"] for name in genome.activations)
+        activations = sum(ACTIVATIONS[name or "relu"].latency for name in genome.activations)
+        calls = _LAYER * (genome.depth + 1) + activations
         return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))
 
     return costs
@@ -161,5 +150,5 @@ def _narrowest(space: SearchSpace, depth: int) -> Genome:
     """Return the genome of least cost at this depth."""
     genes = {key: values[0] for key, values in space.genes.items()}
     if "activation" in genes:
-        genes["activation"] = min(space.activation, key=_ACTIVATION.__getitem__)
+        genes["activation"] = min(space.activation, key=lambda name: ACTIVATIONS[name].latency)
     return Genome(space.widths_tuple[:1] * depth, **genes)

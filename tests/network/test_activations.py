@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
 from nas.network import ACTIVATIONS
-from nas.network.activations import Activation
+from nas.network.activation import Activation
 from nas.network.arrays import Floats
 from nas.network.initializers import INITIALIZERS
 
@@ -167,6 +168,31 @@ def test_forward_may_overwrite_inputs_that_are_not_needed(activation: Activation
     if not activation.needs_input:
         activation.forward(z, z)
         np.testing.assert_array_equal(z, apart)
+
+
+class Counting(np.ndarray[Any, np.dtype[Any]]):
+    """An array that counts the operations on arrays of its kind."""
+
+    n_operations = 0
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        Counting.n_operations += 1
+        bare = [x.view(np.ndarray) if isinstance(x, Counting) else x for x in inputs]
+        if out:
+            options["out"] = tuple(x.view(np.ndarray) for x in out)
+        result = getattr(ufunc, method)(*bare, **options)
+        return out[0] if out else result.view(Counting)
+
+
+@every_activation
+def test_operations_are_those_of_both_passes(activation: Activation) -> None:
+    z, da = np.linspace(-1, 1, 5).view(Counting), np.ones(5).view(Counting)
+    a = np.empty(5).view(Counting) if activation.needs_input else z
+    Counting.n_operations = 0
+    activation.forward(z, a)
+    activation.backward(da, z, a)
+    conversions = activation.name == "leaky_relu"  # of its mask to numbers, which is no ufunc
+    assert activation.operations == max(1, Counting.n_operations + conversions)
 
 
 @every_activation

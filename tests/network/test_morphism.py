@@ -13,15 +13,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, State, TrainingConfig, is_exact, morph, train
-from nas.network import morphism as module
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, State, is_exact, morph
 from nas.network.arrays import Array, Floats
+from nas.network.layers import apply
 from nas.network.state import SETTLED
+from nas.training import Member, TrainingConfig, TrainingData, TrainingResult, train_cohort
 
 NONNEGATIVE = ["relu", "sigmoid", "softplus"]
 NEARLY_LINEAR = ["gelu", "silu", "softplus"]
 UNBOUNDED = [None, "identity", "leaky_relu"]
 Origins = Sequence[int | None]
+
+
+def train(
+    network: MLP,
+    X: Floats,
+    y: Array,
+    config: TrainingConfig,
+    *,
+    validation: tuple[Floats, Array] | None = None,
+    state: State | None = None,
+    keep_states: bool = False,
+) -> TrainingResult:
+    data = TrainingData(X, y, validation=validation)
+    (result,) = train_cohort([Member(network, config, state=state)], data, keep_states=keep_states)
+    return result
 
 
 def parent_of(
@@ -430,20 +446,23 @@ def test_the_parent_stays_as_it_is_and_the_seed_decides(change: Any) -> None:
 
 
 def test_every_activation_has_its_place_in_the_tables() -> None:
-    assert set(module._LINEAR_FROM) | set(module._SMALL_SLOPES) == set(ACTIVATIONS)
-    assert set(module._BOUNDS) | {name for name in UNBOUNDED if name} == set(ACTIVATIONS)
     z = np.linspace(-50, 50, 100_001)
-    for name in ACTIVATIONS:
-        values = module._apply(name, z)
-        low, high = module._BOUNDS.get(name, (-np.inf, np.inf))
-        assert low <= values.min()
-        assert values.max() <= high
-        if (start := module._LINEAR_FROM.get(name)) is not None:
-            off = {"gelu": 0.0041, "silu": 0.072, "softplus": 0.019}.get(name, 1e-11)
-            np.testing.assert_allclose(values[z >= start], z[z >= start], rtol=0, atol=off)
-        if (factor := module._SUMS_OF_PAIRS.get(name)) is not None:
+    for name, activation in ACTIVATIONS.items():
+        assert (activation.linear_from is None) != (activation.small_slope is None), "a new layer needs one"
+        assert (activation.low == -np.inf and activation.high == np.inf) == (name in UNBOUNDED)
+        values = apply(name, z)
+        assert activation.low <= values.min()
+        assert values.max() <= activation.high
+        if (start := activation.linear_from) is not None:
+            error = activation.linear_error or 1e-11
+            np.testing.assert_allclose(values[z >= start], z[z >= start], rtol=0, atol=error)
+        if (factor := activation.pair_factor) is not None:
             np.testing.assert_allclose(values - values[::-1], factor * z, rtol=0, atol=1e-12)
-    assert {name for name, (low, _) in module._BOUNDS.items() if low == 0} == set(NONNEGATIVE)
+        if activation.small_slope is not None:
+            _, slope = activation.small_slope
+            numeric = float(np.diff(apply(name, np.array([-1e-4, 1e-4])))[0]) / 2e-4
+            assert slope == pytest.approx(numeric, rel=1e-6)
+    assert {name for name, kind in ACTIVATIONS.items() if kind.low == 0} == set(NONNEGATIVE)
 
 
 # What is refused

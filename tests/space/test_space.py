@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
 from nas.genome import Genome
-from nas.network import TrainingConfig
 from nas.space.space import SearchSpace, count_in_words
 from nas.space.values import Range
+from nas.training import TrainingConfig
 
 GENE_VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "tanh", "elu"],

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trainings import train, train_together
 
-from nas.network import MLP, OPTIMIZERS, State, TrainingConfig, TrainingResult, train, train_cohort
+from nas.network import MLP, OPTIMIZERS, State
 from nas.network.arrays import Array, Floats
-from nas.network.cohort import Cohort
 from nas.network.optimizers import Optimizer
 from nas.network.state import SETTLED
+from nas.training import TrainingConfig, TrainingResult
+from nas.training.cohort import Cohort
 
 CONFIG = TrainingConfig(epochs=8, batch_size=16, learning_rate=0.01, patience=None)
 WIDTHS = [(24,), (30, 9), (64, 12), (30, 9), (8, 8, 8)]
@@ -63,11 +65,11 @@ def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
     config = replace(CONFIG, optimizer=optimizer, schedule="cosine", warmup=0.2, weight_decay=0.01)
     configs = [replace(config, clip_norm=0.5 if i == 1 else None) for i in range(n)]
     whole, parts = some_networks(WIDTHS[:n]), some_networks(WIDTHS[:n])
-    expected = train_cohort(whole, X, y, configs, keep_states=True, **options)
+    expected = train_together(whole, X, y, configs, keep_states=True, **options)
     results, states = [], None
     curves: list[tuple[float, ...]] = [()] * n
     for stop_after in (3, 4, 8):
-        results = train_cohort(
+        results = train_together(
             parts, X, y, configs, stop_after=stop_after, states=states, keep_states=True, **options
         )
         states = lasts(results)
@@ -86,8 +88,8 @@ def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
 def test_keeping_states_changes_nothing() -> None:
     X, y = some_rows()
     kept, plain = some_networks(), some_networks()
-    results = train_cohort(kept, X, y, [CONFIG] * 5, validation=(X, y), keep_states=True)
-    expected = train_cohort(plain, X, y, [CONFIG] * 5, validation=(X, y))
+    results = train_together(kept, X, y, [CONFIG] * 5, validation=(X, y), keep_states=True)
+    expected = train_together(plain, X, y, [CONFIG] * 5, validation=(X, y))
     assert results == expected
     assert all(result.best is result.last is None for result in expected)
     for one, other in zip(kept, plain, strict=True):
@@ -98,7 +100,7 @@ def test_the_best_state_is_what_the_network_has() -> None:
     X, y = some_rows()
     config = replace(CONFIG, epochs=40, learning_rate=0.05, patience=4)
     networks = some_networks()
-    results = train_cohort(networks, X, y, [config] * 5, validation=some_rows(40, seed=2), keep_states=True)
+    results = train_together(networks, X, y, [config] * 5, validation=some_rows(40, seed=2), keep_states=True)
     assert "patience" in {result.stopped for result in results}
     for network, result in zip(networks, results, strict=True):
         assert result.best is not None
@@ -148,11 +150,11 @@ def test_who_goes_on_does_not_notice_who_does_not() -> None:
     X, y = some_rows()
     held_out = some_rows(40, seed=2)
     whole = some_networks()
-    expected = train_cohort(whole, X, y, [CONFIG] * 5, validation=held_out, keep_states=True)
+    expected = train_together(whole, X, y, [CONFIG] * 5, validation=held_out, keep_states=True)
     networks, ids, states = some_networks(), list(range(5)), None
     for stop_after, kept in ((2, [0, 1, 3]), (5, [1, 3]), (8, [1, 3])):
         cohort = [networks[i] for i in ids]
-        results = train_cohort(
+        results = train_together(
             cohort, X, y, [CONFIG] * len(ids), validation=held_out, stop_after=stop_after, states=states,
             keep_states=True,
         )  # fmt: skip
@@ -176,7 +178,7 @@ def test_members_of_different_steps_keep_their_own_when_others_leave(leaver: int
         calm = replace(CONFIG, learning_rate=1e-3)
         rates = [1e-12 if wild and i == leaver else 1e-3 for i in range(3)]
         configs = [replace(calm, epochs=9, patience=2, learning_rate=rate) for rate in rates]
-        results = train_cohort(networks, X, y, configs, validation=(X, y), states=states, keep_states=True)
+        results = train_together(networks, X, y, configs, validation=(X, y), states=states, keep_states=True)
         outcomes.append((networks, results))
     (one, first), (other, second) = outcomes
     assert second[leaver].stopped == "patience"
@@ -218,9 +220,9 @@ def test_who_is_new_trains_with_who_goes_on() -> None:
     states = [state and replace(state, epochs=0, best=None, loss=None) for state in _after(3)]
     mixed, fresh, old = some_networks(), some_networks(), some_networks()
     some = [state if i % 2 else None for i, state in enumerate(states)]
-    train_cohort(mixed, X, y, [CONFIG] * 5, states=some)
-    train_cohort(fresh, X, y, [CONFIG] * 5)
-    train_cohort(old, X, y, [CONFIG] * 5, states=states)
+    train_together(mixed, X, y, [CONFIG] * 5, states=some)
+    train_together(fresh, X, y, [CONFIG] * 5)
+    train_together(old, X, y, [CONFIG] * 5, states=states)
     for i, network in enumerate(mixed):
         expected = old[i] if i % 2 else fresh[i]
         np.testing.assert_array_equal(network.parameters, expected.parameters)
@@ -228,7 +230,7 @@ def test_who_is_new_trains_with_who_goes_on() -> None:
 
 def _after(epochs: int, config: TrainingConfig = CONFIG) -> list[State]:
     X, y = some_rows()
-    return lasts(train_cohort(some_networks(), X, y, [config] * 5, stop_after=epochs, keep_states=True))
+    return lasts(train_together(some_networks(), X, y, [config] * 5, stop_after=epochs, keep_states=True))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adamw"])
@@ -236,9 +238,9 @@ def test_the_memory_of_another_rule_is_dropped(optimizer: str) -> None:
     X, y = some_rows()
     states, config = _after(2), replace(CONFIG, optimizer=optimizer)
     one, other = some_networks(), some_networks()
-    results = train_cohort(one, X, y, [config] * 5, states=states, keep_states=True)
+    results = train_together(one, X, y, [config] * 5, states=states, keep_states=True)
     bare = [replace(state, moments=(), steps=0) for state in states]
-    train_cohort(other, X, y, [config] * 5, states=bare)
+    train_together(other, X, y, [config] * 5, states=bare)
     for network, expected, result in zip(one, other, results, strict=True):
         np.testing.assert_array_equal(network.parameters, expected.parameters)
         assert result.last is not None
@@ -259,9 +261,9 @@ def test_settled_steps_leave_no_correction() -> None:
 def test_a_network_that_is_done_stays_as_it_is() -> None:
     X, y = some_rows()
     networks = some_networks()
-    first = train_cohort(networks, X, y, [CONFIG] * 5, validation=(X, y), keep_states=True)
+    first = train_together(networks, X, y, [CONFIG] * 5, validation=(X, y), keep_states=True)
     before = [network.parameters.copy() for network in networks]
-    again = train_cohort(
+    again = train_together(
         networks, X, y, [CONFIG] * 5, validation=(X, y), states=lasts(first), keep_states=True
     )
     for network, parameters, one, other in zip(networks, before, first, again, strict=True):
@@ -289,7 +291,7 @@ def test_cohorts_without_states_have_one_optimizer_a_rule(monkeypatch: pytest.Mo
     monkeypatch.setattr(Cohort, "_lay_out_optimizers", counted)
     X, y = some_rows()
     configs = [replace(CONFIG, optimizer="sgd" if i % 2 else "adam", epochs=1) for i in range(5)]
-    train_cohort(some_networks(), X, y, configs)
+    train_together(some_networks(), X, y, configs)
     assert seen == [2]
 
 
@@ -300,7 +302,7 @@ def test_cohorts_without_states_have_one_optimizer_a_rule(monkeypatch: pytest.Mo
 def test_a_state_comes_back_as_it_was(optimizer: str) -> None:
     X, y = some_rows()
     config = replace(CONFIG, optimizer=optimizer, learning_rate=0.1, momentum=0.7)
-    results = train_cohort(
+    results = train_together(
         some_networks(), X, y, [config] * 5, validation=some_rows(40, seed=2), keep_states=True
     )
     states = lasts(results)
@@ -317,16 +319,21 @@ def test_a_state_comes_back_as_it_was(optimizer: str) -> None:
 @pytest.mark.parametrize(
     ("states", "message"),
     [
-        (lambda a: a[:1], "states: expected 2, one a network, got 1"),
-        (lambda a: [a[0], None], r"states: expected the same epochs in all of a cohort, got \[0, 2\]"),
-        (lambda a: a[::-1], r"states: expected 194 numbers, those of the network, got shape \(479,\)"),
+        (
+            lambda a: [a[0], None],
+            r"members: expected states after the same epochs .*, got \[0, 2\]",
+        ),
+        (
+            lambda a: a[::-1],
+            r"members: expected 194 numbers in a state, .* got shape \(479,\)",
+        ),
         (
             lambda a: [a[0], replace(a[1], moments=a[1].moments[:1])],
-            "states: expected 2 moments of adam, or none, got 1",
+            "members: expected 2 moments of adam in a state, or none, got 1",
         ),
         (
             lambda a: [a[0], replace(a[1], moments=(a[1].moments[0], np.zeros(3)))],
-            r"states: expected 479 numbers, those of the network, got shape \(3,\)",
+            r"members: expected 479 numbers in a state, as in its network, got shape \(3,\)",
         ),
     ],
 )
@@ -334,6 +341,6 @@ def test_states_that_do_not_fit_are_refused(states: Any, message: str) -> None:
     networks, (X, y) = some_networks(WIDTHS[:2]), some_rows()
     before = [network.parameters.copy() for network in networks]
     with pytest.raises(ValueError, match=f"^{message}$"):
-        train_cohort(networks, X, y, [CONFIG] * 2, states=states(_after(2)[:2]))
+        train_together(networks, X, y, [CONFIG] * 2, states=states(_after(2)[:2]))
     for network, parameters in zip(networks, before, strict=True):
         np.testing.assert_array_equal(network.parameters, parameters)

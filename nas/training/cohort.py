@@ -7,80 +7,91 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
-from nas.network.config import TrainingConfig
-from nas.network.layout import Layout, Shape
 from nas.network.mlp import MLP, PREDICTION_ROWS
 from nas.network.optimizers import OPTIMIZERS, Optimizer
-from nas.network.passes import Workspace
 from nas.network.state import State
+from nas.training.config import TrainingConfig
+from nas.training.layout import Layout, Shape
+from nas.training.passes import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """A network of a cohort: how it is trained, what draws its dropout masks, and its shape there.
+    """A network to train, with its settings, its dropout's random numbers, and its start.
 
-    With a state it goes on from there; of another rule's state it takes the parameters alone.
+    Attributes
+    ----------
+    network : MLP
+        Trained in place.
+    config : TrainingConfig
+    rng : numpy.random.Generator, optional
+        Draws the dropout masks, of no other network: the same generator gives the same masks in any
+        cohort. By default it is seeded by the order of the batches.
+    state : State, optional
+        The start in place of the network's own parameters. Moments of another optimizer are not used.
     """
 
     network: MLP
     config: TrainingConfig
-    rng: host.random.Generator
-    shape: Shape
+    rng: host.random.Generator | None = None
     state: State | None = None
 
     @property
     def dropouts(self) -> tuple[float, ...]:
-        """The share that it drops of each hidden layer's units."""
-        return self.config.dropouts(self.shape.depth)
+        """The dropout of each hidden layer."""
+        return self.config.dropouts(len(self.network.activations))
 
     @property
     def rule(self) -> tuple[str, float]:
-        """The optimizer, and its momentum where it has one."""
+        """The optimizer, and its momentum; see `State`."""
         return _rule(self.config)
 
     @property
     def moments(self) -> tuple[Floats, ...]:
-        """What its optimizer remembers at first."""
+        """The optimizer's first moments; none: they are 0."""
         return self.state.moments if self.state and self.state.rule == self.rule else ()
 
     @property
     def steps(self) -> int:
-        """The steps of which that is the memory."""
+        """The steps behind these moments."""
         return self.state.steps if self.state and self.moments else 0
 
 
 class Cohort:
     """The members' parameters, gradients and moments, and the steps that change them.
 
-    A member's numbers do not depend on who else is still there: in a stack each has a product of its
-    own, and of the wide first layer a row is the same wherever in a panel it stands (in float32 with
-    OpenBLAS's kernels for AVX-512; tests hold it. Those for AVX2 round it in other ways).
+    A member's numbers do not depend on the members beside it: in a stack each member has a product of its
+    own, and in the wide first layer a row is the same at every position of a panel (in float32 with
+    OpenBLAS's kernels for AVX-512; tests hold it. Kernels for AVX2 round rows differently).
 
     Parameters
     ----------
     members : sequence of Member
-        In any order; `members` holds them in the order in which they lie.
-    in_tiles : bool
-        Whether the first layer is made of whole tiles; see `Layout`. Must stay as it was when members
-        leave.
+        In any order; the attribute `members` holds them in the order of their numbers.
+    tiled : bool
+        Whether there were several members at first; see `Layout`. Must not change when members leave.
 
     Attributes
     ----------
     parameters : float array of shape (layout.size,)
-        Those of all members, now.
+        The current parameters of all members.
     """
 
-    def __init__(self, members: Sequence[Member], *, in_tiles: bool) -> None:
-        self.members = sorted(members, key=lambda member: order(member.shape, member.config, member.steps))
-        self.layout = Layout([member.shape for member in self.members], in_tiles=in_tiles)
+    def __init__(self, members: Sequence[Member], *, tiled: bool) -> None:
+        def shape(member: Member) -> Shape:
+            return Shape.of(member.network.sizes, member.network.activations, tiled=tiled)
+
+        self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
+        self.layout = Layout([shape(member) for member in self.members], tiled=tiled)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
+        # As many moments as the optimizer with most of them needs; others leave their parts untouched.
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
         for i, member in enumerate(self.members):
             start = None if member.state is None else member.state.parameters
-            member.network.store(self.layout, i, self.parameters, start)
-            for moment, its in zip(self._moments, member.moments, strict=False):
-                member.network.store(self.layout, i, moment, its)
+            self.layout.store(member.network, i, self.parameters, start)
+            for buffer, moment in zip(self._moments, member.moments, strict=False):
+                self.layout.store(member.network, i, buffer, moment)
         self.layout.set_units(self.parameters)
         self._optimizers = list(self._lay_out_optimizers())
         self._clips = any(member.config.clip_norm is not None for member in members)
@@ -90,28 +101,32 @@ class Cohort:
         return zeros(self.layout.size, self._dtype)
 
     def _lay_out_optimizers(self) -> Iterator[Optimizer]:
-        """One optimizer for each run of members with the same rule and as many steps."""
+        """One optimizer for each run of members with the same rule and as many steps.
+
+        `order` sorts members by rule first, so that each optimizer's numbers are few spans.
+        """
         kinds = [(*member.rule, member.steps) for member in self.members]
         for name, momentum, steps in dict.fromkeys(kinds):
             first = kinds.index((name, momentum, steps))
-            those = slice(first, first + kinds.count((name, momentum, steps)))
-            configs = [member.config for member in self.members[those]]
+            group = slice(first, first + kinds.count((name, momentum, steps)))
+            configs = [member.config for member in self.members[group]]
             optimizer = OPTIMIZERS[name](
                 self.parameters,
                 self._gradient,
                 momentum,
-                spans=self.layout.spans(those),
+                spans=self.layout.spans(group),
                 moments=self._moments,
-                rates=self._each([config.learning_rate for config in configs], those),
-                decays=self._each([config.weight_decay for config in configs], those, biases=False),
+                rates=self._spread([config.learning_rate for config in configs], group),
+                decays=self._spread([config.weight_decay for config in configs], group, biases=False),
             )
             optimizer.steps = steps
             yield optimizer
 
-    def _each(self, values: list[float], members: slice, *, biases: bool = True) -> Floats | float:
-        """One number for all parameters of these members, or one for each where members differ."""
+    def _spread(self, values: list[float], members: slice, *, biases: bool = True) -> Floats | float:
+        """One number for all parameters of these members, or an array if members, or biases, differ."""
         if len(set(values)) == 1 and (biases or values[0] == 0):
             return values[0]
+        # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
         for places, value in zip(self.layout.places[members], values, strict=True):
             for place in places:
@@ -120,6 +135,7 @@ class Cohort:
         return result
 
     def _space(self, rows: int, *, backward: bool) -> Workspace:
+        """The workspace for batches of so many rows, built at the first of them."""
         space = self._spaces.get((rows, backward))
         if space is None:
             space = self._spaces[rows, backward] = Workspace(
@@ -143,14 +159,15 @@ class Cohort:
         weights : float array of shape (rows,), optional
             Factors of these rows' losses.
         factor : float
-            The share of the learning rates.
+            Factor of the learning rates.
         """
         space = self._space(len(rows), backward=True)
         space.load(X, rows)
         if space.masks:
-            space.draw_masks([member.rng for member in self.members])
+            space.draw_masks([_generator(member) for member in self.members])
         losses = space.backpropagate(targets, weights)
         if self._clips:
+            # The norm counts the penalty's gradient too, so decay comes before clipping.
             for optimizer in self._optimizers:
                 optimizer.decay(factor)
             self._clip()
@@ -159,9 +176,10 @@ class Cohort:
         return losses
 
     def _clip(self) -> None:
-        """Scale down gradients that are longer than their member's limit."""
+        """Scale down gradients with a norm above their member's limit."""
         for places, member in zip(self.layout.places, self.members, strict=True):
             if (limit := member.config.clip_norm) is not None:
+                # Padding is included: its gradient is 0, and adds nothing to the norm.
                 parts = [self._gradient[place.numbers] for place in places]
                 norm = sum(float(part.dot(part)) for part in parts) ** 0.5
                 if norm > limit:
@@ -171,7 +189,7 @@ class Cohort:
     def validate(
         self, X: Floats, targets: Array, weights: Floats | None = None, *, keep: bool
     ) -> tuple[Floats, Floats | None]:
-        """The mean loss of each member over rows, and their predictions where they are to be kept.
+        """The mean loss of each member over rows, and the predictions if `keep` is true.
 
         Parameters
         ----------
@@ -189,6 +207,7 @@ class Cohort:
         losses = xp.empty((n_members, len(X)), self._dtype)
         shape = (n_members, len(X), self.layout.n_outputs)
         predictions = xp.empty(shape, self._dtype) if keep else None
+        # Blocks of one size share a workspace; the last, shorter block has its own.
         for start in range(0, len(X), PREDICTION_ROWS):
             rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
             space = self._space(rows.stop - start, backward=False)
@@ -201,47 +220,48 @@ class Cohort:
             losses *= weights
         return losses.mean(axis=1, dtype=host.float64), predictions
 
-    def hand_back(self, member: int) -> None:
-        """Give a member's network the parameters that it has now."""
-        self.members[member].network.load(self.layout, member, self.parameters)
+    def write_back(self, member: int) -> None:
+        """Copy a member's current parameters into its network."""
+        self.layout.load(self.members[member].network, member, self.parameters)
 
     def state(self, member: int, epochs: int) -> State:
-        """A copy of what a member needs to go on after so many epochs."""
-        one, copies = self.members[member], []
-        for numbers in self._numbers[: 1 + OPTIMIZERS[one.rule[0]].n_moments]:
-            copies.append(host.empty_like(one.network.parameters))
-            one.network.load(self.layout, member, numbers, into=copies[-1])
+        """A copy of a member's parameters and moments, after so many epochs."""
+        network, rule = self.members[member].network, self.members[member].rule
+        copies = []
+        for numbers in self._numbers[: 1 + OPTIMIZERS[rule[0]].n_moments]:
+            copies.append(host.empty_like(network.parameters))
+            self.layout.load(network, member, numbers, copies[-1])
         parameters, *moments = copies
-        steps = one.steps + self._steps if moments else 0
-        return State(parameters, tuple(moments), one.rule, steps, epochs)
+        steps = self.members[member].steps + self._steps if moments else 0
+        return State(parameters, tuple(moments), rule, steps, epochs)
 
     def is_finite(self, member: int) -> bool:
-        """Whether all parameters of a member are numbers."""
+        """Whether all parameters of a member are finite."""
         return all(
             bool(xp.isfinite(self.parameters[place.numbers]).all()) for place in self.layout.places[member]
         )
 
     def without(self, leaving: set[int]) -> Cohort:
-        """The cohort of those who stay, with all their numbers as they are; this one is of no use then."""
+        """A cohort of the remaining members with the same numbers; this cohort cannot be used afterwards."""
         staying = [i for i in range(len(self.members)) if i not in leaving]
-        # What is not taken along is freed before there is twice as much of it.
+        # Memory that is not copied is freed before the copies are made: the peak stays below two cohorts.
         self._spaces.clear()
         steps = self._steps
         self._optimizers = []
         self._gradient = self._gradient[:0]
-        smaller = Cohort([self.members[i] for i in staying], in_tiles=self.layout.in_tiles)
-        # Where the rule with most moments is gone, there are fewer of them.
-        for before, after in zip(self._numbers, smaller._numbers, strict=False):
+        smaller = Cohort([self.members[i] for i in staying], tiled=self.layout.tiled)
+        # Not strict: the optimizer with most moments may have left.
+        for source, target in zip(self._numbers, smaller._numbers, strict=False):
             for i, places in zip(staying, smaller.layout.places, strict=True):
-                for there, here in zip(self.layout.places[i], places, strict=True):
-                    after[here.numbers] = before[there.numbers]
+                for before, after in zip(self.layout.places[i], places, strict=True):
+                    target[after.numbers] = source[before.numbers]
         for optimizer in smaller._optimizers:
             optimizer.steps += steps
         return smaller
 
     @property
     def _steps(self) -> int:
-        """Steps that were taken together."""
+        """Steps taken in this cohort, which are the same for all members."""
         return self._optimizers[0].steps - self.members[0].steps
 
     @property
@@ -250,10 +270,18 @@ class Cohort:
 
 
 def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ...]:
-    """Sorts those side by side that can share operations: one rule, one activation, one depth, one width."""
+    """A sort key that puts members side by side that can share operations.
+
+    First by the optimizer, then by activation, depth and widths: deeper members come first.
+    """
     return (*_rule(config), steps), shape.activations[:1], -shape.depth, shape.padded, shape.activations
 
 
 def _rule(config: TrainingConfig) -> tuple[str, float]:
-    """The optimizer, and its momentum where it has one."""
+    """The optimizer, and its momentum; see `State`."""
     return config.optimizer, config.momentum if config.optimizer in ("momentum", "nesterov") else 0.0
+
+
+def _generator(member: Member) -> host.random.Generator:
+    assert member.rng is not None, "training gives every member a generator"
+    return member.rng

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import doctest
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -16,11 +18,15 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from trainings import train
 
-from nas.network import MLP, OPTIMIZERS, SCHEDULES, TrainingConfig, TrainingResult, train
+import nas.network.mlp
+import nas.training.loop
+from nas.network import MLP, OPTIMIZERS, SCHEDULES
 from nas.network.arrays import Array, Floats
-from nas.network.passes import Workspace
 from nas.network.schedules import rate_factor
+from nas.training import TrainingConfig, TrainingResult
+from nas.training.passes import Workspace
 
 FULL_BATCH = TrainingConfig(epochs=3, batch_size=1000, optimizer="sgd", learning_rate=0.1, patience=None)
 
@@ -81,6 +87,13 @@ def recorded(
 
 
 # By hand
+
+
+@pytest.mark.parametrize("module", [nas.network.mlp, nas.training.loop])
+def test_examples_in_docstrings_are_right(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed
 
 
 def test_one_step_of_gradient_descent_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""How a network is trained: the settings, checked once."""
+"""The settings of a training, checked when they are made."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from nas.network.schedules import SCHEDULES
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How a network is trained.
+    """Settings of one network's training.
 
     Parameters
     ----------
     epochs : int
-        Passes over the training rows, at most; schedules run over all of them.
+        Passes over the training rows, at most; schedules run over all of these epochs.
     batch_size : int
-        Rows a step; the last step of an epoch takes what is left.
+        Rows of a step; the last step of an epoch takes the rest.
     optimizer : str
         See `nas.network.OPTIMIZERS`.
     learning_rate, momentum : float
-        `momentum` counts for the optimizers "momentum" and "nesterov".
+        `momentum` is read by the optimizers "momentum" and "nesterov" only.
     schedule : str
         See `nas.network.SCHEDULES`.
     warmup : float
         The share of all steps over which the rate rises from 0 to its full height.
     weight_decay : float
-        Adds weight_decay / 2 · ‖weights‖² to the loss; for adamw it shrinks the weights instead.
+        Adds weight_decay / 2 · ‖weights‖² to the loss; adamw shrinks the weights directly instead.
     dropout : float or tuple of float
-        The share of hidden units that each step drops: one for all hidden layers, or one a layer.
+        The share of hidden units that each step drops: one number for all hidden layers, or one a layer.
     clip_norm : float, optional
-        The greatest norm of a gradient; longer ones are scaled down to it.
+        The largest norm of a gradient; longer gradients are scaled down to it (Pascanu et al. 2013).
     patience : int, optional
-        Epochs without a better score or loss on the validation rows after which training stops; None: never.
+        Epochs without a better validation score or loss after which training stops; None: never.
     time_limit : float, optional
-        Seconds after which training stops, wherever in an epoch it is.
+        Seconds after which training stops, at any batch of an epoch.
     """
 
     epochs: int = 100
@@ -61,13 +61,14 @@ class TrainingConfig:
             if value is None and name in _OPTIONAL:
                 continue
             kinds, noun = (int, "whole number") if name in _WHOLE else ((int, float), "number")
-            several = name == "dropout" and isinstance(value, tuple)
-            for number in value if several else (value,):
+            # NaN fails the comparison too, as it is neither above nor below any bound.
+            per_layer = name == "dropout" and isinstance(value, tuple)
+            for number in value if per_layer else (value,):
                 if not isinstance(number, kinds) or not low <= number <= high:
                     raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {number!r}")
 
     def dropouts(self, depth: int) -> tuple[float, ...]:
-        """The dropout of each of so many hidden layers; raises `ValueError` if it has not as many."""
+        """The dropout of each of `depth` hidden layers; `ValueError` if `dropout` is of another depth."""
         if not isinstance(self.dropout, tuple):
             return (self.dropout,) * depth
         if len(self.dropout) != depth:
@@ -79,11 +80,11 @@ class TrainingConfig:
 
 
 SHARED = ("epochs", "batch_size", "schedule", "warmup", "patience", "time_limit")
-"""Settings that all networks of a cohort have in common; they may differ in the others."""
+"""Settings that all networks of a cohort have in common; they may differ in all other settings."""
 
 
 def shared(config: TrainingConfig) -> tuple[object, ...]:
-    """What of a config must be equal in a cohort."""
+    """The values of the settings that must be equal in a cohort."""
     return tuple(getattr(config, name) for name in SHARED)
 
 

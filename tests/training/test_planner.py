@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
+from trainings import train, train_together
 
-from nas.network import ACTIVATIONS, MLP, Plan, TrainingConfig, plan, train, train_cohort
+from nas.network import ACTIVATIONS, MLP
 from nas.network.arrays import Floats, Ints
-from nas.network.cohort import Cohort, Member
-from nas.network.layout import Layout, Outline, Shape, padded
 from nas.network.optimizers import PIECE
-from nas.network.planner import _OPERATIONS, COSTS, MOST, predicted, work
+from nas.training import Member, Plan, TrainingConfig, plan
+from nas.training.cohort import Cohort
+from nas.training.layout import Layout, Place, Shape
+from nas.training.planner import COSTS, MOST, predicted, work
 
 CONFIG = TrainingConfig(epochs=4, batch_size=32, patience=None)
 
@@ -31,27 +33,66 @@ def one(*widths: int, config: TrainingConfig = CONFIG, inputs: int = 64, activat
     inputs=st.sampled_from([1, 8, 64]),
     data=st.data(),
 )
-def test_an_outline_is_that_of_the_layout(widths: list[list[int]], inputs: int, data: st.DataObject) -> None:
+def test_counts_are_those_of_the_members_places(
+    widths: list[list[int]], inputs: int, data: st.DataObject
+) -> None:
     shapes = []
     for hidden in widths:
         sizes = (inputs, *hidden, 3)
         names = data.draw(st.tuples(*[st.sampled_from(["relu", "tanh"])] * len(hidden)))
-        shapes.append(Shape(sizes, padded(sizes, len(widths)), names))
-    in_tiles = len(shapes) > 1
-    layout, outline = Layout(shapes, in_tiles=in_tiles), Outline.of(shapes, in_tiles=in_tiles)
-    assert (len(outline.runs), outline.n_rows, outline.size) == (layout.depth, layout.n_rows, layout.size)
-    hidden_layers, from_second = range(1, layout.depth + 1), range(min(2, layout.depth + 1), layout.depth + 2)
-    assert outline.runs == [
-        [(name, rows.stop - rows.start) for name, rows in layout.runs(layer)] for layer in hidden_layers
-    ]
-    assert outline.stacks == [
-        [(len(stack), stack[0].source, *stack[0].shape) for stack in layout.stacks(layer)]
-        for layer in from_second
-    ]
+        shapes.append(Shape.of(sizes, names, tiled=len(widths) > 1))
+    layout = Layout(shapes, tiled=len(shapes) > 1)
+    assert layout.depth == max(shape.depth for shape in shapes)
+    taken = np.zeros(layout.size, int)
+    for layer in range(1, layout.depth + 2):
+        places = [place for member in layout.places for place in member if place.layer == layer]
+        rows = [row for place in places for row in range(place.rows.start, place.rows.stop)]
+        n_ones = len(places) if layer <= layout.depth else 0
+        assert len(set(rows)) == len(rows) <= layout.n_rows[layer] - n_ones
+        if layer != 1 or not layout.tiled or not layout.depth:  # there may be spare rows
+            assert len(rows) == layout.n_rows[layer] - n_ones
+        for place in places:
+            taken[place.numbers] += 1
+            assert place.numbers.stop - place.numbers.start == place.shape[0] * place.shape[1]
+        if layer <= layout.depth:
+            assert list(layout.runs(layer)) == neighbours(shapes, places, layer)
+        if layer > 1 or not layout.depth:
+            stacks = list(layout.stacks(layer))
+            assert stacks == stacked(places)
+            counts = [(len(stack), stack[0].source, *stack[0].shape) for stack in stacks]
+            assert layout.stack_counts[-1 if layer > layout.depth else layer - 2] == counts
+    assert taken.max() == 1  # no number is in two places
 
 
-def test_these_tables_know_everything() -> None:
-    assert set(_OPERATIONS) == set(ACTIVATIONS)
+def neighbours(shapes: list[Shape], places: list[Place], layer: int) -> list[tuple[str, slice]]:
+    """The rows of each run of one activation, from the members' places."""
+    names = [shape.activations[layer - 1] for shape in shapes if shape.depth >= layer]
+    runs: list[tuple[str, slice]] = []
+    for name, place in zip(names, places, strict=True):
+        if runs and runs[-1][0] == name:
+            runs[-1] = (name, slice(runs[-1][1].start, place.rows.stop))
+        else:
+            runs.append((name, place.rows))
+    return runs
+
+
+def stacked(places: list[Place]) -> list[list[Place]]:
+    """Places side by side that can be one stack: equal shapes and sources, and units that are neighbours."""
+    stacks: list[list[Place]] = []
+    for place in places:
+        last = stacks[-1][-1] if stacks else None
+        if (
+            last is not None
+            and (last.shape, last.source) == (place.shape, place.source)
+            and (place.source == 0 or last.source_rows.stop + 1 == place.source_rows.start)
+        ):
+            stacks[-1].append(place)
+        else:
+            stacks.append([place])
+    return stacks
+
+
+def test_work_is_counted_for_every_cost() -> None:
     assert set(work([one(8)])) == set(COSTS)
 
 
@@ -70,7 +111,7 @@ def test_everyone_is_in_one_cohort_that_can_train_together(
         assert 1 <= len(cohort) <= most
         assert len({plans[i].config.batch_size for i in cohort}) == 1
         assert cohort == sorted(cohort)
-        # Not worse than its members alone, as far as the model knows.
+        # Not worse than its members solo, by the model.
         assert predicted([plans[i] for i in cohort]) <= sum(predicted([plans[i]]) for i in cohort)
 
 
@@ -82,16 +123,18 @@ def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> Non
     plans = [one(*rng.choices([8, 16, 24, 48], k=rng.randint(1, 3)), inputs=inputs) for _ in range(n)]
     networks = [MLP(p.sizes, p.activations, "cross_entropy") for p in plans]
     members = [
-        Member(network, p.config, np.random.default_rng(0), network.shape(n))
+        Member(network, p.config, np.random.default_rng(0))
         for network, p in zip(networks, plans, strict=True)
     ]
-    cohort = Cohort(members, in_tiles=n > 1)
+    cohort = Cohort(members, tiled=n > 1)
     cohort.step(np.zeros((32, inputs), np.float32), np.zeros(32, int), np.arange(32), None, 1.0)
     space = cohort._space(32, backward=True)
     names = [getattr(call, "func", call).__name__ for call, _ in (*space._forward, *space._backward)]
     done = sum(name in ("matmul", "dot") for name in names)
     layers = range(1, cohort.layout.depth + 1)
-    activations = sum(_OPERATIONS[name] for layer in layers for name, _ in cohort.layout.runs(layer))
+    activations = sum(
+        ACTIVATIONS[name].operations for layer in layers for name, _ in cohort.layout.runs(layer)
+    )
     counted = work(plans)["calls"] - 3 - activations - 10 * -(-cohort.layout.size // PIECE)
     assert counted == done
 
@@ -109,10 +152,10 @@ def test_the_model_counts_what_is_done_to_drop_units() -> None:
     def n_calls(plans: list[Plan]) -> int:
         networks = [MLP(p.sizes, p.activations, "cross_entropy") for p in plans]
         members = [
-            Member(network, p.config, np.random.default_rng(0), network.shape(len(plans)))
+            Member(network, p.config, np.random.default_rng(0))
             for network, p in zip(networks, plans, strict=True)
         ]
-        space = Cohort(members, in_tiles=True)._space(32, backward=True)
+        space = Cohort(members, tiled=True)._space(32, backward=True)
         return len(space._forward) + len(space._backward)
 
     assert n_calls(dropping) == n_calls(plain) + 2 * 2
@@ -152,7 +195,7 @@ def seconds(plans: list[Plan], X: Floats, y: Ints, *, together: bool) -> float:
     ]
     since = time.perf_counter()
     if together:
-        train_cohort(networks, X, y, [p.config for p in plans])
+        train_together(networks, X, y, [p.config for p in plans])
     else:
         for network, p in zip(networks, plans, strict=True):
             train(network, X, y, p.config)

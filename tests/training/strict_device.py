@@ -166,7 +166,7 @@ def library() -> Any:
 
 
 def install() -> None:
-    """Put it in the place of NumPy in all of `nas.network`, as a second entry of `arrays.py` would."""
+    """Put it in the place of NumPy in both rooms, as a second entry of `arrays.py` would."""
     entry = {
         "xp": library(),
         "to_device": lambda array: DeviceArray(np.array(array)),
@@ -177,7 +177,7 @@ def install() -> None:
         "take_rows": lambda table, rows, out: table.take(rows, 0, out),
     }
     for name, module in list(sys.modules.items()):
-        if name.startswith("nas.network"):
+        if name.startswith(("nas.network", "nas.training")):
             for what, value in entry.items():
                 if hasattr(module, what):
                     setattr(module, what, value)
@@ -185,7 +185,10 @@ def install() -> None:
 
 def train() -> int:
     """Train cohorts of everything that there is; a hash of what became of them."""
-    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, morph, train_cohort
+    from trainings import train_together
+
+    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, morph
+    from nas.training import TrainingConfig
 
     rng = np.random.default_rng(0)
     X = rng.normal(size=(41, 5)).astype(np.float32)
@@ -209,10 +212,10 @@ def train() -> int:
         ]  # fmt: skip
         held_out: dict[str, Any] = {"validation": (X, y), "score": lambda p, y: float(p.sum())}
         for options in ({}, held_out):
-            train_cohort(networks, X, y, configs, sample_weight=np.linspace(0, 1, 41), **options)
+            train_together(networks, X, y, configs, sample_weight=np.linspace(0, 1, 41), **options)
         found += [network.parameters.tobytes() for network in networks]
-        results = train_cohort(networks, X, y, configs, stop_after=1, keep_states=True, **held_out)
-        results = train_cohort(
+        results = train_together(networks, X, y, configs, stop_after=1, keep_states=True, **held_out)
+        results = train_together(
             networks, X, y, configs, states=[result.last for result in results], keep_states=True
         )
         for network, result in zip(networks, results, strict=True):
@@ -230,7 +233,7 @@ def train() -> int:
 
 
 if __name__ == "__main__":
-    import nas.network  # noqa: F401 - what is to be changed
+    import nas.training  # noqa: F401 - what is to be changed
 
     if sys.argv[1:] != ["numpy"]:
         install()

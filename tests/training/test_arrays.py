@@ -1,4 +1,4 @@
-"""One file knows which array library the engine runs on."""
+"""One file names the array library that networks and training run on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nas.network
+import nas.training
 from nas.network.arrays import ALIGNMENT, zeros
 
-ROOM = Path(nas.network.__file__).parent
+ROOMS = [Path(str(room.__file__)).parent for room in (nas.network, nas.training)]
+FILES = sorted(path for room in ROOMS for path in room.glob("*.py"))
 
 
-@pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_only_one_file_names_the_library(path: Path) -> None:
     names = re.search(r"^\s*(import|from) (numpy|cupy)", path.read_text(), re.MULTILINE)
     assert bool(names) == (path.name == "arrays.py")
@@ -72,7 +74,7 @@ ALLOWED = {
 def test_everything_asked_for_anywhere_is_usual() -> None:
     asked = {
         name
-        for path in ROOM.glob("*.py")
+        for path in FILES
         if path.name != "arrays.py"
         for name in re.findall(r"\bxp\.(\w+)", path.read_text())
     }

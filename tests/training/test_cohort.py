@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
+from trainings import train, train_together
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, train, train_cohort
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from nas.network.arrays import Array, Floats
-from nas.network.cohort import Cohort, Member
-from nas.network.training import TrainingResult
+from nas.training import Member, TrainingConfig, TrainingResult
+from nas.training.cohort import Cohort
 
 CONFIG = TrainingConfig(epochs=3, batch_size=16, patience=None)
 
@@ -136,7 +137,7 @@ def test_members_train_as_each_would_alone(loss: str, weighted: bool) -> None:
     if weighted:
         options["sample_weight"] = np.linspace(0, 2, len(X))
         options["validation_weight"] = np.linspace(3, 0, 30)
-    results = train_cohort(together, X, y, configs, rngs=generators(len(together)), **options)
+    results = train_together(together, X, y, configs, rngs=generators(len(together)), **options)
     for network, config, rng, other, result in zip(
         alone, configs, generators(len(alone)), together, results, strict=True
     ):
@@ -158,7 +159,7 @@ def test_any_shapes_train_as_each_would_alone(data: st.DataObject) -> None:
     X, y = some_rows()
     batch_size = data.draw(st.sampled_from([1, 7, 50, 64]))
     config = replace(CONFIG, epochs=1, batch_size=batch_size, optimizer="sgd", learning_rate=0.01)
-    train_cohort(together, X, y, [config] * len(together))
+    train_together(together, X, y, [config] * len(together))
     for one, other in zip(together, alone, strict=True):
         train(other, X, y, config)
         np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=1e-12)
@@ -176,7 +177,7 @@ def test_a_cohort_differs_from_its_members_alone_by_rounding_only() -> None:
         together.append(MLP((64, *widths, 10), activations, "cross_entropy", rng=rng))
     alone = copies(together)
     config = TrainingConfig(epochs=5, batch_size=32, learning_rate=0.002)
-    train_cohort(together, X, y[:640], [config] * 12)
+    train_together(together, X, y[:640], [config] * 12)
     for one, other in zip(together, alone, strict=True):
         train(other, X, y[:640], config)
         difference = np.sqrt(np.mean((one.parameters - other.parameters) ** 2))
@@ -186,10 +187,10 @@ def test_a_cohort_differs_from_its_members_alone_by_rounding_only() -> None:
 def test_what_padding_adds_stays_zero() -> None:
     networks, configs = varied(), varied_configs(replace(CONFIG, batch_size=8))
     members = [
-        Member(network, config, rng, network.shape(len(networks)))
+        Member(network, config, rng)
         for network, config, rng in zip(networks, configs, generators(len(networks)), strict=True)
     ]
-    cohort = Cohort(members, in_tiles=True)
+    cohort = Cohort(members, tiled=True)
     X, y = some_rows()
     for step in range(5):
         rows = np.arange(8) + step
@@ -229,7 +230,7 @@ def test_who_leaves_leaves_the_others_as_they_would_have_been(
             for i, w in enumerate(widths)
         ]
         configs = [odd if i == 2 else calm for i in range(len(widths))]
-        results = train_cohort(networks, X, y, configs, validation=(X[:60], y[:60]))
+        results = train_together(networks, X, y, configs, validation=(X[:60], y[:60]))
         outcomes.append(([n.parameters.copy() for n in networks], results))
     (stayed, one), (left, other) = outcomes
     assert one[2].stopped == "epochs"
@@ -281,7 +282,7 @@ def test_whoever_leaves_whatever_is_trained_the_others_do_not_notice(seed: int) 
         ]
         for i in leaving:
             networks[i].parameters[...] = networks[i].parameters if there else np.nan
-        results = train_cohort(networks, X, y, configs, validation=held_out, rngs=generators(len(networks)))
+        results = train_together(networks, X, y, configs, validation=held_out, rngs=generators(len(networks)))
         outcomes.append([(results[i], networks[i].parameters.copy()) for i in range(len(networks))])
     whole, rest = outcomes
     assert all(rest[i][0].stopped == "diverged" for i in leaving)
@@ -297,7 +298,7 @@ def test_the_best_epoch_is_kept_when_others_leave() -> None:
     networks = [build((40,), ("tanh",), seed=i) for i in range(3)]
     configs = [replace(config, learning_rate=rate) for rate in (0.05, 0.001, 0.002)]
     networks[1].parameters[...] = np.nan
-    results = train_cohort(networks, X, y, configs, validation=held_out)
+    results = train_together(networks, X, y, configs, validation=held_out)
     assert results[1].stopped == "diverged"
     assert 0 < results[0].best_epoch < len(results[0].validation_loss)
     for i in (0, 2):
@@ -311,7 +312,7 @@ def test_the_time_of_a_cohort_is_that_of_all_its_members() -> None:
     config = replace(CONFIG, epochs=1, batch_size=1, time_limit=0.2)
     networks = [build((4,), ("tanh",), seed=i, dtype=np.float32) for i in range(4)]
     since = time.perf_counter()
-    results = train_cohort(networks, X, y, [config] * 4)
+    results = train_together(networks, X, y, [config] * 4)
     assert {result.stopped for result in results} == {"time"}
     assert time.perf_counter() - since >= 0.8
 
@@ -320,8 +321,8 @@ def test_the_order_of_members_does_not_matter() -> None:
     X, y = some_rows()
     forwards, backwards = varied(dtype=np.float32), varied(dtype=np.float32)[::-1]
     configs = [replace(config, dropout=0.0) for config in varied_configs()]
-    first = train_cohort(forwards, X, y, configs)
-    second = train_cohort(backwards, X, y, configs[::-1])
+    first = train_together(forwards, X, y, configs)
+    second = train_together(backwards, X, y, configs[::-1])
     assert first == second[::-1]
     for one, other in zip(forwards, backwards[::-1], strict=True):
         np.testing.assert_array_equal(one.parameters, other.parameters)
@@ -331,7 +332,7 @@ def test_a_cohort_repeats_itself_to_the_last_bit() -> None:
     def trained() -> list[bytes]:
         networks = varied(dtype=np.float32)
         X, y = some_rows()
-        train_cohort(networks, X, y, varied_configs(), rngs=generators(len(networks)))
+        train_together(networks, X, y, varied_configs(), rngs=generators(len(networks)))
         return [network.parameters.tobytes() for network in networks]
 
     assert trained() == trained()
@@ -339,46 +340,53 @@ def test_a_cohort_repeats_itself_to_the_last_bit() -> None:
 
 def test_everyone_of_a_cohort_that_is_stopped_is_stopped() -> None:
     X, y = some_rows()
-    results = train_cohort(varied(), X, y, varied_configs(), should_stop=lambda: True)
+    results = train_together(varied(), X, y, varied_configs(), should_stop=lambda: True)
     assert {result.stopped for result in results} == {"interrupted"}
-    results = train_cohort(varied(), X, y, varied_configs(replace(CONFIG, time_limit=0.0)))
+    results = train_together(varied(), X, y, varied_configs(replace(CONFIG, time_limit=0.0)))
     assert {result.stopped for result in results} == {"time"}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"networks": []}, "networks, configs: expected one config a network, and at least one, got 0"),
-        ({"configs": [CONFIG]}, "expected one config a network, .* got 2 networks and 1 configs"),
-        ({"other": build((4,), ("relu",), inputs=6)}, "networks: expected the same inputs .* got 5 and 6"),
-        ({"other": MLP((5, 4), (), "cross_entropy")}, "networks: expected the same outputs .* got 3 and 4"),
-        ({"other": build((4,), ("relu",), "huber")}, "the same loss .* got cross_entropy and huber"),
-        ({"other": build((), (), dtype=np.float32)}, "the same dtype .* got float64 and float32"),
-        ({"config": replace(CONFIG, batch_size=8)}, "configs: expected the same batch_size .* 16 and 8"),
-        ({"config": replace(CONFIG, epochs=9)}, "configs: expected the same epochs .* got 3 and 9"),
-        ({"config": replace(CONFIG, schedule="step")}, "the same schedule .* got constant and step"),
+        ({"networks": []}, "members: expected at least one, got none"),
+        (
+            {"other": build((4,), ("relu",), inputs=6)},
+            "members: .* networks with the same inputs, got 5 and 6",
+        ),
+        (
+            {"other": MLP((5, 4), (), "cross_entropy")},
+            "networks with the same outputs, got 3 and 4",
+        ),
+        ({"other": build((4,), ("relu",), "huber")}, "the same loss, got cross_entropy and huber"),
+        ({"other": build((), (), dtype=np.float32)}, "the same dtype, got float64 and float32"),
+        (
+            {"config": replace(CONFIG, batch_size=8)},
+            "members: .* configs with the same batch_size, got 16 and 8",
+        ),
+        ({"config": replace(CONFIG, epochs=9)}, "configs with the same epochs, got 3 and 9"),
+        ({"config": replace(CONFIG, schedule="step")}, "the same schedule, got constant and step"),
         (
             {"config": replace(CONFIG, dropout=(0.1, 0.2))},
             "dropout: expected one rate, or one for each of 1 hidden layers, got 2",
         ),
-        ({"rngs": generators(3)}, "rngs: expected 2, one a network, got 3"),
-        ({"rngs": generators(1) * 2}, "rngs: expected a generator of its own for each network"),
+        ({"rngs": generators(1) * 2}, "members: expected a generator of its own for each network"),
     ],
 )
 def test_what_cannot_train_together_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
     first = build((4,), ("relu",))
     networks = changes.pop("networks", [first, changes.pop("other", build((8,), ("tanh",)))])
-    configs = changes.pop("configs", [CONFIG, changes.pop("config", CONFIG)][: max(len(networks), 1)])
+    configs = changes.pop("configs", [CONFIG, changes.pop("config", CONFIG)][: len(networks)])
     before = first.parameters.copy()
     with pytest.raises(ValueError, match=message):
-        train_cohort(networks, *some_rows(), configs, **changes)
+        train_together(networks, *some_rows(), configs, **changes)
     np.testing.assert_array_equal(first.parameters, before)
 
 
 def test_a_network_cannot_be_in_a_cohort_twice() -> None:
     network = build((4,), ("relu",))
-    with pytest.raises(ValueError, match="networks: expected each once"):
-        train_cohort([network, network], *some_rows(), [CONFIG, CONFIG])
+    with pytest.raises(ValueError, match="members: expected each network once"):
+        train_together([network, network], *some_rows(), [CONFIG, CONFIG])
 
 
 @pytest.mark.parametrize("validated", [False, True])

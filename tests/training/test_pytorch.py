@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trainings import train_together
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, TrainingConfig, train_cohort
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from nas.network.arrays import Array, Floats
+from nas.training import TrainingConfig
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not here; .ci/run installs it")
 F = torch.nn.functional
@@ -136,7 +138,7 @@ def test_twenty_steps_of_every_optimizer_agree(loss: str, activation: str, weigh
         epochs=STEPS, batch_size=len(X), learning_rate=0.01, weight_decay=weight_decay, patience=None
     )
     configs = [replace(base, optimizer=name) for name in OPTIMIZERS]
-    results = train_cohort(networks, X, y, configs)
+    results = train_together(networks, X, y, configs)
     for network, their, config, result in zip(networks, theirs, configs, results, strict=True):
         optimizer, costs = their.optimizer(config), []
         for _ in range(STEPS):

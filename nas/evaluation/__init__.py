@@ -1,0 +1,26 @@
+"""Evaluations: candidates and a problem in, fitness and trained states out.
+
+- `candidate`: `Candidate`, `Evaluation` and `Checkpoint`, which engines, journals and executors exchange;
+- `problem`: the data and settings of a search, and the network that a genome describes;
+- `worker`: `plan_cohorts` and `evaluate`, which workers call.
+"""
+
+from nas.evaluation.candidate import RESCORE, WORST_FITNESS, WORST_LOSS, Candidate, Checkpoint, Evaluation
+from nas.evaluation.problem import DEFAULT_ACTIVATION, Problem, build_network, training_config
+from nas.evaluation.worker import evaluate, fit, plan_cohorts
+
+__all__ = [
+    "DEFAULT_ACTIVATION",
+    "RESCORE",
+    "WORST_FITNESS",
+    "WORST_LOSS",
+    "Candidate",
+    "Checkpoint",
+    "Evaluation",
+    "Problem",
+    "build_network",
+    "evaluate",
+    "fit",
+    "plan_cohorts",
+    "training_config",
+]

@@ -1,0 +1,146 @@
+"""Candidates and their evaluations: what a search sends to workers, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nas.genome import Genome
+from nas.network import State
+from nas.scoring import WORST_SCORE
+
+WORST_FITNESS = WORST_SCORE
+"""The fitness of a candidate that failed: finite, because DEAP cannot order NaN or infinity."""
+
+WORST_LOSS = 1e9
+"""The validation loss of a candidate that failed: finite, because JSON has no infinity."""
+
+RESCORE = "rescore"
+"""The operator of candidates that are trained from scratch for their score alone: no state is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A genome to evaluate, with its origin.
+
+    Attributes
+    ----------
+    id : int
+        Counts from 0 in the order of the engine's proposals.
+    genome : Genome
+    seed : int
+        Draws the initial weights; derived from the search's seed and the id.
+    generation : int
+        The batch of proposals that the candidate belongs to.
+    operator : str
+        The operator that made the genome: "random", "start", "continue", a mutation or a crossover;
+        or `RESCORE`.
+    parents : tuple of int
+        Ids of the candidates that the genome was made from.
+    inherits : int, optional
+        The id of the parent with the trained weights that training starts from.
+    epochs_done : int
+        Epochs after which an earlier training of the same genome stopped, which this continues; 0: none.
+    epochs : int, optional
+        Epochs after which training stops, counted from the start; None: at the end of the training.
+    """
+
+    id: int
+    genome: Genome
+    seed: int
+    generation: int
+    operator: str
+    parents: tuple[int, ...] = ()
+    inherits: int | None = None
+    epochs_done: int = 0
+    epochs: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The candidate as plain values for JSON."""
+        return {
+            "id": self.id,
+            "genome": self.genome.to_dict(),
+            "seed": self.seed,
+            "generation": self.generation,
+            "operator": self.operator,
+            "parents": list(self.parents),
+            "inherits": self.inherits,
+            "epochs_done": self.epochs_done,
+            "epochs": self.epochs,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Candidate:
+        """The candidate that `to_dict` wrote."""
+        genome, parents = Genome.from_dict(record["genome"]), tuple(record["parents"])
+        return cls(**{**record, "genome": genome, "parents": parents})
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of training and scoring a candidate.
+
+    Attributes
+    ----------
+    candidate_id : int
+    fitness : float
+        The validation score at the best epoch, to be maximized; `WORST_FITNESS` if it failed.
+    validation_loss : float
+        The validation loss at that epoch; `WORST_LOSS` if it failed.
+    n_parameters : int
+    best_epoch : int
+        The epoch, from 1, with the best weights.
+    stopped : str
+        The reason of training's end; see `nas.training.TrainingResult`. "failed" if there was no training.
+    train_losses, validation_losses, validation_scores : tuple of float
+        One number for each epoch of this training, with six significant digits.
+    n_epochs : int
+        The number of these epochs; computed from the curves if they are given.
+    error : str, optional
+        The reason of the failure.
+    state : State, optional
+        The trained state: the last one if training may continue, else that of the best epoch. The loop
+        moves it to its checkpoints; no journal holds it.
+    seconds : float
+        Duration, as a share of the cohort's: the only attribute that may differ between runs.
+    """
+
+    candidate_id: int
+    fitness: float = WORST_FITNESS
+    validation_loss: float = WORST_LOSS
+    n_parameters: int = 0
+    best_epoch: int = 0
+    stopped: str = "failed"
+    train_losses: tuple[float, ...] = ()
+    validation_losses: tuple[float, ...] = ()
+    validation_scores: tuple[float, ...] = ()
+    n_epochs: int = 0
+    error: str | None = None
+    state: State | None = field(default=None, compare=False, repr=False)
+    seconds: float = field(default=0.0, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.train_losses:
+            object.__setattr__(self, "n_epochs", len(self.train_losses))
+
+    def without_curves(self) -> Evaluation:
+        """The evaluation without curves and state: some hundred bytes, for any number of epochs."""
+        return replace(self, train_losses=(), validation_losses=(), validation_scores=(), state=None)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the candidate failed, so that its fitness is `WORST_FITNESS`."""
+        return self.error is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The trained state of a candidate and its genome, from which another candidate's training starts."""
+
+    genome: Genome
+    state: State
+
+    @classmethod
+    def for_child(cls, child: Candidate, genome: Genome, state: State) -> Checkpoint:
+        """The checkpoint for `child`: the last state if the child continues this training, else the best."""
+        return cls(genome, state if child.epochs_done else state.best or state)

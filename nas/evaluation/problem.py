@@ -1,0 +1,119 @@
+"""The problem of a search: its data and settings, and the networks that candidates describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from nas.genome import GENES, Genome
+from nas.network import MLP
+from nas.network.arrays import Array, Floats
+from nas.scoring import Metric
+from nas.training import TrainingConfig
+
+DEFAULT_ACTIVATION = "relu"
+"""The activation of hidden layers for which a genome carries none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The data and the settings that all candidates of a search share.
+
+    Attributes
+    ----------
+    X_train, X_validation : float32 arrays of shape (rows, inputs)
+    y_train, y_validation : arrays as `loss` asks for; see `nas.network.losses`
+    n_outputs : int
+    loss : str
+        See `nas.network.LOSSES`.
+    metric : Metric
+        The score of predictions, to be maximized.
+    training : TrainingConfig
+        The settings for everything that a genome carries no gene for.
+    batch_seed : int
+        Decides the order of the batches, the same for all candidates.
+    weights_train, weights_validation : arrays of shape (rows,), optional
+        The weight of each row in the loss and in the score.
+    scaled : mapping
+        `X_train` and `X_validation` for genomes with another scaling of numbers, by its name.
+    """
+
+    X_train: Floats
+    y_train: Array
+    X_validation: Floats
+    y_validation: Array
+    n_outputs: int
+    loss: str
+    metric: Metric
+    training: TrainingConfig
+    batch_seed: int
+    weights_train: Floats | None = None
+    weights_validation: Floats | None = None
+    scaled: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+
+    def of(self, genome: Genome) -> Problem:
+        """The problem with the inputs in the scaling of a genome."""
+        if genome.scaling in (None, "standard"):
+            return self
+        X_train, X_validation = self.scaled[genome.scaling]
+        return replace(self, X_train=X_train, X_validation=X_validation)
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of every network."""
+        return int(self.X_train.shape[1])
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch, for genomes without a gene for the batch size."""
+        return -(-len(self.X_train) // self.training.batch_size)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays, in bytes."""
+        arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
+        weights = (self.weights_train, self.weights_validation)
+        scaled = (array for pair in self.scaled.values() for array in pair)
+        return sum(array.nbytes for array in (*arrays, *weights, *scaled) if array is not None)
+
+    def score(self, predictions: Floats, y: Array) -> float:
+        """The score of predictions for the validation rows, weighted by `weights_validation`."""
+        return self.metric(predictions, y, self.weights_validation)
+
+
+def build_network(genome: Genome, seed: int, problem: Problem, *, initialize: bool = True) -> MLP:
+    """The network that a genome describes, with the initial weights that the seed draws, or zeros."""
+    rng = np.random.default_rng(seed) if initialize else None
+    return MLP(network_sizes(genome, problem), network_activations(genome), problem.loss, rng=rng)
+
+
+def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
+    """Inputs, hidden widths and outputs of a genome's network."""
+    return (problem.n_inputs, *genome.widths, problem.n_outputs)
+
+
+def network_activations(genome: Genome) -> tuple[str, ...]:
+    """The activation of each hidden layer of a genome's network."""
+    return tuple(name or DEFAULT_ACTIVATION for name in genome.activations)
+
+
+def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
+    """The defaults, with the genes that the genome carries in their place."""
+    return _with_genes(defaults, *_training_genes(genome))
+
+
+_TRAINING = tuple(name for name in GENES if name not in ("activation", "scaling"))
+_training_genes = attrgetter(*_TRAINING)
+
+
+@lru_cache(maxsize=1024)
+def _with_genes(defaults: TrainingConfig, *values: Any) -> TrainingConfig:
+    # Planning cohorts asks again and again for the same genes: most children have those of a parent.
+    return replace(
+        defaults, **{key: value for key, value in zip(_TRAINING, values, strict=True) if value is not None}
+    )

@@ -1,0 +1,97 @@
+"""The description of an activation: its function, its derivative, and the facts that other rooms read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from nas.network.arrays import Floats, xp
+from nas.network.calls import Call
+
+
+class OnnxStep(NamedTuple):
+    """An operator of an ONNX graph that computes an activation, or a part of it.
+
+    `inputs` are "z", the activation's input; the number, from 0, of an earlier step; or a
+    constant, as a float. The last step's result is the activation's.
+    """
+
+    operator: str
+    inputs: tuple[str | int | float, ...] = ("z",)
+    attributes: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """An activation function, its derivative, and the facts that other rooms read.
+
+    ``forward(z, a)`` writes f(z) into `a`; ``backward(da, z, a)`` multiplies `da`, the gradient of the
+    loss by the activations, by f'(z) in place. Most derivatives follow from `a`; only if
+    `needs_input` is true is `z` kept, and otherwise `a` may be the very array that `z` was.
+    All arrays of a call have the same shape, which may be any.
+
+    Attributes
+    ----------
+    name : str
+        As in genomes, settings and saved models.
+    forward, backward : callable
+        Function and derivative.
+    needs_input : bool
+        Whether `backward` reads `z`, so that `a` must not overwrite it.
+    initializer : str
+        The initial weights that suit the activation; see `nas.network.initializers`.
+    low, high : float
+        Bounds of f(z).
+    linear_from : float, optional
+        f(z) = z for z at or above it, up to `linear_error`; None: nowhere.
+    linear_error : float
+        The largest |f(z) - z| there; 0: exactly linear.
+    pair_factor : float, optional
+        f(z) - f(-z) = pair_factor · z for all z; None: not proportional to z.
+    small_slope : (float, float), optional
+        A scale of inputs at which a saturating activation is nearly linear, and its slope at 0.
+    operations : int
+        Calls into the array library of `forward` and `backward` together; at least 1.
+    latency : float
+        Microseconds of one row, of up to 256 units, through the exported network's function, as measured
+        on one core of a Xeon; see `nas.space.costs`.
+    onnx : tuple of OnnxStep
+        The activation as ONNX operators; none: the input is passed on.
+    torch : str
+        The activation as a module of PyTorch, in source code.
+    sklearn : str, optional
+        The name in scikit-learn's networks; None: scikit-learn has no such activation.
+    """
+
+    name: str
+    forward: Callable[[Floats, Floats], None]
+    backward: Callable[[Floats, Floats, Floats], None]
+    needs_input: bool = False
+    initializer: str
+    low: float = -math.inf
+    high: float = math.inf
+    linear_from: float | None = None
+    linear_error: float = 0.0
+    pair_factor: float | None = None
+    small_slope: tuple[float, float] | None = None
+    operations: int
+    latency: float
+    onnx: tuple[OnnxStep, ...] = field(repr=False)
+    torch: str
+    sklearn: str | None = None
+
+    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
+        """Calls that do `forward` on these arrays of shape (numbers,)."""
+        return [(self.forward, (z, a))]
+
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
+        """Calls that do `backward` on these arrays of shape (numbers,)."""
+        return [(self.backward, (da, z, a))]
+
+    def at(self, value: float) -> float:
+        """f(value)."""
+        z, a = xp.full(1, value), xp.empty(1)
+        self.forward(z, a)
+        return float(a[0])

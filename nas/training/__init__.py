@@ -1,0 +1,28 @@
+"""Batched training: many multi-layer perceptrons in one list of array operations.
+
+From the entry to the array operations:
+
+- `loop`: `train_cohort`, with the settings of `config`, the rows of `data`, `checks` and `records`;
+- `cohort`: a step of all members; `layout`: the positions of their numbers in shared arrays;
+- `passes`: forward and backward pass as lists of calls; `products`: matrix products in blocks;
+- `planner`: which networks train together; `denormals`: why weights near 0 do not slow training down.
+"""
+
+from nas.training.cohort import Member
+from nas.training.config import TrainingConfig
+from nas.training.data import TrainingData
+from nas.training.loop import train_cohort
+from nas.training.passes import predict
+from nas.training.planner import Plan, plan
+from nas.training.records import TrainingResult
+
+__all__ = [
+    "Member",
+    "Plan",
+    "TrainingConfig",
+    "TrainingData",
+    "TrainingResult",
+    "plan",
+    "predict",
+    "train_cohort",
+]

@@ -1,0 +1,316 @@
+"""Forward and backward pass of a cohort: one batch through all its networks at once.
+
+    A_0 = X,   Z_l = [W_l b_l] [A_(l-1); 1],   A_l = phi_l(Z_l),   P = output(Z_L)
+
+Columns are examples: the units of a member are then adjacent rows of an array, so that the members of a
+stack are a three-dimensional view of it without a copy, and an activation of many members is one call.
+The calls of a pass are laid out once, with views of the parameters and of the memory for one number of rows
+as their arguments; running them allocates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from nas.network.activations import ACTIVATIONS
+from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, to_host, xp, zeros
+from nas.network.calls import Call, run
+from nas.network.losses import Loss
+from nas.network.mlp import MLP, PREDICTION_ROWS
+from nas.training.layout import Layout, Place, Shape
+from nas.training.products import PANEL, fits_cache, product
+
+
+class Workspace:
+    """Memory and calls for batches of a fixed number of rows through a cohort.
+
+    Parameters
+    ----------
+    layout : Layout
+    parameters : float array of shape (layout.size,)
+    loss : Loss
+    rows : int
+        Examples a batch.
+    gradient : float array of shape (layout.size,), optional
+        Receives the result of a backward pass; without it there are forward passes only.
+    dropouts : sequence of sequences of float, optional
+        The share that each member drops of each hidden layer's units; none by default.
+
+    Attributes
+    ----------
+    inputs : float array of shape (rows, inputs)
+        The batch that `load` copied.
+    predictions : float array of shape (outputs, members, rows)
+        The result of `forward`.
+    hidden : list of float arrays of shape (units, rows)
+        Activations of each hidden layer of all members.
+    masks : dict from int to float arrays of shape (units, rows)
+        The dropout masks of the hidden layers, by their numbers from 1, in which a member drops units.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        parameters: Floats,
+        loss: Loss,
+        rows: int,
+        *,
+        gradient: Floats | None = None,
+        dropouts: Sequence[Sequence[float]] = (),
+    ) -> None:
+        self.layout, self.loss, self.rows = layout, loss, rows
+        self._parameters = parameters
+        self._zeros = partial(zeros, dtype=parameters.dtype)
+        self._with_ones = self._zeros((rows, layout.n_rows[0]))
+        self._with_ones[:, -1] = 1
+        # Rows are gathered into contiguous memory first: the inputs beside the ones have gaps.
+        self.inputs, self._gathered = self._with_ones[:, :-1], self._zeros((rows, layout.n_inputs))
+        self._columns = self._with_ones.T
+        # A batch that fits the cache is transposed by a copy: products by a transposed view are slower.
+        self._transposes = fits_cache(self._columns)
+        if self._transposes:
+            self._columns = self._zeros(self._columns.shape)
+        hidden = range(1, layout.depth + 1)
+        # For each layer: linear outputs; activations, in the same memory if the derivative allows it; inputs
+        # of the next layer, which differ under dropout. The rows of ones are set once in all of them.
+        self._linear = [self._columns, *(self._units(layer) for layer in hidden)]
+        self.hidden = [
+            self._units(layer) if _needs_inputs(layout, layer) else self._linear[layer] for layer in hidden
+        ]
+        self._read = [self._columns, *self.hidden]
+        self._dropouts = tuple(dropouts)
+        self.masks: dict[int, Floats] = {}
+        for layer in hidden:
+            if any(
+                any(shares[layer - 1 : layer]) for shares in dropouts
+            ):  # shallower members have no share here
+                self.masks[layer] = xp.ones_like(self.hidden[layer - 1])
+                self._read[layer] = self._units(layer)
+        self.predictions = self._zeros((layout.n_outputs, len(layout.shapes), rows))
+        self._outputs = self.predictions.swapaxes(0, 1)
+        # BLAS multiplies by another kernel if the single column of an output has gaps. Gaps depend on the
+        # members present, and results must not: so the outputs of one row have memory without gaps.
+        self._separate = rows == 1
+        if self._separate:
+            self._outputs = self._zeros(self._outputs.shape)
+        self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
+        # A mean over rows, as a factor of the type of the parameters.
+        self._share = xp.asarray(1 / rows, parameters.dtype)
+        self._backward = [] if gradient is None else self._lay_out_backward(gradient)
+
+    def _product(self, A: Floats, B: Floats, out: Floats) -> list[Call]:
+        return product(A, B, out, solo=not self.layout.tiled)
+
+    def _units(self, layer: int) -> Floats:
+        """Memory for the units of a hidden layer, rows of ones set."""
+        units = self._zeros((self.layout.n_rows[layer], self.rows))
+        units[[row for row, value in self.layout.fixed_rows(layer).items() if value]] = 1
+        return units
+
+    def _lay_out_forward(self) -> list[Call]:
+        """The calls of a forward pass, up to the linear outputs."""
+        layout = self.layout
+        calls: list[Call] = []
+        if self._transposes:
+            # Ones included: biases are a column of the weights.
+            calls.append((xp.copyto, (self._columns, self._with_ones.T)))
+        for layer in range(1, layout.depth + 2):
+            if layer == 1 <= layout.depth:
+                wide = layout.wide(self._parameters)
+                calls += self._product(wide, self._columns, self._linear[1][: len(wide)])
+            else:
+                for stack in layout.stacks(layer):
+                    weights, out = _matrices(self._parameters, stack), self._outputs_of(self._linear, stack)
+                    calls += self._product(weights, self._inputs_of(stack), out)
+            if layer <= layout.depth:
+                calls += self._activate(layer)
+        if self._separate:
+            calls.append((xp.copyto, (self.predictions, self._outputs.swapaxes(0, 1))))
+        return calls
+
+    def _activate(self, layer: int) -> list[Call]:
+        z, a = self._linear[layer], self.hidden[layer - 1]
+        calls: list[Call] = []
+        for name, rows in self.layout.runs(layer):
+            calls += ACTIVATIONS[name].lay_out_forward(_flat(z, rows), _flat(a, rows))
+        if reset := self._reset(layer, a):
+            calls.append(reset)
+        if layer in self.masks:
+            calls.append((xp.multiply, (a, self.masks[layer], self._read[layer])))
+        return calls
+
+    def _reset(self, layer: int, a: Floats) -> Call | None:
+        """A call that restores rows of ones and padding, if the activation moved them.
+
+        f(0) = 0 and f(1) = 1 hold for relu, but sigmoid would turn padding into 0.5 and ones into 0.73.
+        """
+        fixed = self.layout.fixed_rows(layer)
+        overwritten: dict[int, float] = {}
+        for name, rows in self.layout.runs(layer):
+            kind = ACTIVATIONS[name]
+            changed = [value for value in (0.0, 1.0) if kind.at(value) != value]
+            span = range(rows.start, rows.stop)
+            overwritten |= {row: value for row, value in fixed.items() if row in span and value in changed}
+        if not overwritten:
+            return None
+        column = xp.asarray(list(overwritten.values()), self._parameters.dtype)[:, xp.newaxis]
+        return a.__setitem__, (xp.asarray(list(overwritten)), column)
+
+    def _lay_out_backward(self, gradient: Floats) -> list[Call]:
+        """The calls of a backward pass, from the outputs to the first layer."""
+        layout = self.layout
+        calls: list[Call] = []
+        # The gradient by each layer's linear outputs; the inputs need none. Rows of ones get no gradient: a
+        # product for the layer below leaves out the biases' column, so that these rows stay 0.
+        self._slopes = [self._columns, *(self._zeros((n, self.rows)) for n in layout.n_rows[1:-1])]
+        if self._separate:
+            calls.append((xp.copyto, (self._outputs, self.predictions.swapaxes(0, 1))))
+        for layer in range(layout.depth + 1, 0, -1):
+            if layer <= layout.depth:
+                calls += self._differentiate(layer)
+            if layer == 1 <= layout.depth:
+                # The first layer has no layer below, and needs the gradient by its weights only.
+                wide = layout.wide(gradient)
+                calls += self._product(self._slopes[1][: len(wide)], self._with_ones, wide)
+                continue
+            for stack in layout.stacks(layer):
+                slopes = self._outputs_of(self._slopes, stack)
+                calls += self._by_columns(slopes, self._inputs_of(stack), _matrices(gradient, stack))
+                # The gradient by the units below, unless these are the inputs.
+                if stack[0].source:
+                    weights = _matrices(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
+                    out = _units(self._slopes[stack[0].source], stack, source=True)
+                    calls += self._product(weights, slopes, out)
+        return calls
+
+    def _differentiate(self, layer: int) -> list[Call]:
+        slopes, z, a = self._slopes[layer], self._linear[layer], self.hidden[layer - 1]
+        calls: list[Call] = []
+        if layer in self.masks:
+            # The forward pass multiplied by the mask last, so the backward pass does first.
+            calls.append((xp.multiply, (slopes, self.masks[layer], slopes)))
+        for name, rows in self.layout.runs(layer):
+            arrays = (_flat(slopes, rows), _flat(z, rows), _flat(a, rows))
+            calls += ACTIVATIONS[name].lay_out_backward(*arrays)
+        return calls
+
+    def _by_columns(self, slopes: Floats, read: Floats, out: Floats) -> list[Call]:
+        """The product of slopes by a layer's transposed inputs: the gradient by its weights.
+
+        The transposed view is copied first if the product has rows enough to make up for the copy.
+        """
+        if read is self._columns:
+            return self._product(slopes, self._with_ones, out)
+        columns = read.swapaxes(-1, -2)
+        if slopes.shape[-2] < PANEL or not fits_cache(columns):
+            return self._product(slopes, columns, out)
+        copy = self._zeros(columns.shape)
+        return [(xp.copyto, (copy, columns)), *self._product(slopes, copy, out)]
+
+    def _outputs_of(self, arrays: list[Floats], stack: list[Place]) -> Floats:
+        """The rows that a stack writes, in linear outputs or in their gradient.
+
+        In the last layer both are the memory of the predictions: a loss turns these into its gradient.
+        """
+        if stack[0].layer > self.layout.depth:
+            n_outputs = self.layout.n_outputs
+            return self._outputs[stack[0].rows.start // n_outputs : stack[-1].rows.stop // n_outputs]
+        return _units(arrays[stack[0].layer], stack)
+
+    def _inputs_of(self, stack: list[Place]) -> Floats:
+        """The rows that a stack reads, ones included: each member's own units, or the shared inputs."""
+        if stack[0].source == 0:
+            return self._columns
+        return _units(self._read[stack[0].source], stack, source=True, with_ones=True)
+
+    def load(self, X: Floats, rows: Ints) -> None:
+        """Copy the batch, by its row numbers, from a table of shape (all rows, inputs)."""
+        take_rows(X, rows, self._gathered)
+        xp.copyto(self.inputs, self._gathered)
+
+    def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:
+        """Draw dropout masks: 0 for dropped units, 1 / (1 - dropout) for all others (Srivastava et al. 2014).
+
+        Dividing in training keeps the mean, so that predictions need no factor. A member's masks come from
+        its own generator, first layer to last, and depend on nothing else. A layer without dropout draws
+        nothing.
+        """
+        for i, (shares, rng) in enumerate(zip(self._dropouts, rngs, strict=True)):
+            sizes = self.layout.shapes[i].sizes[1:-1]
+            for place, size, share in zip(self.layout.places[i][:-1], sizes, shares, strict=True):
+                if share:
+                    # Of padded widths only the member's own units: draws must not depend on the cohort.
+                    mask = self.masks[place.layer][place.rows][:size]
+                    retained = rng.random(mask.shape, host.float32) >= share
+                    xp.multiply(to_device(retained), 1 / (1 - share), out=mask)
+
+    def forward(self) -> Floats:
+        """Predictions for the batch, of shape (outputs, members, rows), in the workspace's own memory."""
+        run(self._forward)
+        return self.predictions
+
+    def backpropagate(self, targets: Array, row_weights: Floats | None = None) -> Floats:
+        """Fill the gradient with that of each member's mean loss; returns the losses, (members, rows).
+
+        Parameters
+        ----------
+        targets : array as the loss asks for
+        row_weights : array of shape (rows,), optional
+            Factors of the rows' losses, 1 on average over the training part.
+        """
+        p = self.forward()
+        losses = self.loss.gradient(p, targets)
+        # A mean over rows: every row's gradient gets its share, here once for all layers below.
+        if row_weights is None:
+            xp.multiply(p, self._share, p)
+        else:
+            losses *= row_weights
+            xp.multiply(p, row_weights / self.rows, out=p)
+        run(self._backward)
+        return losses
+
+
+def predict(network: MLP, X: Floats) -> Floats:
+    """Predictions of shape (rows, outputs), with the same bits as in training's validation of a solo network.
+
+    Up to rounding these are `MLP.predict`'s, which computes row by row.
+    """
+    layout = Layout([Shape.of(network.sizes, network.activations, tiled=False)])
+    flat = zeros(layout.size, network.parameters.dtype)
+    layout.store(network, 0, flat)
+    result = host.empty((len(X), network.sizes[-1]), network.parameters.dtype)
+    X = to_device(X.astype(flat.dtype, copy=False))
+    spaces: dict[int, Workspace] = {}
+    for start in range(0, len(X), PREDICTION_ROWS):
+        rows = host.arange(start, min(start + PREDICTION_ROWS, len(X)))
+        if len(rows) not in spaces:
+            spaces[len(rows)] = Workspace(layout, flat, network.loss, len(rows))
+        space = spaces[len(rows)]
+        space.load(X, to_device(rows))
+        result[rows] = to_host(space.forward()[:, 0].T)
+    return result
+
+
+def _needs_inputs(layout: Layout, layer: int) -> bool:
+    """Whether a derivative in this layer reads linear outputs, so that activations need their own memory."""
+    return any(ACTIVATIONS[name].needs_input for name, _ in layout.runs(layer))
+
+
+def _flat(array: Floats, rows: slice) -> Floats:
+    return array[rows].reshape(-1)
+
+
+def _matrices(flat: Floats, stack: list[Place]) -> Floats:
+    """Weights and biases of a stack, of shape (members, outputs, inputs + 1)."""
+    return flat[stack[0].numbers.start : stack[-1].numbers.stop].reshape(len(stack), *stack[0].shape)
+
+
+def _units(array: Floats, stack: list[Place], *, source: bool = False, with_ones: bool = False) -> Floats:
+    """Units of a stack, of shape (members, units, rows), with or without the row of ones below each member's.
+
+    `source`: the units that the stack reads, instead of those that it writes.
+    """
+    first, last = (place.source_rows if source else place.rows for place in (stack[0], stack[-1]))
+    units = array[first.start : last.stop + 1].reshape(len(stack), -1, array.shape[1])
+    return units if with_ones else units[:, :-1]
