@@ -347,7 +347,7 @@ def _mean(graph: _Graph, network: Predictor, X: str) -> str:
         return parts[0]
     weighted = [
         graph.add("Mul", part, graph.constant(share))
-        for part, share in zip(parts, network.shares, strict=True)
+        for part, share in zip(parts, network.member_weights, strict=True)
     ]
     return graph.add("Sum", *weighted)
 

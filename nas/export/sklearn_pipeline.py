@@ -289,7 +289,7 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
     if network.task == "multilabel":
         raise InputError("format sklearn: expected classes or numbers for an ensemble, got several labels")
     named = [(f"member_{i}", model) for i, model in enumerate(models)]
-    weights = list(network.shares)
+    weights = list(network.member_weights)
     if network.task == "regression":
         voting = VotingRegressor(named, weights=weights)
     else:

@@ -56,7 +56,7 @@ class Model(nn.Module):
         self.members = nn.ModuleList([
 {layers}
         ])
-        self.shares = {shares}
+        self.member_weights = {member_weights}
         record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
@@ -64,7 +64,8 @@ class Model(nn.Module):
         """From inputs of shape (rows, {n_inputs}) to outputs of shape (rows, {n_outputs})."""
         if len(self.members) == 1:
             return self.members[0](X)
-        return sum(share * self.link(member(X)) for share, member in zip(self.shares, self.members))
+        outputs = [self.link(member(X)) for member in self.members]
+        return sum(weight * part for weight, part in zip(self.member_weights, outputs))
 
     @staticmethod
     def link(z: torch.Tensor) -> torch.Tensor:
@@ -156,7 +157,7 @@ def _definition(network: Predictor) -> str:
         outputs=meaning if regression or several else "logits",
         members=f"The mean of {len(network.members)} networks" if several else "A single network",
         layers="\n".join(_layers(member.sizes, member.activations) for member in network.members),
-        shares=repr(list(network.shares)),
+        member_weights=repr(list(network.member_weights)),
         n_inputs=network.members[0].sizes[0],
         n_outputs=network.members[0].sizes[-1],
         link=link,
