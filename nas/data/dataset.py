@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from nas.data.columns import LARGEST_NUMBER, Reading, convert, read_column, row_name
+from nas.data.columns import LARGEST_NUMBER, convert, read_column
 from nas.data.files import read_file
 from nas.data.frames import (
     column_names,
@@ -29,6 +29,7 @@ from nas.data.frames import (
 )
 from nas.data.index import index_columns, leaking_identifiers
 from nas.data.preprocessing import settle_kinds
+from nas.data.reading import Reading, row_name
 from nas.errors import DataError
 from nas.network.arrays import Array
 from nas.runtime import cell_key, is_gap, is_missing, number_in

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.data.columns import Reading, check_finite, convert, read_column
+from nas.data.columns import check_finite, convert, read_column
 from nas.data.numbers import CELLS, Fit, fit_numbers
+from nas.data.reading import Reading
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
 from nas.runtime import PARTS, Column, Preprocessor, as_numbers, cell_key
