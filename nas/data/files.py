@@ -298,7 +298,7 @@ def _has_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> bool:
 
 
 def _written_numbers(values: pd.Series) -> list[str]:
-    """The different cells of a column of which the first cells are numbers with units, signs or separators."""
+    """The different cells of a column that begins with numbers with units, signs or separators."""
     first = values.dropna().iloc[:_SAMPLE]
     if sum(_WRITTEN.fullmatch(cell) is not None for cell in first) < 0.9 * len(first) or not len(first):
         return []
