@@ -182,7 +182,7 @@ class Column:
         gaps = frozenset(self.gaps)
 
         def place(value: Any) -> int:
-            # Networks of versions before 4 may know categories with blanks around them.
+            # Networks of versions before 4 may have categories with blanks around them.
             key = category_key(value)
             if key not in positions:
                 key = cell_key(value, gaps)

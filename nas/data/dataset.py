@@ -268,7 +268,7 @@ def _cell_hashes(values: pd.Series) -> np.ndarray[Any, Any]:
 
 
 def _check_frame(name: str, frame: pd.DataFrame, targets: list[str]) -> None:
-    """Raise `DataError` unless there are rows, columns whose names differ, and a target among them."""
+    """Raise `DataError` unless there are enough rows, columns with different names, and a target."""
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
         raise DataError(f"{name}: expected column names that differ, got {repeated[0]!r} twice")

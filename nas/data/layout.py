@@ -26,8 +26,10 @@ from nas.errors import DataError
 _COMMENTS = ("#", "%", "//")
 
 _SAMPLE_LINES = 1_000
+"""Lines of a sample, unless it reaches its characters before."""
+
 _SAMPLE_CHARACTERS = 1_000_000
-"""Lines and characters of a file by which the layout is found: the first to be reached ends the sample."""
+"""Characters of a sample, so that wide tables are not read for seconds to find their layout."""
 
 _FEWEST_LINES = 20
 """Lines that a sample has however long they are: a single line of a million characters shows no layout."""
