@@ -44,7 +44,7 @@ HOMES = {
     "mlflow": {"export/mlflow_model.py", "tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
     "matplotlib": {"reporting/matplotlib_files.py", "reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
-    "onnx": {"export/onnx.py"},
+    "onnx": {"export/onnx.py", "export/onnx_encoding.py", "export/onnx_graph.py"},
     "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},
     "skops": {"export/sklearn_pipeline.py"},
 }

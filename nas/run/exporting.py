@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from nas.data import load_arguments, load_dataset
-from nas.errors import NASError, RunError
+from nas.errors import InputError, NASError, RunError
 from nas.export import Exported, write_export
 from nas.isolation import isolated
-from nas.runtime import Predictor
+from nas.runtime import ModelError, Predictor, load_network
 from nas.tracking.folder import RunFolder
 from nas.tracking.lock import check_is_over
 
@@ -36,8 +36,18 @@ def export_network(
     model : Network, Ensemble or path
         A network or an ensemble, the folder of a saved one, or a run's folder, whose table is then read for
         rows.
-    format, output, rows, overwrite
-        See `nas.export.write_export`, as for what is raised.
+    format : str
+        "native", a folder of JSON and safetensors; "python", a single file that needs only NumPy;
+        "onnx", a graph from raw columns to labels and probabilities; "torch", a folder with a module
+        definition and its state_dict; "sklearn", a fitted pipeline in a skops file, for activations of
+        scikit-learn; "mlflow", a model folder for ``mlflow models serve``.
+    output : path
+        The file or folder to write.
+    rows : DataFrame, optional
+        Real rows for the check, and for an MLflow model's input example; generated rows, with missing
+        values and unseen categories, are checked in any case.
+    overwrite : bool
+        Whether an existing file or folder may be replaced.
 
     Returns
     -------
@@ -48,13 +58,22 @@ def export_network(
     ------
     RunningError
         If the search of the run still runs, which may come to another network.
+    InputError
+        On an unknown format, a model that cannot be read, an output that exists or cannot be written, or a
+        package that the format needs and that is not installed.
+    ExportError
+        If the export does not compute the same as the network; the output is then not written.
     """
     if not isinstance(model, Predictor):
         for place in (Path(model).absolute(), Path(model).absolute().parent):
             check_is_over(place)
         if rows is None:
             rows = _rows_of(Path(model))
-    return write_export(model, format, output, rows=rows, overwrite=overwrite)
+    try:
+        network = model if isinstance(model, Predictor) else load_network(model)
+    except ModelError as error:
+        raise InputError(str(error)) from None
+    return write_export(network, format, Path(output), rows, overwrite=overwrite)
 
 
 def _rows_of(path: Path) -> pd.DataFrame | None:
