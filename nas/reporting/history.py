@@ -1,4 +1,4 @@
-"""What a run's folder tells: the reports are made of this alone."""
+"""The history of a search as reports need it, read from a run's folder."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from nas.tracking.journal import Pair
 from nas.tracking.shown import as_text
 
 _MOST_CURVES = 1500
-"""Evaluations whose curves are kept, evenly among all: more lines only hide each other."""
+"""Evaluations whose curves are drawn, evenly sampled: more lines only hide each other."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """One genome of a search: how good it was after its longest training.
+    """One genome of a search with its fitness after its longest training.
 
     Attributes
     ----------
     candidate : Candidate
-        As it was asked for first.
+        The first candidate with this genome.
     evaluation : Evaluation
-        The last of its evaluations that did not fail, without curves.
+        The last evaluation that did not fail, without curves.
     epochs : int
-        Of training, all together.
+        Total epochs of training.
     by_rung : mapping of int to float
-        Fitness by the epochs up to which it was trained then; 0: a whole training.
+        Fitness by rung, in epochs of training; 0: a full training.
     """
 
     candidate: Candidate
@@ -45,35 +45,42 @@ class Network:
 
     @property
     def genome(self) -> Genome:
-        """Its genome."""
+        """The candidate's genome."""
         return self.candidate.genome
 
     @property
     def fitness(self) -> float:
-        """After its longest training."""
+        """The fitness after the longest training."""
         return self.evaluation.fitness
 
 
 @dataclass(frozen=True)
 class History:
-    """Everything that a run's folder says of its search.
+    """Everything that a report shows of a search.
 
     Attributes
     ----------
+    folder : Path
+        The run's folder.
     name : str
     identity, config, result : mappings
-        What decides the search; what the run was started with; how it ended, empty if it has not.
+        See `nas.tracking.archive.RunArchive`.
     space : SearchSpace
     candidates : dict of int to Candidate
     networks : list of Network
-        Each genome that was trained once at least, in the order in which they were asked for.
+        The genomes that were trained at least once, in the order of the search.
     failures : list of (Candidate, Evaluation)
+    generations : list of (Generation, float or None)
+    n_evaluations : int
+        Evaluations, including failures and several of one genome.
     curves : dict of int to Evaluation
-        Evaluations with their curves, all of the winner's genome among them.
+        A sample of evaluations with their curves, including all evaluations of the winner's genome.
     winner : int, optional
-        The id of the candidate that was named.
+        Id of the candidate that was named the winner.
+    sizes : tuple of int
+        The winner's inputs, units of each hidden layer, and outputs; empty where no network is saved.
     costs : CostModel, optional
-        None where the run has not come to a saved network.
+        None where no network is saved.
     """
 
     folder: Path
@@ -94,16 +101,16 @@ class History:
 
     @property
     def metric(self) -> str:
-        """The score that is maximized."""
+        """Name of the score that is maximized."""
         return str(self.identity["metric"])
 
     @property
     def best(self) -> Network:
-        """The winner; the fittest where none was named."""
+        """The winner; the fittest network where no winner was named."""
         if self.winner is not None:
             genome = self.candidates[self.winner].genome
-            return next(one for one in self.networks if one.genome == genome)
-        return max(self.networks, key=lambda one: one.fitness)
+            return next(network for network in self.networks if network.genome == genome)
+        return max(self.networks, key=lambda network: network.fitness)
 
 
 def read_history(run: str | Path) -> History:
@@ -121,7 +128,7 @@ def read_history(run: str | Path) -> History:
     evaluations = recorded_evaluations([record.evaluations for record in records])
     winner, sizes = _saved(folder)
     genome = None if winner is None else winner.genome
-    candidates, networks, failures, curves = _taken_in(evaluations, genome)
+    candidates, networks, failures, curves = _collect(evaluations, genome)
     if not identity or not networks:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
     folder.check_whole(records)
@@ -165,28 +172,28 @@ def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
         raise RunError(f"{folder.path}: expected a journal with a search space, got: {error}") from None
 
 
-def _taken_in(
+def _collect(
     evaluations: Sequence[Pair], winner: Genome | None
 ) -> tuple[dict[int, Candidate], list[Network], list[Pair], dict[int, Evaluation]]:
     candidates: dict[int, Candidate] = {}
-    found: dict[Genome, Network] = {}
+    networks: dict[Genome, Network] = {}
     failures: list[Pair] = []
     curves: dict[int, Evaluation] = {}
-    every = max(1, math.ceil(len(evaluations) / _MOST_CURVES))
+    stride = max(1, math.ceil(len(evaluations) / _MOST_CURVES))
     for i, (candidate, evaluation) in enumerate(evaluations):
         candidates[candidate.id] = candidate
-        if i % every == 0 or candidate.genome == winner:
+        if i % stride == 0 or candidate.genome == winner:
             curves[candidate.id] = evaluation
         lean = evaluation.without_curves()
         if lean.failed:
             failures.append((candidate, lean))
             continue
-        before = found.get(candidate.genome)
+        before = networks.get(candidate.genome)
         rung = {candidate.epochs or 0: lean.fitness}
-        found[candidate.genome] = Network(
+        networks[candidate.genome] = Network(
             candidate=before.candidate if before else candidate,
             evaluation=lean,
             epochs=candidate.epochs_done + lean.n_epochs,
             by_rung={**before.by_rung, **rung} if before else rung,
         )
-    return candidates, list(found.values()), failures, curves
+    return candidates, list(networks.values()), failures, curves

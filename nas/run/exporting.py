@@ -1,4 +1,4 @@
-"""Exporting the winner of a run, checked on rows of the table that it was found for."""
+"""Exporting the winner of a run, checked on rows of the run's table."""
 
 from __future__ import annotations
 
@@ -17,37 +17,39 @@ from nas.runtime import Predictor
 from nas.tracking.folder import RunFolder
 from nas.tracking.lock import check_is_over
 
-_ROWS = 500
+_CHECK_ROWS = 500
+"""Rows of the run's table on which an export is checked: rare categories are among them, and it takes
+milliseconds."""
 
 
 @isolated()
 def export_network(
     model: Predictor | str | os.PathLike[str],
-    format: str,  # noqa: A002  # the word for it
+    format: str,  # noqa: A002  # the usual word
     output: str | os.PathLike[str],
     *,
     rows: pd.DataFrame | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write a network in a form that others can use, checked against the original.
+    """Write a network in a form that other programs can use, checked against the original.
 
     Parameters
     ----------
     model : Network, Ensemble or path
-        A network or an ensemble, the folder of a saved one, or a run's folder, whose table is then read for
-        rows.
+        A network, an ensemble, the folder of a saved one, or a run's folder. Of a run the table is read
+        for rows to check with, unless `rows` are given.
     format, output, rows, overwrite
-        See `nas.export.write_export`, as for what is raised.
+        See `nas.export.write_export`, also for exceptions.
 
     Returns
     -------
     Exported
-        Where it is, and how well it agrees with the network on how many rows.
+        Its path, and how well it agrees with the network on how many rows.
 
     Raises
     ------
     RunningError
-        If the search of the run still runs, which may come to another network.
+        If the search of the run still runs, as it may name another winner.
     """
     if not isinstance(model, Predictor):
         for place in (Path(model).absolute(), Path(model).absolute().parent):
@@ -58,17 +60,17 @@ def export_network(
 
 
 def _rows_of(path: Path) -> pd.DataFrame | None:
-    """Rows of a run's table; None where this is no run, or the table is not there any more."""
+    """Return rows of a run's table; None if there is no run in `path` or above, or no table any more."""
     for folder in (RunFolder(path.absolute()), RunFolder(path.absolute().parent)):
         try:
-            return first_rows(folder.config()["data"], _ROWS)
+            return first_rows(folder.config()["data"], _CHECK_ROWS)
         except (RunError, KeyError):
             continue
     return None
 
 
 def first_rows(table: Mapping[str, Any], n: int) -> pd.DataFrame | None:
-    """The first rows of a run's data, as its configuration names it; None where it cannot be read."""
+    """Return the first `n` rows of a run's data, as ``config.json`` names it; None if it cannot be read."""
     arguments = load_arguments(table)
     try:
         return load_dataset(table["source"], **arguments).table.iloc[:n]

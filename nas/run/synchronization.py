@@ -158,7 +158,7 @@ def _write(
     best = elites(tracking.policy)
     everyone = tracking.policy == "all" or (tracking.policy == "auto" and len(evaluations) <= _MANY)
     winner = None if outcome.best is None else outcome.best.id
-    chosen = (pair for pair in evaluations if best.take_in(*pair) or everyone or pair[0].id == winner)
+    chosen = (pair for pair in evaluations if best.add(*pair) or everyone or pair[0].id == winner)
     with ThreadPoolExecutor(_AT_ONCE if view.is_far else 1) as pool:
         # A few at a time: who waits holds its curves.
         while some := list(islice(chosen, _AT_ONCE)):

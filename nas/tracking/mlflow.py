@@ -157,7 +157,7 @@ class MLflowTracker:
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Make the candidate's child run, if the policy has one for it."""
         self._told.append(candidate.id)
-        number, is_elite = candidate.id, self._elites.take_in(candidate, evaluation)
+        number, is_elite = candidate.id, self._elites.add(candidate, evaluation)
         if self._policy in ("auto", "all"):
             self._jobs.put(lambda: self._write_child(number, is_elite))
         elif is_elite:

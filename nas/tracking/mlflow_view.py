@@ -42,7 +42,7 @@ from nas.tracking.mlflow_entries import (
     versions,
 )
 from nas.tracking.shown import as_text
-from nas.tracking.store import analyze, cause, one_at_a_time, ping, unusable
+from nas.tracking.store import analyze, cause, exclusively, ping, unusable
 from nas.tracking.table import write_table
 from nas.tracking.tracker import Outcome, RunInfo
 
@@ -107,7 +107,7 @@ class View:
             # Once: MLflow would try for two minutes to reach what does not answer.
             create_sqlalchemy_engine(self._address).connect().close()  # type: ignore[no-untyped-call]
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        with one_at_a_time(file):
+        with exclusively(file):
             self._client = mlflow.MlflowClient(self._address)
             found = self._client.get_experiment_by_name(self._experiment)
         if found is not None and found.lifecycle_stage == "deleted":
