@@ -14,8 +14,8 @@ from typing import Any
 from nas.errors import InputError, RunError
 from nas.genome import Genome
 from nas.scoring import error_over_folds
-from nas.tracking.folder import RunFolder, differences
-from nas.tracking.journal import read_journal
+from nas.tracking.archive import RunArchive
+from nas.tracking.folder import differences
 
 _COMPARED = ("data", "metric")
 """Keys of the identity that have to be equal for scores to be comparable."""
@@ -137,15 +137,13 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
 
 
 def _finished(path: Path) -> Finished:
-    folder = RunFolder(path.absolute())
-    folder.config()
-    result = folder.result()
-    if "best" not in result:
+    archive = RunArchive(path)
+    _ = archive.config  # raises where this is no run
+    if "best" not in archive.result:
         raise RunError(f"{path}: expected a run that has come to its end, got one without a result.json")
-    identity = folder.identity(read_journal(folder.parts[0].journal))
-    if not identity:
+    if not archive.identity:
         raise RunError(f"{path}: expected a run with a journal, got an empty one")
-    return Finished(folder.path.name, identity, result)
+    return Finished(archive.folder.path.name, archive.identity, archive.result)
 
 
 def _leads(runs: Sequence[Finished]) -> list[Lead]:

@@ -12,7 +12,7 @@ from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.space import CostModel, SearchSpace, cost_model
-from nas.tracking.archive import recorded_evaluations
+from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import Paced
 from nas.tracking.journal import Pair
@@ -121,17 +121,15 @@ def read_history(run: str | Path) -> History:
     RunError
         If there is no such run, its journal is damaged, or it holds no trained network yet.
     """
-    folder = RunFolder(Path(run).absolute())
-    config = folder.config()
-    records, result = folder.records(), folder.result()
-    identity = folder.identity(records[0])
-    evaluations = recorded_evaluations([record.evaluations for record in records])
-    winner, sizes = _saved(folder)
+    archive = RunArchive(run)
+    config, result, identity = archive.config, archive.result, archive.identity
+    folder, evaluations = archive.folder, archive.evaluations
+    winner, sizes = _saved(archive)
     genome = None if winner is None else winner.genome
     candidates, networks, failures, curves = _collect(evaluations, genome)
     if not identity or not networks:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
-    folder.check_whole(records)
+    archive.check_complete()
     if winner is not None and candidates.get(winner.id, winner) != winner:
         raise RunError(
             f"{folder.best}: expected candidate {winner.id} of this run's journal, got {winner.genome}, "
@@ -147,7 +145,7 @@ def read_history(run: str | Path) -> History:
         candidates=candidates,
         networks=networks,
         failures=failures,
-        generations=folder.generations(),
+        generations=archive.generations,
         n_evaluations=len(evaluations),
         curves=curves,
         winner=winner.id if winner is not None and winner.id in candidates else None,
@@ -156,13 +154,12 @@ def read_history(run: str | Path) -> History:
     )
 
 
-def _saved(folder: RunFolder) -> tuple[Candidate | None, tuple[int, ...]]:
-    """The winner, and its numbers of inputs, units and outputs, where one is saved."""
-    saved = folder.winner()
-    if saved is None or saved[1] is None:
+def _saved(archive: RunArchive) -> tuple[Candidate | None, tuple[int, ...]]:
+    """Return the saved winner, and its numbers of inputs, units and outputs; None and () without one."""
+    saved = archive.winner
+    if saved is None or saved.candidate is None:
         return None, ()
-    network, candidate = saved
-    return candidate, network.members[0].sizes
+    return saved.candidate, saved.network.members[0].sizes
 
 
 def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:

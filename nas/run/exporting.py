@@ -14,7 +14,7 @@ from nas.errors import NASError, RunError
 from nas.export import Exported, write_export
 from nas.isolation import isolated
 from nas.runtime import Predictor
-from nas.tracking.folder import RunFolder
+from nas.tracking.archive import RunArchive
 from nas.tracking.lock import check_is_over
 
 _CHECK_ROWS = 500
@@ -61,9 +61,9 @@ def export_network(
 
 def _rows_of(path: Path) -> pd.DataFrame | None:
     """Return rows of a run's table; None if there is no run in `path` or above, or no table any more."""
-    for folder in (RunFolder(path.absolute()), RunFolder(path.absolute().parent)):
+    for folder in (path.absolute(), path.absolute().parent):
         try:
-            return first_rows(folder.config()["data"], _CHECK_ROWS)
+            return first_rows(RunArchive(folder).config["data"], _CHECK_ROWS)
         except (RunError, KeyError):
             continue
     return None

@@ -12,12 +12,11 @@ import time
 import urllib.request
 import webbrowser
 from contextlib import closing, suppress
-from pathlib import Path
 
 from nas.errors import TrackingError
 from nas.execution.reaper import running
 from nas.tracking.address import check_uri, is_database, public, sqlite_file, tracking_store, with_credentials
-from nas.tracking.folder import RunFolder
+from nas.tracking.archive import RunArchive
 
 
 def serve(
@@ -41,11 +40,10 @@ def serve(
     InputError
         If there is no store yet, no such run, or the port is in use.
     """
-    folder = None if run is None else RunFolder(Path(run).absolute())
-    recorded_uri = None if folder is None else (folder.config().get("tracking") or {}).get("uri")
-    uri = with_credentials(
-        tracking_store(tracking_uri or recorded_uri, folder.path.parent if folder else runs_dir)
-    )
+    archive = None if run is None else RunArchive(run)
+    recorded_uri = None if archive is None else (archive.config.get("tracking") or {}).get("uri")
+    runs = runs_dir if archive is None else archive.folder.path.parent
+    uri = with_credentials(tracking_store(tracking_uri or recorded_uri, runs))
     check_uri(uri)
     if not is_database(uri):
         print(f"MLflow is served at {public(uri)}", file=sys.stderr)
@@ -54,7 +52,7 @@ def serve(
     if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
     port = _free(port)
-    page = f"http://127.0.0.1:{port}{_path(uri, None if folder is None else folder.config()['run_id'])}"
+    page = f"http://127.0.0.1:{port}{_path(uri, None if archive is None else archive.run_id)}"
     print(f"opening {public(uri)}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
     return _until_interrupted(uri, port, page, browse=browse)
 
