@@ -46,7 +46,7 @@ from nas.runtime import ModelError, TableError, load_network
 from nas.runtime import sealed as sealed_model
 from nas.space import Limits, cost_model, load_space
 from nas.tracking.archive import RunArchive
-from nas.tracking.records import Chain, sealed
+from nas.tracking.checksums import Chain, sealed
 
 REFUSALS = (NASError, ModelError, TableError)
 """What is raised on purpose, in one sentence."""

@@ -21,6 +21,7 @@ def add_ui(commands: Any) -> None:
 
 
 def _ui(options: argparse.Namespace) -> int:
+    """Run ``nas ui``; return the exit code."""
     from nas.tracking.ui import serve
 
     return serve(options.runs_dir, options.tracking_uri, options.port, options.run, browse=options.open)
@@ -41,6 +42,7 @@ def add_sync(commands: Any) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
+    """Run ``nas sync``; return the exit code."""
     from nas.run import sync
 
     synced = sync(
@@ -67,6 +69,7 @@ def add_report(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    """Run ``nas report``; return the exit code."""
     from nas.reporting import report
 
     for output in options.output or [None, Path(options.run, "report.png")]:
@@ -83,6 +86,7 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    """Run ``nas compare``; return the exit code."""
     from nas.reporting import compare
 
     comparison = compare(options.runs)

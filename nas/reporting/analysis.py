@@ -129,7 +129,7 @@ class Step:
 def lineage(history: History) -> list[Step]:
     """Return the steps from the first ancestor to the winner.
 
-    Each step is to the parent whose checkpoint was the warm start, else to the first parent.
+    The previous step is the parent that gave the checkpoint of a warm start, else the first parent.
     """
     best = history.best.candidate.id if history.winner is None else history.winner
     chain = [history.candidates[best]]
@@ -152,6 +152,7 @@ def lineage(history: History) -> list[Step]:
 
 
 def _parent(history: History, candidate: Candidate) -> Candidate | None:
+    """Return the parent that gave the checkpoint of a warm start, else the first parent, else None."""
     number = candidate.inherits if candidate.inherits is not None else next(iter(candidate.parents), None)
     return None if number is None else history.candidates.get(number)
 
@@ -164,6 +165,7 @@ def changed(parent: Candidate, child: Candidate) -> str:
 
 
 def _differences(old: Genome, new: Genome) -> list[str]:
+    """Describe the differences of two genomes, layer by layer, then gene by gene."""
     words = []
     came_from = origins(new, old)
     for i, (layer, origin) in enumerate(zip(new.layers, came_from, strict=True), 1):
@@ -245,6 +247,7 @@ def gains(history: History) -> list[Gain]:
 
 
 def _kind(operator: str) -> str:
+    """Return the name under which the gains of an operator are grouped."""
     if operator.startswith("crossover:"):
         return operator.split("+")[0].removeprefix("crossover:").replace("_", " ") + " (crossover)"
     return "several changes" if "+" in operator else operator.replace("_", " ")

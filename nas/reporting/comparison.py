@@ -137,6 +137,7 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
 
 
 def _finished(path: Path) -> Finished:
+    """Read a finished run; raises `RunError`."""
     archive = RunArchive(path)
     _ = archive.config  # raises where this is no run
     if "best" not in archive.result:
@@ -161,6 +162,7 @@ def _leads(runs: Sequence[Finished]) -> list[Lead]:
 
 
 def _lead(best: Finished, run: Finished, *, rescored: bool) -> Lead:
+    """Return the lead of the best run over another, by rescored winners or by test rows."""
     if not rescored:
         higher, lower = (finished.result["test_score"] or math.nan for finished in (best, run))
         error = _joint_error(best.result["test_score_error"], run.result["test_score_error"])
@@ -180,6 +182,7 @@ def _joint_error(first: float | None, second: float | None) -> float:
 
 
 def _table(runs: Sequence[Finished]) -> list[str]:
+    """Format the runs as a table with aligned columns."""
     head = "run winner parameters validation rescored test networks epochs seconds"
     rows = [tuple(head.split())]
     for run in runs:
@@ -204,16 +207,19 @@ def _table(runs: Sequence[Finished]) -> list[str]:
 
 
 def _differing(comparison: Comparison) -> list[str]:
+    """Format the differences of settings."""
     return [f"differs   {line}" for line in comparison.differing] or ["differs   nothing"]
 
 
 def _verdicts(comparison: Comparison) -> list[str]:
+    """Format the leads."""
     if not comparison.comparable:
         return ["verdict   none: scores on different data, or of different metrics, cannot be compared"]
     return [f"verdict   {_sentence(lead)}" for lead in comparison.leads]
 
 
 def _sentence(lead: Lead) -> str:
+    """Describe a lead and whether it is significant."""
     error = "an unknown error" if math.isnan(lead.error) else f"± {lead.error:.4f}"
     note = "" if lead.is_significant else ": not statistically significant"
     return f"{lead.ahead} is ahead of {lead.behind} by {lead.difference:.4f} {error}, on {lead.on}{note}"

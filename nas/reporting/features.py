@@ -67,6 +67,7 @@ def encode_networks(networks: Sequence[Network], space: SearchSpace) -> tuple[Fl
 def _add_gene(
     add: Any, name: str, genomes: Sequence[Genome], key: str, layer: int | None, space: SearchSpace
 ) -> None:
+    """Add the columns of a gene: indicators of names, or the position among ordered values."""
     choices = space.genes[key]
 
     def of(genome: Genome, i: int) -> Any:

@@ -19,7 +19,7 @@ from nas.tracking.journal import Pair
 from nas.tracking.shown import as_text
 
 _MOST_CURVES = 1500
-"""Evaluations whose curves are drawn, evenly sampled: more lines only hide each other."""
+"""Curves that are drawn, evenly sampled: more lines only hide each other."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ def _saved(archive: RunArchive) -> tuple[Candidate | None, tuple[int, ...]]:
 
 
 def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
+    """Parse the space of an identity; raises `RunError`."""
     try:
         return SearchSpace.from_dict(record)
     except (TypeError, ValueError) as error:
@@ -172,6 +173,7 @@ def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
 def _collect(
     evaluations: Sequence[Pair], winner: Genome | None
 ) -> tuple[dict[int, Candidate], list[Network], list[Pair], dict[int, Evaluation]]:
+    """Collect candidates by id, networks by genome, failures, and a sample of curves, in one pass."""
     candidates: dict[int, Candidate] = {}
     networks: dict[Genome, Network] = {}
     failures: list[Pair] = []

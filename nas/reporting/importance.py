@@ -45,7 +45,7 @@ _LEAST_PREDICTED = 0.05
 """Share of the variance that the forests have to predict; below, importances are noise."""
 
 _MOST_PARTNERS = 4
-"""Genes whose pairs are tested for interactions: six pairs, for which the correction stays small."""
+"""Genes that are tested for interactions in pairs: six pairs, for which the correction stays small."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ class _Losses:
 
     @staticmethod
     def _loss(forest: Any, X: Floats, y: Floats) -> float:
+        """Return the mean squared error of a forest."""
         return float(np.square(forest.predict(X) - y).mean())
 
     @property
@@ -188,6 +189,7 @@ class _Losses:
         return losses
 
     def _shuffled(self, test: Array, groups: Sequence[Group], rng: np.random.Generator) -> Floats:
+        """Return the test rows with the columns of all groups permuted in the same order."""
         X = self._X[test]
         # Networks without one of the genes keep their values.
         able = np.flatnonzero(np.all([group.present[test] for group in groups], axis=0))

@@ -18,6 +18,7 @@ _VARIABLE = "MPLCONFIGDIR"
 
 
 def _settle() -> None:
+    """Set a temporary folder and import matplotlib's fonts, unless matplotlib has a folder."""
     if "matplotlib" in sys.modules or _VARIABLE in os.environ or _is_used():
         return
     folder = tempfile.mkdtemp(prefix="matplotlib-")

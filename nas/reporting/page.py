@@ -15,7 +15,8 @@ from nas._version import __version__
 from nas.errors import RunError
 from nas.isolation import isolated
 from nas.reporting.history import History, read_history
-from nas.reporting.panels import Panel, Table, panels
+from nas.reporting.panel import Panel, Table
+from nas.reporting.panels import panels
 from nas.tracking.shown import as_text
 
 _WIDTH = 8.0
@@ -106,6 +107,7 @@ def _written(file: Path, content: bytes, *, make_folder: bool = False) -> Path:
 
 
 def _page(history: History, report_panels: Sequence[Panel], pictures: Mapping[str, str]) -> str:
+    """Return the page as HTML."""
     name = html.escape(history.name)
     links = "".join(f'<a href="#{panel.name}">{html.escape(panel.title)}</a>' for panel in report_panels)
     sections = "\n".join(_section(panel, pictures.get(panel.name)) for panel in report_panels)
@@ -120,6 +122,7 @@ def _page(history: History, report_panels: Sequence[Panel], pictures: Mapping[st
 
 
 def _section(panel: Panel, picture: str | None) -> str:
+    """Return a panel as an HTML section."""
     parts = [f'<section id="{panel.name}"><h2>{html.escape(panel.title)}</h2>']
     parts.append(f"<p>{html.escape(panel.text)}</p>")
     if picture is not None:
@@ -132,6 +135,7 @@ def _section(panel: Panel, picture: str | None) -> str:
 
 
 def _table(table: Table) -> str:
+    """Return a table as HTML; the first cell of each row is its heading."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
     rows = "".join(
         "<tr>"
@@ -190,6 +194,7 @@ def _picture(history: History, report_panels: Sequence[Panel]) -> bytes:
 
 
 def _block(part: Any, panel: Panel, lines: Sequence[str], height: float) -> None:
+    """Draw a panel into a part of the PNG: its title, its lines of text, its picture."""
     text = _LINE * len(lines) + _TITLE
     upper, lower = part.subfigures(2, 1, height_ratios=[text, height]) if height else (part, None)
     # Names may hold dollar signs, between which matplotlib would typeset formulas.
@@ -206,6 +211,7 @@ def _block(part: Any, panel: Panel, lines: Sequence[str], height: float) -> None
 
 
 def _lines(panel: Panel) -> list[str]:
+    """Return a panel's text, table and notes as lines of the PNG."""
     lines = textwrap.wrap(panel.text, _LETTERS)
     if panel.table is not None:
         rows = [panel.table.head, *panel.table.rows] if any(panel.table.head) else panel.table.rows

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import nas.reporting.pictures as pictures
 from nas.reporting.analysis import (
@@ -22,6 +20,8 @@ from nas.reporting.analysis import (
 )
 from nas.reporting.history import History
 from nas.reporting.importance import Importance, importance
+from nas.reporting.panel import Panel, Table
+from nas.reporting.summary import summary
 
 _MOST_STEPS = 15
 """Steps of a lineage that its table shows: the first, and the last before the winner."""
@@ -33,46 +33,10 @@ _FEW = 5
 """Networks of a kind below which the best of them depends on their number too much."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows of text, with a heading for each column; empty headings are not shown."""
-
-    head: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One part of a report.
-
-    Attributes
-    ----------
-    name : str
-        Used in links and file names.
-    title, text : str
-        The topic, and an explanation in a few plain sentences.
-    draw : callable, optional
-        Draws the picture into a matplotlib figure.
-    height : float
-        Of the picture, in inches, at a width of 8.
-    table : Table, optional
-    notes : tuple of str
-        Items of a list below.
-    """
-
-    name: str
-    title: str
-    text: str
-    draw: Callable[[Any], None] | None = None
-    height: float = 3.2
-    table: Table | None = None
-    notes: tuple[str, ...] = field(default=())
-
-
 def panels(history: History) -> list[Panel]:
     """Return the panels that have something to show, in the order of reading."""
     makers: Sequence[Callable[[History], Panel | None]] = (
-        _summary,
+        summary,
         _structure,
         _progress,
         _map,
@@ -87,86 +51,8 @@ def panels(history: History) -> list[Panel]:
     return [panel for make in makers if (panel := make(history)) is not None]
 
 
-def _summary(history: History) -> Panel:
-    result, best = history.result, history.best
-    rows = [
-        ("structure", " → ".join(map(str, best.genome.widths)) or "no hidden layer"),
-        ("genome", str(best.genome)),
-        ("parameters", f"{best.evaluation.n_parameters:,}"),
-        ("evaluated", _effort(history)),
-        (
-            f"validation {history.metric}",
-            f"{_searched(history):.4f}, the score that the search maximized: biased upwards",
-        ),
-        *_scores(result),
-    ]
-    data = history.identity["data"]
-    text = (
-        f"{data['name']}: {data['rows']:,} rows, {data['columns']} columns, {data['task']}. "
-        f"Space {history.space.name}: {history.space.summary()}. Seed {history.identity['seed']}."
-    )
-    if not result:
-        text += " This search has not ended: no winner was named, and nothing was rescored."
-    elif result.get("stopped") == "interrupted":
-        text += " This search was interrupted."
-    return Panel("summary", "Result", text, table=Table(("", ""), rows))
-
-
-def _searched(history: History) -> float:
-    """Return the validation score by which the search ranked the winner."""
-    score = history.result.get("validation_score")
-    return float(history.best.fitness if score is None else score)
-
-
-def _effort(history: History) -> str:
-    """Describe how many networks were trained, for how many epochs and seconds, and how many failed."""
-    n_failed = len(history.failures)
-    failed = f", {n_failed} evaluations failed" if n_failed else ""
-    seconds = f" in {history.result['seconds']:.1f} s" if "seconds" in history.result else ""
-    epochs = history.result.get("epochs")
-    trained = f", {epochs:,} epochs" if epochs else ""
-    return f"{len(history.networks):,} networks{trained}{seconds}{failed}"
-
-
-def _scores(result: dict[str, Any] | Any) -> list[tuple[str, str]]:
-    rows = []
-    if (rescored := result.get("rescored")) is not None:
-        score = _with_error(rescored, result.get("rescored_error"))
-        rows.append(("rescored", f"{score}, trained again on other splits of the rows"))
-    if (selection_bias := result.get("selection_bias")) is not None:
-        signed = f"{round(selection_bias, 4) + 0.0:+.4f}"  # adding 0.0 turns -0.0 into 0.0
-        rows.append(("selection bias", f"{signed}: estimated overstatement of the validation score"))
-    if (gain := result.get("single_layer_gain")) is not None:
-        error = result.get("single_layer_gain_error")
-        rows.append(("one layer of 100", _verdict(gain, error, "one layer of 100")))
-    if (test := result.get("test_score")) is not None:
-        rows.append(
-            (
-                "test",
-                f"{_with_error(test, result.get('test_score_error'))}, on rows that the search never used",
-            )
-        )
-    if (difference := result.get("test_difference")) is not None:
-        error = result.get("test_difference_error")
-        rows.append(("scikit-learn's default", _verdict(difference, error, "it on the test rows")))
-    return rows
-
-
-def _with_error(value: float, error: float | None) -> str:
-    return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
-
-
-def _verdict(difference: float, error: float | None, reference: str) -> str:
-    """Describe a difference to a reference, which is significant from twice its standard error."""
-    if error is None:
-        return f"{difference:+.4f}"
-    if abs(difference) <= 2 * error:
-        return f"{difference:+.4f} ± {error:.4f}: not statistically significant"
-    word = "better" if difference > 0 else "worse"
-    return f"{difference:+.4f} ± {error:.4f}: {word} than {reference}"
-
-
 def _structure(history: History) -> Panel | None:
+    """Return the panel of the winner's layers; None where no network is saved."""
     if not history.sizes:
         return None
     genome = history.best.genome
@@ -186,10 +72,12 @@ def _structure(history: History) -> Panel | None:
 
 
 def _layers(n: int) -> str:
+    """Return a number of hidden layers in words."""
     return f"{n} hidden layer{'' if n == 1 else 's'}"
 
 
 def _progress(history: History) -> Panel:
+    """Return the panel of fitness over the search, with the expectation of random search."""
     networks = history.networks
     preselected = history.identity.get("recipe", {}).get("surrogate", "none") != "none"
     expected = random_expectation(networks, preselected=preselected)
@@ -212,6 +100,7 @@ def _progress(history: History) -> Panel:
 
 
 def _map(history: History) -> Panel | None:
+    """Return the panel of fitness by depth and width; None with a single cell."""
     cells = structure_map(history.networks)
     if len(cells) < 2:
         return None
@@ -227,6 +116,7 @@ def _map(history: History) -> Panel | None:
 
 
 def _deep_or_wide(history: History) -> Panel | None:
+    """Return the panel that compares one hidden layer with several; None without a common size."""
     sizes = deep_or_wide(history.networks)
     shared = [size for size in sizes if size.single is not None and size.deep is not None]
     if not shared:
@@ -240,6 +130,10 @@ def _deep_or_wide(history: History) -> Panel | None:
 
 
 def _deep_or_wide_text(shared: Sequence[Size]) -> str:
+    """Describe how often deeper networks are ahead.
+
+    Of n sizes, at least (n + √n) / 2 have to agree, which is one standard deviation from chance.
+    """
     leads = [size.deep - size.single for size in shared if size.deep is not None and size.single is not None]
     n_deep = sum(lead > 0 for lead in leads)
     text = (
@@ -258,6 +152,7 @@ def _deep_or_wide_text(shared: Sequence[Size]) -> str:
 
 
 def _importance(history: History) -> Panel:
+    """Return the panel of the importance of genes."""
     estimate = importance(history.networks, history.space)
     text = (
         "Share of the variance of fitness (by rank) that each gene explains, including its interactions: "
@@ -282,6 +177,7 @@ def _importance(history: History) -> Panel:
 
 
 def _interactions(estimate: Importance) -> str:
+    """Describe the significant interactions."""
     pairs = [effect for effect in estimate.interactions if effect.is_significant]
     if not pairs:
         return ""
@@ -291,6 +187,7 @@ def _interactions(estimate: Importance) -> str:
 
 
 def _lineage(history: History) -> Panel | None:
+    """Return the panel of the winner's ancestors; None where it has none."""
     steps = lineage(history)
     if len(steps) < 2:
         return None
@@ -299,9 +196,9 @@ def _lineage(history: History) -> Panel | None:
         f" (the table omits {len(steps) - len(rows)} steps after the first)" if rows is not steps else ""
     )
     text = (
-        f"From the first ancestor to the winner in {len(steps) - 1} steps{omitted}: each to the parent whose "
-        "checkpoint was the warm start, else to the first parent. A gain includes the effect of the further "
-        "training."
+        f"From the first ancestor to the winner in {len(steps) - 1} steps{omitted}, by the parent that "
+        "gave the checkpoint of a warm start, else by the first parent. A gain includes the effect of the "
+        "further training."
     )
     return Panel(
         "lineage",
@@ -317,6 +214,7 @@ def _lineage(history: History) -> Panel | None:
 
 
 def _step(step: Step) -> tuple[str, ...]:
+    """Format a step of the lineage as a row."""
     candidate = step.candidate
     return (
         str(candidate.id),
@@ -328,6 +226,7 @@ def _step(step: Step) -> tuple[str, ...]:
 
 
 def _gains(history: History) -> Panel | None:
+    """Return the panel of gains by operator; None with too few children."""
     rows = [row for row in gains(history) if row.n >= _LEAST_PAIRS]
     if not rows:
         return None
@@ -346,6 +245,7 @@ def _gains(history: History) -> Panel | None:
 
 
 def _front(history: History) -> Panel | None:
+    """Return the panel of the Pareto fronts of fitness and costs; None where costs are unknown."""
     if history.costs is None:
         return None
     networks = history.networks
@@ -377,6 +277,7 @@ def _front(history: History) -> Panel | None:
 
 
 def _curves(history: History) -> Panel:
+    """Return the panel of loss curves."""
     n = len(history.curves)
     sample = "" if n == history.n_evaluations else f" ({n:,} of {history.n_evaluations:,}, evenly sampled)"
     text = (
@@ -392,5 +293,6 @@ def _curves(history: History) -> Panel:
 
 
 def _next(history: History) -> Panel:
+    """Return the panel of advice."""
     notes = tuple(advice(history))
     return Panel("next", "What to try next", "By simple rules, from this run only:", notes=notes)

@@ -160,6 +160,7 @@ def _write(
     outcome: Outcome,
     generations: Sequence[Paced],
 ) -> None:
+    """Write everything of a run that the store lacks, in the order in which a search writes it."""
     view.start(info)
     view.add_generations(generations)
     best = elites(tracking.policy)
@@ -175,7 +176,7 @@ def _write(
     view.conclude(outcome, len(evaluations))
     if outcome.model_dir is not None and outcome.best is not None:
         view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), tracking.register)
-    for file in view.files():
+    for file in RunFolder(info.run_dir).artifacts():
         view.add_file(file)
     view.add_table(evaluations)
     view.end(outcome.status)

@@ -64,6 +64,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def _of_file(file: Path, scheme: str = "sqlite:") -> str:
+    """Make the address of an SQLite file."""
     path = str(file)
     if _unquotes():
         path = path.replace("%", "%25").replace("?", "%3F")
@@ -107,6 +108,7 @@ def _complaint(uri: str) -> str | None:
 
 
 def _names_a_host(uri: str) -> bool:
+    """Return whether an HTTP address has a host and a valid port."""
     try:
         parts = urllib.parse.urlsplit(uri)
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from nas.errors import RunError
 from nas.evaluation import Candidate
 from nas.runtime import ModelError, Predictor, load_network
+from nas.tracking.checksums import read_record
 from nas.tracking.folder import CONFIG, RESULT, RunFolder
 from nas.tracking.generations import FILE as GENERATIONS
 from nas.tracking.generations import Paced, read_generations
@@ -23,7 +24,7 @@ from nas.tracking.parts import (
     to_global_ids,
 )
 from nas.tracking.records import CONFIG as CONFIG_RECORD
-from nas.tracking.records import IDENTITY, PROVENANCE, check_result, read_record
+from nas.tracking.records import IDENTITY, PROVENANCE, check_result
 from nas.tracking.renamed import config_by_new_names, result_by_new_names
 from nas.tracking.shown import command
 
@@ -125,6 +126,8 @@ class RunArchive:
         """Return a candidate and its evaluation by its global id; raises `IndexError` if there is none."""
         n = len(self.records)
         part, number = locate(candidate_id, n)
+        if number < 0:  # a negative index would count from the end
+            raise IndexError(candidate_id)
         return to_global_ids(self.records[part].evaluations[number], part, n)
 
     @cached_property

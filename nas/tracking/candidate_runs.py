@@ -142,9 +142,12 @@ class CandidateRuns:
             self._postponed.append(number)
 
     def _add(self, view: View, number: int) -> None:
+        """Write a child run within the measured time."""
         with self._allowance.measured():
             view.add_child(*self._pair(number))
 
     def _pair(self, number: int) -> Pair:
-        assert self._run is not None and self._run.pair is not None, "a search gives access to its journal"
+        """Read a candidate and its evaluation from the journal."""
+        assert self._run is not None, "started comes first"
+        assert self._run.pair is not None, "a search gives access to its journal"
         return self._run.pair(number)

@@ -68,6 +68,7 @@ class Tracking:
     register: str | None = None
 
     def __post_init__(self) -> None:
+        """Check the policy and the name; MLflow refuses names with / and :."""
         if self.policy not in POLICIES:
             raise InputError(f"track: expected {', '.join(POLICIES)}, got {self.policy!r}")
         if self.register is not None and (not self.register.strip() or set(self.register) & set("/:")):

@@ -33,9 +33,9 @@ from typing import Any
 
 from nas.errors import RunError
 from nas.files import replace_synced, sync_path, write_synced
+from nas.tracking.checksums import sealed
 from nas.tracking.lock import RunLock
 from nas.tracking.parts import existing_parts, new_parts
-from nas.tracking.records import sealed
 from nas.tracking.shown import command
 
 CONFIG = "config.json"
@@ -76,6 +76,11 @@ class RunFolder:
     def parts(self) -> list[RunFolder]:
         """The folders with a journal and weights: one for each part of the run, or this folder itself."""
         return [RunFolder(path) for path in existing_parts(self.path)]
+
+    def artifacts(self) -> list[Path]:
+        """Return the existing files that MLflow shows: journals, the report and its pictures."""
+        pictures = self.path.glob("plots/*.svg")
+        return sorted([*self.path.rglob(JOURNAL), *self.path.glob("report.*"), *pictures])
 
     def create(
         self,
@@ -147,6 +152,7 @@ def next_run_folder(folder: RunFolder) -> RunFolder:
 
 
 def _free_name(runs: Path, data_name: str) -> str:
+    """Make a name from the data's name and the time that no run has."""
     # The process id distinguishes searches that start in the same second.
     stem = f"{data_name[:100]}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
     names = [stem, *(f"{stem}-{i}" for i in range(2, 1000))]
@@ -154,6 +160,7 @@ def _free_name(runs: Path, data_name: str) -> str:
 
 
 def _name_is_taken(path: Path) -> RunError:
+    """Make the `RunError` for a name in use."""
     return RunError(
         f"--name {path.name}: expected a name that is not in {path.parent} yet, got one that is; "
         f"choose another, or go on with: {command('resume', path)}"
@@ -173,5 +180,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], within: str =
 
 
 def _short(value: object) -> str:
+    """Return a value as JSON of at most 60 characters."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -19,7 +19,8 @@ from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
-from nas.tracking.records import GENERATION, Chain
+from nas.tracking.checksums import Chain
+from nas.tracking.records import GENERATION
 from nas.tracking.renamed import generation_by_new_names
 from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
@@ -98,6 +99,7 @@ class GenerationLog:
                 self._file.close()
 
     def _write(self, paced: Paced) -> None:
+        """Append a line with its checksum."""
         if self._file is None:
             return
         generation, pace = paced

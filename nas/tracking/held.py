@@ -43,6 +43,7 @@ def locked_journals(folder: RunFolder) -> Iterator[list[Journal]]:
 
 
 def _journal(path: Path, deadline: float) -> Journal:
+    """Open a journal; wait until the deadline for a process that still writes to it."""
     while True:
         try:
             return Journal(path)

@@ -32,7 +32,8 @@ from nas.errors import RunError, RunningError, SearchError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
-from nas.tracking.records import PAIR, Chain
+from nas.tracking.checksums import Chain
+from nas.tracking.records import PAIR
 from nas.tracking.renamed import identity_by_new_names
 from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
@@ -106,6 +107,7 @@ class Evaluations(Sequence[Pair]):
             ) from None
 
     def _read(self, file: BinaryIO, i: int) -> Pair:
+        """Read and parse line `i` of an open journal."""
         file.seek(self._starts[i])
         try:
             # Types were checked when the line was first read.
@@ -176,6 +178,7 @@ class Journal:
             raise
 
     def _locked_record(self) -> Record:
+        """Lock the file and read it."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -210,6 +213,7 @@ class Journal:
             self.close()
 
     def _sync(self) -> None:
+        """Wait until all lines are on the disk."""
         if self._is_synced or self._file.closed:
             return
         try:
@@ -224,6 +228,7 @@ class Journal:
             self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
+        """Append a line with its checksum, and flush it to the operating system."""
         line = self._chain.closed(_written_json(entry))
         self._is_synced = False
         try:
@@ -234,6 +239,7 @@ class Journal:
         self._n_bytes += len(line)
 
     def _no_room(self, error: OSError) -> SearchError:
+        """Make the error for a line that could not be written, with the command that continues."""
         return SearchError(
             f"{self._path}: expected room to write, got: {error.strerror}; what is written is "
             f"complete; to go on from there: {command('resume', self._run_dir)}"
@@ -260,7 +266,7 @@ class Tail:
         self.evaluations = Evaluations(path)
 
     def new(self) -> Iterator[Pair]:
-        """Yield the candidates whose lines were completed since the last call; raises `RunError`."""
+        """Yield the candidates of the lines that were completed since the last call; raises `RunError`."""
         # A removed file is not reported here: the process that writes to it fails with a message of its own.
         with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
             file.seek(self._n_bytes)
@@ -319,6 +325,7 @@ def read_journal(path: Path) -> Record:
 
 
 def _written_json(entry: Mapping[str, Any]) -> bytes:
+    """Serialize an entry by orjson, or by json where orjson cannot."""
     try:
         return orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:  # text that is not UTF-8, as in a file's name, or an integer of more than 64 bits
@@ -326,6 +333,7 @@ def _written_json(entry: Mapping[str, Any]) -> bytes:
 
 
 def _read_json(line: bytes) -> Any:
+    """Parse an entry; raises `ValueError`."""
     if line.startswith(b'{"journal"'):
         return strict_json(line)  # a seed may have more than 64 bits, which orjson would read as a float
     try:
@@ -335,6 +343,7 @@ def _read_json(line: bytes) -> Any:
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the fields that are not None; raises `ValueError` if a number is NaN or infinite."""
     curves = (evaluation.train_losses, evaluation.validation_losses, evaluation.validation_scores)
     if not math.isfinite(sum(map(sum, curves), evaluation.fitness + evaluation.validation_loss)):
         raise ValueError(f"candidate {evaluation.candidate_id}: expected finite numbers to write, got others")
@@ -347,11 +356,13 @@ _WRONG = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 
 
 def _checked_pair(entry: Any) -> Pair:
+    """Check an entry against its schema and parse it."""
     PAIR(entry)
     return _pair(entry)
 
 
 def _pair(entry: Mapping[str, Any]) -> Pair:
+    """Parse an entry that was checked."""
     evaluation: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in entry["evaluation"].items()
     }

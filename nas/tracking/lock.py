@@ -61,6 +61,7 @@ def check_is_over(folder: Path) -> None:
 
 
 def _take(file: BinaryIO, operation: int) -> bool:
+    """Try to lock a file with an operation of `flock`; return whether that succeeded."""
     try:
         fcntl.flock(file, operation | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -69,4 +70,5 @@ def _take(file: BinaryIO, operation: int) -> bool:
 
 
 def _running(path: Path) -> RunningError:
+    """Make the `RunningError` of a run."""
     return RunningError(f"{path}: expected a search that is over, got one that still runs")

@@ -18,6 +18,7 @@ from nas.evolution import Generation
 from nas.tracking.address import public
 from nas.tracking.candidate_runs import CONCURRENT, CandidateRuns
 from nas.tracking.choice import TrackPolicy
+from nas.tracking.folder import RunFolder
 from nas.tracking.generations import Pace, Paced
 from nas.tracking.shown import command
 from nas.tracking.store import in_words, probe
@@ -34,7 +35,7 @@ _PATIENCE = 3.0
 
 
 class MLflowTracker:
-    """The tracker whose store people browse.
+    """The tracker that writes to MLflow.
 
     MLflow takes seconds to be imported and to create its tables; that happens in the writing thread, while
     the search goes on.
@@ -144,9 +145,11 @@ class MLflowTracker:
             raise
 
     def _finish_soon(self, outcome: Outcome) -> None:
+        """Write only the end of the run, and wait a moment for it."""
         self._writer.close_with(lambda view: view.end(outcome.status) if view.run_id else None, _PATIENCE)
 
     def _finish(self, outcome: Outcome) -> None:
+        """Append the jobs that complete the parent run, and wait for all of them."""
         self.won(outcome)
         for job in (
             self._write_files,
@@ -175,11 +178,14 @@ class MLflowTracker:
 
     def _write_files(self, view: View) -> None:
         """Write the artifacts: files of the run's folder, and the table of all candidates."""
-        jobs: list[Job[View]] = [partial(_add_file, file=file) for file in view.files()]
+        assert self._run is not None, "started comes first"
+        files = RunFolder(self._run.run_dir).artifacts()
+        jobs: list[Job[View]] = [partial(_add_file, file=file) for file in files]
         _run_all(view, [*jobs, lambda view: view.add_table(self._candidates.pairs())])
 
 
 def _connected_view(uri: str, experiment: str, artifacts: Path | None) -> View:
+    """Import MLflow and connect, which takes seconds."""
     from nas.tracking.mlflow_view import View
 
     view = View(uri, experiment, artifacts)
@@ -193,9 +199,12 @@ def _run_all(view: View, jobs: list[Job[View]]) -> None:
 
 
 def _add_file(view: View, file: Path) -> None:
+    """Write an artifact: `partial` binds the file, where a lambda in a loop would bind the last."""
     view.add_file(file)
 
 
 def _add_model(view: View, outcome: Outcome, register: str | None) -> None:
-    assert outcome.best is not None and outcome.model_dir is not None, "there is a winner"
+    """Write the winner's network as a model."""
+    assert outcome.best is not None, "there is a winner"
+    assert outcome.model_dir is not None, "the winner is saved"
     view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), register)

@@ -64,6 +64,7 @@ class Experiment:
         self.id = str(experiment.experiment_id) if experiment else self._create()
 
     def _create(self) -> str:
+        """Create the experiment, or return that of a search which created it first."""
         place = self._artifacts.resolve().as_uri() if self._artifacts else None
         try:
             return self.client.create_experiment(self._name, artifact_location=place)
@@ -135,6 +136,7 @@ class Experiment:
             self._register(register, run_id, logged)
 
     def _register(self, name: str, run_id: str, logged: LoggedModel) -> None:
+        """Make a logged model the next version of a registered model."""
         with contextlib.suppress(MlflowException):  # the registered model exists
             self.client.create_registered_model(name)
         # By its location: "models:/..." would be looked up in MLflow's default store.

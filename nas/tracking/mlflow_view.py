@@ -201,12 +201,6 @@ class View:
             tags=[RunTag(key, text) for key, text in tags.items()],
         )
 
-    def files(self) -> list[Path]:
-        """Return the files of the run's folder that are artifacts: journals, the report and its pictures."""
-        assert self._run is not None, "start comes first"
-        folder = self._run.run_dir
-        return sorted([*folder.rglob("journal.jsonl"), *folder.glob("report.*"), *folder.glob("plots/*.svg")])
-
     def add_file(self, file: Path) -> None:
         """Log a file of the run's folder as an artifact, in the same subfolder."""
         assert self._run is not None, "start comes first"

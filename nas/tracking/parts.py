@@ -37,7 +37,7 @@ def existing_parts(run: Path) -> list[Path]:
 
 
 def search_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the identity of the whole search from that of a part, whose journal also holds its number."""
+    """Return the identity of the whole search: that of a part without the part's number."""
     return {key: value for key, value in identity.items() if key != "island"}
 
 
@@ -101,6 +101,7 @@ class AllEvaluations(Sequence[Pair]):
         return heapq.merge(*map(self._renumbered, range(len(self._parts))), key=lambda pair: pair[0].id)
 
     def _renumbered(self, part: int) -> Iterator[Pair]:
+        """Yield the pairs of a part with global ids."""
         for pair in self._parts[part]:
             yield to_global_ids(pair, part, len(self._parts))
 

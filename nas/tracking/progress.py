@@ -83,6 +83,7 @@ class ProgressDisplay:
             self._live.stop()
 
     def _time_left(self) -> str:
+        """Estimate the time left from the mean time of a network and from the time budget."""
         elapsed = time.monotonic() - self._since
         new = max(1, self._n_networks - self._run.n_recorded)
         seconds = elapsed / new * (self._run.n_candidates - self._n_networks)

@@ -37,6 +37,7 @@ def generation_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _within(record: dict[str, Any], key: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """Rename the keys of an object within a record."""
     part = record.get(key)
     return {**record, key: _renamed(part, names)} if isinstance(part, dict) else record
 

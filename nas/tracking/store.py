@@ -29,7 +29,7 @@ _PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQL
 def probe(uri: str) -> bool:
     """Return whether MLflow can certainly write to a store, without importing MLflow.
 
-    False where only MLflow can decide: other databases, and servers whose ``/health`` is not MLflow's.
+    False where only MLflow can decide: other databases, and servers that do not answer at ``/health``.
 
     Raises
     ------
@@ -67,6 +67,7 @@ def cause(uri: str, error: BaseException) -> BaseException | None:
 
 
 def _lacks_password(uri: str) -> bool:
+    """Return whether a database refused the connection perhaps for lack of a password."""
     return is_database(uri) and sqlite_file(uri) is None and not has_secrets(uri)
 
 
@@ -84,6 +85,7 @@ def ping(uri: str) -> bytes:
 
 
 def _is_writable(file: Path) -> bool:
+    """Return whether a file is, or can become, MLflow's SQLite store; raises `OSError` or `sqlite3.Error`."""
     if file.exists() and not file.is_file():
         return False
     file.parent.mkdir(parents=True, exist_ok=True)

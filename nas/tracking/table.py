@@ -48,4 +48,5 @@ def write_table(pairs: Iterable[tuple[Candidate, Evaluation]], path: Path) -> No
 
 
 def _plain(value: Any) -> Any:
+    """Join tuples by hyphens."""
     return "-".join(map(str, value)) if isinstance(value, tuple) else value

@@ -31,7 +31,7 @@ def serve(
     port : int
         The port to listen at; 0: any free port.
     run : path, optional
-        The run whose page is shown, in its own store; by default the experiment of the latest search.
+        The run to show, from its own store; by default the experiment of the latest search is shown.
     browse : bool
         Whether to open a browser once the server answers.
 
@@ -58,6 +58,7 @@ def serve(
 
 
 def _until_interrupted(uri: str, port: int, page: str, *, browse: bool) -> int:
+    """Run MLflow's server until Ctrl-C, and return its exit status."""
     # One worker and no job runners take 2 processes and 0.5 GB; MLflow's defaults take 15 and 2.6 GB.
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -119,7 +120,7 @@ def _path(uri: str, run_id: str | None) -> str:
 
 
 def _first_row(uri: str, query: str, *values: str) -> tuple[object, ...] | None:
-    """Query the store without MLflow, whose import would take longer than the start of its server."""
+    """Query the store without MLflow: importing it would take longer than its server's start."""
     store = sqlite_file(uri)
     if store is None:
         return None

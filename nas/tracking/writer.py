@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Store(Protocol):
-    """What a `Writer` has to know of its store."""
+    """The part of a store's interface that a `Writer` calls itself."""
 
     def answers(self) -> bool:
         """Return whether the store answers."""
@@ -127,6 +127,7 @@ class Writer(Generic[S]):
             self._thread.join(patience)
 
     def _connect(self) -> None:
+        """Connect to the store; keep a refusal for `wait_until_ready`."""
         try:
             self.store = self._connect_store()
         except TrackingError as error:
@@ -136,6 +137,7 @@ class Writer(Generic[S]):
             self._is_ready.set()
 
     def _run(self) -> None:
+        """Run jobs until the end is read from the queue: the body of the thread."""
         if self._is_checked:
             self._run_backlog()
         else:

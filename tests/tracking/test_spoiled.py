@@ -22,8 +22,8 @@ from nas.network import State
 from nas.run.weights import Weights
 from nas.runtime import load_network
 from nas.tracking.archive import RunArchive
+from nas.tracking.checksums import Chain
 from nas.tracking.journal import Journal, Tail, read_journal
-from nas.tracking.records import Chain
 
 KINDS = (
     *("journal", "config", "result", "generations", "journal, forged", "config, forged", "result, forged"),
