@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nas.tracking.records import Chain, sealed
+from nas.tracking.checksums import Chain, sealed
 
 Mutation = Callable[[bytes, bytes, random.Random], bytes]
 """The bytes of a file, those of the other search's, and a generator: the bytes of the mutated file."""

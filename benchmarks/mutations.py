@@ -57,8 +57,7 @@ from nas.run.weights import Weights
 from nas.runtime import ModelError, TableError, load_network
 from nas.runtime import sealed as sealed_model
 from nas.space import Limits, cost_model, load_space
-from nas.tracking.folder import RunFolder
-from nas.tracking.journal import read_journal
+from nas.tracking.archive import RunArchive
 
 REFUSALS = (NASError, ModelError, TableError)
 """What is raised on purpose, in one sentence."""
@@ -136,28 +135,28 @@ def kinds(run: Path, other: Path, folder: Path) -> list[Kind]:
 
 
 def _of_run(run: Path, other: Path) -> list[Kind]:
-    run_folder = RunFolder(run)
     crc = _crc_of_run(run)
 
     def journal() -> Any:
-        record = read_journal(run / "journal.jsonl")
-        return run_folder.identity(record), list(map(repr, record.evaluations))
+        archive = RunArchive(run)
+        return archive.identity, list(map(repr, archive.evaluations))
 
     def generations() -> Any:
-        return list(map(repr, run_folder.generations()))
+        return list(map(repr, RunArchive(run).generations))
 
     def begins(one: Any, whole: Any) -> bool:
         same = one[0] == whole[0] or not one[1]
         return same and one[1] == whole[1][: len(one[1])]
 
     def config() -> Any:
-        _restored(run_folder, None, {})
-        run_folder.identity(read_journal(run_folder.journal))
-        run_folder.result()
-        return run_folder.config()
+        archive = RunArchive(run)
+        _restored(archive.folder, None, {})
+        # The configuration has to fit the journal and the result.
+        _ = archive.identity, archive.result
+        return archive.config
 
     def result() -> Any:
-        return run_folder.result(), str(compare([run, other]))
+        return RunArchive(run).result, str(compare([run, other]))
 
     def history() -> Any:
         found = read_history(run)
@@ -190,7 +189,7 @@ def _of_run(run: Path, other: Path) -> list[Kind]:
 
 
 def _crc_of_run(run: Path) -> int:
-    return zlib.crc32(RunFolder(run).config()["run_id"].encode())
+    return zlib.crc32(RunArchive(run).run_id.encode())
 
 
 def _of_network(run: Path, other: Path) -> list[Kind]:
@@ -212,7 +211,7 @@ def _of_network(run: Path, other: Path) -> list[Kind]:
     weights = (best / "weights.safetensors").read_bytes()
     kept = sorted((run / "weights").glob("*.npz"), key=lambda file: int(file.stem))
     number = int(kept[0].stem)
-    run_id = RunFolder(run).config()["run_id"]
+    run_id = RunArchive(run).run_id
 
     def state() -> Any:
         arrays, facts = Weights(run / "weights", run_id=run_id).of(number).to_arrays()

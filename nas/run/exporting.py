@@ -1,4 +1,4 @@
-"""Exporting the winner of a run, checked on rows of the table that it was found for."""
+"""Exporting the winner of a run, checked on rows of the run's table."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from nas.errors import InputError, NASError, RunError
 from nas.export import Exported, write_export
 from nas.isolation import isolated
 from nas.runtime import ModelError, Predictor, load_network
-from nas.tracking.folder import RunFolder
+from nas.tracking.archive import RunArchive
 from nas.tracking.lock import check_is_over
 
-_ROWS = 500
+_CHECK_ROWS = 500
+"""Rows of the run's table on which an export is checked: rare categories are among them, and it takes
+milliseconds."""
 
 
 @isolated()
 def export_network(
     model: Predictor | str | os.PathLike[str],
-    format: str,  # noqa: A002  # the word for it
+    format: str,  # noqa: A002  # the usual word
     output: str | os.PathLike[str],
     *,
     rows: pd.DataFrame | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write a network in a form that others can use, checked against the original.
+    """Write a network in a form that other programs can use, checked against the original.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def export_network(
     Returns
     -------
     Exported
-        Where it is, and how well it agrees with the network on how many rows.
+        Its path, and how well it agrees with the network on how many rows.
 
     Raises
     ------
@@ -77,17 +79,17 @@ def export_network(
 
 
 def _rows_of(path: Path) -> pd.DataFrame | None:
-    """Rows of a run's table; None where this is no run, or the table is not there any more."""
-    for folder in (RunFolder(path.absolute()), RunFolder(path.absolute().parent)):
+    """Return rows of a run's table; None if there is no run in `path` or above, or no table any more."""
+    for folder in (path.absolute(), path.absolute().parent):
         try:
-            return first_rows(folder.config()["data"], _ROWS)
+            return first_rows(RunArchive(folder).config["data"], _CHECK_ROWS)
         except (RunError, KeyError):
             continue
     return None
 
 
 def first_rows(table: Mapping[str, Any], n: int) -> pd.DataFrame | None:
-    """The first rows of a run's data, as its configuration names it; None where it cannot be read."""
+    """Return the first `n` rows of a run's data, as ``config.json`` names it; None if it cannot be read."""
     arguments = load_arguments(table)
     try:
         return load_dataset(table["source"], **arguments).table.iloc[:n]
