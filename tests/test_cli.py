@@ -606,7 +606,7 @@ def test_the_second_signal_ends_the_program_whatever_it_is_at() -> None:
 import time
 from nas.cli.signals import Signals
 with Signals(is_program=True) as signals:
-    signals.raise_from_now_on()
+    signals.raise_on_signal()
     signals.hint = ": here is how"
     said = "ready"
     while True:

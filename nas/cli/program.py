@@ -1,7 +1,7 @@
-"""The command line: where it starts, and what it ends with.
+"""The entry point of the command line.
 
-Exit codes: 0 done, 1 the search failed, 2 the input was wrong, 130 interrupted. What a program
-would read goes to standard output, everything else to standard error.
+Exit codes: 0 success, 1 the search failed, 2 wrong input, 130 interrupted. Results go to standard output,
+progress and errors to standard error.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COMMANDS = (
 
 
 def run(arguments: Sequence[str] | None, signals: Signals) -> int:
-    """Run one command and return its exit code; raises `KeyboardInterrupt`."""
+    """Run a command and return its exit code; raises `KeyboardInterrupt`."""
     make_legible()
     try:
         try:
@@ -60,13 +60,13 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(by_new_names(arguments))
     if options.command not in RUNS:
-        signals.raise_from_now_on()
+        signals.raise_on_signal()
     elif "run" in options:
         from nas.tracking.shown import command as shown
 
         signals.hint = f"; to go on: {shown('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    logging.getLogger("nas.run.run").setLevel(logging.INFO)  # what was read, in a line
+    logging.getLogger("nas.run.run").setLevel(logging.INFO)  # the line that describes the data
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
