@@ -515,7 +515,7 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--max-parameters", "3"], "got none; the least there is: 131 parameters"),
         (["search", "iris", "--max-latency", "-1"], "max_latency: expected a number above 0, got -1.0"),
         (["search", "iris", "--objectives", "parameters"], "objectives: expected error first"),
-        (["search", "iris", "--surrogate", "magic"], "surrogate: expected none, process, trees"),
+        (["search", "iris", "--surrogate", "magic"], "surrogate: expected one of none, process, trees"),
         (["search", "iris", "--start", "nowhere"], "nowhere: expected a run with a journal.jsonl"),
         (["search", "iris", "--finalists", "0"], "n_finalists: expected a whole number of at least 1"),
         (["search", "iris", "--runs-dir", "/proc/runs"], "--runs-dir /proc/runs"),

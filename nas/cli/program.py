@@ -7,17 +7,16 @@ progress and errors to standard error.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
 from nas.cli.options import by_new_names
-from nas.cli.searches import RUNS, add_debug, add_describe, add_resume, add_search, add_spaces
+from nas.cli.parser import Parser, complain
+from nas.cli.searches import RUNS, add_config, add_debug, add_describe, add_resume, add_search, add_spaces
 from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
 from nas.cli.views import add_compare, add_report, add_sync, add_ui
@@ -35,6 +34,7 @@ _COMMANDS = (
     add_ui,
     add_sync,
     add_spaces,
+    add_config,
 )
 
 
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
         if error.errno != errno.ENOSPC:
             raise
         discard_output()
-        return _complain(f"expected room to write, got: {error}", 1)
+        return complain(f"expected room to write, got: {error}", 1)
 
 
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
@@ -71,24 +71,13 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except InputError as error:
-        return _complain(error, 2)
+        return complain(error, 2)
     except NASError as error:
-        return _complain(error, 1)
+        return complain(error, 1)
 
 
-def _complain(message: object, code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        print(f"nas: {message}", file=sys.stderr)
-    return code
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_complain(f"{message}; see '{self.prog} --help'", 2))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="nas",
         description="Evolve the structure of a neural network for a table: how many layers, how many "
         "neurons in each.",
