@@ -22,7 +22,7 @@ from nas.run.weights import Weights
 from nas.runtime import strict_json
 from nas.scoring import Scorer
 from nas.settings import SETTINGS, TableSettings, TrackingSettings, values_of
-from nas.settings.explanation import explained
+from nas.settings.explanation import explained, parameters
 from nas.settings.former import by_new_keywords
 from nas.settings.schema import check_values
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
@@ -44,7 +44,7 @@ _MOST_STARTS = 12
 """Genomes that are taken over from an earlier run."""
 
 
-@explained(SETTINGS.values())
+@explained(parameters(SETTINGS.values()))
 @by_new_keywords
 @isolated()
 def search(
