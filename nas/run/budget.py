@@ -24,7 +24,7 @@ class Spent:
     ----------
     budget : Budget
     evaluations, candidates, epochs, failures : int
-        A candidate whose training is continued has several evaluations, and counts as a single candidate.
+        A candidate with continued training has several evaluations, and counts as a single candidate.
     first_failure : str, optional
         The error message of the first failed evaluation.
     """
@@ -38,13 +38,13 @@ class Spent:
         self._n_without_gain = 0
         self._best = -math.inf
 
-    def include(self, other: Spent) -> None:
+    def include(self, island: Spent) -> None:
         """Add the counts of another island."""
-        self.evaluations += other.evaluations
-        self.candidates += other.candidates
-        self.epochs += other.epochs
-        self.failures += other.failures
-        self.first_failure = self.first_failure or other.first_failure
+        self.evaluations += island.evaluations
+        self.candidates += island.candidates
+        self.epochs += island.epochs
+        self.failures += island.failures
+        self.first_failure = self.first_failure or island.first_failure
 
     @property
     def seconds(self) -> float:
