@@ -21,6 +21,7 @@ LAYERS = [
     {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
     {"evolution"},
+    {"settings"},
     {"execution"},
     {"export"},
     {"tracking"},

@@ -28,9 +28,9 @@ from nas.run.loop import run_search
 from nas.run.preparation import prepare
 from nas.run.result import SearchResult
 from nas.run.selection import Selection, select
-from nas.run.settings import SearchSettings
 from nas.run.weights import Weights
 from nas.run.winner import final_model
+from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database

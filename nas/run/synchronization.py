@@ -13,7 +13,7 @@ from nas.errors import InputError, NASError, RunError, TrackingError
 from nas.isolation import isolated
 from nas.run.exporting import first_rows
 from nas.run.run import EXAMPLE_ROWS, experiment
-from nas.run.settings import SearchSettings
+from nas.settings.search_settings import SearchSettings
 from nas.tracking import Outcome, OutcomeStatus, RunInfo
 from nas.tracking.address import public, tracking_store, with_credentials
 from nas.tracking.archive import RunArchive

@@ -256,7 +256,7 @@ CONFIG = keyed(
         "tracking": optional(keyed({"uri": TEXT}, {"policy": TEXT, "register": optional(TEXT)})),
     }
 )
-"""``config.json``; `nas.run.settings.SearchSettings` checks the bounds of its settings."""
+"""``config.json``; `nas.settings.search_settings` checks the bounds of its settings."""
 
 _BEST = keyed({"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE})
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SETTINGS = {"racing": "halving", "screening": "surrogate", "lag": "batches_in_flight"}
-"""Settings and keys of the recipe; also keywords of `nas.search`, and command-line options without dashes."""
+from nas.settings.former import FORMER_NAMES
 
 _GENERATION = {"spread": "std"}
 
@@ -18,12 +17,12 @@ _RESULT = {"optimism": "selection_bias"}
 
 def config_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
     """Rename the keys of ``config.json``."""
-    return _within(record, "settings", SETTINGS)
+    return _within(record, "settings", FORMER_NAMES)
 
 
 def identity_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
     """Rename the keys of a journal's first entry."""
-    return _within(record, "recipe", SETTINGS)
+    return _within(record, "recipe", FORMER_NAMES)
 
 
 def result_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
