@@ -39,8 +39,9 @@ from nas.errors import NASError
 from nas.reporting.comparison import compare
 from nas.reporting.history import read_history
 from nas.reporting.panels import panels
-from nas.run.entry import _genomes_to_start_with, _restored
-from nas.run.meeting import _message_in
+from nas.run.exchange import read_message
+from nas.run.resuming import restored
+from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.runtime import ModelError, TableError, load_network
 from nas.runtime import sealed as sealed_model
@@ -422,7 +423,7 @@ def _of_run(run: Path, other: Path) -> list[Kind]:
         return same and one[1] == whole[1][: len(one[1])]
 
     def config() -> Any:
-        _restored(run_folder, None, {})
+        restored(run_folder, None, {})
         run_folder.identity(read_journal(run_folder.journal))
         run_folder.result()
         return run_folder.config()
@@ -561,10 +562,10 @@ def _of_person(folder: Path) -> list[Kind]:
             "genomes to start with",
             starts,
             message,
-            lambda: _genomes_to_start_with(str(starts), small),
+            lambda: genomes_to_start_with(str(starts), small),
             *[_as_record] * 8,
         ),
-        person("island's message", message, starts, lambda: repr(_message_in(message)), *[_as_record] * 8),
+        person("island's message", message, starts, lambda: repr(read_message(message)), *[_as_record] * 8),
         person("CSV", folder / "table.csv", folder / "other.csv", table("table.csv"), *[_as_csv] * 8),
         person(
             "Parquet",

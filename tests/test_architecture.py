@@ -38,7 +38,12 @@ HOMES = {
         "evolution/nsga2.py",
     },
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
-    "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
+    "ray": {
+        "execution/ray.py",
+        "execution/ray_cluster.py",
+        "execution/ray_flags.py",
+        "execution/ray_processes.py",
+    },
     "mlflow": {"export/mlflow_model.py", "tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
     "matplotlib": {"reporting/matplotlib_files.py", "reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},

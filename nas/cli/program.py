@@ -66,7 +66,7 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
 
         signals.hint = f"; to go on: {shown('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    logging.getLogger("nas.run.run").setLevel(logging.INFO)  # what was read, in a line
+    logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # what was read, in a line
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)

@@ -7,13 +7,14 @@ import time
 from dataclasses import dataclass, replace
 
 from nas.evaluation import Candidate, Evaluation
+from nas.run.stop_reason import StopReason
 
 
 @dataclass(frozen=True)
 class Budget:
     """What a search may spend; it ends with whatever is spent first.
 
-    All but `seconds` are decided by the evaluations in their order, and so the same in every run.
+    All limits but `seconds` depend on the evaluations in their order, and so are the same in every run.
 
     Attributes
     ----------
@@ -36,40 +37,40 @@ class Budget:
     patience: int | None = None
 
     def divided(self, n: int) -> Budget:
-        """The share of each of `n` islands, rounded up: of candidates and epochs; all else is for each."""
+        """The budget of each of `n` islands: candidates and epochs divided and rounded up."""
         epochs = None if self.epochs is None else -(-self.epochs // n)
         return replace(self, candidates=-(-self.candidates // n), epochs=epochs)
 
 
 class Spent:
-    """What has been spent of a budget so far, and in vain.
+    """What has been spent of a budget so far.
 
     Parameters
     ----------
     budget : Budget
-    n_known : int
-        Evaluations of an earlier life of the search: the clock starts after them.
+    n_recorded : int
+        Evaluations in the journal when the search was resumed: the clock starts after them.
 
     Attributes
     ----------
     budget : Budget
     evaluations, candidates, epochs, failures : int
-        Candidates are different networks: who goes on is evaluated again, and counts once.
+        Candidates are different networks: a candidate that is trained on is evaluated again, and counts once.
     first_failure : str, optional
-        Why the first of those who failed did.
+        The error of the first candidate that failed.
     """
 
-    def __init__(self, budget: Budget, n_known: int = 0) -> None:
+    def __init__(self, budget: Budget, n_recorded: int = 0) -> None:
         self.budget = budget
-        self._n_known = n_known
+        self._n_recorded = n_recorded
         self.evaluations = self.candidates = self.epochs = self.failures = 0
         self.first_failure: str | None = None
         self._since = time.monotonic()
-        self._in_vain = 0
+        self._n_without_improvement = 0
         self._best = -math.inf
 
     def include(self, other: Spent) -> None:
-        """Add what another one has counted."""
+        """Add the counts of another search."""
         self.evaluations += other.evaluations
         self.candidates += other.candidates
         self.epochs += other.epochs
@@ -78,40 +79,40 @@ class Spent:
 
     @property
     def seconds(self) -> float:
-        """Since the clock started."""
+        """Seconds since the clock started."""
         return 0.0 if self.is_behind else time.monotonic() - self._since
 
     @property
     def is_behind(self) -> bool:
-        """Whether an earlier life of the search has come further."""
-        return self.evaluations < self._n_known
+        """Whether the journal of a resumed search holds evaluations that were not replayed yet."""
+        return self.evaluations < self._n_recorded
 
     def out_of_time(self) -> bool:
-        """Whether the time is up; never before the first candidate is finished."""
+        """Whether the time is spent; never before the first candidate is finished."""
         limit = self.budget.seconds
         return limit is not None and self.evaluations > 0 and self.seconds >= limit
 
-    def add(self, candidate: Candidate, evaluation: Evaluation) -> str | None:
-        """Take down the next evaluation; why the search has to end with it, if it has to."""
+    def add(self, candidate: Candidate, evaluation: Evaluation) -> StopReason | None:
+        """Count the next evaluation; the reason why the search ends with it, if it does."""
         budget = self.budget
         self.evaluations += 1
-        if self.evaluations == self._n_known:
+        if self.evaluations == self._n_recorded:
             self._since = time.monotonic()
         self.candidates += candidate.epochs_done == 0
         self.epochs += evaluation.n_epochs
         if evaluation.failed:
             self.failures += 1
             self.first_failure = self.first_failure or evaluation.error
-        better = not evaluation.failed and evaluation.fitness > self._best
-        self._in_vain = 0 if better else self._in_vain + 1
-        if better:
+        is_better = not evaluation.failed and evaluation.fitness > self._best
+        self._n_without_improvement = 0 if is_better else self._n_without_improvement + 1
+        if is_better:
             self._best = evaluation.fitness
         if budget.target is not None and self._best >= budget.target:
-            return "target"
+            return StopReason.TARGET
         if self.candidates >= budget.candidates:
-            return "candidates"
+            return StopReason.CANDIDATES
         if budget.epochs is not None and self.epochs >= budget.epochs:
-            return "epochs"
-        if budget.patience is not None and self._in_vain >= budget.patience:
-            return "patience"
-        return "time" if self.out_of_time() else None
+            return StopReason.EPOCHS
+        if budget.patience is not None and self._n_without_improvement >= budget.patience:
+            return StopReason.PATIENCE
+        return StopReason.TIME if self.out_of_time() else None

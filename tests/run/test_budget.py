@@ -163,7 +163,7 @@ def test_a_search_cannot_become_shorter(tmp_path: Path) -> None:
 
 
 def test_the_clock_starts_after_what_is_known() -> None:
-    spent = Spent(Budget(10, seconds=0.0001), n_known=2)
+    spent = Spent(Budget(10, seconds=0.0001), n_recorded=2)
     assert spent.is_behind
     for i in range(3):
         time.sleep(0.001)
