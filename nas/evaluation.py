@@ -443,14 +443,7 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
     )
     if trained.failed:
         return trained
-    if result.best is None:  # states are not kept; it began at the start
-        score, loss = (
-            curve[result.best_epoch - 1] for curve in (result.validation_score, result.validation_loss)
-        )
-    else:
-        score, loss = result.best.score, result.best.loss
-    assert score is not None, "there is a metric"
-    assert loss is not None, "and rows to judge by"
+    score, loss = _at_best(result)
     if isinstance(score, NoScore):
         return replace(trained, error=f"{problem.metric.name}: {score.why}")
     return replace(
@@ -459,6 +452,16 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
         validation_loss=_six_digits(min(loss, WORST_LOSS)),
         state=_what_is_left(candidate, result, problem),
     )
+
+
+def _at_best(result: TrainingResult) -> tuple[float, float]:
+    """Score and loss on the validation rows after the best epoch."""
+    if result.best is None:  # no state was kept: it began at the start
+        return result.validation_score[result.best_epoch - 1], result.validation_loss[result.best_epoch - 1]
+    score, loss = result.best.score, result.best.loss
+    assert score is not None, "there is a metric"
+    assert loss is not None, "and rows to judge by"
+    return score, loss
 
 
 def _what_is_left(candidate: Candidate, result: TrainingResult, problem: Problem) -> State | None:

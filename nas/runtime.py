@@ -32,7 +32,6 @@ import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -1379,7 +1378,7 @@ def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
     """A column or a target from its entry, each field of the type that the dataclass gives it."""
     if not isinstance(entry, dict):
         raise ModelError(f"{noun}: expected an object, got {_short(entry)}")
-    known = _fields_of(cls)
+    known = _FIELDS[cls]
 
     def where() -> str:
         return f"{noun} {_short(entry['name'])}" if "name" in entry else noun
@@ -1396,10 +1395,11 @@ def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
     return cls(**{key: _as_tuple(value) for key, value in entry.items()})
 
 
-@cache
-def _fields_of(cls: type[Any]) -> dict[str, tuple[str, bool]]:
-    """The type of each field of a dataclass, and whether it has to be there."""
-    return {field.name: (str(field.type), field.default is MISSING) for field in fields(cls)}
+_FIELDS: dict[type[Any], dict[str, tuple[str, bool]]] = {
+    cls: {field.name: (str(field.type), field.default is MISSING) for field in fields(cls)}
+    for cls in (Column, Target)
+}
+"""The type of each field, and whether it has to be there."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -1417,16 +1417,25 @@ def _is_list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
 
+def _are_numbers(value: Any) -> bool:
+    """Whether a value is a list of finite numbers; floats alone are looked at together."""
+    if not isinstance(value, list):
+        return False
+    if set(map(type, value)) == {float}:
+        return all(map(math.isfinite, value))
+    return all(map(_is_number, value))
+
+
 _FIELD_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", lambda value: isinstance(value, str)),
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "float": ("a finite number", _is_number),
     "tuple[str, ...]": ("a list of texts", _is_list_of(lambda value: isinstance(value, str))),
-    "tuple[float, ...]": ("a list of finite numbers", _is_list_of(_is_number)),
+    "tuple[float, ...]": ("a list of finite numbers", _are_numbers),
     "tuple[tuple[float, ...], ...]": (
         "a list of lists of finite numbers",
-        _is_list_of(_is_list_of(_is_number)),
+        _is_list_of(_are_numbers),
     ),
     "tuple[Any, ...]": (
         "a list of texts and numbers",

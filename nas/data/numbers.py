@@ -7,7 +7,6 @@ What comes out is, bit for bit, what each column alone would give: means are tak
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
@@ -104,24 +103,24 @@ def _by_rank(columns: Sequence[Column], present: Floats) -> list[Fit]:
     ]
     inputs = np.stack([np.interp(one, *curve) for one, curve in zip(present, curves, strict=True)])
     mean, scale, fill = inputs.mean(axis=1), inputs.std(axis=1), np.median(present, axis=1)
-    return [
-        Fit(column, column)
-        if curve.shape[1] < 2
-        else Fit(
-            column,
-            replace(
-                column,
-                fill=value,
-                knots=tuple(zip(*curve.tolist(), strict=True)),
-                mean=center,
-                scale=spread or 1.0,
-            ),
-            curve,
+    fits = []
+    for column, curve, value, center, spread in zip(
+        columns, curves, fill.tolist(), mean.tolist(), scale.tolist(), strict=True
+    ):
+        if curve.shape[1] < 2:
+            fits.append(Fit(column, column))
+            continue
+        ranked = Column(
+            column.name,
+            "numeric",
+            fill=value,
+            mean=center,
+            scale=spread or 1.0,
+            indicator=column.indicator,
+            knots=tuple(zip(*curve.tolist(), strict=True)),
         )
-        for column, curve, value, center, spread in zip(
-            columns, curves, fill.tolist(), mean.tolist(), scale.tolist(), strict=True
-        )
-    ]
+        fits.append(Fit(column, ranked, curve))
+    return fits
 
 
 @lru_cache(maxsize=1024)

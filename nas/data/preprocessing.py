@@ -40,7 +40,8 @@ class Rows(Mapping[str, Any]):
         plain = [
             i for i, dtype in enumerate(table.dtypes) if isinstance(dtype, np.dtype) and dtype.kind in "biuf"
         ]
-        self._places = {str(table.columns[i]): n for n, i in enumerate(plain)}
+        names = list(map(str, table.columns))
+        self._places = {names[i]: n for n, i in enumerate(plain)}
         self._plain = plain
         # pandas takes many columns in little more time than a single one.
         self._size = max(1, CELLS // max(1, len(table)))
@@ -221,7 +222,8 @@ def settle_kinds(
                 f"--categorical {name}: expected one of the columns {', '.join(map(repr, table.columns))}"
             )
     readings, settled = {}, {}
-    for name, values in table.items():
+    for key, values in table.items():
+        name = str(key)
         readings[name] = reading = read_column(
             values, categorical=name in categorical, gaps=gaps, decimal=decimal
         )
