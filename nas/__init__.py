@@ -6,8 +6,8 @@
     print(result.best.genome, result.test.score)
     network = nas.load_network(result.model_path)
 
-The names below are the public ones. They are imported when first used, so that ``import nas`` costs
-nothing and loads neither Ray nor MLflow.
+The names in ``__all__`` are the public API. Each is imported when it is first used, so that ``import nas``
+takes a few milliseconds and loads neither Ray nor MLflow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nas.runtime import Ensemble, ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
-_HOMES = {
+_MODULES = {
     "Dataset": "data",
     "Ensemble": "runtime",
     "Genome": "genome",
@@ -88,11 +88,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'nas' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"nas.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"nas.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""``python -m nas`` is ``nas``."""
+"""Run the command line as ``python -m nas``."""
 
 import sys
 

@@ -20,6 +20,7 @@ LAYERS = [
     {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
     {"evolution"},
+    {"settings"},
     {"execution"},
     {"export"},
     {"tracking"},

@@ -515,7 +515,7 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--max-parameters", "3"], "got none; the least there is: 131 parameters"),
         (["search", "iris", "--max-latency", "-1"], "max_latency: expected a number above 0, got -1.0"),
         (["search", "iris", "--objectives", "parameters"], "objectives: expected error first"),
-        (["search", "iris", "--surrogate", "magic"], "surrogate: expected none, process, trees"),
+        (["search", "iris", "--surrogate", "magic"], "surrogate: expected one of none, process, trees"),
         (["search", "iris", "--start", "nowhere"], "nowhere: expected a run with a journal.jsonl"),
         (["search", "iris", "--finalists", "0"], "n_finalists: expected a whole number of at least 1"),
         (["search", "iris", "--runs-dir", "/proc/runs"], "--runs-dir /proc/runs"),
@@ -606,7 +606,7 @@ def test_the_second_signal_ends_the_program_whatever_it_is_at() -> None:
 import time
 from nas.cli.signals import Signals
 with Signals(is_program=True) as signals:
-    signals.raise_from_now_on()
+    signals.raise_on_signal()
     signals.hint = ": here is how"
     said = "ready"
     while True:

@@ -8,10 +8,13 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; see `nas.cli.program`.
+    """Run a command and return its exit code; see `nas.cli.program`.
 
-    Without `arguments` they are the program's own, and an interrupt ends the process itself: at once,
-    whatever other threads are at.
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process. An interrupt then ends the process at once, whatever its other
+        threads do.
     """
     from nas.cli.signals import Signals
 

@@ -1,4 +1,4 @@
-"""``nas predict`` and ``export``: saved networks at work."""
+"""The commands ``nas predict`` and ``nas export``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 def add_export(commands: Any) -> None:
     """Declare ``nas export``."""
-    export = commands.add_parser("export", help="write a network in a form that others can use")
+    export = commands.add_parser("export", help="write a network in another format")
     export.set_defaults(command=_export)
     export.add_argument("model", metavar="MODEL", help="a run's folder, or the 'best' folder in it")
     export.add_argument(
@@ -40,7 +40,7 @@ def add_export(commands: Any) -> None:
         "torch, sklearn (a pipeline in a skops file) or mlflow",
     )
     export.add_argument("--output", required=True, metavar="PATH", help="the file or folder to write")
-    export.add_argument("--overwrite", action="store_true", help="replace what is there")
+    export.add_argument("--overwrite", action="store_true", help="replace a file or folder that exists")
 
 
 def _export(options: argparse.Namespace) -> int:

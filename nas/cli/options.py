@@ -1,67 +1,114 @@
-"""Options that several commands have."""
+"""Options that are made from the schema of settings."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-_RENAMED = {
-    "--racing": "--halving",
-    "--no-racing": "--no-halving",
-    "--screening": "--surrogate",
-    "--lag": "--batches-in-flight",
-}
-"""Of earlier versions; `nas.tracking.renamed` has the same, but its import takes long."""
+from nas.cli.parser import Parser
 
-
-def add_places(group: Any) -> None:
-    """Where runs and their tracking store are."""
-    group.add_argument("--runs-dir", default="runs", metavar="DIR", help="default: runs")
-    group.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help="MLflow's store, sqlite:///FILE or http(s)://HOST; default: "
-        "MLFLOW_TRACKING_URI, else mlflow.db in the runs' folder",
-    )
+# The schema is imported when a command declares its options, so that `nas --help` answers at once.
+if TYPE_CHECKING:
+    from nas.settings import Setting
+    from nas.settings.kinds import Kind
 
 
-def add_reading(group: Any) -> None:
-    """How a table is read."""
-    group.add_argument(
-        "--na",
-        metavar="TEXTS",
-        help="cells that stand for nothing besides empty ones, joined by commas, such as NA,-999",
-    )
-    group.add_argument(
-        "--header",
-        action=argparse.BooleanOptionalAction,
-        help="a CSV file begins with a line of names, or not: its columns are then column1, column2, ...",
-    )
-    group.add_argument(
-        "--ignore",
-        metavar="COLS",
-        help="columns to leave out; default: an index, such as one that counts the rows; '' for none",
-    )
+def add_groups(parser: Parser, *groups: type[Any]) -> None:
+    """Add a group of options for each group of settings; an option not given leaves no attribute."""
+    from nas.settings import settings_of
+
+    for group in groups:
+        title = str(group.__doc__).rstrip(".")
+        add_settings(parser, settings_of(group), parser.add_argument_group(title[0].lower() + title[1:]))
+
+
+def add_settings(parser: Parser, settings: Iterable[Setting], group: Any = None, **common: Any) -> None:
+    """Add an option for each setting.
+
+    Parameters
+    ----------
+    parser : Parser
+    settings : iterable of Setting
+    group : argument group, optional
+        The group of the parser to add to; by default the parser itself.
+    **common
+        Further keywords of `add_argument`; by default options that are not given leave no attribute.
+    """
+    for setting in settings:
+        keywords: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS, **common}
+        if setting.kind.is_flag:
+            keywords["action"] = argparse.BooleanOptionalAction
+        else:
+            keywords |= {"type": _type_of(setting.kind), "metavar": setting.metavar}
+        action = (group or parser).add_argument(setting.flag, help=_help(setting), **keywords)
+        if setting.kind.choices is not None:
+            parser.complete_help.append(partial(_add_names, action, setting))
+
+
+def _type_of(kind: Kind) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return kind.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _help(setting: Setting, names: str = "") -> str:
+    """The sentence of a setting as a phrase, with its default."""
+    phrase = setting.help if setting.help[1].isupper() else setting.help[0].lower() + setting.help[1:]
+    return f"{phrase}{names}; default: {setting.default_text}".replace("%", "%%")
+
+
+def _add_names(action: argparse.Action, setting: Setting) -> None:
+    """Complete the help of an option with the names that it takes, which may need an import."""
+    assert setting.kind.choices is not None
+    action.help = _help(setting, f": {', '.join(setting.kind.choices.names)}")
+
+
+def given(options: argparse.Namespace, *groups: type[Any]) -> dict[str, Any]:
+    """The settings that a command line gave, as keywords of `nas.search`.
+
+    Texts about the table are names of columns and cells: bytes in them that are no text are replaced.
+    """
+    from nas.settings import TableSettings, settings_of, values_of
+    from nas.tracking.shown import as_text
+
+    values = values_of(vars(options), *groups)
+    for setting in settings_of(TableSettings):
+        if isinstance(values.get(setting.name), str):
+            values[setting.name] = as_text(values[setting.name])
+    return values
+
+
+def add_places(parser: Parser) -> None:
+    """Add the options for the folder of the runs and the store of MLflow."""
+    parser.declare.append(_add_places)
+
+
+def _add_places(parser: Parser) -> None:
+    from nas.settings import SETTINGS
+
+    for name in ("runs_dir", "tracking_uri"):
+        add_settings(parser, [SETTINGS[name]], default=SETTINGS[name].default)
 
 
 def by_new_names(arguments: Sequence[str]) -> list[str]:
-    """The arguments with options of earlier versions by their new names, which are told on standard error."""
+    """The arguments with former options replaced, each with a note on standard error."""
+    if not arguments or arguments[0].startswith("-"):
+        return list(arguments)  # no command, such as `nas --help`, which needs no schema
+    from nas.settings.former import former_flags
+
+    flags = former_flags()
     renamed = []
     for argument in arguments:
-        name, is_set, value = argument.partition("=")
-        now = _RENAMED.get(name, name)
+        name, equals, value = argument.partition("=")
+        now = flags.get(name, name)
         if now != name:
             print(f"nas: {name} is now {now}", file=sys.stderr)
-        renamed.append(f"{now}{is_set}{value}")
+        renamed.append(f"{now}{equals}{value}")
     return renamed
-
-
-def reading_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The same as arguments of `nas.load_dataset`."""
-    from nas.tracking.shown import as_text
-
-    texts = {name: getattr(options, name) for name in ("na", "ignore")}
-    found = {name: as_text(text) for name, text in texts.items() if text is not None}
-    return {"na": (), **found, "header": options.header}

@@ -1,23 +1,22 @@
-"""The command line: where it starts, and what it ends with.
+"""The entry point of the command line.
 
-Exit codes: 0 done, 1 the search failed, 2 the input was wrong, 130 interrupted. What a program
-would read goes to standard output, everything else to standard error.
+Exit codes: 0 success, 1 the search failed, 2 wrong input, 130 interrupted. Results go to standard output,
+progress and errors to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from nas._version import __version__
 from nas.cli.models import add_export, add_predict
 from nas.cli.options import by_new_names
-from nas.cli.searches import RUNS, add_debug, add_describe, add_resume, add_search, add_spaces
+from nas.cli.parser import Parser, complain
+from nas.cli.searches import RUNS, add_config, add_debug, add_describe, add_resume, add_search, add_spaces
 from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
 from nas.cli.views import add_compare, add_report, add_sync, add_ui
@@ -35,11 +34,12 @@ _COMMANDS = (
     add_ui,
     add_sync,
     add_spaces,
+    add_config,
 )
 
 
 def run(arguments: Sequence[str] | None, signals: Signals) -> int:
-    """Run one command and return its exit code; raises `KeyboardInterrupt`."""
+    """Run a command and return its exit code; raises `KeyboardInterrupt`."""
     make_legible()
     try:
         try:
@@ -53,42 +53,31 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
         if error.errno != errno.ENOSPC:
             raise
         discard_output()
-        return _complain(f"expected room to write, got: {error}", 1)
+        return complain(f"expected room to write, got: {error}", 1)
 
 
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(by_new_names(arguments))
     if options.command not in RUNS:
-        signals.raise_from_now_on()
+        signals.raise_on_signal()
     elif "run" in options:
         from nas.tracking.shown import command as shown
 
         signals.hint = f"; to go on: {shown('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # what was read, in a line
+    logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # the line that describes the data
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except InputError as error:
-        return _complain(error, 2)
+        return complain(error, 2)
     except NASError as error:
-        return _complain(error, 1)
+        return complain(error, 1)
 
 
-def _complain(message: object, code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        print(f"nas: {message}", file=sys.stderr)
-    return code
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_complain(f"{message}; see '{self.prog} --help'", 2))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="nas",
         description="Evolve the structure of a neural network for a table: how many layers, how many "
         "neurons in each.",

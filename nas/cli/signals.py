@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM on the command line: exit code 130, without a traceback, and without a long wait.
+"""Ctrl-C and SIGTERM on the command line: exit code 130, without a traceback and without a long wait.
 
-Only what Python has loaded by itself is imported before there are handlers: until then a Ctrl-C is answered
-by a traceback.
+Until the handlers are installed a Ctrl-C prints a traceback, so that no module is imported before that Python
+has not loaded already.
 """
 
 from __future__ import annotations
@@ -19,78 +19,81 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _GRACE = 0.7
-"""Seconds after a second signal in which a run may say in MLflow that it was interrupted."""
+"""Seconds from the second signal to the end of the process.
+
+A compromise: time for a run to be marked in MLflow as interrupted, and still felt as an immediate end."""
 
 
 class Signals:
-    """Answers SIGINT and SIGTERM while in the context; in the program itself, until the process ends.
+    """Handles SIGINT and SIGTERM within the context; in the program's own process, until the process ends.
 
-    The first signal ends the program at once where nothing has to be ended in an orderly way: while modules
-    are imported, where an exception may come out as another's traceback, and while a search reads its
-    data. Whatever has to be ended hears of it (a run by its own handler, another command by
-    `KeyboardInterrupt`), and has until `_GRACE` after the second signal: a thread that needs nothing of the
-    main thread, which may be waiting in C code, then ends the program.
+    The first signal ends the process at once where nothing needs an orderly end: while modules are imported,
+    where an exception may surface as a traceback of another kind, and while a search reads its data. Work
+    that needs an orderly end is notified (a run by its own handler, another command by `KeyboardInterrupt`)
+    and has until `_GRACE` seconds after the second signal. A thread that does not depend on the main thread,
+    which may be waiting in C code, then ends the process.
 
-    A signal that the caller ignores, as a shell does for what runs in the background, stays ignored.
+    A signal that the caller ignores, as a shell does for a background job, stays ignored.
 
     Parameters
     ----------
     is_program : bool
-        Whether the process is this program's own. Where it is not, signals only raise.
+        Whether the process was started for this program. In any other process signals only raise.
 
     Attributes
     ----------
     hint : str
-        What to add when the program is interrupted.
+        Text to add to the message of an interrupted program.
     """
 
     def __init__(self, *, is_program: bool) -> None:
         self._is_program = is_program
         self._raises = not is_program
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
         self.hint = ""
 
     def __enter__(self) -> Signals:
         for number in _SIGNALS:
             if (handler := signal.getsignal(number)) is not signal.SIG_IGN:
                 try:
-                    signal.signal(number, self._answer)
+                    signal.signal(number, self._handle)
                 except ValueError:
-                    return self  # another thread than the main one, which signals do not come to
-                self._before[number] = handler
+                    return self  # not the main thread: Python delivers no signals here
+                self._previous[number] = handler
         if self._is_program:
             self._watch()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        # The program's own stay: the interpreter's end takes a while, too, and has nothing to be ended.
+        # In the program's own process the handlers stay: a signal during the interpreter's exit, which
+        # takes a while, needs no orderly end.
         self._raises = not self._is_program
-        while self._before and not self._is_program:
-            number, handler = self._before.popitem()
+        while self._previous and not self._is_program:
+            number, handler = self._previous.popitem()
             signal.signal(number, handler)
 
-    def raise_from_now_on(self) -> None:
-        """Have signals raise `KeyboardInterrupt`: something is begun that has to be ended."""
+    def raise_on_signal(self) -> None:
+        """Let signals raise `KeyboardInterrupt`, as work has begun that needs an orderly end."""
         self._raises = True
 
     def interrupted(self) -> int:
-        """Say that the program was interrupted and end it; in another's process return the exit code."""
+        """Print that the program was interrupted, and end its process; elsewhere return the exit code."""
         from contextlib import suppress
 
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         if self._is_program:
             self._leave()
-        print(self._last_words, end="", file=sys.stderr)
+        print(self._message, end="", file=sys.stderr)
         return 130
 
     @property
-    def _last_words(self) -> str:
+    def _message(self) -> str:
         return f"nas: interrupted{self.hint}\n"
 
-    def _answer(self, number: int, frame: FrameType | None) -> None:
-        # Where a run has put its own handler in front, it is that which calls this one.
-        if not self._raises and signal.getsignal(number) == self._answer:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # Where a run has installed its own handler, that handler calls this method.
+        if not self._raises and signal.getsignal(number) == self._handle:
             self._leave()
         raise KeyboardInterrupt
 
@@ -111,6 +114,6 @@ class Signals:
 
     def _leave(self) -> None:
         try:
-            os.write(2, self._last_words.encode(errors="replace"))
+            os.write(2, self._message.encode(errors="replace"))
         finally:
             os._exit(130)

@@ -1,4 +1,4 @@
-"""What a terminal, a log or a pipe can take: other characters are replaced, and a reader may go away."""
+"""Output to terminals, logs and pipes: characters that they cannot hold, and pipes that are closed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TextIO
 _HANDLER = "nas.legible"
 
 _SIGNS = {"²": "2", "±": "+/-", "…": "...", "“": '"', "”": '"', "’": "'", "–": "-", "−": "-", "×": "x"}
-"""Signs of our own sentences, as ASCII writes them."""
+"""ASCII forms of the signs that this package prints."""
 
 
 def make_legible() -> None:
-    """Let standard output and error replace the characters that they cannot hold.
+    """Let standard output and error replace the characters that their encoding cannot hold.
 
-    Signs of ours get their form in ASCII, others an escape that keeps names apart. Bytes of a file's name
-    that are no text go out as they came in.
+    Signs that this package prints get their ASCII form, other characters an escape, so that different names
+    stay different. Undecodable bytes of a file's name are written unchanged.
     """
     codecs.register_error(_HANDLER, _legible)
     for stream in (sys.stdout, sys.stderr):
@@ -27,19 +27,19 @@ def make_legible() -> None:
 
 
 def make_data(stream: TextIO) -> None:
-    """Let a stream take data: UTF-8, as in our files, whatever a terminal's own encoding is."""
+    """Let a stream write UTF-8, as files of data are written, whatever the terminal's encoding is."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def flush_output() -> None:
-    """Write what waits, so that a reader who has gone is noticed here and not at the interpreter's end."""
+    """Flush standard output, so that a closed pipe is noticed here and not when the interpreter exits."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def discard_output() -> None:
-    """Where standard output takes nothing any more, write to nowhere, or the interpreter would complain."""
+    """Redirect a closed standard output to the null device, so that Python prints no error at exit."""
     try:
         flush_output()
     except OSError:
@@ -49,7 +49,7 @@ def discard_output() -> None:
 def _legible(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    sign, following = error.object[error.start], error.start + 1
-    if "\udc80" <= sign <= "\udcff":
-        return bytes([ord(sign) - 0xDC00]), following  # as "surrogateescape" has it
-    return _SIGNS.get(sign) or sign.encode("ascii", "backslashreplace").decode("ascii"), following
+    character, position = error.object[error.start], error.start + 1
+    if "\udc80" <= character <= "\udcff":
+        return bytes([ord(character) - 0xDC00]), position  # as "surrogateescape" does
+    return _SIGNS.get(character) or character.encode("ascii", "backslashreplace").decode("ascii"), position

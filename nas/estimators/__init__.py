@@ -1,4 +1,4 @@
-"""scikit-learn's estimators over the search."""
+"""Estimators for scikit-learn that search a network in `fit`."""
 
 from nas.estimators.estimators import NASClassifier, NASRegressor
 

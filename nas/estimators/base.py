@@ -39,7 +39,7 @@ from nas.network.arrays import Array, Floats
 from nas.run.context import Observers, new_context
 from nas.run.execute import execute
 from nas.run.result import SearchResult
-from nas.run.settings import SearchSettings
+from nas.settings.search_settings import SearchSettings
 from nas.space import SearchSpace, load_space
 from nas.tracking.address import tracking_store
 from nas.tracking.choice import Tracking

@@ -1,4 +1,4 @@
-"""A network as a small picture, for pages that show estimators."""
+"""A diagram of a network, for HTML pages that show estimators."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from itertools import pairwise
 from nas.runtime import Network, Predictor
 
 _STEP, _HEIGHT, _TEXT = 84, 96, 34
+"""Pixels: between two layers, of the highest bar, and of two lines of text of 11 px with spacing.
+
+A step holds the longest name of an activation at that size of text."""
 
 
 def drawing(network: Predictor) -> str:
-    """The layers of a network as an inline SVG; of an ensemble one for each member, with its share."""
+    """The layers of a network as an inline SVG; an ensemble has an SVG for each member, with its weight."""
     if len(network.members) == 1:
         return _layers(network.members[0])
     return "".join(
-        f"<p>{share:.0%}<br>{_layers(member)}</p>"
-        for member, share in zip(network.members, network.shares, strict=True)
+        f"<p>{weight:.0%}<br>{_layers(member)}</p>"
+        for member, weight in zip(network.members, network.shares, strict=True)
     )
 
 
 def _layers(network: Network) -> str:
-    """A bar for each layer, the taller the more units it has."""
+    """An SVG with a bar for each layer, whose height follows the number of units."""
     sizes = network.sizes
     names = ["inputs", *network.activations, "outputs" if sizes[-1] > 1 else "output"]
     width, height = _STEP * len(sizes), _HEIGHT + _TEXT
@@ -32,7 +35,7 @@ def _layers(network: Network) -> str:
         f'text-anchor="middle" fill="currentColor"><title>{label}</title>'
     ]
     bars = [(_STEP * i + _STEP // 2, _bar(size, max(sizes))) for i, size in enumerate(sizes)]
-    parts += [_connection(one, other) for one, other in pairwise(bars)]
+    parts += [_connection(*pair) for pair in pairwise(bars)]
     for (x, bar), size, name in zip(bars, sizes, names, strict=True):
         top = (_HEIGHT - bar) / 2
         parts += [
@@ -44,12 +47,13 @@ def _layers(network: Network) -> str:
 
 
 def _bar(size: int, largest: int) -> float:
-    """Its height: by the logarithm, because widths differ by orders of magnitude."""
+    """The height of a layer's bar in pixels: logarithmic, as widths differ by orders of magnitude."""
     return 8 + (_HEIGHT - 16) * math.log1p(size) / math.log1p(largest)
 
 
-def _connection(one: tuple[int, float], other: tuple[int, float]) -> str:
-    (x, left), (to, right) = one, other
+def _connection(source: tuple[int, float], target: tuple[int, float]) -> str:
+    """The shape between the bars of two layers, each given by its position and height in pixels."""
+    (x, left), (to, right) = source, target
     middle = _HEIGHT / 2
     points = [
         (x + 5, middle - left / 2),

@@ -1,4 +1,4 @@
-"""What scikit-learn's callers pass: features, targets and weights, checked as its own estimators do."""
+"""Features, targets and weights as scikit-learn's callers pass them, with the checks of its estimators."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Targets:
     task : str
     names : tuple of str
     classes : array
-        The labels as they came, in the order of their numbers; of several labels the numbers themselves.
+        The labels as given, in the order of their codes in `y`; for several labels their positions.
     """
 
     y: Array
@@ -44,44 +44,49 @@ class Targets:
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """The classes as a saved network holds them."""
+        """The classes as a saved network stores them."""
         return tuple(map(plain_label, self.classes)) if self.task == "classification" else ()
 
 
 def read_features(estimator: Any, X: Any, *, reset: bool) -> Features:
-    """A frame stays one, anything else becomes an array; names and numbers of columns are checked.
+    """The features as a frame if they are named, otherwise as an array, after checks of the columns.
 
     Parameters
     ----------
     estimator : estimator
-        Learns number and names of columns where `reset`, and knows them otherwise.
-    X : table
+        Stores number and names of the columns if `reset`; otherwise they are compared with the stored ones.
+    X : table of shape (rows, columns)
     reset : bool
+
+    Raises
+    ------
+    DataError, ValueError
+        If `X` is no table, or its columns are not those of the fitted table.
     """
-    X = X if isinstance(X, pd.DataFrame) else _named_or_as_it_is(X, "X")
+    X = X if isinstance(X, pd.DataFrame) else _frame_if_named(X, "X")
     if not isinstance(X, pd.DataFrame):
         checks = {"dtype": None, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if reset else 1}
         array: Array = validate_data(estimator, X, reset=reset, **checks)
         return array if array.dtype.kind != "O" else _numbers_if_possible(array)
     if not X.columns.is_unique:
-        twice = X.columns[X.columns.duplicated()][0]
-        raise DataError(f"X: expected column names that differ, got {twice!r} twice")
+        duplicate = X.columns[X.columns.duplicated()][0]
+        raise DataError(f"X: expected column names that differ, got {duplicate!r} twice")
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if len(X) < 1 + reset or X.shape[1] == 0:
         raise DataError(f"X: expected at least {1 + reset} rows, and columns, got the shape {X.shape}")
     return X
 
 
-def _named_or_as_it_is(data: Any, what: str) -> Any:
-    """A table whose columns have names as a frame; anything else as scikit-learn's checks know it."""
+def _frame_if_named(data: Any, argument: str) -> Any:
+    """A table whose columns have names as a frame; anything else unchanged, for scikit-learn's checks."""
     if hasattr(data, "toarray") or (isinstance(data, np.ndarray) and data.dtype.names is None):
         return data
-    table = named_table(data, what)
+    table = named_table(data, argument)
     return data if table is None else table
 
 
 def _numbers_if_possible(array: Array) -> Array:
-    """The array as numbers, if it holds no text; raises `TypeError` where it holds neither."""
+    """The array as numbers if it holds no text; raises `TypeError` on objects that are neither."""
     try:
         return array.astype(np.float64)
     except ValueError:
@@ -89,7 +94,7 @@ def _numbers_if_possible(array: Array) -> Array:
 
 
 def as_frame(X: Features, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """The features with text for column names: their own, or ``x0``, ``x1`` and so on."""
+    """The features as a frame whose column names are text: the given names, or ``x0``, ``x1`` and so on."""
     if isinstance(X, pd.DataFrame):
         frame = X.reset_index(drop=True)
         if names is None:
@@ -99,54 +104,55 @@ def as_frame(X: Features, names: Sequence[str] | None = None) -> pd.DataFrame:
 
 
 def names_of(columns: Any, frame: pd.DataFrame) -> tuple[str, ...]:
-    """The columns of categories by name: given by names, by positions, or by a mask over all columns.
+    """The names of the columns of categories, which are given by names, by positions or by a mask.
 
     Raises
     ------
     DataError
-        If there is no such column.
+        If the frame has no such column.
     """
     if columns is None:
         return ()
     given = list(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else [columns]
-    every = list(frame.columns)
-    if len(given) == len(every) and all(isinstance(one, (bool, np.bool_)) for one in given):
-        return tuple(name for name, chosen in zip(every, given, strict=True) if chosen)
-    found = []
-    for one in given:
-        whole = isinstance(one, (int, np.integer)) and not isinstance(one, bool)
-        if whole and -len(every) <= one < len(every):
-            found.append(every[one])
-        elif isinstance(one, str) and one in every:
-            found.append(one)
+    columns_of_frame = list(frame.columns)
+    n = len(columns_of_frame)
+    if len(given) == n and all(isinstance(column, (bool, np.bool_)) for column in given):
+        return tuple(name for name, chosen in zip(columns_of_frame, given, strict=True) if chosen)
+    names = []
+    for column in given:
+        is_position = isinstance(column, (int, np.integer)) and not isinstance(column, bool)
+        if is_position and -n <= column < n:
+            names.append(columns_of_frame[column])
+        elif isinstance(column, str) and column in columns_of_frame:
+            names.append(column)
         else:
-            some = ", ".join(map(repr, every[:20]))
-            raise DataError(f"categorical_features: expected names or positions of {some}, got {one!r}")
-    return tuple(dict.fromkeys(found))
+            some = ", ".join(map(repr, columns_of_frame[:20]))
+            raise DataError(f"categorical_features: expected names or positions of {some}, got {column!r}")
+    return tuple(dict.fromkeys(names))
 
 
-def read_classes(y: Any, known: Array | None = None) -> Targets:
+def read_classes(y: Any, expected: Array | None = None) -> Targets:
     """The target of a classifier: classes, or an indicator matrix of several labels.
 
     Parameters
     ----------
     y : array of shape (rows,) or (rows, labels)
-    known : array, optional
-        The classes that there may be; by default those that there are.
+    expected : array, optional
+        The classes that may occur, those of the fitted table; by default all that occur in `y`.
     """
     y, names = _plain_target(y)
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
     check_classification_targets(y)
     if type_of_target(y, input_name="y") == "multilabel-indicator":
         labels = np.arange(y.shape[1])
-        _check_shape(y, len(labels if known is None else known))
+        _check_shape(y, len(labels if expected is None else expected))
         return Targets(y.astype(np.float64), "multilabel", _several(names, "label", y.shape[1]), labels)
     y = column_or_1d(y, warn=True)
-    classes = np.unique(y) if known is None else known
+    classes = np.unique(y) if expected is None else expected
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    strange = classes[codes] != y
-    if strange.any():
-        raise DataError(f"y: expected the classes {', '.join(map(str, classes))}, got {y[strange][0]!r}")
+    unexpected = classes[codes] != y
+    if unexpected.any():
+        raise DataError(f"y: expected the classes {', '.join(map(str, classes))}, got {y[unexpected][0]!r}")
     return Targets(codes.astype(np.int64), "classification", names or ("target",), classes)
 
 
@@ -157,7 +163,7 @@ def read_numbers(y: Any, n_targets: int | None = None) -> Targets:
     ----------
     y : array
     n_targets : int, optional
-        How many there must be.
+        The number of targets that `y` must have, that of the fitted table; by default any.
     """
     y, names = _plain_target(y)
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -175,11 +181,11 @@ def _check_shape(y: Array, n: int) -> None:
 
 
 def _plain_target(y: Any) -> tuple[Any, tuple[str, ...]]:
-    """Targets as an array, where they are of pandas, polars or Arrow, and the names of their columns."""
+    """Targets of pandas, polars or Arrow as an array with the names of its columns; others unchanged."""
     if isinstance(y, (list, tuple)):
-        has_text = any(isinstance(one, str) for one in y)
+        has_text = any(isinstance(label, str) for label in y)
         # NumPy would turn a gap among text into the text "nan".
-        is_mixed = has_text and not all(isinstance(one, str) for one in y)
+        is_mixed = has_text and not all(isinstance(label, str) for label in y)
         return np.array(y, object) if is_mixed else y, ()
     if hasattr(y, "toarray") or isinstance(y, np.ndarray) or not hasattr(y, "__len__"):
         return y, ()
@@ -200,12 +206,12 @@ def _several(names: tuple[str, ...], word: str, n: int) -> tuple[str, ...]:
 
 
 def read_weights(sample_weight: Any, n_rows: int) -> Floats | None:
-    """Weights of rows; None where there are none.
+    """Weights of rows as float64 of shape (rows,); None if none are given.
 
     Raises
     ------
     ValueError
-        If they are not one number of at least 0 a row, with one above 0.
+        Unless there is a number of at least 0 for each row, and a number above 0.
     """
     if sample_weight is None:
         return None
@@ -222,13 +228,13 @@ def read_weights(sample_weight: Any, n_rows: int) -> Floats | None:
 
 
 def times_class_weights(weights: Floats | None, class_weight: Any, targets: Targets) -> Floats | None:
-    """Weights of rows times those of their classes; None where there are neither.
+    """Weights of rows multiplied by the weights of their classes; None if neither are given.
 
     Parameters
     ----------
     weights : array of shape (rows,), optional
     class_weight : mapping, "balanced" or None
-        As scikit-learn has it: "balanced" counts rows alike, whatever their own weights.
+        As in scikit-learn: "balanced" counts each row as 1, whatever its weight is.
     targets : Targets
     """
     if class_weight is None:
@@ -239,5 +245,5 @@ def times_class_weights(weights: Floats | None, class_weight: Any, targets: Targ
 
 
 def check_lengths(*arrays: Any) -> None:
-    """Raise `ValueError` unless all that are not None have as many rows."""
-    check_consistent_length(*(one for one in arrays if one is not None))
+    """Raise `ValueError` unless all arrays that are not None have the same number of rows."""
+    check_consistent_length(*(array for array in arrays if array is not None))

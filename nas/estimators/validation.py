@@ -1,4 +1,4 @@
-"""Which rows candidates are judged by."""
+"""The rows by which candidates are scored."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ from nas.network.arrays import Array
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """How a person wants candidates to be judged.
+    """How the rows are cut into training and validation rows.
 
     Parameters
     ----------
     fraction : float
-        The share of rows that are held out, where nothing else is said.
+        The share of rows that are held out, unless `cv` or validation rows decide.
     cv : int, splitter or iterable of (train, test), optional
+        A number of folds, or the cuts themselves.
     time_order : bool
+        Whether rows are in order of time, so that validation rows follow the rows trained on.
     groups : array of shape (rows,), optional
+        Rows of a group stay together.
     seed : int
+        Seed of random cuts.
 
     Raises
     ------
     InputError
-        If these contradict each other.
+        If a value is out of bounds, or two parameters contradict each other.
     """
 
     fraction: float
@@ -40,8 +44,7 @@ class Validation:
     seed: int
 
     def __post_init__(self) -> None:
-        good = isinstance(self.fraction, (int, float)) and 0 < self.fraction < 1
-        if not good:
+        if not (isinstance(self.fraction, (int, float)) and 0 < self.fraction < 1):
             raise InputError(f"validation_fraction: expected a number between 0 and 1, got {self.fraction!r}")
         if isinstance(self.cv, Integral) and self.cv < 2:
             raise InputError(f"cv: expected at least 2 folds, got {self.cv}")
@@ -53,21 +56,21 @@ class Validation:
             raise InputError("time_order: expected False where cv says which rows to use, got True")
 
     def cuts(self, dataset: Dataset, counting: Array, n_given: int | None, X: Any) -> Cuts:
-        """The cuts of a data set.
+        """The cuts of a data set into training and validation rows.
 
         Parameters
         ----------
         dataset : Dataset
-            The rows that count, of those to train on and then of those to choose by.
+            The rows of `X` with a weight above 0, followed by the validation rows if they are given.
         counting : bool array of shape (rows,)
-            Which of the rows of `X` count.
+            The rows of `X` with a weight above 0.
         n_given : int, optional
-            The rows of `X`, where others follow to choose by.
+            The number of rows of `X` if validation rows are given.
         X : table
-            For splitters.
+            The features, which a splitter may need.
         """
         if n_given is not None:
-            return self._given(dataset, int(counting.sum()))
+            return self._by_validation_rows(dataset, int(counting.sum()))
         groups = None if self.groups is None else np.asarray(self.groups)[counting]
         n = int(self.cv) if isinstance(self.cv, Integral) else None
         if self.cv is not None and n is None:
@@ -78,14 +81,14 @@ class Validation:
             return in_order(dataset, self.fraction, n)
         return held_out(dataset, self.fraction, self.seed, n)
 
-    def _given(self, dataset: Dataset, n_train: int) -> Cuts:
+    def _by_validation_rows(self, dataset: Dataset, n_train: int) -> Cuts:
         if self.cv is not None or self.groups is not None:
             raise InputError("X_val, y_val: expected no cv or groups beside them, got some")
         rows = np.arange(dataset.n_rows)
         return Cuts.by([(rows[:n_train], rows[n_train:])], trains_on_all=False)
 
     def _split_by_cv(self, dataset: Dataset, counting: Array, X: Any) -> Cuts:
-        """Positions in the data set of what a splitter, which sees all rows of `X`, makes of them."""
+        """The cuts of a splitter, which gets all rows of `X`, as positions in the data set."""
         y = np.zeros(len(counting), dataset.y.dtype) if dataset.y.ndim == 1 else None
         if y is not None:
             y[counting] = dataset.y
@@ -103,5 +106,6 @@ class Validation:
 
 
 def _positions(rows: Any) -> Array:
-    found = np.asarray(rows)
-    return np.flatnonzero(found) if found.dtype == bool else found.astype(int)
+    """Positions of rows that are given by positions or by a mask."""
+    array = np.asarray(rows)
+    return np.flatnonzero(array) if array.dtype == bool else array.astype(int)

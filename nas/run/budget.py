@@ -1,45 +1,15 @@
-"""When a search ends: candidates, epochs, time, a target, patience."""
+"""What a search has spent, compared with its budget."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
 
 from nas.evaluation import Candidate, Evaluation
 from nas.run.stop_reason import StopReason
+from nas.settings.budget import Budget
 
-
-@dataclass(frozen=True)
-class Budget:
-    """What a search may spend; it ends with whatever is spent first.
-
-    All limits but `seconds` depend on the evaluations in their order, and so are the same in every run.
-
-    Attributes
-    ----------
-    candidates : int
-        Different networks.
-    epochs : int, optional
-        Of training, of all candidates together.
-    seconds : float, optional
-        After start-up; the first candidate is always finished.
-    target : float, optional
-        The validation score that is good enough.
-    patience : int, optional
-        Candidates in a row, continued ones included, that were no better than the best before.
-    """
-
-    candidates: int
-    epochs: int | None = None
-    seconds: float | None = None
-    target: float | None = None
-    patience: int | None = None
-
-    def divided(self, n: int) -> Budget:
-        """The budget of each of `n` islands: candidates and epochs divided and rounded up."""
-        epochs = None if self.epochs is None else -(-self.epochs // n)
-        return replace(self, candidates=-(-self.candidates // n), epochs=epochs)
+__all__ = ["Budget", "Spent"]
 
 
 class Spent:

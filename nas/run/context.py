@@ -14,7 +14,7 @@ from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
 from nas.run.preparation import Prepared, prepare
-from nas.run.settings import SearchSettings
+from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model
 from nas.tracking import Tracker
 from nas.tracking.archive import recorded_evaluations

@@ -17,10 +17,14 @@ from nas.run.execute import execute
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.resuming import changes_since, check_same, reconciled, restored
-from nas.run.settings import SearchSettings, by_new_keywords
 from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.scoring import Scorer
+from nas.settings import SETTINGS, TableSettings, TrackingSettings, values_of
+from nas.settings.explanation import explained
+from nas.settings.former import by_new_keywords
+from nas.settings.schema import check_values
+from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space
 from nas.tracking import Tracker
 from nas.tracking.address import tracking_store
@@ -30,6 +34,7 @@ from nas.tracking.held import locked_journals
 from nas.tracking.journal import read_journal
 
 
+@explained(SETTINGS.values())
 @by_new_keywords
 @isolated()
 def search(
@@ -79,85 +84,35 @@ def search(
     progress: bool = True,
     report: bool = True,
 ) -> SearchResult:
-    """Find out how many hidden layers, and how many neurons in each, suit a table.
+    """Search the number of hidden layers, and of units in each, that suit a table.
 
     Parameters
     ----------
-    data, target, task, categorical, na, header, ignore
-        See `nas.load_dataset`.
-    space : SearchSpace, str or path
-        A space, the name of one that comes with the package, or a TOML file.
-    algorithm, n_candidates, n_epochs, time_budget, target_score, patience, n_workers, ray_address, \
-resources, islands, seed, population_size, inherit, halving, surrogate, batches_in_flight, objectives, \
-max_parameters, max_flops, max_latency, scoring, epochs, candidate_time_limit, n_finalists, ensemble, refit, \
-baseline
-        See `nas.run.settings.SearchSettings`.
-    starts : iterable of Genome, or path
-        Genomes to begin with; or a JSON file with a list of them, as `Genome.to_dict` writes them; or the
-        folder of an earlier run, of which the best are taken that the space holds.
-    name : str, optional
-        Of the run; by default the data's name and the time.
-    runs_dir : path
-        Where runs are kept.
-    tracking : bool
-        Whether the run is tracked in MLflow.
-    tracking_uri : str, optional
-        MLflow's store; by default ``MLFLOW_TRACKING_URI``, or SQLite in `runs_dir`.
-    track : str
-        Which candidates have MLflow runs of their own: "all"; "elites", those among the ten best when they
-        came; "best", those who were the best; or "auto", all as long as that costs the search next to
-        nothing, the elites in any case. All are in the journal, and in the artifact ``candidates.csv``.
-    register : str, optional
-        The name of the registered model in MLflow that the winner becomes the next version of.
-    progress : bool
-        Whether progress is shown on standard error.
-    report : bool
-        Whether ``report.html`` is made in the run's folder at the end; see `nas.reporting`.
+    data : str, path, table, (X, y), Bunch or Dataset
+        A CSV or Parquet file, the name of a bundled data set, or a table in memory; see `nas.load_dataset`.
+    ...
+        Settings: ``help(nas.search)`` describes each here, and ``docs/settings.md`` in a table.
+
+    Returns
+    -------
+    SearchResult
+        The winner, its scores, and the run's folder.
 
     Raises
     ------
     InputError
-        If anything about the data, the space or the settings is wrong; nothing was started then.
+        If the data, the space or a setting is wrong; no search has begun then.
     SearchError
         If no candidate could be trained.
     """
+    arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
+    check_values(arguments, TrackingSettings)
     if not isinstance(space, (SearchSpace, str, os.PathLike)):
         raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
     space = space if isinstance(space, SearchSpace) else load_space(space)
-    settings = SearchSettings(
-        space=space,
-        algorithm=algorithm,
-        n_candidates=n_candidates,
-        n_epochs=n_epochs,
-        time_budget=time_budget,
-        target_score=target_score,
-        patience=patience,
-        n_workers=n_workers,
-        ray_address=ray_address,
-        resources=resources,
-        islands=islands,
-        seed=seed,
-        population_size=population_size,
-        inherit=inherit,
-        halving=halving,
-        surrogate=surrogate,
-        batches_in_flight=batches_in_flight,
-        objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
-        max_parameters=max_parameters,
-        max_flops=max_flops,
-        max_latency=max_latency,
-        scoring=scoring,
-        starts=genomes_to_start_with(starts, space),
-        epochs=epochs,
-        candidate_time_limit=candidate_time_limit,
-        n_finalists=n_finalists,
-        ensemble=ensemble,
-        refit=refit,
-        baseline=baseline,
-    )
-    dataset = load_dataset(
-        data, target=target, task=task, categorical=categorical, na=na, header=header, ignore=ignore
-    )
+    arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
+    settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))
+    dataset = load_dataset(data, **values_of(arguments, TableSettings))
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     observers = Observers(tracked, progress, report)

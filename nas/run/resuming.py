@@ -12,8 +12,8 @@ from nas.data import Dataset, load_arguments, load_dataset
 from nas.data.frames import pair_of
 from nas.errors import InputError, RunError
 from nas.run.context import SearchContext
-from nas.run.settings import SearchSettings
 from nas.run.starts import MOST_STARTS, best_genomes
+from nas.settings.search_settings import SearchSettings
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, differences, next_run_folder
 

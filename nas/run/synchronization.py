@@ -13,8 +13,8 @@ from nas.errors import InputError, NASError, RunError, TrackingError
 from nas.isolation import isolated
 from nas.run.conclude import EXAMPLE_ROWS
 from nas.run.exporting import first_rows
-from nas.run.settings import SearchSettings
 from nas.run.start import experiment
+from nas.settings.search_settings import SearchSettings
 from nas.tracking import Outcome, RunInfo
 from nas.tracking.address import public, tracking_store, with_credentials
 from nas.tracking.archive import recorded_evaluations

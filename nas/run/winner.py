@@ -18,8 +18,8 @@ from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.preparation import Prepared
 from nas.run.selection import Selection
-from nas.run.settings import SearchSettings
 from nas.runtime import Ensemble, Network
+from nas.settings.search_settings import SearchSettings
 
 _REFIT_EPOCHS = 1.25
 """Epochs of the final training for each epoch up to the best in the search: measured, see `final_network`."""

@@ -347,7 +347,7 @@ CONFIG = keyed(
         "tracking": optional(keyed({"uri": TEXT}, {"policy": TEXT, "register": optional(TEXT)})),
     }
 )
-"""What ``config.json`` holds; `nas.run.settings.SearchSettings` checks the bounds of its settings."""
+"""What ``config.json`` holds; `nas.settings.search_settings` checks the bounds of its settings."""
 
 _BEST = keyed({"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE})
 

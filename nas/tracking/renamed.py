@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SETTINGS = {"racing": "halving", "screening": "surrogate", "lag": "batches_in_flight"}
-"""Of a search's settings and its recipe; also the keywords of `nas.search`, and options without dashes."""
+from nas.settings.former import FORMER_NAMES
 
 _GENERATION = {"spread": "std"}
 
@@ -18,12 +17,12 @@ _RESULT = {"optimism": "selection_bias"}
 
 def config_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
     """What ``config.json`` holds."""
-    return _within(record, "settings", SETTINGS)
+    return _within(record, "settings", FORMER_NAMES)
 
 
 def identity_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
     """The first entry of a journal."""
-    return _within(record, "recipe", SETTINGS)
+    return _within(record, "recipe", FORMER_NAMES)
 
 
 def result_by_new_names(record: dict[str, Any]) -> dict[str, Any]:

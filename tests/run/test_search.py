@@ -696,7 +696,7 @@ class TestRefusals:
                 InputError,
                 "batches_in_flight: expected 1 for the generations of plus, got 2",
             ),
-            ({"surrogate": "stars"}, InputError, "surrogate: expected none, process, trees, got 'stars'"),
+            ({"surrogate": "stars"}, InputError, "surrogate: expected one of none, process, trees, got"),
             ({"objectives": ("speed",)}, InputError, "objectives: expected some of error, parameters"),
             ({"objectives": ("parameters", "error")}, InputError, "objectives: expected error first, got"),
             ({"objectives": ("error", "error")}, InputError, "objectives: expected some of"),

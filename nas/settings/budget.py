@@ -1,0 +1,40 @@
+"""The limits of a search as its loop reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a search, which ends at the first that is reached.
+
+    All but `seconds` depend on the evaluations in their order alone, and so are the same in every run.
+
+    Attributes
+    ----------
+    candidates : int
+        Different networks to train.
+    epochs : int, optional
+        Epochs of training, summed over all candidates.
+    seconds : float, optional
+        Wall time after start-up; the first candidate is always finished.
+    target : float, optional
+        The validation score at which the search ends.
+    patience : int, optional
+        Evaluations in a row, continued trainings included, without a better validation score.
+    """
+
+    candidates: int
+    epochs: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    patience: int | None = None
+
+    def divided(self, n: int) -> Budget:
+        """The budget of each of `n` islands.
+
+        Candidates and epochs are divided and rounded up; each island has the other limits in full.
+        """
+        epochs = None if self.epochs is None else -(-self.epochs // n)
+        return replace(self, candidates=-(-self.candidates // n), epochs=epochs)

@@ -1,0 +1,105 @@
+"""The schema as text: parameters of docstrings, and the table of ``docs/settings.md``."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from nas.settings.schema import GROUPS, settings_of
+from nas.settings.setting import Setting
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+_WIDTH = 110
+"""Columns of a docstring's line, as in the source."""
+
+_PLACEHOLDER = re.compile(r"^ *\.\.\.\n(?: {8}.*\n)*", re.MULTILINE)
+"""The entry ``...`` of a section of parameters, with its text."""
+
+
+def explained(settings: Iterable[Setting]) -> Callable[[T], T]:
+    """Decorate a function or class: its docstring's entry ``...`` becomes an entry for each setting.
+
+    The docstring is made once, when the module is imported.
+    """
+
+    def decorate(function: T) -> T:
+        if function.__doc__:  # Python removes docstrings with -OO
+            entries = parameters(settings)
+            function.__doc__ = _PLACEHOLDER.sub(lambda _: entries, function.__doc__, count=1)
+        return function
+
+    return decorate
+
+
+def parameters(settings: Iterable[Setting]) -> str:
+    """The entries of settings in a section of parameters, indented as in a function's docstring."""
+    return "".join(
+        f"    {each.name} : {each.type_name}\n"
+        + textwrap.fill(description(each), _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+        + "\n"
+        for each in settings
+    )
+
+
+def description(setting: Setting) -> str:
+    """Sentences about a setting: its help, bounds, names and the meaning of a default of None."""
+    sentences = [f"{setting.help}."]
+    if setting.kind.choices is not None:
+        sentences.append(f"{setting.kind.expected.capitalize()}.")
+    if setting.kind.bounds:
+        sentences.append(f"{setting.kind.bounds.capitalize()}.")
+    if setting.default is None and setting.otherwise:
+        sentences.append(f"Default: {setting.otherwise}.")
+    return " ".join([*sentences, setting.more]).strip()
+
+
+def document() -> str:
+    """The text of ``docs/settings.md``."""
+    return "\n".join([_HEAD, *map(_section, GROUPS)])
+
+
+_HEAD = """\
+# Settings
+
+<!-- Written by `python -m nas.settings > docs/settings.md` from the schema in nas/settings; do not edit. -->
+
+Every setting of a search by its name in `nas.search()` and in a file for `nas search --config FILE`, in which
+each section below is a table such as `[budget]`. `nas config` writes such a file. Options of `nas search` win
+over the file.
+"""
+
+
+def _section(group: type[Any]) -> str:
+    lines = [f"## [{group.section}] {group.__doc__}", "", f"| {' | '.join(_COLUMNS)} |"]
+    lines.append("|---" * len(_COLUMNS) + "|")
+    lines += [f"| {' | '.join(map(_cell, _row(each)))} |" for each in settings_of(group)]
+    return "\n".join([*lines, ""])
+
+
+_COLUMNS = ("setting", "option", "type", "default", "bounds", "unit", "meaning", "since")
+
+
+def _row(setting: Setting) -> tuple[str, ...]:
+    names = "" if setting.kind.choices is None else setting.kind.expected
+    option = f"`{setting.flag}`" + (f", `--no-{setting.flag[2:]}`" if setting.kind.is_flag else "")
+    former = f" Former name: `{setting.former}`." if setting.former else ""
+    meaning = f"{setting.help}. {setting.more}".strip() + former
+    bounds = setting.kind.bounds or names
+    kind = setting.kind.type_name
+    return (
+        f"`{setting.name}`",
+        option,
+        kind,
+        setting.default_text,
+        bounds,
+        setting.unit,
+        meaning,
+        setting.since,
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,309 @@
+"""The settings that decide a search, in groups.
+
+Each group is a frozen dataclass with keyword arguments alone; `SearchSettings`, in
+`nas.settings.search_settings`, is composed of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from nas.settings.kinds import (
+    amounts,
+    anything,
+    choice,
+    finite,
+    flag,
+    number,
+    positive,
+    some,
+    text,
+    whole,
+)
+from nas.settings.setting import setting
+
+if TYPE_CHECKING:
+    from nas.genome import Genome
+    from nas.scoring import Scorer
+    from nas.space import SearchSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSettings:
+    """When the search ends: at the first limit that is reached."""
+
+    section: ClassVar[str] = "budget"
+
+    n_candidates: int = setting(
+        100, whole(1), "Different networks to train", flag="--candidates", metavar="N", resumable=True
+    )
+    n_epochs: int | None = setting(
+        None,
+        whole(1),
+        "Epochs of training, summed over all candidates",
+        unit="epochs",
+        otherwise="no limit",
+        flag="--total-epochs",
+        metavar="N",
+        example=5_000,
+    )
+    time_budget: float | None = setting(
+        None,
+        number(0.001),
+        "Wall time of the search in seconds, after start-up",
+        more="The first candidate is always finished. Time only shortens the sequence of candidates.",
+        unit="s",
+        otherwise="no limit",
+        metavar="SECONDS",
+        resumable=True,
+        example=600,
+    )
+    target_score: float | None = setting(
+        None,
+        finite(),
+        "Validation score at which the search ends",
+        otherwise="no limit",
+        metavar="SCORE",
+        example=0.95,
+    )
+    patience: int | None = setting(
+        None,
+        whole(1),
+        "Candidates in a row without a better validation score, after which the search ends",
+        unit="candidates",
+        otherwise="no limit",
+        metavar="N",
+        example=50,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitSettings:
+    """What a network and its training may cost."""
+
+    section: ClassVar[str] = "limits"
+
+    max_parameters: float | None = setting(
+        None,
+        positive(),
+        "Most weights and biases of a network",
+        unit="parameters",
+        otherwise="no limit",
+        metavar="N",
+        example=10_000,
+    )
+    max_flops: float | None = setting(
+        None,
+        positive(),
+        "Most floating-point operations to predict a row",
+        unit="operations",
+        otherwise="no limit",
+        metavar="N",
+        example=100_000,
+    )
+    max_latency: float | None = setting(
+        None,
+        positive(),
+        "Longest time to predict a row, in microseconds, by estimate",
+        more="See `nas.space.Costs`.",
+        unit="µs",
+        otherwise="no limit",
+        metavar="MICROSECONDS",
+        example=50,
+    )
+    epochs: int | None = setting(
+        None,
+        whole(1),
+        "Most epochs of training of a candidate",
+        unit="epochs",
+        otherwise="by the number of rows",
+        metavar="N",
+        example=60,
+    )
+    candidate_time_limit: float = setting(
+        600.0,
+        number(0.001),
+        "Seconds of training after which a candidate counts as failed",
+        unit="s",
+        metavar="SECONDS",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySettings:
+    """How networks are proposed, compared and trained."""
+
+    section: ClassVar[str] = "strategy"
+
+    space: SearchSpace | str | os.PathLike[str] = setting(
+        "small",
+        anything("SearchSpace, str or path", "a SearchSpace, a name or a path"),
+        "Search space: the name of a bundled space or a TOML file; see 'nas spaces'",
+        metavar="NAME|FILE",
+    )
+    algorithm: str = setting(
+        "auto",
+        choice("auto", registry="nas.evolution:ALGORITHMS"),
+        "Algorithm that proposes networks",
+        metavar="NAME",
+    )
+    seed: int = setting(
+        0,
+        whole(0),
+        "Seed of the split, the genomes, the initial weights and the batches",
+        more="The same seed gives the same search for any number of workers.",
+        metavar="N",
+    )
+    population_size: int | None = setting(
+        None,
+        whole(2),
+        "Number of networks that may have children",
+        unit="networks",
+        otherwise="by the algorithm",
+        flag="--population",
+        metavar="N",
+        example=20,
+    )
+    inherit: bool | None = setting(
+        None,
+        flag(),
+        "Whether children start from the trained weights of a parent",
+        more="See `nas.evolution.recipe`.",
+        otherwise="by the algorithm",
+        example=True,
+    )
+    halving: bool | None = setting(
+        None,
+        flag(),
+        "Whether all candidates are trained for a few epochs and only the best are continued "
+        "(successive halving)",
+        otherwise="by the algorithm",
+        former="racing",
+        example=True,
+    )
+    surrogate: str | None = setting(
+        None,
+        choice("none", registry="nas.evolution:MODELS"),
+        "Model that selects candidates among many children: a Gaussian process, extra-trees or none",
+        otherwise="by the algorithm",
+        metavar="MODEL",
+        former="screening",
+        example="none",
+    )
+    batches_in_flight: int | None = setting(
+        None,
+        whole(1),
+        "Batches of candidates that are evaluated at the same time",
+        more="It decides the sequence of candidates. Two batches are work for about four workers; the "
+        "generations of plus and comma take 1.",
+        unit="batches",
+        otherwise="2, or 1 for generations",
+        metavar="N",
+        former="lag",
+        example=4,
+    )
+    objectives: str | Sequence[str] = setting(
+        ("error",),
+        some(registry="nas.evolution:OBJECTIVES"),
+        "Quantities to minimize, joined by commas, the error first",
+        more="Several objectives need the algorithm auto or nsga2.",
+        metavar="LIST",
+    )
+    scoring: str | Scorer | None = setting(
+        None,
+        anything("str or callable", "a scorer's name"),
+        "Validation score to maximize: the name of a scorer of scikit-learn",
+        more="In Python also a function ``scorer(estimator, X, y)``; see `nas.scorers.metric_for`.",
+        otherwise="accuracy, or r2 for regression",
+        metavar="NAME",
+        example="balanced_accuracy",
+    )
+    starts: Iterable[Genome] | str | os.PathLike[str] = setting(
+        (),
+        anything("iterable of Genome, or path", "genomes, a run's folder or a JSON file"),
+        "First candidates: the best genomes of an earlier run's folder, or those listed in a JSON file",
+        more="A run's genomes outside of the space are left out. A file lists what `Genome.to_dict` returns.",
+        flag="--start",
+        metavar="RUN|FILE",
+        example="runs/mine-20261122-172224",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """Where candidates are trained."""
+
+    section: ClassVar[str] = "workers"
+
+    n_workers: int | None = setting(
+        None,
+        whole(0),
+        "Ray worker processes; 0 trains in this process, without Ray",
+        unit="processes",
+        otherwise="the number of cores, or what a running Ray has room for",
+        flag="--workers",
+        metavar="N",
+        resumable=True,
+        example=4,
+    )
+    ray_address: str = setting(
+        "local",
+        text("local, auto or HOST:PORT"),
+        "Address of a running Ray; auto for the one of this machine, local for a private Ray",
+        metavar="HOST:PORT",
+        resumable=True,
+    )
+    resources: Mapping[str, float] | None = setting(
+        None,
+        amounts(),
+        "Resources of Ray that a task needs, such as num_cpus=2,memory=4e9,fast=1",
+        more="``num_cpus``, ``num_gpus``, ``memory`` in bytes, or any name of a resource of the cluster.",
+        otherwise="a core",
+        metavar="LIST",
+        resumable=True,
+        example={"num_cpus": 2},
+    )
+    islands: int = setting(
+        1,
+        whole(1),
+        "Engines that evolve side by side and exchange their best networks around a ring",
+        more="Each has its share of the candidates. More than one island needs Ray, and pays off where a "
+        "single engine is too slow for the number of workers.",
+        unit="engines",
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionSettings:
+    """How the winner is selected, trained and compared."""
+
+    section: ClassVar[str] = "selection"
+
+    n_finalists: int = setting(
+        6,
+        whole(1),
+        "Best networks that are scored again on other validation rows before the winner is selected",
+        unit="networks",
+        flag="--finalists",
+        metavar="N",
+    )
+    ensemble: int = setting(
+        1,
+        whole(1),
+        "Most networks whose outputs are averaged: the winner and others beside it; 1 for the winner alone",
+        more="See `nas.run.ensemble`.",
+        unit="networks",
+        metavar="K",
+    )
+    refit: bool = setting(
+        True,
+        flag(),
+        "Whether the winner is trained once more, on training and validation rows together",
+    )
+    baseline: bool = setting(
+        True, flag(), "Whether the default network of scikit-learn is scored beside the winner"
+    )

@@ -1,0 +1,198 @@
+"""Kinds of values that settings take: what is expected of a value, and how it is read from a command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+_BELOW = 2**32
+"""Upper bound of numbers: NumPy takes seeds of 32 bits, and no larger number is of use elsewhere."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Names that a setting takes.
+
+    Parameters
+    ----------
+    fixed : tuple of str
+        Names that are always there.
+    registry : str
+        ``MODULE:ATTRIBUTE`` of further names, such as ``nas.evolution:ALGORITHMS``. The module is imported
+        when the names are needed, so that a new algorithm is named in no second place, and the command
+        line starts without NumPy.
+    """
+
+    fixed: tuple[str, ...] = ()
+    registry: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names; imports the registry's module."""
+        if not self.registry:
+            return self.fixed
+        module, _, attribute = self.registry.partition(":")
+        return (*self.fixed, *getattr(import_module(module), attribute))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values of a setting.
+
+    Attributes
+    ----------
+    type_name : str
+        The type as docstrings name it.
+    expectation : str
+        Completes "expected ..." in an error; the names of `choices` follow it.
+    holds : callable
+        Whether a value of Python is of this kind.
+    parse : callable
+        A value from a text of the command line; raises `ValueError` with a sentence.
+    bounds : str
+        The bounds as a table shows them, such as "at least 1".
+    choices : Choices, optional
+    holds_in_file : callable, optional
+        Whether a value of a TOML file is of this kind; by default `holds` decides.
+    """
+
+    type_name: str
+    expectation: str
+    holds: Callable[[Any], bool]
+    parse: Callable[[str], Any] = str
+    bounds: str = ""
+    choices: Choices | None = None
+    holds_in_file: Callable[[Any], bool] | None = None
+
+    @property
+    def expected(self) -> str:
+        """What is expected of a value, in words."""
+        if self.choices is None:
+            return self.expectation
+        return f"{self.expectation} {', '.join(self.choices.names)}"
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether a value is true or false."""
+        return self.type_name == "bool"
+
+
+def whole(least: int) -> Kind:
+    """Whole numbers from a least number."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value < _BELOW
+
+    expectation = f"a whole number of at least {least}, below 2**32"
+    return Kind("int", expectation, holds, _parser(int, expectation), f"at least {least}")
+
+
+def number(least: float) -> Kind:
+    """Finite numbers from a least number."""
+
+    def holds(value: Any) -> bool:
+        return is_number(value) and least <= value < _BELOW
+
+    expectation = f"a number of at least {least}, below 2**32"
+    return Kind("float", expectation, holds, _parser(float, expectation), f"at least {least}")
+
+
+def positive() -> Kind:
+    """Finite numbers above 0."""
+    parse = _parser(float, "a number above 0")
+    return Kind("float", "a number above 0", lambda value: is_number(value) and value > 0, parse, "above 0")
+
+
+def finite() -> Kind:
+    """Finite numbers."""
+    return Kind("float", "a number", is_number, _parser(float, "a number"))
+
+
+def flag() -> Kind:
+    """True or false."""
+    return Kind("bool", "true or false", lambda value: isinstance(value, bool))
+
+
+def choice(*fixed: str, registry: str = "") -> Kind:
+    """A name among some; see `Choices`."""
+    choices = Choices(fixed, registry)
+    return Kind("str", "one of", lambda value: value in choices.names, choices=choices)
+
+
+def text(expectation: str = "text", type_name: str = "str") -> Kind:
+    """Text that is not blank."""
+    return Kind(type_name, expectation, lambda value: _is_text(value) and bool(value.strip()))
+
+
+def names(type_name: str, expectation: str) -> Kind:
+    """Names, as a text in which commas join them or as several texts."""
+    return Kind(type_name, expectation, _is_anything, holds_in_file=_is_names)
+
+
+def some(*fixed: str, registry: str = "") -> Kind:
+    """Several of some names; `nas.settings.search_settings.SearchSettings` checks them."""
+    choices = Choices(fixed, registry)
+    return Kind("sequence of str", "some of", _is_anything, _split, "", choices, _is_names)
+
+
+def anything(type_name: str, expectation: str) -> Kind:
+    """Values of Python that the search itself checks; text in a file."""
+    return Kind(type_name, expectation, _is_anything, holds_in_file=_is_text)
+
+
+def amounts() -> Kind:
+    """Names with numbers from 0."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, Mapping) and all(
+            _is_text(name) and name.strip() and is_number(amount) and amount >= 0
+            for name, amount in value.items()
+        )
+
+    return Kind("mapping of str to float", "names with numbers from 0", holds, _amounts)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number, and no boolean."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_names(value: object) -> bool:
+    return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _is_anything(value: object) -> bool:
+    return True
+
+
+def _split(listed: str) -> list[str]:
+    return listed.split(",")
+
+
+def _parser(convert: Callable[[str], Any], expectation: str) -> Callable[[str], Any]:
+    """A conversion of text that says what it expected."""
+
+    def parse(written: str) -> Any:
+        try:
+            return convert(written)
+        except ValueError:
+            raise ValueError(f"expected {expectation}, got {written!r}") from None
+
+    return parse
+
+
+def _amounts(listed: str) -> dict[str, float]:
+    """The amounts of a text such as ``num_cpus=2,memory=4e9``."""
+    return dict(map(_parser(_amount, "NAME=NUMBER,..."), listed.split(",")))
+
+
+def _amount(part: str) -> tuple[str, float]:
+    name, _, amount = part.partition("=")
+    return name.strip(), float(amount)

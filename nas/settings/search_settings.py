@@ -1,0 +1,152 @@
+"""`SearchSettings`: the settings that decide a search, checked once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from nas.errors import InputError
+from nas.evolution import ALGORITHMS, OBJECTIVES
+from nas.genome import Genome
+from nas.scoring import scorer_name
+from nas.settings.budget import Budget
+from nas.settings.groups import (
+    BudgetSettings,
+    LimitSettings,
+    SelectionSettings,
+    StrategySettings,
+    WorkerSettings,
+)
+from nas.settings.schema import settings_of
+from nas.space import Limits, SearchSpace
+
+SEARCH_GROUPS = (BudgetSettings, LimitSettings, StrategySettings, WorkerSettings, SelectionSettings)
+"""The groups that `SearchSettings` is composed of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitSettings, BudgetSettings):
+    """Budget, limits, strategy, workers and selection of a search, as attributes of a single object.
+
+    `nas.settings.groups` describes each setting. Space and starts are the objects that names and paths
+    stand for. ``config.json`` of a run's folder holds what `to_dict` returns.
+
+    Raises
+    ------
+    InputError
+        On a value out of bounds, or values that contradict each other; the message names the setting.
+    """
+
+    # Narrower types than in the group, where a name, a path or a text may stand for the value.
+    space: SearchSpace = field()
+    objectives: tuple[str, ...] = ("error",)
+    starts: tuple[Genome, ...] = ()
+
+    def __post_init__(self) -> None:
+        for each in settings_of(*SEARCH_GROUPS):
+            each.check(getattr(self, each.name))
+        self._check_batches_in_flight()
+        self._check_ray()
+        self._check_objectives()
+        for genome in self.starts:
+            if genome not in self.space:
+                raise InputError(f"starts: expected genomes of space {self.space.name}, got {genome}")
+
+    def _check_batches_in_flight(self) -> None:
+        if self.algorithm == "auto" or self.batches_in_flight in (None, 1):
+            return
+        if ALGORITHMS[self.algorithm].default_batches_in_flight == 1:
+            raise InputError(
+                f"batches_in_flight: expected 1 for the generations of {self.algorithm}, got "
+                f"{self.batches_in_flight}"
+            )
+
+    def _check_ray(self) -> None:
+        if self.n_workers == 0 and (self.ray_address != "local" or self.resources):
+            raise InputError("n_workers: expected at least 1 with an address or resources of Ray, got 0")
+        if self.n_workers == 0 and self.islands > 1:
+            raise InputError(f"n_workers: expected at least 1 with {self.islands} islands, got 0")
+        for name in self.resources or {}:
+            if name in ("CPU", "GPU"):
+                raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
+
+    def _check_objectives(self) -> None:
+        put = object.__setattr__
+        names = (self.objectives,) if isinstance(self.objectives, str) else tuple(self.objectives)
+        put(self, "objectives", names)
+        if any(name not in OBJECTIVES for name in names) or len(set(names)) < len(names) or not names:
+            raise InputError(f"objectives: expected some of {', '.join(OBJECTIVES)}, got {', '.join(names)}")
+        if names[0] != "error":
+            raise InputError(f"objectives: expected error first, got {', '.join(names)}")
+        if len(names) == 1 and self.algorithm == "nsga2":
+            put(self, "objectives", ("error", "parameters"))
+        if len(names) > 1 and self.algorithm not in ("auto", "nsga2"):
+            raise InputError(
+                f"algorithm: expected auto or nsga2 for the objectives {', '.join(names)}, got "
+                f"{self.algorithm}"
+            )
+
+    @property
+    def budget(self) -> Budget:
+        """The limits of the search."""
+        return Budget(self.n_candidates, self.n_epochs, self.time_budget, self.target_score, self.patience)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a network."""
+        return Limits(self.max_parameters, self.max_flops, self.max_latency)
+
+    @property
+    def workers(self) -> int | None:
+        """The number of workers; 0 without Ray, None for as many as a running Ray has room for."""
+        if self.n_workers is None and self.ray_address == "local":
+            return available_cores()
+        return self.n_workers
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Settings that do not decide the scores of candidates; the journal's identity holds the others."""
+        return {
+            "algorithm": self.algorithm,
+            **{f"budget.{key}": value for key, value in asdict(self.budget).items()},
+            "n_workers": self.workers,
+            "ray_address": self.ray_address,
+            "n_finalists": self.n_finalists,
+            "ensemble": self.ensemble,
+            "refit": self.refit,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values for JSON; a scoring function is represented by its name."""
+        record = {declared.name: getattr(self, declared.name) for declared in fields(self)}
+        if callable(self.scoring):
+            record["scoring"] = {"function": scorer_name(self.scoring)}
+        return {
+            **record,
+            "space": self.space.to_dict(),
+            "starts": [genome.to_dict() for genome in self.starts],
+            "resources": dict(self.resources) if self.resources else None,
+            "objectives": list(self.objectives),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], **changes: Any) -> SearchSettings:
+        """The settings that `to_dict` returned, with changes.
+
+        Raises `InputError` if the scoring was a function, which a file cannot hold, and is not among the
+        changes.
+        """
+        values = {**record, **changes}
+        if isinstance(values["scoring"], Mapping):
+            name = values["scoring"].get("function")
+            raise InputError(f"scoring: expected the function {name} that the search had, got none")
+        values["starts"] = tuple(Genome.from_dict(start) for start in values["starts"])
+        values["objectives"] = tuple(values["objectives"])
+        return cls(**{**values, "space": SearchSpace.from_dict(record["space"])})
+
+
+def available_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

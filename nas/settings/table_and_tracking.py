@@ -1,0 +1,119 @@
+"""The settings beside a search: how its table is read, and what is recorded where."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nas.settings.kinds import (
+    anything,
+    choice,
+    flag,
+    names,
+    text,
+)
+from nas.settings.setting import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSettings:
+    """How the table is read."""
+
+    section: ClassVar[str] = "table"
+
+    target: str | Iterable[str] | None = setting(
+        None,
+        names("str or iterable of str", "names of columns"),
+        "The column to predict, or several joined by commas",
+        otherwise="a column called target, label, class or y, else the last",
+        metavar="COL",
+        example="price",
+    )
+    task: str | None = setting(
+        None,
+        choice("classification", "regression", "multilabel"),
+        "What is predicted: classes, numbers or several labels a row",
+        more="By default text, booleans and up to 20 different whole numbers are classes.",
+        otherwise="by the target",
+        metavar="TASK",
+        example="regression",
+    )
+    categorical: str | Collection[str] = setting(
+        (),
+        names("str or collection of str", "names of columns"),
+        "Columns that hold categories although they look like numbers, joined by commas",
+        metavar="COLS",
+        example=["postcode"],
+    )
+    na: str | Collection[str] = setting(
+        (),
+        names("str or collection of str", "texts"),
+        "Cells that are missing values besides empty cells, joined by commas, such as NA,-999",
+        metavar="TEXTS",
+        example=["NA", "-999"],
+    )
+    header: bool | None = setting(
+        None,
+        flag(),
+        "Whether a CSV file begins with a line of names",
+        more="Without a header the columns are called column1, column2 and so on.",
+        otherwise="yes; a first line that looks like data is refused",
+        example=True,
+    )
+    ignore: str | Collection[str] | None = setting(
+        None,
+        names("str or collection of str", "names of columns"),
+        "Columns to leave out, joined by commas; '' for none",
+        otherwise="an index, such as a column that counts the rows",
+        metavar="COLS",
+        example=["id"],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingSettings:
+    """What is recorded, and where."""
+
+    section: ClassVar[str] = "tracking"
+
+    name: str | None = setting(
+        None,
+        text(),
+        "Name of the run",
+        otherwise="the data's name and the time",
+        metavar="NAME",
+        example="mine",
+    )
+    runs_dir: str | os.PathLike[str] = setting(
+        "runs", anything("path", "a folder"), "Folder of the runs", metavar="DIR"
+    )
+    tracking: bool = setting(True, flag(), "Whether the run is tracked in MLflow")
+    tracking_uri: str | None = setting(
+        None,
+        text(),
+        "Store of MLflow, sqlite:///FILE or http(s)://HOST",
+        otherwise="MLFLOW_TRACKING_URI, else mlflow.db in the folder of the runs",
+        metavar="URI",
+        example="http://localhost:5000",
+    )
+    track: str = setting(
+        "auto",
+        choice("auto", "all", "elites", "best"),
+        "Candidates that have MLflow runs of their own",
+        more="elites: candidates that were among the ten best when they came; best: candidates that "
+        "were the best; auto: all, as long as that hardly slows the search down, and the elites in any case. "
+        "The journal and the artifact ``candidates.csv`` hold all candidates.",
+        metavar="POLICY",
+    )
+    register: str | None = setting(
+        None,
+        text(),
+        "Name of the registered model in MLflow of which the winner becomes the next version",
+        otherwise="not registered",
+        metavar="NAME",
+        example="mine",
+    )
+    progress: bool = setting(True, flag(), "Whether progress is shown on standard error")
+    report: bool = setting(True, flag(), "Whether report.html is written in the run's folder at the end")
