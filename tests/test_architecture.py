@@ -143,6 +143,7 @@ def test_importing_the_run_loads_neither_ray_nor_mlflow() -> None:
 def test_public_names_are_these() -> None:
     assert nas.__all__ == sorted(nas.__all__)
     assert set(nas.__all__) == {
+        "Callback",
         "Dataset",
         "Ensemble",
         "Genome",

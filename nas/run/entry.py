@@ -83,6 +83,8 @@ def search(
     register: str | None = None,
     progress: bool = True,
     report: bool = True,
+    callbacks: Sequence[Callback] = (),
+    trackers: Sequence[Tracker] = (),
 ) -> SearchResult:
     """Search the number of hidden layers, and of units in each, that suit a table.
 
@@ -92,6 +94,10 @@ def search(
         A CSV or Parquet file, the name of a bundled data set, or a table in memory; see `nas.load_dataset`.
     ...
         Settings: ``help(nas.search)`` describes each here, and ``docs/settings.md`` in a table.
+    callbacks : sequence of Callback
+        Called with each evaluation and each generation; a callback may stop the search. See `nas.Callback`.
+    trackers : sequence of Tracker
+        They record the search; see `nas.tracking.Tracker`.
 
     Returns
     -------
@@ -115,7 +121,7 @@ def search(
     dataset = load_dataset(data, **values_of(arguments, TableSettings))
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
-    observers = Observers(tracked, progress, report)
+    observers = Observers(tracked, progress, report, callbacks, trackers)
     return execute(new_context(folder, dataset, settings, observers))
 
 
@@ -156,10 +162,10 @@ def resume(
     progress, report : bool
         See `search`.
     callbacks : sequence of Callback
-        Called with what the journal holds, too; see `nas.run.callbacks.Callback`. No run keeps its callbacks
-        and trackers: they have to be given again.
+        Called with what the journal holds, too; see `nas.Callback`. No run keeps its callbacks and trackers:
+        they have to be given again.
     trackers : sequence of Tracker
-        See `nas.tracking.tracker.Tracker`.
+        See `nas.tracking.Tracker`.
 
     Raises
     ------
@@ -179,7 +185,7 @@ def resume(
     }
     with locked_journals(folder) as journals:
         dataset, settings, tracking, run_id = restored(folder, data, changes)
-        observers = Observers(tracking, progress, report, tuple(callbacks), tuple(trackers))
+        observers = Observers(tracking, progress, report, callbacks, trackers)
         context = new_context(folder, dataset, settings, observers, run_id=run_id, journals=journals)
         return execute(reconciled(context, n_candidates=n_candidates, force=force))
 
