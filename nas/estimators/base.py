@@ -1,4 +1,4 @@
-"""What both estimators do: read tables, search, keep what was found."""
+"""The common part of both estimators: reading tables, searching, and keeping the result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ from nas.network.arrays import Array, Floats
 from nas.run.context import Observers, new_context
 from nas.run.execute import execute
 from nas.run.result import SearchResult
-from nas.settings.search_settings import SearchSettings
+from nas.settings import values_of
+from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space
 from nas.tracking.address import tracking_store
 from nas.tracking.choice import Tracking
@@ -50,7 +51,7 @@ _NAME = "table"
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Rows as `fit` gets them."""
+    """Rows as `fit` gets them: features, targets, and weights of shape (rows,) or None."""
 
     X: Features
     targets: Targets
@@ -58,61 +59,41 @@ class _Rows:
 
     @property
     def counting(self) -> Array:
-        """Which have a weight above 0."""
+        """The rows with a weight above 0, as a mask of shape (rows,)."""
         return np.ones(len(self.targets.y), bool) if self.weights is None else self.weights > 0
 
 
+@dataclass(repr=False, eq=False)
 class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc] # untyped
-    """The base of both; see `NASClassifier` for its parameters and attributes."""
+    """What both estimators do: read tables, search a network, and keep it.
 
-    def __init__(
-        self,
-        space: Any = "small",
-        *,
-        n_candidates: int = 100,
-        time_budget: float | None = None,
-        algorithm: str = "auto",
-        scoring: Any = None,
-        validation_fraction: float = 0.2,
-        cv: Any = None,
-        time_order: bool = False,
-        categorical_features: Any = None,
-        epochs: int | None = None,
-        patience: int | None = None,
-        target_score: float | None = None,
-        max_parameters: float | None = None,
-        n_finalists: int = 6,
-        ensemble: int = 1,
-        refit: bool = True,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-        runs_dir: Any = None,
-        tracking: bool = False,
-        tracking_uri: str | None = None,
-    ) -> None:
-        self.space = space
-        self.n_candidates = n_candidates
-        self.time_budget = time_budget
-        self.algorithm = algorithm
-        self.scoring = scoring
-        self.validation_fraction = validation_fraction
-        self.cv = cv
-        self.time_order = time_order
-        self.categorical_features = categorical_features
-        self.epochs = epochs
-        self.patience = patience
-        self.target_score = target_score
-        self.max_parameters = max_parameters
-        self.n_finalists = n_finalists
-        self.ensemble = ensemble
-        self.refit = refit
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-        self.runs_dir = runs_dir
-        self.tracking = tracking
-        self.tracking_uri = tracking_uri
+    A dataclass, whose constructor has the explicit signature that scikit-learn and editors need, and stores
+    each parameter unchanged. `nas.estimators.documentation` describes the parameters.
+    """
+
+    space: Any = "small"
+    _: KW_ONLY
+    n_candidates: int = 100
+    time_budget: float | None = None
+    algorithm: str = "auto"
+    scoring: Any = None
+    validation_fraction: float = 0.2
+    cv: Any = None
+    time_order: bool = False
+    categorical_features: Any = None
+    epochs: int | None = None
+    patience: int | None = None
+    target_score: float | None = None
+    max_parameters: float | None = None
+    n_finalists: int = 6
+    ensemble: int = 1
+    refit: bool = True
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int = 0
+    runs_dir: Any = None
+    tracking: bool = False
+    tracking_uri: str | None = None
 
     @isolated()
     def fit(
@@ -128,8 +109,8 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     ) -> Any:
         """Search a network, and train it on all rows.
 
-        A Ctrl-C ends the search: the best so far is fitted then, and a warning says so. The second one, or
-        one before anything is known, ends `fit`.
+        Ctrl-C ends the search: the best network so far is fitted, with a warning. A second Ctrl-C, or a first
+        before any candidate was evaluated, raises `KeyboardInterrupt`.
 
         Parameters
         ----------
@@ -138,11 +119,11 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             missing values, categories or text.
         y : array of shape (rows,) or (rows, targets)
         sample_weight : array of shape (rows,), optional
-            What each row counts for in every training and in every validation score.
+            The weight of each row in every training and every validation score.
         groups : array of shape (rows,), optional
-            No group is both trained on and validated on.
+            The group of each row; no group has both training and validation rows.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, optional
-            The rows to choose by. Nothing is ever trained on them.
+            The validation rows, which no network is trained on.
 
         Returns
         -------
@@ -159,12 +140,12 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         seed = self._seed()
         validation = Validation(self.validation_fraction, self.cv, self.time_order, groups, seed)
         cuts = validation.cuts(dataset, rows.counting, None if held_out is None else len(rows.X), rows.X)
-        self._keep(*self._search(dataset, cuts, seed))
+        self._store(*self._search(dataset, cuts, seed))
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> _Rows:
         if y is None:
-            # What scikit-learn's own estimators say.
+            # The message of scikit-learn's own estimators, which its checks expect.
             raise ValueError("requires y to be passed, but the target y is None")
         features = read_features(self, X, reset=reset)
         check_lengths(features, y)
@@ -179,14 +160,14 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return weights
 
     def _seed(self) -> int:
-        """The seed itself where there is one; otherwise one is drawn."""
+        """`random_state` if it is a number, otherwise a number that is drawn from it."""
         state = self.random_state
         if isinstance(state, (int, np.integer)) and not isinstance(state, bool):
             return int(state)
         return int(check_random_state(state).randint(2**31 - 1))
 
     def _dataset(self, rows: _Rows, held_out: _Rows | None) -> Dataset:
-        """The rows that count, those to choose by behind them."""
+        """The rows with a weight above 0 as a data set, validation rows last."""
         parts = [rows] if held_out is None else [rows, held_out]
         frames = [as_frame(part.X) for part in parts]
         categorical = names_of(self.categorical_features, frames[0])
@@ -212,27 +193,14 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
 
     def _settings(self, seed: int) -> SearchSettings:
+        """The settings of a search: parameters of their names, and those with names of scikit-learn."""
         jobs = effective_n_jobs(self.n_jobs)
-        return SearchSettings(
-            space=self.space if isinstance(self.space, SearchSpace) else load_space(self.space),
-            algorithm=self.algorithm,
-            n_candidates=self.n_candidates,
-            time_budget=self.time_budget,
-            target_score=self.target_score,
-            patience=self.patience,
-            n_workers=0 if jobs == 1 else jobs,
-            seed=seed,
-            scoring=self.scoring,
-            epochs=self.epochs,
-            max_parameters=self.max_parameters,
-            n_finalists=self.n_finalists,
-            ensemble=self.ensemble,
-            refit=self.refit,
-            baseline=False,
-        )
+        settings = values_of(self.get_params(deep=False), *SEARCH_GROUPS)
+        settings["space"] = self.space if isinstance(self.space, SearchSpace) else load_space(self.space)
+        return SearchSettings(**settings, n_workers=0 if jobs == 1 else jobs, seed=seed, baseline=False)
 
     def _search(self, dataset: Dataset, cuts: Cuts, seed: int) -> tuple[SearchResult, pd.DataFrame]:
-        """The result, and what was tried, which is read before the folder goes."""
+        """The result, and a table of all candidates, read before a temporary folder is removed."""
         settings = self._settings(seed)
         with ExitStack() as stack:
             runs_dir = self._runs_dir(stack)
@@ -251,7 +219,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return Path("runs" if self.runs_dir is None else self.runs_dir)
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-")))
 
-    def _keep(self, result: SearchResult, tried: pd.DataFrame) -> None:
+    def _store(self, result: SearchResult, candidates: pd.DataFrame) -> None:
         if result.stopped == "interrupted":
             warnings.warn(
                 f"fit: interrupted after {result.n_candidates} of {self.n_candidates} candidates; "
@@ -263,13 +231,13 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.hidden_layer_sizes_ = result.best.genome.widths
         self.validation_score_ = result.evaluation.fitness
         self.result_: Mapping[str, Any] = result.record()
-        self.candidates_ = tried
+        self.candidates_ = candidates
         self.run_dir_ = result.run_dir if self._keeps_runs else None
-        self._n_features_out = sum(one.sizes[-2] for one in self.network_.members)
+        self._n_features_out = sum(member.sizes[-2] for member in self.network_.members)
 
     @isolated()
     def read_rows(self, X: Any) -> Features:
-        """Rows as the network reads them; frames by position, as names and order were checked."""
+        """Rows as the network reads them; frames by position, after a check of names and order."""
         check_is_fitted(self, "network_")
         features = read_features(self, X, reset=False)
         if isinstance(features, pd.DataFrame):
@@ -277,15 +245,15 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return features
 
     def transform(self, X: Any) -> Array:
-        """The features that the last hidden layer makes of rows, of shape (rows, its units).
+        """The outputs of the last hidden layer, of shape (rows, units); float32.
 
-        Those of a network without hidden layers are its inputs.
+        A network without hidden layers returns its inputs.
         """
         table = self.read_rows(X)
         return self.network_.transform(table)
 
     def _repr_html_inner(self) -> str:
-        """scikit-learn's diagram, and below it the network, once there is one."""
+        """scikit-learn's diagram, and a drawing of the network below it after `fit`."""
         page: str = super()._repr_html_inner()
         return page + drawing(self.network_) if hasattr(self, "network_") else page
 
@@ -297,12 +265,12 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = []  # features are float32, as the network's numbers
+        tags.transformer_tags.preserves_dtype = []  # the outputs are float32, as the network computes
         return tags
 
 
 def _weights_of(parts: list[_Rows], counting: Array) -> Floats | None:
-    """The weights of those rows that count; 1 where only other parts have some."""
+    """The weights above 0 of all parts; 1 in a part without weights if another part has weights."""
     if all(part.weights is None for part in parts):
         return None
     weights = [np.ones(len(part.targets.y)) if part.weights is None else part.weights for part in parts]

@@ -21,7 +21,7 @@ from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.scoring import Scorer
 from nas.settings import SETTINGS, TableSettings, TrackingSettings, values_of
-from nas.settings.explanation import explained
+from nas.settings.explanation import explained, parameters
 from nas.settings.former import by_new_keywords
 from nas.settings.schema import check_values
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
@@ -34,7 +34,7 @@ from nas.tracking.held import locked_journals
 from nas.tracking.journal import read_journal
 
 
-@explained(SETTINGS.values())
+@explained(parameters(SETTINGS.values()))
 @by_new_keywords
 @isolated()
 def search(

@@ -19,15 +19,14 @@ _PLACEHOLDER = re.compile(r"^ *\.\.\.\n(?: {8}.*\n)*", re.MULTILINE)
 """The entry ``...`` of a section of parameters, with its text."""
 
 
-def explained(settings: Iterable[Setting]) -> Callable[[T], T]:
-    """Decorate a function or class: its docstring's entry ``...`` becomes an entry for each setting.
+def explained(entries: str) -> Callable[[T], T]:
+    """Decorate a function or class: the first entry ``...`` of its docstring becomes these entries.
 
-    The docstring is made once, when the module is imported.
+    The docstring is made once, when the module is imported; see `parameters`.
     """
 
     def decorate(function: T) -> T:
         if function.__doc__:  # Python removes docstrings with -OO
-            entries = parameters(settings)
             function.__doc__ = _PLACEHOLDER.sub(lambda _: entries, function.__doc__, count=1)
         return function
 
