@@ -27,7 +27,7 @@ from benchmarks.harness import Figure, Silent, report
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import recipe
 from nas.execution.serial import SerialExecutor
-from nas.run.budget import Budget, Spent
+from nas.run.budget import Budget, BudgetUsage
 from nas.run.loop import CandidateStream, search_loop
 from nas.run.preparation import Prepared, prepare
 from nas.run.weights import Weights
@@ -54,7 +54,7 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:
         weights = Weights(Path(folder) / "weights")
         stream = CandidateStream(engine, problem, executor, weights, budget.candidates)
-        search_loop(engine, stream, Spent(budget), [rising], interrupted=lambda: False)
+        search_loop(engine, stream, BudgetUsage(budget), [rising], interrupted=lambda: False)
     return rising.curve
 
 

@@ -41,7 +41,7 @@ from nas.evaluation import Candidate, Evaluation, Problem
 from nas.evolution import ALGORITHMS, recipe
 from nas.execution import Task
 from nas.network import State
-from nas.run.budget import Budget, Spent
+from nas.run.budget import Budget, BudgetUsage
 from nas.run.loop import CandidateStream, search_loop
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
@@ -206,7 +206,7 @@ def stub_search(
     search_loop(
         searched,
         CandidateStream(searched, problem, _Logical(n_workers), _SameForAll(), n_candidates),
-        Spent(Budget(candidates=n_candidates)),
+        BudgetUsage(Budget(candidates=n_candidates)),
         [journal, _Marks(marks, note), *more],
         interrupted=lambda: False,
     )

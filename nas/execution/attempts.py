@@ -11,7 +11,7 @@ from nas.evaluation import Evaluation, Problem
 from nas.execution.executor import Task
 
 ATTEMPTS = 3
-"""Worker processes that may die of a cohort, and then of each of its candidates solo.
+"""Worker processes that a cohort may crash, and then each of its candidates solo.
 
 A machine's hiccup, or a person's kill, should neither cost a candidate nor move it into another cohort, which
 changes the last bits of its result; a candidate that kills its worker should not cost many workers.
@@ -36,7 +36,7 @@ class Attempt:
     ----------
     tasks : list of Task
     attempts_left : int
-        Worker processes that may still die of them. Which of several tasks a worker died of is unknown: such
+        Worker processes that they may still crash. Which of several tasks crashed a worker is unknown: such
         an attempt is made once, and then each task has attempts of its own.
     since : float, optional
         When they started, as far as the driver can tell; None while they wait for a worker.
@@ -52,7 +52,7 @@ class Attempt:
         return max(time_limit(task.problem) * len(task.cohort) for task in self.tasks) + GRACE
 
     def retries(self) -> list[Attempt]:
-        """What to try after the worker died; nothing if it is clear which candidate the worker died of."""
+        """What to try after the worker crashed; nothing if it is clear which candidate crashed it."""
         if len(self.tasks) == 1 and self.attempts_left > 1:
             return [Attempt(self.tasks, self.attempts_left - 1)]
         return self.parts()
@@ -86,9 +86,13 @@ class AttemptQueue:
         """Add a task at the end."""
         self._tasks.append(task)
 
-    def retry(self, attempts: Sequence[Attempt]) -> None:
-        """Put attempts in front of everything else, in this order."""
-        self._retries.extendleft(reversed(attempts))
+    def retry_or_fail(self, attempt: Attempt, retries: Sequence[Attempt], error: str) -> list[Evaluation]:
+        """Put the retries of an attempt in front of everything else, in this order.
+
+        If there are none, the attempt has a single candidate left: the evaluation with its failure.
+        """
+        self._retries.extendleft(reversed(retries))
+        return [] if retries else [Evaluation(attempt.tasks[0].cohort[0].id, error=error)]
 
     def clear(self) -> None:
         """Remove everything."""

@@ -92,7 +92,7 @@ class SharedExecutor(Protocol):
 
 @runtime_checkable
 class SharingExecutor(Executor, Protocol):
-    """An executor whose workers several processes of one search can use."""
+    """An executor with workers that several processes of one search can use."""
 
     def flag(self) -> StopFlag:
         """A new flag, not set."""

@@ -158,13 +158,13 @@ class RayExecutor:
                     self._queue.record_seconds(result, len(attempt.tasks))
                     self._start_tasks()
                     return result
-                if failed := self._retry(attempt, attempt.retries(), result):
+                if failed := self._queue.retry_or_fail(attempt, attempt.retries(), result):
                     return failed
             if should_stop():
                 return None
             for attempt in self._killed_overdue():
                 error = f"no result within {time_limit(attempt.tasks[0].problem):g} s"
-                if failed := self._retry(attempt, attempt.parts(), error):
+                if failed := self._queue.retry_or_fail(attempt, attempt.parts(), error):
                     return failed
 
     def release(self, problem: Problem) -> None:
@@ -202,7 +202,8 @@ class RayExecutor:
         return Share(self._cluster.shared(), n_workers, self._resources, [self._reference(problem)])
 
     def _start_tasks(self) -> None:
-        while self._queue and len(self._running) < self._max_submitted():
+        max_submitted = _max_submitted(self._n_workers, is_private=self._cluster.is_private)
+        while self._queue and len(self._running) < max_submitted:
             attempt = self._queue.pop(self._n_workers)
             problem = self._reference(attempt.tasks[0].problem)
             # In a Ray that other programs use, too, a task may wait for its turn, which is not hanging:
@@ -219,24 +220,11 @@ class RayExecutor:
             for attempt in islice(self._running.values(), self._n_workers):
                 attempt.since = attempt.since or now
 
-    def _max_submitted(self) -> float:
-        """Tasks that may be submitted to Ray at once."""
-        if self._n_workers is None:
-            return math.inf  # bounded already, by the batches that the search has in flight
-        if not self._cluster.is_private:
-            return self._n_workers
-        return self._n_workers + -(-self._n_workers // _WORKERS_PER_QUEUED)
-
     def _reference(self, problem: Problem) -> Any:
         """The problem in shared memory, where workers read its arrays without copies."""
         if id(problem) not in self._references:
             self.add_reference(problem, ray.put(problem))
         return self._references[id(problem)][1]
-
-    def _retry(self, attempt: Attempt, retries: list[Attempt], error: str) -> list[Evaluation]:
-        """The failure of the only candidate that an attempt is left with; nothing if there are retries."""
-        self._queue.retry(retries)
-        return [] if retries else [Evaluation(attempt.tasks[0].cohort[0].id, error=error)]
 
     def _killed_overdue(self) -> Iterator[Attempt]:
         """Kill, one after the other, attempts that exceed their limit so far that they must be hanging."""
@@ -246,6 +234,13 @@ class RayExecutor:
                 del self._running[reference]
                 ray.cancel(reference, force=True)
                 yield attempt
+
+
+def _max_submitted(n_workers: int | None, *, is_private: bool) -> float:
+    """Tasks that may be submitted to Ray at once."""
+    if n_workers is None:
+        return math.inf  # bounded already, by the batches that the search has in flight
+    return n_workers + (-(-n_workers // _WORKERS_PER_QUEUED) if is_private else 0)
 
 
 def _options(resources: Mapping[str, float]) -> dict[str, Any]:

@@ -27,10 +27,10 @@ from nas.execution.reaper import reaped
 # for workers where the program runs under uv.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-# Ray warns at import that a later version will leave accelerators' variables alone.
+# Ray warns at import that a later version will not touch accelerators' variables.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # A driver that connects waits for the first workers to be up, and holds the interpreter's lock meanwhile
-# (measured: 0.9 s, 2.6 s on a busy machine): no signal would be heard. Workers start with the first tasks.
+# (measured: 0.9 s, 2.6 s on a busy machine): no signal would be handled. Workers start with the first tasks.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 import ray
@@ -73,7 +73,7 @@ class Cluster(Protocol):
 
 
 class _Private:
-    """A cluster whose processes share a folder of this machine."""
+    """A cluster in which the processes share a folder of this machine."""
 
     def __init__(self, folder: Path, *, is_private: bool = True) -> None:
         self.is_private = is_private

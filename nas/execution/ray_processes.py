@@ -16,7 +16,7 @@ from nas.errors import SearchError
 from nas.execution.ray_flags import this_node
 
 _RESTARTS = 5
-"""Times that a process may die, for any reason, before its function is given up."""
+"""Times that a process may end, for any reason, before its function is given up."""
 
 _POLL = 0.2
 """Seconds between two checks of the results; as long as a person waits for progress."""
@@ -24,7 +24,7 @@ _POLL = 0.2
 
 @ray.remote(num_cpus=0, max_restarts=_RESTARTS, max_task_retries=_RESTARTS)
 class _Process:
-    """Calls one function; after the process has died, Ray restarts it, and it calls the function again."""
+    """Calls one function; after the process has crashed, Ray restarts it, and it calls the function again."""
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         return function(*arguments)
@@ -33,7 +33,7 @@ class _Process:
 class Processes:
     """Functions that run concurrently, each in a process of its own on this machine.
 
-    A process that dies is restarted and calls its function again, which has to record its progress.
+    A process that crashes is restarted and calls its function again, which has to record its progress.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Processes:
         Raises
         ------
         SearchError
-            If a process has died too often.
+            If a process has crashed too often.
         """
         pending = list(self._results)
         while pending:

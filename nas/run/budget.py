@@ -9,10 +9,10 @@ from nas.evaluation import Candidate, Evaluation
 from nas.run.stop_reason import StopReason
 from nas.settings.budget import Budget
 
-__all__ = ["Budget", "Spent"]
+__all__ = ["Budget", "BudgetUsage"]
 
 
-class Spent:
+class BudgetUsage:
     """What has been spent of a budget so far.
 
     Parameters
@@ -39,13 +39,13 @@ class Spent:
         self._n_without_improvement = 0
         self._best = -math.inf
 
-    def include(self, other: Spent) -> None:
-        """Add the counts of another search."""
-        self.evaluations += other.evaluations
-        self.candidates += other.candidates
-        self.epochs += other.epochs
-        self.failures += other.failures
-        self.first_failure = self.first_failure or other.first_failure
+    def include(self, island: BudgetUsage) -> None:
+        """Add the counts of an island."""
+        self.evaluations += island.evaluations
+        self.candidates += island.candidates
+        self.epochs += island.epochs
+        self.failures += island.failures
+        self.first_failure = self.first_failure or island.first_failure
 
     @property
     def seconds(self) -> float:

@@ -67,9 +67,9 @@ def conclude(
         front=[(member.candidate, findings.evaluation(member.id)) for member in findings.engine.front],
         test=test,
         history=findings.history,
-        n_candidates=findings.spent.candidates,
-        n_epochs=findings.spent.epochs,
-        n_failures=findings.spent.failures,
+        n_candidates=findings.usage.candidates,
+        n_epochs=findings.usage.epochs,
+        n_failures=findings.usage.failures,
         heredity=findings.heredity,
         seconds=seconds,
         stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
@@ -78,7 +78,7 @@ def conclude(
 
 
 def outcome_of(session: Session, result: SearchResult) -> Outcome:
-    """What trackers are told of a result."""
+    """The outcome for trackers."""
     context, selection = session.context, result.selection
     scores = {
         "validation_score": result.evaluation.fitness,

@@ -1,6 +1,6 @@
 """All-gather between the processes of islands: messages, round by round, as files.
 
-A file outlives the process that wrote it, so that a process which dies and is restarted gathers the same
+A file outlives the process that wrote it, so that a process which crashes and is restarted gathers the same
 again.
 """
 
@@ -50,12 +50,13 @@ class Exchange:
     """All-gather of messages between `n` islands; can be sent to processes of this machine.
 
     What an island receives in a round depends on the round only, never on which island is fast. The sender
-    need not be running: an island that dies and is restarted sends the same messages, and receives the same.
+    need not be running: an island that crashes and is restarted sends the same messages, and receives the
+    same.
 
     Parameters
     ----------
     folder : Path
-        A folder for the messages. The driver alone enters the context, which creates the folder anew and
+        A folder for the messages. Only the driver enters the context, which creates the folder anew and
         removes it at the end.
     n : int
         The number of islands, which are numbered from 0.

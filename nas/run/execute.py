@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def execute(context: SearchContext) -> SearchResult:
-    """Start, search, select, train, conclude; whatever happens, trackers are told the outcome.
+    """Start, search, select, train, conclude; whatever happens, trackers get the outcome.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def _best_of(findings: Findings) -> Individual:
     """The best individual of the search; raises `SearchError` if every candidate failed."""
     if findings.engine.best is None:
         raise SearchError(
-            f"search: expected at least one of {findings.spent.failures} candidates to be trained, got none; "
-            f"the first failure: {findings.spent.first_failure}"
+            f"search: expected at least one of {findings.usage.failures} candidates to be trained, got none; "
+            f"the first failure: {findings.usage.first_failure}"
         )
     return findings.engine.best
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Engine
 from nas.network import State
-from nas.run.budget import Spent
+from nas.run.budget import BudgetUsage
 from nas.run.stop_reason import StopReason
 
 
@@ -23,7 +23,7 @@ class Findings:
         Whether the journal of a resumed search holds more: this search was interrupted during its replay.
     engine : Engine
         It holds the best individuals.
-    spent : Spent
+    usage : BudgetUsage
     heredity : tuple of float
         See `nas.run.SearchResult`.
     history : sequence of (Candidate, Evaluation)
@@ -35,7 +35,7 @@ class Findings:
     stop_reason: StopReason
     is_behind: bool
     engine: Engine
-    spent: Spent
+    usage: BudgetUsage
     heredity: tuple[float, ...]
     history: Sequence[tuple[Candidate, Evaluation]]
     evaluation: Callable[[int], Evaluation]

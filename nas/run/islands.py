@@ -25,7 +25,7 @@ from nas.evaluation import Problem
 from nas.evolution import Engine, Generation, Individual, Recipe, migrants
 from nas.execution import Executor, SharedExecutor, SharingExecutor, StopFlag
 from nas.genome import Genome
-from nas.run.budget import Budget, Spent
+from nas.run.budget import Budget, BudgetUsage
 from nas.run.exchange import Exchange, Message
 from nas.run.findings import Findings
 from nas.run.loop import CandidateStream, search_loop
@@ -112,7 +112,7 @@ class IslandResult:
     """What an island has found, and why it ended."""
 
     stop_reason: StopReason
-    spent: Spent
+    usage: BudgetUsage
     best: list[Individual]
     generation: Generation | None
 
@@ -144,7 +144,7 @@ def _search_island(
     journal = Journal(island.folder.journal, island.info.run_dir)
     try:
         recorded = journal.record.evaluations.first(len(journal.record.evaluations))
-        engine, spent = island.engine(problem), Spent(island.budget_left(len(recorded)), len(recorded))
+        engine, usage = island.engine(problem), BudgetUsage(island.budget_left(len(recorded)), len(recorded))
         n_rounds = 0
 
         def message() -> Message:
@@ -153,7 +153,7 @@ def _search_island(
 
         def migrate() -> StopReason | None:
             nonlocal n_rounds
-            while spent.candidates >= (n_rounds + 1) * ROUND:
+            while usage.candidates >= (n_rounds + 1) * ROUND:
                 messages = exchange.all_gather(island.i, n_rounds, message())
                 if messages is None:
                     return StopReason.NEIGHBOURS
@@ -164,15 +164,15 @@ def _search_island(
         ends_after_batch = _rarely(flags.after_batch.is_set)
 
         def end_after_batch() -> StopReason | None:
-            return StopReason.CALLBACK if not spent.is_behind and ends_after_batch() else None
+            return StopReason.CALLBACK if not usage.is_behind and ends_after_batch() else None
 
         journal.started(island.info)
         weights = Weights(island.folder.weights, island.info.run_dir, island.info.run_id)
-        stream = CandidateStream(engine, problem, executor, weights, spent.budget.candidates, recorded)
+        stream = CandidateStream(engine, problem, executor, weights, usage.budget.candidates, recorded)
         stop_reason = search_loop(
             engine,
             stream,
-            spent,
+            usage,
             [journal],
             interrupted=_rarely(flags.at_once.is_set),
             end_after_batch=end_after_batch,
@@ -183,7 +183,7 @@ def _search_island(
         exchange.leave(island.i, message() if stop_reason == StopReason.EXHAUSTED else None)
         individuals = [*engine.front, *engine.hall_of_fame, *engine.self_made]
         best = list({individual.id: individual for individual in individuals}.values())
-        return IslandResult(stop_reason, spent, best, engine.generation())
+        return IslandResult(stop_reason, usage, best, engine.generation())
     finally:
         journal.close()
 
@@ -263,21 +263,21 @@ def _merged_findings(
     archipelago: Archipelago, results: Sequence[IslandResult], generation: Generation | None
 ) -> Findings:
     islands, n = archipelago.islands, len(archipelago.islands)
-    spent = Spent(islands[0].budget)
+    usage = BudgetUsage(islands[0].budget)
     for i, result in enumerate(results):
-        spent.include(result.spent)
+        usage.include(result.usage)
         archipelago.merged.merge([_with_global_ids(individual, i, n) for individual in result.best])
     history = AllEvaluations(
         [
-            read_journal(island.folder.journal).evaluations.first(result.spent.evaluations)
+            read_journal(island.folder.journal).evaluations.first(result.usage.evaluations)
             for island, result in zip(islands, results, strict=True)
         ]
     )
     return Findings(
         stop_reason=_common_reason([result.stop_reason for result in results]),
-        is_behind=any(result.spent.is_behind for result in results),
+        is_behind=any(result.usage.is_behind for result in results),
         engine=archipelago.merged,
-        spent=spent,
+        usage=usage,
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=history.of,
@@ -290,7 +290,7 @@ def _merged_findings(
 def _common_reason(reasons: Sequence[StopReason]) -> StopReason:
     """The first of the islands' reasons in the order of `StopReason`.
 
-    An island whose process died after its search had ended is restarted, and finds that all other islands
+    An island that crashes after its search has ended is restarted, and finds that all other islands
     have left. Where that is all that is known, the time was up.
     """
     return next(

@@ -10,7 +10,7 @@ from nas.errors import RunError
 from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, plan_cohorts
 from nas.evolution import Engine
 from nas.execution import Executor, Task
-from nas.run.budget import Spent
+from nas.run.budget import BudgetUsage
 from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
 from nas.tracking import Tracker
@@ -22,7 +22,7 @@ _TASKS = 4
 def search_loop(
     engine: Engine,
     stream: CandidateStream,
-    spent: Spent,
+    usage: BudgetUsage,
     trackers: Sequence[Tracker],
     *,
     interrupted: Callable[[], bool],
@@ -32,15 +32,15 @@ def search_loop(
     """Ask for candidates, evaluate them, keep their weights, record and tell their results in order.
 
     Until some budget is spent, no candidate is left to try, or the search is stopped. Nothing here keeps
-    curves or weights of candidates that the engine was told: memory grows by what the engine keeps.
+    curves or weights of evaluated candidates: memory grows by what the engine keeps.
 
     Parameters
     ----------
     engine : Engine
     stream : CandidateStream
         The engine's candidates with their evaluations.
-    spent : Spent
-        Counts against the budget.
+    usage : BudgetUsage
+        Counts evaluations against the budget.
     trackers : sequence of Tracker
         Called with each evaluation, and after each batch with the generation; the journal is the first.
     interrupted : callable
@@ -55,7 +55,7 @@ def search_loop(
     drain_reason: StopReason | None = None
 
     def should_stop() -> bool:
-        return interrupted() or spent.out_of_time()
+        return interrupted() or usage.out_of_time()
 
     try:
         stream.ask()
@@ -65,16 +65,17 @@ def search_loop(
                 stop_reason = StopReason.TIME
             else:
                 candidate, evaluation = evaluated
-                # The journal first: what the engine was told is then on disk, whenever the process is killed.
+                # The journal first: what the engine has observed is then on disk, whenever the process is
+                # killed.
                 for tracker in trackers:
                     tracker.evaluated(candidate, evaluation)
                 engine.tell(evaluation.without_curves())
-                stop_reason = spent.add(candidate, evaluation)
+                stop_reason = usage.add(candidate, evaluation)
             if interrupted():
                 stop_reason = StopReason.INTERRUPTED
             if stream.ended_batch or stop_reason:
                 # Before the generation is recorded: its line on disk means that these weights are there, too.
-                stream.sync(spent.evaluations)
+                stream.sync(usage.evaluations)
                 _record_generation(engine, trackers)
             if stream.ended_batch and stop_reason is None:
                 stream.forget()
@@ -217,12 +218,14 @@ class CandidateStream:
         """Delete candidates and weights that no child can start from any more, as of the last `sync`."""
         n_synced, live = self._n_synced, self._live
         self._weights.forget(n_synced, live)
-        self._candidates = {i: kept for i, kept in self._candidates.items() if i >= n_synced or i in live}
+        self._candidates = {
+            i: candidate for i, candidate in self._candidates.items() if i >= n_synced or i in live
+        }
 
     def close(self) -> None:
         """End the evaluations in flight."""
         self._executor.drop()
 
     def _parents_in_flight(self) -> set[int]:
-        """Ids of candidates whose weights batches in flight need, should these have to be evaluated again."""
+        """Ids of candidates with weights that batches in flight start from."""
         return {child.inherits for batch in self._batches for child in batch if child.inherits is not None}

@@ -106,8 +106,8 @@ class Prepared:
         """The problem with other cuts of the rows that are not for testing, in sequence.
 
         Folds are drawn by the seed unless a caller has given cuts; encodings are fitted on each fold's
-        training rows. Folds in whose training rows no column varies are left out. Inputs are scaled in the
-        ways that `scalings` names, besides the standard one.
+        training rows. Folds without a column that varies in the training rows are left out. Inputs are scaled
+        in the ways that `scalings` names, besides the standard one.
 
         The iterator keeps no reference to a fold, as a generator's frame would until the next fold exists:
         folds are as large as the table, and a caller may release one before the next is made.

@@ -19,7 +19,7 @@ class Reproduction:
     Attributes
     ----------
     candidate : Candidate
-    recorded, again : Evaluation
+    recorded, repeated : Evaluation
         In the search it may have been trained in a cohort, which rounds differently.
     retrained : tuple of int
         Ids of its ancestors that had to be trained again before, as the checkpoint that it starts from is not
@@ -28,14 +28,14 @@ class Reproduction:
 
     candidate: Candidate
     recorded: Evaluation
-    again: Evaluation
+    repeated: Evaluation
     retrained: tuple[int, ...]
 
     def to_global_ids(self, island: int, n: int) -> Reproduction:
         """The same with global ids, those of a whole search on `n` islands."""
         candidate, recorded = to_global_ids((self.candidate, self.recorded), island, n)
-        again = replace(self.again, candidate_id=candidate.id)
-        return Reproduction(candidate, recorded, again, tuple(i * n + island for i in self.retrained))
+        repeated = replace(self.repeated, candidate_id=candidate.id)
+        return Reproduction(candidate, recorded, repeated, tuple(i * n + island for i in self.retrained))
 
 
 def reproduce(
@@ -51,7 +51,7 @@ def reproduce(
     InputError
         If the search has no such candidate.
     RunError
-        If an ancestor whose weights it needs cannot be trained.
+        If an ancestor that it needs cannot be trained.
     """
     recorded = {candidate.id: (candidate, evaluation) for candidate, evaluation in evaluations}
     if candidate_id not in recorded:
@@ -60,27 +60,27 @@ def reproduce(
     line = _ancestors(candidate_id, recorded, weights)
     state: State | None = None
     for i in line:
-        again = _again(recorded[i][0], problem, recorded, weights, state)
-        if i != candidate_id and (again.failed or again.state is None):
+        evaluation = _train_again(recorded[i][0], problem, recorded, weights, state)
+        if i != candidate_id and (evaluation.failed or evaluation.state is None):
             raise RunError(
-                f"candidate {i}: expected weights that {candidate_id} inherits, got: {again.error}"
+                f"candidate {i}: expected weights that {candidate_id} inherits, got: {evaluation.error}"
             )
-        state = again.state
+        state = evaluation.state
     candidate, before = recorded[candidate_id]
-    return Reproduction(candidate, before, again, tuple(line[:-1]))
+    return Reproduction(candidate, before, evaluation, tuple(line[:-1]))
 
 
 def _ancestors(
     candidate_id: int, recorded: Mapping[int, tuple[Candidate, Evaluation]], weights: Weights
 ) -> list[int]:
-    """The candidate, and before it the ancestors whose weights it needs and that are not kept."""
+    """The candidate, and before it the ancestors that it needs and that are not kept."""
     line = [candidate_id]
     while (warm_start_from := recorded[line[0]][0].inherits) is not None and not weights.has(warm_start_from):
         line.insert(0, warm_start_from)
     return line
 
 
-def _again(
+def _train_again(
     candidate: Candidate,
     problem: Problem,
     recorded: Mapping[int, tuple[Candidate, Evaluation]],
@@ -89,9 +89,9 @@ def _again(
 ) -> Evaluation:
     checkpoints = {}
     if candidate.inherits is not None:
-        kept = weights.of(candidate.inherits) if state is None else state
+        parent_state = weights.of(candidate.inherits) if state is None else state
         checkpoints[candidate.id] = Checkpoint.for_child(
-            candidate, recorded[candidate.inherits][0].genome, kept
+            candidate, recorded[candidate.inherits][0].genome, parent_state
         )
     evaluations = evaluate([candidate], problem, checkpoints)
     assert evaluations is not None, "there is no should_stop"

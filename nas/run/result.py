@@ -50,7 +50,7 @@ class SearchResult:
         From the first candidate to the last.
     stopped : StopReason
         Why the search ended: "candidates", "epochs", "time", "target", "patience", "exhausted", "callback" or
-        "interrupted"; see `nas.run.stop_reason.StopReason`, whose members are strings.
+        "interrupted"; see `nas.run.stop_reason.StopReason`, a string.
     tracking_uri, mlflow_run_id, mlflow_url : str or None
     dropped : tuple of str
         Columns that the network does not use.

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from nas.execution import SharingExecutor
-from nas.run.budget import Spent
+from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
 from nas.run.islands import Archipelago, Island, run_islands
 from nas.run.loop import CandidateStream, search_loop
@@ -32,7 +32,7 @@ def search_candidates(session: Session) -> Findings:
         if findings.engine.best is None or findings.is_behind:
             raise KeyboardInterrupt
         session.hint.log()
-        _log.warning("interrupted: keeping the best of %d candidates", findings.spent.evaluations)
+        _log.warning("interrupted: keeping the best of %d candidates", findings.usage.evaluations)
     return findings
 
 
@@ -40,31 +40,31 @@ def _on_one_engine(session: Session) -> Findings:
     context = session.context
     recorded = session.journals[0].record.evaluations
     engine = context.engine(context.recipe)
-    spent = Spent(context.settings.budget, len(recorded))
+    usage = BudgetUsage(context.settings.budget, len(recorded))
     weights = Weights(context.folder.weights, run_id=context.run_id)
     problem, n_candidates = context.prepared.problem, context.settings.budget.candidates
     stream = CandidateStream(engine, problem, session.executor, weights, n_candidates, recorded)
 
     def end_after_batch() -> StopReason | None:
         # A resumed search first takes in its journal: its winner must not be that of a part.
-        stops = session.callbacks.stop_requested() and not spent.is_behind
+        stops = session.callbacks.stop_requested() and not usage.is_behind
         return StopReason.CALLBACK if stops else None
 
     stop_reason = search_loop(
         engine,
         stream,
-        spent,
+        usage,
         session.trackers,
         interrupted=session.interruption.requested,
         end_after_batch=end_after_batch,
     )
     generation = engine.generation()
-    history = recorded.first(spent.evaluations)
+    history = recorded.first(usage.evaluations)
     return Findings(
         stop_reason=stop_reason,
-        is_behind=spent.is_behind,
+        is_behind=usage.is_behind,
         engine=engine,
-        spent=spent,
+        usage=usage,
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=lambda number: history[number][1],

@@ -30,7 +30,7 @@ def summary(result: SearchResult) -> str:
     lines = [
         f"best network      {result.best.genome}",
         f"                  {_layers(result)}; {result.evaluation.n_parameters:,} parameters",
-        f"tried             {_tried(result)}",
+        f"tried             {_counts(result)}",
         f"validation        {metric} {result.evaluation.fitness:.4f}, the search's own score: optimistic",
         *_selection(result, metric),
         *_ensemble(result),
@@ -42,10 +42,10 @@ def summary(result: SearchResult) -> str:
             f"difference        {_difference(result)}",
         ]
     if result.dropped:
-        shown = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
+        names = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
         lines.append(
             f"not used          {len(result.dropped)} columns, constant or another text in nearly every row: "
-            f"{shown}"
+            f"{names}"
         )
     lines += [
         f"saved             {result.model_path}",
@@ -64,7 +64,7 @@ def reproduction_summary(reproduction: Reproduction) -> str:
         f"candidate         {candidate.id}: {candidate.genome}",
         f"made by           {candidate.operator} of {_numbers(candidate.parents)}, seed {candidate.seed}",
         f"recorded          {_outcome(reproduction.recorded)}",
-        f"again, solo       {_outcome(reproduction.again)}",
+        f"again, solo       {_outcome(reproduction.repeated)}",
     ]
     if candidate.inherits is not None:
         retrained = reproduction.retrained
@@ -120,8 +120,8 @@ def _ensemble(result: SearchResult) -> list[str]:
         f"{weight:.0%} {'-'.join(map(str, member.sizes[1:-1])) or 'linear'}"
         for member, weight in zip(network.members, network.shares, strict=True)
     ]
-    shown = ", ".join(parts[:6]) + (" …" if len(parts) > 6 else "")
-    return [f"ensemble          {len(parts)} networks: {shown}; saved and tested as one"]
+    names = ", ".join(parts[:6]) + (" …" if len(parts) > 6 else "")
+    return [f"ensemble          {len(parts)} networks: {names}; saved and tested as one"]
 
 
 def _report(result: SearchResult) -> list[str]:
@@ -134,7 +134,7 @@ def _layers(result: SearchResult) -> str:
     return f"{depth} hidden layer{'' if depth == 1 else 's'}" if depth else "no hidden layer"
 
 
-def _tried(result: SearchResult) -> str:
+def _counts(result: SearchResult) -> str:
     failed = f", {result.n_failures} failed" if result.n_failures else ""
     counts = f"{result.n_candidates} networks, {result.n_epochs:,} epochs in {result.seconds:.1f} s"
     return f"{counts}{failed}{_REASONS.get(result.stopped, '')}"
@@ -153,12 +153,12 @@ def _held_out(result: SearchResult) -> str:
     return f"on {n} row{'' if n == 1 else 's'} held out"
 
 
-def _verdict(difference: float, error: float, other: str, basis: str) -> str:
+def _verdict(difference: float, error: float, baseline: str, basis: str) -> str:
     """A difference with its error; significant at about 5 %, if it exceeds two standard errors."""
     if abs(difference) <= 2 * error:
         verdict = f"not statistically significant ({basis})"
     else:
-        verdict = f"better than {other}" if difference > 0 else f"worse than {other}"
+        verdict = f"better than {baseline}" if difference > 0 else f"worse than {baseline}"
     return f"{difference:+.4f} ± {error:.4f}: {verdict}"
 
 

@@ -110,7 +110,7 @@ def _std(scores: Floats) -> float:
 
 
 def _row_scores(prepared: Prepared, predictions: Array, y: Array) -> Floats:
-    """A number for each row, whose mean is the score: right or wrong; or the row's part in R²."""
+    """A number for each row, of which the mean is the score: right or wrong; or the row's part in R²."""
     if prepared.dataset.task == "regression":
         variance = y.var(axis=0)
         safe = np.where(variance > 0, variance, 1)
@@ -179,7 +179,7 @@ class _Baseline:
 
 
 def _baseline(prepared: Prepared, seed: int, interruption: Interruption) -> _Baseline | None:
-    """The baseline, whose fit takes minutes on large tables; None if that is interrupted."""
+    """The baseline, fitted, which takes minutes on large tables; None if that is interrupted."""
     if interruption.requested():
         return None
     from sklearn.exceptions import ConvergenceWarning

@@ -73,17 +73,18 @@ def final_model(
         for member, _ in members
     ]
     first = networks[0]
-    # A member whose final training failed was fitted on other rows than the rest, with another encoding.
+    # A member that failed in the final training was fitted on other rows than the rest, with another
+    # encoding.
     is_refit = first.provenance["refit"]
-    kept = [i for i, network in enumerate(networks) if network.provenance["refit"] == is_refit]
-    if len(kept) == 1:
+    included = [i for i, network in enumerate(networks) if network.provenance["refit"] == is_refit]
+    if len(included) == 1:
         return first
     ensemble = Ensemble(
-        [networks[i] for i in kept], [members[i][1] for i in kept], provenance=first.provenance
+        [networks[i] for i in included], [members[i][1] for i in included], provenance=first.provenance
     )
     ensemble.provenance["members"] = [
         {"candidate": members[i][0].candidate.to_dict(), "share": share}
-        for i, share in zip(kept, ensemble.shares, strict=True)
+        for i, share in zip(included, ensemble.shares, strict=True)
     ]
     return ensemble
 
