@@ -181,8 +181,7 @@ def _search_island(
         # An island that has exhausted the space would try no more in a longer search either, so its elites
         # stay valid; any other end cuts a search short.
         exchange.leave(island.i, message() if stop_reason == StopReason.EXHAUSTED else None)
-        individuals = [*engine.front, *engine.hall_of_fame, *engine.self_made]
-        best = list({individual.id: individual for individual in individuals}.values())
+        best = list({member.id: member for member in engine.archive.representatives()}.values())
         return IslandResult(stop_reason, usage, best, engine.generation())
     finally:
         journal.close()
