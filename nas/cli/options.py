@@ -70,7 +70,7 @@ def _add_names(action: argparse.Action, setting: Setting) -> None:
     action.help = _help(setting, f": {', '.join(setting.kind.choices.names)}")
 
 
-def given(options: argparse.Namespace, *groups: type[Any]) -> dict[str, Any]:
+def values_from(options: argparse.Namespace, *groups: type[Any]) -> dict[str, Any]:
     """The settings that a command line gave, as keywords of `nas.search`.
 
     Texts about the table are names of columns and cells: bytes in them that are no text are replaced.

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose options may be declared late.
+    """A parser with options that may be declared late.
 
-    ``nas --help`` needs the names of the commands alone: `declare` and `complete_help` leave the imports for
+    ``nas --help`` needs only the names of the commands: `declare` and `complete_help` leave the imports for
     options and their texts to the command that needs them.
 
     Attributes

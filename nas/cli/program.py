@@ -62,9 +62,9 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     if options.command not in RUNS:
         signals.raise_on_signal()
     elif "run" in options:
-        from nas.tracking.shown import command as shown
+        from nas.tracking.shown import command as shell_command
 
-        signals.hint = f"; to go on: {shown('resume', options.run)}"
+        signals.hint = f"; to go on: {shell_command('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
     logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # the line that describes the data
     try:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli.options import add_groups, add_settings, given
+from nas.cli.options import add_groups, add_settings, values_from
 from nas.cli.parser import Parser
 
 # Modules that take long to import are imported by the command that needs them, so that `nas --help`
@@ -76,7 +76,9 @@ def _add_resumable_settings(resume: Parser) -> None:
 
     title = "settings to change; default: those of the run"
     add_settings(
-        resume, (each for each in SETTINGS.values() if each.resumable), resume.add_argument_group(title)
+        resume,
+        (setting for setting in SETTINGS.values() if setting.resumable),
+        resume.add_argument_group(title),
     )
     add_settings(resume, (SETTINGS[name] for name in ("progress", "report")))
 
@@ -113,7 +115,7 @@ def _search(options: argparse.Namespace) -> int:
         from nas.settings.config_file import read_config
 
         values = read_config(options.config)
-    values |= given(options, *GROUPS)
+    values |= values_from(options, *GROUPS)
     from nas.run import search
 
     return _report(search(options.data, **values), as_json=options.json)
@@ -123,7 +125,7 @@ def _describe(options: argparse.Namespace) -> int:
     from nas.data.description import describe
     from nas.settings import TableSettings
 
-    described = describe(options.data, **given(options, TableSettings))
+    described = describe(options.data, **values_from(options, TableSettings))
     print(json.dumps(described.to_dict()) if options.json else described)
     return 0
 
@@ -132,7 +134,7 @@ def _resume(options: argparse.Namespace) -> int:
     from nas.run import resume
     from nas.settings import GROUPS
 
-    result = resume(options.run, force=options.force, **given(options, *GROUPS))
+    result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
     return _report(result, as_json=options.json)
 
 

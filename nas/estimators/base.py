@@ -67,7 +67,7 @@ class _Rows:
 class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc] # untyped
     """What both estimators do: read tables, search a network, and keep it.
 
-    A dataclass, whose constructor has the explicit signature that scikit-learn and editors need, and stores
+    A dataclass: its constructor has the explicit signature that scikit-learn and editors need, and stores
     each parameter unchanged. `nas.estimators.documentation` describes the parameters.
     """
 
@@ -137,7 +137,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 raise InputError("X_val, y_val: expected both or none, got one")
             held_out = self._read(X_val, y_val, sample_weight_val, reset=False)
         dataset = self._dataset(rows, held_out)
-        seed = self._seed()
+        seed = _seed_of(self.random_state)
         validation = Validation(self.validation_fraction, self.cv, self.time_order, groups, seed)
         cuts = validation.cuts(dataset, rows.counting, None if held_out is None else len(rows.X), rows.X)
         self._store(*self._search(dataset, cuts, seed))
@@ -158,13 +158,6 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _weights(self, weights: Floats | None, targets: Targets) -> Floats | None:
         return weights
-
-    def _seed(self) -> int:
-        """`random_state` if it is a number, otherwise a number that is drawn from it."""
-        state = self.random_state
-        if isinstance(state, (int, np.integer)) and not isinstance(state, bool):
-            return int(state)
-        return int(check_random_state(state).randint(2**31 - 1))
 
     def _dataset(self, rows: _Rows, held_out: _Rows | None) -> Dataset:
         """The rows with a weight above 0 as a data set, validation rows last."""
@@ -267,6 +260,13 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []  # the outputs are float32, as the network computes
         return tags
+
+
+def _seed_of(random_state: Any) -> int:
+    """The random state itself if it is a number, otherwise a number that is drawn from it."""
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))  # the largest int32, as in scikit-learn
 
 
 def _weights_of(parts: list[_Rows], counting: Array) -> Floats | None:

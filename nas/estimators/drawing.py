@@ -24,7 +24,7 @@ def drawing(network: Predictor) -> str:
 
 
 def _layers(network: Network) -> str:
-    """An SVG with a bar for each layer, whose height follows the number of units."""
+    """An SVG with a bar for each layer; the height follows the number of units."""
     sizes = network.sizes
     names = ["inputs", *network.activations, "outputs" if sizes[-1] > 1 else "output"]
     width, height = _STEP * len(sizes), _HEIGHT + _TEXT
@@ -53,12 +53,12 @@ def _bar(size: int, largest: int) -> float:
 
 def _connection(source: tuple[int, float], target: tuple[int, float]) -> str:
     """The shape between the bars of two layers, each given by its position and height in pixels."""
-    (x, left), (to, right) = source, target
+    (x, source_height), (to, target_height) = source, target
     middle = _HEIGHT / 2
     points = [
-        (x + 5, middle - left / 2),
-        (to - 5, middle - right / 2),
-        (to - 5, middle + right / 2),
-        (x + 5, middle + left / 2),
+        (x + 5, middle - source_height / 2),
+        (to - 5, middle - target_height / 2),
+        (to - 5, middle + target_height / 2),
+        (x + 5, middle + source_height / 2),
     ]
     return f'<polygon opacity="0.15" points="{" ".join(f"{a},{b:.1f}" for a, b in points)}"/>'

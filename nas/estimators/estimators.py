@@ -19,7 +19,7 @@ from nas.runtime import Ensemble, Network
 @documented
 @dataclass(repr=False, eq=False)
 class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # untyped
-    """A multi-layer perceptron for classification, whose structure is searched by evolution.
+    """A multi-layer perceptron for classification, with a structure that evolution searches.
 
     Columns of text, pandas categories and missing values need no preprocessing.
 
@@ -82,7 +82,7 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
 
 @documented
 class NASRegressor(RegressorMixin, SearchEstimator):  # type: ignore[misc] # untyped
-    """A multi-layer perceptron for regression, whose structure is searched by evolution.
+    """A multi-layer perceptron for regression, with a structure that evolution searches.
 
     Targets are standardized for training, and predictions are in the targets' units.
 

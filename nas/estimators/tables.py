@@ -22,6 +22,9 @@ from nas.runtime import column_text
 
 Features = pd.DataFrame | Array
 
+_N_LISTED = 20
+"""Columns that an error lists: enough to recognize the table, on a few lines."""
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -78,7 +81,7 @@ def read_features(estimator: Any, X: Any, *, reset: bool) -> Features:
 
 
 def _frame_if_named(data: Any, argument: str) -> Any:
-    """A table whose columns have names as a frame; anything else unchanged, for scikit-learn's checks."""
+    """A table with named columns as a frame; anything else unchanged, for scikit-learn's checks."""
     if hasattr(data, "toarray") or (isinstance(data, np.ndarray) and data.dtype.names is None):
         return data
     table = named_table(data, argument)
@@ -94,7 +97,7 @@ def _numbers_if_possible(array: Array) -> Array:
 
 
 def as_frame(X: Features, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """The features as a frame whose column names are text: the given names, or ``x0``, ``x1`` and so on."""
+    """The features as a frame with texts as column names: the given names, or ``x0``, ``x1`` and so on."""
     if isinstance(X, pd.DataFrame):
         frame = X.reset_index(drop=True)
         if names is None:
@@ -113,21 +116,24 @@ def names_of(columns: Any, frame: pd.DataFrame) -> tuple[str, ...]:
     """
     if columns is None:
         return ()
-    given = list(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else [columns]
+    is_listed = isinstance(columns, Iterable) and not isinstance(columns, str)
+    selection = list(columns) if is_listed else [columns]
     columns_of_frame = list(frame.columns)
     n = len(columns_of_frame)
-    if len(given) == n and all(isinstance(column, (bool, np.bool_)) for column in given):
-        return tuple(name for name, chosen in zip(columns_of_frame, given, strict=True) if chosen)
+    if len(selection) == n and all(isinstance(column, (bool, np.bool_)) for column in selection):
+        return tuple(
+            name for name, is_selected in zip(columns_of_frame, selection, strict=True) if is_selected
+        )
     names = []
-    for column in given:
+    for column in selection:
         is_position = isinstance(column, (int, np.integer)) and not isinstance(column, bool)
         if is_position and -n <= column < n:
             names.append(columns_of_frame[column])
         elif isinstance(column, str) and column in columns_of_frame:
             names.append(column)
         else:
-            some = ", ".join(map(repr, columns_of_frame[:20]))
-            raise DataError(f"categorical_features: expected names or positions of {some}, got {column!r}")
+            listed = ", ".join(map(repr, columns_of_frame[:_N_LISTED]))
+            raise DataError(f"categorical_features: expected names or positions of {listed}, got {column!r}")
     return tuple(dict.fromkeys(names))
 
 

@@ -25,7 +25,7 @@ class BudgetUsage:
     ----------
     budget : Budget
     evaluations, candidates, epochs, failures : int
-        Candidates are different networks: a candidate that is trained on is evaluated again, and counts once.
+        A candidate with continued training has several evaluations, and counts as a single candidate.
     first_failure : str, optional
         The error of the first candidate that failed.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 class Budget:
     """The limits of a search, which ends at the first that is reached.
 
-    All but `seconds` depend on the evaluations in their order alone, and so are the same in every run.
+    All but `seconds` depend only on the evaluations in their order, and are the same in every run.
 
     Attributes
     ----------

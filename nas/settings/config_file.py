@@ -89,7 +89,7 @@ def _nearest(key: str) -> str:
         return f"a setting of [{SETTINGS[key].group}]"
     if key in FORMER_NAMES:
         return f"the former name of {FORMER_NAMES[key]}"
-    options = {each.flag[2:].replace("-", "_"): each.name for each in SETTINGS.values()}
+    options = {setting.flag[2:].replace("-", "_"): setting.name for setting in SETTINGS.values()}
     matches = difflib.get_close_matches(key, {**dict.fromkeys(SETTINGS), **options}, _N_NEAREST)
     names = dict.fromkeys(options.get(match, match) for match in matches)
     nearest = ", ".join(f"{SETTINGS[name].group}.{name}" for name in names)
@@ -114,17 +114,17 @@ _HEAD = """\
 
 def _section(group: type[Any]) -> str:
     lines = [f"# {group.__doc__}", f"[{group.section}]", ""]
-    for each in settings_of(group):
-        lines += [*_comments(each), f"# {each.name} = {_toml(_value_of(each))}", ""]
+    for setting in settings_of(group):
+        lines += [*_comments(setting), f"# {setting.name} = {_toml(_value_of(setting))}", ""]
     return "\n".join(lines)
 
 
 def _comments(setting: Setting) -> list[str]:
     facts = [f"unit: {setting.unit}"] if setting.unit else []
     facts.append(f"default: {setting.default_text}")
-    about = description(setting).replace(f" Default: {setting.otherwise}.", "")
+    text = description(setting).replace(f" Default: {setting.otherwise}.", "")
     return textwrap.wrap(
-        f"{about} ({'; '.join(facts)})",
+        f"{text} ({'; '.join(facts)})",
         _WIDTH,
         initial_indent="## ",
         subsequent_indent="## ",

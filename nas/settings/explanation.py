@@ -36,10 +36,10 @@ def explained(entries: str) -> Callable[[T], T]:
 def parameters(settings: Iterable[Setting]) -> str:
     """The entries of settings in a section of parameters, indented as in a function's docstring."""
     return "".join(
-        f"    {each.name} : {each.type_name}\n"
-        + textwrap.fill(description(each), _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+        f"    {setting.name} : {setting.type_name}\n"
+        + textwrap.fill(description(setting), _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
         + "\n"
-        for each in settings
+        for setting in settings
     )
 
 
@@ -74,7 +74,7 @@ over the file.
 def _section(group: type[Any]) -> str:
     lines = [f"## [{group.section}] {group.__doc__}", "", f"| {' | '.join(_COLUMNS)} |"]
     lines.append("|---" * len(_COLUMNS) + "|")
-    lines += [f"| {' | '.join(map(_cell, _row(each)))} |" for each in settings_of(group)]
+    lines += [f"| {' | '.join(map(_cell, _row(setting)))} |" for setting in settings_of(group)]
     return "\n".join([*lines, ""])
 
 

@@ -16,18 +16,18 @@ from nas.settings.schema import SETTINGS
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FORMER_NAMES = {each.former: each.name for each in SETTINGS.values() if each.former}
+FORMER_NAMES = {setting.former: setting.name for setting in SETTINGS.values() if setting.former}
 """Names of today by the former name."""
 
 
 def former_flags() -> dict[str, str]:
     """Options of today by the former option, those that begin with ``--no-`` included."""
     flags = {}
-    for each in SETTINGS.values():
-        if each.former:
-            flags[each.former_flag] = each.flag
-            if each.kind.is_flag:
-                flags[f"--no-{each.former_flag[2:]}"] = f"--no-{each.flag[2:]}"
+    for setting in SETTINGS.values():
+        if setting.former:
+            flags[setting.former_flag] = setting.flag
+            if setting.kind.is_flag:
+                flags[f"--no-{setting.former_flag[2:]}"] = f"--no-{setting.flag[2:]}"
     return flags
 
 

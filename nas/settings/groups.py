@@ -1,6 +1,6 @@
 """The settings that decide a search, in groups.
 
-Each group is a frozen dataclass with keyword arguments alone; `SearchSettings`, in
+Each group is a frozen dataclass with keyword arguments only; `SearchSettings`, in
 `nas.settings.search_settings`, is composed of them.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from nas.settings.budget import Budget
 from nas.settings.kinds import (
     amounts,
     anything,
@@ -19,7 +20,7 @@ from nas.settings.kinds import (
     flag,
     number,
     positive,
-    some,
+    several,
     text,
     whole,
 )
@@ -78,6 +79,11 @@ class BudgetSettings:
         metavar="N",
         example=50,
     )
+
+    @property
+    def budget(self) -> Budget:
+        """The limits of the search."""
+        return Budget(self.n_candidates, self.n_epochs, self.time_budget, self.target_score, self.patience)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +213,7 @@ class StrategySettings:
     )
     objectives: str | Sequence[str] = setting(
         ("error",),
-        some(registry="nas.evolution:OBJECTIVES"),
+        several(registry="nas.evolution:OBJECTIVES"),
         "Quantities to minimize, joined by commas, the error first",
         more="Several objectives need the algorithm auto or nsga2.",
         metavar="LIST",

@@ -132,7 +132,7 @@ def names(type_name: str, expectation: str) -> Kind:
     return Kind(type_name, expectation, _is_anything, holds_in_file=_is_names)
 
 
-def some(*fixed: str, registry: str = "") -> Kind:
+def several(*fixed: str, registry: str = "") -> Kind:
     """Several of some names; `nas.settings.search_settings.SearchSettings` checks them."""
     choices = Choices(fixed, registry)
     return Kind("sequence of str", "some of", _is_anything, _split, "", choices, _is_names)

@@ -26,21 +26,23 @@ GROUPS: tuple[type[Any], ...] = (
 )
 """All groups, in the order of documents and files."""
 
-SETTINGS: dict[str, Setting] = {each.name: each for group in GROUPS for each in settings_in(group)}
+SETTINGS: dict[str, Setting] = {setting.name: setting for group in GROUPS for setting in settings_in(group)}
 """All settings by name."""
 
 
 def settings_of(*groups: type[Any]) -> list[Setting]:
     """The settings of some groups, in their order."""
-    return [each for group in groups for each in settings_in(group)]
+    return [setting for group in groups for setting in settings_in(group)]
 
 
 def check_values(arguments: Mapping[str, Any], *groups: type[Any]) -> None:
     """Raise `InputError` on an argument that the setting of its name does not take."""
-    for each in settings_of(*groups):
-        each.check(arguments[each.name])
+    for setting in settings_of(*groups):
+        setting.check(arguments[setting.name])
 
 
 def values_of(arguments: Mapping[str, Any], *groups: type[Any]) -> dict[str, Any]:
     """The arguments that are settings of some groups."""
-    return {each.name: arguments[each.name] for each in settings_of(*groups) if each.name in arguments}
+    return {
+        setting.name: arguments[setting.name] for setting in settings_of(*groups) if setting.name in arguments
+    }

@@ -11,7 +11,6 @@ from nas.errors import InputError
 from nas.evolution import ALGORITHMS, OBJECTIVES
 from nas.genome import Genome
 from nas.scoring import scorer_name
-from nas.settings.budget import Budget
 from nas.settings.groups import (
     BudgetSettings,
     LimitSettings,
@@ -45,8 +44,8 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
     starts: tuple[Genome, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in settings_of(*SEARCH_GROUPS):
-            each.check(getattr(self, each.name))
+        for setting in settings_of(*SEARCH_GROUPS):
+            setting.check(getattr(self, setting.name))
         self._check_batches_in_flight()
         self._check_ray()
         self._check_objectives()
@@ -73,25 +72,19 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
                 raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
 
     def _check_objectives(self) -> None:
-        put = object.__setattr__
         names = (self.objectives,) if isinstance(self.objectives, str) else tuple(self.objectives)
-        put(self, "objectives", names)
+        object.__setattr__(self, "objectives", names)
         if any(name not in OBJECTIVES for name in names) or len(set(names)) < len(names) or not names:
             raise InputError(f"objectives: expected some of {', '.join(OBJECTIVES)}, got {', '.join(names)}")
         if names[0] != "error":
             raise InputError(f"objectives: expected error first, got {', '.join(names)}")
         if len(names) == 1 and self.algorithm == "nsga2":
-            put(self, "objectives", ("error", "parameters"))
+            object.__setattr__(self, "objectives", ("error", "parameters"))
         if len(names) > 1 and self.algorithm not in ("auto", "nsga2"):
             raise InputError(
                 f"algorithm: expected auto or nsga2 for the objectives {', '.join(names)}, got "
                 f"{self.algorithm}"
             )
-
-    @property
-    def budget(self) -> Budget:
-        """The limits of the search."""
-        return Budget(self.n_candidates, self.n_epochs, self.time_budget, self.target_score, self.patience)
 
     @property
     def limits(self) -> Limits:
