@@ -26,9 +26,9 @@ from benchmarks.data import load
 from benchmarks.harness import Figure, Silent, report
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import recipe
-from nas.execution import SerialExecutor
-from nas.run.budget import Budget, Spent
-from nas.run.loop import run_search
+from nas.execution.serial import SerialExecutor
+from nas.run.budget import Budget, BudgetUsage
+from nas.run.loop import CandidateStream, search_loop
 from nas.run.preparation import Prepared, prepare
 from nas.run.weights import Weights
 from nas.space import cost_model, load_space
@@ -53,7 +53,8 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
     budget = Budget(_ENDLESS, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:
         weights = Weights(Path(folder) / "weights")
-        run_search(engine, problem, executor, [rising], weights, Spent(budget), lambda: False)
+        stream = CandidateStream(engine, problem, executor, weights, budget.candidates)
+        search_loop(engine, stream, BudgetUsage(budget), [rising], interrupted=lambda: False)
     return rising.curve
 
 

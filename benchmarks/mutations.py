@@ -51,8 +51,9 @@ from nas.errors import NASError
 from nas.reporting.comparison import compare
 from nas.reporting.history import read_history
 from nas.reporting.panels import panels
-from nas.run.entry import _genomes_to_start_with, _restored
-from nas.run.meeting import _message_in
+from nas.run.exchange import read_message
+from nas.run.resuming import restored
+from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.runtime import ModelError, TableError, load_network
 from nas.runtime import sealed as sealed_model
@@ -150,7 +151,7 @@ def _of_run(run: Path, other: Path) -> list[Kind]:
 
     def config() -> Any:
         archive = RunArchive(run)
-        _restored(archive.folder, None, {})
+        restored(archive.folder, None, {})
         # The configuration has to fit the journal and the result.
         _ = archive.identity, archive.result
         return archive.config
@@ -293,10 +294,10 @@ def _of_person(folder: Path) -> list[Kind]:
             "genomes to start with",
             starts,
             message,
-            lambda: _genomes_to_start_with(str(starts), small),
+            lambda: genomes_to_start_with(str(starts), small),
             *[as_record] * 8,
         ),
-        person("island's message", message, starts, lambda: repr(_message_in(message)), *[as_record] * 8),
+        person("island's message", message, starts, lambda: repr(read_message(message)), *[as_record] * 8),
         person("CSV", folder / "table.csv", folder / "other.csv", table("table.csv"), *[as_csv] * 8),
         person(
             "Parquet",

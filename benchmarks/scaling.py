@@ -41,8 +41,8 @@ from nas.evaluation import Candidate, Evaluation, Problem
 from nas.evolution import ALGORITHMS, recipe
 from nas.execution import Task
 from nas.network import State
-from nas.run.budget import Budget, Spent
-from nas.run.loop import run_search
+from nas.run.budget import Budget, BudgetUsage
+from nas.run.loop import CandidateStream, search_loop
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
 from nas.space import cost_model, load_space
@@ -203,14 +203,12 @@ def stub_search(
     for tracker in (journal, *more):
         tracker.started(info)
     note(0)
-    run_search(
+    search_loop(
         searched,
-        problem,
-        _Logical(n_workers),
+        CandidateStream(searched, problem, _Logical(n_workers), _SameForAll(), n_candidates),
+        BudgetUsage(Budget(candidates=n_candidates)),
         [journal, _Marks(marks, note), *more],
-        _SameForAll(),
-        Spent(Budget(candidates=n_candidates)),
-        lambda: False,
+        interrupted=lambda: False,
     )
     for tracker in more:
         tracker.finished(Outcome("finished"))

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from nas.estimators import NASClassifier, NASRegressor
     from nas.genome import Genome
     from nas.reporting import compare, report
-    from nas.run import SearchResult, debug, export_network, resume, search, sync
+    from nas.run import Callback, SearchResult, debug, export_network, resume, search, sync
     from nas.runtime import Ensemble, ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
 _MODULES = {
+    "Callback": "run",
     "Dataset": "data",
     "Ensemble": "runtime",
     "Genome": "genome",
@@ -57,6 +58,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Callback",
     "Dataset",
     "Ensemble",
     "Genome",

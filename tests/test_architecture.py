@@ -41,7 +41,12 @@ HOMES = {
         "evolution/pareto.py",
     },
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
-    "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
+    "ray": {
+        "execution/ray.py",
+        "execution/ray_cluster.py",
+        "execution/ray_flags.py",
+        "execution/ray_processes.py",
+    },
     "mlflow": {
         "export/mlflow_model.py",
         "tracking/mlflow_entries.py",
@@ -145,6 +150,7 @@ def test_importing_the_run_loads_neither_ray_nor_mlflow() -> None:
 def test_public_names_are_these() -> None:
     assert nas.__all__ == sorted(nas.__all__)
     assert set(nas.__all__) == {
+        "Callback",
         "Dataset",
         "Ensemble",
         "Genome",

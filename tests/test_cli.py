@@ -247,7 +247,7 @@ def test_a_candidate_is_trained_again(capsys: pytest.CaptureFixture[str]) -> Non
     code, out, err = run(capsys, "debug", "runs/one", "1")
     assert (code, err) == (0, "")
     lines = {line[:18].strip(): line[18:] for line in out.splitlines()}
-    assert list(lines) == ["candidate", "made by", "recorded", "again, alone"]
+    assert list(lines) == ["candidate", "made by", "recorded", "again, solo"]
     assert lines["candidate"].startswith("1: ")
     assert " at epoch " in lines["recorded"]
     code, out, err = run(capsys, "debug", "runs/one", "7")

@@ -30,8 +30,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import nas
 from nas import NASClassifier, NASRegressor
 from nas.errors import InputError
+from nas.run.context import SearchContext
+from nas.run.execute import execute
 from nas.run.preparation import Prepared
-from nas.run.run import Run
 from nas.tracking.journal import Journal
 
 QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 2, "epochs": 30, "n_finalists": 1}
@@ -56,13 +57,12 @@ def test_scikit_learns_checks_hold(estimator: Any, check: Any) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Prepared]:
     """What the searches of a test had of the data."""
     found: list[Prepared] = []
-    original = Run.to_the_end
 
-    def watched(run: Run) -> nas.SearchResult:
-        found.append(run.prepared)
-        return original(run)
+    def watched(context: SearchContext) -> nas.SearchResult:
+        found.append(context.prepared)
+        return execute(context)
 
-    monkeypatch.setattr(Run, "to_the_end", watched)
+    monkeypatch.setattr("nas.estimators.base.execute", watched)
     return found
 
 
@@ -116,7 +116,7 @@ def test_it_is_trained_on_all_rows_and_none_are_kept_for_testing(seen: list[Prep
     (prepared,) = seen
     assert len(prepared.split.test) == 0
     assert len(prepared.split.validation) == 60
-    assert len(prepared.together.problem.X_train) == 300
+    assert len(prepared.final.problem.X_train) == 300
 
 
 def test_without_refit_it_keeps_the_weights_that_the_search_measured() -> None:
@@ -303,7 +303,7 @@ def test_weights_act_in_training_in_judging_and_in_the_last_training(seen: list[
     (prepared,) = seen
     for problem, train, validation in (
         (prepared.problem, prepared.split.train, prepared.split.validation),
-        (prepared.together.problem, np.arange(150), []),
+        (prepared.final.problem, np.arange(150), []),
         *((one, *pair) for one, pair in zip(prepared.folds(0), pairs_of(prepared)[1:], strict=True)),
     ):
         assert problem.weights_train is not None
@@ -374,7 +374,7 @@ def test_a_cv_decides_about_every_cut(seen: list[Prepared]) -> None:
         assert validation.tolist() == np.flatnonzero(parts == i).tolist()
         assert train.tolist() == np.flatnonzero(parts != i).tolist()
     assert len(seen[0].split.validation) == 125
-    assert len(seen[0].together.problem.X_train) == 300
+    assert len(seen[0].final.problem.X_train) == 300
 
 
 def test_given_rows_judge_and_are_never_trained_on(seen: list[Prepared]) -> None:
@@ -382,7 +382,7 @@ def test_given_rows_judge_and_are_never_trained_on(seen: list[Prepared]) -> None
     model = NASClassifier(**SMALL).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     (prepared,) = seen
     assert prepared.split.validation.tolist() == list(range(200, 300))
-    assert len(prepared.problem.X_train) == len(prepared.together.problem.X_train) == 200
+    assert len(prepared.problem.X_train) == len(prepared.final.problem.X_train) == 200
     assert model.network_.provenance["refit"] is True
     for options, message in (
         ({"X_val": X}, "X_val, y_val: expected both or none, got one"),

@@ -20,9 +20,9 @@ from sklearn.datasets import make_multilabel_classification
 
 import nas
 from nas.errors import InputError, RunError, SearchError
-from nas.run.comparison import compare
 from nas.run.interruption import Interruption
 from nas.run.preparation import prepare
+from nas.run.test_scores import score_test_rows
 from nas.scorers import metric_for
 from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore
 
@@ -624,7 +624,7 @@ def test_test_scores_are_the_same_for_the_same_seed() -> None:
             return np.random.default_rng(0).dirichlet(np.ones(3), len(table))
 
     one, again, other = (
-        compare(
+        score_test_rows(
             prepared,
             Even(),  # type: ignore[arg-type]
             baseline=False,

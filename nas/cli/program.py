@@ -66,7 +66,7 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
 
         signals.hint = f"; to go on: {shell_command('resume', options.run)}"
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    logging.getLogger("nas.run.run").setLevel(logging.INFO)  # the line that describes the data
+    logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # the line that describes the data
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)

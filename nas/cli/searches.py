@@ -140,9 +140,9 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _debug(options: argparse.Namespace) -> int:
     from nas.run import debug
-    from nas.run.summary import account
+    from nas.run.summary import reproduction_summary
 
-    print(account(debug(options.run, options.candidate)))
+    print(reproduction_summary(debug(options.run, options.candidate)))
     return 0
 
 

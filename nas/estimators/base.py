@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import uuid
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -37,8 +36,9 @@ from nas.estimators.tables import (
 from nas.estimators.validation import Validation
 from nas.isolation import isolated
 from nas.network.arrays import Array, Floats
+from nas.run.context import Observers, new_context
+from nas.run.execute import execute
 from nas.run.result import SearchResult
-from nas.run.run import Run
 from nas.settings import values_of
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space
@@ -199,17 +199,8 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             runs_dir = self._runs_dir(stack)
             folder = new_run_folder(runs_dir, None if self._keeps_runs else "fit", _NAME)
             tracked = Tracking(tracking_store(self.tracking_uri, runs_dir), "auto") if self.tracking else None
-            run = Run(
-                folder,
-                dataset,
-                settings,
-                tracked,
-                uuid.uuid4().hex,
-                progress=bool(self.verbose),
-                draw=self._keeps_runs,
-                cuts=cuts,
-            )
-            result = run.to_the_end()
+            observers = Observers(tracked, progress=bool(self.verbose), report=self._keeps_runs)
+            result = execute(new_context(folder, dataset, settings, observers, cuts=cuts))
             return result, result.to_frame()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nas.errors import EvaluationError
 from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem
@@ -12,55 +12,96 @@ from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A cohort of candidates to evaluate on a problem, with what each of them inherits by its id."""
+    """A cohort of candidates to evaluate on a problem, with their parents' checkpoints.
+
+    Attributes
+    ----------
+    problem : Problem
+    cohort : sequence of Candidate
+        Trained together.
+    checkpoints : mapping of int to Checkpoint
+        By the id of the child that starts from it.
+    """
 
     problem: Problem
     cohort: Sequence[Candidate]
     checkpoints: Mapping[int, Checkpoint] = field(default_factory=dict)
 
-    def one_by_one(self) -> list[Task]:
-        """A task for each of its candidates alone."""
+    def split(self) -> list[Task]:
+        """A task for each candidate of the cohort."""
         return [Task(self.problem, [candidate], self.checkpoints) for candidate in self.cohort]
 
 
 class Executor(Protocol):
-    """Evaluates candidates: tasks go in, and their evaluations come out as they complete.
+    """Evaluates candidates: tasks are submitted, and their evaluations are returned as they complete.
 
-    Executors are context managers: what they started is gone when the context ends.
+    Executors are context managers: the processes and the memory that they started with end with the context.
+    `tests/execution/test_contract.py` holds what every executor has to do.
     """
 
     def hold(self, problem: Problem) -> Problem:
-        """Take a problem into the memory that workers read: what to use in its place until the context ends.
+        """Copy a problem into the memory that workers read: the copy is valid until the context ends.
 
-        Its arrays may not be written to, and are there once a machine, however many processes read them.
+        The arrays of the copy are read-only, and exist once on each machine, for any number of processes.
         """
 
     def submit(self, task: Task) -> None:
-        """Put a task behind those that wait."""
+        """Append a task to the queue."""
 
     def completed(self, should_stop: Callable[[], bool]) -> list[Evaluation] | None:
-        """Wait for the next evaluations; whose they are, depends on who is ready first.
+        """Wait for the next evaluations, in the order in which tasks complete; None once `should_stop()`.
 
-        A candidate that cannot be evaluated, whatever the reason, gives an evaluation with an
-        error; a bug in the program raises `nas.errors.EvaluationError` with its traceback. None
-        comes as soon as `should_stop` says so.
+        A candidate that cannot be evaluated, whatever the reason, results in an evaluation with an error.
+
+        Raises
+        ------
+        nas.errors.EvaluationError
+            On a bug in the program; it holds the worker's traceback.
         """
 
     def release(self, problem: Problem) -> None:
-        """Let go of the memory that was taken for a problem; no task of it is under way or to come.
+        """Release the memory that `hold` took for a problem; none of its tasks may be queued or running.
 
-        It is free once nobody has the problem that `hold` gave any more.
+        The memory is free once no reference to the held problem is left.
         """
 
     def drop(self) -> None:
-        """Forget the tasks that wait, and end those under way."""
+        """Clear the queue, and end the tasks that are running."""
 
     def __enter__(self) -> Executor: ...
 
     def __exit__(self, *exception: object) -> None: ...
 
 
+class StopFlag(Protocol):
+    """An event, as `threading.Event`, that processes on any machine of the executor can see."""
+
+    def set(self) -> None:
+        """Have the tasks and processes end that were given this flag."""
+
+    def is_set(self) -> bool:
+        """Whether the flag was set."""
+
+
+class SharedExecutor(Protocol):
+    """An executor's workers and a held problem, in a form that can be sent to another process."""
+
+    def open(self) -> tuple[SharingExecutor, Problem]:
+        """The executor and the problem, in the process that this was sent to."""
+
+
+@runtime_checkable
+class SharingExecutor(Executor, Protocol):
+    """An executor with workers that several processes of one search can use."""
+
+    def flag(self) -> StopFlag:
+        """A new flag, not set."""
+
+    def share(self, problem: Problem, n: int) -> SharedExecutor:
+        """The workers and a held problem, for one of `n` processes."""
+
+
 def bug(cohort: Sequence[Candidate], trace: str) -> EvaluationError:
-    """The error that tells of a bug in the program which a cohort has met."""
-    whom = ", ".join(f"candidate {candidate.id} ({candidate.genome})" for candidate in cohort)
-    return EvaluationError(f"{whom}:\n{trace}")
+    """The error for a bug in the program: the candidates of the cohort, and the traceback."""
+    named = ", ".join(f"candidate {candidate.id} ({candidate.genome})" for candidate in cohort)
+    return EvaluationError(f"{named}:\n{trace}")

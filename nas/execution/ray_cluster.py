@@ -1,4 +1,4 @@
-"""Ray itself: a private one of this machine, or one that runs already, here or on many machines."""
+"""Starting a private Ray on this machine, and joining one that runs already, here or on many machines."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nas.errors import InputError
+from nas.execution.executor import StopFlag
 from nas.execution.reaper import reaped
 
 # Read by Ray when it is imported or started: no reports sent home, and no copied working directory
 # for workers where the program runs under uv.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-# Ray warns at import that a later version will leave accelerators' variables alone.
+# Ray warns at import that a later version will not touch accelerators' variables.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # A driver that connects waits for the first workers to be up, and holds the interpreter's lock meanwhile
-# (measured: 0.9 s, 2.6 s on a busy machine): no signal would be heard. Workers start with the first tasks.
+# (measured: 0.9 s, 2.6 s on a busy machine): no signal would be handled. Workers start with the first tasks.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 import ray
 import ray.exceptions
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nas.execution.ray_flags import BoardFlag, FileFlag, new_board
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 10.0
-"""Seconds to wait for somebody to answer at an address."""
+"""Seconds to wait for an answer at an address: longer than a lost packet takes to be sent again."""
 
 _SMALLEST_STORE = 128 * 2**20
+"""Bytes of shared memory beside the problems: for tasks and results; Ray takes no less than 75 MiB."""
 
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -51,82 +54,62 @@ _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU"}
 """What Ray's nodes call the resources that tasks ask for by another name."""
 
 
-class Flag(Protocol):
-    """What the driver raises to have tasks end, wherever they run."""
-
-    def put_up(self) -> None:
-        """Have those tasks end that were given this flag."""
-
-    def is_up(self) -> bool:
-        """Whether the task that was given it is to end; for the task to ask."""
-
-
 class Cluster(Protocol):
-    """A Ray to work with, while in the context of `private_ray` or `joined_ray`.
+    """A Ray that is connected, while in the context of `private_ray` or `joined_ray`.
 
     Attributes
     ----------
     is_private : bool
-        Whether no one else uses it, so that a task that is submitted to a free worker starts at once.
+        Whether no other program uses it, so that a task that is submitted to a free worker starts at once.
     """
 
     is_private: bool
 
-    def flag(self) -> Flag:
+    def flag(self) -> StopFlag:
         """A new flag."""
 
     def shared(self) -> Cluster:
-        """The same for another process of ours, which may be sent to it."""
-
-
-class _File:
-    """A flag that the processes of this machine see."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def put_up(self) -> None:
-        self._path.touch()
-
-    def is_up(self) -> bool:
-        return self._path.exists()
+        """The same cluster for another process of this search, in a form that can be sent there."""
 
 
 class _Private:
+    """A cluster in which the processes share a folder of this machine."""
+
     def __init__(self, folder: Path, *, is_private: bool = True) -> None:
         self.is_private = is_private
         self._folder = folder
 
-    def flag(self) -> Flag:
-        return _File(self._folder / f"flag-{uuid.uuid4().hex}")
+    def flag(self) -> StopFlag:
+        return FileFlag(self._folder / f"flag-{uuid.uuid4().hex}")
 
     def shared(self) -> Cluster:
         return _Private(self._folder, is_private=False)
 
 
-_ending: list[Future[None]] = []
-"""What an interrupt has left to be ended in the background."""
+_shutdowns: list[Future[None]] = []
+"""Shutdowns of Ray that go on in the background after an interrupt."""
 
 
-def wait_for_the_last(interrupted: Callable[[], bool]) -> None:
-    """Wait until a Ray of this process whose search was interrupted is gone: there can be only one."""
-    while _ending:
-        _wait_for(_ending[0], interrupted)
-        _ending.pop(0)
+def wait_for_shutdown(interrupted: Callable[[], bool]) -> None:
+    """Wait until the Ray of an interrupted search is shut down: a process has one Ray at most."""
+    while _shutdowns:
+        _wait_for(_shutdowns[0], interrupted)
+        _shutdowns.pop(0)
 
 
 @contextmanager
 def _in_a_thread() -> Iterator[tuple[ThreadPoolExecutor, ExitStack]]:
     """A thread to start Ray in, and a stack of what is to be done when Ray is not needed any more.
 
-    The kernel ends Ray's processes with the thread that started them: it has to live. An interrupt does not
-    wait for the end, which then comes in that thread: after Ray's start, where that is still under way.
+    The kernel ends Ray's processes when the thread that started them ends, so the thread has to go on. An
+    interrupt does not wait for the shutdown, which then happens in that thread, after Ray's start where that
+    has not completed.
     """
     thread, stack = ThreadPoolExecutor(1, "nas-ray"), ExitStack()
     try:
         yield thread, stack
     except KeyboardInterrupt:
-        _ending.append(thread.submit(stack.close))
+        _shutdowns.append(thread.submit(stack.close))
         raise
     except BaseException:
         stack.close()
@@ -144,18 +127,18 @@ def private_ray(
     resources: Mapping[str, float],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Cluster]:
-    """A local Ray for this process alone, with its files in a folder of its own, and nothing left at the end.
+    """A local Ray for this process only, with its files in a folder of its own, and nothing left at the end.
 
     Other users and other machines have no access: the files are below a folder that only this user can
-    enter, the servers listen on the loopback interface, and answer only to a token that is made for this
+    enter, and the servers listen on the loopback interface and answer only to a token that is made for this
     Ray. It needs no network and no home folder.
 
     Parameters
     ----------
     n_workers : int
-        How many tasks with these `resources` run at once.
+        Concurrent tasks with these `resources`.
     n_bytes : int
-        About what the arrays put into shared memory take.
+        About the size of the arrays that are put into shared memory.
     resources : mapping of str to float
         Of each task.
     interrupted : callable, optional
@@ -184,7 +167,7 @@ def private_ray(
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=_SMALLEST_STORE + 2 * n_bytes,
-            # Ray opens its folder to all users (mode 0777), but not the folder above it.
+            # Ray gives all users access to its folder (mode 0777), but not to the folder above it.
             _temp_dir=str(folder / "ray"),
         )
         if (address := ray.util.get_node_ip_address()) not in _LOOPBACK:  # type: ignore[no-untyped-call]
@@ -196,10 +179,10 @@ def private_ray(
 
 @contextmanager
 def _own_token() -> Iterator[None]:
-    """While in this context this process, and the Ray that it starts, authenticate with a new token.
+    """Within this context, this process and the Ray that it starts authenticate with a new token.
 
-    Ray itself would write one into the home folder and leave it there, or, before 2.59, use none. In the
-    environment only processes of the same user can read it.
+    Ray itself would write a token into the home folder and leave it there, or, before 2.59, use none. The
+    environment can be read only by processes of the same user.
     """
     try:
         with _environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)):
@@ -218,10 +201,10 @@ def _read_authentication() -> None:
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """While in this context a Ray that is started listens on, and advertises, 127.0.0.1.
+    """Within this context, a Ray that is started listens on, and advertises, 127.0.0.1.
 
-    Ray replaces this address, where it is given as the node's, by one that other machines can reach, except
-    on systems where it supports a single machine. What says so is a variable that is read at Ray's import.
+    Ray replaces this address, where it is given as the node's, by an address that other machines can reach,
+    except on systems where it supports a single machine. A variable that Ray reads at import decides that.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -240,7 +223,7 @@ def _init_on_loopback(**options: Any) -> None:
 
 @contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """While in this context the environment has these variables."""
+    """Within this context, the environment has these variables."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -253,53 +236,19 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-@ray.remote(num_cpus=0)
-class _Board:
-    """Where tasks on any machine ask whether they are to end."""
-
-    def __init__(self) -> None:
-        self._up: set[str] = set()
-
-    def put_up(self, flag: str) -> None:
-        self._up.add(flag)
-
-    def is_up(self, flag: str) -> bool:
-        return flag in self._up
-
-
-class _OnBoard:
-    """A flag that is seen wherever Ray is."""
-
-    def __init__(self, board: Any, name: str) -> None:
-        self._board, self._name = board, name
-
-    def put_up(self) -> None:
-        ray.get(self._board.put_up.remote(self._name))
-
-    def is_up(self) -> bool:
-        try:
-            return bool(ray.get(self._board.is_up.remote(self._name)))
-        except ray.exceptions.RayActorError:
-            return False  # with its node, perhaps; whoever wanted the task to end has then other worries
-
-
 class _Joined:
+    """A cluster on any number of machines, with an actor for its flags."""
+
     is_private = False
 
     def __init__(self, board: Any = None) -> None:
-        # With the driver, so that it is there as long as somebody may put up a flag.
-        self._board = _Board.options(scheduling_strategy=here()).remote() if board is None else board  # type: ignore[attr-defined]
+        self._board = new_board() if board is None else board
 
-    def flag(self) -> Flag:
-        return _OnBoard(self._board, uuid.uuid4().hex)
+    def flag(self) -> StopFlag:
+        return BoardFlag(self._board, uuid.uuid4().hex)
 
     def shared(self) -> Cluster:
         return _Joined(self._board)
-
-
-def here() -> NodeAffinitySchedulingStrategy:
-    """Where this process runs, for what is to run beside it."""
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 @contextmanager
@@ -314,26 +263,26 @@ def joined_ray(
         As `ray.init` takes it: ``HOST:PORT``, or "auto" for the one of this machine; None: the one that
         this process has joined before.
     resources : mapping of str to float
-        Of each task; where no node has them yet, tasks wait for one that does.
+        Of each task; while no node has them, tasks wait for a node that does.
     interrupted : callable, optional
         See `private_ray`.
 
     Raises
     ------
     InputError
-        If nothing answers there, or not to us.
+        If nothing answers there, or it refuses this process.
     """
     with _in_a_thread() as (thread, stack):
         if address is not None:
             stack.callback(ray.shutdown)
             options = {"log_to_driver": False, "logging_level": logging.ERROR}
             try:
-                _start(thread, interrupted, _knock, address)
+                _start(thread, interrupted, _ping, address)
                 _start(thread, interrupted, ray.init, address=address, **options)
             except (OSError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
-                why = str(error).strip().split("\n")[0].rstrip(".")
+                reason = str(error).strip().split("\n")[0].rstrip(".")
                 raise InputError(
-                    f"ray_address: expected a Ray that can be joined at {address}, got: {why} "
+                    f"ray_address: expected a Ray that can be joined at {address}, got: {reason} "
                     "(one that was started with a token asks for RAY_AUTH_MODE=token and the same token)"
                 ) from error
         if lacking := _lacking(resources):
@@ -341,8 +290,8 @@ def joined_ray(
         yield _Joined()
 
 
-def _knock(address: str) -> None:
-    """Raise `OSError` or `ValueError` if nobody listens there; Ray itself would try for minutes."""
+def _ping(address: str) -> None:
+    """Raise `OSError` or `ValueError` if no process listens there; Ray itself would try for minutes."""
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal():
@@ -351,15 +300,15 @@ def _knock(address: str) -> None:
 
 
 def _lacking(resources: Mapping[str, float]) -> str:
-    """What the node that has most of what is asked for has too little of; empty if there is enough."""
+    """The resources that the best suited node has too little of; empty if some node has enough."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    lacks = sorted((_lacks(node["Resources"], resources) for node in nodes if node["Alive"]), key=len)
-    return ", ".join(lacks[0]) if lacks else ""
+    shortages = sorted((_shortages(node["Resources"], resources) for node in nodes if node["Alive"]), key=len)
+    return ", ".join(shortages[0]) if shortages else ""
 
 
-def _lacks(has: Mapping[str, float], asked: Mapping[str, float]) -> list[str]:
-    amounts = [(name, has.get(_NAMES.get(name, name), 0), wanted) for name, wanted in asked.items()]
-    return [f"{name} {there:g} of {wanted:g}" for name, there, wanted in amounts if there < wanted]
+def _shortages(available: Mapping[str, float], required: Mapping[str, float]) -> list[str]:
+    amounts = [(name, available.get(_NAMES.get(name, name), 0), amount) for name, amount in required.items()]
+    return [f"{name} {has:g} of {amount:g}" for name, has, amount in amounts if has < amount]
 
 
 def _start(
@@ -371,34 +320,34 @@ def _start(
 ) -> None:
     """Call a function of Ray's start in its thread, where no signal interrupts it; see `_wait_for`.
 
-    Interrupted in the middle, Ray leaves processes behind, or crashes. In another thread than the main one it
-    does not install its handler of SIGTERM either, which just exits; the one that its core installs somewhere
-    in between is replaced by the program's again within a millisecond.
+    Interrupted in the middle, Ray leaves processes behind, or crashes. Outside of the main thread it does not
+    install its handler of SIGTERM either, which just exits; the handler that its core installs meanwhile is
+    replaced by the program's within a millisecond.
     """
     handler = signal.getsignal(signal.SIGTERM)
-    # None: not Python's own, and so not Python's to put back; other threads may not set handlers.
-    ours = handler is not None and threading.current_thread() is threading.main_thread()
+    # None: the handler is not Python's, and cannot be restored; only the main thread may set handlers.
+    can_restore = handler is not None and threading.current_thread() is threading.main_thread()
 
-    def put_back() -> None:
-        if ours:
+    def restore() -> None:
+        if can_restore:
             signal.signal(signal.SIGTERM, handler)
 
     try:
         future = thread.submit(function, *arguments, **options)
-        _wait_for(future, interrupted, put_back)
+        _wait_for(future, interrupted, restore)
         future.result()
     finally:
-        put_back()
+        restore()
 
 
 def _wait_for(
     future: Future[Any], interrupted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    """Wait until something in another thread is over; raises `KeyboardInterrupt` once `interrupted`."""
-    # Whoever is interrupted while it asks the future may keep the future's lock, and then waits for ever.
-    done: list[object] = []
-    future.add_done_callback(done.append)
-    while not done:
+    """Wait for a future of another thread; raises `KeyboardInterrupt` once `interrupted`."""
+    # An interrupt in the middle of a method of the future could leave the future's lock held for ever.
+    completed: list[object] = []
+    future.add_done_callback(completed.append)
+    while not completed:
         if interrupted():
             raise KeyboardInterrupt
         time.sleep(0.001)

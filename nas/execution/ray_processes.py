@@ -1,4 +1,4 @@
-"""Processes of ours beside the driver, as Ray actors."""
+"""Processes beside the driver that run one function each, as Ray actors."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 # First, as it sets what Ray reads when it is imported.
-from nas.execution.ray_cluster import here
+import nas.execution.ray_cluster  # noqa: F401
 
 # isort: split
 import ray
 import ray.exceptions
 
 from nas.errors import SearchError
+from nas.execution.ray_flags import this_node
 
-_LIVES = 5
-"""Times that a process may die, of whatever cause, before its work is given up."""
+_RESTARTS = 5
+"""Times that a process may end, for any reason, before its function is given up."""
 
 _POLL = 0.2
-"""Seconds between two looks at the results."""
+"""Seconds between two checks of the results; as long as a person waits for progress."""
 
 
-@ray.remote(num_cpus=0, max_restarts=_LIVES, max_task_retries=_LIVES)
+@ray.remote(num_cpus=0, max_restarts=_RESTARTS, max_task_retries=_RESTARTS)
 class _Process:
-    """Calls one function; where it dies, Ray starts it anew, and it calls the function again."""
+    """Calls one function; after the process has crashed, Ray restarts it, and it calls the function again."""
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         return function(*arguments)
 
 
 class Processes:
-    """Functions that run side by side, each in a process of its own on this machine.
+    """Functions that run concurrently, each in a process of its own on this machine.
 
-    A process that dies begins again: the functions have to know how far they were.
+    A process that crashes is restarted and calls its function again, which has to record its progress.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ class Processes:
     """
 
     def __init__(self, calls: Sequence[tuple[Callable[..., Any], Sequence[Any]]]) -> None:
-        self._actors = [_Process.options(scheduling_strategy=here()).remote() for _ in calls]  # type: ignore[attr-defined]
+        options = _Process.options(scheduling_strategy=this_node())  # type: ignore[attr-defined]
+        self._actors = [options.remote() for _ in calls]
         self._results = [
             actor.call.remote(function, arguments)
             for actor, (function, arguments) in zip(self._actors, calls, strict=True)
@@ -54,27 +56,27 @@ class Processes:
             ray.kill(actor)
 
     def watched(self) -> Iterator[list[Any]]:
-        """Several times a second what has been returned since the last time, until all have.
+        """Several times a second, the results since the last time, until every function has returned.
 
         Raises
         ------
         SearchError
-            If one has died too often.
+            If a process has crashed too often.
         """
-        waiting = list(self._results)
-        while waiting:
-            done, waiting = ray.wait(waiting, timeout=_POLL)
-            yield [self._result(reference) for reference in done]
+        pending = list(self._results)
+        while pending:
+            completed, pending = ray.wait(pending, timeout=_POLL)
+            yield [self._result(reference) for reference in completed]
 
     def results(self) -> list[Any]:
-        """What each has returned, in the order of the calls."""
+        """The result of each function, in the order of the calls."""
         return [self._result(reference) for reference in self._results]
 
     def _result(self, reference: Any) -> Any:
         try:
             return ray.get(reference)
         except ray.exceptions.RayTaskError:
-            raise  # its own exception, with its traceback
+            raise  # the function's own exception, with its traceback
         except ray.exceptions.RayError as error:
             position = self._results.index(reference)
             raise SearchError(

@@ -1,12 +1,11 @@
-"""Clearing away what a process leaves behind where it was killed.
+"""Removing the processes and files that a killed process leaves behind.
 
 Run as a program of its own, by path, with nothing but the standard library::
 
     python -I -S reaper.py FOLDER               a private Ray's processes, and its folder
     python -I -S reaper.py --run COMMAND...     a command that it runs, with the whole group of its processes
 
-It waits until its standard input ends, which is when the process that started it closes it, or dies of
-whatever cause.
+It waits until its standard input ends: when the process that started it closes it, or exits for any reason.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _GRACE = 5.0
-"""Seconds that a command has to end by itself."""
+"""Seconds that a command has to end by itself: a server closes its connections in less."""
 
 _PATIENCE = 20.0
-"""Seconds for which new processes of the folder are looked for."""
+"""Seconds to go on searching for processes of the folder: longer than a process of Ray takes to start."""
 
 
 @contextmanager
 def reaped(folder: Path) -> Iterator[None]:
-    """While in this context, the folder and whoever has files of it open do not outlive this process.
+    """Within this context, the folder and the processes with open files in it do not outlive this process.
 
-    Whoever leaves it alive has removed the folder before.
+    A process that leaves the context regularly has removed the folder before.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", __file__, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C is not for it
+        start_new_session=True,  # a Ctrl-C does not reach it
     )
     try:
         yield
@@ -50,10 +49,10 @@ def reaped(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while in this context: neither it nor a process that it starts outlives this process.
+    """Run a command within this context: neither it nor a process that it starts outlives this process.
 
-    What is given is the process that runs it, which ends with it, and with its exit code. A Ctrl-C is for
-    neither of them.
+    Yields the process that supervises the command, which ends with it, and with its exit code. A Ctrl-C
+    reaches neither of them.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", __file__, "--run", *command],
@@ -81,15 +80,15 @@ def supervise(command: Sequence[str]) -> int:
 
     threading.Thread(target=end_with_input, daemon=True).start()
     code = process.wait()
-    with suppress(OSError):  # what is left of its group
+    with suppress(OSError):  # the rest of its group
         os.killpg(process.pid, signal.SIGKILL)
     return code
 
 
 def reap(folder: Path) -> None:
-    """Kill whoever uses a folder, and remove it, until both are gone.
+    """Kill the processes that use a folder, and remove it, until there is neither.
 
-    Also where it is removed already: a process of Ray's that has only just started would make it again.
+    Also if the folder was removed already: a process of Ray's that has only just started would make it again.
     """
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
@@ -104,16 +103,16 @@ def reap(folder: Path) -> None:
 
 
 def _users(folder: Path) -> Iterator[int]:
-    """Others of this user that have files of the folder open, or were started with its name.
+    """Other processes of this user with open files in the folder, or with its name in their command line.
 
     None where there is no ``/proc``.
     """
-    ours = (os.getpid(), os.getppid())  # the latter is the driver, if it lives
+    excluded = (os.getpid(), os.getppid())  # the latter is the driver, if it still runs
     for process in Path("/proc").glob("[0-9]*"):
         pid = int(process.name)
         with suppress(OSError):
-            mine = process.stat().st_uid == os.getuid() and pid not in ours
-            if mine and (_names(process, folder) or _has_open(process, folder)):
+            is_candidate = process.stat().st_uid == os.getuid() and pid not in excluded
+            if is_candidate and (_names(process, folder) or _has_open(process, folder)):
                 yield pid
 
 
@@ -122,7 +121,7 @@ def _names(process: Path, folder: Path) -> bool:
 
 
 def _has_open(process: Path, folder: Path) -> bool:
-    return any(folder in one.readlink().parents for one in (process / "fd").iterdir())
+    return any(folder in descriptor.readlink().parents for descriptor in (process / "fd").iterdir())
 
 
 if __name__ == "__main__":

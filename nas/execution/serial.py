@@ -1,4 +1,4 @@
-"""Evaluating one cohort after the other in this process."""
+"""Evaluating cohorts in this process, in the order of submission."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ class SerialExecutor:
     """The executor without workers: nothing to start, the same results."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Task] = deque()
+        self._queue: deque[Task] = deque()
 
     def hold(self, problem: Problem) -> Problem:
-        """See `Executor.hold`; itself, as nobody else reads it."""
+        """See `Executor.hold`; returns the problem itself, as no other process reads it."""
         return problem
 
     def submit(self, task: Task) -> None:
         """See `Executor.submit`."""
-        self._waiting.append(task)
+        self._queue.append(task)
 
     def completed(self, should_stop: Callable[[], bool]) -> list[Evaluation] | None:
         """See `Executor.completed`."""
         if should_stop():
             return None
-        task = self._waiting.popleft()
+        task = self._queue.popleft()
         try:
             return evaluate(task.cohort, task.problem, task.checkpoints, should_stop)
         except Exception as error:
             raise bug(task.cohort, traceback.format_exc()) from error
 
     def release(self, problem: Problem) -> None:
-        """See `Executor.release`; none was taken."""
+        """See `Executor.release`; `hold` took no memory."""
 
     def drop(self) -> None:
         """See `Executor.drop`."""
-        self._waiting.clear()
+        self._queue.clear()
 
     def __enter__(self) -> SerialExecutor:
         return self

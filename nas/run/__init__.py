@@ -1,9 +1,21 @@
-"""One run, from a table to a result: the loop of the search, and what surrounds it."""
+"""One run, from a table to a result: start, search, select, train, conclude."""
 
+from nas.run.callbacks import Callback, CallbackContext
 from nas.run.entry import debug, resume, search
 from nas.run.exporting import export_network
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
 from nas.run.synchronization import Synced, sync
 
-__all__ = ["Reproduction", "SearchResult", "Synced", "debug", "export_network", "resume", "search", "sync"]
+__all__ = [
+    "Callback",
+    "CallbackContext",
+    "Reproduction",
+    "SearchResult",
+    "Synced",
+    "debug",
+    "export_network",
+    "resume",
+    "search",
+    "sync",
+]

@@ -6,19 +6,20 @@ import math
 import time
 
 from nas.evaluation import Candidate, Evaluation
+from nas.run.stop_reason import StopReason
 from nas.settings.budget import Budget
 
-__all__ = ["Budget", "Spent"]
+__all__ = ["Budget", "BudgetUsage"]
 
 
-class Spent:
-    """What a search has spent of its budget so far.
+class BudgetUsage:
+    """What has been spent of a budget so far.
 
     Parameters
     ----------
     budget : Budget
-    n_known : int
-        Evaluations that the journal of a resumed search holds: the clock starts after them.
+    n_recorded : int
+        Evaluations in the journal when the search was resumed: the clock starts after them.
 
     Attributes
     ----------
@@ -26,20 +27,20 @@ class Spent:
     evaluations, candidates, epochs, failures : int
         A candidate with continued training has several evaluations, and counts as a single candidate.
     first_failure : str, optional
-        The error message of the first failed evaluation.
+        The error of the first candidate that failed.
     """
 
-    def __init__(self, budget: Budget, n_known: int = 0) -> None:
+    def __init__(self, budget: Budget, n_recorded: int = 0) -> None:
         self.budget = budget
-        self._n_known = n_known
+        self._n_recorded = n_recorded
         self.evaluations = self.candidates = self.epochs = self.failures = 0
         self.first_failure: str | None = None
         self._since = time.monotonic()
-        self._n_without_gain = 0
+        self._n_without_improvement = 0
         self._best = -math.inf
 
-    def include(self, island: Spent) -> None:
-        """Add the counts of another island."""
+    def include(self, island: BudgetUsage) -> None:
+        """Add the counts of an island."""
         self.evaluations += island.evaluations
         self.candidates += island.candidates
         self.epochs += island.epochs
@@ -48,46 +49,40 @@ class Spent:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the clock started; 0 while recorded evaluations are replayed."""
+        """Seconds since the clock started."""
         return 0.0 if self.is_behind else time.monotonic() - self._since
 
     @property
     def is_behind(self) -> bool:
-        """Whether recorded evaluations are still being replayed."""
-        return self.evaluations < self._n_known
+        """Whether the journal of a resumed search holds evaluations that were not replayed yet."""
+        return self.evaluations < self._n_recorded
 
     def out_of_time(self) -> bool:
-        """Whether the time budget is spent; never before the first candidate is finished."""
+        """Whether the time is spent; never before the first candidate is finished."""
         limit = self.budget.seconds
         return limit is not None and self.evaluations > 0 and self.seconds >= limit
 
-    def add(self, candidate: Candidate, evaluation: Evaluation) -> str | None:
-        """Count the next evaluation.
-
-        Returns
-        -------
-        str or None
-            The limit that it reached: "target", "candidates", "epochs", "patience" or "time".
-        """
+    def add(self, candidate: Candidate, evaluation: Evaluation) -> StopReason | None:
+        """Count the next evaluation; the reason why the search ends with it, if it does."""
         budget = self.budget
         self.evaluations += 1
-        if self.evaluations == self._n_known:
+        if self.evaluations == self._n_recorded:
             self._since = time.monotonic()
         self.candidates += candidate.epochs_done == 0
         self.epochs += evaluation.n_epochs
         if evaluation.failed:
             self.failures += 1
             self.first_failure = self.first_failure or evaluation.error
-        improved = not evaluation.failed and evaluation.fitness > self._best
-        self._n_without_gain = 0 if improved else self._n_without_gain + 1
-        if improved:
+        is_better = not evaluation.failed and evaluation.fitness > self._best
+        self._n_without_improvement = 0 if is_better else self._n_without_improvement + 1
+        if is_better:
             self._best = evaluation.fitness
         if budget.target is not None and self._best >= budget.target:
-            return "target"
+            return StopReason.TARGET
         if self.candidates >= budget.candidates:
-            return "candidates"
+            return StopReason.CANDIDATES
         if budget.epochs is not None and self.epochs >= budget.epochs:
-            return "epochs"
-        if budget.patience is not None and self._n_without_gain >= budget.patience:
-            return "patience"
-        return "time" if self.out_of_time() else None
+            return StopReason.EPOCHS
+        if budget.patience is not None and self._n_without_improvement >= budget.patience:
+            return StopReason.PATIENCE
+        return StopReason.TIME if self.out_of_time() else None

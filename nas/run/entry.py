@@ -1,25 +1,24 @@
-"""How a person starts: `search`, `resume` and `debug`."""
+"""The public functions of a run: `search`, `resume` and `debug`."""
 
 from __future__ import annotations
 
-import logging
 import os
-import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.data import Dataset, load_arguments, load_dataset
-from nas.data.frames import pair_of
-from nas.errors import InputError, RunError
+from nas.data import load_dataset
+from nas.errors import InputError
 from nas.genome import Genome
 from nas.isolation import isolated
+from nas.run.callbacks import Callback
+from nas.run.context import Observers, new_context
+from nas.run.execute import execute
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
-from nas.run.run import Run
+from nas.run.resuming import changes_since, check_same, reconciled, restored
+from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
-from nas.runtime import strict_json
 from nas.scoring import Scorer
 from nas.settings import SETTINGS, TableSettings, TrackingSettings, values_of
 from nas.settings.explanation import explained, parameters
@@ -27,21 +26,12 @@ from nas.settings.former import by_new_keywords
 from nas.settings.schema import check_values
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space
+from nas.tracking import Tracker
 from nas.tracking.address import tracking_store
-from nas.tracking.archive import RunArchive
 from nas.tracking.choice import Tracking
-from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
+from nas.tracking.folder import RunFolder, new_run_folder
 from nas.tracking.held import locked_journals
-from nas.tracking.journal import Pair, read_journal
-from nas.tracking.records import check_genome, listed
-
-_log = logging.getLogger(__name__)
-
-_LARGEST_STARTS = 2**20
-"""Bytes of a file of genomes."""
-
-_MOST_STARTS = 12
-"""Genomes that are taken over from an earlier run."""
+from nas.tracking.journal import read_journal
 
 
 @explained(parameters(SETTINGS.values()))
@@ -93,6 +83,8 @@ def search(
     register: str | None = None,
     progress: bool = True,
     report: bool = True,
+    callbacks: Sequence[Callback] = (),
+    trackers: Sequence[Tracker] = (),
 ) -> SearchResult:
     """Search the number of hidden layers, and of units in each, that suit a table.
 
@@ -102,6 +94,10 @@ def search(
         A CSV or Parquet file, the name of a bundled data set, or a table in memory; see `nas.load_dataset`.
     ...
         Settings: ``help(nas.search)`` describes each here, and ``docs/settings.md`` in a table.
+    callbacks : sequence of Callback
+        Called with each evaluation and each generation; a callback may stop the search. See `nas.Callback`.
+    trackers : sequence of Tracker
+        They record the search; see `nas.tracking.Tracker`.
 
     Returns
     -------
@@ -120,13 +116,13 @@ def search(
     if not isinstance(space, (SearchSpace, str, os.PathLike)):
         raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
     space = space if isinstance(space, SearchSpace) else load_space(space)
-    arguments |= {"space": space, "starts": _genomes_to_start_with(starts, space)}
+    arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
     settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))
     dataset = load_dataset(data, **values_of(arguments, TableSettings))
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
-    run = Run(folder, dataset, settings, tracked, uuid.uuid4().hex, progress=progress, draw=report)
-    return run.to_the_end()
+    observers = Observers(tracked, progress, report, callbacks, trackers)
+    return execute(new_context(folder, dataset, settings, observers))
 
 
 @isolated()
@@ -143,26 +139,33 @@ def resume(
     force: bool = False,
     progress: bool = True,
     report: bool = True,
+    callbacks: Sequence[Callback] = (),
+    trackers: Sequence[Tracker] = (),
 ) -> SearchResult:
-    """Go on with a search from the last evaluation that its journal holds.
+    """Resume a search after the last evaluation that its journal holds.
 
     Parameters
     ----------
     run_dir : path
         The run's folder.
     data : optional
-        The data again, where the search had it from memory; else it is read from where it was.
+        The data again, if the search had it from memory; else it is read from its source.
     n_candidates, time_budget, n_workers, ray_address, resources : optional
         Other limits and workers than the search had, perhaps elsewhere; time counts from now.
     scoring : callable, optional
-        The function again, where the search was given one.
+        The function again, if the search was given one.
     force : bool
-        Whether to go on although it would not be the same search. Where no more than the version of this
-        package is another, it goes on in the run, whose journal takes that down. Where data, space or
-        settings are, scores could not be compared: a new run beside it then begins with the best genomes
-        of the old one, which stays as it is.
+        Whether to go on although it would not be the same search. If only the version of this package has
+        changed, the run goes on, and its journal records that. If data, space or settings have changed,
+        scores could not be compared: a new run is made beside the old run, which stays as it is, and begins
+        with its best genomes.
     progress, report : bool
         See `search`.
+    callbacks : sequence of Callback
+        Called with what the journal holds, too; see `nas.Callback`. No run keeps its callbacks and trackers:
+        they have to be given again.
+    trackers : sequence of Tracker
+        See `nas.tracking.Tracker`.
 
     Raises
     ------
@@ -181,50 +184,27 @@ def resume(
         "scoring": scoring,
     }
     with locked_journals(folder) as journals:
-        dataset, settings, tracking, run_id = _restored(folder, data, changes)
-        run = Run(
-            folder, dataset, settings, tracking, run_id, progress=progress, draw=report, journals=journals
-        )
-        differs: dict[str, str] = {}
-        for journal in journals:
-            differs |= run.changes(journal.record.identity)
-        if differs and not force:
-            run.check_same(differs)
-        elif differs:
-            _log.warning("%s: going on all the same: %s", folder.path, "; ".join(differs.values()))
-            if set(differs) != {"nas"}:
-                run = _after(run)
-        if run.journals:
-            run.allow_for_recorded(n_candidates)
-        return run.to_the_end()
-
-
-def _after(run: Run) -> Run:
-    """A new run beside another that cannot go on, which begins with the best genomes of that."""
-    best = run.within_limits(_best_genomes(run.recorded))
-    settings = replace(run.settings, starts=tuple(best[:_MOST_STARTS]))
-    folder = next_run_folder(run.folder)
-    n = len(settings.starts)
-    _log.warning("%s: a new run, which begins with the best %d genomes of the old one", folder.path, n)
-    return Run(
-        folder, run.dataset, settings, run.tracking, uuid.uuid4().hex, progress=run.progress, draw=run.draw
-    )
+        dataset, settings, tracking, run_id = restored(folder, data, changes)
+        observers = Observers(tracking, progress, report, callbacks, trackers)
+        context = new_context(folder, dataset, settings, observers, run_id=run_id, journals=journals)
+        return execute(reconciled(context, n_candidates=n_candidates, force=force))
 
 
 @isolated()
 def debug(
     run_dir: str | os.PathLike[str], candidate: int, *, data: Any = None, scoring: Scorer | None = None
 ) -> Reproduction:
-    """Train one candidate of a run again, alone and in this process, to see what became of it.
+    """Train one candidate of a run again, solo and in this process, to compare its result.
 
-    Nothing of the run is changed, and it may still go on. Exceptions are the candidate's own.
+    Nothing of the run is changed, and its search may still be running. Exceptions of the candidate are
+    raised.
 
     Parameters
     ----------
     run_dir : path
         The run's folder.
     candidate : int
-        Its id.
+        The candidate's id.
     data, scoring : optional
         See `resume`.
 
@@ -234,81 +214,14 @@ def debug(
         If there is no such run or candidate, or its data has changed.
     """
     folder = RunFolder(Path(run_dir).absolute())
-    dataset, settings, tracking, run_id = _restored(folder, data, {"scoring": scoring})
+    dataset, settings, _, run_id = restored(folder, data, {"scoring": scoring})
     parts = folder.parts
     number, island = divmod(candidate, len(parts))
     record = read_journal(parts[island].journal)
-    run = Run(folder, dataset, settings, tracking, run_id, progress=False)
-    run.check_same(run.changes(record.identity))
+    context = new_context(folder, dataset, settings, Observers(), run_id=run_id)
+    check_same(context, changes_since(context, record.identity))
     if len(parts) > 1 and not 0 <= number < len(record.evaluations):
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
     weights = Weights(parts[island].weights, run_id=run_id)
-    return reproduce(number, record.evaluations, run.prepared.problem, weights).to_global_ids(
-        island, len(parts)
-    )
-
-
-def _restored(
-    folder: RunFolder, data: Any, changes: Mapping[str, Any]
-) -> tuple[Dataset, SearchSettings, Tracking | None, str]:
-    """Data, settings with changes (None: none), tracking and run id of a run; raises `InputError`."""
-    config = RunArchive(folder).config
-    changes = {key: value for key, value in changes.items() if value is not None}
-    try:
-        settings = SearchSettings.from_dict(config["settings"], **changes)
-        table = config["data"]
-        source = table["source"] if data is None else data
-        arguments = load_arguments(table)
-        tracking = None if config["tracking"] is None else Tracking.from_dict(config["tracking"])
-    except InputError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise RunError(f"{folder.path}: expected the configuration of a run, got: {error}") from None
-    if source is None:
-        raise RunError(f"{folder.path}: expected data=..., as the search had its table from memory, got none")
-    if pair_of(source) is not None:
-        arguments["target"] = None
-    return load_dataset(source, **arguments), settings, tracking, config["run_id"]
-
-
-def _genomes_to_start_with(
-    starts: Iterable[Genome] | str | os.PathLike[str], space: SearchSpace
-) -> tuple[Genome, ...]:
-    """Those given, those in a file, or the best of an earlier run that the space holds."""
-    if not isinstance(starts, (str, os.PathLike)):
-        genomes = tuple(starts)
-        for genome in genomes:
-            if not isinstance(genome, Genome):
-                raise InputError(f"starts: expected genomes, got {genome!r}")
-        return genomes
-    if Path(starts).is_file():
-        return _genomes_in(Path(starts))
-    evaluations = RunArchive(RunFolder(Path(starts))).evaluations
-    genomes = tuple(genome for genome in _best_genomes(evaluations) if genome in space)
-    if not genomes:
-        raise InputError(
-            f"starts: expected a run with genomes of space {space.name}, got {starts}, which has none"
-        )
-    return genomes[:_MOST_STARTS]
-
-
-def _best_genomes(evaluations: Iterable[Pair]) -> list[Genome]:
-    """The genomes that did not fail, best first, each once."""
-    fine = [(one.fitness, candidate.genome) for candidate, one in evaluations if not one.failed]
-    return list(dict.fromkeys(genome for _, genome in sorted(fine, key=lambda pair: -pair[0])))
-
-
-def _genomes_in(file: Path) -> tuple[Genome, ...]:
-    """The genomes of a JSON file: a list of what `Genome.to_dict` gives."""
-    try:
-        if (n_bytes := file.stat().st_size) > _LARGEST_STARTS:
-            raise ValueError(f"{n_bytes} bytes, more than {_LARGEST_STARTS}")
-        records = strict_json(file.read_bytes())
-        if not isinstance(records, list) or not records:
-            raise ValueError("no list of them")
-        listed(check_genome)(records)
-        return tuple(Genome.from_dict(record) for record in records)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f'{file}: expected genomes such as [{{"widths": [64, 32], "activation": "relu"}}], got: {error}'
-        ) from None
+    reproduction = reproduce(number, record.evaluations, context.prepared.problem, weights)
+    return reproduction.to_global_ids(island, len(parts))

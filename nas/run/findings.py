@@ -1,4 +1,4 @@
-"""What the search itself has found, before a winner is named."""
+"""What a search has found before its winner is selected."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from dataclasses import dataclass
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Engine
 from nas.network import State
-from nas.run.budget import Spent
+from nas.run.budget import BudgetUsage
+from nas.run.stop_reason import StopReason
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one engine has found, or those of several islands together.
+    """What an engine has found, or the engines of several islands together.
 
     Attributes
     ----------
-    why : str
-        It ended; see `nas.run.SearchResult.stopped`.
+    stop_reason : StopReason
     is_behind : bool
-        Whether an earlier life had come further: this one was interrupted while it took that in.
+        Whether the journal of a resumed search holds more: this search was interrupted during its replay.
     engine : Engine
-        Which knows the best.
-    spent : Spent
+        It holds the best individuals.
+    usage : BudgetUsage
     heredity : tuple of float
+        See `nas.run.SearchResult`.
     history : sequence of (Candidate, Evaluation)
         Everything that was tried.
     evaluation, state : functions of a candidate's id
-        Its evaluation with all curves, and its trained weights, where they are kept.
+        Its evaluation with all curves, and its trained weights, if they are kept.
     """
 
-    why: str
+    stop_reason: StopReason
     is_behind: bool
     engine: Engine
-    spent: Spent
+    usage: BudgetUsage
     heredity: tuple[float, ...]
     history: Sequence[tuple[Candidate, Evaluation]]
     evaluation: Callable[[int], Evaluation]

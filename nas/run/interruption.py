@@ -1,4 +1,4 @@
-"""Ending a run in an orderly way: the first signal is noted, the second one ends it at once."""
+"""Ending a run in an orderly way: the first signal is noted, the second ends the run at once."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _PATIENCE = 1.0
-"""Seconds to wait, at the end, for what is said of a signal to be out."""
+"""Seconds to wait, at the end, until the message about a signal is written: a slow terminal needs a tenth."""
 
 
 class Interruption:
-    """Whether somebody wants a run to end, by Ctrl-C or SIGTERM.
+    """Whether a run is to end, by Ctrl-C or SIGTERM.
 
-    An exception that a signal raises anywhere leaves things half done: a candidate in the journal of
-    which the engine does not know. In this context the first signal is only noted, for whoever looks at
-    `requested` where it is safe to stop; the second one is handled as it would have been without.
+    An exception that a signal raises anywhere leaves operations half done: a candidate that is in the journal
+    but not in the engine. In this context the first signal is only noted, for code that checks `requested`
+    where it is safe to stop; the second is handled as it would have been without this context.
 
-    Signals that end the process without a word to Python (SIGTERM, unless a program or the command line
-    handles it) still do; and where this is not the main thread, signals are the business of another.
+    Signals that end the process without running Python code (SIGTERM, unless a program or the command line
+    handles it) still do; and outside of the main thread no signal is handled.
 
     Parameters
     ----------
-    say : callable, optional
-        Called at the first signal, whatever the main thread is at: by another one, as what the main thread
-        was interrupted in may hold the lock of a stream.
+    on_request : callable, optional
+        Called at the first signal, whatever the main thread is doing: in another thread, as the function that
+        was interrupted in the main thread may hold the lock of a stream.
     """
 
-    def __init__(self, say: Callable[[], None] = lambda: None) -> None:
-        self._noted = False
+    def __init__(self, on_request: Callable[[], None] = lambda: None) -> None:
+        self._requested = False
         self._raising = False
-        self._say = say
+        self._on_request = on_request
         # What a signal's handler may use in the middle of anything: its `put` is reentrant.
-        self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._before: dict[int, Any] = {}
+        self._events: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._outer_handlers: dict[int, Any] = {}
 
     def requested(self) -> bool:
         """Whether a signal has come."""
-        return self._noted
+        return self._requested
 
     def check(self) -> None:
-        """Raise `KeyboardInterrupt` if a signal has come; for where there is nothing yet to be kept."""
-        if self._noted:
+        """Raise `KeyboardInterrupt` if a signal has come; for phases that have nothing yet to be saved."""
+        if self._requested:
             raise KeyboardInterrupt
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Where others' code runs for long, which looks at nothing: the first signal raises there, too."""
+        """Within this context the first signal raises, too: for long calls of other libraries' code."""
         self._raising = True
         try:
             yield
@@ -63,24 +63,24 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if callable(handler := signal.getsignal(number)):
-                    self._before[number] = handler
-                    signal.signal(number, self._note)
-        self._speaker = threading.Thread(target=self._speak, name="nas-interruption", daemon=True)
-        self._speaker.start()
+                    self._outer_handlers[number] = handler
+                    signal.signal(number, self._handle)
+        self._notifier = threading.Thread(target=self._notify, name="nas-interruption", daemon=True)
+        self._notifier.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._news.put(False)
-        self._speaker.join(_PATIENCE)
-        while self._before:
-            signal.signal(*self._before.popitem())
+        self._events.put(False)
+        self._notifier.join(_PATIENCE)
+        while self._outer_handlers:
+            signal.signal(*self._outer_handlers.popitem())
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        first, self._noted = not self._noted, True
-        self._news.put(True)
-        if self._raising or not first:
-            self._before[number](number, frame)
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        is_first, self._requested = not self._requested, True
+        self._events.put(True)
+        if self._raising or not is_first:
+            self._outer_handlers[number](number, frame)
 
-    def _speak(self) -> None:
-        if self._news.get():
-            self._say()
+    def _notify(self) -> None:
+        if self._events.get():
+            self._on_request()

@@ -1,13 +1,13 @@
-"""A search on several islands: engines in processes of their own, which send their best around a ring.
+"""A search on several islands: engines in processes of their own, with migration around a ring.
 
 Each island is a search with a seed, a journal and weights of its own, and a share of the candidates. After
-every so many candidates it waits for the others, and the elites of the one before it in the ring come to
-it: genomes, which it trains as its own. What comes when depends on nothing but the evaluations, so that the
-same seed gives the same journals however fast anybody is, killed and resumed or not. Where one island ends,
-the others end when they next wait for it: any other way, a longer search would not begin with this one.
+every `ROUND` candidates the islands exchange messages, and each receives the elites of its predecessor in the
+ring: genomes, which it trains as its own. Which migrants arrive when depends on the evaluations only, so that
+the same seed gives the same journals at any speed, killed and resumed or not. Where one island ends, the
+other islands end at their next exchange: otherwise, a longer search would not begin with this one.
 
-The driver starts them, reads what they write into their journals for those who watch, and puts their best
-together at the end. It knows candidate `k` of island `i` of `n` as ``k * n + i``.
+The driver starts the islands, passes what they write into their journals to its trackers, and merges their
+best candidates at the end. Candidate `k` of island `i` of `n` has the global id ``k * n + i``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ import numpy as np
 from nas.errors import NASError
 from nas.evaluation import Problem
 from nas.evolution import Engine, Generation, Individual, Recipe, migrants
-from nas.execution.ray import RayExecutor, Share
-from nas.execution.ray_cluster import Flag
-from nas.execution.ray_processes import Processes
+from nas.execution import Executor, SharedExecutor, SharingExecutor, StopFlag
 from nas.genome import Genome
-from nas.run.budget import Budget, Spent
+from nas.run.budget import Budget, BudgetUsage
+from nas.run.exchange import Exchange, Message
 from nas.run.findings import Findings
-from nas.run.loop import run_search
-from nas.run.meeting import Meeting, Message
+from nas.run.loop import CandidateStream, search_loop
+from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
 from nas.tracking import RunInfo, Tracker
@@ -39,21 +38,37 @@ from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Tail, read_journal
 
 ROUND = 50
-"""Candidates of each island between two migrations."""
+"""Candidates of each island between two migrations: enough for a population to change several times."""
 
 N_MIGRANTS = 2
-"""Elites of each that are sent on then."""
+"""Elites that each island sends to the next: few, so that the islands stay different."""
 
-_ENDS = ("interrupted", "target", "time", "epochs", "patience", "candidates", "exhausted")
-"""Why islands end; of several reasons, the first of these is that of the search."""
+_FLAG_POLL = 0.2
+"""Seconds between two checks of a flag: on many machines each is a call to another process."""
 
 
 @dataclass(frozen=True)
 class Island:
-    """What an island has to know of itself: the number `i` of `n`, and its share of everything.
+    """The description of an island: its number `i` of `n`, and its share of everything.
 
-    `n_known` evaluations were in its journal when it was first started, at `since` of this machine's
-    monotonic clock.
+    Attributes
+    ----------
+    i, n : int
+    folder : RunFolder
+        The island's folder in the run's folder.
+    info : RunInfo
+    recipe : Recipe
+    seed : int
+        Of the whole search.
+    limits : Limits
+    starts : tuple of Genome
+        Of the whole search; the island begins with every `n`-th.
+    budget : Budget
+        The island's share.
+    n_recorded : int
+        Evaluations in its journal when the driver started it.
+    since : float
+        When that was, on this machine's monotonic clock.
     """
 
     i: int
@@ -65,16 +80,17 @@ class Island:
     limits: Limits
     starts: tuple[Genome, ...]
     budget: Budget
-    n_known: int
+    n_recorded: int
     since: float
 
-    def budget_left(self, n_known: int) -> Budget:
-        """The budget of a life that begins with so many evaluations.
+    def budget_left(self, n_recorded: int) -> Budget:
+        """The budget of a process that starts with so many evaluations in its journal.
 
-        In any but the first the time has been running since: others would wait for one who began it anew.
+        In a process that was restarted, the time has been running since the driver's start: the other islands
+        would wait for an island that began its time anew.
         """
         seconds = self.budget.seconds
-        if seconds is None or n_known <= self.n_known:
+        if seconds is None or n_recorded <= self.n_recorded:
             return self.budget
         return replace(self.budget, seconds=max(0.0, seconds - (time.monotonic() - self.since)))
 
@@ -92,136 +108,196 @@ class Island:
 
 
 @dataclass(frozen=True)
-class Return:
+class IslandResult:
     """What an island has found, and why it ended."""
 
-    why: str
-    spent: Spent
+    stop_reason: StopReason
+    usage: BudgetUsage
     best: list[Individual]
     generation: Generation | None
 
 
-def live(island: Island, share: Share, meeting: Meeting, stop: Flag) -> Return | NASError:
-    """Search on one island, in a process of its own."""
+@dataclass(frozen=True)
+class StopFlags:
+    """What the driver sets to end all islands: at once, or each after its batch."""
+
+    at_once: StopFlag
+    after_batch: StopFlag
+
+
+def run_island(
+    island: Island, shared: SharedExecutor, exchange: Exchange, flags: StopFlags
+) -> IslandResult | NASError:
+    """Search on one island, in a process of its own; an error is returned, for the driver to raise."""
     try:
-        executor, problem = RayExecutor.sharing(share)
+        executor, problem = shared.open()
         with executor:
-            return _live(island, executor, problem, meeting, stop)
+            return _search_island(island, executor, problem, exchange, flags)
     except NASError as error:
-        meeting.leave(island.i)
+        exchange.leave(island.i)
         return type(error)(f"island {island.i}: {error}")
 
 
-def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meeting, stop: Flag) -> Return:
+def _search_island(
+    island: Island, executor: Executor, problem: Problem, exchange: Exchange, flags: StopFlags
+) -> IslandResult:
     journal = Journal(island.folder.journal, island.info.run_dir)
     try:
         recorded = journal.record.evaluations.first(len(journal.record.evaluations))
-        engine, spent = island.engine(problem), Spent(island.budget_left(len(recorded)), len(recorded))
-        rounds = 0
+        engine, usage = island.engine(problem), BudgetUsage(island.budget_left(len(recorded)), len(recorded))
+        n_rounds = 0
 
         def message() -> Message:
-            return Message([one.genome for one in engine.elites(N_MIGRANTS)], engine.generation())
+            elites = [individual.genome for individual in engine.elites(N_MIGRANTS)]
+            return Message(elites, engine.generation())
 
-        def between() -> str | None:
-            nonlocal rounds
-            while spent.candidates >= (rounds + 1) * ROUND:
-                heard = meeting.exchange(island.i, rounds, message())
-                if heard is None:
-                    return "neighbours"
-                rounds += 1
-                engine.immigrate(migrants([one.elites for one in heard], island.i))
+        def migrate() -> StopReason | None:
+            nonlocal n_rounds
+            while usage.candidates >= (n_rounds + 1) * ROUND:
+                messages = exchange.all_gather(island.i, n_rounds, message())
+                if messages is None:
+                    return StopReason.NEIGHBOURS
+                n_rounds += 1
+                engine.immigrate(migrants([received.elites for received in messages], island.i))
             return None
+
+        ends_after_batch = _rarely(flags.after_batch.is_set)
+
+        def end_after_batch() -> StopReason | None:
+            return StopReason.CALLBACK if not usage.is_behind and ends_after_batch() else None
 
         journal.started(island.info)
         weights = Weights(island.folder.weights, island.info.run_dir, island.info.run_id)
-        why = run_search(
+        stream = CandidateStream(engine, problem, executor, weights, usage.budget.candidates, recorded)
+        stop_reason = search_loop(
             engine,
-            problem,
-            executor,
+            stream,
+            usage,
             [journal],
-            weights,
-            spent,
-            _rarely(stop.is_up),
-            recorded,
-            between=between,
+            interrupted=_rarely(flags.at_once.is_set),
+            end_after_batch=end_after_batch,
+            before_batch=migrate,
         )
-        # Who has tried all there is would try no more in a longer search either; all else is a cut.
-        meeting.leave(island.i, message() if why == "exhausted" else None)
-        found = {one.id: one for one in engine.archive.representatives()}
-        return Return(why, spent, list(found.values()), engine.generation())
+        # An island that has exhausted the space would try no more in a longer search either, so its elites
+        # stay valid; any other end cuts a search short.
+        exchange.leave(island.i, message() if stop_reason == StopReason.EXHAUSTED else None)
+        best = list({member.id: member for member in engine.archive.representatives()}.values())
+        return IslandResult(stop_reason, usage, best, engine.generation())
     finally:
         journal.close()
 
 
-def _rarely(is_up: Callable[[], bool]) -> Callable[[], bool]:
-    """The same, asked a few times a second at most, and never again once it is true."""
-    asked, answer = 0.0, False
+def _rarely(is_set: Callable[[], bool]) -> Callable[[], bool]:
+    """The same answer, checked every `_FLAG_POLL` seconds at most, and no more once it is true."""
+    last_check, answer = 0.0, False
 
-    def ask() -> bool:
-        nonlocal asked, answer
-        if not answer and time.monotonic() - asked > 0.2:
-            asked, answer = time.monotonic(), is_up()
+    def check() -> bool:
+        nonlocal last_check, answer
+        if not answer and time.monotonic() - last_check > _FLAG_POLL:
+            last_check, answer = time.monotonic(), is_set()
         return answer
 
-    return ask
+    return check
 
 
-def evolve(
-    islands: Sequence[Island],
-    merged: Engine,
-    problem: Problem,
-    executor: RayExecutor,
-    trackers: Sequence[Tracker],
-    tails: Sequence[Tail],
-    interrupted: Callable[[], bool],
-) -> Findings:
-    """Search on all islands.
+@dataclass(frozen=True)
+class Archipelago:
+    """The islands of a search, and what the driver needs to follow them.
 
-    `merged` is an engine that has not searched, and takes in their best; `tails` follow their journals.
+    Attributes
+    ----------
+    islands : sequence of Island
+    merged : Engine
+        An engine that has not searched, and takes in the islands' best candidates.
+    problem : Problem
+        Held by the executor.
+    trackers : sequence of Tracker
+        Called with the evaluations of all islands, under their global ids.
+    tails : sequence of Tail
+        They follow the islands' journals.
     """
-    stop = executor.flag()
+
+    islands: Sequence[Island]
+    merged: Engine
+    problem: Problem
+    trackers: Sequence[Tracker]
+    tails: Sequence[Tail]
+
+
+def run_islands(
+    archipelago: Archipelago,
+    executor: SharingExecutor,
+    interrupted: Callable[[], bool],
+    stop_requested: Callable[[], bool],
+) -> Findings:
+    """Search on all islands, until `interrupted` at once, or `stop_requested` after each island's batch."""
+    # Importing Ray takes a second, and a search on one island in this process does without.
+    from nas.execution.ray_processes import Processes
+
+    islands, problem, tails = archipelago.islands, archipelago.problem, archipelago.tails
+    trackers, n = archipelago.trackers, len(islands)
+    flags = StopFlags(executor.flag(), executor.flag())
     n_rounds = 0
-    with Meeting(islands[0].info.run_dir / "meeting", len(islands)) as meeting:
-        calls = [(live, (island, executor.share(problem, len(islands)), meeting, stop)) for island in islands]
+    with Exchange(islands[0].info.run_dir / "exchange", n) as exchange:
+        calls = [(run_island, (island, executor.share(problem, n), exchange, flags)) for island in islands]
         with Processes(calls) as processes:
             for returned in processes.watched():
                 for error in returned:
                     if isinstance(error, NASError):
                         raise error
-                _tell(trackers, tails)
-                for messages in meeting.since(n_rounds):
-                    _tell_generation(trackers, n_rounds, [one.generation for one in messages])
+                _record_evaluations(trackers, tails)
+                for messages in exchange.since(n_rounds):
+                    _record_generation(trackers, n_rounds, [message.generation for message in messages])
                     n_rounds += 1
                 if interrupted():
-                    stop.put_up()
-            found: list[Return] = processes.results()
-    generation = _tell_generation(trackers, n_rounds, [one.generation for one in found])
-    spent = Spent(islands[0].budget)
-    for i, one in enumerate(found):
-        spent.include(one.spent)
-        merged.merge([_renamed(individual, i, len(islands)) for individual in one.best])
+                    flags.at_once.set()
+                elif stop_requested():
+                    flags.after_batch.set()
+            results: list[IslandResult] = processes.results()
+    generation = _record_generation(trackers, n_rounds, [result.generation for result in results])
+    return _merged_findings(archipelago, results, generation)
+
+
+def _merged_findings(
+    archipelago: Archipelago, results: Sequence[IslandResult], generation: Generation | None
+) -> Findings:
+    islands, n = archipelago.islands, len(archipelago.islands)
+    usage = BudgetUsage(islands[0].budget)
+    for i, result in enumerate(results):
+        usage.include(result.usage)
+        archipelago.merged.merge([_with_global_ids(individual, i, n) for individual in result.best])
     history = AllEvaluations(
         [
-            read_journal(island.folder.journal).evaluations.first(one.spent.evaluations)
-            for island, one in zip(islands, found, strict=True)
+            read_journal(island.folder.journal).evaluations.first(result.usage.evaluations)
+            for island, result in zip(islands, results, strict=True)
         ]
     )
     return Findings(
-        # One that died after it had ended begins again, and finds the others gone.
-        why=next((why for why in _ENDS if any(one.why == why for one in found)), "time"),
-        is_behind=any(one.spent.is_behind for one in found),
-        engine=merged,
-        spent=spent,
+        stop_reason=_common_reason([result.stop_reason for result in results]),
+        is_behind=any(result.usage.is_behind for result in results),
+        engine=archipelago.merged,
+        usage=usage,
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=history.of,
-        state=lambda number: Weights(
-            islands[number % len(islands)].folder.weights, run_id=islands[0].info.run_id
-        ).of(number // len(islands)),
+        state=lambda number: Weights(islands[number % n].folder.weights, run_id=islands[0].info.run_id).of(
+            number // n
+        ),
     )
 
 
-def _tell(trackers: Sequence[Tracker], tails: Sequence[Tail]) -> None:
+def _common_reason(reasons: Sequence[StopReason]) -> StopReason:
+    """The first of the islands' reasons in the order of `StopReason`.
+
+    An island that crashes after its search has ended is restarted, and finds that all other islands
+    have left. Where that is all that is known, the time was up.
+    """
+    return next(
+        (reason for reason in StopReason if reason in reasons and reason != "neighbours"), StopReason.TIME
+    )
+
+
+def _record_evaluations(trackers: Sequence[Tracker], tails: Sequence[Tail]) -> None:
     for i, tail in enumerate(tails):
         for pair in tail.new():
             candidate, evaluation = to_global_ids(pair, i, len(tails))
@@ -229,31 +305,32 @@ def _tell(trackers: Sequence[Tracker], tails: Sequence[Tail]) -> None:
                 tracker.evaluated(candidate, evaluation)
 
 
-def _tell_generation(
+def _record_generation(
     trackers: Sequence[Tracker], number: int, generations: Sequence[Generation | None]
 ) -> Generation | None:
-    """Tell where all islands together stand: the best of all, else the mean of what each says."""
-    known = [one for one in generations if one is not None]
-    if not known:
+    """Record the state of all islands together: the best of all, sums of counts, means of everything else."""
+    present = [generation for generation in generations if generation is not None]
+    if not present:
         return None
-    best = max(known, key=lambda one: one.best)
-    together = replace(
+    best = max(present, key=lambda generation: generation.best)
+    merged = replace(
         best,
         number=number,
-        evaluated=sum(one.evaluated for one in known),
-        failures=sum(one.failures for one in known),
-        median=fmean(one.median for one in known),
-        mean=fmean(one.mean for one in known),
-        std=fmean(one.std for one in known),
-        diversity=fmean(one.diversity for one in known),
-        heredity=tuple(map(fmean, zip(*(one.heredity for one in known), strict=False))),
+        evaluated=sum(generation.evaluated for generation in present),
+        failures=sum(generation.failures for generation in present),
+        median=fmean(generation.median for generation in present),
+        mean=fmean(generation.mean for generation in present),
+        std=fmean(generation.std for generation in present),
+        diversity=fmean(generation.diversity for generation in present),
+        heredity=tuple(map(fmean, zip(*(generation.heredity for generation in present), strict=False))),
     )
     for tracker in trackers:
-        tracker.generation(together)
-    return together
+        tracker.generation(merged)
+    return merged
 
 
-def _renamed(individual: Individual, island: int, n: int) -> Individual:
-    one = copy(individual)
-    one.candidate, one.evaluation = to_global_ids((one.candidate, one.evaluation), island, n)
-    return one
+def _with_global_ids(individual: Individual, island: int, n: int) -> Individual:
+    renumbered = copy(individual)
+    pair = to_global_ids((renumbered.candidate, renumbered.evaluation), island, n)
+    renumbered.candidate, renumbered.evaluation = pair
+    return renumbered

@@ -1,11 +1,11 @@
-"""From a table to the problem that candidates are evaluated on."""
+"""Preparing a table for a search: cuts, encodings, and the problem that candidates are evaluated on."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,31 @@ from nas.scoring import Metric, Scorer
 from nas.training import TrainingConfig
 
 _STEPS = 10_000
-"""Optimizer steps that the default number of epochs aims at."""
+"""Optimizer steps that the default number of epochs aims at: most trainings have stopped early by then."""
 
 _LARGEST_TARGET = 1e6
-"""Standard deviations from the mean up to which float32 can tell a target's values apart."""
+"""Standard deviations from the mean up to which float32 distinguishes a target's values."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A data set, cut and encoded for a search.
 
-    `preprocessor`, `target` and `scaled`, the preprocessors for other scalings by their names, were learned
-    from the training rows alone. `cuts` are those that the search was given, where it does not make its own.
+    Attributes
+    ----------
+    dataset : Dataset
+    split : Split
+        Rows for training, validation and test.
+    preprocessor : Preprocessor
+        Fitted on the training rows only, with numbers standardized.
+    target : Target
+        Fitted on the training rows only.
+    problem : Problem
+        The encoded training and validation rows.
+    cuts : Cuts, optional
+        Cuts that a caller has given; None where the search makes its own.
+    scaled : mapping of str to Preprocessor
+        Preprocessors for the other scalings that genomes may ask for, by their names.
     """
 
     dataset: Dataset
@@ -58,60 +71,64 @@ class Prepared:
         return self.problem.metric.name
 
     @cached_property
-    def together(self) -> Prepared:
-        """The same data with the rows that the winner is at last trained on as the training part.
+    def final(self) -> Prepared:
+        """The same data with the rows of the final training as the training part, and no validation rows.
 
-        These are training and validation rows together, unless the search was given other cuts.
+        These are training and validation rows together, unless a caller's cuts exclude the latter.
         """
         parts = self.split
-        rows = self.searched if self.cuts is None or self.cuts.trains_on_all else parts.train
-        merged = Split(rows, rows[:0], parts.test)
-        return self._encoded(merged, tuple(self.scaled))
+        rows = self.search_rows if self.cuts is None or self.cuts.trains_on_all else parts.train
+        return self._encoded(Split(rows, rows[:0], parts.test), tuple(self.scaled))
 
     def _encoded(self, parts: Split, scalings: Sequence[str]) -> Prepared:
         problem = self.problem
         return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric, scalings)
 
     def targets(self, rows: Array) -> Array:
-        """The targets of rows as the network's loss, and the metric, ask for them."""
+        """The targets of rows in the form that the network's loss and the metric take."""
         return _network_target(self.dataset, self.target)[0][rows]
 
     @property
-    def searched(self) -> Array:
-        """The rows that are not for testing, as rising positions in the table."""
+    def search_rows(self) -> Array:
+        """The rows that are not for testing, as ascending positions in the table."""
         return np.sort(np.concatenate([self.split.train, self.split.validation]))
 
     @property
-    def shown(self) -> Array:
-        """Rows for examples: those for testing, or where there are none, those that validate."""
+    def example_rows(self) -> Array:
+        """Rows to show as examples: the test rows, or if there are none, the validation rows."""
         return self.split.test if len(self.split.test) else self.split.validation
 
     def fold(self, train: Array, validation: Array, scalings: Sequence[str] = ()) -> Problem:
-        """The problem with other rows to train on and to validate, everything learned from the former."""
+        """The problem with other training and validation rows; encodings are fitted on the training rows."""
         return self._encoded(Split(train, validation, self.split.test), scalings).problem
 
     def folds(self, seed: int, scalings: Sequence[str] = ()) -> Iterator[Problem]:
-        """The problem with other cuts of the rows that are not for testing, one after the other.
+        """The problem with other cuts of the rows that are not for testing, in sequence.
 
-        They are drawn by the seed unless they were given; everything is learned from the rows to train on.
-        Those are left out whose training rows say nothing: in which no column varies. Inputs are scaled in
-        the ways that `scalings` names, besides the standard one.
+        Folds are drawn by the seed unless a caller has given cuts; encodings are fitted on each fold's
+        training rows. Folds without a column that varies in the training rows are left out. Inputs are scaled
+        in the ways that `scalings` names, besides the standard one.
+
+        The iterator keeps no reference to a fold, as a generator's frame would until the next fold exists:
+        folds are as large as the table, and a caller may release one before the next is made.
         """
         pairs = (
-            folds(self.dataset, self.searched, n_folds(len(self.searched)), seed)
+            folds(self.dataset, self.search_rows, n_folds(len(self.search_rows)), seed)
             if self.cuts is None
             else self.cuts.folds
         )
-        for train, validation in pairs:
-            try:
-                made = [self.fold(train, validation, scalings)]
-            except DataError:
-                continue
-            yield made.pop()  # it may be gone before the next one is made
+        return filter(None, map(partial(self._fold_or_none, scalings=scalings), pairs))
+
+    def _fold_or_none(self, cut: tuple[Array, Array], scalings: Sequence[str]) -> Problem | None:
+        """A fold; None if no column varies in its training rows."""
+        try:
+            return self.fold(*cut, scalings)
+        except DataError:
+            return None
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """Columns that are not used: constant, empty, or a different text in nearly every row."""
+        """Names of columns that are not used: constant, empty, or a different text in nearly every row."""
         return tuple(column.name for column in self.preprocessor.columns if column.kind == "dropped")
 
 
@@ -123,21 +140,26 @@ def prepare(
     cuts: Cuts | None = None,
     scalings: Sequence[str] = (),
 ) -> Prepared:
-    """Split the rows, learn the encoding from the training part, and encode.
+    """Split the rows, fit the encoding on the training part, and encode.
 
     Parameters
     ----------
     dataset : Dataset
     seed : int
-        Decides the split, and the order of the batches.
+        Determines the split, and the order of the batches.
     overrides : mapping, optional
-        Settings of `TrainingConfig` in place of those that follow from the number of rows.
+        Settings of `TrainingConfig` in place of the defaults by the number of rows.
     scoring : str or callable, optional
         See `nas.scorers.metric_for`.
     cuts : Cuts, optional
-        Those to use instead of `nas.data.split`.
+        Cuts to use instead of `nas.data.split`.
     scalings : sequence of str
         The ways to scale numbers that genomes may ask for; see `nas.genome.SCALINGS`.
+
+    Raises
+    ------
+    DataError
+        If the targets are too far apart for float32, or no column of the training part varies.
     """
     parts = split(dataset, seed) if cuts is None else cuts.split
     training = replace(default_training(len(parts.train)), **(overrides or {}))
@@ -153,12 +175,12 @@ def prepare(
         targets=dataset.y,
         validation=parts.validation,
     )
-    others = tuple(name for name in scalings if name != "standard")
-    return replace(_encode(dataset, parts, training, seed, metric, others), cuts=cuts)
+    further_scalings = tuple(name for name in scalings if name != "standard")
+    return replace(_encode(dataset, parts, training, seed, metric, further_scalings), cuts=cuts)
 
 
 def default_training(n_rows: int) -> TrainingConfig:
-    """Settings that suit the number of training rows: about as many steps for any table.
+    """Settings for a number of training rows: about as many optimizer steps for any table.
 
     The batch is a power of two near a 32nd of the rows, from 16 to 256; the epochs, from 20 to 300,
     come to about 10,000 steps, which early stopping usually cuts to a fraction.
@@ -176,17 +198,18 @@ def _encode(
     metric: Metric,
     scalings: Sequence[str] = (),
 ) -> Prepared:
-    """Learn everything from the training part, and encode it and the validation part with it."""
-    rows, others = Rows(dataset.table, parts.train), Rows(dataset.table, parts.validation)
+    """Fit encodings and target on the training part, and encode that and the validation part."""
+    rows, validation_rows = Rows(dataset.table, parts.train), Rows(dataset.table, parts.validation)
     target = _fit_target(dataset, parts.train)
     y, loss, n_outputs = _network_target(dataset, target)
-    told = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
+    targets = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
     names = ("standard", *scalings)
-    fitted = fit_preprocessors(rows, dataset.categorical, told, names, dataset.readings)
+    fitted = fit_preprocessors(rows, dataset.categorical, targets, names, dataset.readings)
     inputs = {
-        name: (encode_training_rows(one, rows, told), one.encode(others)) for name, one in fitted.items()
+        name: (encode_training_rows(preprocessor, rows, targets), preprocessor.encode(validation_rows))
+        for name, preprocessor in fitted.items()
     }
-    preprocessor, (X_train, X_validation) = fitted.pop("standard"), inputs.pop("standard")
+    standard, (X_train, X_validation) = fitted.pop("standard"), inputs.pop("standard")
     problem = Problem(
         X_train=X_train,
         y_train=y[parts.train],
@@ -201,19 +224,19 @@ def _encode(
         weights_validation=None if dataset.weights is None else dataset.weights[parts.validation],
         scaled=inputs,
     )
-    return Prepared(dataset, parts, preprocessor, target, problem, scaled=fitted)
+    return Prepared(dataset, parts, standard, target, problem, scaled=fitted)
 
 
 def _fit_target(dataset: Dataset, train: Array) -> Target:
     if dataset.task != "regression":
         return Target(dataset.target_names, classes=dataset.classes)
     y = dataset.y[train]
-    scale = [float(spread) if spread > 0 else 1.0 for spread in y.std(axis=0)]
+    scale = [float(std) if std > 0 else 1.0 for std in y.std(axis=0)]
     return Target(dataset.target_names, mean=tuple(map(float, y.mean(axis=0))), scale=tuple(scale))
 
 
 def _network_target(dataset: Dataset, target: Target) -> tuple[Array, str, int]:
-    """The target as the network's loss asks for it, the loss, and the number of outputs."""
+    """The target in the form that the network's loss takes, the loss, and the number of outputs."""
     y = dataset.y
     if dataset.task == "regression":
         standardized = (y - np.array(target.mean)) / np.array(target.scale)

@@ -1,4 +1,4 @@
-"""Training one candidate of a search again, alone, to see what became of it."""
+"""Training one candidate of a search again, solo, to compare its result."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from nas.tracking.archive import to_global_ids
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What a search recorded of a candidate, and what came of it now.
+    """The evaluation of a candidate that a search has recorded, and that of its training now.
 
     Attributes
     ----------
     candidate : Candidate
-    recorded, again : Evaluation
-        In the search it may have been trained together with others, which rounds differently.
+    recorded, repeated : Evaluation
+        In the search it may have been trained in a cohort, which rounds differently.
     retrained : tuple of int
-        Ids of those that had to be trained again before, as the weights that it inherits are not kept
-        any more; oldest first.
+        Ids of its ancestors that had to be trained again before, as the checkpoint that it starts from is not
+        kept any more; oldest first.
     """
 
     candidate: Candidate
     recorded: Evaluation
-    again: Evaluation
+    repeated: Evaluation
     retrained: tuple[int, ...]
 
     def to_global_ids(self, island: int, n: int) -> Reproduction:
-        """The same, as the whole search on `n` islands knows its candidates."""
+        """The same with global ids, those of a whole search on `n` islands."""
         candidate, recorded = to_global_ids((self.candidate, self.recorded), island, n)
-        again = replace(self.again, candidate_id=candidate.id)
-        return Reproduction(candidate, recorded, again, tuple(i * n + island for i in self.retrained))
+        repeated = replace(self.repeated, candidate_id=candidate.id)
+        return Reproduction(candidate, recorded, repeated, tuple(i * n + island for i in self.retrained))
 
 
 def reproduce(
@@ -44,14 +44,14 @@ def reproduce(
     problem: Problem,
     weights: Weights,
 ) -> Reproduction:
-    """Train a candidate again, from the weights that it inherited.
+    """Train a candidate again, from its parent's checkpoint if it started from one.
 
     Raises
     ------
     InputError
         If the search has no such candidate.
     RunError
-        If one whose weights it needs cannot be trained.
+        If an ancestor that it needs cannot be trained.
     """
     recorded = {candidate.id: (candidate, evaluation) for candidate, evaluation in evaluations}
     if candidate_id not in recorded:
@@ -60,27 +60,27 @@ def reproduce(
     line = _ancestors(candidate_id, recorded, weights)
     state: State | None = None
     for i in line:
-        again = _again(recorded[i][0], problem, recorded, weights, state)
-        if i != candidate_id and (again.failed or again.state is None):
+        evaluation = _train_again(recorded[i][0], problem, recorded, weights, state)
+        if i != candidate_id and (evaluation.failed or evaluation.state is None):
             raise RunError(
-                f"candidate {i}: expected weights that {candidate_id} inherits, got: {again.error}"
+                f"candidate {i}: expected weights that {candidate_id} inherits, got: {evaluation.error}"
             )
-        state = again.state
+        state = evaluation.state
     candidate, before = recorded[candidate_id]
-    return Reproduction(candidate, before, again, tuple(line[:-1]))
+    return Reproduction(candidate, before, evaluation, tuple(line[:-1]))
 
 
 def _ancestors(
     candidate_id: int, recorded: Mapping[int, tuple[Candidate, Evaluation]], weights: Weights
 ) -> list[int]:
-    """The candidate and before it those that it needs, back to one whose heritage is kept or who has none."""
+    """The candidate, and before it the ancestors that it needs and that are not kept."""
     line = [candidate_id]
     while (warm_start_from := recorded[line[0]][0].inherits) is not None and not weights.has(warm_start_from):
         line.insert(0, warm_start_from)
     return line
 
 
-def _again(
+def _train_again(
     candidate: Candidate,
     problem: Problem,
     recorded: Mapping[int, tuple[Candidate, Evaluation]],
@@ -89,10 +89,10 @@ def _again(
 ) -> Evaluation:
     checkpoints = {}
     if candidate.inherits is not None:
-        kept = weights.of(candidate.inherits) if state is None else state
+        parent_state = weights.of(candidate.inherits) if state is None else state
         checkpoints[candidate.id] = Checkpoint.for_child(
-            candidate, recorded[candidate.inherits][0].genome, kept
+            candidate, recorded[candidate.inherits][0].genome, parent_state
         )
-    found = evaluate([candidate], problem, checkpoints)
-    assert found is not None, "nobody interrupts"
-    return found[0]
+    evaluations = evaluate([candidate], problem, checkpoints)
+    assert evaluations is not None, "there is no should_stop"
+    return evaluations[0]

@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from nas.evaluation import Candidate, Evaluation
-from nas.run.comparison import TestScores
 from nas.run.selection import Selection
+from nas.run.stop_reason import StopReason
+from nas.run.test_scores import TestScores
 from nas.runtime import Ensemble, Network
 from nas.tracking.table import row
 
@@ -30,26 +31,26 @@ class SearchResult:
     evaluation : Evaluation
         The winner's, from the search.
     selection : Selection or None
-        How the winner was named: the finalists' scores on other cuts of the rows, the selection bias of the
-        search's score, the gain over a single layer of 100. None if the run was interrupted before.
+        How the winner was selected: the finalists' scores on other cuts of the rows, the selection bias of
+        the search's score, the gain over a single layer of 100. None if the run was interrupted before.
     front : list of (Candidate, Evaluation)
-        Those than whom nobody is better in every objective; with one objective, the best of the search.
+        The non-dominated candidates; with one objective, the best of the search.
     network : nas.Network or nas.Ensemble
         The winner, trained, or an ensemble around it: `predict`, `predict_proba`, `transform` on raw tables.
     test : TestScores
-        Scores on the rows that the search never saw.
+        Scores on rows that were held out from the search.
     history : sequence of (Candidate, Evaluation)
         Everything that was tried, in order, read from the run's journal when it is asked for.
     n_candidates, n_epochs, n_failures : int
-        How many different networks were tried, for how many epochs all together, and how many
-        evaluations failed.
+        The number of different networks that were tried, the sum of their epochs, and the number of
+        evaluations that failed.
     heredity : tuple of float
         For each layer position the share of genes that children of crossover have from a parent.
     seconds : float
         From the first candidate to the last.
-    stopped : str
-        What was spent ("candidates", "epochs", "time", "target", "patience"), "exhausted" (the space
-        holds no further genome) or "interrupted".
+    stopped : StopReason
+        Why the search ended: "candidates", "epochs", "time", "target", "patience", "exhausted", "callback" or
+        "interrupted"; see `nas.run.stop_reason.StopReason`, a string.
     tracking_uri, mlflow_run_id, mlflow_url : str or None
     dropped : tuple of str
         Columns that the network does not use.
@@ -71,14 +72,14 @@ class SearchResult:
     n_failures: int
     heredity: tuple[float, ...]
     seconds: float
-    stopped: str
+    stopped: StopReason
     tracking_uri: str | None = None
     mlflow_run_id: str | None = None
     mlflow_url: str | None = None
     dropped: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a candidate, in order: genome, fitness and where it came from."""
+        """A row for each candidate, in order: genome, fitness, operator and parents."""
         return pd.DataFrame([row(*pair) for pair in self.history])
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,11 +99,11 @@ class SearchResult:
             **self._selection_to_dict(),
             "front": [
                 {
-                    "genome": one.genome.to_dict(),
+                    "genome": candidate.genome.to_dict(),
                     "fitness": evaluation.fitness,
                     "n_parameters": evaluation.n_parameters,
                 }
-                for one, evaluation in self.front
+                for candidate, evaluation in self.front
             ],
             "ensemble": [
                 {"widths": list(member.sizes[1:-1]), "share": share}
@@ -118,7 +119,7 @@ class SearchResult:
             "epochs": self.n_epochs,
             "failures": self.n_failures,
             "seconds": round(self.seconds, 3),
-            "stopped": self.stopped,
+            "stopped": str(self.stopped),
             "tracking_uri": self.tracking_uri,
             "mlflow_run_id": self.mlflow_run_id,
             "model_path": str(self.model_path),
@@ -127,15 +128,15 @@ class SearchResult:
     def record(self) -> dict[str, Any]:
         """The result as the run's folder keeps it: with the scores of all finalists, for comparisons."""
         places = ("run_dir", "model_path", "tracking_uri", "mlflow_run_id")
-        found = {key: value for key, value in self.to_dict().items() if key not in places}
+        record = {key: value for key, value in self.to_dict().items() if key not in places}
         if self.selection is not None:
-            found["finalists"] = [
-                {"genome": one.genome.to_dict(), "scores": list(one.scores)}
-                for one in self.selection.finalists
+            record["finalists"] = [
+                {"genome": finalist.genome.to_dict(), "scores": list(finalist.scores)}
+                for finalist in self.selection.finalists
             ]
-            found["named"] = self.selection.position
-            found["single_layer_scores"] = list(self.selection.reference.scores)
-        return found
+            record["named"] = self.selection.position
+            record["single_layer_scores"] = list(self.selection.reference.scores)
+        return record
 
     def _selection_to_dict(self) -> dict[str, Any]:
         if self.selection is None:

@@ -1,13 +1,12 @@
-"""Naming a winner honestly: the best few are scored again where they were not chosen.
+"""Selecting the winner by cross-validation of the finalists, and estimating the selection bias.
 
-The best of many validation scores is too good: of those who are equally good, the luckiest is
-chosen. So the finalists are trained again from the start, with other initial weights, on other cuts
-of the rows that are not for testing (cross-validation; the test rows stay untouched), and the one with
-the best mean is named.
+The best of many validation scores overstates: of equally good candidates, the luckiest is selected (Cawley &
+Talbot 2010). So the finalists are trained from scratch, with other initial weights, on other cuts of the rows
+that are not for testing; the test rows stay untouched. The finalist with the best mean score is the winner.
 
-Some rows are easier than others, so that the two scores of a winner can't be compared as they are. A
-single layer of 100, which nobody chose, is trained on both: what the winner's lead over it in the search
-was above its lead on the other cuts is the selection bias of the search's score.
+Some rows are easier than other rows, so the two scores of a winner cannot be compared directly. A reference,
+a single layer of 100, which no selection has favoured, is trained on both: the excess of the winner's lead
+over it in the search above its lead on the other cuts is the selection bias of the search's score.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from nas.run.preparation import Prepared
 from nas.scoring import error_over_folds
 
 REFERENCE = Genome((100,))
-"""What the winner has to beat: scikit-learn's default structure, a single layer of 100."""
+"""The reference structure: scikit-learn's default, a single layer of 100."""
 
 _REFERENCE_SEEDS = 3
-"""Seeds with which the reference is trained on the rows of the search."""
+"""Seeds with which the reference is trained on the search's own split: a mean varies less than a score."""
 
-_AT_ONCE = 2**31
-"""Bytes that the other cuts of the rows may take at once."""
+_MAX_BYTES = 2**31
+"""Bytes that folds may take at once: an eighth of the memory of a machine with 16 GiB."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,11 @@ class Rescore:
     ----------
     genome : Genome
     scores : tuple of float
-        One a fold, on rows that were not trained on; without those folds on which it failed.
+        For each fold the score on its validation rows; folds on which the training failed are left out.
     best_epochs : tuple of int
-        The epochs that were best there.
+        For each of these folds the epoch with the best score.
     error : float
-        Of the mean; see `nas.scoring.error_over_folds`.
+        The standard error of the mean; see `nas.scoring.error_over_folds`.
     """
 
     genome: Genome
@@ -58,7 +57,7 @@ class Rescore:
 
     @property
     def mean(self) -> float:
-        """The mean score; -inf where every fold failed."""
+        """The mean score; -inf if every fold failed."""
         return fmean(self.scores) if self.scores else -math.inf
 
     @property
@@ -68,26 +67,26 @@ class Rescore:
 
     @property
     def epochs(self) -> int:
-        """How many epochs suit the genome: the median of the best."""
+        """The number of epochs that suits the genome: the median of the best epochs."""
         return max(1, round(median(self.best_epochs)))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Who was named, among whom, and how it compares with a single layer of 100.
+    """The winner, the finalists' scores, and the comparison with the reference.
 
     Attributes
     ----------
     winner : Individual
-        The finalist that was named.
+        The finalist that was selected.
     finalists : list of Rescore
-        Best of the search first.
+        By descending score in the search.
     position : int
-        The winner's among them.
+        The winner's position among the finalists.
     reference : Rescore
-        Of `REFERENCE`, on the same folds.
+        Scores of `REFERENCE` on the same folds.
     reference_scores : tuple of float
-        Scores of `REFERENCE` on the rows of the search, with several seeds.
+        Scores of `REFERENCE` on the search's own split, with several seeds.
     n_folds : int
     """
 
@@ -100,26 +99,26 @@ class Selection:
 
     @property
     def rescore(self) -> Rescore:
-        """The winner's."""
+        """The winner's scores on the folds."""
         return self.finalists[self.position]
 
     @property
     def selection_bias(self) -> float:
-        """By how much the winner's score in the search is estimated to be too good; NaN if unknown."""
+        """The estimated overstatement of the winner's score in the search; NaN if unknown."""
         if not self.reference_scores:
             return math.nan
         return self.winner.evaluation.fitness - fmean(self.reference_scores) - self.gain[0]
 
     @property
     def gain(self) -> tuple[float, float]:
-        """What the winner scores above the single layer of 100, with its standard error, by paired folds.
+        """The winner's score less the reference's, with its standard error, by paired folds.
 
-        NaN where one of the two failed on some fold.
+        NaN if either failed on some fold.
         """
-        ours, theirs = self.rescore.scores, self.reference.scores
-        if not len(ours) == len(theirs) == self.n_folds:
+        scores, reference_scores = self.rescore.scores, self.reference.scores
+        if not len(scores) == len(reference_scores) == self.n_folds:
             return math.nan, math.nan
-        differences = [one - other for one, other in zip(ours, theirs, strict=True)]
+        differences = [score - reference for score, reference in zip(scores, reference_scores, strict=True)]
         return fmean(differences), error_over_folds(differences)
 
 
@@ -133,94 +132,123 @@ def select(
     refit: bool = True,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Selection | None:
-    """Score the finalists of a search again, and name one; None if `should_stop` ended that.
+    """Score the finalists of a search again, and select the winner; None if `should_stop` ended that.
 
     Parameters
     ----------
     engine : Engine
-        Of a search in which somebody has not failed.
+        Of a search in which some candidate has not failed.
     prepared : Prepared
     executor : Executor
     seed : int
-        Decides folds and initial weights.
+        Determines folds and initial weights.
     n_finalists : int
     refit : bool
-        Whether the winner will be trained anew, or keeps the weights that the search measured.
+        Whether the winner will be trained from scratch, or keeps the weights that the search has scored.
     should_stop : callable, optional
     """
     finalists = engine.finalists(n_finalists, anew=refit)
-    genomes = [one.genome for one in finalists] + [REFERENCE]
+    genomes = [finalist.genome for finalist in finalists] + [REFERENCE]
     scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
-
-    def batches() -> Iterator[tuple[Problem, list[Candidate]]]:
-        n = 0
-        for fold in map(executor.hold, prepared.folds(seed, scalings)):
-            yield fold, [_candidate(genome, [seed, n, i]) for i, genome in enumerate(genomes)]
-            del fold  # it may be gone before the next one is made
-            n += 1
-        yield prepared.problem, [_candidate(REFERENCE, [seed, n, i]) for i in range(_REFERENCE_SEEDS)]
-
-    evaluated = _evaluated(batches(), executor, should_stop, n_bytes=prepared.problem.n_bytes)
-    if evaluated is None:
+    folds = map(executor.hold, prepared.folds(seed, scalings))
+    rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)
+    by_fold = rescoring.on_folds(folds, prepared.problem, should_stop)
+    if by_fold is None:
         return None
-    *by_fold, reference_scores = evaluated
-    rescores = []
-    for i, genome in enumerate(genomes):
-        fine = [fold[i] for fold in by_fold if not fold[i].failed]
-        scores, best_epochs = [one.fitness for one in fine], [one.best_epoch for one in fine]
-        rescores.append(Rescore(genome, tuple(scores), tuple(best_epochs)))
-    named = engine.named(finalists, [one.mean for one in rescores[:-1]])
+    *by_fold, reference_evaluations = by_fold
+    rescores = [_rescore(genome, [fold[i] for fold in by_fold]) for i, genome in enumerate(genomes)]
+    position = engine.named(finalists, [rescore.mean for rescore in rescores[:-1]])
     return Selection(
-        winner=finalists[named],
+        winner=finalists[position],
         finalists=rescores[:-1],
-        position=named,
+        position=position,
         reference=rescores[-1],
-        reference_scores=tuple(one.fitness for one in reference_scores if not one.failed),
+        reference_scores=tuple(
+            evaluation.fitness for evaluation in reference_evaluations if not evaluation.failed
+        ),
         n_folds=len(by_fold),
     )
 
 
+def _rescore(genome: Genome, evaluations: Sequence[Evaluation]) -> Rescore:
+    """The scores of a genome by its evaluations on each fold."""
+    valid = [evaluation for evaluation in evaluations if not evaluation.failed]
+    scores = tuple(evaluation.fitness for evaluation in valid)
+    return Rescore(genome, scores, tuple(evaluation.best_epoch for evaluation in valid))
+
+
 def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
-    """Somebody to train from the start; no candidate of the search has a seed of three numbers."""
+    """A candidate to train from scratch; no candidate of the search has a seed of three numbers."""
     seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
     return Candidate(id=0, genome=genome, seed=seed, generation=numbers[1], operator=RESCORE)
 
 
-def _evaluated(
-    batches: Iterator[tuple[Problem, Sequence[Candidate]]],
-    executor: Executor,
-    should_stop: Callable[[], bool],
-    *,
-    n_bytes: int,
-) -> list[list[Evaluation]] | None:
-    """The evaluations of candidates on problems, side by side; None if `should_stop` ended that.
+class Rescoring:
+    """The trainings of finalists and reference on several folds, concurrently.
 
-    Problems of about `n_bytes` are made when their turn comes, and let go when they are done: as many are
-    there at once as take `_AT_ONCE` bytes, or one.
+    As many folds are in memory at once as take `_MAX_BYTES`, or one fold. A fold's arrays are free as soon as
+    its last candidate is evaluated: they are referred to from `_in_flight` only, never from a frame that
+    waits.
+
+    Parameters
+    ----------
+    executor : Executor
+    genomes : sequence of Genome
+        The finalists, and the reference last.
+    seed : int
+        Determines the initial weights, with the number of the fold and the position of the genome.
+    n_bytes : int
+        About the size of a fold.
     """
-    most = max(1, _AT_ONCE // max(1, n_bytes))
-    ids = itertools.count()
-    under_way: dict[int, Problem] = {}
-    batch_ids: list[list[int]] = []
-    found: dict[int, Evaluation] = {}
-    coming = True
-    while coming or under_way:
-        if coming and len(under_way) < most:
-            problem, candidates = next(batches, (None, ()))
-            coming = problem is not None
-            if problem is not None:
-                numbered = [replace(one, id=next(ids)) for one in candidates]
-                under_way[len(batch_ids)] = problem
-                batch_ids.append([one.id for one in numbered])
-                for cohort in plan_cohorts(numbered, problem):
-                    executor.submit(Task(problem, cohort))
-            del problem
-            continue
-        completed = executor.completed(should_stop)
+
+    def __init__(self, executor: Executor, genomes: Sequence[Genome], seed: int, *, n_bytes: int) -> None:
+        self._executor, self._genomes, self._seed = executor, genomes, seed
+        self._max_in_flight = max(1, _MAX_BYTES // max(1, n_bytes))
+        self._ids = itertools.count()
+        self._in_flight: dict[int, Problem] = {}
+        self._ids_of_batch: list[list[int]] = []
+        self._evaluations: dict[int, Evaluation] = {}
+
+    def on_folds(
+        self, folds: Iterator[Problem], search_problem: Problem, should_stop: Callable[[], bool]
+    ) -> list[list[Evaluation]] | None:
+        """The evaluations of all genomes on each fold; and last, of the reference on the search's own split.
+
+        None if `should_stop` ended that. A fold is made when its turn comes.
+        """
+        has_fold, has_split = True, True
+        while has_fold or has_split or self._in_flight:
+            if has_fold and len(self._in_flight) < self._max_in_flight:
+                has_fold = self._start(next(folds, None), self._genomes)
+            elif has_split and not has_fold and len(self._in_flight) < self._max_in_flight:
+                has_split = not self._start(search_problem, [REFERENCE] * _REFERENCE_SEEDS)
+            elif not self._collect(should_stop):
+                return None
+        return [[self._evaluations[i] for i in ids] for ids in self._ids_of_batch]
+
+    def _start(self, problem: Problem | None, genomes: Sequence[Genome]) -> bool:
+        """Submit genomes on a problem; whether there is one."""
+        if problem is None:
+            return False
+        n = len(self._ids_of_batch)
+        candidates = [
+            replace(_candidate(genome, [self._seed, n, i]), id=next(self._ids))
+            for i, genome in enumerate(genomes)
+        ]
+        self._in_flight[n] = problem
+        self._ids_of_batch.append([candidate.id for candidate in candidates])
+        for cohort in plan_cohorts(candidates, problem):
+            self._executor.submit(Task(problem, cohort))
+        return True
+
+    def _collect(self, should_stop: Callable[[], bool]) -> bool:
+        """Wait for the next evaluations, and release the folds that are completed; False if stopped."""
+        completed = self._executor.completed(should_stop)
         if completed is None:
-            executor.drop()
-            return None
-        found |= {one.candidate_id: one for one in completed}
-        for i in [i for i in under_way if found.keys() >= set(batch_ids[i])]:
-            executor.release(under_way.pop(i))
-    return [[found[number] for number in numbers] for numbers in batch_ids]
+            self._executor.drop()
+            return False
+        self._evaluations |= {evaluation.candidate_id: evaluation for evaluation in completed}
+        for n in list(self._in_flight):
+            if self._evaluations.keys() >= set(self._ids_of_batch[n]):
+                self._executor.release(self._in_flight.pop(n))
+        return True

@@ -1,4 +1,4 @@
-"""A result in words, for a person at a terminal."""
+"""A result as text for a terminal."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ import math
 from nas.evaluation import Evaluation
 from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
+from nas.run.stop_reason import StopReason
 from nas.tracking.address import is_server
 from nas.tracking.shown import command
 
 _NAMES = {"r2": "R²"}
 
+_REASONS = {
+    StopReason.TIME: "; the time was up",
+    StopReason.EPOCHS: "; the epochs were spent",
+    StopReason.TARGET: "; the target was reached",
+    StopReason.PATIENCE: "; nothing better came",
+    StopReason.EXHAUSTED: "; the space holds no other",
+    StopReason.CALLBACK: "; a callback stopped it",
+    StopReason.INTERRUPTED: "; interrupted",
+}
+
 
 def summary(result: SearchResult) -> str:
-    """A few lines: the winner, its scores beside scikit-learn's default, and where to go next."""
+    """A few lines: the winner, its scores and those of scikit-learn's default, and the next commands."""
     metric = _NAMES.get(result.metric, result.metric)
     lines = [
         f"best network      {result.best.genome}",
         f"                  {_layers(result)}; {result.evaluation.n_parameters:,} parameters",
-        f"tried             {_tried(result)}",
+        f"tried             {_counts(result)}",
         f"validation        {metric} {result.evaluation.fitness:.4f}, the search's own score: optimistic",
         *_selection(result, metric),
         *_ensemble(result),
-        f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, on rows kept apart",
+        f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, {_held_out(result)}",
     ]
     if result.test.baseline is not None:
         lines += [
@@ -31,10 +42,10 @@ def summary(result: SearchResult) -> str:
             f"difference        {_difference(result)}",
         ]
     if result.dropped:
-        shown = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
+        names = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
         lines.append(
             f"not used          {len(result.dropped)} columns, constant or another text in nearly every row: "
-            f"{shown}"
+            f"{names}"
         )
     lines += [
         f"saved             {result.model_path}",
@@ -46,18 +57,19 @@ def summary(result: SearchResult) -> str:
     return "\n".join(lines)
 
 
-def account(one: Reproduction) -> str:
-    """A few lines: who the candidate is, what the search recorded of it, and what came of it now."""
-    candidate = one.candidate
+def reproduction_summary(reproduction: Reproduction) -> str:
+    """A few lines: the candidate, the evaluation that the search recorded, and that of its training now."""
+    candidate = reproduction.candidate
     lines = [
         f"candidate         {candidate.id}: {candidate.genome}",
         f"made by           {candidate.operator} of {_numbers(candidate.parents)}, seed {candidate.seed}",
-        f"recorded          {_outcome(one.recorded)}",
-        f"again, alone      {_outcome(one.again)}",
+        f"recorded          {_outcome(reproduction.recorded)}",
+        f"again, solo       {_outcome(reproduction.repeated)}",
     ]
     if candidate.inherits is not None:
-        where = f"trained again: {_numbers(one.retrained)}" if one.retrained else "kept"
-        lines.insert(2, f"inherits          the weights of {candidate.inherits}, {where}")
+        retrained = reproduction.retrained
+        origin = f"trained again: {_numbers(retrained)}" if retrained else "kept"
+        lines.insert(2, f"started from      the weights of {candidate.inherits}, {origin}")
     return "\n".join(lines)
 
 
@@ -68,46 +80,48 @@ def _outcome(evaluation: Evaluation) -> str:
 
 
 def _numbers(ids: tuple[int, ...]) -> str:
-    return ", ".join(map(str, ids)) or "nobody"
+    return ", ".join(map(str, ids)) or "no parents"
 
 
 def _selection(result: SearchResult, metric: str) -> list[str]:
-    """How the winner was named, and whether a single layer of 100 would have done."""
+    """How the winner was selected, and how it compares with a single layer of 100."""
     selection = result.selection
     if selection is None:
         return []
-    again, n = selection.rescore, selection.n_folds
-    if not again.scores:
+    rescore, n = selection.rescore, selection.n_folds
+    if not rescore.scores:
         return [f"re-scored         none: every training on {n} other cuts of the rows failed"]
     gain, error = selection.gain
-    error_of_mean = f" ± {again.error:.4f}" if math.isfinite(again.error) else ""
-    cuts = f"{n} other cuts" if len(again.scores) == n else f"{len(again.scores)} of {n} other cuts"
+    error_of_mean = f" ± {rescore.error:.4f}" if math.isfinite(rescore.error) else ""
+    cuts = f"{n} other cuts" if len(rescore.scores) == n else f"{len(rescore.scores)} of {n} other cuts"
     lines = [
-        f"re-scored         {metric} {again.mean:.4f}{error_of_mean}, trained anew on {cuts} of the rows, "
+        f"re-scored         {metric} {rescore.mean:.4f}{error_of_mean}, trained anew on {cuts} of the rows, "
         f"best of {len(selection.finalists)}",
     ]
     if math.isfinite(selection.selection_bias):
         selection_bias = round(selection.selection_bias, 4) + 0.0  # there is no -0
         lines.append(
-            f"selection bias    {selection_bias:+.4f}: of its lead over one layer of 100, by so much the "
-            "search's score seems too good"
+            f"selection bias    {selection_bias:+.4f}: estimated overstatement of the search's score, by "
+            "its lead over one layer of 100"
         )
     if math.isfinite(gain):
-        lines.append(f"one layer of 100  {_verdict(gain, error, 'one layer of 100')}, on the same cuts")
+        lines.append(
+            f"one layer of 100  {_verdict(gain, error, 'one layer of 100', f'{n} cuts')}, on the same cuts"
+        )
     return lines
 
 
 def _ensemble(result: SearchResult) -> list[str]:
-    """Who is averaged, where somebody is; the scores before this line are of the winner alone."""
+    """The members of an ensemble; the scores before this line are those of the winner only."""
     network = result.network
     if len(network.members) == 1:
         return []
     parts = [
-        f"{share:.0%} {'-'.join(map(str, one.sizes[1:-1])) or 'linear'}"
-        for one, share in zip(network.members, network.member_weights, strict=True)
+        f"{weight:.0%} {'-'.join(map(str, member.sizes[1:-1])) or 'linear'}"
+        for member, weight in zip(network.members, network.member_weights, strict=True)
     ]
-    shown = ", ".join(parts[:6]) + (" …" if len(parts) > 6 else "")
-    return [f"ensemble          {len(parts)} networks: {shown}; saved and tested as one"]
+    names = ", ".join(parts[:6]) + (" …" if len(parts) > 6 else "")
+    return [f"ensemble          {len(parts)} networks: {names}; saved and tested as one"]
 
 
 def _report(result: SearchResult) -> list[str]:
@@ -120,33 +134,31 @@ def _layers(result: SearchResult) -> str:
     return f"{depth} hidden layer{'' if depth == 1 else 's'}" if depth else "no hidden layer"
 
 
-def _tried(result: SearchResult) -> str:
+def _counts(result: SearchResult) -> str:
     failed = f", {result.n_failures} failed" if result.n_failures else ""
-    why = {
-        "time": "; the time was up",
-        "epochs": "; the epochs were spent",
-        "target": "; the target was reached",
-        "patience": "; nothing better came",
-        "exhausted": "; the space holds no other",
-        "interrupted": "; interrupted",
-    }.get(result.stopped, "")
-    tried = f"{result.n_candidates} networks, {result.n_epochs:,} epochs in {result.seconds:.1f} s"
-    return f"{tried}{failed}{why}"
+    counts = f"{result.n_candidates} networks, {result.n_epochs:,} epochs in {result.seconds:.1f} s"
+    return f"{counts}{failed}{_REASONS.get(result.stopped, '')}"
 
 
 def _difference(result: SearchResult) -> str:
-    """The difference to the baseline, whichever way it falls, and whether it is more than chance."""
+    """The difference to the baseline, and whether it is statistically significant."""
     difference, error = result.test.difference, result.test.difference_error
     assert difference is not None, "there is a baseline"
     assert error is not None, "and an error with it"
-    return _verdict(difference, error, "the default")
+    return _verdict(difference, error, "the default", f"n = {result.test.n_rows} test rows")
 
 
-def _verdict(difference: float, error: float, other: str) -> str:
+def _held_out(result: SearchResult) -> str:
+    n = result.test.n_rows
+    return f"on {n} row{'' if n == 1 else 's'} held out"
+
+
+def _verdict(difference: float, error: float, baseline: str, basis: str) -> str:
+    """A difference with its error; significant at about 5 %, if it exceeds two standard errors."""
     if abs(difference) <= 2 * error:
-        verdict = "not more than chance on so few rows"
+        verdict = f"not statistically significant ({basis})"
     else:
-        verdict = f"better than {other}" if difference > 0 else f"worse than {other}"
+        verdict = f"better than {baseline}" if difference > 0 else f"worse than {baseline}"
     return f"{difference:+.4f} ± {error:.4f}: {verdict}"
 
 

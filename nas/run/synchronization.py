@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from nas.errors import InputError, NASError, RunError, TrackingError
 from nas.isolation import isolated
+from nas.run.conclude import EXAMPLE_ROWS
 from nas.run.exporting import first_rows
-from nas.run.run import EXAMPLE_ROWS, experiment
+from nas.run.start import experiment
 from nas.settings.search_settings import SearchSettings
 from nas.tracking import Outcome, OutcomeStatus, RunInfo
 from nas.tracking.address import public, tracking_store, with_credentials

@@ -1,12 +1,12 @@
-"""Trained weights that children may inherit, in files of the run's folder.
+"""Checkpoints that children may start from, in files of the run's folder.
 
 ::
 
     runs/<name>/weights/<candidate>.npz
 
-A file is there before the journal tells of its candidate, and until nobody can need it any more. The
-latest are in memory, too: most children are born soon after their parents. A file says which candidate of
-which run it is of, and its parts have the checksums of a zip archive.
+A file exists before its candidate is in the journal, and until no child can start from it any more. The
+latest are cached in memory, too: most children follow soon after their parents. A file holds the ids of its
+candidate and its run, and its parts have the checksums of a zip archive.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from nas.network.arrays import Array
 from nas.tracking.shown import command
 
 _IN_MEMORY = 2**26
-"""Bytes of states that are remembered, at most."""
+"""Bytes of states that are cached, at most: a few per cent of what a search takes anyway."""
 
 
 class Weights:
@@ -40,11 +40,11 @@ class Weights:
     Parameters
     ----------
     folder : Path
-        Made when the first state is kept; what is in it already belongs to an earlier life of the search.
+        Created when the first state is kept. A resumed search finds its files in it.
     run_dir : Path, optional
-        The folder of the run, if it is not the one that the folder is in.
+        The folder of the run, if it is not the parent of `folder`.
     run_id : str
-        The id of the run, by which files of another one are told apart.
+        The id of the run, by which files of another run are refused.
     """
 
     def __init__(self, folder: Path, run_dir: Path | None = None, run_id: str = "") -> None:
@@ -52,11 +52,11 @@ class Weights:
         self._present = {int(file.stem) for file in folder.glob("*.npz") if file.stem.isdecimal()}
         self._pool = ThreadPoolExecutor(1, "weights")  # without a thread until it has something to do
         self._syncing: dict[int, Future[None]] = {}
-        self._remembered: OrderedDict[int, State] = OrderedDict()
+        self._cache: OrderedDict[int, State] = OrderedDict()
         self._n_bytes = 0
 
     def keep(self, candidate_id: int, state: State) -> None:
-        """Write a state; raises `SearchError` where there is no room."""
+        """Write a state; raises `SearchError` if there is no room."""
         arrays, facts = state.to_arrays()
         # An archive whose directory was damaged may seem to have fewer parts.
         facts |= {"candidate": candidate_id, "run": self._run_id, "arrays": list(arrays)}
@@ -65,10 +65,10 @@ class Weights:
         try:
             if not self._present:
                 self._folder.mkdir(exist_ok=True)
-            # At once: zip's many small writes take twice as long.
-            whole = io.BytesIO()
-            np.savez(whole, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
-            unfinished.write_bytes(whole.getbuffer())
+            # In memory first: zip's many small writes to a file take twice as long.
+            archive = io.BytesIO()
+            np.savez(archive, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+            unfinished.write_bytes(archive.getbuffer())
             unfinished.replace(file)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
@@ -77,16 +77,16 @@ class Weights:
                 f"to go on from there: {command('resume', self._run_dir)}"
             ) from None
         self._present.add(candidate_id)
-        # Beside the training: one after the other they would take up to two percent of a search's time.
+        # Concurrently with the training: in sequence it would take up to two percent of a search's time.
         self._syncing[candidate_id] = self._pool.submit(sync_path, file)
-        self._remember(candidate_id, state)
+        self._add_to_cache(candidate_id, state)
 
     def sync(self, candidate_ids: Collection[int]) -> None:
-        """Wait until what was kept of some candidates is on the disk, where its file system can do that."""
-        waiting = [self._syncing.pop(i) for i in candidate_ids if i in self._syncing]
-        for one in waiting:
-            one.result()
-        if waiting:
+        """Wait until the states of some candidates are on disk, if the file system supports that."""
+        pending = [self._syncing.pop(i) for i in candidate_ids if i in self._syncing]
+        for future in pending:
+            future.result()
+        if pending:
             sync_path(self._folder)
 
     def has(self, candidate_id: int) -> bool:
@@ -94,9 +94,9 @@ class Weights:
         return candidate_id in self._present
 
     def of(self, candidate_id: int) -> State:
-        """A state, from memory or from its file; raises `RunError` if that is not there or not whole."""
-        if candidate_id in self._remembered:
-            return self._remembered[candidate_id]
+        """A state, from the cache or its file; raises `RunError` if that is missing or damaged."""
+        if candidate_id in self._cache:
+            return self._cache[candidate_id]
         file = self._file(candidate_id)
         try:
             content = file.read_bytes()
@@ -111,27 +111,27 @@ class Weights:
                     raise ValueError(f"weights of {key} {facts[key]!r}, not {value!r}")
             return State.from_arrays(arrays, facts)
         except _DAMAGE as error:
-            words = " ".join(str(error).split()) or type(error).__name__
-            raise RunError(f"{file}: expected trained weights, got a damaged file: {words}") from None
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise RunError(f"{file}: expected trained weights, got a damaged file: {reason}") from None
 
-    def forget(self, told: int, keep: Collection[int]) -> None:
-        """Delete those of the first `told` candidates that are not among `keep`."""
-        for candidate_id in [i for i in self._present if i < told and i not in keep]:
+    def forget(self, n_evaluations: int, keep: Collection[int]) -> None:
+        """Delete the states of the first `n_evaluations` candidates, except for `keep`."""
+        for candidate_id in [i for i in self._present if i < n_evaluations and i not in keep]:
             self._file(candidate_id).unlink(missing_ok=True)
             self._present.discard(candidate_id)
             self._syncing.pop(candidate_id, None)
-            self._forget(candidate_id)
+            self._drop_from_cache(candidate_id)
 
-    def _remember(self, candidate_id: int, state: State) -> None:
-        # A copy: what comes from a worker lies in memory that all share, and would fill it.
-        self._forget(candidate_id)
-        self._remembered[candidate_id] = copy = state.copy()
+    def _add_to_cache(self, candidate_id: int, state: State) -> None:
+        # A copy: a worker's arrays are in the memory that all processes share, and would fill it.
+        self._drop_from_cache(candidate_id)
+        self._cache[candidate_id] = copy = state.copy()
         self._n_bytes += copy.n_bytes
         while self._n_bytes > _IN_MEMORY:
-            self._forget(next(iter(self._remembered)))
+            self._drop_from_cache(next(iter(self._cache)))
 
-    def _forget(self, candidate_id: int) -> None:
-        state = self._remembered.pop(candidate_id, None)
+    def _drop_from_cache(self, candidate_id: int) -> None:
+        state = self._cache.pop(candidate_id, None)
         if state is not None:
             self._n_bytes -= state.n_bytes
 
@@ -143,11 +143,11 @@ _DAMAGE = (
     *(ValueError, TypeError, LookupError, ArithmeticError, EOFError, OSError, RuntimeError, MemoryError),
     *(BadZipFile, struct.error),
 )
-"""What `zipfile`, NumPy and JSON raise of a file that is not what they wrote."""
+"""What `zipfile`, NumPy and JSON raise for a damaged file."""
 
 
 def _arrays_in(content: bytes) -> dict[str, Array]:
-    """The arrays of an archive that `numpy.savez` made, each as large as its part of the file says."""
+    """The arrays of an archive that `numpy.savez` made, each of the size that its header states."""
     with ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != ZIP_STORED for entry in entries):
@@ -170,10 +170,12 @@ def _array(content: bytes) -> Array:
 
 
 def _check(arrays: dict[str, Array], facts: Any) -> None:
-    """Raise `ValueError` or `TypeError` unless facts and arrays are of the types that a state has."""
+    """Raise `ValueError` or `TypeError` unless facts and arrays have the types of a state."""
     shape = arrays["parameters"].shape
     if facts["best"] is not None:
-        parts = {name.removeprefix("best."): one for name, one in arrays.items() if name.startswith("best.")}
+        parts = {
+            name.removeprefix("best."): array for name, array in arrays.items() if name.startswith("best.")
+        }
         _check(parts, facts["best"])
         if parts["parameters"].shape != shape:
             raise ValueError("two states of networks of different sizes")
@@ -182,7 +184,9 @@ def _check(arrays: dict[str, Array], facts: Any) -> None:
     optimizer, momentum = facts["rule"]
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"an unknown optimizer {optimizer!r}")
-    known = [momentum, facts["steps"], facts["epochs"], *(facts["least"] or ())]
-    known += [facts[key] for key in ("loss", "score") if facts[key] is not None]
-    if any(type(one) not in (int, float) for one in known) or any(one < 0 for one in known[1:3]):
-        raise TypeError(f"no numbers among {known!r}")
+    numbers = [momentum, facts["steps"], facts["epochs"], *(facts["least"] or ())]
+    numbers += [facts[key] for key in ("loss", "score") if facts[key] is not None]
+    if any(type(number) not in (int, float) for number in numbers):
+        raise TypeError(f"no numbers among {numbers!r}")
+    if any(number < 0 for number in numbers[1:3]):
+        raise TypeError(f"negative counts among {numbers!r}")

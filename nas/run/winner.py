@@ -1,4 +1,4 @@
-"""The winner, trained for good: one network, or an ensemble around it."""
+"""The final training of the winner: one network, or an ensemble around it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from nas.runtime import Ensemble, Network
 from nas.settings.search_settings import SearchSettings
 
 _REFIT_EPOCHS = 1.25
-"""Epochs of the last training for each that was best in the search."""
+"""Epochs of the final training for each epoch up to the best in the search: measured, see `final_network`."""
 
 _REFIT_BATCHES = 2
-"""Batches of the last training for each of the search."""
+"""Batches of the final training for each of the search: measured, see `final_network`."""
 
 _POOL = 50
-"""The best of which an ensemble is chosen."""
+"""The best candidates from which an ensemble is selected; their predictions take a second on most tables."""
 
 
 def final_model(
-    found: Findings,
+    findings: Findings,
     winner: Individual,
     selection: Selection | None,
     prepared: Prepared,
@@ -41,71 +41,75 @@ def final_model(
     run_name: str,
     interrupted: Callable[[], bool],
 ) -> Network | Ensemble:
-    """The winner, trained for good, or the ensemble around it.
+    """The winner after its final training, or the ensemble around it.
 
     Parameters
     ----------
-    found : Findings
-        What the search has found, with the weights of those who may be members.
+    findings : Findings
+        With the weights of the candidates that may be members.
     winner : Individual
     selection : Selection, optional
-        How it was named; without, or once `interrupted`, nothing is trained any more.
+        How the winner was selected; None, or once `interrupted`, nothing is trained any more.
     prepared : Prepared
     settings : SearchSettings
     run_name : str
-        For whoever finds the saved network alone.
+        For the provenance of the saved network.
     interrupted : callable
     """
     n_picks = 1 if interrupted() else settings.ensemble
     members = [(winner, 1)]
     if n_picks > 1:
-        pool = found.engine.finalists(_POOL, anew=settings.refit)
-        members = select_members(winner, pool, found.state, prepared.problem, n_picks)
+        pool = findings.engine.finalists(_POOL, anew=settings.refit)
+        members = select_members(winner, pool, findings.state, prepared.problem, n_picks)
     networks = [
         final_network(
             prepared,
-            one.candidate,
-            epochs=_refit_epochs(one, selection) if settings.refit else None,
-            state=found.state(one.id),
-            provenance=_provenance(one, prepared, settings.seed, run_name),
+            member.candidate,
+            epochs=_refit_epochs(member, selection) if settings.refit else None,
+            state=findings.state(member.id),
+            provenance=_provenance(member, prepared, settings.seed, run_name),
             should_stop=interrupted,
         )
-        for one, _ in members
+        for member, _ in members
     ]
     first = networks[0]
-    # One that could not be trained anew knows other rows than the rest, and reads them in another way.
-    alike = [i for i, one in enumerate(networks) if one.provenance["refit"] == first.provenance["refit"]]
-    if len(alike) == 1:
+    # A member that failed in the final training was fitted on other rows than the rest, with another
+    # encoding.
+    is_refit = first.provenance["refit"]
+    included = [i for i, network in enumerate(networks) if network.provenance["refit"] == is_refit]
+    if len(included) == 1:
         return first
     ensemble = Ensemble(
-        [networks[i] for i in alike], [members[i][1] for i in alike], provenance=first.provenance
+        [networks[i] for i in included], [members[i][1] for i in included], provenance=first.provenance
     )
     ensemble.provenance["members"] = [
         {"candidate": members[i][0].candidate.to_dict(), "share": share}
-        for i, share in zip(alike, ensemble.member_weights, strict=True)
+        for i, share in zip(included, ensemble.member_weights, strict=True)
     ]
     return ensemble
 
 
-def _refit_epochs(one: Individual, selection: Selection | None) -> int | None:
-    """After how many epochs somebody was best; None where the search's weights are kept."""
+def _refit_epochs(member: Individual, selection: Selection | None) -> int | None:
+    """The number of epochs after which a member was best; None where it keeps the search's weights."""
     if selection is None:
         return None
-    rescored = [again for again in selection.finalists if again.genome == one.genome and again.scores]
-    # Weights that were inherited have been trained for longer than their child itself.
-    return rescored[0].epochs if rescored else one.age
+    rescores = [
+        rescore for rescore in selection.finalists if rescore.genome == member.genome and rescore.scores
+    ]
+    # A checkpoint that a child started from has been trained for longer than the child itself.
+    return rescores[0].epochs if rescores else member.age
 
 
-def _provenance(one: Individual, prepared: Prepared, seed: int, run_name: str) -> dict[str, Any]:
-    """Where a network comes from, for whoever finds it saved and alone."""
+def _provenance(member: Individual, prepared: Prepared, seed: int, run_name: str) -> dict[str, Any]:
+    """The origin of a network, which is saved with it."""
     return {
         "run": run_name,
         "data": prepared.dataset.describe(),
         "seed": seed,
-        "candidate": one.candidate.to_dict(),
-        "best_epoch": one.evaluation.best_epoch,
+        "candidate": member.candidate.to_dict(),
+        "best_epoch": member.evaluation.best_epoch,
         "metric": prepared.metric,
-        "validation_score": one.evaluation.fitness,
+        "validation_score": member.evaluation.fitness,
         "versions": {"nas": __version__, "numpy": np.__version__, "python": sys.version.split()[0]},
     }
 
@@ -119,25 +123,25 @@ def final_network(
     provenance: Mapping[str, Any],
     should_stop: Callable[[], bool] | None = None,
 ) -> Network:
-    """The winner's trained network with its preprocessing.
+    """A candidate's trained network with its preprocessing.
 
-    Given `epochs` it is trained once more from the start, on training and validation rows together,
-    for a quarter more epochs than these, on batches of half the size, with the rate annealed along a
-    cosine; should that diverge or be stopped, or without, it gets the weights of `state`, with which the
-    search measured it. Its provenance says which.
+    With `epochs`, the network is trained from scratch on training and validation rows together, for a quarter
+    more epochs than these, on batches of half the size, with the learning rate annealed along a cosine
+    (Loshchilov & Hutter 2017). If that diverges or is stopped, or without `epochs`, it gets the weights of
+    `state`, which the search has scored. The key ``refit`` of its provenance holds which.
     """
-    source = prepared if epochs is None else prepared.together
+    source = prepared if epochs is None else prepared.final
     network = build_network(candidate.genome, candidate.seed, source.problem)
     if epochs is not None:
-        # No validation rows are left to pick a good epoch by, and at a constant rate the last one is
-        # a matter of luck: over the 20 best genomes of a search on digits test accuracy was 0.966 on
+        # No validation rows are left to pick a good epoch by, and at a constant rate the last epoch is
+        # a matter of luck: for the 20 best genomes of a search on digits, test accuracy was 0.966 on
         # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
-        # on vehicle, segment and concrete. Whatever schedule the genome carries gives way.
+        # on vehicle, segment and concrete. The genome's own schedule is not used.
         # Smaller batches, which a search has no time for, generalize better (Keskar et al. 2017): with
-        # halves the score on 10,000 unseen rows was higher by 0.0017 on average, over five genomes, two
-        # samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
+        # half the size the score on 10,000 unseen rows was higher by 0.0017 on average, for five genomes,
+        # two samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
         # decay, and twice the epochs brought less, or harmed some.
-        # Nothing but divergence may end it early: the network would not be the one that was found.
+        # Only divergence may end it early: the network would not be the one that the search has found.
         measured = training_config(candidate.genome, source.problem.training)
         training = replace(
             source.problem.training,
@@ -148,8 +152,8 @@ def final_network(
         )
         problem = replace(source.problem, training=training)
         genome = replace(candidate.genome, schedule=None, batch_size=None)
-        once = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-        (result,) = fit([network], [once], problem, validate=False, should_stop=should_stop)
+        from_scratch = replace(candidate, genome=genome, epochs_done=0, epochs=None)
+        (result,) = fit([network], [from_scratch], problem, validate=False, should_stop=should_stop)
         if result.error is not None or result.stopped == "interrupted":
             return final_network(prepared, candidate, epochs=None, state=state, provenance=provenance)
     else:

@@ -9,8 +9,9 @@ import pytest
 
 from nas.errors import EvaluationError
 from nas.evaluation import WORST_FITNESS, Candidate, Checkpoint, Evaluation, Problem, evaluate
-from nas.execution import Executor, SerialExecutor, Task
+from nas.execution import Executor, Task
 from nas.execution.ray import RayExecutor
+from nas.execution.serial import SerialExecutor
 from nas.genome import Genome
 
 pytestmark = pytest.mark.ray

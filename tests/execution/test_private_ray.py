@@ -85,7 +85,7 @@ class Private:
 def private() -> Iterator[Private]:
     before = dict(os.environ)
     with RayExecutor(1) as executor:
-        executor.flag().put_up()
+        executor.flag().set()
         session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
         yield Private(session.parents[1], before)
 

@@ -22,10 +22,12 @@ from ray import cloudpickle
 from ray._raylet import AuthenticationTokenLoader, get_authentication_mode  # type: ignore[attr-defined]
 
 from nas.evaluation import Candidate, Evaluation, Problem
-from nas.execution import Executor, SerialExecutor, Task
-from nas.execution.ray import RayExecutor, _Trial
+from nas.execution import Executor, Task
+from nas.execution.attempts import Attempt
+from nas.execution.ray import RayExecutor
 from nas.execution.ray_cluster import _own_token, _read_authentication
 from nas.execution.reaper import _users
+from nas.execution.serial import SerialExecutor
 from nas.genome import Genome
 
 pytestmark = pytest.mark.ray
@@ -183,7 +185,7 @@ def test_who_dies_in_company_is_found(problem: Problem) -> None:
 
 
 def test_long_cohorts_go_to_a_worker_alone(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.execution.ray._WORTH", 1e-3)
+    monkeypatch.setattr("nas.execution.attempts._TASK_SECONDS", 1e-3)
     with RayExecutor(1) as executor:
         for one in candidates(*[(32, 32)] * 5):
             executor.submit(Task(problem, [one]))
@@ -192,7 +194,7 @@ def test_long_cohorts_go_to_a_worker_alone(problem: Problem, monkeypatch: pytest
 
 
 def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
+    monkeypatch.setattr("nas.execution.attempts.GRACE", 1.0)
     problem = replace(problem, training=replace(problem.training, time_limit=0.5))
     hanging = Hanging(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
     with RayExecutor(2) as executor:
@@ -203,7 +205,7 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
 
 
 def test_waiting_for_a_worker_is_not_hanging(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
+    monkeypatch.setattr("nas.execution.attempts.GRACE", 1.0)
     # The second task waits in Ray behind the first, for longer than it may train.
     first, second = (replace(problem, training=replace(problem.training, time_limit=s)) for s in (5.0, 2.0))
     hanging = Hanging(**{name: getattr(first, name) for name in first.__dataclass_fields__})
@@ -216,15 +218,15 @@ def test_waiting_for_a_worker_is_not_hanging(problem: Problem, monkeypatch: pyte
     assert [fine] == ordered(SerialExecutor(), second, [waiting])
 
 
-def test_every_life_has_a_time_of_its_own(problem: Problem) -> None:
-    (again,) = _Trial([Task(problem, candidates((4,)))], lives=2, since=time.monotonic()).after_a_death()
-    assert (again.lives, again.since) == (1, None)
+def test_every_attempt_has_a_time_of_its_own(problem: Problem) -> None:
+    (retry,) = Attempt([Task(problem, candidates((4,)))], attempts_left=2, since=time.monotonic()).retries()
+    assert (retry.attempts_left, retry.since) == (1, None)
 
 
 def test_a_hanging_candidate_ends_its_process_in_a_ray_of_others(
     problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
+    monkeypatch.setattr("nas.execution.attempts.GRACE", 1.0)
     problem = replace(problem, training=replace(problem.training, time_limit=0.5))
     hanging = Hanging(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -14,11 +14,14 @@ import nas
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.run.budget import Budget, Spent
+from nas.run.budget import Budget, BudgetUsage
+from nas.run.stop_reason import StopReason
 from nas.run.summary import summary
 
 
-def told(spent: Spent, *fitnesses: float | None, epochs: int = 3, goes_on: bool = False) -> list[str | None]:
+def told(
+    usage: BudgetUsage, *fitnesses: float | None, epochs: int = 3, goes_on: bool = False
+) -> list[StopReason | None]:
     """What is said after each of these: None is a failure."""
     said = []
     for i, fitness in enumerate(fitnesses):
@@ -27,49 +30,49 @@ def told(spent: Spent, *fitnesses: float | None, epochs: int = 3, goes_on: bool 
         found = (
             Evaluation(i, error="lost") if fitness is None else Evaluation(i, fitness, train_losses=losses)
         )
-        said.append(spent.add(candidate, found))
+        said.append(usage.add(candidate, found))
     return said
 
 
 def test_candidates_are_counted_once_however_often_they_go_on() -> None:
-    spent = Spent(Budget(2))
-    assert told(spent, 0.1) == [None]
-    assert told(spent, 0.2, 0.3, goes_on=True) == [None, None]
-    assert told(spent, None) == ["candidates"]
+    usage = BudgetUsage(Budget(2))
+    assert told(usage, 0.1) == [None]
+    assert told(usage, 0.2, 0.3, goes_on=True) == [None, None]
+    assert told(usage, None) == ["candidates"]
 
 
 def test_epochs_are_all_that_were_trained() -> None:
-    spent = Spent(Budget(100, epochs=10))
-    assert told(spent, 0.1, 0.2) == [None, None]
-    assert told(spent, None) == [None]
-    assert told(spent, 0.3, goes_on=True) == [None]
-    assert told(spent, 0.1, epochs=1) == ["epochs"]
+    usage = BudgetUsage(Budget(100, epochs=10))
+    assert told(usage, 0.1, 0.2) == [None, None]
+    assert told(usage, None) == [None]
+    assert told(usage, 0.3, goes_on=True) == [None]
+    assert told(usage, 0.1, epochs=1) == ["epochs"]
 
 
 @pytest.mark.parametrize("target", [0.5, -3.0])
 def test_a_target_is_reached_by_as_much(target: float) -> None:
-    spent = Spent(Budget(100, target=target))
-    assert told(spent, target - 0.1, None, target) == [None, None, "target"]
+    usage = BudgetUsage(Budget(100, target=target))
+    assert told(usage, target - 0.1, None, target) == [None, None, "target"]
 
 
 def test_failures_do_not_reach_a_target() -> None:
-    assert told(Spent(Budget(100, target=-2e9)), None, 0.1) == [None, "target"]
+    assert told(BudgetUsage(Budget(100, target=-2e9)), None, 0.1) == [None, "target"]
 
 
 def test_patience_counts_those_in_a_row_that_were_no_better() -> None:
-    spent = Spent(Budget(100, patience=3))
+    usage = BudgetUsage(Budget(100, patience=3))
     fitnesses = (0.1, 0.1, None, 0.2, 0.2, 0.1)
-    assert told(spent, *fitnesses) == [None] * 6
-    assert told(spent, 0.2, goes_on=True) == ["patience"]
-    assert told(Spent(Budget(100, patience=2)), None, None) == [None, "patience"]
+    assert told(usage, *fitnesses) == [None] * 6
+    assert told(usage, 0.2, goes_on=True) == ["patience"]
+    assert told(BudgetUsage(Budget(100, patience=2)), None, None) == [None, "patience"]
 
 
 def test_time_is_not_up_before_the_first_is_finished() -> None:
-    spent = Spent(Budget(100, seconds=1e-9))
-    assert not spent.out_of_time()
-    assert told(spent, 0.1) == ["time"]
-    assert spent.out_of_time()
-    assert not Spent(Budget(100)).out_of_time()
+    usage = BudgetUsage(Budget(100, seconds=1e-9))
+    assert not usage.out_of_time()
+    assert told(usage, 0.1) == ["time"]
+    assert usage.out_of_time()
+    assert not BudgetUsage(Budget(100)).out_of_time()
 
 
 ENDS: dict[str, tuple[dict[str, Any], str]] = {
@@ -163,10 +166,10 @@ def test_a_search_cannot_become_shorter(tmp_path: Path) -> None:
 
 
 def test_the_clock_starts_after_what_is_known() -> None:
-    spent = Spent(Budget(10, seconds=0.0001), n_known=2)
-    assert spent.is_behind
+    usage = BudgetUsage(Budget(10, seconds=0.0001), n_recorded=2)
+    assert usage.is_behind
     for i in range(3):
         time.sleep(0.001)
-        assert spent.out_of_time() == (i == 2)
-        spent.add(Candidate(i, Genome((4,)), 0, 0, "random"), Evaluation(i, fitness=0.5))
-        assert spent.is_behind == (i == 0)
+        assert usage.out_of_time() == (i == 2)
+        usage.add(Candidate(i, Genome((4,)), 0, 0, "random"), Evaluation(i, fitness=0.5))
+        assert usage.is_behind == (i == 0)

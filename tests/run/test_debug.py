@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
 
 
 def close(one: Reproduction) -> bool:
-    return one.again.fitness == pytest.approx(one.recorded.fitness, abs=0.06)
+    return one.repeated.fitness == pytest.approx(one.recorded.fitness, abs=0.06)
 
 
 def test_who_inherits_nothing_is_trained_as_it_was(run: nas.SearchResult) -> None:
@@ -29,9 +29,9 @@ def test_who_inherits_nothing_is_trained_as_it_was(run: nas.SearchResult) -> Non
         assert candidate.inherits is None
         one = nas.debug(run.run_dir, candidate.id)
         assert (one.candidate, one.recorded) == (candidate, evaluation)
-        assert len(one.again.train_losses) == len(evaluation.train_losses)
+        assert len(one.repeated.train_losses) == len(evaluation.train_losses)
         # Alone or with others, it differs by rounding.
-        assert one.again.train_losses[0] == pytest.approx(evaluation.train_losses[0], rel=1e-3)
+        assert one.repeated.train_losses[0] == pytest.approx(evaluation.train_losses[0], rel=1e-3)
         assert one.retrained == ()
     assert journal_without_times(run) == before
 
@@ -57,8 +57,8 @@ def test_a_failure_fails_again(tmp_path: Path) -> None:
     failed = [one for one, evaluation in result.history if evaluation.failed]
     assert failed
     one = nas.debug(result.run_dir, failed[0].id)
-    assert one.again.error == one.recorded.error
-    assert one.again.error == "the training loss became nan in epoch 1"
+    assert one.repeated.error == one.recorded.error
+    assert one.repeated.error == "the training loss became nan in epoch 1"
 
 
 def test_who_is_not_there_cannot_be_trained(run: nas.SearchResult) -> None:

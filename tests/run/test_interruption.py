@@ -16,7 +16,8 @@ from searches import assert_same_search, resume, search
 from sklearn.neural_network import MLPClassifier
 
 import nas
-import nas.run.run
+import nas.run.conclude
+import nas.run.execute
 import nas.run.winner
 from nas.evolution import Engine
 from nas.run.interruption import Interruption
@@ -99,7 +100,11 @@ def test_the_second_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("module", "phase"),
-    [(nas.run.run, "select"), (nas.run.winner, "final_network"), (nas.run.run, "compare")],
+    [
+        (nas.run.execute, "select"),
+        (nas.run.winner, "final_network"),
+        (nas.run.conclude, "score_test_rows"),
+    ],
 )
 def test_after_the_search_what_is_left_to_train_is_left_out(
     tmp_path: Path,
@@ -115,7 +120,7 @@ def test_after_the_search_what_is_left_to_train_is_left_out(
     assert result.stopped == "interrupted"
     assert "interrupted; to go on: nas resume" in caplog.text
     assert (result.selection is None) == (phase == "select")
-    assert result.network.provenance["refit"] == (phase == "compare")
+    assert result.network.provenance["refit"] == (phase == "score_test_rows")
     assert result.test.baseline is None
     json.dumps(result.to_dict(), allow_nan=False)
     assert "; interrupted" in summary(result)

@@ -164,7 +164,7 @@ class TestAWholeSearch:
             assert victims
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victims[0], signal.SIGKILL)
-        while (folder / "meeting").exists():
+        while (folder / "exchange").exists():
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
         assert_held(folder)  # while the winner is named
@@ -202,7 +202,7 @@ class TestAWholeSearch:
         candidate, evaluation = result.history[7]
         again = nas.debug(result.run_dir, candidate.id)
         assert (again.candidate, again.recorded) == (candidate, evaluation)
-        assert again.again.n_parameters == evaluation.n_parameters
+        assert again.repeated.n_parameters == evaluation.n_parameters
         for number in (-1, 3 * len(result.history)):
             with pytest.raises(InputError, match=f"expected one that the run has evaluated, got {number}"):
                 nas.debug(result.run_dir, number)
@@ -236,7 +236,7 @@ def test_islands_need_workers(tmp_path: Path) -> None:
 
 def test_who_comes_back_has_the_time_that_is_left() -> None:
     island = object.__new__(Island)
-    vars(island).update(budget=Budget(10, seconds=60.0), n_known=5, since=time.monotonic() - 20)
+    vars(island).update(budget=Budget(10, seconds=60.0), n_recorded=5, since=time.monotonic() - 20)
     assert island.budget_left(5) == island.budget
     assert island.budget_left(6).seconds == pytest.approx(40, abs=1)
     vars(island).update(since=time.monotonic() - 70)

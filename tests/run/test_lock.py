@@ -14,7 +14,8 @@ from searches import assert_same_search, resume, search
 
 import nas
 import nas.reporting
-import nas.run.run
+import nas.run.conclude
+import nas.run.execute
 from nas.errors import RunningError
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import GenerationLog
@@ -61,9 +62,9 @@ def test_a_run_is_held_from_its_first_moment_to_its_last(
     moments = [
         (Journal, "started"),
         (Journal, "evaluated"),
-        (nas.run.run, "select"),
-        (nas.run.run, "final_model"),
-        (nas.run.run, "save_network"),
+        (nas.run.execute, "select"),
+        (nas.run.execute, "final_model"),
+        (nas.run.conclude, "save_network"),
         (RunFolder, "keep_result"),
         (nas.reporting, "report"),
         (GenerationLog, "finished"),

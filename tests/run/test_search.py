@@ -174,7 +174,7 @@ def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
 
 def test_a_refit_takes_batches_of_half_the_size_that_the_search_took() -> None:
     prepared = prepare(nas.load_dataset("iris"), 0, {"batch_size": 16})
-    source = prepared.together.problem
+    source = prepared.final.problem
     half = replace(source.training, batch_size=8, epochs=5, schedule="cosine")
     expected = build_network(nas.Genome((8,)), 1, source)
     plain = Candidate(0, nas.Genome((8,)), 1, 0, "random")
@@ -464,7 +464,7 @@ class TestResume:
         whole = search("wine", tmp_path / "whole", **options)
         cut = search("wine", tmp_path / "cut", **RACE)
         before = (cut.run_dir / "journal.jsonl").read_bytes()
-        monkeypatch.setattr("nas.run.run.__version__", "9.0")
+        monkeypatch.setattr("nas.run.context.__version__", "9.0")
         with pytest.raises(RunError, match=r'got another: nas was ".*", now "9\.0"'):
             resume(cut.run_dir, n_candidates=40)
         result = resume(cut.run_dir, n_candidates=40, force=True)

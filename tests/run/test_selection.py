@@ -19,13 +19,14 @@ import nas
 from nas.data import folds
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.evolution import Archive, Engine, Individual
-from nas.execution import Executor, SerialExecutor, Task
+from nas.execution import Executor, Task
 from nas.execution.ray import RayExecutor
+from nas.execution.serial import SerialExecutor
 from nas.genome import Genome
-from nas.run.comparison import TestScores
 from nas.run.preparation import Prepared, prepare
 from nas.run.selection import REFERENCE, Rescore, Selection, select
 from nas.run.summary import summary
+from nas.run.test_scores import TestScores
 from nas.scoring import Metric
 
 GENOMES = [Genome((6,)), Genome((12, 4), "tanh"), Genome((), learning_rate=0.03)]
@@ -124,8 +125,8 @@ def test_a_rescore_is_a_training_from_the_start_on_each_fold() -> None:
 
 def test_every_row_that_is_not_for_testing_validates_once() -> None:
     prepared = iris()
-    cuts = folds(prepared.dataset, prepared.searched, 5, 3)
-    assert sorted(np.concatenate([validation for _, validation in cuts])) == prepared.searched.tolist()
+    cuts = folds(prepared.dataset, prepared.search_rows, 5, 3)
+    assert sorted(np.concatenate([validation for _, validation in cuts])) == prepared.search_rows.tolist()
     for train, validation in cuts:
         assert not set(train) & set(validation)
         assert not {*train, *validation} & set(prepared.split.test)
@@ -159,7 +160,7 @@ def test_everyone_is_trained_on_the_same_folds_with_seeds_of_its_own() -> None:
     for problem in {id(task.problem): task.problem for task in spy.tasks}.values():
         # Encodings are learned from the rows that are trained on.
         np.testing.assert_allclose(problem.X_train.mean(axis=0), 0, atol=1e-5)
-        assert len(problem.X_train) + len(problem.X_validation) == len(prepared.searched)
+        assert len(problem.X_train) + len(problem.X_validation) == len(prepared.search_rows)
         assert problem.metric is prepared.problem.metric
 
 
@@ -183,7 +184,7 @@ def test_where_memory_is_short_one_fold_is_there_at_a_time(monkeypatch: pytest.M
     prepared = iris()
     together = Spy()
     expected = chosen_of(prepared, together)
-    monkeypatch.setattr("nas.run.selection._AT_ONCE", 0)
+    monkeypatch.setattr("nas.run.selection._MAX_BYTES", 0)
     apart = Spy()
     assert numbers(chosen_of(prepared, apart)) == numbers(expected)
     assert (together.most, apart.most) == (6, 1)
@@ -337,6 +338,6 @@ def test_one_fold_that_is_left_has_no_error_and_says_so(
 
 def test_a_test_score_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = TestScores(math.nan, math.nan)
-    monkeypatch.setattr("nas.run.run.compare", lambda *_, **__: scores)
+    monkeypatch.setattr("nas.run.conclude.score_test_rows", lambda *_, **__: scores)
     result = search("iris", tmp_path)
     assert "test_score" not in nas.load_network(result.run_dir).provenance

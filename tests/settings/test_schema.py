@@ -33,11 +33,12 @@ def defaults_of(function: Any) -> dict[str, Any]:
 
 
 def test_the_signature_of_search_has_the_names_and_defaults_of_the_schema() -> None:
-    assert defaults_of(nas.search) == {name: each.default for name, each in SETTINGS.items()}
+    objects = {"callbacks": (), "trackers": ()}  # of the calling program, so not in any file
+    assert defaults_of(nas.search) == {name: each.default for name, each in SETTINGS.items()} | objects
 
 
 def test_resume_takes_the_resumable_settings() -> None:
-    own = {"data", "scoring", "force", "progress", "report"}
+    own = {"data", "scoring", "force", "progress", "report", "callbacks", "trackers"}
     resumable = {each.name for each in SETTINGS.values() if each.resumable}
     assert set(defaults_of(nas.resume)) == own | resumable
 

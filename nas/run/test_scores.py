@@ -1,11 +1,11 @@
-"""The test part, looked at once: the winner beside scikit-learn's default network."""
+"""Scores on the test part, which is used once: of the winner, and of scikit-learn's default network."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,24 @@ from nas.runtime import Predictor
 from nas.scoring import METRICS, Metric
 
 _RESAMPLES = 200
+"""Bootstrap samples of the test rows: enough for a standard error (Efron & Tibshirani 1993, section 6.4)."""
 
 
 @dataclass(frozen=True)
 class TestScores:
-    """Scores on the test part, with the standard errors that its size leaves them.
+    """Scores on the test part, with their standard errors. Without test rows, all are NaN or None.
 
-    `baseline` and `difference` (the winner's score less the baseline's) are None where no baseline
-    was asked for. The error of the difference is that of paired rows, which is smaller than the
-    scores' own errors suggest. Without test rows all are NaN or None.
+    Attributes
+    ----------
+    score, error : float
+        The winner's.
+    baseline : float, optional
+        The baseline's score; None where no baseline was asked for, as the following.
+    difference, difference_error : float, optional
+        The winner's score less the baseline's. Its error is that of paired rows, which is smaller than the
+        errors of the two scores suggest.
+    n_rows : int
+        Rows of the test part.
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
@@ -35,16 +44,27 @@ class TestScores:
     baseline: float | None = None
     difference: float | None = None
     difference_error: float | None = None
+    n_rows: int = 0
 
 
-def compare(
+def score_test_rows(
     prepared: Prepared, network: Predictor, *, baseline: bool, seed: int, interruption: Interruption
 ) -> TestScores:
-    """Score a network on the test rows, and scikit-learn's default beside it.
+    """Score a network on the test rows, and scikit-learn's default for comparison.
 
     The baseline, `MLPClassifier` or `MLPRegressor` with all settings at their defaults, is fitted
     on training and validation rows together, encoded in the same way, with standardized targets.
-    A Ctrl-C before or while it is fitted leaves it out.
+    A Ctrl-C before or during that leaves the baseline out.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    network : Predictor
+    baseline : bool
+        Whether there is a baseline.
+    seed : int
+        Of the baseline's initial weights, and of bootstrap samples.
+    interruption : Interruption
     """
     rows = prepared.split.test
     if len(rows) == 0:
@@ -53,52 +73,52 @@ def compare(
     fitted = _baseline(prepared, seed, interruption) if baseline else None
     if prepared.problem.metric in METRICS.values():
         y = prepared.dataset.y[rows]
-        ours = _merits(prepared, _codes(prepared, network.predict(table)), y)
-        theirs = None if fitted is None else _merits(prepared, fitted.codes(), y)
-        return _by_rows(ours, theirs)
+        row_scores = _row_scores(prepared, _codes(prepared, network.predict(table)), y)
+        of_baseline = None if fitted is None else _row_scores(prepared, fitted.codes(), y)
+        return replace(_by_rows(row_scores, of_baseline), n_rows=len(rows))
     y = prepared.targets(rows)
-    judged = [_outputs(prepared, network, table)] + ([] if fitted is None else [fitted.outputs()])
-    return _by_bootstrap(prepared.problem.metric, judged, y, seed)
+    outputs = [_outputs(prepared, network, table)] + ([] if fitted is None else [fitted.outputs()])
+    return replace(_by_bootstrap(prepared.problem.metric, outputs, y, seed), n_rows=len(rows))
 
 
-def _by_rows(ours: Floats, theirs: Floats | None) -> TestScores:
+def _by_rows(row_scores: Floats, of_baseline: Floats | None) -> TestScores:
     """Scores that are means over rows, with their errors."""
-    score, error = _mean_and_error(ours)
-    if theirs is None:
+    score, error = _mean_and_error(row_scores)
+    if of_baseline is None:
         return TestScores(score, error)
-    difference, difference_error = _mean_and_error(ours - theirs)
-    return TestScores(score, error, float(theirs.mean()), difference, difference_error)
+    difference, difference_error = _mean_and_error(row_scores - of_baseline)
+    return TestScores(score, error, float(of_baseline.mean()), difference, difference_error)
 
 
 def _by_bootstrap(metric: Metric, predictions: list[Floats], y: Array, seed: int) -> TestScores:
-    """Any scores, with errors by drawing the test rows again and again (Efron 1979), the same for all."""
+    """Any scores, with standard errors by the bootstrap (Efron 1979), with the same samples for both."""
     rng = np.random.default_rng(seed)
-    draws = [rng.integers(0, len(y), len(y)) for _ in range(_RESAMPLES)]
-    scores = [metric(one, y) for one in predictions]
-    again = np.array([[metric(one[rows], y[rows]) for rows in draws] for one in predictions])
-    errors = [_spread(one) for one in again]
+    samples = [rng.integers(0, len(y), len(y)) for _ in range(_RESAMPLES)]
+    scores = [metric(outputs, y) for outputs in predictions]
+    resampled = np.array([[metric(outputs[rows], y[rows]) for rows in samples] for outputs in predictions])
+    error = _std(resampled[0])
     if len(predictions) == 1:
-        return TestScores(scores[0], errors[0])
-    spread = _spread(again[0] - again[1])
-    return TestScores(scores[0], errors[0], scores[1], scores[0] - scores[1], spread)
+        return TestScores(scores[0], error)
+    difference_error = _std(resampled[0] - resampled[1])
+    return TestScores(scores[0], error, scores[1], scores[0] - scores[1], difference_error)
 
 
-def _spread(scores: Floats) -> float:
-    """The standard deviation of the scores that there are: a draw may lack what the score asks for."""
-    known = scores[np.isfinite(scores)]
-    return float(known.std(ddof=1)) if len(known) > 1 else math.nan
+def _std(scores: Floats) -> float:
+    """The standard deviation of the finite scores: a sample may lack what a score needs, such as a class."""
+    finite = scores[np.isfinite(scores)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else math.nan
 
 
-def _merits(prepared: Prepared, predictions: Array, y: Array) -> Floats:
-    """One number a row whose mean is the score: right or wrong; or the row's part in R²."""
+def _row_scores(prepared: Prepared, predictions: Array, y: Array) -> Floats:
+    """A number for each row, of which the mean is the score: right or wrong; or the row's part in R²."""
     if prepared.dataset.task == "regression":
         variance = y.var(axis=0)
         safe = np.where(variance > 0, variance, 1)
-        shares: Floats = np.where(variance > 0, 1 - np.square(y - predictions) / safe, 0).mean(axis=1)
-        return shares
-    right = predictions == y
-    merits: Floats = right.all(axis=1).astype(float) if right.ndim == 2 else right.astype(float)
-    return merits
+        parts: Floats = np.where(variance > 0, 1 - np.square(y - predictions) / safe, 0).mean(axis=1)
+        return parts
+    is_right = predictions == y
+    hits: Floats = is_right.all(axis=1).astype(float) if is_right.ndim == 2 else is_right.astype(float)
+    return hits
 
 
 def _codes(prepared: Prepared, predictions: Array) -> Array:
@@ -110,7 +130,7 @@ def _codes(prepared: Prepared, predictions: Array) -> Array:
 
 
 def _outputs(prepared: Prepared, network: Predictor, table: Any) -> Floats:
-    """Predictions as the metric takes them: of shape (rows, outputs), targets standardized."""
+    """Predictions in the metric's form: of shape (rows, outputs), numeric targets standardized."""
     if prepared.dataset.task == "regression":
         return _standardized(prepared, network.predict(table))
     probabilities: Floats = network.predict_proba(table)
@@ -129,14 +149,14 @@ def _without_first_of_two(prepared: Prepared, probabilities: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _Baseline:
-    """scikit-learn's default network, fitted, with the test rows as it reads them."""
+    """scikit-learn's default network, fitted, with the encoded test rows."""
 
     prepared: Prepared
     model: Any
     X: Floats
 
     def codes(self) -> Array:
-        """Its predictions in the form of ``Dataset.y``."""
+        """Predictions in the form of ``Dataset.y``."""
         predictions: Array = self.model.predict(self.X)
         if self.prepared.dataset.task == "regression":
             return self._values(predictions)
@@ -147,36 +167,36 @@ class _Baseline:
         )
 
     def outputs(self) -> Floats:
-        """Its predictions as the metric takes them."""
+        """Predictions in the metric's form."""
         if self.prepared.dataset.task == "regression":
             return _standardized(self.prepared, self._values(self.model.predict(self.X)))
         return _without_first_of_two(self.prepared, self.model.predict_proba(self.X))
 
     def _values(self, predictions: Array) -> Array:
-        target = self.prepared.together.target
+        target = self.prepared.final.target
         values: Array = predictions.reshape(len(self.X), -1) * np.array(target.scale) + np.array(target.mean)
         return values
 
 
 def _baseline(prepared: Prepared, seed: int, interruption: Interruption) -> _Baseline | None:
-    """Fit it, which takes minutes on large tables; None where that is interrupted."""
+    """The baseline, fitted, which takes minutes on large tables; None if that is interrupted."""
     if interruption.requested():
         return None
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    dataset, source = prepared.dataset, prepared.together
+    dataset, source = prepared.dataset, prepared.final
     X = source.preprocessor.encode(dataset.table.iloc[source.split.test])
     y = dataset.y[source.split.train]
     mean, scale = np.array(source.target.mean), np.array(source.target.scale)
     regression = dataset.task == "regression"
     model = (MLPRegressor if regression else MLPClassifier)(random_state=seed)
-    fitted = (y - mean) / scale if regression else y
+    targets = (y - mean) / scale if regression else y
     with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt), interruption.raising():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # scikit-learn catches a KeyboardInterrupt itself, warns, and calls the half-trained model fitted.
         warnings.filterwarnings("ignore", "Training interrupted by user")
-        model.fit(source.problem.X_train, fitted[:, 0] if fitted.shape[1:] == (1,) else fitted)
+        model.fit(source.problem.X_train, targets[:, 0] if targets.shape[1:] == (1,) else targets)
     if interruption.requested():
         return None
     return _Baseline(prepared, model, X)

@@ -1,0 +1,117 @@
+"""The end of a search: test scores, the saved winner, the result, the report."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+
+from nas.evolution import Individual
+from nas.export import save_network
+from nas.run.findings import Findings
+from nas.run.result import SearchResult
+from nas.run.selection import Selection
+from nas.run.start import Session
+from nas.run.stop_reason import StopReason
+from nas.run.test_scores import score_test_rows
+from nas.runtime import Ensemble, Network
+from nas.tracking import Outcome
+
+_log = logging.getLogger(__name__)
+
+EXAMPLE_ROWS = 5
+"""Rows of the table that are kept beside the model in MLflow: enough for a person to see their form."""
+
+
+def conclude(
+    session: Session,
+    findings: Findings,
+    winner: Individual,
+    selection: Selection | None,
+    network: Network | Ensemble,
+    seconds: float,
+) -> SearchResult:
+    """Score the trained winner once on the test rows, save it, and make the result.
+
+    Parameters
+    ----------
+    session : Session
+    findings : Findings
+    winner : Individual
+    selection : Selection, optional
+        How the winner was selected; None if that was interrupted.
+    network : Network or Ensemble
+        The winner, trained.
+    seconds : float
+        Duration of the search phase.
+    """
+    context, prepared = session.context, session.context.prepared
+    test = score_test_rows(
+        prepared,
+        network,
+        baseline=context.settings.baseline,
+        seed=context.settings.seed,
+        interruption=session.interruption,
+    )
+    network.provenance.update(_finite({"test_score": test.score, "baseline_test_score": test.baseline}))
+    interrupted = session.interruption.requested()
+    return SearchResult(
+        run_dir=context.folder.path,
+        model_path=save_network(network, context.folder.best),
+        task=context.dataset.task,
+        metric=prepared.metric,
+        best=winner.candidate,
+        evaluation=findings.evaluation(winner.id),
+        network=network,
+        selection=selection,
+        front=[(member.candidate, findings.evaluation(member.id)) for member in findings.engine.front],
+        test=test,
+        history=findings.history,
+        n_candidates=findings.usage.candidates,
+        n_epochs=findings.usage.epochs,
+        n_failures=findings.usage.failures,
+        heredity=findings.heredity,
+        seconds=seconds,
+        stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
+        dropped=prepared.dropped,
+    )
+
+
+def outcome_of(session: Session, result: SearchResult) -> Outcome:
+    """The outcome for trackers."""
+    context, selection = session.context, result.selection
+    scores = {
+        "validation_score": result.evaluation.fitness,
+        "test_score": result.test.score,
+        "baseline_test_score": result.test.baseline,
+        "best_n_parameters": result.evaluation.n_parameters,
+        "rescored": selection.rescore.mean if selection else None,
+        "selection_bias": selection.selection_bias if selection else None,
+        "search_seconds": round(result.seconds, 3),
+    }
+    return Outcome(
+        "interrupted" if result.stopped == StopReason.INTERRUPTED else "finished",
+        best=result.best,
+        scores=_finite(scores),
+        model_dir=result.model_path,
+        example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
+    )
+
+
+def write_result(session: Session, result: SearchResult) -> None:
+    """Write the result into the folder, and the report; no search fails because of a picture."""
+    folder = session.context.folder
+    try:
+        folder.keep_result(result.record(), session.context.run_id)
+        if session.context.observers.report and not session.interruption.requested():
+            # Importing matplotlib takes a second, and a search without a report does without.
+            from nas.reporting import report
+
+            report(folder.path)
+    except Exception as error:  # noqa: BLE001
+        _log.warning("%s: no report, because: %s; the search is complete", folder.path, error)
+
+
+def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:
+    """The scores that are numbers: a scorer may have none for the test rows, and JSON holds none for that."""
+    return {name: score for name, score in scores.items() if score is not None and math.isfinite(score)}

@@ -1,0 +1,217 @@
+"""The context of a search: everything that its phases need, decided before anything is started."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from nas._version import __version__
+from nas.data import Cuts, Dataset
+from nas.evolution import Engine, Recipe, recipe
+from nas.execution import Executor
+from nas.run.callbacks import Callback, check_callbacks
+from nas.run.preparation import Prepared, prepare
+from nas.settings.search_settings import SearchSettings
+from nas.space import CostModel, cost_model
+from nas.tracking import Tracker
+from nas.tracking.archive import recorded_evaluations
+from nas.tracking.choice import Tracking
+from nas.tracking.folder import RunFolder
+from nas.tracking.journal import Journal, Pair
+
+
+class PreparedData:
+    """The prepared data of a search, of which one copy is in memory at any time.
+
+    The arrays are as large as the table. While an executor holds them in the memory that its workers share, a
+    reference to the originals, in whatever frame, would double that; and after the executor has ended, its
+    memory must not be read any more. So a context refers to this object, which changes its content: the
+    originals are replaced by the held arrays, and these are dropped before the executor ends.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared: Prepared | None = prepared
+
+    def get(self) -> Prepared:
+        """The prepared data, wherever its arrays are now."""
+        assert self._prepared is not None, "the search is running"
+        return self._prepared
+
+    @contextmanager
+    def held_by(self, executor: Executor) -> Iterator[None]:
+        """Within this context the arrays are in the executor's memory; afterwards they are gone."""
+        self._prepared = replace(self.get(), problem=executor.hold(self.get().problem))
+        try:
+            yield
+        finally:
+            self._prepared = None
+
+
+@dataclass(frozen=True)
+class Observers:
+    """How a search is recorded and shown; of these only callbacks can change its result, by stopping it.
+
+    Attributes
+    ----------
+    tracking : Tracking, optional
+        Where it is tracked in MLflow.
+    progress : bool
+        Whether progress is shown on standard error.
+    report : bool
+        Whether ``report.html`` is made at the end.
+    callbacks : sequence of Callback
+    trackers : sequence of Tracker
+        A user's own trackers.
+    """
+
+    tracking: Tracking | None = None
+    progress: bool = True
+    report: bool = True
+    callbacks: Sequence[Callback] = ()
+    trackers: Sequence[Tracker] = ()
+
+    def __post_init__(self) -> None:
+        check_callbacks(self.callbacks, self.trackers)
+
+
+@dataclass(frozen=True)
+class SearchContext:
+    """One search, new or resumed.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    run_id : str
+    dataset : Dataset
+    settings : SearchSettings
+    recipe : Recipe
+        The engine that the settings ask for.
+    data : PreparedData
+    observers : Observers
+    journals : tuple of Journal
+        One for each island, where the search is resumed; empty for a new search.
+    """
+
+    folder: RunFolder
+    run_id: str
+    dataset: Dataset
+    settings: SearchSettings
+    recipe: Recipe
+    data: PreparedData
+    observers: Observers
+    journals: tuple[Journal, ...] = ()
+
+    @property
+    def prepared(self) -> Prepared:
+        """The data, cut and encoded."""
+        return self.data.get()
+
+    @property
+    def costs(self) -> CostModel:
+        """The costs of a genome for this data."""
+        problem = self.prepared.problem
+        return cost_model(problem.n_inputs, problem.n_outputs)
+
+    @property
+    def recorded(self) -> Sequence[Pair]:
+        """The evaluations that a resumed search has in its journals, of all islands, by global ids."""
+        if not self.journals:
+            return ()
+        return recorded_evaluations([journal.record.evaluations for journal in self.journals])
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether the folder has all that the search needs: it keeps no cuts that a caller has made."""
+        return self.prepared.cuts is None
+
+    def engine(self, engine_recipe: Recipe) -> Engine:
+        """An engine by a recipe for this search."""
+        problem, settings = self.prepared.problem, self.settings
+        return engine_recipe.engine(
+            settings.space,
+            settings.seed,
+            epochs=problem.training.epochs,
+            steps_per_epoch=problem.steps_per_epoch,
+            costs=self.costs,
+            limits=settings.limits,
+            starts=settings.starts,
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the search's results, as its journal records it."""
+        settings, prepared = self.settings, self.prepared
+        identity = {
+            "nas": __version__,
+            "data": {key: value for key, value in self.dataset.describe().items() if key != "source"},
+            "metric": prepared.metric,
+            "space": settings.space.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "limits": settings.limits.to_dict(),
+            "starts": [genome.to_dict() for genome in settings.starts],
+            "seed": settings.seed,
+            "islands": settings.islands,
+            "training": asdict(prepared.problem.training),
+        }
+        if prepared.cuts is not None:
+            identity["cuts"] = prepared.cuts.digest()
+        return identity
+
+    def config(self) -> dict[str, Any]:
+        """What the folder keeps, from which `nas.resume` makes the context again."""
+        dataset, tracking = self.dataset, self.observers.tracking
+        return {
+            "run_id": self.run_id,
+            "data": {"source": dataset.source, **dataset.arguments()},
+            "settings": self.settings.to_dict(),
+            "tracking": None if tracking is None else tracking.to_dict(),
+        }
+
+
+def new_context(
+    folder: RunFolder,
+    dataset: Dataset,
+    settings: SearchSettings,
+    observers: Observers,
+    *,
+    run_id: str | None = None,
+    journals: Sequence[Journal] = (),
+    cuts: Cuts | None = None,
+) -> SearchContext:
+    """Prepare the data, and choose the engine's recipe.
+
+    Parameters
+    ----------
+    folder, dataset, settings, observers
+        See `SearchContext`.
+    run_id : str, optional
+        Of a run that is resumed.
+    journals : sequence of Journal
+        Of a run that is resumed.
+    cuts : Cuts, optional
+        Which rows train and validate, instead of a split by the seed. Such a search cannot be resumed.
+    """
+    overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
+    if settings.epochs is not None:
+        overrides["epochs"] = settings.epochs
+    prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.scaling)
+    return SearchContext(
+        folder=folder,
+        run_id=uuid.uuid4().hex if run_id is None else run_id,
+        dataset=dataset,
+        settings=settings,
+        recipe=recipe(
+            settings.algorithm,
+            population_size=settings.population_size,
+            objectives=settings.objectives,
+            inherit=settings.inherit,
+            halving=settings.halving,
+            surrogate=settings.surrogate,
+            batches_in_flight=settings.batches_in_flight,
+        ),
+        data=PreparedData(prepared),
+        observers=observers,
+        journals=tuple(journals),
+    )

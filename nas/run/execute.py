@@ -1,0 +1,113 @@
+"""A search from its start to its result: start, search, select, train, conclude."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from nas.errors import SearchError
+from nas.evolution import Individual
+from nas.run.conclude import conclude, outcome_of, write_result
+from nas.run.context import SearchContext
+from nas.run.findings import Findings
+from nas.run.result import SearchResult
+from nas.run.searching import search_candidates
+from nas.run.selection import Selection, select
+from nas.run.start import Session, finish, started
+from nas.run.winner import final_model
+from nas.tracking import Outcome
+from nas.tracking.shown import as_text
+
+_log = logging.getLogger(__name__)
+
+
+def execute(context: SearchContext) -> SearchResult:
+    """Start, search, select, train, conclude; whatever happens, trackers get the outcome.
+
+    Raises
+    ------
+    InputError
+        If anything about the settings is wrong for this data; nothing was started then.
+    SearchError
+        If no candidate could be trained.
+    KeyboardInterrupt
+        If the search was interrupted before there was anything to conclude, or a second time.
+    """
+    with started(context) as session:
+        outcome = Outcome("failed")
+        try:
+            _log.info("%s", as_text(context.dataset.summary()))
+            for tracker in session.trackers:
+                tracker.started(session.info)
+            result = _search_and_conclude(session)
+            session.hint.disarm()
+            outcome = outcome_of(session, result)
+            if session.mlflow is not None:
+                session.mlflow.won(outcome)
+            write_result(session, result)
+        except KeyboardInterrupt:
+            session.hint.log()
+            if session.mlflow is not None:
+                session.mlflow.hurry()
+            outcome = Outcome("interrupted")
+            raise
+        finally:
+            finish(session, outcome)
+        return _with_mlflow_run(session, result)
+
+
+def _search_and_conclude(session: Session) -> SearchResult:
+    """Search, select, train, conclude.
+
+    After an interrupt, nothing is trained any more: the winner and its weights are the search's own.
+    """
+    since = time.monotonic()
+    findings = search_candidates(session)
+    seconds = time.monotonic() - since
+    selection = _select(session, findings)
+    winner = _best_of(findings) if selection is None else selection.winner
+    network = final_model(
+        findings,
+        winner,
+        selection,
+        session.context.prepared,
+        session.context.settings,
+        run_name=session.context.folder.path.name,
+        interrupted=session.interruption.requested,
+    )
+    return conclude(session, findings, winner, selection, network, seconds)
+
+
+def _best_of(findings: Findings) -> Individual:
+    """The best individual of the search; raises `SearchError` if every candidate failed."""
+    if findings.engine.best is None:
+        raise SearchError(
+            f"search: expected at least one of {findings.usage.failures} candidates to be trained, got none; "
+            f"the first failure: {findings.usage.first_failure}"
+        )
+    return findings.engine.best
+
+
+def _select(session: Session, findings: Findings) -> Selection | None:
+    """The winner among the finalists; None if that was interrupted."""
+    _best_of(findings)
+    if session.interruption.requested():
+        return None
+    settings = session.context.settings
+    return select(
+        findings.engine,
+        session.context.prepared,
+        session.executor,
+        settings.seed,
+        settings.n_finalists,
+        refit=settings.refit,
+        should_stop=session.interruption.requested,
+    )
+
+
+def _with_mlflow_run(session: Session, result: SearchResult) -> SearchResult:
+    mlflow = session.mlflow
+    if mlflow is None:
+        return result
+    return replace(result, tracking_uri=mlflow.uri, mlflow_run_id=mlflow.run_id, mlflow_url=mlflow.url)

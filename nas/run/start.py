@@ -1,0 +1,263 @@
+"""Starting a search: checks, executor, folder, journals and trackers, and their end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.errors import InputError
+from nas.execution import Executor, Workers, executor_for
+from nas.run.callbacks import CallbackTracker
+from nas.run.context import SearchContext
+from nas.run.interruption import Interruption
+from nas.tracking import Outcome, RunInfo, Tracker
+from nas.tracking.address import is_database
+from nas.tracking.archive import to_global_ids
+from nas.tracking.folder import RunFolder
+from nas.tracking.generations import GenerationLog
+from nas.tracking.journal import Journal, Pair, Tail
+from nas.tracking.shown import as_text, command
+
+if TYPE_CHECKING:
+    from nas.tracking.mlflow import MLflowTracker
+
+_log = logging.getLogger(__name__)
+
+_PROBLEMS = 6
+"""Problems that an executor holds at most: that of the search, and five folds at its end."""
+
+
+class ResumeHint:
+    """Logs once how to resume an interrupted search: from its first journal until its result."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._is_armed = False
+
+    def arm(self) -> None:
+        """From now on there is something to resume."""
+        self._is_armed = True
+
+    def disarm(self) -> None:
+        """From now on the search is complete."""
+        self._is_armed = False
+
+    def log(self) -> None:
+        """Log the command, once."""
+        if self._is_armed:
+            self._is_armed = False
+            _log.warning("interrupted; to go on: %s", command("resume", self._run_dir))
+
+
+@dataclass(frozen=True)
+class Session:
+    """A search that has started: its context, and what was opened for it.
+
+    Attributes
+    ----------
+    context : SearchContext
+    info : RunInfo
+        What trackers are given at the start.
+    executor : Executor
+    interruption : Interruption
+    hint : ResumeHint
+    journals : tuple of Journal
+        One for each island.
+    tails : tuple of Tail
+        They follow the journals that islands write themselves; empty with one engine.
+    trackers : tuple of Tracker
+        The journal is the first: what the other trackers show is on disk already.
+    callbacks : CallbackTracker
+    mlflow : MLflowTracker, optional
+        It is among the trackers, too.
+    """
+
+    context: SearchContext
+    info: RunInfo
+    executor: Executor
+    interruption: Interruption
+    hint: ResumeHint
+    journals: tuple[Journal, ...]
+    tails: tuple[Tail, ...]
+    trackers: tuple[Tracker, ...]
+    callbacks: CallbackTracker
+    mlflow: MLflowTracker | None = None
+
+
+@contextmanager
+def started(context: SearchContext) -> Iterator[Session]:
+    """Within this context the search has its executor, its folder with the lock, its journals and trackers.
+
+    MLflow is connected while Ray starts. Nothing is written before both are known to work.
+
+    Raises
+    ------
+    InputError
+        If the data is too small for the space, or limits leave nothing of the space.
+    TrackingError
+        If MLflow's store cannot be used.
+    """
+    check_space(context)
+    if note := context.prepared.problem.metric.note:
+        _log.warning("%s", note)
+    hint = ResumeHint(context.folder.path)
+    if context.journals and context.can_be_resumed:
+        hint.arm()
+    # The lock is released last, after the executor has ended.
+    with Interruption(hint.log) as interruption, ExitStack() as lock, ExitStack() as stack:
+        mlflow = _connect(context)
+        try:
+            executor = stack.enter_context(executor_for(_workers(context), interruption.requested))
+            stack.enter_context(context.data.held_by(executor))
+            if mlflow is not None:
+                mlflow.wait_until_ready(interruption.check)
+            interruption.check()
+            journals = context.journals or _new_journals(context, lock)
+            if context.can_be_resumed:
+                hint.arm()
+            callbacks = CallbackTracker(context.observers.callbacks)
+            tails = _tails(context, journals)
+            session = Session(
+                context=context,
+                info=_run_info(context, journals, tails),
+                executor=executor,
+                interruption=interruption,
+                hint=hint,
+                journals=journals,
+                tails=tails,
+                trackers=_trackers(context, journals, mlflow, callbacks),
+                callbacks=callbacks,
+                mlflow=mlflow,
+            )
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                hint.log()
+            if mlflow is not None:
+                mlflow.close(at_once=isinstance(error, KeyboardInterrupt))
+            raise
+        yield session
+
+
+def check_space(context: SearchContext) -> None:
+    """Raise `InputError` if the limits leave nothing of the space, or exclude a genome to start with."""
+    settings, problem, costs = context.settings, context.prepared.problem, context.costs
+    settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
+    settings.limits.smallest(settings.space, costs)
+    for genome in settings.starts:
+        if not settings.limits.allow(costs(genome)):
+            raise InputError(f"starts: expected genomes within the limits, got {genome}")
+
+
+def finish(session: Session, outcome: Outcome) -> None:
+    """Tell every tracker the outcome, and close the journals, also where a tracker fails.
+
+    Everything else is saved by now: MLflow may take as long as it needs, or until it is interrupted.
+    """
+    with session.interruption.raising(), ExitStack() as stack:
+        for journal in session.journals:
+            stack.callback(journal.close)
+        for tracker in reversed(session.trackers):  # a stack is last in, first out
+            stack.callback(tracker.finished, outcome)
+
+
+def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
+    """The store, the experiment's name in it, and the place for the artifacts of a new experiment."""
+    artifacts = folder.path.parent / "artifacts" if is_database(uri) else None
+    return uri, as_text(f"nas-{data_name}"), artifacts
+
+
+def _workers(context: SearchContext) -> Workers:
+    settings = context.settings
+    n_bytes = _PROBLEMS * context.prepared.problem.n_bytes
+    return Workers(settings.workers, settings.ray_address, settings.resources or {}, n_bytes)
+
+
+def _connect(context: SearchContext) -> MLflowTracker | None:
+    """The tracker for MLflow, which connects in the background."""
+    tracking = context.observers.tracking
+    if tracking is None:
+        return None
+    # Importing MLflow takes seconds, and a search without tracking does without.
+    from nas.tracking.mlflow import MLflowTracker
+
+    place = experiment(tracking.uri, context.folder, context.dataset.name)
+    return MLflowTracker(*place, tracking.policy, tracking.register)
+
+
+def _new_journals(context: SearchContext, lock: ExitStack) -> tuple[Journal, ...]:
+    """The folder of a new run, locked until `lock` is closed, and its journals."""
+    lock.callback(context.folder.create(context.config(), context.settings.islands).release)
+    return tuple(Journal(part.journal) for part in context.folder.parts)
+
+
+def _tails(context: SearchContext, journals: Sequence[Journal]) -> tuple[Tail, ...]:
+    if context.settings.islands == 1:
+        return ()
+    for journal in journals:
+        journal.close()  # each island opens its own
+    return tuple(Tail(part.journal) for part in context.folder.parts)
+
+
+def _progress_display(context: SearchContext) -> Tracker | None:
+    if not context.observers.progress:
+        return None
+    from nas.tracking.progress import ProgressDisplay
+
+    return ProgressDisplay(sys.stderr)
+
+
+TRACKERS: Mapping[str, Callable[[SearchContext], Tracker | None]] = {
+    "generations": lambda _: GenerationLog(),
+    "progress": _progress_display,
+}
+"""Trackers of every search by name, in the order of their calls; a factory may return None."""
+
+
+def _trackers(
+    context: SearchContext,
+    journals: Sequence[Journal],
+    mlflow: MLflowTracker | None,
+    callbacks: CallbackTracker,
+) -> tuple[Tracker, ...]:
+    """All trackers: the journal first, callbacks last, as they may raise anything."""
+    # Islands write their journals themselves.
+    trackers: list[Tracker | None] = [*journals] if context.settings.islands == 1 else []
+    trackers += [factory(context) for factory in TRACKERS.values()]
+    trackers += [mlflow, *context.observers.trackers, callbacks]
+    return tuple(tracker for tracker in trackers if tracker is not None)
+
+
+def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequence[Tail]) -> RunInfo:
+    settings, n = context.settings, context.settings.islands
+    return RunInfo(
+        name=context.folder.path.name,
+        run_id=context.run_id,
+        run_dir=context.folder.path,
+        space=settings.space,
+        metric=context.prepared.metric,
+        identity=context.identity(),
+        options={**settings.options, "source": context.dataset.source},
+        n_candidates=n * settings.budget.divided(n).candidates,
+        n_recorded=sum(journal.record.n_candidates for journal in context.journals),
+        n_evaluated=len(context.recorded),
+        time_budget=settings.time_budget,
+        pair=partial(_pair_on_islands, tails) if tails else partial(_pair, journals[0]),
+    )
+
+
+def _pair(journal: Journal, number: int) -> Pair:
+    """A candidate by its id, and its evaluation, from the journal."""
+    return journal.record.evaluations[number]
+
+
+def _pair_on_islands(tails: Sequence[Tail], number: int) -> Pair:
+    """A candidate by its global id, and its evaluation, from the journal of its island."""
+    n = len(tails)
+    position, island = divmod(number, n)
+    return to_global_ids(tails[island].evaluations[position], island, n)
