@@ -1461,7 +1461,7 @@ def _is_list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _are_numbers(value: Any) -> bool:
-    """Whether a value is a list of finite numbers; floats alone are looked at together."""
+    """Whether a value is a list of finite numbers; lists of floats are checked at once."""
     if not isinstance(value, list):
         return False
     if set(map(type, value)) == {float}:

@@ -1,4 +1,9 @@
-"""Tables: where they come from, how they are cut, and how their columns are encoded."""
+"""Tables: where they come from, how they are cut, and how their columns are encoded.
+
+The way of a table: `load_dataset` reads it from a source and decides the meaning of its columns and the task
+(`Dataset`); `split` or other `Cuts` divide its rows; `fit_preprocessors` fits the encoding of columns on
+training rows, which `encode_training_rows` and `nas.runtime.Preprocessor` apply.
+"""
 
 from nas.data.cuts import Cuts, Split, folds, held_out, in_groups, in_order, n_folds, split
 from nas.data.dataset import Dataset, load_arguments, load_dataset

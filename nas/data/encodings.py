@@ -67,6 +67,7 @@ class _WithoutNul(io.RawIOBase):
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed if its name ends in .gz."""
     is_zipped = path.suffix.lower() == ".gz"
     return cast("IO[bytes]", gzip.open(path, "rb")) if is_zipped else path.open("rb")
 
@@ -89,6 +90,7 @@ def find_encoding(path: Path) -> tuple[str, int]:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
+    # Text in UTF-16 without a mark has a zero in every other byte; binary data have zeros anywhere.
     n_zeros = head.count(0)
     if n_zeros > len(head) // 4:
         wide = max(head[::2].count(0), head[1::2].count(0)) > 0.9 * n_zeros and n_zeros < 0.6 * len(head)
@@ -129,10 +131,22 @@ def encoding_error(path: Path) -> DataError:
 
 
 def _is_binary(line: bytes) -> bool:
+    """Whether a line has control characters that no text has."""
     return re.search(rb"[\x01-\x08\x0e-\x1f]", line) is not None
 
 
 def _not_utf8(path: Path, line: bytes, number: int, place: int) -> DataError:
+    """The error of a line that is no UTF-8, with the likely encoding and the word as it reads in it.
+
+    Parameters
+    ----------
+    path : Path
+    line : bytes
+    number : int
+        The line's number, from 1.
+    place : int
+        The position of the first byte that is no UTF-8.
+    """
     where = f"byte 0x{line[place]:02x} in line {number}"
     if _is_binary(line):
         return DataError(f"{path}: expected text in UTF-8, got {where} among binary data")

@@ -100,6 +100,7 @@ def read_file(
 
 
 def _read_csv(path: Path, texts: Texts, header: bool | None, na: Collection[str]) -> TableFile:
+    """Read a CSV file: find its layout, parse its rows, check their lengths, read decimal commas."""
     layout = find_layout(path, header)
     text_columns = texts(_kept_names(layout)) if callable(texts) else texts
     types: dict[str, type] = dict.fromkeys(set(text_columns) & set(layout.names), str)
@@ -123,6 +124,7 @@ def _read_csv(path: Path, texts: Texts, header: bool | None, na: Collection[str]
 
 
 def _kept_names(layout: Layout) -> list[str]:
+    """The names of columns, without a last column that only stems from separators at line ends."""
     return list(layout.names[:-1] if layout.has_empty_end else layout.names)
 
 
@@ -148,6 +150,7 @@ def _read_rows(path: Path, layout: Layout, types: dict[str, type], na: Collectio
 def _read_parts(
     path: Path, layout: Layout, types: dict[str, type], na: Collection[str], names: Sequence[str] = ()
 ) -> list[pd.DataFrame]:
+    """The rows in parts of `_ROWS`; `types` of columns are fixed, `names` chooses columns."""
     with (
         open_rows(path, layout) as file,
         pd.read_csv(
@@ -234,9 +237,10 @@ def _wrong_row(path: Path, layout: Layout) -> DataError | None:
 
 
 def _check_short_rows(path: Path, layout: Layout, n_rows: int) -> None:
-    """Raise `DataError` if a row has fewer cells, which pandas would fill up.
+    """Raise `DataError` if a row has fewer cells than others, which pandas would fill up with NaN.
 
-    It does to count the separators outside quotes: that no row has more cells is known.
+    Counting the separators outside quotes is enough, as pandas has refused rows with more cells. Only files
+    with gaps in the last column are read a second time for it.
     """
     if layout.separator != BLANKS:
         n_separators = n_quotes = 0
@@ -352,6 +356,7 @@ def _with_gaps(frame: pd.DataFrame, na: Collection[str]) -> pd.DataFrame:
 
 
 def _number(text: str) -> float | None:
+    """The number that Python reads from a text; None if it reads none."""
     try:
         return float(text)
     except ValueError:

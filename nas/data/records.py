@@ -54,7 +54,11 @@ def first_records(lines: Sequence[str], separator: str, is_whole: bool) -> list[
 
 
 def read_records(lines: Iterable[str], separator: str) -> Iterator[tuple[list[str], int]]:
-    """The cells of each record that is not blank, and the number of its last line."""
+    """The cells of each record that is not blank, and the number of its last line.
+
+    Quotes are as in CSV; with `BLANKS`, runs of blanks and tabs separate cells. Ends at a cell above the csv
+    module's limit of size.
+    """
     if separator == BLANKS:
         lines, separator = (line.replace("\t", " ").strip() + "\n" for line in lines), " "
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)

@@ -102,6 +102,7 @@ def _target_reading(values: pd.Series, gaps: Sequence[str], decimal: str) -> Rea
 def _read_classes(
     values: pd.Series, *, from_file: bool
 ) -> tuple[np.ndarray[Any, Any], Task, tuple[Any, ...]]:
+    """Class numbers by sorted labels; raises `DataError` on a single class, or too few rows of a class."""
     values = _labels(values, from_file=from_file)
     codes, labels = pd.factorize(values, sort=True)
     counts = np.bincount(codes)
@@ -184,6 +185,10 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def _infer_task(targets: pd.DataFrame, readings: Sequence[Reading]) -> Task:
+    """The task by cells: labels of 0 and 1, categories or few whole numbers, else regression.
+
+    Raises `DataError` on dates, times of day and durations, which may be meant as numbers or as labels.
+    """
     if targets.shape[1] > 1:
         return "multilabel" if all(_is_binary(targets[name]) for name in targets) else "regression"
     values, reading = targets.iloc[:, 0], readings[0]
@@ -214,6 +219,7 @@ def _is_binary(values: pd.Series) -> bool:
 
 
 def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]:
+    """The cells of a target as float64 of shape (rows,); raises `DataError` on the first other cell."""
     name = str(values.name)
     if reading.kind == "numeric":
         cells = values.astype(object) if reading.is_text else ()

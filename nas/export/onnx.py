@@ -96,6 +96,7 @@ def _input(column: Column, names: Names) -> Any:
 
 
 def _linear(graph: Graph, X: str, weight: Array, bias: Array) -> str:
+    """Add a linear layer; weights are of shape (inputs, outputs)."""
     return graph.add("Gemm", X, graph.constant(weight), graph.constant(bias))
 
 

@@ -90,7 +90,22 @@ def frame_for(network: Predictor, table: Any) -> pd.DataFrame:
 
 
 class _Inputs:
-    """The order of the network's inputs in the pipeline: numbers, gaps, categories; and its encoder."""
+    """The order of the network's inputs in the pipeline: numbers, gaps, categories; and its encoder.
+
+    Attributes
+    ----------
+    straight, bent : list of Column
+        Numbers without and with knots.
+    gaps : list of Column
+        Numbers with an indicator of gaps.
+    closed, open : list of Column
+        Categories without and with a place for all that are not listed.
+
+    Raises
+    ------
+    InputError
+        On dates, and on a category that is empty text.
+    """
 
     def __init__(self, network: Predictor) -> None:
         used = [column for column in network.columns if column.n_inputs]
@@ -220,6 +235,7 @@ def _categories(columns: Sequence[Column], **options: Any) -> Any:
 
 
 def _pipeline(network: Predictor) -> Any:
+    """The fitted pipeline: an encoder of columns, and a model."""
     inputs = _Inputs(network)
     models = [_mlp(member, inputs) for member in network.members]
     model = models[0] if len(models) == 1 else _voting(network, models)
@@ -283,7 +299,13 @@ def _reorder(weights: list[Array], biases: list[Array], classes: Array) -> None:
 
 
 def _voting(network: Predictor, models: Sequence[Any]) -> Any:
-    """The weighted mean of several models in scikit-learn's classes for it."""
+    """The weighted mean of several models in scikit-learn's classes for it.
+
+    Raises
+    ------
+    InputError
+        For several targets or labels, which these classes do not support.
+    """
     if network.task != "classification" and len(network.target.names) > 1:
         raise InputError(
             f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"

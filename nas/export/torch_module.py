@@ -137,6 +137,7 @@ def write_torch(network: Predictor, path: Path) -> None:
 
 
 def _definition(network: Predictor) -> str:
+    """The source of ``model.py`` for a network."""
     classes = network.task == "classification" and network.members[0].sizes[-1] > 1
     several = len(network.members) > 1
     regression = network.task == "regression"
@@ -155,6 +156,7 @@ def _definition(network: Predictor) -> str:
 
 
 def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
+    """The source of a member: linear layers with activations between them."""
     lines = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
