@@ -15,6 +15,9 @@ WORST_FITNESS = WORST_SCORE
 WORST_LOSS = 1e9
 """The validation loss of a candidate that failed: finite, because JSON has no infinity."""
 
+RESCORE = "rescore"
+"""The operator of candidates that are trained from the start for their score only: no state is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -30,7 +33,7 @@ class Candidate:
     generation : int
         The batch of proposals that the candidate belongs to.
     operator : str
-        The operator that made the genome: "random", "start", "continue", a mutation or a crossover.
+        The origin of the genome: "random", "start", "continue", a mutation or a crossover; or `RESCORE`.
     parents : tuple of int
         Ids of the candidates that the genome was made from.
     inherits : int, optional

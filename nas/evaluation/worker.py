@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from nas.alignment import origins
-from nas.evaluation.candidate import WORST_LOSS, Candidate, Checkpoint, Evaluation
+from nas.evaluation.candidate import RESCORE, WORST_LOSS, Candidate, Checkpoint, Evaluation
 from nas.evaluation.problem import (
     Problem,
     build_network,
@@ -123,7 +123,14 @@ def _train(
             build_network(candidate.genome, candidate.seed, problem, initialize=state is None)
             for candidate, state in zip(candidates, states, strict=True)
         ]
-        results = fit(networks, candidates, problem, states=states, keep_states=True, should_stop=should_stop)
+        results = fit(
+            networks,
+            candidates,
+            problem,
+            states=states,
+            keep_states=any(candidate.operator != RESCORE for candidate in candidates),
+            should_stop=should_stop,
+        )
     except MemoryError as error:
         if not solo:
             return [None] * len(candidates)
@@ -235,10 +242,7 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
     )
     if trained.failed:
         return trained
-    assert result.best is not None, "a training without error has a best epoch"
-    score, loss = result.best.score, result.best.loss
-    assert score is not None, "a problem has a metric"
-    assert loss is not None, "a problem has validation rows"
+    score, loss = _best_merits(result)
     if isinstance(score, NoScore):
         return replace(trained, error=f"{problem.metric.name}: {score.reason}")
     return replace(
@@ -247,6 +251,17 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
         validation_loss=_six_digits(min(loss, WORST_LOSS)),
         state=_checkpoint_state(candidate, result, problem),
     )
+
+
+def _best_merits(result: TrainingResult) -> tuple[float, float]:
+    """Score and loss on the validation rows after the best epoch."""
+    if result.best is None:
+        # Without states the curves hold all epochs: a training for a score only starts at the first.
+        return result.validation_score[result.best_epoch - 1], result.validation_loss[result.best_epoch - 1]
+    score, loss = result.best.score, result.best.loss
+    assert score is not None, "a problem has a metric"
+    assert loss is not None, "a problem has validation rows"
+    return score, loss
 
 
 def _checkpoint_state(candidate: Candidate, result: TrainingResult, problem: Problem) -> State | None:
