@@ -46,8 +46,8 @@ def _network(n_columns: int, widths: tuple[int, ...]) -> Network:
 def _mlp(network: Network) -> MLP:
     """The same numbers in what trains them."""
     mlp = MLP(network.sizes, network.activations, "cross_entropy")
-    for ours, theirs in zip(mlp.weights + mlp.biases, network.weights + network.biases, strict=True):
-        ours[...] = theirs
+    for array, source in zip(mlp.weights + mlp.biases, network.weights + network.biases, strict=True):
+        array[...] = source
     return mlp
 
 
@@ -55,17 +55,17 @@ def _contestants(network: Network, table: pd.DataFrame, folder: Path) -> dict[st
     """What predicts the rows of a table, by name; inputs are made ready where a form takes other ones."""
     mlp, X = _mlp(network), network.preprocessor.encode(table)
     raw = table.to_numpy()
-    found: dict[str, Callable[[], Any]] = {
+    contestants: dict[str, Callable[[], Any]] = {
         "MLP.predict": lambda: mlp.predict(X),
         "Network.predict_proba": lambda: network.predict_proba(raw),
     }
     for name in ("python", "onnx", "sklearn", "torch"):
         if name == "torch" and not importlib.util.find_spec("torch"):
             continue
-        chosen = FORMATS[name]()
-        place = write_export(network, name, folder / f"{name}-{len(table)}{chosen.suffix}").path
-        found |= _of_format(name, place, network, table, X)
-    return found
+        form = FORMATS[name]()
+        place = write_export(network, name, folder / f"{name}-{len(table)}{form.suffix}").path
+        contestants |= _of_format(name, place, network, table, X)
+    return contestants
 
 
 def _of_format(
@@ -74,8 +74,8 @@ def _of_format(
     if name == "python":
         from nas.export.python_file import _module
 
-        alone, raw = _module(place).network, table.to_numpy()
-        return {"predict.py": lambda: alone.predict_proba(raw)}
+        exported, raw = _module(place).network, table.to_numpy()
+        return {"predict.py": lambda: exported.predict_proba(raw)}
     if name == "onnx":
         import onnxruntime
 
@@ -140,7 +140,8 @@ def _microseconds(network: Network, n_rows: int, repeats: int, calls: int) -> di
     """Of one call, by contestant."""
     rng = np.random.default_rng(1)
     table = pd.DataFrame(
-        rng.normal(1, 2, (n_rows, len(network.columns))), columns=[one.name for one in network.columns]
+        rng.normal(1, 2, (n_rows, len(network.columns))),
+        columns=[column.name for column in network.columns],
     )
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         contestants = _contestants(network, table, Path(folder))
@@ -152,8 +153,10 @@ def _microseconds(network: Network, n_rows: int, repeats: int, calls: int) -> di
 
             return call
 
-        times = interleaved({name: often(one) for name, one in contestants.items()}, repeats)
-    return {name: 1e6 * float(np.median(found)) / calls for name, found in times.items()}
+        times = interleaved(
+            {name: often(predict_rows) for name, predict_rows in contestants.items()}, repeats
+        )
+    return {name: 1e6 * float(np.median(seconds)) / calls for name, seconds in times.items()}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -161,28 +164,28 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     network = _network(options.columns, tuple(map(int, options.widths.split(","))))
     n_rows, repeats = (10_000, 3) if options.quick else (options.rows, 15)
-    one = _microseconds(network, 1, repeats, 200)
-    many = _microseconds(network, n_rows, repeats, 1)
+    one_row = _microseconds(network, 1, repeats, 200)
+    many_rows = _microseconds(network, n_rows, repeats, 1)
     rows = [
         {
             "contestant": name,
-            "one row, µs": round(one[name], 1),
-            f"{n_rows:,} rows, ms": round(many[name] / 1e3, 1),
+            "one row, µs": round(one_row[name], 1),
+            f"{n_rows:,} rows, ms": round(many_rows[name] / 1e3, 1),
         }
-        for name in one
+        for name in one_row
     ]
     figures = [
-        Figure("one row by MLP.predict, µs", 30, round(one["MLP.predict"], 1), True),
+        Figure("one row by MLP.predict, µs", 30, round(one_row["MLP.predict"], 1), True),
         Figure(
             f"{n_rows:,} rows by MLP.predict, to onnxruntime",
             1.3,
-            round(many["MLP.predict"] / many["onnxruntime, layers alone"], 2),
+            round(many_rows["MLP.predict"] / many_rows["onnxruntime, layers alone"], 2),
             True,
         ),
         Figure(
             f"{n_rows:,} raw rows by Network, to onnxruntime",
             1.3,
-            round(many["Network.predict_proba"] / many["onnxruntime, raw columns"], 2),
+            round(many_rows["Network.predict_proba"] / many_rows["onnxruntime, raw columns"], 2),
             True,
         ),
     ]

@@ -1,4 +1,4 @@
-"""What becomes of spoiled files: each kind that the program reads, mutated thousands of times.
+"""The outcome of spoiled files: each kind that the program reads, mutated thousands of times.
 
     python -m benchmarks.mutations [--mutations 12000] [--seed 0] [--quick] [--json FILE]
 
@@ -34,6 +34,18 @@ import pandas as pd
 
 import nas
 from benchmarks.harness import Figure, report
+from benchmarks.mutation_operators import (
+    BYTES,
+    Mutation,
+    as_csv,
+    as_lines,
+    as_record,
+    as_toml,
+    forged_lines,
+    forged_record,
+    mutated_json,
+    spoiled_names,
+)
 from nas.data import load_dataset
 from nas.errors import NASError
 from nas.reporting.comparison import compare
@@ -45,9 +57,7 @@ from nas.run.weights import Weights
 from nas.runtime import ModelError, TableError, load_network
 from nas.runtime import sealed as sealed_model
 from nas.space import Limits, cost_model, load_space
-from nas.tracking.folder import RunFolder
-from nas.tracking.journal import read_journal
-from nas.tracking.records import Chain, sealed
+from nas.tracking.archive import RunArchive
 
 REFUSALS = (NASError, ModelError, TableError)
 """What is raised on purpose, in one sentence."""
@@ -57,288 +67,6 @@ _LONGEST = 60
 
 _SLOW, _LARGE = 2.0, 300.0
 """Seconds and megabytes that no file may take."""
-
-Mutation = Callable[[bytes, bytes, random.Random], bytes]
-"""The bytes of a file, those of the other search's, and a generator: the bytes of the mutated file."""
-
-
-# Mutations of bytes
-
-
-def _flip(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    changed = bytearray(content)
-    for _ in range(rng.choice([1, 1, 1, 3])):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
-def _replace_byte(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(content))
-    return (
-        content[:at] + bytes([rng.choice([0, 255, 127, 48, 57, 34, rng.randrange(256)])]) + content[at + 1 :]
-    )
-
-
-def _truncate(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    return content[: rng.randrange(len(content))]
-
-
-def _delete(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    start, stop = _range(content, rng)
-    return content[:start] + content[stop:]
-
-
-def _repeat(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    start, stop = _range(content, rng)
-    return content[:stop] + content[start:stop] + content[stop:]
-
-
-def _swap(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    start, stop = _range(content, rng)
-    end = 2 * stop - start
-    return content[:start] + content[stop:end] + content[start:stop] + content[end:]
-
-
-def _zero(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    start, stop = _range(content, rng)
-    return content[:start] + bytes(stop - start) + content[stop:]
-
-
-def _no_utf8(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(content))
-    bad = rng.choice([b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\x80"])
-    return content[:at] + bad + content[at + rng.choice([0, len(bad)]) :]
-
-
-def _insert(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(content))
-    return content[:at] + rng.randbytes(rng.choice([1, 8, 100])) + content[at:]
-
-
-def _lines(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    """A line lost, repeated, moved, or taken from the other search."""
-    lines, others = content.splitlines(keepends=True), other.splitlines(keepends=True)
-    at = rng.randrange(len(lines))
-    kind = rng.randrange(4)
-    if kind == 0:
-        del lines[at]
-    elif kind == 1:
-        lines.insert(at, lines[at])
-    elif kind == 2:
-        lines.insert(rng.randrange(len(lines)), lines.pop(at))
-    else:
-        lines[at] = others[min(at, len(others) - 1)]
-    return b"".join(lines)
-
-
-def _other(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    return rng.choice(
-        [other, other[: len(content)], content + other, b"", b"\0" * 100, b"null", b"[]", b"{}"]
-    )
-
-
-BYTES: tuple[Mutation, ...] = (
-    *(_flip, _flip, _flip, _replace_byte, _truncate, _delete, _repeat, _swap, _zero, _no_utf8, _insert),
-    *(_lines, _other),
-)
-
-
-def _range(content: bytes, rng: random.Random) -> tuple[int, int]:
-    start = rng.randrange(len(content))
-    return start, min(len(content), start + rng.choice([1, 2, 10, 100, 1000]))
-
-
-# Mutations of JSON
-
-_RAW = "@raw@"
-
-HOSTILE: tuple[str, ...] = (
-    *(
-        "null",
-        "true",
-        "false",
-        "0",
-        "1",
-        "-1",
-        "1.5",
-        '""',
-        '"text"',
-        '"\\ud800"',
-        "[]",
-        "{}",
-        "[[]]",
-        "[null]",
-    ),
-    *('{"a": 1}', "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e308", "5e-324", "4294967296"),
-    *("18446744073709551616", "9" * 200, "9" * 400, "9" * 5000, "1e" + "9" * 400, "-0.0"),
-    *("[" * 60 + "]" * 60, "[" * 900 + "]" * 900, "[" * 100_000, '{"a":' * 50_000, "9" * 1_000_000),
-)
-
-
-def mutated_json(value: Any, rng: random.Random) -> bytes:
-    """A value with a change at one place of it, as JSON."""
-    # Written and read: what is changed is a copy.
-    value = json.loads(json.dumps(value))
-    places = list(_places(value))
-    raw = rng.choice(HOSTILE)
-    if not places:
-        return raw.encode()
-    holder, key = rng.choice(places)
-    kind = rng.randrange(6)
-    if kind == 0:
-        del holder[key]
-    elif kind == 1 and isinstance(holder, dict):
-        holder[rng.choice([f"{key}s", key[:-1], "", "weights", "__class__"])] = holder.pop(key)
-    elif kind == 2 and _is_number(holder[key]):
-        holder[key] = rng.choice([holder[key] + 1, -holder[key], holder[key] * 1000, holder[key] / 2])
-    elif kind == 3:
-        holder[key] = rng.choice([holder[key], [holder[key]], {"value": holder[key]}, str(holder[key])])
-    elif kind == 4:
-        other, its = rng.choice(places)
-        holder[key] = json.loads(json.dumps(other[its])) if its in other or isinstance(other, list) else None
-    else:
-        holder[key] = _RAW
-    return json.dumps(value).replace(f'"{_RAW}"', raw).encode()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place of a JSON value as a holder and a key or position in it."""
-    for key in (
-        list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    ):
-        yield value, key
-        yield from _places(value[key])
-
-
-def _as_record(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    return mutated_json(json.loads(content), rng)
-
-
-def _as_lines(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    lines = content.splitlines()
-    at = rng.randrange(len(lines))
-    lines[at] = mutated_json(json.loads(lines[at]), rng)
-    return b"\n".join([*lines, b""])
-
-
-def _forged_record(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    """A changed record with the checksum that it then has, or without any, as an earlier version wrote it."""
-    record = {key: value for key, value in json.loads(content).items() if key not in ("format", "checksum")}
-    changed = mutated_json(record, rng)
-    try:
-        return sealed(json.loads(changed)) if rng.randrange(2) else changed
-    except (ValueError, TypeError, RecursionError):
-        return changed
-
-
-def _forged_lines(seed_of: Callable[[], int]) -> Mutation:
-    def forge(content: bytes, other: bytes, rng: random.Random) -> bytes:
-        entries = [json.loads(line) for line in content.splitlines()]
-        at = rng.randrange(len(entries))
-        chain, lines = Chain(seed_of()), []
-        for i, entry in enumerate(entries):
-            del entry["crc"]
-            plain = mutated_json(entry, rng) if i == at else json.dumps(entry).encode()
-            lines.append(chain.closed(plain) if plain.endswith(b"}") else plain + b"\n")
-        return b"".join(lines)
-
-    return forge
-
-
-# Mutations of what a person writes
-
-_TOML = (
-    *(
-        "0",
-        "-1",
-        "1000",
-        "100",
-        "1.5",
-        "nan",
-        "inf",
-        "true",
-        "'text'",
-        "[]",
-        "{}",
-        "[[1]]",
-        "1979-05-27",
-        "1e400",
-    ),
-    *(
-        "9" * 400,
-        "9" * 5000,
-        "5e-324",
-        "1e-300",
-        "[1, 'a']",
-        "[" * 5000,
-        "[nan]",
-        "{min = 1}",
-        "'''",
-        "0x" + "f" * 300,
-    ),
-)
-
-
-def _as_toml(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    lines = content.decode().splitlines()
-    at = rng.randrange(len(lines))
-    key, equals, _ = lines[at].partition("=")
-    kind = rng.randrange(5)
-    if kind == 0 and equals:
-        lines[at] = f"{key}= {rng.choice(_TOML)}"
-    elif kind == 1 and equals:
-        lines[at] = f"{rng.choice(['min', 'max', 'scale', 'step', 'values', 'a.b.c'])} = {rng.choice(_TOML)}"
-    elif kind == 2:
-        lines.insert(at, f"{rng.choice(['min', 'max', 'scale', 'step', 'x'])} = {rng.choice(_TOML)}")
-    elif kind == 3:
-        lines[at] = rng.choice(
-            ["[depth]", "[widths]", "[dropout]", "[['a']]", "[a.b]", "[learning_rate]", ""]
-        )
-    else:
-        lines.append(".".join(["a"] * rng.choice([10, 10_000, 1_000_000])) + " = 1")
-    return "\n".join(lines).encode()
-
-
-def _as_csv(content: bytes, other: bytes, rng: random.Random) -> bytes:
-    rows = [line.split(b",") for line in content.splitlines()]
-    row = rng.choice([rows[0], rng.choice(rows)])
-    cell = rng.choice(
-        [
-            b"",
-            b'"',
-            b'""',
-            b"nan",
-            b"inf",
-            b"1e999",
-            b"9" * 5000,
-            b"9" * 1_000_000,
-            b"\xff\xfe",
-            b"\0",
-            b"a,b",
-            b"x",
-        ]
-    )
-    row[rng.randrange(len(row))] = cell
-    return b"\n".join(b",".join(one) for one in rows)
-
-
-def _names(*names: bytes) -> Mutation:
-    """A name or a value that is no UTF-8 any more, wherever a file has it."""
-
-    def spoil(content: bytes, other: bytes, rng: random.Random) -> bytes:
-        name = rng.choice(names)
-        at = rng.randrange(len(name))
-        bad = name[:at] + rng.choice([b"\xff", b"\x80", b"\0", b"\xc3"]) + name[at + 1 :]
-        return content.replace(name, bad, rng.choice([1, 2, -1]))
-
-    return spoil
-
-
-# Kinds of files
 
 
 @dataclass(frozen=True)
@@ -407,34 +135,34 @@ def kinds(run: Path, other: Path, folder: Path) -> list[Kind]:
 
 
 def _of_run(run: Path, other: Path) -> list[Kind]:
-    run_folder = RunFolder(run)
     crc = _crc_of_run(run)
 
     def journal() -> Any:
-        record = read_journal(run / "journal.jsonl")
-        return run_folder.identity(record), list(map(repr, record.evaluations))
+        archive = RunArchive(run)
+        return archive.identity, list(map(repr, archive.evaluations))
 
     def generations() -> Any:
-        return list(map(repr, run_folder.generations()))
+        return list(map(repr, RunArchive(run).generations))
 
     def begins(one: Any, whole: Any) -> bool:
         same = one[0] == whole[0] or not one[1]
         return same and one[1] == whole[1][: len(one[1])]
 
     def config() -> Any:
-        _restored(run_folder, None, {})
-        run_folder.identity(read_journal(run_folder.journal))
-        run_folder.result()
-        return run_folder.config()
+        archive = RunArchive(run)
+        _restored(archive.folder, None, {})
+        # The configuration has to fit the journal and the result.
+        _ = archive.identity, archive.result
+        return archive.config
 
     def result() -> Any:
-        return run_folder.result(), str(compare([run, other]))
+        return RunArchive(run).result, str(compare([run, other]))
 
     def history() -> Any:
         found = read_history(run)
         return repr((found.identity, found.result, found.networks, found.generations, panels(found)[0].text))
 
-    of_record, of_lines = (*BYTES, *[_as_record] * 6), (*BYTES, *[_as_lines] * 6)
+    of_record, of_lines = (*BYTES, *[as_record] * 6), (*BYTES, *[as_lines] * 6)
     found = [
         Kind("journal", run / "journal.jsonl", other / "journal.jsonl", journal, of_lines, is_shorter=begins),
         Kind("config", run / "config.json", other / "config.json", config, of_record),
@@ -449,10 +177,10 @@ def _of_run(run: Path, other: Path) -> list[Kind]:
         ),
     ]
     forged: Iterable[tuple[str, Callable[[], Any], Mutation]] = [
-        ("journal.jsonl", history, _forged_lines(lambda: 0)),
-        ("config.json", lambda: (config(), history()), _forged_record),
-        ("result.json", lambda: (result(), history()), _forged_record),
-        ("generations.jsonl", history, _forged_lines(lambda: crc)),
+        ("journal.jsonl", history, forged_lines(lambda: 0)),
+        ("config.json", lambda: (config(), history()), forged_record),
+        ("result.json", lambda: (result(), history()), forged_record),
+        ("generations.jsonl", history, forged_lines(lambda: crc)),
     ]
     for name, read, mutation in forged:
         title = f"{name.split('.')[0]}, forged"
@@ -461,7 +189,7 @@ def _of_run(run: Path, other: Path) -> list[Kind]:
 
 
 def _crc_of_run(run: Path) -> int:
-    return zlib.crc32(RunFolder(run).config()["run_id"].encode())
+    return zlib.crc32(RunArchive(run).run_id.encode())
 
 
 def _of_network(run: Path, other: Path) -> list[Kind]:
@@ -483,7 +211,7 @@ def _of_network(run: Path, other: Path) -> list[Kind]:
     weights = (best / "weights.safetensors").read_bytes()
     kept = sorted((run / "weights").glob("*.npz"), key=lambda file: int(file.stem))
     number = int(kept[0].stem)
-    run_id = RunFolder(run).config()["run_id"]
+    run_id = RunArchive(run).run_id
 
     def state() -> Any:
         arrays, facts = Weights(run / "weights", run_id=run_id).of(number).to_arrays()
@@ -495,7 +223,7 @@ def _of_network(run: Path, other: Path) -> list[Kind]:
         return len(changed).to_bytes(8, "little") + changed + content[8 + length :]
 
     return [
-        Kind("model.json", best / "model.json", its / "model.json", network, (*BYTES, *[_as_record] * 6)),
+        Kind("model.json", best / "model.json", its / "model.json", network, (*BYTES, *[as_record] * 6)),
         Kind(
             "weights.safetensors",
             best / "weights.safetensors",
@@ -512,7 +240,11 @@ def _of_network(run: Path, other: Path) -> list[Kind]:
             may_mean_another=True,
         ),
         Kind(
-            "candidate's weights", kept[0], kept[-1], state, (*BYTES, _names(b"best", b"parameters", b"rule"))
+            "candidate's weights",
+            kept[0],
+            kept[-1],
+            state,
+            (*BYTES, spoiled_names(b"best", b"parameters", b"rule")),
         ),
     ]
 
@@ -556,27 +288,24 @@ def _of_person(folder: Path) -> list[Kind]:
         return Kind(name, file, other, read, (*BYTES, *more), may_mean_another=True)
 
     return [
-        person("space in TOML", space, other_space, of_space, *[_as_toml] * 12),
+        person("space in TOML", space, other_space, of_space, *[as_toml] * 12),
         person(
             "genomes to start with",
             starts,
             message,
             lambda: _genomes_to_start_with(str(starts), small),
-            *[_as_record] * 8,
+            *[as_record] * 8,
         ),
-        person("island's message", message, starts, lambda: repr(_message_in(message)), *[_as_record] * 8),
-        person("CSV", folder / "table.csv", folder / "other.csv", table("table.csv"), *[_as_csv] * 8),
+        person("island's message", message, starts, lambda: repr(_message_in(message)), *[as_record] * 8),
+        person("CSV", folder / "table.csv", folder / "other.csv", table("table.csv"), *[as_csv] * 8),
         person(
             "Parquet",
             folder / "table.parquet",
             folder / "other.parquet",
             table("table.parquet"),
-            *[_names(b"size", b"color", b"kind", b"green", b"red", b"pandas", b"columns")] * 4,
+            *[spoiled_names(b"size", b"color", b"kind", b"green", b"red", b"pandas", b"columns")] * 4,
         ),
     ]
-
-
-# What becomes of them
 
 
 def attack(kind: Kind, n: int, seed: int) -> Tally:

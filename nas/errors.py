@@ -1,32 +1,32 @@
-"""What can go wrong, as one small tree.
+"""The exceptions that this package raises on purpose, as a tree.
 
 ::
 
     NASError
-    ├── InputError          what came from outside is wrong (exit code 2)
+    ├── InputError          the caller's input is wrong (exit code 2)
     │   ├── DataError       a table, a column, a target
     │   ├── SpaceError      a search space or one of its keys
     │   ├── RunError        a run folder: its name, its place, its contents
-    │   │   └── RunningError  its search still runs
-    │   └── TrackingError   a tracking server that does not answer
+    │   │   └── RunningError  another process searches in it
+    │   └── TrackingError   a tracking store that does not answer
     ├── ExportError         an export that does not compute the same (exit code 1)
     └── SearchError         the search itself failed (exit code 1)
-        └── EvaluationError a bug met while evaluating; carries its traceback
+        └── EvaluationError a bug met while evaluating; holds its traceback
 
 Every message is one sentence that names the file, column, key or option, what was expected and
 what came. `InputError` is a `ValueError` too, so that scripts may catch either. So are the
-`ModelError` and `TableError` of `nas.runtime`, which stands alone and cannot share this tree.
+`ModelError` and `TableError` of `nas.runtime`, which imports nothing but NumPy and cannot share this tree.
 """
 
 from __future__ import annotations
 
 
 class NASError(Exception):
-    """Anything that this package raises on purpose."""
+    """Base class of all exceptions that this package raises on purpose."""
 
 
 class InputError(NASError, ValueError):
-    """Something that came from outside is wrong."""
+    """The caller's input is wrong: an argument, an option, a file."""
 
 
 class DataError(InputError):
@@ -42,7 +42,7 @@ class RunError(InputError):
 
 
 class RunningError(RunError):
-    """A run that another process is at."""
+    """A run in which another process still searches."""
 
 
 class TrackingError(InputError):

@@ -1,4 +1,4 @@
-"""Predictions for a file: what ``nas predict`` writes."""
+"""Predictions for a file, as ``nas predict`` writes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_predictions(
     model : path
         A saved network's folder, or the run's folder around it.
     data : path
-        The table; further columns than the network's do no harm.
+        The table; columns that the network does not use are ignored.
     output : path, optional
         The file to write; standard output if not given.
     probabilities : bool
@@ -50,16 +50,24 @@ def write_predictions(
 
 
 def _table_for(network: Predictor, data: str) -> pd.DataFrame:
-    """The table in a file, with cells as they are written wherever the network reads text."""
-    texts = [one.name for one in network.columns if one.kind != "numeric" or one.parts or one.decimal != "."]
+    """The table in a file; columns that the network reads as text keep cells as they are written."""
+    texts = [
+        column.name
+        for column in network.columns
+        if column.kind != "numeric" or column.parts or column.decimal != "."
+    ]
     gaps = sorted({gap for column in network.columns for gap in column.gaps})
     names = [column.name for column in network.columns]
-    made = [f"column{i + 1}" for i in range(len(names) + 1)]  # names of a file that had none
-    return read_table(data, texts, header=False if set(names) <= set(made) else None, na=gaps)
+    made_up_names = [f"column{i + 1}" for i in range(len(names) + 1)]  # of a file without a header
+    return read_table(data, texts, header=False if set(names) <= set(made_up_names) else None, na=gaps)
 
 
 def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:
-    """A frame with the predictions, and the probabilities where they are asked for."""
+    """Predict for a table.
+
+    Returns a frame with a column for each target, and, for `probabilities`, for each class or label;
+    raises `InputError` if a network for regression is asked for probabilities.
+    """
     if probabilities and network.task == "regression":
         raise InputError("--proba: expected a network for classes, got one for regression")
     predicted = network.predict(table)
@@ -69,7 +77,7 @@ def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool 
     else:
         columns = {f"predicted_{name}": predicted[:, i] for i, name in enumerate(names)}
     if probabilities:
-        chances = network.predict_proba(table)
+        probabilities_of_rows = network.predict_proba(table)
         labels = network.target.classes if network.task == "classification" else names
-        columns |= {f"probability_{label}": chances[:, i] for i, label in enumerate(labels)}
+        columns |= {f"probability_{label}": probabilities_of_rows[:, i] for i, label in enumerate(labels)}
     return pd.DataFrame(columns)

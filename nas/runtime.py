@@ -1,8 +1,8 @@
-"""A saved network at work: reading it, encoding tables, predicting. NumPy and nothing else.
+"""Inference with a saved network: reading it, encoding tables, predicting. Needs NumPy only.
 
-This file stands alone on purpose: it imports nothing of the package, so that an exported model can
-carry a copy of it and run where `nas` is not installed. Reading a model runs no code: its JSON and
-its arrays are checked for sizes, shapes and types before they are used.
+This file is self-contained on purpose: it imports nothing of the package, so that an exported model can
+carry a copy of it and run where `nas` is not installed. Reading a model runs no code: the JSON and
+the arrays are checked for sizes, shapes and types before they are used.
 
 A saved network is a folder with two files:
 
@@ -12,8 +12,8 @@ A saved network is a folder with two files:
   (inputs, outputs) and (outputs,), in the safetensors layout (8 bytes header length, JSON header,
   numbers).
 
-An ensemble has, in place of ``layers``, ``members``, a list of such, and ``shares`` of the mean; its arrays
-are ``member_0.weight_0`` and so on.
+An ensemble has, in place of ``layers``, ``members``, a list of the same records, and ``shares``, the weight
+of each member in the mean; the arrays are called ``member_0.weight_0`` and so on.
 
 Version 4 is written. Its ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
 file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without
@@ -40,17 +40,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 4
+VERSION = 4  # of the format; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
 
-_LARGEST_JSON = 64 * 2**20
-_DEEPEST_JSON = 64
-_MOST_DIGITS = 300
-_PIECE = 1024
+_LARGEST_JSON = 64 * 2**20  # bytes; 10,000 columns with 200,000 target means take about 6 MB
+_DEEPEST_JSON = 64  # levels; a record has 5, and Python's own limit of recursion is 1,000
+_MOST_DIGITS = 300  # of a whole number: float64 holds up to 308, and int() takes quadratic time
+_PIECE = 1024  # rows that are multiplied at once: activations of usual widths then stay in the cache
 _CELLS = 2**18  # numbers that are encoded at once: 2 MiB, which stay in the cache
-_FARTHEST = 1e6  # standard deviations from the mean
+_FARTHEST = 1e6  # bound of encoded values in standard deviations, so that float32 products stay finite
 
 Array = NDArray[Any]
 Table = Any
@@ -67,7 +67,7 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """How one column of the table becomes inputs of the network.
+    """The encoding of one table column as inputs of the network.
 
     A "numeric" column gives ``(value - mean) / scale``, missing values counting as `fill`, and a
     second input that is 1 where the value was missing if `indicator` is set. With `knots`, pairs
@@ -80,11 +80,11 @@ class Column:
     text are read by `seconds_in` with the column's `form`.
 
     A "category" column has a place for each category, then one for missing values if `missing` is set,
-    then one for all other values if `other` is set. It gives one input a place, 1 for the place that
-    a value has and 0 for the rest; or, with `means`, what these say of its place: for each place, as many
-    numbers as the column gives inputs. Without a place all are 0. A "dropped" column gives none.
+    then one for all other values if `other` is set. It is one-hot encoded, with an input for each place;
+    or, with `means` of shape (places, inputs), target-encoded: the inputs are the row of the value's place.
+    A value without a place gives zeros. A "dropped" column gives no inputs.
 
-    Cells that are empty, or equal to one of `gaps`, are missing.
+    Cells that are empty, or equal to a text in `gaps`, are missing.
     """
 
     name: str
@@ -107,12 +107,12 @@ class Column:
 
     @property
     def n_places(self) -> int:
-        """How many values are told apart, where they are categories."""
+        """The number of values that are distinguished in a column of categories."""
         return len(self.categories) + self.missing + self.other
 
     @property
     def n_inputs(self) -> int:
-        """How many inputs of the network the column gives."""
+        """The number of network inputs that the column gives."""
         if self.kind == "numeric":
             return (len(self.parts) or 1) + self.indicator
         if self.kind == "category":
@@ -121,7 +121,7 @@ class Column:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it holds numbers that mean what they are, where they are no text."""
+        """Whether cells that are numbers are used as they are: no dates, durations or declared gaps."""
         return self.kind == "numeric" and not (self.parts or self.form or self.gaps)
 
     def encode(self, values: Any, out: Array) -> None:
@@ -158,45 +158,45 @@ class Column:
 
     def _encode_dates(self, seconds: Array, out: Array) -> None:
         absent = np.isnan(seconds)
-        known = np.where(absent, 0.0, seconds)
+        present = np.where(absent, 0.0, seconds)
         for i, (part, (mean, scale)) in enumerate(zip(self.parts, self.scales, strict=True)):
-            out[:, i] = np.where(absent, 0.0, (PARTS[part](known) - mean) / scale)
+            out[:, i] = np.where(absent, 0.0, (PARTS[part](present) - mean) / scale)
         if self.indicator:
             out[:, -1] = absent
 
     def _encode_categories(self, values: Any, out: Array) -> None:
         places = self.places(values)
-        known = np.flatnonzero(places >= 0)
+        placed = np.flatnonzero(places >= 0)
         out[...] = 0
         if self.means:
-            out[known] = np.array(self.means)[places[known]]
+            out[placed] = np.array(self.means)[places[placed]]
         else:
-            out[known, places[known]] = 1
+            out[placed, places[placed]] = 1
 
     def places(self, values: Any) -> Array:
-        """The place of each of some categories, of shape (rows,); -1 for those that have none."""
+        """The place of each category in `values`, int of shape (rows,); -1 for values without a place."""
         nowhere = -1
         positions: dict[str | None, int] = {key: i for i, key in enumerate(self.categories)}
         positions[None] = len(self.categories) if self.missing else nowhere
-        other = self.n_places - 1 if self.other else nowhere
+        other_place = self.n_places - 1 if self.other else nowhere
         gaps = frozenset(self.gaps)
 
         def place(value: Any) -> int:
-            # Networks of versions before 4 may know categories with blanks around them.
+            # Networks of versions before 4 may have categories with blanks around them.
             key = category_key(value)
             if key not in positions:
                 key = cell_key(value, gaps)
-            return positions.get(key, other)
+            return positions.get(key, other_place)
 
         return np.array([place(value) for value in values], int)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the outputs mean.
+    """The meaning of the network's outputs.
 
-    `classes` are the labels for "classification"; `mean` and `scale` hold one number a target for
-    "regression", whose outputs are standardized.
+    `classes` are the labels for "classification"; `mean` and `scale` hold a number for each target of
+    "regression", where outputs are standardized.
     """
 
     names: tuple[str, ...]
@@ -206,13 +206,13 @@ class Target:
 
 
 class Preprocessor:
-    """Turns tables into the float32 matrix that the network reads.
+    """The encoder from tables to the float32 matrix of network inputs.
 
     Parameters
     ----------
     columns : iterable of Column
     curves : mapping, optional
-        The knots of some columns by their positions, where they are known as arrays of shape (2, knots).
+        The knots of columns by position, as arrays of shape (2, knots), which saves converting them.
     """
 
     def __init__(self, columns: Iterable[Column], curves: Mapping[int, Array] | None = None) -> None:
@@ -224,7 +224,7 @@ class Preprocessor:
         """The table as a float32 array of shape (rows, n_inputs), held between -1e6 and 1e6.
 
         Named tables are read by name, in any order, with further columns ignored; rows without
-        names must have all columns in the order of the table that was learned from.
+        names must have all columns in the order of the training table.
 
         Raises
         ------
@@ -236,10 +236,10 @@ class Preprocessor:
         encoded = np.empty((rows, self.n_inputs), np.float32)
         start = 0
         with np.errstate(over="ignore"):
-            together = self._encode_together(table, encoded)
+            batched = self._encode_together(table, encoded)
             for i, column in enumerate(self.columns):
                 if column.kind != "dropped":
-                    if i not in together:
+                    if i not in batched:
                         values = _checked_length(columns(column.name), rows, column.name)
                         column.encode(values, encoded[:, start : start + column.n_inputs])
                     start += column.n_inputs
@@ -248,38 +248,39 @@ class Preprocessor:
         return encoded
 
     def _encode_together(self, table: Table, encoded: Array) -> Collection[int]:
-        """Encode columns of numbers, many at a time, as each would be alone; return which.
+        """Encode columns of numbers in batches, bit for bit as `Column.encode` does; return their positions.
 
-        Of a table of thousands of columns, calls into NumPy for each would take most of the time.
+        In a table of thousands of columns, calls into NumPy for each would take most of the time.
         """
         names, read = _numeric(table)
         starts = np.cumsum([0, *(column.n_inputs for column in self.columns)])
         plain = [i for i, column in enumerate(self.columns) if column.name in names and column.is_plain]
         size = max(1, _CELLS // max(1, len(encoded)))
         for first in range(0, len(plain), size):
-            those = plain[first : first + size]
-            numbers = read([self.columns[i].name for i in those])
+            batch = plain[first : first + size]
+            numbers = read([self.columns[i].name for i in batch])
             if np.isinf(numbers).any():
-                return ()  # what raises says where
-            self._encode_numbers(those, starts[those], numbers, encoded)
+                return ()  # `Column.encode` then raises the error that names the cell
+            self._encode_numbers(batch, starts[batch], numbers, encoded)
         return set(plain)
 
-    def _encode_numbers(self, those: Sequence[int], starts: Array, numbers: Array, encoded: Array) -> None:
-        columns = [self.columns[i] for i in those]
-        fill, mean, scale = np.array([(one.fill, one.mean, one.scale) for one in columns]).T[..., np.newaxis]
+    def _encode_numbers(self, batch: Sequence[int], starts: Array, numbers: Array, encoded: Array) -> None:
+        columns = [self.columns[i] for i in batch]
+        constants = np.array([(column.fill, column.mean, column.scale) for column in columns])
+        fill, mean, scale = constants.T[..., np.newaxis]
         absent = np.isnan(numbers)
         filled = np.where(absent, fill, numbers)
-        for i, column, row in zip(those, columns, filled, strict=True):
+        for i, column, row in zip(batch, columns, filled, strict=True):
             if column.knots:
                 curve = self._curves[i] if i in self._curves else np.array(column.knots).T
                 row[...] = np.interp(row, *curve)
         encoded[:, starts] = ((filled - mean) / scale).T
-        told = np.flatnonzero([column.indicator for column in columns])
-        encoded[:, starts[told] + 1] = absent[told].T
+        indicated = np.flatnonzero([column.indicator for column in columns])
+        encoded[:, starts[indicated] + 1] = absent[indicated].T
 
 
 class Predictor:
-    """What a network and an ensemble have in common: raw tables in, labels or values out."""
+    """The interface of networks and ensembles: raw tables in, labels or values out."""
 
     def __init__(
         self, task: str, preprocessor: Preprocessor, target: Target, provenance: Mapping[str, Any] | None
@@ -291,23 +292,24 @@ class Predictor:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns that it was made for."""
+        """The columns of the training table, in order."""
         return self.preprocessor.columns
 
     @property
     def members(self) -> tuple[Network, ...]:
-        """The networks that it consists of."""
+        """The networks of which outputs are averaged."""
         raise NotImplementedError
 
     @property
-    def shares(self) -> tuple[float, ...]:
-        """What each member counts for in the mean; they sum to 1."""
+    def member_weights(self) -> tuple[float, ...]:
+        """The weight of each member in the mean; the sum is 1."""
         raise NotImplementedError
 
     def predict(self, table: Table) -> Array:
-        """Labels of shape (rows,); values in the target's units; or 0 and 1 for several labels.
+        """Predicted labels or values of shape (rows,), or (rows, targets) for several targets or labels.
 
-        With several targets or labels the shape is (rows, targets).
+        Values are in the target's units; several labels are 0 or 1 each. Raises `TableError` if the table
+        does not fit, `ModelError` if outputs overflow.
         """
         outputs = self._outputs(self.preprocessor.encode(table))
         if self.task == "regression":
@@ -322,7 +324,10 @@ class Predictor:
         return labels
 
     def predict_proba(self, table: Table) -> Array:
-        """Probabilities of shape (rows, classes), or (rows, labels) for several labels."""
+        """Probabilities of shape (rows, classes), or (rows, labels) for several labels.
+
+        Raises `TypeError` for regression, otherwise as `predict`.
+        """
         if self.task == "regression":
             raise TypeError("predict_proba: expected a classifier, got a network for regression")
         outputs = self._outputs(self.preprocessor.encode(table))
@@ -331,9 +336,9 @@ class Predictor:
         return outputs
 
     def transform(self, table: Table) -> Array:
-        """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is none.
+        """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is no hidden layer.
 
-        Those of several members stand side by side.
+        The outputs of several members are stacked side by side.
         """
         X = self.preprocessor.encode(table)
         return np.hstack([member._by_piece(member._hidden, X) for member in self.members])
@@ -346,8 +351,26 @@ class Predictor:
 class Network(Predictor):
     """A trained network with its preprocessing and its labels, ready for raw tables.
 
-    `load_network` makes one. `columns`, `target`, `task`, `sizes` (inputs, hidden widths, outputs)
+    `load_network` creates it. `columns`, `target`, `task`, `sizes` (inputs, hidden widths, outputs)
     and `provenance` may be read.
+
+    Parameters
+    ----------
+    task : str
+        A name in `TASKS`.
+    columns : sequence of Column
+    target : Target
+    activations : sequence of str
+        The activation of each hidden layer.
+    weights, biases : sequences of array
+        Of each layer, of shapes (inputs, outputs) and (outputs,); stored as float32.
+    provenance : mapping, optional
+        Where the network came from: plain values.
+
+    Raises
+    ------
+    ModelError
+        If columns, layers and target do not fit each other, or a number is not finite.
     """
 
     def __init__(
@@ -374,12 +397,12 @@ class Network(Predictor):
 
     @property
     def members(self) -> tuple[Network, ...]:
-        """Itself."""
+        """The network itself."""
         return (self,)
 
     @property
-    def shares(self) -> tuple[float, ...]:
-        """All."""
+    def member_weights(self) -> tuple[float, ...]:
+        """The weight 1 of the single member."""
         return (1.0,)
 
     def _outputs(self, X: Array) -> Array:
@@ -387,7 +410,7 @@ class Network(Predictor):
         return self._by_piece(lambda piece: link(self._hidden(piece) @ self.weights[-1] + self.biases[-1]), X)
 
     def _by_piece(self, function: Callable[[Array], Array], X: Array) -> Array:
-        """The function of the rows, a piece at a time; raises `ModelError` if numbers overflow."""
+        """`function` of the rows, `_PIECE` rows at a time; raises `ModelError` if numbers overflow."""
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [function(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)]
         return _finite(np.concatenate(pieces))
@@ -401,52 +424,52 @@ class Network(Predictor):
 
 
 class Ensemble(Predictor):
-    """Several networks for the same table, of which the outputs are averaged.
+    """The weighted mean of several networks for the same table (Caruana et al. 2004).
 
     Parameters
     ----------
     members : sequence of Network
         With the same columns, task and target.
-    shares : sequence of float
-        What each counts for; they are divided by their sum.
+    member_weights : sequence of float
+        The weight of each member in the mean; they are divided by their sum.
     provenance : mapping, optional
     """
 
     def __init__(
         self,
         members: Sequence[Network],
-        shares: Sequence[float],
+        member_weights: Sequence[float],
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
-        if not members or len(members) != len(shares):
-            raise ModelError(f"{len(shares)} shares for {len(members)} members")
-        if not all(_is_finite(share) and share > 0 for share in shares):
-            raise ModelError(f"shares {tuple(shares)!r}")
+        if not members or len(members) != len(member_weights):
+            raise ModelError(f"{len(member_weights)} shares for {len(members)} members")
+        if not all(_is_finite(weight) and weight > 0 for weight in member_weights):
+            raise ModelError(f"shares {tuple(member_weights)!r}")
         first = members[0]
         super().__init__(first.task, first.preprocessor, first.target, provenance)
         alike = (first.task, first.columns, first.target)
-        if any((one.task, one.columns, one.target) != alike for one in members):
+        if any((member.task, member.columns, member.target) != alike for member in members):
             raise ModelError("members for different tables")
         self._members = tuple(members)
-        total = sum(shares)
-        # Those of a file sum to 1 but for rounding; divided again they would not be what was written.
+        total = sum(member_weights)
+        # Weights of a file sum to 1 but for rounding; divided again they would differ from the file's.
         scale = 1.0 if math.isclose(total, 1.0, rel_tol=1e-9) else total
-        self._shares = tuple(share / scale for share in shares)
+        self._member_weights = tuple(weight / scale for weight in member_weights)
 
     @property
     def members(self) -> tuple[Network, ...]:
-        """The networks, that which won the search first."""
+        """The networks, the winner of the search first."""
         return self._members
 
     @property
-    def shares(self) -> tuple[float, ...]:
-        """What each member counts for in the mean; they sum to 1."""
-        return self._shares
+    def member_weights(self) -> tuple[float, ...]:
+        """The weight of each member in the mean; the sum is 1."""
+        return self._member_weights
 
     def _outputs(self, X: Array) -> Array:
         parts = [
-            np.float32(share) * member._outputs(X)
-            for share, member in zip(self.shares, self.members, strict=True)
+            np.float32(weight) * member._outputs(X)
+            for weight, member in zip(self.member_weights, self.members, strict=True)
         ]
         result: Array = sum(parts[1:], parts[0])
         return result
@@ -473,7 +496,7 @@ def load_network(path: str | os.PathLike[str]) -> Network | Ensemble:
 
 
 def model_record(network: Predictor) -> dict[str, Any]:
-    """What ``model.json`` holds of a network or an ensemble, without the checksum; see `sealed`."""
+    """The content of ``model.json`` for a network or an ensemble, without the checksum; see `sealed`."""
     layers = [
         {"sizes": list(member.sizes), "activations": list(member.activations)} for member in network.members
     ]
@@ -484,7 +507,7 @@ def model_record(network: Predictor) -> dict[str, Any]:
         "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
         **(
-            {"members": layers, "shares": list(network.shares)}
+            {"members": layers, "shares": list(network.member_weights)}
             if isinstance(network, Ensemble)
             else {"layers": layers[0]}
         ),
@@ -506,7 +529,7 @@ def digest_of(record: Mapping[str, Any]) -> str:
 
 
 def _record_of(column: Column) -> dict[str, Any]:
-    """What the column differs in from one without settings; older versions have the first nine keys."""
+    """The fields of a column that differ from the defaults; the first nine, of older versions, always."""
     nothing = vars(_NOTHING)
     first = list(nothing)[:9]
     return {key: value for key, value in vars(column).items() if key in first or value != nothing[key]}
@@ -516,7 +539,7 @@ _NOTHING = Column("", "dropped")
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
-    """Weights and biases by the names that they have in a file."""
+    """Weights and biases by the names of the weights file."""
     return {
         f"{prefix}{kind}_{i}": array
         for prefix, member in zip(_prefixes(network), network.members, strict=True)
@@ -541,7 +564,7 @@ def as_numbers(
     name : str
         The column's, for messages.
     gaps : sequence of str
-        Texts that stand for nothing.
+        Texts that mean a missing value.
 
     Raises
     ------
@@ -566,17 +589,17 @@ def as_numbers(
 
 
 def _read_each(values: Any, read: Callable[[Any], float]) -> Array:
-    """What the function says of each cell; the `TableError` that it raises names the row."""
-    known: dict[str, float] = {}  # texts come again and again in a column
+    """`read` of each cell; a `TableError` that it raises is completed by the row."""
+    read_texts: dict[str, float] = {}  # columns repeat the same texts
     numbers = np.empty(len(values))
     for i, value in enumerate(values):
         try:
             if not isinstance(value, str):
                 numbers[i] = read(value)
                 continue
-            if value not in known:
-                known[value] = read(value)
-            numbers[i] = known[value]
+            if value not in read_texts:
+                read_texts[value] = read(value)
+            numbers[i] = read_texts[value]
         except TableError as error:
             raise TableError(f"{error} in row {i + 1}") from None
     return numbers
@@ -595,7 +618,7 @@ def category_key(value: Any) -> str | None:
 
 
 def cell_key(value: Any, gaps: Iterable[str] = ()) -> str | None:
-    """As `category_key`, without blanks around text; None if nothing is left, or one of `gaps`."""
+    """As `category_key`, without blanks around text; None if the text is then empty or in `gaps`."""
     key = category_key(value)
     if key is None:
         return None
@@ -622,8 +645,8 @@ def _as_number(value: Any, name: str, decimal: str, unit: str, gaps: Sequence[st
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None:
-        wanted = f"numbers in {unit}" if unit else "numbers"
-        raise TableError(f"column {name!r}: expected {wanted}, got {value!r}")
+        expected = f"numbers in {unit}" if unit else "numbers"
+        raise TableError(f"column {name!r}: expected {expected}, got {value!r}")
     return number
 
 
@@ -631,11 +654,11 @@ _GAP_WORDS = (
     "? - -- \u2013 \u2014 . na n/a n.a. n.a #n/a nan <na> nat nil null none #value! #div/0! #ref! 0000-00-00"
 )
 GAP_WORDS = frozenset((*_GAP_WORDS.split(), "", "0000-00-00 00:00:00"))
-"""What stands for nothing in columns of numbers and dates, in small letters; in others it is a category."""
+"""Texts that mean a missing value in columns of numbers and dates, in small letters; elsewhere categories."""
 
 
 def is_gap(text: str, gaps: Iterable[str] = ()) -> bool:
-    """Whether text in a column of numbers or dates stands for nothing."""
+    """Whether text in a column of numbers or dates means a missing value."""
     text = text.strip()
     return text in gaps or text.lower() in GAP_WORDS
 
@@ -648,7 +671,7 @@ _ALIKE = str.maketrans(
 """Typographic blanks, minus signs and apostrophes by the plain ones that mean the same in a number."""
 
 _LONGEST_NUMBER = 64
-"""Characters up to which text is looked at as a number."""
+"""Characters up to which text is parsed as a number: real ones are shorter, and the pattern backtracks."""
 
 _NUMBER = re.compile(
     r"(?P<bound>[<>\u2264\u2265\u2248~=]*)\s*(?P<sign>[-+]?)\s*(?P<before>[^\d\s.,'+-][^\d.,'+-]*\.?)?\s*(?P<inner>[-+]?)\s*"
@@ -662,7 +685,19 @@ _GROUPED = {
 
 @dataclass(frozen=True)
 class Written:
-    """A number as text had it: what it is, and what stood around it."""
+    """A number parsed from text, with its unit, sign and bound.
+
+    Attributes
+    ----------
+    core : str
+        The digits with separators and exponent, before the decimal separator is decided.
+    unit : str
+        The currency or unit beside the number; empty without.
+    negative : bool
+        Whether a minus sign or brackets make it negative.
+    is_bound : bool
+        Whether it is a bound, such as ``<1.0``.
+    """
 
     core: str
     unit: str
@@ -670,7 +705,7 @@ class Written:
     is_bound: bool
 
     def value(self, decimal: str) -> float | None:
-        """The number, by its decimal separator; None if it is none so."""
+        """The number read with the decimal separator; None if it cannot be read with it."""
         mantissa, _, exponent = self.core.replace("E", "e").partition("e")
         whole, point, fraction = mantissa.partition(decimal)
         if not (fraction.isdecimal() or fraction == "") or (point and not fraction and not whole):
@@ -686,7 +721,7 @@ class Written:
 
 
 def written_number(text: str) -> Written | None:
-    """A number written as text, taken apart; None if the text is none.
+    """The parts of a number written as text; None if the text is no number.
 
     Currencies, units, a percent sign, blanks, brackets or a sign behind for negative numbers, and bounds such
     as ``<1.0`` may stand around it.
@@ -695,20 +730,20 @@ def written_number(text: str) -> Written | None:
     if len(plain) > _LONGEST_NUMBER:
         return None
     brackets = len(plain) > 2 and plain[0] == "(" and plain[-1] == ")"
-    found = _NUMBER.fullmatch(plain[1:-1].strip() if brackets else plain)
-    if found is None:
+    match = _NUMBER.fullmatch(plain[1:-1].strip() if brackets else plain)
+    if match is None:
         return None
-    before, after = (found["before"] or "").strip(), (found["after"] or "").strip()
-    behind = after == "-"
-    after = "" if behind else after
+    before, after = (match["before"] or "").strip(), (match["after"] or "").strip()
+    has_minus_behind = after == "-"
+    after = "" if has_minus_behind else after
     if before and not is_currency(before):
         return None  # a code, such as A12
     if before and after:
         return None
-    signs = [found["sign"], found["inner"], "-" if behind else "", "-" if brackets else ""]
+    signs = [match["sign"], match["inner"], "-" if has_minus_behind else "", "-" if brackets else ""]
     if sum(sign != "" for sign in signs) > 1:
         return None
-    return Written(found["core"].strip(), before or after, "-" in signs, found["bound"] != "")
+    return Written(match["core"].strip(), before or after, "-" in signs, match["bound"] != "")
 
 
 _CURRENCY_SIGNS = frozenset(
@@ -722,18 +757,18 @@ _CURRENCIES = frozenset(_CURRENCY_NAMES.split())
 
 
 def is_currency(text: str) -> bool:
-    """Whether text beside a number is a currency: a sign, US$ included, or a name such as CHF or Rs."""
+    """Whether text beside a number is a currency: a sign, as in US$, or a name such as CHF or Rs."""
     return any(character in _CURRENCY_SIGNS for character in text) or text.rstrip(".") in _CURRENCIES
 
 
 def unit_key(unit: str) -> str:
-    """A unit alike in singular and plural, and however it is capitalized where that does not matter."""
+    """The key by which units are compared: alike in singular and plural; in any case from 3 letters on."""
     short = unit.rstrip(".")
     return short.casefold().removesuffix("s") if len(short) > 2 else short
 
 
 def number_in(text: str, decimal: str = ".", unit: str = "") -> float | None:
-    """The number that text holds, in the column's `unit` or without one; None if it holds none."""
+    """The number that text holds, in the column's `unit` or without a unit; None if it is no number."""
     try:
         return float(text) if decimal == "." else _written_value(text, decimal, unit)
     except ValueError:
@@ -751,7 +786,7 @@ FORMS = ("", "iso", "quarter", "clock", "duration")
 """How dates, times of day and durations are written, besides patterns; see `seconds_in`."""
 
 _EPOCH = datetime(1970, 1, 1)
-_DAY = 86400.0
+_DAY = 86400.0  # seconds
 _ISO = re.compile(r"\d{4}-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d([.,]\d+)?)?)?\s*(Z|UTC|[-+]\d\d:?(\d\d)?)?)?)?")
 _QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])")
 _CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
@@ -761,9 +796,10 @@ _DURATION = re.compile(
 
 
 def as_seconds(values: Any, name: str, form: str, gaps: Iterable[str] = ()) -> Array:
-    """Dates as seconds since 1970, times of day since midnight, durations: float64 of shape (rows,).
+    """Dates as seconds since 1970, times of day as seconds since midnight, durations as seconds.
 
-    Dates with a time zone count in UTC, periods from their start; missing ones are NaN.
+    Returned is float64 of shape (rows,). Dates with a time zone are converted to UTC, periods count from
+    their start; missing values are NaN.
 
     Parameters
     ----------
@@ -774,12 +810,12 @@ def as_seconds(values: Any, name: str, form: str, gaps: Iterable[str] = ()) -> A
     form : str
         How text has to be read.
     gaps : iterable of str
-        Texts that stand for nothing.
+        Texts that mean a missing value.
 
     Raises
     ------
     TableError
-        On the first cell that is no such thing.
+        On the first cell that is neither.
     """
     kind = getattr(getattr(values, "dtype", None), "kind", "O")
     if kind in "mM" and (kind == "m") == (form == "duration"):
@@ -799,14 +835,14 @@ def _second_of(value: Any, name: str, form: str, gaps: Iterable[str]) -> float:
         return float(value)
     seconds = seconds_in(value, form) if isinstance(value, str) else _seconds_of(value)
     if seconds is None:
-        wanted = "durations" if form == "duration" else "times of day" if form == "clock" else "dates"
+        expected = "durations" if form == "duration" else "times of day" if form == "clock" else "dates"
         like = f" such as {datetime(2020, 12, 31, 23, 59):{form}}" if "%" in form else ""
-        raise TableError(f"column {name!r}: expected {wanted}{like}, got {value!r}")
+        raise TableError(f"column {name!r}: expected {expected}{like}, got {value!r}")
     return seconds
 
 
 def _seconds_of(value: Any) -> float | None:
-    """The seconds of a date, a time of day or a duration that is no text; None for anything else."""
+    """The seconds of a date, time of day or duration object; None for any other type."""
     moment = getattr(value, "start_time", value)  # a period of pandas has one
     if isinstance(moment, datetime):
         naive = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
@@ -819,7 +855,7 @@ def _seconds_of(value: Any) -> float | None:
 
 
 def seconds_in(text: str, form: str) -> float | None:
-    """The seconds that text says; None if it does not have the form.
+    """The seconds of a date, time of day or duration written as text; None if it does not have the form.
 
     Parameters
     ----------
@@ -834,11 +870,11 @@ def seconds_in(text: str, form: str) -> float | None:
         if form in ("", "iso"):
             return _seconds_of(_iso_date(text)) if _ISO.fullmatch(text) else None
         if form == "quarter":
-            found = _QUARTER.fullmatch(text)
-            return _seconds_of(datetime(int(found[1]), 3 * int(found[2]) - 2, 1)) if found else None
+            match = _QUARTER.fullmatch(text)
+            return _seconds_of(datetime(int(match[1]), 3 * int(match[2]) - 2, 1)) if match else None
         if form == "clock":
-            found = _CLOCK.fullmatch(text)
-            return _clock(found[1], found[2], found[3]) if found else None
+            match = _CLOCK.fullmatch(text)
+            return _clock(match[1], match[2], match[3]) if match else None
         if form == "duration":
             return _duration(text)
         return _seconds_of(datetime.strptime(text, form))
@@ -857,10 +893,10 @@ def _clock(hours: str | None, minutes: str | None, seconds: str | None) -> float
 
 
 def _duration(text: str) -> float | None:
-    found = _DURATION.fullmatch(text)
-    if not text or found is None:
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
         return None
-    days, sign, *clock = found.groups()
+    days, sign, *clock = match.groups()
     size = _clock(*clock)
     return int(days or 0) * _DAY + (-size if sign == "-" else size)
 
@@ -900,11 +936,11 @@ PARTS: dict[str, Callable[[Array], Array]] = {
     "hour_sin": _turn(_hour, np.sin),
     "hour_cos": _turn(_hour, np.cos),
 }
-"""What a date may tell the network, by name, from seconds since 1970: cyclic parts as sine and cosine."""
+"""Parts of dates by name, as functions of seconds since 1970: cyclic parts as sine and cosine."""
 
 
 def _finite(outputs: Array) -> Array:
-    """The outputs; raises `ModelError` if they are not finite, which no sound network's are."""
+    """The outputs; raises `ModelError` if they are not finite, which damaged weights cause."""
     if not np.isfinite(outputs).all():
         row = int(np.argwhere(~np.isfinite(outputs))[0, 0]) + 1
         raise ModelError(f"expected weights that give finite outputs, got others for row {row}")
@@ -926,7 +962,7 @@ def _columns_of(table: Table, names: list[str]) -> tuple[Callable[[str], Any], i
         rows = _rows_of(table, names)
         positions = {name: i for i, name in enumerate(names)}
         return lambda name: rows[:, positions[name]], len(rows)
-    # A data frame made from an array has numbers for names; the network knows them as text.
+    # A data frame made from an array has numbers for names; the network has them as text.
     present: dict[str, Any] = {}
     repeated = set()
     for name in getattr(named, "column_names", named.columns if hasattr(named, "columns") else named):
@@ -948,9 +984,9 @@ def _columns_of(table: Table, names: list[str]) -> tuple[Callable[[str], Any], i
 
 
 def _numeric(table: Table) -> tuple[Collection[str], Callable[[list[str]], Array]]:
-    """The columns that hold NumPy's numbers alone, and what gives some as float64, (columns, rows).
+    """The columns of NumPy's number types, and a function from names to float64 of shape (columns, rows).
 
-    Of tables of which this takes a look at every cell, and where a name is there twice, there are none.
+    None are named where that would look at every cell, or where a name occurs twice.
     """
     if hasattr(table, "numbers_of"):
         return table.numeric, table.numbers_of
@@ -964,32 +1000,34 @@ def _numeric(table: Table) -> tuple[Collection[str], Callable[[list[str]], Array
     }
     if len(set(names)) < len(names):
         positions = {}
-    return positions.keys(), lambda some: np.ascontiguousarray(
-        table.iloc[:, [positions[name] for name in some]].to_numpy(np.float64).T
+    return positions.keys(), lambda chosen_names: np.ascontiguousarray(
+        table.iloc[:, [positions[name] for name in chosen_names]].to_numpy(np.float64).T
     )
 
 
-def _columns_of_mapping(by_name: Callable[[str], Any], known: list[str]) -> tuple[Callable[[str], Any], int]:
-    """As `_columns_of`; a mapping holds either a column or, where it is one row, a value for each name."""
-    first = next((name for name in known if not _is_value(by_name(name))), None)
+def _columns_of_mapping(
+    by_name: Callable[[str], Any], present: list[str]
+) -> tuple[Callable[[str], Any], int]:
+    """As `_columns_of`; a mapping holds either columns or, if it is a single row, a value for each name."""
+    first = next((name for name in present if not _is_value(by_name(name))), None)
     if first is None:
-        return lambda name: [_unwrapped(by_name(name))], 1 if known else 0
+        return lambda name: [_unwrapped(by_name(name))], 1 if present else 0
     rows = len(_listed(by_name(first), first))
 
     def values(name: str) -> Any:
-        found = by_name(name)
-        if _is_value(found):
+        cells = by_name(name)
+        if _is_value(cells):
             raise TableError(
-                f"column {name!r}: expected {rows} values, one a row, got the single value {found!r}; "
+                f"column {name!r}: expected {rows} values, one a row, got the single value {cells!r}; "
                 f"one row has a single value in every column, but {first!r} has a list"
             )
-        return _listed(found, name)
+        return _listed(cells, name)
 
     return values, rows
 
 
 def _check_readable(table: Any) -> None:
-    """Raise `TableError` on what holds a table but cannot be read as one."""
+    """Raise `TableError` on objects that hold a table but cannot be read as one, with the way out."""
     kind = type(table).__name__
     if hasattr(table, "toarray"):
         raise TableError(f"expected dense rows, got a sparse {kind}; X.toarray() makes them dense")
@@ -1012,9 +1050,9 @@ def _by_name(table: Any, names: list[str]) -> Any:
     if _is_named(table, names):
         return _row_by_name(table)
     if hasattr(table, "to_frame"):
-        some = ", ".join(map(repr, names[:20]))
+        shown_names = ", ".join(map(repr, names[:20]))
         raise TableError(
-            f"expected a table, or one row by the names {some}, got a {type(table).__name__} without "
+            f"expected a table, or one row by the names {shown_names}, got a {type(table).__name__} without "
             "these names; to_frame() makes a table of one column"
         )
     if isinstance(table, (list, tuple)) and any(_is_named(row, names) for row in table):
@@ -1041,23 +1079,23 @@ def _row_by_name(row: Any) -> dict[str, Any]:
 
 
 def _columns_of_rows(rows: Sequence[Any], names: list[str]) -> dict[str, list[Any]]:
-    """Columns of rows with names; what is not in a row is missing there."""
+    """Columns of rows with names; names that a row lacks are missing values."""
     for i, row in enumerate(rows):
         if not _is_named(row, names):
             raise TableError(f"expected rows that all have names, got a {type(row).__name__} in row {i + 1}")
     by_name = list(map(_row_by_name, rows))
-    every = dict.fromkeys(name for row in by_name for name in row)
-    for name in every:
+    all_names = dict.fromkeys(name for row in by_name for name in row)
+    for name in all_names:
         strange = next((row[name] for row in by_name if name in row and not _is_value(row[name])), None)
         if name in names and strange is not None:
             raise TableError(
                 f"column {name!r}: expected a single value in each row, got a {type(strange).__name__}"
             )
-    return {name: [_unwrapped(row.get(name)) for row in by_name] for name in every}
+    return {name: [_unwrapped(row.get(name)) for row in by_name] for name in all_names}
 
 
 def _is_value(value: Any) -> bool:
-    """Whether something is a single value, as text is, rather than several."""
+    """Whether `value` is a single value, as text is, rather than several."""
     if isinstance(value, (str, bytes)) or hasattr(value, "as_py"):
         return True
     if hasattr(value, "ndim"):
@@ -1066,14 +1104,14 @@ def _is_value(value: Any) -> bool:
 
 
 def _unwrapped(value: Any) -> Any:
-    """A single value without what wraps it: an array of no axes, Arrow's scalars."""
+    """A single value out of its wrapper: an array without axes, a scalar of Arrow."""
     if hasattr(value, "as_py"):
         return value.as_py()
     return value[()] if isinstance(value, np.ndarray) else value
 
 
 def _listed(values: Any, name: str) -> Any:
-    """The values of a column, in an order and with a length."""
+    """The values of a column as a sequence; raises `TableError` on sets, mappings and iterators."""
     if isinstance(values, (Mapping, set, frozenset)) or not hasattr(values, "__len__"):
         raise TableError(
             f"column {name!r}: expected a list or an array of values, got a {type(values).__name__}"
@@ -1082,11 +1120,11 @@ def _listed(values: Any, name: str) -> Any:
 
 
 def _in_numpy(values: Any) -> Any:
-    """A column of polars or Arrow, masked or of bytes, as NumPy or a list holds it; others as they are."""
+    """A column of polars or Arrow, masked or of bytes, as NumPy array or list; other columns unchanged."""
     if isinstance(values, np.ma.MaskedArray):
-        kept = np.array(values.data, values.dtype if values.dtype.kind == "f" else object)
-        kept[np.ma.getmaskarray(values)] = np.nan if kept.dtype.kind == "f" else None
-        return kept
+        filled = np.array(values.data, values.dtype if values.dtype.kind == "f" else object)
+        filled[np.ma.getmaskarray(values)] = np.nan if filled.dtype.kind == "f" else None
+        return filled
     if isinstance(values, np.ndarray):
         return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
     kind: Any = getattr(values, "type", getattr(values, "dtype", None))
@@ -1098,7 +1136,7 @@ def _in_numpy(values: Any) -> Any:
 
 
 def _array_of(values: Any) -> Array:
-    """An array of Arrow, in one piece or in several."""
+    """A NumPy array of an Arrow array, chunked or not."""
     pieces = values.chunks if hasattr(values, "chunks") else [values]
     arrays = [piece.to_numpy(zero_copy_only=False) for piece in pieces]
     same = len({array.dtype for array in arrays}) == 1
@@ -1131,8 +1169,8 @@ def _checked_length(values: Any, rows: int, name: str) -> Any:
 
 def _dtype_for(rows: Any) -> Any:
     """Object where a cell is not a number, so that NumPy does not turn numbers into text."""
-    every = (cell for row in rows for cell in (row if _has_cells(row) else (row,)))
-    return None if all(isinstance(cell, (int, float)) for cell in every) else object
+    cells = (cell for row in rows for cell in (row if _has_cells(row) else (row,)))
+    return None if all(isinstance(cell, (int, float)) for cell in cells) else object
 
 
 def _has_cells(row: Any) -> bool:
@@ -1179,7 +1217,7 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def _link(task: str, n_outputs: int) -> Callable[[Array], Array]:
-    """What turns linear outputs into probabilities; two classes share one sigmoid output."""
+    """The function from linear outputs to probabilities; two classes share a single sigmoid output."""
     if task == "regression":
         return lambda z: z
     return _softmax if task == "classification" and n_outputs > 1 else _sigmoid
@@ -1202,9 +1240,9 @@ def _read_json(path: Path) -> Any:
 
 
 def strict_json(content: bytes) -> Any:
-    """What JSON in UTF-8 says; `ValueError` on anything else, on numbers no float holds, and on deep nesting.
+    """The value of JSON in UTF-8; `ValueError` on anything else, on numbers no float holds, on deep nesting.
 
-    Whatever is read later from the value may then walk it by recursion and turn its numbers into floats.
+    Callers may then walk the value by recursion and convert numbers to float.
     """
     try:
         value = json.loads(
@@ -1217,10 +1255,10 @@ def strict_json(content: bytes) -> Any:
         raise ValueError(f"values nested more than {_DEEPEST_JSON} deep") from None
     level = [value]
     for _ in range(_DEEPEST_JSON + 1):
-        level = [one for one in level if isinstance(one, (dict, list))]
+        level = [item for item in level if isinstance(item, (dict, list))]
         if not level:
             return value
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
     raise ValueError(f"values nested more than {_DEEPEST_JSON} deep")
 
 
@@ -1257,7 +1295,7 @@ def _read_weights(path: Path) -> bytes:
 
 
 def _entries(header: bytes) -> list[tuple[str, dict[str, Any]]]:
-    """The arrays that the header of a safetensors file names, in the order of their numbers."""
+    """The arrays in the header of a safetensors file, in the order of their bytes."""
     record = strict_json(header)
     if not isinstance(record, dict):
         raise ModelError(f"a header of arrays by name, not {_short(record)}")
@@ -1266,13 +1304,13 @@ def _entries(header: bytes) -> list[tuple[str, dict[str, Any]]]:
         for name in ("dtype", "shape", "data_offsets"):
             _value(entry, name, str if name == "dtype" else list, f"array {_short(key)}")
         offsets = entry["data_offsets"]
-        if len(offsets) != 2 or not all(isinstance(one, int) for one in offsets):
+        if len(offsets) != 2 or not all(isinstance(offset, int) for offset in offsets):
             raise ModelError(f"array {_short(key)} at bytes {_short(offsets)}")
     return sorted(entries, key=lambda item: tuple(item[1]["data_offsets"]))
 
 
 def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
-    """The float32 arrays of a safetensors file; everything its header says is checked first."""
+    """The float32 arrays of a safetensors file; sizes, types and offsets of the header are checked first."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(len(content) - 8, _LARGEST_JSON):
         raise ModelError(f"{name}: a header that is longer than the file")
@@ -1292,27 +1330,27 @@ def _arrays_of(content: bytes, name: str) -> dict[str, Array]:
 
 
 def _loaded(record: Any, weights: bytes, name: str) -> Network | Ensemble:
-    """What a record and its weights file hold; raises `ModelError` if they are not as they were written."""
+    """The network of a record and a weights file; raises `ModelError` if either was changed since."""
     checked_record(record, weights, name)
     return _from_record(record, _arrays_of(weights, name))
 
 
 def checked_record(record: Any, weights: bytes, name: str) -> dict[str, Any]:
-    """A record of a version that is known, with the checksums that it has to have; raises `ModelError`."""
+    """The record, if its version is supported and its checksums match; raises `ModelError` otherwise."""
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ModelError(f"{MODEL_FILE} that does not say format {FORMAT!r}")
     if type(record.get("version")) is not int or not 1 <= record["version"] <= VERSION:
         raise ModelError(f"format version {_short(record.get('version'))}; this program reads 1 to {VERSION}")
     if "checksum" in record or record["version"] > 3:
-        given, expected = _value(record, "checksum", dict), sealed(record, weights)["checksum"]
+        checksums, expected = _value(record, "checksum", dict), sealed(record, weights)["checksum"]
         for key, file in (("record", MODEL_FILE), ("weights", name)):
-            if given.get(key) != expected[key]:
+            if checksums.get(key) != expected[key]:
                 raise ModelError(f"{file} with another checksum than it was saved with; it was changed since")
     return record
 
 
 def _value(record: Any, key: str, kind: Any, where: str = MODEL_FILE) -> Any:
-    """The value of a key, which has to be of some kind; raises `ModelError`."""
+    """The value of a key, which has to be of type `kind`; raises `ModelError`."""
     if not isinstance(record, dict) or key not in record:
         got = f"no {key!r}" if isinstance(record, dict) else f"{_short(record)} where an object belongs"
         raise ModelError(f"{where}: {got}")
@@ -1325,20 +1363,25 @@ _KINDS: dict[Any, str] = {dict: "an object", list: "a list", str: "text"}
 
 
 def _short(value: Any) -> str:
-    """A value as a message shows it, however long it is."""
+    """A value shortened for a message."""
     return reprlib.repr(value)
 
 
 def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | Ensemble:
-    """What a file holds, with all that it says checked."""
+    """The network or ensemble of a record and its arrays; raises `ModelError` where they do not fit."""
     several = record["version"] == 2 or (record["version"] > 2 and "members" in record)
     layers = _value(record, "members", list) if several else [_value(record, "layers", dict)]
     prefixes = [f"member_{i}." for i in range(len(layers))] if several else [""]
-    for one in layers:
-        _value(one, "sizes", list, "layers")
-        if not all(isinstance(name, str) for name in _value(one, "activations", list, "layers")):
-            raise ModelError(f"layers: activations: expected names, got {_short(one['activations'])}")
-    named = [_names(prefix, len(one["sizes"]) - 1) for prefix, one in zip(prefixes, layers, strict=True)]
+    for layer_record in layers:
+        _value(layer_record, "sizes", list, "layers")
+        if not all(isinstance(name, str) for name in _value(layer_record, "activations", list, "layers")):
+            raise ModelError(
+                f"layers: activations: expected names, got {_short(layer_record['activations'])}"
+            )
+    named = [
+        _names(prefix, len(layer_record["sizes"]) - 1)
+        for prefix, layer_record in zip(prefixes, layers, strict=True)
+    ]
     if {name for names in named for name in names} != set(arrays):
         counts = " and ".join(str(len(names) // 2) for names in named)
         raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
@@ -1348,8 +1391,8 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
         _check_column(column, record["version"])
     target = _fields_from(Target, _value(record, "target", dict), "target")
     members = []
-    for one, names in zip(layers, named, strict=True):
-        sizes = [_count(size) for size in one["sizes"]]
+    for layer_record, names in zip(layers, named, strict=True):
+        sizes = [_count(size) for size in layer_record["sizes"]]
         weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
         if [weight.shape for weight in weights] != list(pairwise(sizes)):
             raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
@@ -1358,7 +1401,7 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
                 task=_value(record, "task", str),
                 columns=columns,
                 target=target,
-                activations=one["activations"],
+                activations=layer_record["activations"],
                 weights=weights,
                 biases=biases,
                 provenance={} if several else provenance,
@@ -1375,21 +1418,21 @@ _Entry = TypeVar("_Entry", Column, Target)
 
 
 def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
-    """A column or a target from its entry, each field of the type that the dataclass gives it."""
+    """A column or a target from its JSON object, with the types of fields checked by the dataclass."""
     if not isinstance(entry, dict):
         raise ModelError(f"{noun}: expected an object, got {_short(entry)}")
-    known = _FIELDS[cls]
+    fields_by_name = _FIELDS[cls]
 
     def where() -> str:
         return f"{noun} {_short(entry['name'])}" if "name" in entry else noun
 
     for key, value in entry.items():
-        if key not in known:
-            raise ModelError(f"{where()}: expected keys among {', '.join(known)}, got {_short(key)}")
-        words, holds = _FIELD_TYPES[known[key][0]]
+        if key not in fields_by_name:
+            raise ModelError(f"{where()}: expected keys among {', '.join(fields_by_name)}, got {_short(key)}")
+        words, holds = _FIELD_TYPES[fields_by_name[key][0]]
         if not holds(value):
             raise ModelError(f"{where()}: {key}: expected {words}, got {_short(value)}")
-    for key, (_, is_needed) in known.items():
+    for key, (_, is_needed) in fields_by_name.items():
         if is_needed and key not in entry:
             raise ModelError(f"{where()}: no {key!r}")
     return cls(**{key: _as_tuple(value) for key, value in entry.items()})
@@ -1399,13 +1442,13 @@ _FIELDS: dict[type[Any], dict[str, tuple[str, bool]]] = {
     cls: {field.name: (str(field.type), field.default is MISSING) for field in fields(cls)}
     for cls in (Column, Target)
 }
-"""The type of each field, and whether it has to be there."""
+"""The type of each field of a dataclass, and whether it is required."""
 
 
 def _as_tuple(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    # What was checked is of lists alone, or of none.
+    # The type check before admits lists of lists, or lists without lists.
     return tuple(map(_as_tuple, value)) if value and isinstance(value[0], list) else tuple(value)
 
 
@@ -1442,7 +1485,7 @@ _FIELD_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         _is_list_of(lambda value: isinstance(value, str) or _is_finite(value)),
     ),
 }
-"""What the JSON of a field has to be, by the type that its dataclass declares."""
+"""The JSON that a field may have, by the type that its dataclass declares: in words, and as a check."""
 
 
 def _check_column(column: Column, version: int) -> None:
@@ -1455,7 +1498,7 @@ def _check_column(column: Column, version: int) -> None:
 
 
 def _check_reading(column: Column, version: int) -> None:
-    """Raise `ModelError` unless what says how cells are written is of a form that is known."""
+    """Raise `ModelError` unless `decimal`, `form`, `parts` and `scales` are supported and fit each other."""
     where = f"column {_short(column.name)}"
     if version < 4 and _record_of(column).keys() & {"decimal", "unit", "form", "parts", "scales", "gaps"}:
         raise ModelError(f"{where}: columns of version 4 in version {version}")
@@ -1476,7 +1519,7 @@ def _check_reading(column: Column, version: int) -> None:
 
 
 def _check_tables(column: Column) -> None:
-    """Raise `ModelError` unless `means` and `knots` are of the shapes that the column's kind asks for."""
+    """Raise `ModelError` unless `means` and `knots` have the shapes of the column's kind, and knots rise."""
     means, knots = column.means, column.knots
     if means and (
         column.kind != "category"
@@ -1489,13 +1532,13 @@ def _check_tables(column: Column) -> None:
         column.kind != "numeric"
         or len(knots) < 2
         or any(len(pair) != 2 for pair in knots)
-        or any(one[0] >= other[0] or one[1] >= other[1] for one, other in pairwise(knots))
+        or any(lower[0] >= upper[0] or lower[1] >= upper[1] for lower, upper in pairwise(knots))
     ):
         raise ModelError(f"column {column.name!r}: knots that do not rise")
 
 
 def _check_network(network: Network) -> None:
-    """Raise `ModelError` unless columns, layers and target fit each other and all is finite."""
+    """Raise `ModelError` unless columns, layers and target fit each other and all numbers are finite."""
     if network.task not in TASKS:
         raise ModelError(f"task {network.task!r}, not one of {', '.join(TASKS)}")
     if len(network.weights) != len(network.activations) + 1:
@@ -1535,7 +1578,7 @@ def _check_target(task: str, target: Target, n_outputs: int) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether a value is a number, and one that fits a float."""
+    """Whether a value is a number that float64 holds."""
     try:
         return isinstance(value, (int, float)) and math.isfinite(value)
     except OverflowError:

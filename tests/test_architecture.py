@@ -41,10 +41,15 @@ HOMES = {
     },
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
     "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},
-    "mlflow": {"export/mlflow_model.py", "tracking/mlflow_entries.py", "tracking/mlflow_view.py"},
+    "mlflow": {
+        "export/mlflow_model.py",
+        "tracking/mlflow_entries.py",
+        "tracking/mlflow_experiment.py",
+        "tracking/mlflow_view.py",
+    },
     "matplotlib": {"reporting/matplotlib_files.py", "reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
-    "onnx": {"export/onnx.py"},
+    "onnx": {"export/onnx.py", "export/onnx_encoding.py", "export/onnx_graph.py"},
     "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},
     "skops": {"export/sklearn_pipeline.py"},
 }

@@ -1,4 +1,4 @@
-"""``nas report``, ``compare``, ``ui`` and ``sync``: looking at searches."""
+"""Commands that show searches: ``nas report``, ``compare``, ``ui`` and ``sync``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from nas.cli.options import add_places
 
 def add_ui(commands: Any) -> None:
     """Declare ``nas ui``."""
-    ui = commands.add_parser("ui", help="open MLflow's pages on the searches")
+    ui = commands.add_parser("ui", help="serve MLflow's pages of the searches")
     ui.set_defaults(command=_ui)
     ui.add_argument("run", nargs="?", metavar="RUN", help="a run's folder; default: all runs")
     add_places(ui)
-    ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000; 0: any that is free")
-    ui.add_argument("--open", action="store_true", help="open a browser once the pages are there")
+    ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000; 0: any free port")
+    ui.add_argument("--open", action="store_true", help="open a browser once the server answers")
 
 
 def _ui(options: argparse.Namespace) -> int:
+    """Run ``nas ui``; return the exit code."""
     from nas.tracking.ui import serve
 
     return serve(options.runs_dir, options.tracking_uri, options.port, options.run, browse=options.open)
@@ -28,12 +29,12 @@ def _ui(options: argparse.Namespace) -> int:
 
 def add_sync(commands: Any) -> None:
     """Declare ``nas sync``."""
-    sync = commands.add_parser("sync", help="write to MLflow what is missing there of a run")
+    sync = commands.add_parser("sync", help="write to MLflow what it lacks of a run")
     sync.set_defaults(command=_sync)
     sync.add_argument("run", metavar="RUN", help="the run's folder")
-    sync.add_argument("--tracking-uri", metavar="URI", help="another store than the run had")
+    sync.add_argument("--tracking-uri", metavar="URI", help="a store other than the run's")
     sync.add_argument(
-        "--track", metavar="WHO", help="candidates with runs of their own; see 'nas search --help'"
+        "--track", metavar="POLICY", help="candidates with runs of their own; see 'nas search --help'"
     )
     sync.add_argument(
         "--register", metavar="NAME", help="make the winner the next version of a registered model in MLflow"
@@ -41,6 +42,7 @@ def add_sync(commands: Any) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
+    """Run ``nas sync``; return the exit code."""
     from nas.run import sync
 
     synced = sync(
@@ -54,19 +56,20 @@ def _sync(options: argparse.Namespace) -> int:
 
 def add_report(commands: Any) -> None:
     """Declare ``nas report``."""
-    report = commands.add_parser("report", help="write what happened in a search, and why its winner won")
+    report = commands.add_parser("report", help="write a report on a search and its winner")
     report.set_defaults(command=_report)
     report.add_argument("run", metavar="RUN", help="the run's folder")
     report.add_argument(
         "--output",
         action="append",
         metavar="FILE",
-        help="a file that ends in .html or .png, more than once for several; default: report.html and "
+        help="a file that ends in .html or .png; may be repeated; default: report.html and "
         "report.png in the run's folder",
     )
 
 
 def _report(options: argparse.Namespace) -> int:
+    """Run ``nas report``; return the exit code."""
     from nas.reporting import report
 
     for output in options.output or [None, Path(options.run, "report.png")]:
@@ -76,13 +79,14 @@ def _report(options: argparse.Namespace) -> int:
 
 def add_compare(commands: Any) -> None:
     """Declare ``nas compare``."""
-    compare = commands.add_parser("compare", help="put searches side by side: what differed, and who won")
+    compare = commands.add_parser("compare", help="compare searches: their settings, winners and scores")
     compare.set_defaults(command=_compare)
-    compare.add_argument("runs", nargs="+", metavar="RUN", help="folders of two runs or more")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="the folders of two or more runs")
     compare.add_argument("--json", action="store_true", help="print the comparison as one JSON object")
 
 
 def _compare(options: argparse.Namespace) -> int:
+    """Run ``nas compare``; return the exit code."""
     from nas.reporting import compare
 
     comparison = compare(options.runs)

@@ -1,4 +1,4 @@
-"""How the rows of a table are cut: to train on, to choose by, to test on."""
+"""Cutting the rows of a table into parts for training, validation and test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nas.errors import DataError
 from nas.network.arrays import Array
 
 _LARGE = 10_000
-"""Rows above which three folds say as much as five of fewer rows."""
+"""Rows above which three folds judge as surely as five folds of fewer rows."""
 
 _NO_ROWS: Array = np.empty(0, np.int64)
 
 
 class Split(NamedTuple):
-    """Row numbers of the three parts: to train on, to choose by, and to look at once at the end."""
+    """Row numbers of the three parts; the test part is used once, at the end."""
 
     train: np.ndarray[Any, Any]
     validation: np.ndarray[Any, Any]
@@ -31,16 +31,16 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cuts:
-    """How a whole search uses the rows of its table.
+    """The cuts of a table for a whole search.
 
     Attributes
     ----------
     split : Split
-        What candidates are trained on and judged by, and what is tested on at the end: perhaps nothing.
+        The rows by which candidates are trained, judged, and at the end tested; parts may be empty.
     folds : sequence of (train, validation)
-        What the finalists are trained on and judged by once more.
+        The cuts by which finalists are trained and judged again.
     trains_on_all : bool
-        Whether the winner is at last trained on the validation rows, too.
+        Whether the winner is finally trained on training and validation rows.
     """
 
     split: Split
@@ -49,9 +49,9 @@ class Cuts:
 
     @classmethod
     def by(cls, pairs: Sequence[tuple[Array, Array]], *, trains_on_all: bool = True) -> Cuts:
-        """Candidates are judged by one pair of (train, validation), finalists by every pair.
+        """Cuts in which all pairs of (train, validation) judge finalists, and a single pair candidates.
 
-        It is the one with the most rows to train on: of folds in order of time the last, of others the first.
+        The single pair has the most training rows: the last of folds in order of time, else the first.
         """
         train, validation = max(pairs, key=lambda pair: len(pair[0]))
         return cls(Split(np.sort(train), np.sort(validation), _NO_ROWS), pairs, trains_on_all)
@@ -65,15 +65,15 @@ class Cuts:
 
 
 def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float = 0.2) -> Split:
-    """Shuffle the rows into three parts, with the classes in equal shares in each.
+    """Shuffle the rows into three parts, stratified by class.
 
     Parameters
     ----------
     dataset : Dataset
     seed : int
-        Decides the shuffle.
+        Determines the shuffle.
     test, validation : float
-        The share of all rows that is tested on, and of the others that validates.
+        The fraction of all rows for the test, and of the remaining rows for validation.
 
     Raises
     ------
@@ -91,23 +91,23 @@ def split(dataset: Dataset, seed: int, *, test: float = 0.2, validation: float =
             f"of the {smallest} validation rows and more can hold one, got {len(dataset.classes)} "
             f"in {dataset.n_rows} rows"
         )
-    kept, test_rows = train_test_split(rows, test_size=test, random_state=seed, stratify=labels)
-    labels = None if labels is None else labels[kept]
-    train, chosen = train_test_split(kept, test_size=validation, random_state=seed, stratify=labels)
-    return Split(np.sort(train), np.sort(chosen), np.sort(test_rows))
+    rest, test_rows = train_test_split(rows, test_size=test, random_state=seed, stratify=labels)
+    labels = None if labels is None else labels[rest]
+    train, validation_rows = train_test_split(rest, test_size=validation, random_state=seed, stratify=labels)
+    return Split(np.sort(train), np.sort(validation_rows), np.sort(test_rows))
 
 
 def folds(dataset: Dataset, rows: Array, n: int, seed: int) -> list[tuple[Array, Array]]:
-    """Cut rows into `n` parts, with the classes in equal shares in each: every part validates once.
+    """Cut rows into `n` folds, stratified by class; each fold is the validation part once.
 
     Parameters
     ----------
     dataset : Dataset
     rows : int array
     n : int
-        No more than there are rows are made.
+        Number of folds, at most the number of rows.
     seed : int
-        Decides the shuffle.
+        Determines the shuffle.
 
     Returns
     -------
@@ -120,22 +120,22 @@ def folds(dataset: Dataset, rows: Array, n: int, seed: int) -> list[tuple[Array,
     by_class = dataset.task == "classification" and max(np.bincount(dataset.y[rows])) >= n
     splitter = (StratifiedKFold if by_class else KFold)(n, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A class of fewer rows than folds cannot be in every one of them.
+        # A class of fewer rows than folds cannot be in all folds.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         pairs = list(splitter.split(rows, dataset.y[rows] if by_class else None))
     return [(rows[np.sort(train)], rows[np.sort(validation)]) for train, validation in pairs]
 
 
 def n_folds(n_rows: int) -> int:
-    """How many folds so many rows are cut into."""
+    """The number of folds for a number of rows."""
     return 3 if n_rows > _LARGE else 5
 
 
 def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) -> Cuts:
-    """Hold a share of all rows out to judge candidates by, at random; finalists by shuffled folds.
+    """Hold out a random fraction `share` of rows to judge candidates; shuffled folds judge finalists.
 
-    Classes are in equal shares on both sides where they have rows enough; of a class with a single row,
-    that is trained on. Given `n`, candidates are judged by one of so many folds.
+    Both sides are stratified by class as far as classes have enough rows; the only row of a class is a
+    training row. Given `n`, candidates are judged by the first of `n` folds instead.
     """
     pairs = folds(dataset, np.arange(dataset.n_rows), n or n_folds(dataset.n_rows), seed)
     if n is not None:
@@ -145,9 +145,9 @@ def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) ->
 
 
 def in_order(dataset: Dataset, share: float, n: int | None = None) -> Cuts:
-    """Hold out the last share of rows that are in order of time; every fold validates after it trains.
+    """Hold out the last fraction `share` of rows in order of time; folds validate on later rows.
 
-    Given `n`, candidates are judged by the last of so many folds.
+    Given `n`, candidates are judged by the last of `n` folds instead.
     """
     from sklearn.model_selection import TimeSeriesSplit
 
@@ -161,9 +161,9 @@ def in_order(dataset: Dataset, share: float, n: int | None = None) -> Cuts:
 
 
 def in_groups(dataset: Dataset, groups: Array, share: float, seed: int, n: int | None = None) -> Cuts:
-    """Hold out whole groups, about a share of the rows; no group is on both sides of any cut.
+    """Hold out whole groups, about a fraction `share` of rows; no group is on both sides of a cut.
 
-    Given `n`, candidates are judged by one of so many folds.
+    Given `n`, candidates are judged by a single fold of `n` instead.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def _held_out(dataset: Dataset, share: float, seed: int) -> tuple[Array, Array]:
 
 
 def _n_held_out(n_rows: int, share: float) -> int:
-    """At least one row, and not all of them."""
+    """The number of held-out rows: at least a single row, and not all rows."""
     return min(max(1, round(share * n_rows)), n_rows - 1)
 
 
@@ -210,7 +210,7 @@ def _group_folds(dataset: Dataset, groups: Array, n: int, seed: int) -> list[tup
     by_class = dataset.task == "classification" and max(np.bincount(dataset.y)) >= n
     splitter = (StratifiedGroupKFold if by_class else GroupKFold)(n, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A class of fewer rows than folds cannot be in every one of them.
+        # A class of fewer rows than folds cannot be in all folds.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         pairs = list(splitter.split(np.empty((dataset.n_rows, 0)), dataset.y, groups))
     return [(train, validation) for train, validation in pairs if len(train) and len(validation)]

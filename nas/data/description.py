@@ -1,4 +1,4 @@
-"""What a table holds, column by column, and what becomes of it in a search."""
+"""The description of a table, column by column: contents, and the network inputs they become."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ from nas.runtime import Column
 
 _HEAD = ("column", "kind", "different", "gaps", "examples", "becomes")
 _EXAMPLES = 3
+"""Different values that are shown of a column."""
+
 _LONGEST_EXAMPLE = 24
+"""Characters of a value that are shown, so that a row fits a terminal."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What `nas describe` shows.
+    """The table that `nas describe` prints.
 
     Attributes
     ----------
     summary : str
-        The table in one line: rows, columns, target, and what was decided in reading it.
+        The table in a line: rows, columns, target, and decisions made in reading it.
     columns : DataFrame of shape (columns, 6)
-        For each column its name, its kind, how many different values and how many gaps it has, examples, and
-        what becomes of it.
+        Of each column the name, the kind, the number of different values and of gaps, examples, and
+        the network inputs that it becomes.
     """
 
     summary: str
     columns: pd.DataFrame
 
     def __str__(self) -> str:
-        """Both, as text."""
+        """The summary and the columns as text."""
         return f"{self.summary}\n\n{self.columns.to_string(index=False)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The summary and the columns as plain values."""
         return {"summary": self.summary, "columns": self.columns.to_dict("records")}
 
 
 def describe(data: Any, **options: Any) -> Description:
-    """Say what a table holds and what a search would make of each of its columns.
+    """Describe a table, and the encoding that a search would fit for each column.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ def _row(dataset: Dataset, column: Column) -> dict[str, Any]:
 
 
 def _becomes(column: Column, n_different: int) -> str:
-    """What of a column the network reads."""
+    """The network inputs of a column, in words."""
     inputs = f"{column.n_inputs} input{'s' * (column.n_inputs != 1)}"
     if column.kind == "dropped":
         return "nothing: it is constant" if n_different < 2 else "nothing: nearly every cell differs"
@@ -105,5 +108,5 @@ def _becomes(column: Column, n_different: int) -> str:
         return f"{inputs}: standardized{', whether it is missing' * column.indicator}"
     if column.means:
         return f"{inputs}: means of the target by category"
-    others = ", one for gaps" * column.missing + ", one for others" * column.other
-    return f"{inputs}: one for each category{others}"
+    further_inputs = ", one for gaps" * column.missing + ", one for others" * column.other
+    return f"{inputs}: one for each category{further_inputs}"

@@ -14,16 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from nas.data.layout import (
-    BLANKS,
-    Layout,
-    NulByteError,
-    encoding_error,
-    find_layout,
-    open_rows,
-    read_records,
-    wrong_count,
-)
+from nas.data.encodings import NulByteError, encoding_error
+from nas.data.layout import Layout, find_layout, open_rows
+from nas.data.records import BLANKS, read_records, wrong_count
 from nas.errors import DataError
 
 _CSV_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".csv.gz", ".tsv.gz")
@@ -31,26 +24,26 @@ _PARQUET_ENDINGS = (".parquet", ".pq")
 
 
 _ROWS = 250_000
-"""Rows of a CSV file that are read at once: the parser takes several times what it returns."""
+"""Rows of a CSV file that are parsed at once: the parser needs several times the memory of its result."""
 
 Texts = Collection[str] | Callable[[list[str]], Collection[str]]
-"""Columns to be read as they are written, or what finds them among the names of all."""
+"""Columns to be read as text, or a function that chooses them among the names of all columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class TableFile:
-    """What a file holds, and what was decided in reading it.
+    """The table in a file, and decisions made in reading it.
 
     Attributes
     ----------
     frame : DataFrame
-        Names are text, texts have no blanks around them, gaps are NaN.
+        Names are text, texts have no blanks around them, missing values are NaN.
     notes : tuple of str
-        What was decided, each in a short phrase.
+        Decisions, each in a short phrase.
     unnamed : str, optional
         The name given to a first column without a name.
     decimal : str
-        What separates decimals in numbers with separators: "," where the file's numbers prove it.
+        The decimal separator of numbers as text: "," where the file's numbers prove it.
     """
 
     frame: pd.DataFrame
@@ -69,18 +62,18 @@ def read_table(
 def read_file(
     path: str | Path, texts: Texts = (), *, header: bool | None = None, na: Collection[str] = ()
 ) -> TableFile:
-    """The table in a CSV or Parquet file.
+    """Read the table in a CSV or Parquet file.
 
     Parameters
     ----------
     path : path
-        Its ending says what it is; the separator of a CSV file is found.
-    texts : names, or a function from all names to such
-        Columns that are read as they are written, so that a category "01" stays that.
+        Its ending names the format; the separator of a CSV file is detected.
+    texts : names, or a function from the names of all columns to names
+        Columns that are read as text, so that a category "01" stays "01".
     header : bool, optional
-        Whether a CSV file has a line of names; by default it is found out, and refused where not.
+        Whether a CSV file has a line of names; by default a first line that looks like data is refused.
     na : texts
-        What means a gap besides an empty cell, such as "?" or "-999".
+        Cells that are missing values besides empty cells, such as "?" or "-999".
 
     Raises
     ------
@@ -88,7 +81,7 @@ def read_file(
         If there is no such file, or no table in it; the message names the file, and the line.
     """
     path = Path(path)
-    if not os.path.isfile(path):  # noqa: PTH113 # False too where the name is one that no file can have
+    if not os.path.isfile(path):  # noqa: PTH113 # False, not an error, for impossible names
         got = "a folder" if os.path.isdir(path) else "no such file"  # noqa: PTH112 # likewise
         raise DataError(f"{path}: expected a CSV or Parquet file, got {got}")
     name = path.name.lower()
@@ -108,8 +101,8 @@ def read_file(
 
 def _read_csv(path: Path, texts: Texts, header: bool | None, na: Collection[str]) -> TableFile:
     layout = find_layout(path, header)
-    chosen = texts(_kept_names(layout)) if callable(texts) else texts
-    types: dict[str, type] = dict.fromkeys(set(chosen) & set(layout.names), str)
+    text_columns = texts(_kept_names(layout)) if callable(texts) else texts
+    types: dict[str, type] = dict.fromkeys(set(text_columns) & set(layout.names), str)
     with warnings.catch_warnings():
         # Rows longer than the header would otherwise lose cells.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -123,9 +116,9 @@ def _read_csv(path: Path, texts: Texts, header: bool | None, na: Collection[str]
         _check_short_rows(path, layout, len(frame))
     frame, notes = _without_empty_end(path, frame, layout)
     frame = _stripped(frame)
-    decimal = "," if _has_decimal_commas(frame, chosen) else "."
+    decimal = "," if _has_decimal_commas(frame, text_columns) else "."
     if decimal == ",":
-        frame, decimal = _with_dots_as_text(path, layout, frame, chosen)
+        frame, decimal = _with_dots_as_text(path, layout, frame, text_columns)
     return TableFile(frame, notes, layout.unnamed, decimal)
 
 
@@ -134,18 +127,22 @@ def _kept_names(layout: Layout) -> list[str]:
 
 
 def _read_rows(path: Path, layout: Layout, types: dict[str, type], na: Collection[str]) -> pd.DataFrame:
-    """The rows, read in parts; columns that are numbers in some and no numbers in others are text."""
+    """The rows, parsed in parts; columns that are numbers in some parts and text in others become text."""
     types = dict(types)
     while True:
         parts = _read_parts(path, layout, types, na)
         kinds = {name: {kind for part in parts if (kind := _kind(part[name]))} for name in layout.names}
-        # Whole numbers that no float holds are no numbers to compute with.
-        unlike = [name for name, found in kinds.items() if len(found) > 1 or "large numbers" in found]
-        if not unlike:
+        # Whole numbers that float64 cannot hold are kept as text.
+        mixed = [
+            name
+            for name, kinds_of_parts in kinds.items()
+            if len(kinds_of_parts) > 1 or "large numbers" in kinds_of_parts
+        ]
+        if not mixed:
             return parts[0] if len(parts) == 1 else _joined(parts)
-        # What is a number here and text there is text, and was written in some way.
+        # Read anew as text, cells are as they were written, not as the parser prints numbers.
         del parts
-        types |= dict.fromkeys(unlike, str)
+        types |= dict.fromkeys(mixed, str)
 
 
 def _read_parts(
@@ -172,22 +169,22 @@ def _read_parts(
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table; a column that is empty in some parts has the type of the others there too."""
+    """The parts as a single table; a column that is empty in some parts takes the type of the others."""
     for name in parts[0].columns:
         dtypes = [part[name].dtype for part in parts if not part[name].isna().all()]
         if dtypes and not _is_number(dtypes[0]):
-            of_all = dtypes[0] if len(set(dtypes)) == 1 and not _is_bool(dtypes[0]) else np.dtype(object)
+            common = dtypes[0] if len(set(dtypes)) == 1 and not _is_bool(dtypes[0]) else np.dtype(object)
             if any(part[name].dtype != dtypes[0] for part in parts):
                 for part in parts:
-                    part[name] = part[name].astype(of_all)
+                    part[name] = part[name].astype(common)
     return pd.concat(parts, ignore_index=True)
 
 
 def _kind(values: pd.Series) -> str | None:
-    """What the parser took a column for; None where it is empty."""
+    """The kind of values that the parser found in a column; None if it is empty."""
     dtype = values.dtype
     if dtype == np.uint64:
-        return "large numbers"  # beyond what other whole numbers and floats hold
+        return "large numbers"  # above the range of int64, and of exact float64
     if _is_number(dtype):
         return "numbers" if _first_value(values) is not None else None
     if _is_bool(dtype):
@@ -199,7 +196,7 @@ def _kind(values: pd.Series) -> str | None:
 
 
 def _first_value(values: pd.Series) -> Any:
-    """The first cell that is no gap, mostly the first of all; None where there is none."""
+    """The first value of a column; None if it is empty."""
     if len(values) and not pd.isna(values.iloc[0]):
         return values.iloc[0]
     place = values.first_valid_index()
@@ -258,7 +255,7 @@ def _check_short_rows(path: Path, layout: Layout, n_rows: int) -> None:
 def _without_empty_end(
     path: Path, frame: pd.DataFrame, layout: Layout
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table without the column that a separator at the end of each row makes."""
+    """The table without the last column, if it only stems from a separator at the end of each row."""
     if not layout.has_empty_end:
         return frame, layout.notes
     last = frame.iloc[:, -1]
@@ -272,7 +269,7 @@ def _without_empty_end(
 
 
 def _stripped(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table without blanks around its texts; what is blank is a gap."""
+    """The table without blanks around texts; blank texts become NaN."""
     for name in frame.columns:
         if _is_text(frame[name]):
             texts = frame[name].str.strip()
@@ -281,31 +278,35 @@ def _stripped(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+_SAMPLE = 200
+"""Cells of a column by which it is taken for numbers with units, signs or separators."""
+
 _AFFIXES = r"[^\d.,+-]{0,6}"
 _WRITTEN = re.compile(rf"{_AFFIXES}[+−-]?{_AFFIXES}(\d[\d.,]*|[.,]\d+){_AFFIXES}")
 _COMMA_ONLY = re.compile(r"^\D*0*,\d|\d,\d{1,2}(?!\d)|,\d{4}|\.\d{3},\d|\d{4},\d")
 _POINT_ONLY = re.compile(r"^\D*0*\.\d|\d\.\d{1,2}(?!\d)|\.\d{4}|,\d{3}\.\d|\d{4}\.\d")
+"""Numbers in which a mark cannot separate thousands: fewer or more than three digits beside it."""
 
 
 def _has_decimal_commas(frame: pd.DataFrame, texts: Collection[str]) -> bool:
-    """Whether some column's numbers can only have decimal commas, and no column's decimal points."""
+    """Whether numbers of a column can only have decimal commas, and no column's only decimal points."""
     columns = [_written_numbers(frame[name]) for name in frame.columns if _is_text(frame[name])]
     if not any(_proves(_COMMA_ONLY, column) for column in columns):
         return False
-    others = [frame[name] for name in frame.columns if name not in texts and _is_text(frame[name])]
-    return not any(_proves(_POINT_ONLY, _written_numbers(values)) for values in others)
+    undeclared = [frame[name] for name in frame.columns if name not in texts and _is_text(frame[name])]
+    return not any(_proves(_POINT_ONLY, _written_numbers(values)) for values in undeclared)
 
 
 def _written_numbers(values: pd.Series) -> list[str]:
-    """The different cells of a column, if its first ones are numbers with units, signs or separators."""
-    first = values.dropna().iloc[:200]
+    """The different cells of a column that begins with numbers with units, signs or separators."""
+    first = values.dropna().iloc[:_SAMPLE]
     if sum(_WRITTEN.fullmatch(cell) is not None for cell in first) < 0.9 * len(first) or not len(first):
         return []
     return [cell for cell in values.dropna().unique() if _WRITTEN.fullmatch(cell)]
 
 
 def _proves(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
-    # Dates such as 31.12.2024 and amounts such as 1.234.567 have several of a mark that is no decimal one.
+    # Dates such as 31.12.2024 and amounts such as 1.234.567 repeat the mark; decimal marks occur once.
     mark = "," if pattern is _COMMA_ONLY else "."
     return any(cell.count(mark) == 1 and pattern.search(cell) for cell in cells)
 
@@ -313,9 +314,9 @@ def _proves(pattern: re.Pattern[str], cells: Iterable[str]) -> bool:
 def _with_dots_as_text(
     path: Path, layout: Layout, frame: pd.DataFrame, texts: Collection[str]
 ) -> tuple[pd.DataFrame, str]:
-    """The table with numbers such as 1.234 as they are written, and the decimal separator.
+    """The table with numbers such as 1.234 as text, and the decimal separator.
 
-    They may be thousands where decimals have commas; unless one of them is no thousand.
+    Beside decimal commas, 1.234 means thousands, unless a number of the column is not grouped by threes.
     """
     floats = [str(name) for name in frame.columns if frame[name].dtype.kind == "f"]
     if not floats:
@@ -325,13 +326,13 @@ def _with_dots_as_text(
     if any(_proves(_POINT_ONLY, written[name].dropna().unique()) for name in with_dots):
         return frame, "."
     for name in with_dots:
-        # What was declared a gap is one already.
+        # Declared gaps are NaN in the frame already.
         frame[name] = written[name].str.strip().where(frame[name].notna())
     return frame, ","
 
 
 def _with_gaps(frame: pd.DataFrame, na: Collection[str]) -> pd.DataFrame:
-    """The table with gaps where cells are what `na` declares, as texts or as numbers."""
+    """The table with NaN in cells that equal a text of `na`, or its number."""
     texts = {str(value).strip() for value in na}
     numbers = {number for text in texts if (number := _number(text)) is not None}
     for name in frame.columns:
@@ -358,22 +359,22 @@ def _number(text: str) -> float | None:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """As `pandas.read_parquet` reads it, but with each column let go as soon as it is taken over."""
+    """As `pandas.read_parquet`, but the memory of each Arrow column is freed once it is converted."""
     import pyarrow as pa
     from pyarrow import parquet
 
     table = parquet.read_table(path, memory_map=True)
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
-            # Text that is no UTF-8 would be met only where it is looked at, long after.
+            # Text that is no UTF-8 would otherwise raise only when it is used, long after.
             column.validate(full=True)
         except pa.ArrowInvalid as error:
             raise DataError(f"{path}: column {name!r}: expected readable values, got: {error}") from None
     try:
         frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path}: expected columns as its pandas metadata says, got: {what}") from None
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path}: expected columns as its pandas metadata says, got: {reason}") from None
     return frame
 
 
@@ -381,7 +382,7 @@ _T = TypeVar("_T")
 
 
 def _reading(path: Path, read: Callable[[], _T]) -> _T:
-    """What `read` gives; the reader's own errors as `DataError`."""
+    """The result of `read`; errors of parsers become `DataError`."""
     import pyarrow as pa
 
     try:

@@ -1,4 +1,4 @@
-"""Columns that number the rows: they say nothing of a row, or say too much."""
+"""Columns that number the rows: an index is no feature, and an identifier may reveal the target."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _CAMEL = re.compile(r".*[a-z](Id|ID|Nr|No|Index)")
 _UNNAMED = re.compile(r"Unnamed: \d+(_level_\d+)?")
 
 _FEW_CHANGES = 0.1
-"""Changes of class along an identifier, of those by chance, below which it sorts the rows by class."""
+"""Changes of class along an identifier, as a fraction of the expectation, up to which it sorts by class."""
 
 
 def index_columns(frame: pd.DataFrame, targets: Collection[str], unnamed: str | None) -> dict[str, str]:
-    """The columns that are no more than an index, and why.
+    """Find the columns that are no more than an index.
 
-    An index is a column without a name whose cells all differ, or one that counts the rows from the first
-    to the last by one: from 0 or 1, or by a name such as ``id``.
+    An index is a column without a name of different cells, or a column that counts the rows in steps of 1,
+    from 0 or 1, or from any number if it has a name such as ``id``.
 
     Parameters
     ----------
     frame : DataFrame
     targets : names
-        Columns that are none, whatever they look like.
+        Columns that are not tested.
     unnamed : str, optional
         The column that has no name in its file.
 
     Returns
     -------
     dict
-        A reason for each name. Empty where no column beside them would be left.
+        A reason for each name. Empty if no other column would remain.
     """
     reasons = {}
     for name, values in frame.items():
@@ -69,7 +69,7 @@ def _whole_numbers(values: pd.Series[Any]) -> Array | None:
 
 
 def leaking_identifiers(table: pd.DataFrame, codes: Array) -> list[str]:
-    """Columns of whole numbers that differ in each row, and by which sorted rows are sorted by class.
+    """Find identifiers by which sorted rows are sorted by class.
 
     Parameters
     ----------
@@ -77,19 +77,19 @@ def leaking_identifiers(table: pd.DataFrame, codes: Array) -> list[str]:
     codes : int array of shape (rows,)
         The class of each row.
     """
-    shares = np.bincount(codes) / len(codes)
-    by_chance = (len(codes) - 1) * (1 - np.square(shares).sum())
-    found = []
+    frequencies = np.bincount(codes) / len(codes)
+    by_chance = (len(codes) - 1) * (1 - np.square(frequencies).sum())
+    identifiers = []
     for name, values in table.items():
         numbers = _whole_numbers(values)
         if numbers is None or not _is_identifier(numbers):
             continue
         changes = int((np.diff(codes[np.argsort(numbers, kind="stable")]) != 0).sum())
-        if changes <= max(len(shares) - 1, _FEW_CHANGES * by_chance):
-            found.append(str(name))
-    return found
+        if changes <= max(len(frequencies) - 1, _FEW_CHANGES * by_chance):
+            identifiers.append(str(name))
+    return identifiers
 
 
 def _is_identifier(numbers: Array) -> bool:
-    """Whether numbers all differ and lie close together, as those that were given to rows in turn."""
+    """Whether numbers all differ and lie close together, as numbers that count rows."""
     return bool(np.ptp(numbers) < 2 * len(numbers)) and len(np.unique(numbers)) == len(numbers)

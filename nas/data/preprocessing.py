@@ -1,4 +1,4 @@
-"""Learning how each column of a table is encoded: from training rows alone."""
+"""Fitting the encoding of each column of a table, on training rows only."""
 
 from __future__ import annotations
 
@@ -10,29 +10,37 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.data.columns import Reading, check_finite, convert, read_column
+from nas.data.columns import check_finite, convert, read_column
 from nas.data.numbers import CELLS, Fit, fit_numbers
+from nas.data.reading import Reading
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
 from nas.runtime import PARTS, Column, Preprocessor, as_numbers, cell_key
 
 MAX_CATEGORIES = 32
-"""Inputs that a column of categories may take; more categories are told by the targets of their rows."""
+"""Inputs of a one-hot encoded column; columns with more categories are target-encoded."""
 
 _MOST_MEANS = 200_000
-"""Numbers that are kept of a column's categories; the rarest of still more have what all others have."""
+"""Target means that are stored for a column; the rarest of further categories share a place."""
 
 _MEAN_FOLDS = 5
-"""Parts of the training rows, each of which is told the means of the others."""
+"""Folds of cross-fitting, as in scikit-learn's `TargetEncoder`: each is encoded by means of the others."""
 
 _MANY_TEXTS = 100
+"""Different texts above which, if they are more than half of the cells, a column is dropped: free text."""
 
 
 class Rows(Mapping[str, Any]):
-    """Some rows of a table: columns are copied when they are asked for, and not held longer than needed.
+    """A lazy selection of rows: a mapping from names to columns, copied on access.
 
-    Of a table of gigabytes, all columns of some rows at once would be gigabytes more. Columns of NumPy's
-    numbers come as float64 arrays, a block of them at a time; others as series.
+    Rows of all columns at once would double the memory of a large table. Columns of NumPy's numbers are
+    float64 arrays, copied in blocks; other columns are series.
+
+    Parameters
+    ----------
+    table : DataFrame
+    rows : int array of shape (rows,)
+        Positions in the table.
     """
 
     def __init__(self, table: pd.DataFrame, rows: Array) -> None:
@@ -53,7 +61,7 @@ class Rows(Mapping[str, Any]):
         number, place = divmod(self._places[name], self._size)
         if self._block[0] != number:
             columns = self._plain[number * self._size : (number + 1) * self._size]
-            self._block = number, self._taken(columns)
+            self._block = number, self._columns_at(columns)
         return self._block[1][place]
 
     @property
@@ -62,11 +70,11 @@ class Rows(Mapping[str, Any]):
         return self._places.keys()
 
     def numbers_of(self, names: Sequence[str]) -> Array:
-        """Some of the `numeric` columns as float64, of shape (columns, rows)."""
-        return self._taken([self._plain[self._places[name]] for name in names])
+        """The `numeric` columns with these names as float64 of shape (columns, rows)."""
+        return self._columns_at([self._plain[self._places[name]] for name in names])
 
-    def _taken(self, columns: list[int]) -> Array:
-        """The rows of some columns, of shape (columns, rows)."""
+    def _columns_at(self, columns: list[int]) -> Array:
+        """The columns at these positions, of shape (columns, rows)."""
         if len(columns) == 1:
             return self._table.iloc[:, columns[0]].to_numpy(np.float64)[self._rows][np.newaxis]
         return np.ascontiguousarray(self._table.iloc[:, columns].to_numpy(np.float64)[self._rows].T)
@@ -88,28 +96,28 @@ def fit_preprocessor(
     scaling: str = "standard",
     readings: Mapping[str, Reading] | None = None,
 ) -> Preprocessor:
-    """The encoding of a table: numbers, parts of dates, categories or means of targets, indicators for gaps.
+    """Fit the encoding of a table: numbers, parts of dates, categories, target means, gap indicators.
 
     Parameters
     ----------
     table : DataFrame or Rows, of shape (rows, columns)
         The training rows.
     categorical : names
-        Columns of categories whatever they look like.
+        Columns of categories, whatever their cells are.
     targets : array of shape (rows, targets), optional
-        What the network is to predict of each row. Where there are more than `MAX_CATEGORIES`, and no more
-        targets than that, a category is told by its rows' mean of each target, drawn towards the mean of
-        all rows the more the fewer they are (Micci-Barreca 2001; scikit-learn's `TargetEncoder`). Without,
-        the rarest categories share one input.
+        The outputs that the network is trained for. Columns with more than `MAX_CATEGORIES` categories
+        are target-encoded by them: with the mean of each target over the category's rows, shrunk towards
+        the mean of all rows (Micci-Barreca 2001; scikit-learn's `TargetEncoder`). Without targets, or with
+        more than `MAX_CATEGORIES`, columns are one-hot encoded, and the rarest categories share an input.
     scaling : str
-        One of `nas.genome.SCALINGS`.
+        A name in `nas.genome.SCALINGS`.
     readings : mapping, optional
-        What the cells of each column mean, where `settle_kinds` has decided it by more rows than these.
+        The meaning of each column's cells, if `settle_kinds` has decided it on more rows.
 
     Raises
     ------
     DataError
-        If no column is left to learn from, or one is not what `settle_kinds` makes of it.
+        If all columns are constant or empty, or cells do not have the type that `settle_kinds` converts to.
     """
     return fit_preprocessors(table, categorical, targets, (scaling,), readings)[scaling]
 
@@ -121,7 +129,10 @@ def fit_preprocessors(
     scalings: Sequence[str] = ("standard",),
     readings: Mapping[str, Reading] | None = None,
 ) -> dict[str, Preprocessor]:
-    """The encodings of a table for several scalings, by their names; see `fit_preprocessor`."""
+    """Fit the encodings of a table for several scalings; return them by name. See `fit_preprocessor`.
+
+    Columns of numbers are collected into blocks of `CELLS` numbers, which are fitted together.
+    """
     fits: list[Fit] = []
     numeric: dict[int, Reading] = {}
     waiting: list[tuple[int, str, Floats]] = []
@@ -129,8 +140,8 @@ def fit_preprocessors(
     def fit_waiting() -> None:
         if waiting:
             places, names, numbers = zip(*waiting, strict=True)
-            found = fit_numbers(names, np.stack(numbers), by_rank="quantile" in scalings)
-            for i, fit in zip(places, found, strict=True):
+            fitted = fit_numbers(names, np.stack(numbers), by_rank="quantile" in scalings)
+            for i, fit in zip(places, fitted, strict=True):
                 fits[i] = _as_read(fit, numeric[i])
             waiting.clear()
 
@@ -169,17 +180,17 @@ def _preprocessor(fits: Sequence[Fit], scaling: str) -> Preprocessor:
 
 
 def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floats) -> Floats:
-    """The rows that a preprocessor was fitted on, as inputs; see `Preprocessor.encode`.
+    """Encode the rows that a preprocessor was fitted on, with cross-fitted target means.
 
-    Means of targets are those of the other rows, part by part: a row that is told its own target by a mean
-    of few would teach the network to trust such means.
+    Each fold of rows has the target means of the other folds: means that include a row's own target would
+    leak it, and the network would rely on means of few rows too much. See `Preprocessor.encode` otherwise.
     """
     X = preprocessor.encode(table)
     start = 0
     for column in preprocessor.columns:
         if column.means:
-            _, told = _standardized(*_told(column, table[column.name], targets))
-            X[:, start : start + column.n_inputs] = told
+            _, encoded = _standardized(*_target_means(column, table[column.name], targets))
+            X[:, start : start + column.n_inputs] = encoded
         start += column.n_inputs
     return X
 
@@ -190,26 +201,26 @@ def settle_kinds(
     gaps: Sequence[str] = (),
     decimal: str = ".",
 ) -> tuple[pd.DataFrame, dict[str, Reading]]:
-    """The table with each column's kind decided, by all of its rows, and written into its type.
+    """Decide the kind of each column by all rows, and convert the column to the type of the kind.
 
-    Numbers and dates that came as text become floats and datetime64, categories become pandas' own;
-    whichever rows are taken from the table later are then of the same kind.
+    Numbers and dates written as text become floats and datetime64, categories become pandas' categories;
+    any selection of rows of the table is then of the same kind.
 
     Parameters
     ----------
     table : DataFrame
     categorical : names
-        Columns that hold categories, whatever they look like.
+        Columns of categories, whatever their cells are.
     gaps : sequence of str
-        Texts, and numbers as text, that stand for nothing.
+        Texts, and numbers as text, that are missing values.
     decimal : str
-        The decimal separator where the cells of a column do not tell.
+        The decimal separator where the cells of a column do not show it.
 
     Returns
     -------
     table : DataFrame
     readings : dict
-        What the cells of each column mean.
+        The meaning of each column's cells, by name.
 
     Raises
     ------
@@ -240,7 +251,7 @@ def _is_plain(values: pd.Series) -> bool:
 
 
 def _fit_other(reading: Reading, values: Any, declared: bool, targets: Floats | None) -> Fit:
-    """The encoding of a column of categories or dates, whatever the scaling of numbers."""
+    """The encoding of a column of categories or dates, which is the same for all scalings of numbers."""
     column = (
         _fit_categories(values, declared, targets)
         if reading.kind == "category"
@@ -250,18 +261,14 @@ def _fit_other(reading: Reading, values: Any, declared: bool, targets: Floats | 
 
 
 def _as_read(fit: Fit, reading: Reading) -> Fit:
-    """An encoding that says how the cells are written, where there is something to say."""
+    """The encoding completed by how cells are written, if that is not the default."""
     if fit.standard.kind == "dropped" or not (reading.is_text or reading.form or reading.gaps):
         return fit
-    read = {"decimal": reading.decimal, "unit": reading.unit, "form": reading.form, "gaps": reading.gaps}
-    return fit._replace(
-        standard=replace(fit.standard, **read),  # type: ignore[arg-type] # texts, and a tuple of them
-        quantile=replace(fit.quantile, **read),  # type: ignore[arg-type]
-    )
+    return fit._replace(standard=reading.described(fit.standard), quantile=reading.described(fit.quantile))
 
 
 def _fit_dates(values: pd.Series, reading: Reading) -> Column:
-    """The parts of dates that vary, standardized."""
+    """The encoding of dates by their parts that vary, standardized."""
     name = str(values.name)
     seconds = reading.column(name).numbers(values)
     absent = np.isnan(seconds)
@@ -273,12 +280,13 @@ def _fit_dates(values: pd.Series, reading: Reading) -> Column:
             scales.append((float(numbers.mean()), float(numbers.std())))
     if not parts and not 0 < absent.sum() < len(absent):
         return Column(name, "dropped")
-    if not parts:  # it varies only in its gaps
+    if not parts:  # the column varies only in its gaps
         parts, scales = ["days"], [(float(seconds[~absent][0]) / 86400, 1.0)]
     return Column(name, "numeric", indicator=bool(absent.any()), parts=tuple(parts), scales=tuple(scales))
 
 
 def _fit_categories(values: pd.Series, declared: bool, targets: Floats | None) -> Column:
+    """The encoding of categories: one-hot, or by target means where there are too many."""
     name = str(values.name)
     counts = Counter(cell_key(value) for value in values)
     gaps = counts.pop(None, 0) > 0
@@ -287,38 +295,46 @@ def _fit_categories(values: pd.Series, declared: bool, targets: Floats | None) -
     n_present = sum(counts.values())
     if not declared and len(counts) > max(_MANY_TEXTS, n_present / 2):
         return Column(name, "dropped")  # an identifier, or free text
-    # The most frequent first; among equally frequent ones the alphabet decides, not the row order.
+    # The most frequent first; ties are in alphabetical order, so that the row order does not matter.
     ranked = sorted(counts, key=lambda key: (-counts[key], str(key)))
-    many = len(ranked) > MAX_CATEGORIES
-    if many and targets is not None and targets.shape[1] <= MAX_CATEGORIES:
-        kept = tuple(sorted(map(str, ranked[: _MOST_MEANS // targets.shape[1]])))
-        column = Column(name, "category", categories=kept, missing=gaps, other=True)
-        means, _ = _standardized(*_told(column, values, targets))
+    exceeds = len(ranked) > MAX_CATEGORIES
+    if exceeds and targets is not None and targets.shape[1] <= MAX_CATEGORIES:
+        listed = tuple(sorted(map(str, ranked[: _MOST_MEANS // targets.shape[1]])))
+        column = Column(name, "category", categories=listed, missing=gaps, other=True)
+        means, _ = _standardized(*_target_means(column, values, targets))
         return replace(column, means=tuple(map(tuple, means.tolist())))
-    kept = tuple(sorted(str(key) for key in ranked[:MAX_CATEGORIES]))
-    return Column(name, "category", categories=kept, missing=gaps, other=many)
+    listed = tuple(sorted(str(key) for key in ranked[:MAX_CATEGORIES]))
+    return Column(name, "category", categories=listed, missing=gaps, other=exceeds)
 
 
-def _told(column: Column, values: pd.Series, targets: Floats) -> tuple[Floats, Floats]:
-    """For each place of a column, and for each training row, what is known of the mean of each target."""
+def _target_means(column: Column, values: pd.Series, targets: Floats) -> tuple[Floats, Floats]:
+    """The target means of a column.
+
+    Returns
+    -------
+    means : array of shape (places, targets)
+        Fitted on all rows; for tables to come.
+    row_means : array of shape (rows, targets)
+        Cross-fitted, each fold on the rows of the others; for the training rows.
+    """
     from sklearn.model_selection import KFold
     from sklearn.preprocessing import TargetEncoder
 
     places = column.places(values).reshape(-1, 1)
     means = np.empty((column.n_places, targets.shape[1]))
-    told = np.empty(targets.shape)
-    # The same parts for each target, and whenever the same rows come.
+    row_means = np.empty(targets.shape)
+    # A fixed seed: the same rows have the same folds, for each target and in each call.
     parts = list(KFold(_MEAN_FOLDS, shuffle=True, random_state=0).split(places))
     for i, target in enumerate(targets.astype(np.float64).T):
         encoder = TargetEncoder(target_type="continuous")
-        for others, part in parts:
-            told[part, i] = encoder.fit(places[others], target[others]).transform(places[part])[:, 0]
+        for rest, part in parts:
+            row_means[part, i] = encoder.fit(places[rest], target[rest]).transform(places[part])[:, 0]
         means[:, i] = encoder.fit(places, target).transform(np.arange(len(means)).reshape(-1, 1))[:, 0]
-    return means, told
+    return means, row_means
 
 
-def _standardized(means: Floats, told: Floats) -> tuple[Floats, Floats]:
-    """Both in standard deviations of what the rows are told."""
-    middle, spread = told.mean(axis=0), told.std(axis=0)
-    spread[spread == 0] = 1.0
-    return (means - middle) / spread, (told - middle) / spread
+def _standardized(means: Floats, row_means: Floats) -> tuple[Floats, Floats]:
+    """Both arrays of `_target_means`, standardized by the means of the training rows."""
+    mean, scale = row_means.mean(axis=0), row_means.std(axis=0)
+    scale[scale == 0] = 1.0
+    return (means - mean) / scale, (row_means - mean) / scale

@@ -16,7 +16,7 @@ def drawing(network: Predictor) -> str:
         return _layers(network.members[0])
     return "".join(
         f"<p>{share:.0%}<br>{_layers(member)}</p>"
-        for member, share in zip(network.members, network.shares, strict=True)
+        for member, share in zip(network.members, network.member_weights, strict=True)
     )
 
 

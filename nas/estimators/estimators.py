@@ -223,7 +223,7 @@ def _in_double(network: Network | Ensemble) -> Network | Ensemble:
     scikit-learn allows of numbers that are given back in float64.
     """
     if isinstance(network, Ensemble):
-        return Ensemble([_member_in_double(one) for one in network.members], network.shares)
+        return Ensemble([_member_in_double(one) for one in network.members], network.member_weights)
     return _member_in_double(network)
 
 

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from nas.data import plain_label
 from nas.data.columns import LARGEST_NUMBER
-from nas.data.dataset import Task
-from nas.data.frames import frame_of, named_table, plain_types
+from nas.data.frames import frame_of, named_table
+from nas.data.plain_types import plain_types
+from nas.data.targets import Task
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
 from nas.runtime import column_text

@@ -5,14 +5,7 @@
 - `worker`: `plan_cohorts` and `evaluate`, which workers call.
 """
 
-from nas.evaluation.candidate import (
-    RESCORE,
-    WORST_FITNESS,
-    WORST_LOSS,
-    Candidate,
-    Checkpoint,
-    Evaluation,
-)
+from nas.evaluation.candidate import RESCORE, WORST_FITNESS, WORST_LOSS, Candidate, Checkpoint, Evaluation
 from nas.evaluation.problem import DEFAULT_ACTIVATION, Problem, build_network, training_config
 from nas.evaluation.worker import evaluate, fit, plan_cohorts
 

@@ -16,7 +16,7 @@ WORST_LOSS = 1e9
 """The validation loss of a candidate that failed: finite, because JSON has no infinity."""
 
 RESCORE = "rescore"
-"""The operator of candidates that are trained from the start for their score only: no state is kept."""
+"""The operator of candidates that are trained from scratch for their score alone: no state is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Candidate:
     generation : int
         The batch of proposals that the candidate belongs to.
     operator : str
-        The origin of the genome: "random", "start", "continue", a mutation or a crossover; or `RESCORE`.
+        The operator that made the genome: "random", "start", "continue", a mutation or a crossover;
+        or `RESCORE`.
     parents : tuple of int
         Ids of the candidates that the genome was made from.
     inherits : int, optional

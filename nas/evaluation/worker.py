@@ -242,7 +242,7 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
     )
     if trained.failed:
         return trained
-    score, loss = _best_merits(result)
+    score, loss = _at_best_epoch(result)
     if isinstance(score, NoScore):
         return replace(trained, error=f"{problem.metric.name}: {score.reason}")
     return replace(
@@ -253,10 +253,9 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
     )
 
 
-def _best_merits(result: TrainingResult) -> tuple[float, float]:
+def _at_best_epoch(result: TrainingResult) -> tuple[float, float]:
     """Score and loss on the validation rows after the best epoch."""
-    if result.best is None:
-        # Without states the curves hold all epochs: a training for a score only starts at the first.
+    if result.best is None:  # no state was kept, so that training began at the first epoch
         return result.validation_score[result.best_epoch - 1], result.validation_loss[result.best_epoch - 1]
     score, loss = result.best.score, result.best.loss
     assert score is not None, "a problem has a metric"

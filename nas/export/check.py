@@ -1,4 +1,4 @@
-"""Whether an export computes what the network computes, on rows that its table may hold."""
+"""The check of an export: predictions are compared with the network's on real and generated rows."""
 
 from __future__ import annotations
 
@@ -18,47 +18,52 @@ TOLERANCE = 1e-5
 """The largest difference of a probability, or of a value in standard deviations of its target."""
 
 _ROWS = 200
-_UNSEEN = "a category that nobody has seen"
+"""Generated rows: so many that most categories of a column occur."""
+
+_UNSEEN = "an unseen category"
 
 Predict = Callable[[pd.DataFrame], tuple[Array, Floats]]
-"""An export at work: labels or values, and probabilities or values, of shape (rows, outputs)."""
+"""An export's predictions for a table: labels or values, and outputs of shape (rows, outputs).
+
+Outputs are probabilities, or values in standard deviations of their targets.
+"""
 
 
-def at_work(network: Predictor, found: Any) -> Predict:
-    """An export that predicts as the network does, by ``predict`` and ``predict_proba``, for `check`."""
+def at_work(network: Predictor, exported: Any) -> Predict:
+    """The predictions of an exported object with the methods ``predict`` and ``predict_proba``."""
 
     def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
-        labels: Array = found.predict(table)
+        labels: Array = exported.predict(table)
         if network.task == "regression":
             return labels, standardized(network, labels)
-        return labels, found.predict_proba(table)
+        return labels, exported.predict_proba(table)
 
     return predict
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far an export and its network are apart: `difference`, on `n_rows` rows."""
+    """The largest `difference` of outputs between an export and its network, on `n_rows` rows."""
 
     difference: float
     n_rows: int
 
 
 def check(network: Predictor, predict: Predict, rows: pd.DataFrame | None = None) -> Agreement:
-    """Compare an export with its network.
+    """Compare an export with its network; return the largest difference.
 
     Parameters
     ----------
     network : Network or Ensemble
     predict : callable
-        The export at work.
+        The export's predictions.
     rows : DataFrame, optional
-        Real rows; made-up ones, with what is missing and what was never seen, are compared besides.
+        Real rows; generated rows, with missing values and unseen categories, are compared in any case.
 
     Raises
     ------
     ExportError
-        If they differ by more than `TOLERANCE`, or name other labels where none is a toss-up.
+        If outputs differ by more than `TOLERANCE`, or labels differ where probabilities are not tied.
     """
     columns = [column for column in network.columns if column.kind != "dropped"]
     table = made_up(network)
@@ -96,7 +101,7 @@ def standardized(network: Predictor, values: Array) -> Floats:
 
 
 def _toss_up(probabilities: Floats, task: str) -> Array:
-    """Rows in which two labels are as likely, to rounding."""
+    """Rows in which labels are tied, within rounding."""
     if task == "multilabel":
         result: Array = (np.abs(probabilities - 0.5) < 2 * TOLERANCE).any(axis=1)
         return result
@@ -106,7 +111,7 @@ def _toss_up(probabilities: Floats, task: str) -> Array:
 
 
 def made_up(network: Predictor, seed: int = 0) -> pd.DataFrame:
-    """Rows as the network's columns describe them, some values missing, some categories unseen."""
+    """Generate rows that fit the network's columns, with missing values and unseen categories."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
         {column.name: _values(column, rng) for column in network.columns if column.kind != "dropped"},
@@ -115,28 +120,31 @@ def made_up(network: Predictor, seed: int = 0) -> pd.DataFrame:
 
 
 def _values(column: Column, rng: np.random.Generator) -> list[Any]:
+    """Values of a column, a tenth of them missing."""
     missing = rng.random(_ROWS) < 0.1
     if column.kind == "numeric" and not column.parts:
         numbers = column.mean + abs(column.scale) * rng.normal(size=_ROWS)
         if column.knots:
             values, scores = np.array(column.knots).T
-            numbers = 1.01 * np.interp(numbers, scores, values)  # some of them beyond the ends
-        return [None if gone else float(number) for gone, number in zip(missing, numbers, strict=True)]
+            numbers = 1.01 * np.interp(numbers, scores, values)  # some beyond the end knots
+        return [
+            None if is_missing else float(number) for is_missing, number in zip(missing, numbers, strict=True)
+        ]
     if column.parts:
-        middle, spread = next(
+        mean, std = next(
             (pair for part, pair in zip(column.parts, column.scales, strict=True) if part == "days"),
             (0.4, 0.2),
         )
-        days = middle + spread * rng.normal(size=_ROWS)
+        days = mean + std * rng.normal(size=_ROWS)
         moments = _moments(column, np.round(days * 86400))
-        return [None if gone else moment for gone, moment in zip(missing, moments, strict=True)]
+        return [None if is_missing else moment for is_missing, moment in zip(missing, moments, strict=True)]
     choices = [*column.categories, _UNSEEN]
-    drawn = rng.integers(len(choices), size=_ROWS)
-    return [None if gone else choices[i] for gone, i in zip(missing, drawn, strict=True)]
+    indices = rng.integers(len(choices), size=_ROWS)
+    return [None if is_missing else choices[i] for is_missing, i in zip(missing, indices, strict=True)]
 
 
 def _moments(column: Column, seconds: Array) -> list[Any]:
-    """Dates, or times of day, as a table may hold them."""
+    """Dates, or times of day, as Python's objects."""
     if column.form == "clock":
-        return [(dt.datetime.min + dt.timedelta(seconds=float(one) % 86400)).time() for one in seconds]
-    return [dt.datetime(1970, 1, 1) + dt.timedelta(seconds=float(one)) for one in seconds]
+        return [(dt.datetime.min + dt.timedelta(seconds=float(second) % 86400)).time() for second in seconds]
+    return [dt.datetime(1970, 1, 1) + dt.timedelta(seconds=float(second)) for second in seconds]

@@ -1,4 +1,4 @@
-"""The MLflow form: a pyfunc model from code, without pickles and without this package."""
+"""The MLflow format: a pyfunc model from code, without pickles and without this package."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from nas.export.native import save_network
 from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Predictor, is_missing
 
-# Read by MLflow when it is imported: nothing sent home, nothing printed between our lines, and a
-# server that is gone noticed within seconds instead of minutes.
+# MLflow reads these when it is imported: no telemetry, no output between our lines, and a lost server is
+# noticed within seconds instead of minutes.
 for _name, _value in (
     ("MLFLOW_DISABLE_TELEMETRY", "true"),
     ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
@@ -46,30 +46,30 @@ class _Model(mlflow.pyfunc.PythonModel):
         self.network = load_network(context.artifacts["network"])
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):
-        # MLflow warns without the type; where there is no signature of the inputs, others come, too.
+        # MLflow warns without the type annotation; without a signature other types come, too.
         asked = self.network.predict_proba if (params or {}).get("probabilities") else self.network.predict
         try:
             return asked(_as_table(model_input, [column.name for column in self.network.columns]))
-        except TableError as error:  # this is what MLflow's server shows; of others it shows a traceback
+        except TableError as error:  # MLflow's server shows its message; of other errors a traceback
             raise mlflow.exceptions.MlflowException.invalid_parameter_value(str(error)) from None
 
 
 def _as_table(rows, names):
-    """What MLflow made of a request, as the network reads it."""
+    """The rows of a request, as MLflow parsed them, in a form that the network reads."""
     if isinstance(rows, dict):
         return {name: _cells(values) for name, values in rows.items()}
     if not isinstance(rows, pandas.DataFrame):
         return rows
     if len(rows) == 1 and any(isinstance(cell, list) for cell in rows.iloc[0]):
-        return dict(rows.iloc[0])  # MLflow takes a mapping to lists of text for one row
+        return dict(rows.iloc[0])  # MLflow reads a mapping to lists of text as a single row
     if list(map(str, rows.columns)) == list(map(str, range(rows.shape[1]))) and "0" not in names:
-        # Positions for names; a frame of as many columns keeps their types.
+        # Positions instead of names; a frame with all columns keeps their types.
         return rows.set_axis(names, axis=1) if rows.shape[1] == len(names) else rows.to_numpy()
     return rows
 
 
 def _cells(values):
-    """A column; without a signature, MLflow's server makes an array of each cell, of null as well."""
+    """A column; without a signature, MLflow's server wraps each cell, null included, in an array."""
     if getattr(values, "dtype", None) == object and values.ndim == 1:
         return [cell.item() if isinstance(cell, np.ndarray) and cell.ndim == 0 else cell for cell in values]
     return values
@@ -80,16 +80,17 @@ mlflow.models.set_model(_Model())
 
 
 _EXAMPLE_ROWS = 5
+"""Rows of the input example, as `DataFrame.head` shows."""
 
 _KINDS = {"clock": "time of day", "duration": "duration"}
 
-_ANY = AnyType()  # type: ignore[no-untyped-call]
+_ANY_TYPE = AnyType()  # type: ignore[no-untyped-call]
 
 
 def write_mlflow(network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
     """Write a network as an MLflow model, a folder that ``mlflow models serve`` takes.
 
-    Its input example is of real rows where there are some, and of made-up ones otherwise.
+    The input example has real rows if given, generated rows otherwise.
     """
     with tempfile.TemporaryDirectory() as folder:
         saved = save_network(network, Path(folder, "network"))
@@ -110,9 +111,9 @@ def save_mlflow_model(
     path : Path
         The folder to write.
     example : data frame, optional
-        A few rows of the table that it is for; without there is no signature.
+        A few rows of the network's table; without them the model has no signature.
     model : mlflow.models.Model, optional
-        What the model is known as already.
+        The model's metadata, if MLflow has created them already.
     """
     signature = None
     if example is not None:
@@ -134,8 +135,8 @@ def save_mlflow_model(
 
 
 def signature_of(network: Predictor, example: pd.DataFrame) -> ModelSignature:
-    """What the network reads, what it gives for some rows, and what may be asked of it."""
-    # MLflow warns of whole numbers in what it infers the inputs from.
+    """The signature: columns, the output for example rows, and the parameter ``probabilities``."""
+    # The inputs are replaced below; MLflow warns if it infers them from whole numbers.
     nothing = pd.DataFrame({"a": [0.0]})
     signature = infer_signature(nothing, network.predict(example), params={"probabilities": False})
     signature.inputs = schema(network)
@@ -143,22 +144,22 @@ def signature_of(network: Predictor, example: pd.DataFrame) -> ModelSignature:
 
 
 def schema(network: Predictor) -> Schema | None:
-    """The columns of the network's table; None where they have positions, or names that are no text.
+    """The columns of the network's table; None if columns have positions, or names that are no text.
 
-    MLflow refuses whatever is not exactly of the type that a signature gives, such as whole numbers for a
-    double, or a whole number with gaps. Any type is let through: `nas.runtime` checks the cells itself.
+    MLflow refuses cells that are not exactly of the type in a signature, such as whole numbers for a double,
+    or whole numbers with gaps. Columns have the type any: `nas.runtime` checks the cells itself.
 
-    Without names in a signature, MLflow cuts off what a row has too much, without a word; and what has
-    a number or a tuple for a name is not what has the same as text. Such tables come through as they are.
+    With a signature without names, MLflow silently cuts off surplus columns; and it does not match a number
+    or a tuple as a name with the same name as text. Such tables have no signature and arrive unchanged.
     """
     if _is_from_array(network) or any(_is_text_of_another(column.name) for column in network.columns):
         return None
-    # A column without inputs is named, too: MLflow would warn of it in the network's own table.
-    return Schema([ColSpec(_ANY, column.name, column.kind != "dropped") for column in network.columns])
+    # Dropped columns are named, too: otherwise MLflow would warn of them in the network's own table.
+    return Schema([ColSpec(_ANY_TYPE, column.name, column.kind != "dropped") for column in network.columns])
 
 
 def _is_text_of_another(name: str) -> bool:
-    """Whether a name may be what a frame calls by a number, a tuple, a date or None."""
+    """Whether a name may be the text of a number, a tuple, a date or None that a frame has for a name."""
     try:
         return name in ("", "nan", "NaT", "<NA>") or not isinstance(ast.literal_eval(name), str)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -166,7 +167,7 @@ def _is_text_of_another(name: str) -> bool:
 
 
 def _in_words(column: Column) -> str:
-    """What a column holds, for people: a signature has no types of columns."""
+    """The contents of a column for the metadata: the signature has no types of columns."""
     if column.kind == "category":
         return f"category, {len(column.categories)} known"
     if column.kind == "dropped":
@@ -175,16 +176,16 @@ def _in_words(column: Column) -> str:
 
 
 def _is_from_array(network: Predictor) -> bool:
-    """Whether the table was an array: its columns are then called by their numbers."""
+    """Whether the table was an array, with columns named by their numbers."""
     return [column.name for column in network.columns] == [f"x{i}" for i in range(len(network.columns))]
 
 
 def as_json_holds(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows with cells as JSON can hold them: numbers, truth values, text, None."""
+    """Rows with cells in types of JSON: numbers, booleans, text, None."""
     return pd.DataFrame(
         {name: [_plain_cell(cell) for cell in table[name]] for name in table},
         index=range(len(table)),
-        dtype=object,  # pandas makes a type of text of it, in which None is NaN, which JSON does not have
+        dtype=object,  # otherwise pandas infers text, with NaN for None, which JSON lacks
     )
 
 
@@ -196,10 +197,9 @@ def _plain_cell(cell: Any) -> Any:
 
 
 def write_model_code(folder: Path) -> Path:
-    """Write the model's code into a folder: `nas.runtime` and what MLflow asks for around it.
+    """Write the model's code into a folder: the source of `nas.runtime` and a class for MLflow.
 
-    The file needs NumPy, MLflow and the pandas that MLflow brings; the network's own two files are
-    its artifact "network".
+    The file needs NumPy, MLflow and its dependency pandas; the artifact "network" is the saved folder.
     """
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     future = "from __future__ import annotations\n"
@@ -210,7 +210,7 @@ def write_model_code(folder: Path) -> Path:
 
 
 def load_mlflow(network: Predictor, path: Path) -> Predict:
-    """The model at work, loaded as MLflow loads it."""
+    """The predictions of the model, loaded by MLflow."""
     model = mlflow.pyfunc.load_model(str(path))
 
     def predict(table: pd.DataFrame) -> tuple[Array, Floats]:

@@ -1,4 +1,4 @@
-"""The native form: a folder with JSON and safetensors, which `nas.runtime` reads."""
+"""The native format: a folder with JSON and safetensors, which `nas.runtime` reads."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, arrays_of, load_net
 
 
 def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
-    """Write a network to a folder, all of it or nothing, and check that it reads back the same.
+    """Write a network to a folder, atomically, and check that it is read back the same.
 
     Parameters
     ----------
     network : Network or Ensemble
     folder : path
-        Made, or replaced if it is there.
+        Created, or replaced if it exists.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
 def record_text(record: Mapping[str, Any]) -> str:
     """The record as JSON for a person to read: indented, with a line for each column.
 
-    Python's encoder with indents is slow, and thousands of columns with a line for each number are long.
+    Python's encoder with indentation is slow, and gives a line to each number of thousands of columns.
     """
     entries = []
     for key, value in record.items():
@@ -67,13 +67,13 @@ def record_text(record: Mapping[str, Any]) -> str:
 
 
 def load_native(network: Predictor, path: Path) -> Predict:
-    """The saved network at work."""
+    """The predictions of the saved network."""
     return at_work(network, load_network(path))
 
 
 def _check_same(network: Predictor, read: Predictor) -> None:
-    """Raise `RuntimeError` unless what was read is what was written, bit for bit."""
-    ours, theirs = arrays_of(network), arrays_of(read)
+    """Raise `RuntimeError` unless the network that was read equals the written one, bit for bit."""
+    arrays, read_arrays = arrays_of(network), arrays_of(read)
     same_record = model_record(read) == model_record(network)
-    if not same_record or not all(np.array_equal(ours[name], theirs[name]) for name in ours):
+    if not same_record or not all(np.array_equal(arrays[name], read_arrays[name]) for name in arrays):
         raise RuntimeError("the saved network reads back differently; this is a bug of nas")

@@ -2,151 +2,59 @@
 
 An input for each column, of shape (rows, 1): float64 for numbers, where NaN is missing; float64 for dates,
 in seconds since 1970, times of day since midnight, and durations; text for categories, without blanks around
-it, where "" is missing. The model's metadata "reads" say of each input how text has to be turned into it.
-Operators of opset 17, which runtimes of 2022 and later have.
+it, where "" is missing. The model's metadata "reads" describe for each input how text is converted to it.
+Operators are of opset 17, which runtimes of 2022 and later support.
 
-Inputs are called as their columns; outputs ``label`` and ``probabilities``, ``labels`` and ``probabilities``,
-or ``values``. Where that cannot be, the metadata ``inputs`` and ``outputs`` say which name has become which.
+Inputs have the names of their columns; outputs are ``label`` and ``probabilities``, ``labels`` and
+``probabilities``, or ``values``. Where a name is impossible, the metadata ``inputs`` and ``outputs`` map
+it to the name in the graph.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pandas as pd
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from nas._version import __version__
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
+from nas.export.onnx_encoding import FARTHEST, encoded_column
+from nas.export.onnx_graph import Graph, Names
 from nas.network import ACTIVATIONS
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network, Predictor, category_key, cell_key, model_record
+from nas.runtime import Column, Network, Predictor, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
-_FARTHEST = 1e6
-"""What `nas.runtime.Preprocessor` holds encoded values between."""
-
+"""Versions of operators and of the file format that onnxruntime 1.12 (2022) and later read."""
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Names:
-    """What is called how in a graph, in which inputs, outputs and all between them share one set of names.
-
-    Attributes
-    ----------
-    inputs : mapping
-        A name for each column that is used: its own, unless ONNX or a runtime cannot have that.
-    outputs : mapping
-        The names of outputs by those that they are known by, which differ where a column is called so.
-    prefix : str
-        With which no input and no output begins.
-    """
-
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    prefix: str
-
-    @classmethod
-    def of(cls, network: Predictor) -> Names:
-        """The names for a network's graph."""
-        inputs: dict[str, str] = {}
-        columns = [(i, one.name) for i, one in enumerate(network.columns) if one.kind != "dropped"]
-        # The columns that keep their names have them first.
-        for i, name in sorted(columns, key=lambda pair: not pair[1] or _possible(pair[1]) != pair[1]):
-            inputs[name] = _free(_possible(name) or f"column_{i + 1}", inputs.values())
-        known = _OUTPUTS[network.task]
-        taken = {*inputs.values(), *known}
-        outputs = {
-            name: _free(f"output_{name}", taken) if name in inputs.values() else name for name in known
-        }
-        prefix = "nas_"
-        while any(name.startswith(prefix) for name in (*inputs.values(), *outputs.values())):
-            prefix = f"_{prefix}"
-        return cls({name: inputs[name] for _, name in columns}, outputs, prefix)
-
-    @property
-    def changed(self) -> dict[str, dict[str, str]]:
-        """The names that are not those that they are known by, for inputs and for outputs."""
-        both = {"inputs": self.inputs, "outputs": self.outputs}
-        return {
-            kind: {known: name for known, name in pairs.items() if known != name}
-            for kind, pairs in both.items()
-        }
-
-    def say(self) -> None:
-        """Log what is not called as one would expect."""
-        for column, name in self.changed["inputs"].items():
-            _log.warning("onnx: column %r: the input for it is called %r", column, name)
-        for known, name in self.changed["outputs"].items():
-            _log.warning("onnx: the output %r is called %r, as a column has its name", known, name)
-
-
-_OUTPUTS = {
-    "classification": ("label", "probabilities"),
-    "multilabel": ("labels", "probabilities"),
-    "regression": ("values",),
-}
-"""The names of outputs by the task."""
-
-
-def _possible(name: str) -> str:
-    """The nearest name that there can be: UTF-8, and no zero, at which runtimes end it."""
-    return name.encode("utf-8", "replace").decode().replace("\0", "_")
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    """The name, with a number behind it if it is taken."""
-    numbered = (f"{name}_{i}" for i in itertools.count(2))
-    return next(one for one in itertools.chain([name], numbered) if one not in taken)
-
-
-class _Graph:
-    """Nodes and constants as they come, with names that are each given once."""
-
-    def __init__(self, names: Names) -> None:
-        self.names = names
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self._n = 0
-
-    def name(self, stem: str) -> str:
-        self._n += 1
-        return f"{self.names.prefix}{stem}_{self._n}"
-
-    def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        name = self.name("constant")
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
-
-    def texts(self, values: Sequence[str]) -> str:
-        return self.constant(values, object)
-
-    def add(self, operator: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
-        out = out or self.name(operator.lower())
-        self.nodes.append(helper.make_node(operator, list(inputs), [out], **attributes))
-        return out
-
-
 def write_onnx(network: Predictor, path: Path) -> None:
-    """Write a network as an ONNX model with its preprocessing, labels and units."""
+    """Write a network as an ONNX model with its preprocessing, labels and units.
+
+    Logs a warning for each name that is changed, and each input that takes converted cells.
+
+    Raises
+    ------
+    InputError
+        If a column has a category that ONNX cannot name; see `nas.export.onnx_encoding`.
+    """
     names = Names.of(network)
-    graph = _Graph(names)
+    graph = Graph(names)
     columns = [column for column in network.columns if column.kind != "dropped"]
     inputs = [_input(column, names) for column in columns]
-    encoded = [part for column in columns for part in _encoded(graph, column)]
+    encoded = [part for column in columns for part in encoded_column(graph, column)]
     X = graph.add("Concat", *encoded, axis=1)
-    X = graph.add("Clip", X, graph.constant(-_FARTHEST), graph.constant(_FARTHEST))
+    X = graph.add("Clip", X, graph.constant(-FARTHEST), graph.constant(FARTHEST))
     outputs = _outputs(graph, network, _mean(graph, network, X))
     model = helper.make_model(
         helper.make_graph(graph.nodes, "nas", inputs, outputs, graph.constants),
@@ -156,20 +64,22 @@ def write_onnx(network: Predictor, path: Path) -> None:
         ir_version=_IR,
     )
     record = model_record(network)
-    told = {key: record[key] for key in ("task", "target", "provenance")}
-    told |= {kind: pairs for kind, pairs in names.changed.items() if pairs}
+    metadata = {key: record[key] for key in ("task", "target", "provenance")}
+    metadata |= {kind: pairs for kind, pairs in names.changed.items() if pairs}
     needs = {names.inputs[column.name]: need for column in columns if (need := _need(column))}
-    told |= {"reads": needs} if needs else {}
-    helper.set_model_props(model, {key: json.dumps(value, allow_nan=False) for key, value in told.items()})
+    metadata |= {"reads": needs} if needs else {}
+    helper.set_model_props(
+        model, {key: json.dumps(value, allow_nan=False) for key, value in metadata.items()}
+    )
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
-    names.say()
+    names.warn()
     for name, need in needs.items():
         _log.warning("onnx: the input %r takes %s", name, need)
 
 
 def _need(column: Column) -> str:
-    """What a column's input takes, where that is not the cell itself; empty where it is."""
+    """The unit of a column's input, if it is not the cell itself; empty otherwise."""
     if column.parts:
         return "seconds since midnight" if column.form == "clock" else "seconds since 1970-01-01, in UTC"
     if column.form == "duration":
@@ -180,147 +90,16 @@ def _need(column: Column) -> str:
 
 
 def _input(column: Column, names: Names) -> Any:
+    """The graph's input for a column, of shape (rows, 1)."""
     kind = TensorProto.STRING if column.kind == "category" else TensorProto.DOUBLE
     return helper.make_tensor_value_info(names.inputs[column.name], kind, ["rows", 1])
 
 
-def _encoded(graph: _Graph, column: Column) -> list[str]:
-    """The float32 inputs of the network that a column gives."""
-    given = graph.names.inputs[column.name]
-    if column.parts:
-        return _encoded_dates(graph, column, given)
-    if column.kind == "numeric":
-        absent = graph.add("IsNaN", given)
-        filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), given)
-        if column.knots:
-            filled = _on_lines(graph, filled, np.array(column.knots))
-        centred = graph.add("Sub", filled, graph.constant(column.mean, np.float64))
-        scaled = graph.add("Div", centred, graph.constant(column.scale, np.float64))
-        # float32 cannot hold what is farthest: it is cut where it still can be.
-        far = np.float64(_FARTHEST)
-        cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
-        parts = [graph.add("Cast", cut, to=TensorProto.FLOAT)]
-        return [*parts, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else parts
-    n = column.n_places
-    if n == 0:
-        return []
-    if "" in column.categories:
-        raise InputError(
-            f"column {column.name!r}: expected categories with a name, got an empty one, which counts as "
-            "missing in ONNX"
-        )
-    positions = {alias: i for i, key in enumerate(column.categories) for alias in _aliases(key)}
-    nowhere = n  # one more place, which is cut off
-    positions |= dict.fromkeys(["", *column.gaps], len(column.categories) if column.missing else nowhere)
-    other = len(column.categories) + column.missing if column.other else nowhere
-    codes = graph.add(
-        "LabelEncoder",
-        given,
-        domain="ai.onnx.ml",
-        keys_strings=list(positions),
-        values_int64s=list(positions.values()),
-        default_int64=other,
-    )
-    flat = graph.add("Reshape", codes, graph.constant([-1], np.int64))
-    if column.means:
-        means = graph.constant([*column.means, [0.0] * column.n_inputs])
-        return [graph.add("Gather", means, flat)]
-    ones = graph.add("OneHot", flat, graph.constant(n + 1, np.int64), graph.constant([0, 1]), axis=1)
-    bounds = [graph.constant([number], np.int64) for number in (0, n, 1)]
-    return [graph.add("Slice", ones, *bounds)]
-
-
-def _encoded_dates(graph: _Graph, column: Column, given: str) -> list[str]:
-    """The parts of dates, standardized, and whether they are missing."""
-    absent = graph.add("IsNaN", given)
-    zero = graph.constant(0, np.float64)
-    calendar = _Calendar(graph, graph.add("Where", absent, zero, given))
-    inputs = []
-    for part, (mean, scale) in zip(column.parts, column.scales, strict=True):
-        centred = graph.add("Sub", calendar.part(part), graph.constant(mean, np.float64))
-        scaled = graph.add("Div", centred, graph.constant(scale, np.float64))
-        kept = graph.add("Where", absent, zero, scaled)
-        inputs.append(graph.add("Cast", kept, to=TensorProto.FLOAT))
-    return [*inputs, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else inputs
-
-
-class _Calendar:
-    """Parts of dates, as `nas.runtime.PARTS` has them, from seconds since 1970.
-
-    Years and months are found by Hinnant's algorithm, "chrono-compatible low-level date algorithms"
-    (civil_from_days), in which years begin with March.
-    """
-
-    def __init__(self, graph: _Graph, seconds: str) -> None:
-        self._graph = graph
-        self._days = self._do("Div", seconds, 86400.0)
-        self._day = self._graph.add("Floor", self._days)
-
-    def _do(self, operator: str, a: str, b: str | float) -> str:
-        return self._graph.add(operator, a, b if isinstance(b, str) else self._graph.constant(b, np.float64))
-
-    def _whole(self, a: str, b: float) -> str:
-        """The whole part of a quotient."""
-        return self._graph.add("Floor", self._do("Div", a, b))
-
-    def _rest(self, a: str, b: float) -> str:
-        return self._do("Sub", a, self._do("Mul", self._whole(a, b), b))
-
-    def part(self, name: str) -> str:
-        """One part by its name."""
-        if name == "days":
-            return self._days
-        if name == "year":
-            return self._year_and_month()[0]
-        what, _, wave = name.partition("_")
-        share = {
-            "month": lambda: self._do("Div", self._do("Sub", self._year_and_month()[1], 1.0), 12.0),
-            "weekday": lambda: self._do("Div", self._rest(self._do("Add", self._day, 3.0), 7.0), 7.0),
-            "hour": lambda: self._do("Sub", self._days, self._day),
-        }[what]()
-        # Runtimes have the sine alone in double precision.
-        angle = self._do("Mul", share, 2 * np.pi)
-        return self._graph.add("Sin", angle if wave == "sin" else self._do("Add", angle, np.pi / 2))
-
-    def _year_and_month(self) -> tuple[str, str]:
-        since_march = self._do("Add", self._day, 719468.0)
-        era = self._whole(since_march, 146097.0)
-        day = self._rest(since_march, 146097.0)
-        leap = self._do("Sub", self._whole(day, 36524.0), self._whole(day, 1460.0))
-        leap = self._do("Sub", leap, self._whole(day, 146096.0))
-        year = self._whole(self._do("Add", day, leap), 365.0)
-        days = self._do("Mul", year, 365.0)
-        days = self._do("Add", days, self._do("Sub", self._whole(year, 4.0), self._whole(year, 100.0)))
-        of_year = self._do("Sub", day, days)
-        march = self._whole(self._do("Add", self._do("Mul", of_year, 5.0), 2.0), 153.0)
-        is_next = self._graph.add("Cast", self._do("Greater", march, 9.5), to=TensorProto.DOUBLE)
-        month = self._do("Sub", self._do("Add", march, 3.0), self._do("Mul", is_next, 12.0))
-        year = self._do("Add", self._do("Add", year, self._do("Mul", era, 400.0)), is_next)
-        return year, month
-
-
-def _on_lines(graph: _Graph, x: str, knots: Array) -> str:
-    """The numbers on the straight lines between knots: each line adds what of it lies below `x`."""
-    run, rise = np.diff(knots, axis=0).T
-    below = graph.add("Sub", x, graph.constant(knots[np.newaxis, :-1, 0], np.float64))
-    shares = graph.add("Div", below, graph.constant(run[np.newaxis], np.float64))
-    zero, one = graph.constant(0, np.float64), graph.constant(1, np.float64)
-    cut = graph.add("Clip", shares, zero, one)
-    total = graph.add("MatMul", cut, graph.constant(rise[:, np.newaxis], np.float64))
-    return graph.add("Add", total, graph.constant(knots[0, 1], np.float64))
-
-
-def _aliases(key: str) -> set[str]:
-    """Texts that name a category: those that `nas.runtime.category_key` takes for it."""
-    candidates = {key, f"{key}.0", key.lower(), key.upper(), key.capitalize()}
-    return {alias for alias in candidates if category_key(alias) == key}
-
-
-def _linear(graph: _Graph, X: str, weight: Array, bias: Array) -> str:
+def _linear(graph: Graph, X: str, weight: Array, bias: Array) -> str:
     return graph.add("Gemm", X, graph.constant(weight), graph.constant(bias))
 
 
-def _activate(graph: _Graph, name: str, z: str) -> str:
+def _activate(graph: Graph, name: str, z: str) -> str:
     """The steps of an activation; see `nas.network.activations.OnnxStep`."""
     results: list[str] = []
     for operator, inputs, attributes in ACTIVATIONS[name].onnx:
@@ -332,19 +111,20 @@ def _activate(graph: _Graph, name: str, z: str) -> str:
     return results[-1] if results else z
 
 
-def _mean(graph: _Graph, network: Predictor, X: str) -> str:
-    """The mean of the members' outputs: probabilities, or standardized values."""
+def _mean(graph: Graph, network: Predictor, X: str) -> str:
+    """The weighted mean of the members' outputs: probabilities, or standardized values."""
     parts = [_member(graph, member, X) for member in network.members]
     if len(parts) == 1:
         return parts[0]
     weighted = [
-        graph.add("Mul", part, graph.constant(share))
-        for part, share in zip(parts, network.shares, strict=True)
+        graph.add("Mul", part, graph.constant(weight))
+        for part, weight in zip(parts, network.member_weights, strict=True)
     ]
     return graph.add("Sum", *weighted)
 
 
-def _member(graph: _Graph, member: Network, X: str) -> str:
+def _member(graph: Graph, member: Network, X: str) -> str:
+    """Add the layers of a network; return probabilities, or standardized values."""
     for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
         X = _activate(graph, name, _linear(graph, X, weight, bias))
     z = _linear(graph, X, member.weights[-1], member.biases[-1])
@@ -355,29 +135,30 @@ def _member(graph: _Graph, member: Network, X: str) -> str:
     return graph.add("Sigmoid", z)
 
 
-def _outputs(graph: _Graph, network: Predictor, mean: str) -> list[Any]:
-    """The graph's outputs, made of the mean of its members'."""
+def _outputs(graph: Graph, network: Predictor, mean: str) -> list[Any]:
+    """Add the nodes from the members' mean to labels, probabilities or values; return the outputs."""
     if network.task == "regression":
         return [_values(graph, network, mean)]
     first, chance = graph.names.outputs.values()
     n = network.members[0].sizes[-1]
     if n == 1 and network.task == "classification":
-        other = graph.add("Sub", graph.constant(1), mean)
-        chances = graph.add("Concat", other, mean, out=chance, axis=1)
+        complement = graph.add("Sub", graph.constant(1), mean)
+        chances = graph.add("Concat", complement, mean, out=chance, axis=1)
     else:
         chances = graph.add("Identity", mean, out=chance)
     n_columns = 2 if n == 1 and network.task == "classification" else n
-    told = helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", n_columns])
+    chance_info = helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", n_columns])
     if network.task == "multilabel":
         graph.add("Cast", graph.add("Greater", chances, graph.constant(0.5)), out=first, to=TensorProto.INT64)
-        return [helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]), told]
+        return [helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]), chance_info]
     labels, kind = _labels(graph, network.target.classes)
     best = graph.add("ArgMax", chances, axis=1, keepdims=0)
     graph.add("Gather", labels, best, out=first)
-    return [helper.make_tensor_value_info(first, kind, ["rows"]), told]
+    return [helper.make_tensor_value_info(first, kind, ["rows"]), chance_info]
 
 
-def _values(graph: _Graph, network: Predictor, z: str) -> Any:
+def _values(graph: Graph, network: Predictor, z: str) -> Any:
+    """Add the nodes from standardized values to units of the target, as float64; return the output."""
     scale, mean = (graph.constant(part, np.float64) for part in (network.target.scale, network.target.mean))
     units = graph.add("Mul", graph.add("Cast", z, to=TensorProto.DOUBLE), scale)
     n, name = len(network.target.names), graph.names.outputs["values"]
@@ -388,8 +169,8 @@ def _values(graph: _Graph, network: Predictor, z: str) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows"])
 
 
-def _labels(graph: _Graph, classes: Sequence[Any]) -> tuple[str, int]:
-    """The labels as a constant, and their type: whole numbers and numbers as such, all else as text."""
+def _labels(graph: Graph, classes: Sequence[Any]) -> tuple[str, int]:
+    """The labels as a constant, and their type: int64, float64, or text for other and mixed labels."""
     if all(isinstance(label, int) and not isinstance(label, bool) for label in classes):
         return graph.constant(classes, np.int64), TensorProto.INT64
     if all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in classes):
@@ -398,7 +179,7 @@ def _labels(graph: _Graph, classes: Sequence[Any]) -> tuple[str, int]:
 
 
 def load_onnx(network: Predictor, path: Path) -> Predict:
-    """The model at work in onnxruntime."""
+    """The exported model in onnxruntime; raises `InputError` if that is not installed."""
     try:
         import onnxruntime
     except ImportError:
@@ -424,16 +205,16 @@ def load_onnx(network: Predictor, path: Path) -> Predict:
 
 
 def feeds(network: Predictor, table: pd.DataFrame) -> Mapping[str, Array]:
-    """A table as the model takes it: an array of shape (rows, 1) for each column."""
+    """A table as inputs of the model: an array of shape (rows, 1) for each column, by input name."""
     inputs = Names.of(network).inputs
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     for column in network.columns:
         values = table[column.name] if column.kind != "dropped" else None
         if column.kind == "numeric":
-            found[inputs[column.name]] = column.numbers(values).reshape(-1, 1)
+            arrays[inputs[column.name]] = column.numbers(values).reshape(-1, 1)
         elif column.kind == "category":
             texts = [
                 "" if (key := cell_key(value, column.gaps)) is None else key for value in table[column.name]
             ]
-            found[inputs[column.name]] = np.array(texts, object).reshape(-1, 1)
-    return found
+            arrays[inputs[column.name]] = np.array(texts, object).reshape(-1, 1)
+    return arrays

@@ -1,4 +1,4 @@
-"""The form of a single Python file: a module and a script of plain NumPy, without this package."""
+"""The format of a single Python file: a module and a script that need NumPy, but not this package."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ As a program::
 
     python {stem}.py data.csv [--proba] > predictions.csv
 
-Cells of a CSV that are empty count as missing.
+Empty cells of a CSV are missing values.
 """
 
 '''
@@ -42,7 +42,7 @@ network = _loaded(_RECORD, _NUMBERS, "the numbers of this file")
 
 
 def read_csv(path: str) -> dict[str, list[Any]]:
-    """The columns of a CSV file with a header; what is empty is missing."""
+    """The columns of a CSV file with a header; empty cells are missing values."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         names = next(rows, [])
@@ -58,7 +58,7 @@ def read_csv(path: str) -> dict[str, list[Any]]:
 
 def main(arguments: list[str]) -> int:
     """Predict for a CSV file, and print a CSV."""
-    paths = [one for one in arguments if one != "--proba"]
+    paths = [argument for argument in arguments if argument != "--proba"]
     if len(paths) != 1:
         print(f"usage: python {{sys.argv[0]}} data.csv [--proba] > predictions.csv", file=sys.stderr)
         return 2
@@ -88,7 +88,7 @@ if __name__ == "__main__":
 
 
 def write_python_file(network: Predictor, path: Path) -> None:
-    """Write a network as a Python file with all that it needs: `nas.runtime`, and the numbers as text."""
+    """Write a network as a Python file: the source of `nas.runtime`, the record and the weights as text."""
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     _, _, body = source.partition('"""\n\nfrom __future__ import annotations\n')
     imports = "from __future__ import annotations\n\nimport base64\nimport csv\nimport sys\n"
@@ -101,13 +101,13 @@ def write_python_file(network: Predictor, path: Path) -> None:
 
 
 def _folded(text: str, width: int = 100) -> str:
-    """A long string literal over several lines."""
+    """A string literal folded into lines of `width` characters."""
     lines = [text[i : i + width] for i in range(0, len(text), width)]
     return "\n".join(["(", *(f'    "{line}"' for line in lines), ")"])
 
 
 def load_python_file(network: Predictor, path: Path) -> Predict:
-    """The file at work, imported as a module of its own: what we have just written ourselves."""
+    """The predictions of the file, imported as a module: it was written by this process just before."""
     return at_work(network, _module(path).network)
 
 

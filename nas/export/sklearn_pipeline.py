@@ -1,8 +1,8 @@
-"""The scikit-learn form: a fitted `Pipeline` from raw columns to labels or values, in a skops file.
+"""The scikit-learn format: a fitted `Pipeline` from raw columns to labels or values, in a skops file.
 
 No pickle is involved: only classes of scikit-learn and types of NumPy are in it, and
-``skops.io.load(file, trusted=["numpy.dtype"])`` loads it. It reads data frames whose columns of categories
-hold text, with None or NaN for what is missing. An ensemble is a `VotingClassifier` or `VotingRegressor`.
+``skops.io.load(file, trusted=["numpy.dtype"])`` loads it. It reads data frames with categories as text,
+and None or NaN for missing values. An ensemble is a `VotingClassifier` or `VotingRegressor`.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Network, Predictor, cell_key
 
 TRUSTED = ["numpy.dtype"]
-"""What skops does not trust by itself: the imputers say of which type their columns were."""
+"""Types that skops does not trust by default: imputers store the dtype of their columns."""
 
 _FARTHEST = 1e6
-"""What `nas.runtime.Preprocessor` holds encoded values between."""
+"""The bound of encoded values, as in `nas.runtime.Preprocessor`."""
 
 _ACTIVATIONS = {name: kind.sklearn for name, kind in ACTIVATIONS.items() if kind.sklearn}
 """scikit-learn's names of the activations that it has."""
 
-_OTHER = "\0any other"
-"""Stands for categories that are not listed while the encoder learns."""
+_OTHER_CATEGORY = "\0any other"
+"""A category in the example rows for all that are not listed."""
 
 _TRAINING = (
     *("_optimizer", "_random_state", "_no_improvement_count", "loss_", "loss_curve_", "best_loss_"),
     *("best_validation_score_", "validation_scores_", "t_", "n_iter_"),
 )
-"""What scikit-learn remembers of a training that here was none."""
+"""Attributes that scikit-learn sets in a training, which an exported network did not have."""
 
 
 def write_sklearn(network: Predictor, path: Path) -> None:
-    """Write a network or an ensemble as a fitted pipeline; raises `InputError` where there is none for it."""
+    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent."""
     skops.io.dump(_pipeline(network), path)
 
 
 def load_sklearn(network: Predictor, path: Path) -> Predict:
-    """The pipeline at work, loaded as others load it."""
+    """The predictions of the pipeline, loaded by skops."""
     pipeline = skops.io.load(path, trusted=TRUSTED)
 
     def predict(table: pd.DataFrame) -> tuple[Array, Floats]:
@@ -77,20 +77,20 @@ def load_sklearn(network: Predictor, path: Path) -> Predict:
 
 
 def frame_for(network: Predictor, table: Any) -> pd.DataFrame:
-    """A table as the pipeline takes it: numbers as floats, categories as text, None where one is missing."""
-    found: dict[str, Any] = {}
+    """A table as input of the pipeline: numbers as floats, categories as text, None for missing ones."""
+    columns: dict[str, Any] = {}
     for column in network.columns:
         if column.kind == "numeric":
-            found[column.name] = column.numbers(table[column.name])
+            columns[column.name] = column.numbers(table[column.name])
         elif column.kind == "category":
-            found[column.name] = np.array(
+            columns[column.name] = np.array(
                 [cell_key(value, column.gaps) for value in table[column.name]], object
             )
-    return pd.DataFrame(found)
+    return pd.DataFrame(columns)
 
 
 class _Inputs:
-    """How the pipeline arranges the network's inputs: numbers, gaps, categories."""
+    """The order of the network's inputs in the pipeline: numbers, gaps, categories; and its encoder."""
 
     def __init__(self, network: Predictor) -> None:
         used = [column for column in network.columns if column.n_inputs]
@@ -98,7 +98,7 @@ class _Inputs:
             if column.parts:
                 raise InputError(
                     f"format sklearn: expected numbers and categories, got dates in column {column.name!r}; "
-                    "the formats native, python, torch, onnx and mlflow read them"
+                    "all other formats read dates"
                 )
         numbers = [column for column in used if column.kind == "numeric"]
         self.straight = [column for column in numbers if not column.knots]
@@ -120,7 +120,7 @@ class _Inputs:
         }
 
     def rows(self, weight: Array) -> Array:
-        """The first layer's weights for the pipeline's arrangement, of shape (inputs, units)."""
+        """The first layer's weights in the pipeline's order of inputs, of shape (inputs, units)."""
         nothing = np.zeros(weight.shape[1], weight.dtype)
         rows = [weight[self._start[column.name]] for column in self.numbers]
         rows += [weight[self._start[column.name] + 1] for column in self.gaps]
@@ -128,20 +128,20 @@ class _Inputs:
             at, n = self._start[column.name], len(column.categories)
             places = weight[at : at + column.n_inputs]
             if column.means:
-                # What a place gives to each unit, as if it had an input of its own.
+                # Target means folded into the weights, so that each place has an input of its own.
                 places = np.array(column.means) @ places
             rows += list(places[:n])
-            # The encoder has a place for what is missing even where the network has none.
+            # The encoder has a place for missing values even if the network has none.
             rows.append(places[n] if column.missing else nothing)
             if column.other:
                 rows.append(places[-1])
         return np.array(rows, np.float64)
 
     def transformer(self) -> ColumnTransformer:
-        """The encoding, fitted."""
+        """The fitted encoder."""
         bent = [
-            (f"number {i}", _numbers(QuantileTransformer(n_quantiles=2)), [one])
-            for i, one in enumerate(self.bent)
+            (f"number {i}", _numbers(QuantileTransformer(n_quantiles=2)), [column])
+            for i, column in enumerate(self.bent)
         ]
         parts = [
             ("numbers", _numbers(), self.straight),
@@ -166,33 +166,33 @@ class _Inputs:
         return transformer
 
     def _example(self) -> pd.DataFrame:
-        """Rows with every category twice, and one that stands for all others once."""
-        found = {}
+        """Rows with each listed category twice, and a single row of another category."""
+        cells = {}
         lists = {
-            column.name: [*column.categories * 2, "", "", *([_OTHER] if column.other else [])]
+            column.name: [*column.categories * 2, "", "", *([_OTHER_CATEGORY] if column.other else [])]
             for column in [*self.closed, *self.open]
         }
         n = max([2, *map(len, lists.values())])
         for name, values in lists.items():
-            found[name] = np.array(values + values[:1] * (n - len(values)), object)
+            cells[name] = np.array(values + values[:1] * (n - len(values)), object)
         for column in self.numbers:
-            found[column.name] = np.linspace(column.mean - column.scale, column.mean + column.scale, n)
-        return pd.DataFrame(found)
+            cells[column.name] = np.linspace(column.mean - column.scale, column.mean + column.scale, n)
+        return pd.DataFrame(cells)
 
 
 def _numbers(*first: Any) -> Any:
-    """Gaps filled, standardized, and cut at what is farthest."""
+    """The steps of numbers: gaps filled, standardized, clipped at `_FARTHEST`."""
     return make_pipeline(SimpleImputer(), *first, StandardScaler(), MinMaxScaler(clip=True))
 
 
 def _learn_numbers(pipeline: Any, columns: Sequence[Column]) -> None:
-    """Put what the network knows of its numbers where scikit-learn keeps what it has learned."""
+    """Set the fitted attributes of scikit-learn's steps from the network's columns."""
     steps = dict(pipeline.steps)
     lows, spans = np.zeros(len(columns)), np.ones(len(columns))
     if (lines := steps.get("quantiletransformer")) is not None:
         (column,) = columns
         knots = np.array(column.knots)
-        # Its lines run from 0 to 1.
+        # QuantileTransformer maps to the range from 0 to 1.
         lows[:], spans[:] = knots[0, 1], knots[-1, 1] - knots[0, 1]
         lines.quantiles_ = knots[:, :1]
         lines.references_ = (knots[:, 1] - lows) / spans
@@ -206,15 +206,16 @@ def _learn_numbers(pipeline: Any, columns: Sequence[Column]) -> None:
     clip.fit(np.array([[-_FARTHEST], [_FARTHEST]]).repeat(len(columns), axis=1))
 
 
-def _categories(columns: Sequence[Column], **how: Any) -> Any:
-    """One input for each category, one for what is missing, and where `how` says so one for all others."""
+def _categories(columns: Sequence[Column], **options: Any) -> Any:
+    """An input for each category, for missing values, and, if `options` say so, for other categories."""
     listed = [
-        np.array([*column.categories, "", *([_OTHER] if column.other else [])], object) for column in columns
+        np.array([*column.categories, "", *([_OTHER_CATEGORY] if column.other else [])], object)
+        for column in columns
     ]
     return make_pipeline(
         SimpleImputer(strategy="constant", fill_value=""),
         SimpleImputer(strategy="constant", missing_values=None, fill_value=""),
-        OneHotEncoder(categories=listed, sparse_output=False, **how),
+        OneHotEncoder(categories=listed, sparse_output=False, **options),
     )
 
 
@@ -226,7 +227,7 @@ def _pipeline(network: Predictor) -> Any:
 
 
 def _mlp(network: Network, inputs: _Inputs) -> Any:
-    """scikit-learn's network with our weights."""
+    """scikit-learn's network with the weights of ours; raises `InputError` on other activations."""
     names = set(network.activations)
     if len(names) > 1 or not names <= set(_ACTIVATIONS):
         raise InputError(
@@ -234,8 +235,8 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
             f"{', '.join(network.activations)}"
         )
     activation = _ACTIVATIONS[names.pop()] if names else "identity"
-    weights = [inputs.rows(network.weights[0]), *(one.astype(np.float64) for one in network.weights[1:])]
-    biases = [one.astype(np.float64) for one in network.biases]
+    weights = [inputs.rows(network.weights[0]), *(array.astype(np.float64) for array in network.weights[1:])]
+    biases = [array.astype(np.float64) for array in network.biases]
     target = _example_target(network)
     if network.task == "regression":
         scale, mean = np.array(network.target.scale), np.array(network.target.mean)
@@ -243,7 +244,7 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
     elif network.task == "classification":
         _reorder(weights, biases, target)
     kind = MLPRegressor if network.task == "regression" else MLPClassifier
-    # A state of its own for the weights that are thrown away: it would draw them from NumPy's global one.
+    # A fixed seed for weights that are discarded: without, NumPy's global random state would be used.
     model = kind(hidden_layer_sizes=network.sizes[1:-1], activation=activation, max_iter=1, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -256,14 +257,14 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
 
 
 def _labels(network: Predictor) -> Array:
-    """The classes as scikit-learn can order them: as text where some are text and some numbers."""
+    """The classes as sortable labels: as text if text and numbers are mixed."""
     classes = network.target.classes
     texts = any(isinstance(label, str) for label in classes)
     return np.array([str(label) for label in classes], object) if texts else np.array(classes)
 
 
 def _example_target(network: Predictor) -> Array:
-    """Two rows or more from which scikit-learn sees what kind of target it is."""
+    """The target of example rows, from which scikit-learn infers the kind of target."""
     if network.task == "classification":
         return _labels(network)
     n = len(network.target.names)
@@ -273,7 +274,7 @@ def _example_target(network: Predictor) -> Array:
 
 
 def _reorder(weights: list[Array], biases: list[Array], classes: Array) -> None:
-    """Put the outputs into the order of scikit-learn's classes, which is sorted."""
+    """Reorder the outputs by scikit-learn's classes, which are sorted."""
     order = np.argsort(classes)
     if len(biases[-1]) > 1:
         weights[-1], biases[-1] = weights[-1][:, order], biases[-1][order]
@@ -282,7 +283,7 @@ def _reorder(weights: list[Array], biases: list[Array], classes: Array) -> None:
 
 
 def _voting(network: Predictor, models: Sequence[Any]) -> Any:
-    """The mean of several models, as scikit-learn has it."""
+    """The weighted mean of several models in scikit-learn's classes for it."""
     if network.task != "classification" and len(network.target.names) > 1:
         raise InputError(
             f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"
@@ -290,7 +291,7 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
     if network.task == "multilabel":
         raise InputError("format sklearn: expected classes or numbers for an ensemble, got several labels")
     named = [(f"member_{i}", model) for i, model in enumerate(models)]
-    weights = list(network.shares)
+    weights = list(network.member_weights)
     if network.task == "regression":
         voting = VotingRegressor(named, weights=weights)
     else:
@@ -298,7 +299,7 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
         voting.le_ = LabelEncoder().fit(_labels(network))
         voting.classes_ = voting.le_.classes_
         for model in models:
-            # It votes by numbers of classes.
+            # VotingClassifier votes by class numbers.
             model.classes_ = np.arange(len(voting.classes_))
             model._label_binarizer.fit(model.classes_)
     voting.estimators_ = list(models)

@@ -1,8 +1,8 @@
-"""The PyTorch form: a folder with a module definition, a ``state_dict`` in safetensors, and the encoding.
+"""The PyTorch format: a folder with a module definition, a ``state_dict`` in safetensors, and the encoding.
 
-The module's source is written out for the very network, so that a person can read and change it; beside it
-stands a copy of `nas.runtime`, which turns raw tables into its inputs and its outputs into labels. NumPy and
-torch are all that it needs; torch reads no pickle.
+The module's source is generated for the network, so that it can be read and changed; beside it
+is a copy of `nas.runtime`, which encodes raw tables as inputs and decodes outputs to labels. It needs only
+NumPy and torch, and loads no pickle.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Model(nn.Module):
         self.members = nn.ModuleList([
 {layers}
         ])
-        self.shares = {shares}
+        self.member_weights = {member_weights}
         record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
@@ -65,7 +65,8 @@ class Model(nn.Module):
         """From inputs of shape (rows, {n_inputs}) to outputs of shape (rows, {n_outputs})."""
         if len(self.members) == 1:
             return self.members[0](X)
-        return sum(share * self.link(member(X)) for share, member in zip(self.shares, self.members))
+        outputs = [self.link(member(X)) for member in self.members]
+        return sum(weight * part for weight, part in zip(self.member_weights, outputs))
 
     @staticmethod
     def link(z: torch.Tensor) -> torch.Tensor:
@@ -98,11 +99,11 @@ class Model(nn.Module):
 
 
 def load() -> Model:
-    """The module with the weights that lie beside this file, unchanged since they were saved."""
+    """The module with the weights beside this file; refuses files that were changed since they were saved."""
     record = tables.strict_json((HERE / "model.json").read_bytes())
     content = (HERE / "weights.safetensors").read_bytes()
     tables.checked_record(record, content, "weights.safetensors")
-    with torch.device("meta"):  # weights would be drawn from torch's global random state
+    with torch.device("meta"):  # otherwise torch would draw weights from its global random state
         model = Model()
     arrays = tables._arrays_of(content, "weights.safetensors")
     weights = {{name: torch.tensor(array, device="cpu") for name, array in arrays.items()}}
@@ -113,7 +114,7 @@ def load() -> Model:
 _OUTSIDE = '''
 
 class Outside(Predictor):
-    """Tables in, labels or values out, with the outputs computed elsewhere."""
+    """A predictor with outputs that are computed outside, by torch."""
 
     def __init__(self, record, outputs):
         columns = [_fields_from(Column, entry, "column") for entry in record["columns"]]
@@ -145,7 +146,7 @@ def _definition(network: Predictor) -> str:
         outputs=meaning if regression or several else "logits",
         members=f"The mean of {len(network.members)} networks" if several else "A single network",
         layers="\n".join(_layers(member.sizes, member.activations) for member in network.members),
-        shares=repr(list(network.shares)),
+        member_weights=repr(list(network.member_weights)),
         n_inputs=network.members[0].sizes[0],
         n_outputs=network.members[0].sizes[-1],
         link=link,
@@ -164,24 +165,24 @@ def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
 
 
 def _state_dict(network: Predictor) -> dict[str, Array]:
-    """Arrays as torch names and turns them: each layer's weights of shape (outputs, inputs)."""
-    found = {}
+    """Arrays by torch's names, with each layer's weights transposed to shape (outputs, inputs)."""
+    arrays = {}
     for i, member in enumerate(network.members):
         for j, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
-            # Activations take the odd places in between.
-            found[f"members.{i}.{2 * j}.weight"] = np.ascontiguousarray(weight.T)
-            found[f"members.{i}.{2 * j}.bias"] = bias
-    return found
+            # Activations have the odd positions in between.
+            arrays[f"members.{i}.{2 * j}.weight"] = np.ascontiguousarray(weight.T)
+            arrays[f"members.{i}.{2 * j}.bias"] = bias
+    return arrays
 
 
 def load_torch(network: Predictor, path: Path) -> Predict:
-    """The module at work, imported from what we have just written ourselves."""
+    """The predictions of the module, imported from files that this process wrote just before."""
     return at_work(network, _module(path).load())
 
 
 def _module(folder: Path) -> ModuleType:
     """``model.py`` of a folder, with the ``tables`` beside it."""
-    taken = {name: sys.modules.pop(name, None) for name in ("tables", "model")}
+    hidden_modules = {name: sys.modules.pop(name, None) for name in ("tables", "model")}
     try:
         for name in ("tables", "model"):
             spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
@@ -191,7 +192,7 @@ def _module(folder: Path) -> ModuleType:
             spec.loader.exec_module(module)
         return module
     finally:
-        for name, before in taken.items():
+        for name, module_before in hidden_modules.items():
             sys.modules.pop(name, None)
-            if before is not None:
-                sys.modules[name] = before
+            if module_before is not None:
+                sys.modules[name] = module_before

@@ -1,4 +1,4 @@
-"""What happened in a search, and why its winner won: analysis, pictures, a page; searches side by side."""
+"""Reports on a search (analysis, pictures, page), and comparisons of several searches."""
 
 from nas.reporting.comparison import Comparison, compare
 from nas.reporting.page import report

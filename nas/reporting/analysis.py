@@ -1,4 +1,4 @@
-"""What the pictures of a report show, as numbers: pure functions of a history."""
+"""The numbers behind a report's pictures: pure functions of a history."""
 
 from __future__ import annotations
 
@@ -23,19 +23,28 @@ from nas.space import SearchSpace
 from nas.tracking.shown import command
 
 _LEAST_RANDOM = 8
+"""Random networks from which random search is estimated; fewer say too little of its tail."""
+
 _POINTS = 200
+"""Points of that curve: more than a picture of 8 inches shows apart."""
+
+_NOTABLE_RISE = 0.05
+"""Rise of the best in the last third, in standard deviations of fitness, that calls for more candidates."""
+
+_NOTABLE_FAILURES = 0.1
+"""Share of networks that failed from which the report advises to look at them."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """The best of k random networks, as far as those of the search tell.
+    """The best fitness of k random networks, estimated from the random networks of a search.
 
     Attributes
     ----------
     k : int array of shape (points,)
-        Numbers of networks, rising; the last is of all random ones that tell.
+        Numbers of networks, rising, up to the number of random networks of the search.
     mean, low, high : float arrays of shape (points,)
-        The expected best of so many, and between what nine of ten such searches end.
+        The expected best of k, and the 5 % and 95 % quantiles of the best of k.
     """
 
     k: Array
@@ -45,36 +54,36 @@ class Expectation:
 
     @property
     def n(self) -> int:
-        """Random networks that tell."""
+        """Number of random networks that the estimate is made from."""
         return int(self.k[-1])
 
 
 def best_so_far(networks: Sequence[Network]) -> Floats:
-    """The best fitness after each network."""
-    best: Floats = np.maximum.accumulate([one.fitness for one in networks])
+    """Return the best fitness up to each network, shape (networks,)."""
+    best: Floats = np.maximum.accumulate([network.fitness for network in networks])
     return best
 
 
-def random_expectation(networks: Sequence[Network], *, screened: bool = False) -> Expectation | None:
-    """What random search would have come to; None where fewer than 8 networks tell.
+def random_expectation(networks: Sequence[Network], *, preselected: bool = False) -> Expectation | None:
+    """Estimate the best fitness that random search would have reached; None from too few networks.
 
-    Where children are screened, so are random ones among them: only those count then that were drawn
-    before the model knew enough to choose. All were trained as long as others of the search: who was not
-    promising was not trained on, so that random search with whole trainings of all would do a little
-    better, for much more time.
+    At least 8 random networks are needed. Where a surrogate preselects candidates, it preselects random
+    candidates too. Then only networks count that were drawn before it had enough evaluations to start. With
+    successive halving, unpromising networks were trained for fewer epochs: random search with full trainings
+    would reach a little more, in much more time.
 
     Parameters
     ----------
     networks : sequence of Network
         In the order of the search.
-    screened : bool
-        Whether a model chose among children.
+    preselected : bool
+        Whether a surrogate preselected candidates.
     """
-    free = networks[: Surrogate.n_initial] if screened else networks
-    drawn = np.array([one.fitness for one in free if one.candidate.operator == "random"])
-    if len(drawn) < _LEAST_RANDOM:
+    unbiased = networks[: Surrogate.n_initial] if preselected else networks
+    fitness = np.array([network.fitness for network in unbiased if network.candidate.operator == "random"])
+    if len(fitness) < _LEAST_RANDOM:
         return None
-    ordered, n = np.sort(drawn), len(drawn)
+    ordered, n = np.sort(fitness), len(fitness)
     k = np.unique(np.geomspace(1, n, _POINTS).round().astype(int))
     # The best of k draws is at most the i-th of n with probability (i / n) ** k.
     low, high = (ordered[np.ceil(n * share ** (1 / k)).astype(int) - 1] for share in (0.05, 0.95))
@@ -82,9 +91,13 @@ def random_expectation(networks: Sequence[Network], *, screened: bool = False) -
 
 
 def expected_best(ordered: Floats, sizes: Array) -> Floats:
-    """The mean of the best of k, for each k of `sizes`, over all choices of k of the values, rising."""
+    """Return the mean maximum over all subsets of k values, for each k of `sizes`, shape (sizes,).
+
+    `ordered` holds the values in rising order. The maximum of a subset has rank i with probability
+    C(i - 1, k - 1) / C(n, k).
+    """
     n = len(ordered)
-    log = np.array([math.lgamma(i + 1) for i in range(n + 1)])  # of factorials
+    log = np.array([math.lgamma(i + 1) for i in range(n + 1)])  # logarithms of factorials
     means = np.empty(len(sizes))
     for j, k in enumerate(sizes):
         i = np.arange(k, n + 1)  # ranks that can be the best of k
@@ -95,7 +108,18 @@ def expected_best(ordered: Floats, sizes: Array) -> Floats:
 
 @dataclass(frozen=True)
 class Step:
-    """One step from an ancestor to the winner."""
+    """One step from an ancestor to the winner.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    fitness : float, optional
+        None if the evaluation failed.
+    changes : str
+        The genes in which the candidate differs from the step before.
+    gain : float, optional
+        Difference of fitness to the step before.
+    """
 
     candidate: Candidate
     fitness: float | None
@@ -104,7 +128,10 @@ class Step:
 
 
 def lineage(history: History) -> list[Step]:
-    """From the first ancestor to the winner, by the parent whose weights were inherited, or the first."""
+    """Return the steps from the first ancestor to the winner.
+
+    The previous step is the parent that gave the checkpoint of a warm start, else the first parent.
+    """
     best = history.best.candidate.id if history.winner is None else history.winner
     chain = [history.candidates[best]]
     while (before := _parent(history, chain[-1])) is not None:
@@ -118,26 +145,28 @@ def lineage(history: History) -> list[Step]:
     for i, candidate in enumerate(chain):
         own = fitness.get((candidate.genome, candidate.epochs or 0))
         earlier = chain[i - 1] if i else None
-        past = None if earlier is None else fitness.get((earlier.genome, earlier.epochs or 0))
-        gain = None if own is None or past is None else own - past
+        previous = None if earlier is None else fitness.get((earlier.genome, earlier.epochs or 0))
+        gain = None if own is None or previous is None else own - previous
         changes = "drawn at random" if candidate.operator == "random" else candidate.operator
         steps.append(Step(candidate, own, changed(earlier, candidate) if earlier else changes, gain))
     return steps
 
 
 def _parent(history: History, candidate: Candidate) -> Candidate | None:
+    """Return the parent that gave the checkpoint of a warm start, else the first parent, else None."""
     number = candidate.inherits if candidate.inherits is not None else next(iter(candidate.parents), None)
     return None if number is None else history.candidates.get(number)
 
 
 def changed(parent: Candidate, child: Candidate) -> str:
-    """What a child has that its parent had not, in words."""
+    """Describe the genes in which a child differs from its parent."""
     if child.operator == CONTINUE:
-        return f"trained on, up to {child.epochs} epochs" if child.epochs else "trained on"
+        return f"trained further, up to {child.epochs} epochs" if child.epochs else "trained further"
     return ", ".join(_differences(parent.genome, child.genome)) or "nothing"
 
 
 def _differences(old: Genome, new: Genome) -> list[str]:
+    """Describe the differences of two genomes, layer by layer, then gene by gene."""
     words = []
     came_from = origins(new, old)
     for i, (layer, origin) in enumerate(zip(new.layers, came_from, strict=True), 1):
@@ -152,8 +181,8 @@ def _differences(old: Genome, new: Genome) -> list[str]:
             for key in LAYER_GENES
             if getattr(before, key) != getattr(layer, key) and tuple in _kinds(key, old, new)
         ]
-    gone = sorted(set(range(old.depth)) - {origin for origin in came_from if origin is not None})
-    words += [f"without layer {i + 1} of {old.widths[i]}" for i in gone]
+    removed = sorted(set(range(old.depth)) - {origin for origin in came_from if origin is not None})
+    words += [f"without layer {i + 1} of {old.widths[i]}" for i in removed]
     words += [
         f"{key.replace('_', ' ')}: {getattr(old, key)} → {getattr(new, key)}"
         for key in GENES
@@ -163,13 +192,25 @@ def _differences(old: Genome, new: Genome) -> list[str]:
 
 
 def _kinds(key: str, *genomes: Genome) -> set[type]:
-    """The types of a gene: a tuple has one value for each layer, None is not carried."""
+    """Return the types of a gene's values: a tuple has a value for each layer, None means no such gene."""
     return {type(getattr(genome, key)) for genome in genomes}
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What children of one kind had above the better of their parents."""
+    """How much fitter the children of one operator were than the better of their parents.
+
+    Attributes
+    ----------
+    kind : str
+        The operator.
+    n : int
+        Number of children.
+    mean, error : float
+        Mean gain and its standard error; NaN for a single child.
+    share_better : float
+        Share of children with a positive gain.
+    """
 
     kind: str
     n: int
@@ -179,19 +220,20 @@ class Gain:
 
 
 def gains(history: History) -> list[Gain]:
-    """By the kind of operator, the most frequent first; parents and children after the same epochs.
+    """Return the gains by operator, the most frequent first.
 
-    Children with several changes at once are a kind of their own.
+    Parents and children are compared after equally many epochs. Children of several operators at once form
+    a kind of their own.
     """
-    fitness = {one.genome: one.by_rung for one in history.networks}
-    found: dict[str, list[float]] = defaultdict(list)
+    fitness = {network.genome: network.by_rung for network in history.networks}
+    by_kind: dict[str, list[float]] = defaultdict(list)
     for network in history.networks:
         candidate = network.candidate
         rung = candidate.epochs or 0
         parents = [history.candidates[i].genome for i in candidate.parents if i in history.candidates]
-        known = [fitness[one][rung] for one in parents if rung in fitness.get(one, {})]
-        if known and rung in network.by_rung:
-            found[_kind(candidate.operator)].append(network.by_rung[rung] - max(known))
+        parent_fitness = [fitness[genome][rung] for genome in parents if rung in fitness.get(genome, {})]
+        if parent_fitness and rung in network.by_rung:
+            by_kind[_kind(candidate.operator)].append(network.by_rung[rung] - max(parent_fitness))
     rows = [
         Gain(
             kind,
@@ -200,12 +242,13 @@ def gains(history: History) -> list[Gain]:
             stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan,
             fmean(value > 0 for value in values),
         )
-        for kind, values in found.items()
+        for kind, values in by_kind.items()
     ]
     return sorted(rows, key=lambda row: -row.n)
 
 
 def _kind(operator: str) -> str:
+    """Return the name under which the gains of an operator are grouped."""
     parsed = Operator.parse(operator)
     if parsed.crossover is not None:
         return f"{parsed.crossover.replace('_', ' ')} (crossover)"
@@ -214,7 +257,10 @@ def _kind(operator: str) -> str:
 
 @dataclass(frozen=True)
 class Size:
-    """The best of networks about as large: with a single hidden layer, and with more."""
+    """The best networks among `low` to twice `low` parameters, with a single hidden layer and with more.
+
+    `single` and `deep` are fitness values, None where there is no such network.
+    """
 
     low: int
     n_single: int
@@ -224,12 +270,12 @@ class Size:
 
 
 def deep_or_wide(networks: Sequence[Network]) -> list[Size]:
-    """For each doubling of parameters the best network with one hidden layer, and with more."""
+    """Return for each doubling of parameters the best network with one hidden layer, and with more."""
     by_size: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
-    for one in networks:
-        if one.genome.depth and one.evaluation.n_parameters:
-            octave = int(math.log2(one.evaluation.n_parameters))
-            by_size[octave][one.genome.depth > 1].append(one.fitness)
+    for network in networks:
+        if network.genome.depth and network.evaluation.n_parameters:
+            octave = int(math.log2(network.evaluation.n_parameters))
+            by_size[octave][network.genome.depth > 1].append(network.fitness)
     return [
         Size(2**octave, len(single), max(single, default=None), len(deep), max(deep, default=None))
         for octave, (single, deep) in sorted(by_size.items())
@@ -238,7 +284,7 @@ def deep_or_wide(networks: Sequence[Network]) -> list[Size]:
 
 @dataclass(frozen=True)
 class Cell:
-    """Networks of one depth and about one width."""
+    """The networks of one depth and of about one mean width: their number, median and best fitness."""
 
     depth: int
     width: int
@@ -248,12 +294,12 @@ class Cell:
 
 
 def structure_map(networks: Sequence[Network]) -> list[Cell]:
-    """Networks by depth and by mean width (geometric), in doublings."""
+    """Group networks by depth and by geometric mean width, rounded to a power of two."""
     cells: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for one in networks:
-        if one.genome.depth:
-            width = 2 ** round(fmean(map(math.log2, one.genome.widths)))
-            cells[one.genome.depth, width].append(one.fitness)
+    for network in networks:
+        if network.genome.depth:
+            width = 2 ** round(fmean(map(math.log2, network.genome.widths)))
+            cells[network.genome.depth, width].append(network.fitness)
     return [
         Cell(depth, width, len(values), float(np.median(values)), max(values))
         for (depth, width), values in sorted(cells.items())
@@ -261,32 +307,32 @@ def structure_map(networks: Sequence[Network]) -> list[Cell]:
 
 
 def front(networks: Sequence[Network], costs: Sequence[float]) -> list[int]:
-    """Positions of those than whom nobody is both fitter and cheaper, the cheapest first."""
+    """Return the positions of the networks on the Pareto front of fitness and cost, the cheapest first."""
     order = sorted(range(len(networks)), key=lambda i: (costs[i], -networks[i].fitness))
-    found: list[int] = []
+    positions: list[int] = []
     for i in order:
-        if not found or networks[i].fitness > networks[found[-1]].fitness:
-            found.append(i)
-    return found
+        if not positions or networks[i].fitness > networks[positions[-1]].fitness:
+            positions.append(i)
+    return positions
 
 
 def borders(genome: Genome, space: SearchSpace) -> list[str]:
-    """Where a genome lies on the border of its space, in words."""
-    found = []
+    """Describe the genes of a genome that have an extreme value of their space."""
+    edges = []
     low, high = space.depth
     if genome.depth == high > low:
-        found.append(f"depth, at its most of {high}")
+        edges.append(f"depth, at its most of {high}")
     if genome.depth == low < high and low > 1:
-        found.append(f"depth, at its least of {low}")
-    for name, values, those in _ordered(genome, space):
+        edges.append(f"depth, at its least of {low}")
+    for name, values, own in _ordered(genome, space):
         if len(values) > 2:
-            found += [f"{name}, at its most of {values[-1]:g}"] * (values[-1] in those)
-            found += [f"{name}, at its least of {values[0]:g}"] * (values[0] in those and values[0] > 0)
-    return found
+            edges += [f"{name}, at its most of {values[-1]:g}"] * (values[-1] in own)
+            edges += [f"{name}, at its least of {values[0]:g}"] * (values[0] in own and values[0] > 0)
+    return edges
 
 
 def _ordered(genome: Genome, space: SearchSpace) -> list[tuple[str, Sequence[Any], set[Any]]]:
-    """The genes whose values have an order: name, all values, those that the genome has."""
+    """Return the genes with ordered values: name, all values of the space, values of the genome."""
     rows: list[tuple[str, Sequence[Any], set[Any]]] = [("width", space.widths_tuple, set(genome.widths))]
     for key, values in space.genes.items():
         if not isinstance(values[0], str):
@@ -296,25 +342,26 @@ def _ordered(genome: Genome, space: SearchSpace) -> list[tuple[str, Sequence[Any
 
 
 def advice(history: History) -> list[str]:
-    """What to try next, by simple rules."""
+    """Advise what to try next, by simple rules."""
     best, networks = history.best, history.networks
-    found = []
+    notes = []
     curve = best_so_far(networks)
-    late = curve[-1] - curve[int(len(curve) * 2 / 3)] if len(curve) > 2 else 0.0
-    spread = stdev([one.fitness for one in networks]) if len(networks) > 1 else 0.0
-    if late > 0.05 * spread:
-        found.append(
-            f"More candidates: in the last third the best still rose by {late:.4f}. "
-            f"To go on: {command('resume', history.folder, '--candidates', 2 * len(networks))}"
+    rise = curve[-1] - curve[len(curve) * 2 // 3] if len(curve) > 2 else 0.0
+    std = stdev([network.fitness for network in networks]) if len(networks) > 1 else 0.0
+    if rise > _NOTABLE_RISE * std:
+        notes.append(
+            f"More candidates: in the last third of the search the best score still rose by {rise:.4f}. "
+            f"To continue: {command('resume', history.folder, '--candidates', 2 * len(networks))}"
         )
     if edges := borders(best.genome, history.space):
-        found.append(f"A wider space: the best lies on its border ({'; '.join(edges)}).")
+        notes.append(f"A larger space: the best network lies on its border ({'; '.join(edges)}).")
     n_failed = len({candidate.genome for candidate, _ in history.failures})
-    if n_failed > 0.1 * (len(networks) + n_failed):
-        found.append(
-            f"A look at the failures: {n_failed} networks failed, the first because "
+    if n_failed > _NOTABLE_FAILURES * (len(networks) + n_failed):
+        notes.append(
+            f"A look at the failures: {n_failed} networks failed, the first with "
             f"“{history.failures[0][1].error}”; lower learning rates may help."
         )
-    return found or [
-        "Stop here: the best has not risen in the last third, and lies inside the space on all sides."
+    return notes or [
+        "Stop here: in the last third of the search the best score did not rise, and the best network "
+        "does not lie on the border of the space."
     ]

@@ -1,4 +1,4 @@
-"""Searches side by side: what differed, who won, and how sure that is."""
+"""Comparison of finished searches: their settings, their winners, and whether scores differ significantly."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from typing import Any
 from nas.errors import InputError, RunError
 from nas.genome import Genome
 from nas.scoring import error_over_folds
-from nas.tracking.folder import RunFolder, differences
-from nas.tracking.journal import read_journal
+from nas.tracking.archive import RunArchive
+from nas.tracking.folder import differences
 
-_RESULTS = ("data", "metric")
-"""What has to be the same for scores to be compared."""
+_COMPARED = ("data", "metric")
+"""Keys of the identity that have to be equal for scores to be comparable."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that has come to its end: what decided it, and what it came to."""
+    """A finished run: its identity and its result."""
 
     name: str
     identity: Mapping[str, Any]
     result: Mapping[str, Any]
 
     @property
-    def named(self) -> tuple[float, ...]:
-        """The winner's scores on other cuts of the rows; empty where it was not scored again."""
+    def scores(self) -> tuple[float, ...]:
+        """The winner's scores on other splits of the rows; empty where it was not rescored."""
         finalists = self.result.get("finalists") or []
         return tuple(finalists[self.result["named"]]["scores"]) if finalists else ()
 
@@ -43,9 +43,16 @@ class Finished:
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much one run is ahead of another, with the standard error of that.
+    """The difference of the scores of two runs.
 
-    `on` says in which scores: "the same cuts", "other cuts" or "test rows".
+    Attributes
+    ----------
+    ahead, behind : str
+        Names of the run with the higher score and of the other run.
+    difference, error : float
+        The difference and its standard error; NaN where unknown.
+    on : str
+        The scores that were compared: "the same splits", "other splits" or "test rows".
     """
 
     ahead: str
@@ -55,25 +62,25 @@ class Lead:
     on: str
 
     @property
-    def is_clear(self) -> bool:
-        """Whether it is more than twice its error."""
+    def is_significant(self) -> bool:
+        """Whether the difference is more than twice its standard error."""
         return self.difference > 2 * self.error
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side.
+    """Several finished runs and their differences.
 
     Attributes
     ----------
     runs : list of Finished
-        As they were given.
+        In the order of the call.
     differing : list of str
-        What was not the same, in words, from each run to the next.
+        Descriptions of the settings that differ from each run to the next.
     comparable : bool
-        Whether data and metric are the same, so that scores say who is ahead.
+        Whether data and metric are equal, so that scores can be compared.
     leads : list of Lead
-        The first above each of the others; empty where they can't be compared.
+        From the best run to each other run; empty where runs are not comparable.
     """
 
     runs: list[Finished]
@@ -82,7 +89,7 @@ class Comparison:
     leads: list[Lead]
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain values."""
+        """Return plain values for JSON."""
         return {
             "runs": [{"name": run.name, **run.result} for run in self.runs],
             "differing": self.differing,
@@ -94,7 +101,7 @@ class Comparison:
                     "difference": lead.difference,
                     "error": None if math.isnan(lead.error) else lead.error,
                     "on": lead.on,
-                    "clear": lead.is_clear,
+                    "clear": lead.is_significant,
                 }
                 for lead in self.leads
             ],
@@ -105,7 +112,7 @@ class Comparison:
 
 
 def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
-    """Put the results of finished searches side by side.
+    """Compare the settings and results of finished searches.
 
     Parameters
     ----------
@@ -115,71 +122,72 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     Raises
     ------
     InputError
-        If there are fewer than two, or one is no run that has come to its end.
+        If there are fewer than two runs, or a run has no result.
     """
     if len(runs) < 2:
         raise InputError(f"compare: expected two runs or more, got {len(runs)}")
-    found = [_finished(Path(run)) for run in runs]
+    finished = [_finished(Path(run)) for run in runs]
     differing = []
-    for one, other in pairwise(found):
-        words = differences(one.identity, other.identity).values()
-        differing += [f"{one.name}, {other.name}: {word}" for word in words]
-    first = found[0].identity
-    comparable = all(_same(first, run.identity) for run in found)
-    return Comparison(found, differing, comparable, _leads(found) if comparable else [])
+    for run, following in pairwise(finished):
+        words = differences(run.identity, following.identity).values()
+        differing += [f"{run.name}, {following.name}: {word}" for word in words]
+    first = finished[0].identity
+    comparable = all(first[key] == run.identity[key] for run in finished for key in _COMPARED)
+    return Comparison(finished, differing, comparable, _leads(finished) if comparable else [])
 
 
 def _finished(path: Path) -> Finished:
-    folder = RunFolder(path.absolute())
-    folder.config()
-    result = folder.result()
-    if "best" not in result:
+    """Read a finished run; raises `RunError`."""
+    archive = RunArchive(path)
+    _ = archive.config  # raises where this is no run
+    if "best" not in archive.result:
         raise RunError(f"{path}: expected a run that has come to its end, got one without a result.json")
-    identity = folder.identity(read_journal(folder.parts[0].journal))
-    if not identity:
+    if not archive.identity:
         raise RunError(f"{path}: expected a run with a journal, got an empty one")
-    return Finished(folder.path.name, identity, result)
-
-
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one[key] == other[key] for key in _RESULTS)
+    return Finished(archive.folder.path.name, archive.identity, archive.result)
 
 
 def _leads(runs: Sequence[Finished]) -> list[Lead]:
-    """The best by its scores on other cuts, or else on test rows, above each of the others."""
-    scored = all(run.named for run in runs)
+    """Return the lead of the run with the best rescored winner over each other run.
 
-    def key(run: Finished) -> float:
-        return fmean(run.named) if scored else run.result["test_score"] or -math.inf
+    Where a run was not rescored, scores on the test rows decide.
+    """
+    rescored = all(run.scores for run in runs)
 
-    first = max(runs, key=key)
-    return [_lead(first, run, scored=scored) for run in runs if run is not first]
+    def score(run: Finished) -> float:
+        return fmean(run.scores) if rescored else run.result["test_score"] or -math.inf
 
-
-def _lead(one: Finished, other: Finished, *, scored: bool) -> Lead:
-    if not scored:
-        ours, theirs = (run.result["test_score"] or math.nan for run in (one, other))
-        error = _together(one.result["test_score_error"], other.result["test_score_error"])
-        return Lead(one.name, other.name, ours - theirs, error, "test rows")
-    difference = fmean(one.named) - fmean(other.named)
-    if one.identity["seed"] == other.identity["seed"] and len(one.named) == len(other.named):
-        # The same seed has cut the rows alike: easy folds are easy for both.
-        each = [ours - theirs for ours, theirs in zip(one.named, other.named, strict=True)]
-        return Lead(one.name, other.name, difference, error_over_folds(each), "the same cuts")
-    error = _together(error_over_folds(one.named), error_over_folds(other.named))
-    return Lead(one.name, other.name, difference, error, "other cuts")
+    best = max(runs, key=score)
+    return [_lead(best, run, rescored=rescored) for run in runs if run is not best]
 
 
-def _together(one: float | None, other: float | None) -> float:
-    return math.nan if one is None or other is None else math.hypot(one, other)
+def _lead(best: Finished, run: Finished, *, rescored: bool) -> Lead:
+    """Return the lead of the best run over another, by rescored winners or by test rows."""
+    if not rescored:
+        higher, lower = (finished.result["test_score"] or math.nan for finished in (best, run))
+        error = _joint_error(best.result["test_score_error"], run.result["test_score_error"])
+        return Lead(best.name, run.name, higher - lower, error, "test rows")
+    difference = fmean(best.scores) - fmean(run.scores)
+    if best.identity["seed"] == run.identity["seed"] and len(best.scores) == len(run.scores):
+        # The same seed splits the rows alike: easy folds are easy for both, and the differences vary less.
+        by_fold = [higher - lower for higher, lower in zip(best.scores, run.scores, strict=True)]
+        return Lead(best.name, run.name, difference, error_over_folds(by_fold), "the same splits")
+    error = _joint_error(error_over_folds(best.scores), error_over_folds(run.scores))
+    return Lead(best.name, run.name, difference, error, "other splits")
+
+
+def _joint_error(first: float | None, second: float | None) -> float:
+    """Return the standard error of the difference of two independent scores; NaN where unknown."""
+    return math.nan if first is None or second is None else math.hypot(first, second)
 
 
 def _table(runs: Sequence[Finished]) -> list[str]:
-    head = "run winner parameters validation re-scored test networks epochs seconds"
+    """Format the runs as a table with aligned columns."""
+    head = "run winner parameters validation rescored test networks epochs seconds"
     rows = [tuple(head.split())]
     for run in runs:
         result = run.result
-        again = f"{fmean(run.named):.4f} ± {error_over_folds(run.named):.4f}" if run.named else "not"
+        rescored = f"{fmean(run.scores):.4f} ± {error_over_folds(run.scores):.4f}" if run.scores else "not"
         test = result["test_score"]
         rows.append(
             (
@@ -187,7 +195,7 @@ def _table(runs: Sequence[Finished]) -> list[str]:
                 str(Genome.from_dict(result["best"]["genome"])),
                 f"{result['best']['n_parameters']:,}",
                 f"{result['validation_score']:.4f}",
-                again,
+                rescored,
                 "none" if test is None else f"{test:.4f} ± {result['test_score_error'] or math.nan:.4f}",
                 f"{result['candidates']:,}",
                 f"{result['epochs']:,}",
@@ -199,16 +207,19 @@ def _table(runs: Sequence[Finished]) -> list[str]:
 
 
 def _differing(comparison: Comparison) -> list[str]:
-    return [f"differs   {line}" for line in comparison.differing] or ["differs   nothing but chance"]
+    """Format the differences of settings."""
+    return [f"differs   {line}" for line in comparison.differing] or ["differs   nothing"]
 
 
 def _verdicts(comparison: Comparison) -> list[str]:
+    """Format the leads."""
     if not comparison.comparable:
-        return ["verdict   none: scores on other data, or of another kind, say nothing about each other"]
+        return ["verdict   none: scores on different data, or of different metrics, cannot be compared"]
     return [f"verdict   {_sentence(lead)}" for lead in comparison.leads]
 
 
 def _sentence(lead: Lead) -> str:
+    """Describe a lead and whether it is significant."""
     error = "an unknown error" if math.isnan(lead.error) else f"± {lead.error:.4f}"
-    sure = "" if lead.is_clear else ": not more than chance"
-    return f"{lead.ahead} is ahead of {lead.behind} by {lead.difference:.4f} {error}, on {lead.on}{sure}"
+    note = "" if lead.is_significant else ": not statistically significant"
+    return f"{lead.ahead} is ahead of {lead.behind} by {lead.difference:.4f} {error}, on {lead.on}{note}"

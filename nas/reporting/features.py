@@ -1,7 +1,7 @@
-"""Networks of any depth as rows of numbers, gene by gene, for models that are to tell genes apart.
+"""Networks of any depth as rows of a feature matrix, with columns for each gene.
 
-A layer that is not there is described by what is usual there, so that widths say nothing of the depth;
-whether a network has a gene at all is told beside.
+Features of a missing layer are imputed by the median or the most frequent value at that position, so that
+the columns of widths hold no information on the depth; a mask says which networks have the gene.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from nas.space import SearchSpace
 
 @dataclass(frozen=True)
 class Group:
-    """The columns that describe one gene, and the rows that have it."""
+    """The columns that describe one gene, and a mask of the rows that have it, bool of shape (rows,)."""
 
     name: str
     columns: tuple[int, ...]
     present: Array
 
 
-def described(networks: Sequence[Network], space: SearchSpace) -> tuple[Floats, list[Group]]:
-    """Networks as rows of numbers, and the columns of each gene that the space leaves open.
+def encode_networks(networks: Sequence[Network], space: SearchSpace) -> tuple[Floats, list[Group]]:
+    """Return a feature matrix of shape (networks, features), and the columns of each gene that varies.
 
-    What belongs to no gene, the training that each has had, stands in further columns.
+    The last two columns belong to no gene: the logarithm of the epochs, and whether the network had a warm
+    start.
     """
-    genomes = [one.genome for one in networks]
+    genomes = [network.genome for network in networks]
     columns: list[Array] = []
     groups: list[Group] = []
-    everyone = np.ones(len(genomes), bool)
+    all_rows = np.ones(len(genomes), bool)
 
     def add(name: str, values: list[Array], present: Array) -> None:
         start = len(columns)
@@ -45,7 +46,7 @@ def described(networks: Sequence[Network], space: SearchSpace) -> tuple[Floats, 
         if varied:
             groups.append(Group(name, tuple(range(start, len(columns))), present))
 
-    add("depth", [np.array([genome.depth for genome in genomes], float)], everyone)
+    add("depth", [np.array([genome.depth for genome in genomes], float)], all_rows)
     n_layers = min(1, space.depth[1]) if space.equal_widths else space.depth[1]
     for i in range(n_layers):
         name = "width" if space.equal_widths else f"width of layer {i + 1}"
@@ -58,14 +59,15 @@ def described(networks: Sequence[Network], space: SearchSpace) -> tuple[Floats, 
                 _add_gene(add, f"{key} of layer {i + 1}", genomes, key, i, space)
         else:
             _add_gene(add, key.replace("_", " "), genomes, key, None, space)
-    columns.append(np.log2([max(1, one.epochs) for one in networks]))
-    columns.append(np.array([one.candidate.inherits is not None for one in networks], float))
+    columns.append(np.log2([max(1, network.epochs) for network in networks]))
+    columns.append(np.array([network.candidate.inherits is not None for network in networks], float))
     return np.column_stack(columns), groups
 
 
 def _add_gene(
     add: Any, name: str, genomes: Sequence[Genome], key: str, layer: int | None, space: SearchSpace
 ) -> None:
+    """Add the columns of a gene: indicators of names, or the position among ordered values."""
     choices = space.genes[key]
 
     def of(genome: Genome, i: int) -> Any:
@@ -75,10 +77,11 @@ def _add_gene(
     if not present.any():
         return
     positions = [
-        choices.index(of(g, layer or 0)) if there else -1 for g, there in zip(genomes, present, strict=True)
+        choices.index(of(genome, layer or 0)) if has_gene else -1
+        for genome, has_gene in zip(genomes, present, strict=True)
     ]
     codes = np.array(positions)
-    codes[~present] = np.bincount(codes[present]).argmax()  # what is usual
+    codes[~present] = np.bincount(codes[present]).argmax()  # the most frequent value
     if isinstance(choices[0], str):
         add(name, [(codes == i).astype(float) for i in range(len(choices))], present)
     else:
@@ -86,9 +89,9 @@ def _add_gene(
 
 
 def _at(genomes: Sequence[Genome], i: int, value: Any) -> tuple[Array, Array]:
-    """A number of each genome's layer, the median where there is no such layer; and who has it."""
+    """Return a value of each genome's layer `i`, the median where there is none, and a mask of the layer."""
     present = np.array([genome.depth > i for genome in genomes])
-    known = [value(genome, i) for genome, there in zip(genomes, present, strict=True) if there]
-    values = np.full(len(genomes), np.median(known) if known else 0.0)
-    values[present] = known
+    own = [value(genome, i) for genome, has_layer in zip(genomes, present, strict=True) if has_layer]
+    values = np.full(len(genomes), np.median(own) if own else 0.0)
+    values[present] = own
     return values, present

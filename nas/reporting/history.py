@@ -1,4 +1,4 @@
-"""What a run's folder tells: the reports are made of this alone."""
+"""The history of a search as reports need it, read from a run's folder."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.space import CostModel, SearchSpace, cost_model
-from nas.tracking.archive import recorded_evaluations
+from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import Paced
 from nas.tracking.journal import Pair
 from nas.tracking.shown import as_text
 
 _MOST_CURVES = 1500
-"""Evaluations whose curves are kept, evenly among all: more lines only hide each other."""
+"""Curves that are drawn, evenly sampled: more lines only hide each other."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """One genome of a search: how good it was after its longest training.
+    """One genome of a search with its fitness after its longest training.
 
     Attributes
     ----------
     candidate : Candidate
-        As it was asked for first.
+        The first candidate with this genome.
     evaluation : Evaluation
-        The last of its evaluations that did not fail, without curves.
+        The last evaluation that did not fail, without curves.
     epochs : int
-        Of training, all together.
+        Total epochs of training.
     by_rung : mapping of int to float
-        Fitness by the epochs up to which it was trained then; 0: a whole training.
+        Fitness by rung, in epochs of training; 0: a full training.
     """
 
     candidate: Candidate
@@ -45,35 +45,42 @@ class Network:
 
     @property
     def genome(self) -> Genome:
-        """Its genome."""
+        """The candidate's genome."""
         return self.candidate.genome
 
     @property
     def fitness(self) -> float:
-        """After its longest training."""
+        """The fitness after the longest training."""
         return self.evaluation.fitness
 
 
 @dataclass(frozen=True)
 class History:
-    """Everything that a run's folder says of its search.
+    """Everything that a report shows of a search.
 
     Attributes
     ----------
+    folder : Path
+        The run's folder.
     name : str
     identity, config, result : mappings
-        What decides the search; what the run was started with; how it ended, empty if it has not.
+        See `nas.tracking.archive.RunArchive`.
     space : SearchSpace
     candidates : dict of int to Candidate
     networks : list of Network
-        Each genome that was trained once at least, in the order in which they were asked for.
+        The genomes that were trained at least once, in the order of the search.
     failures : list of (Candidate, Evaluation)
+    generations : list of (Generation, float or None)
+    n_evaluations : int
+        Evaluations, including failures and several of one genome.
     curves : dict of int to Evaluation
-        Evaluations with their curves, all of the winner's genome among them.
+        A sample of evaluations with their curves, including all evaluations of the winner's genome.
     winner : int, optional
-        The id of the candidate that was named.
+        Id of the candidate that was named the winner.
+    sizes : tuple of int
+        The winner's inputs, units of each hidden layer, and outputs; empty where no network is saved.
     costs : CostModel, optional
-        None where the run has not come to a saved network.
+        None where no network is saved.
     """
 
     folder: Path
@@ -94,16 +101,16 @@ class History:
 
     @property
     def metric(self) -> str:
-        """The score that is maximized."""
+        """Name of the score that is maximized."""
         return str(self.identity["metric"])
 
     @property
     def best(self) -> Network:
-        """The winner; the fittest where none was named."""
+        """The winner; the fittest network where no winner was named."""
         if self.winner is not None:
             genome = self.candidates[self.winner].genome
-            return next(one for one in self.networks if one.genome == genome)
-        return max(self.networks, key=lambda one: one.fitness)
+            return next(network for network in self.networks if network.genome == genome)
+        return max(self.networks, key=lambda network: network.fitness)
 
 
 def read_history(run: str | Path) -> History:
@@ -114,17 +121,15 @@ def read_history(run: str | Path) -> History:
     RunError
         If there is no such run, its journal is damaged, or it holds no trained network yet.
     """
-    folder = RunFolder(Path(run).absolute())
-    config = folder.config()
-    records, result = folder.records(), folder.result()
-    identity = folder.identity(records[0])
-    evaluations = recorded_evaluations([record.evaluations for record in records])
-    winner, sizes = _saved(folder)
+    archive = RunArchive(run)
+    config, result, identity = archive.config, archive.result, archive.identity
+    folder, evaluations = archive.folder, archive.evaluations
+    winner, sizes = _saved(archive)
     genome = None if winner is None else winner.genome
-    candidates, networks, failures, curves = _taken_in(evaluations, genome)
+    candidates, networks, failures, curves = _collect(evaluations, genome)
     if not identity or not networks:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
-    folder.check_whole(records)
+    archive.check_complete()
     if winner is not None and candidates.get(winner.id, winner) != winner:
         raise RunError(
             f"{folder.best}: expected candidate {winner.id} of this run's journal, got {winner.genome}, "
@@ -140,7 +145,7 @@ def read_history(run: str | Path) -> History:
         candidates=candidates,
         networks=networks,
         failures=failures,
-        generations=folder.generations(),
+        generations=archive.generations,
         n_evaluations=len(evaluations),
         curves=curves,
         winner=winner.id if winner is not None and winner.id in candidates else None,
@@ -149,44 +154,45 @@ def read_history(run: str | Path) -> History:
     )
 
 
-def _saved(folder: RunFolder) -> tuple[Candidate | None, tuple[int, ...]]:
-    """The winner, and its numbers of inputs, units and outputs, where one is saved."""
-    saved = folder.winner()
-    if saved is None or saved[1] is None:
+def _saved(archive: RunArchive) -> tuple[Candidate | None, tuple[int, ...]]:
+    """Return the saved winner, and its numbers of inputs, units and outputs; None and () without one."""
+    saved = archive.winner
+    if saved is None or saved.candidate is None:
         return None, ()
-    network, candidate = saved
-    return candidate, network.members[0].sizes
+    return saved.candidate, saved.network.members[0].sizes
 
 
 def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
+    """Parse the space of an identity; raises `RunError`."""
     try:
         return SearchSpace.from_dict(record)
     except (TypeError, ValueError) as error:
         raise RunError(f"{folder.path}: expected a journal with a search space, got: {error}") from None
 
 
-def _taken_in(
+def _collect(
     evaluations: Sequence[Pair], winner: Genome | None
 ) -> tuple[dict[int, Candidate], list[Network], list[Pair], dict[int, Evaluation]]:
+    """Collect candidates by id, networks by genome, failures, and a sample of curves, in one pass."""
     candidates: dict[int, Candidate] = {}
-    found: dict[Genome, Network] = {}
+    networks: dict[Genome, Network] = {}
     failures: list[Pair] = []
     curves: dict[int, Evaluation] = {}
-    every = max(1, math.ceil(len(evaluations) / _MOST_CURVES))
+    stride = max(1, math.ceil(len(evaluations) / _MOST_CURVES))
     for i, (candidate, evaluation) in enumerate(evaluations):
         candidates[candidate.id] = candidate
-        if i % every == 0 or candidate.genome == winner:
+        if i % stride == 0 or candidate.genome == winner:
             curves[candidate.id] = evaluation
         lean = evaluation.without_curves()
         if lean.failed:
             failures.append((candidate, lean))
             continue
-        before = found.get(candidate.genome)
+        before = networks.get(candidate.genome)
         rung = {candidate.epochs or 0: lean.fitness}
-        found[candidate.genome] = Network(
+        networks[candidate.genome] = Network(
             candidate=before.candidate if before else candidate,
             evaluation=lean,
             epochs=candidate.epochs_done + lean.n_epochs,
             by_rung={**before.by_rung, **rung} if before else rung,
         )
-    return candidates, list(found.values()), failures, curves
+    return candidates, list(networks.values()), failures, curves

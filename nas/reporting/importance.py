@@ -1,10 +1,10 @@
-"""Which genes mattered: what a forest that predicts fitness loses when one of them is shuffled.
+"""Importance of genes: the loss of accuracy of a forest that predicts fitness when a gene is shuffled.
 
-Each gene's features are shuffled together on rows that the forest has not seen (Breiman 2001, permutation
-importance, by groups). Half of what that adds to the squared error, as a share of the variance, is the
-gene's total effect: its own share of the variance and all that it has together with others (the total
-index of Sobol 1993; Saltelli et al. 2010, equation 21 estimates it in this way). What two genes lose
-alone and together tells their interaction.
+The features of a gene are shuffled together on held-out rows (permutation importance, Breiman 2001, by
+groups). Half of the increase of the squared error, as a share of the variance, is the gene's total effect:
+its own share of the variance and its interactions with other genes (the total index of Sobol 1993;
+Saltelli et al. 2010, equation 21 estimates it in this way). The effects of two genes, minus the effect of
+shuffling both, give their interaction.
 """
 
 from __future__ import annotations
@@ -19,37 +19,46 @@ from typing import Any
 import numpy as np
 
 from nas.network.arrays import Array, Floats
-from nas.reporting.features import Group, described
+from nas.reporting.features import Group, encode_networks
 from nas.reporting.history import Network
 from nas.space import SearchSpace
 
-_MOST = 1500
-"""Networks that are learned from: the variance that is left is not the sample's."""
+_MOST_NETWORKS = 1500
+"""Networks in the training sample: more do not narrow the intervals, as the noise of training remains."""
 
-_LEAST = 30
+_LEAST_NETWORKS = 30
+"""Networks below which nothing is estimated: a fold would test on fewer than six."""
+
 _TREES = 80
-_FOLDS, _REPEATS = 5, 2
-_SHUFFLES = 4
-_LEVEL = 0.05
-"""The chance that any gene without effect is taken for one with."""
+"""Of a forest; with more, predictions hardly change and the report takes longer."""
 
-_PREDICTS = 0.05
-"""The share of the variance that a forest has to predict to be asked what mattered."""
+_FOLDS, _REPEATS = 5, 2
+"""Of the cross-validation: ten forests, each tested on a fifth of the networks."""
+
+_SHUFFLES = 4
+"""Of each gene on each test fold, to average out the luck of one permutation."""
+
+_LEVEL = 0.05
+"""Probability that the interval of any gene without effect excludes zero (Bonferroni over the genes)."""
+
+_LEAST_PREDICTED = 0.05
+"""Share of the variance that the forests have to predict; below, importances are noise."""
 
 _MOST_PARTNERS = 4
+"""Genes that are tested for interactions in pairs: six pairs, for which the correction stays small."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How much of the variance of fitness goes with a gene, or with two of them beyond each alone.
+    """The share of the variance of fitness that is due to a gene, or to the interaction of two genes.
 
     Attributes
     ----------
     name : str
     share : float
-        Of the variance among the networks of this search, 0 to about 1.
+        Share of the variance among the networks of this search, 0 to about 1.
     low, high : float
-        An interval that holds all true shares at once with 95 % confidence.
+        A simultaneous confidence interval: it covers the shares of all genes with 95 % probability.
     """
 
     name: str
@@ -58,74 +67,75 @@ class Effect:
     high: float
 
     @property
-    def is_clear(self) -> bool:
-        """Whether it is told from noise."""
+    def is_significant(self) -> bool:
+        """Whether the interval excludes zero."""
         return self.low > 0
 
 
 @dataclass(frozen=True)
 class Importance:
-    """What mattered in a search.
+    """The importance of all genes in a search.
 
     Attributes
     ----------
     n : int
-        Networks that were learned from.
+        Number of networks in the sample.
     predicted : float
-        The share of the variance that the forest predicts of networks it has not seen.
+        Share of the variance that the forests predict on held-out networks.
     genes, interactions : list of Effect
         The largest first; empty where too little can be predicted.
-    why_not : str
-        Why nothing is said, if so.
+    refusal : str
+        The reason why nothing is estimated; empty otherwise.
     """
 
     n: int
     predicted: float
     genes: list[Effect]
     interactions: list[Effect]
-    why_not: str = ""
+    refusal: str = ""
 
 
 def importance(networks: Sequence[Network], space: SearchSpace, seed: int = 0) -> Importance:
-    """What mattered among networks of a space.
+    """Estimate the importance of the genes of a space from the networks of a search.
 
     Parameters
     ----------
     networks : sequence of Network
-        At least 30, or nothing is said.
+        At least 30, or nothing is estimated.
     space : SearchSpace
     seed : int
         Decides the sample, the forests and the shuffles.
     """
-    if len(networks) < _LEAST:
-        return Importance(len(networks), math.nan, [], [], f"fewer than {_LEAST} networks were trained")
+    if len(networks) < _LEAST_NETWORKS:
+        refusal = f"fewer than {_LEAST_NETWORKS} networks were trained"
+        return Importance(len(networks), math.nan, [], [], refusal)
     rng = np.random.default_rng(seed)
-    if len(networks) > _MOST:
-        chosen = rng.choice(len(networks), _MOST, replace=False)
-        networks = [networks[i] for i in np.sort(chosen)]
-    X, groups = described(networks, space)
-    y = _ranks(np.array([one.fitness for one in networks]))
+    if len(networks) > _MOST_NETWORKS:
+        sample = rng.choice(len(networks), _MOST_NETWORKS, replace=False)
+        networks = [networks[i] for i in np.sort(sample)]
+    X, groups = encode_networks(networks, space)
+    y = _ranks(np.array([network.fitness for network in networks]))
     losses = _Losses(X, y, rng)
     predicted = losses.predicted
-    if predicted < _PREDICTS:
+    if predicted < _LEAST_PREDICTED:
         return Importance(len(networks), predicted, [], [], "fitness cannot be predicted from the genes")
     singles = {group.name: losses.of([group]) for group in groups}
     level = _LEVEL / max(1, len(groups))
-    genes = sorted((_effect(name, lost, level) for name, lost in singles.items()), key=lambda e: -e.share)
-    clear = [effect.name for effect in genes if effect.is_clear][:_MOST_PARTNERS]
+    genes = sorted((_effect(name, loss, level) for name, loss in singles.items()), key=lambda e: -e.share)
+    significant = [effect.name for effect in genes if effect.is_significant][:_MOST_PARTNERS]
     by_name = {group.name: group for group in groups}
-    pairs = list(combinations(clear, 2))
+    pairs = list(combinations(significant, 2))
     interactions = []
-    for one, other in pairs:
-        together = losses.of([by_name[one], by_name[other]])
-        beyond = [a + b - c for a, b, c in zip(singles[one], singles[other], together, strict=True)]
-        interactions.append(_effect(f"{one} × {other}", beyond, _LEVEL / len(pairs)))
+    for first, second in pairs:
+        joint = losses.of([by_name[first], by_name[second]])
+        interaction = [a + b - c for a, b, c in zip(singles[first], singles[second], joint, strict=True)]
+        interactions.append(_effect(f"{first} × {second}", interaction, _LEVEL / len(pairs)))
     interactions.sort(key=lambda effect: -effect.share)
     return Importance(len(networks), predicted, genes, interactions)
 
 
 def _ranks(values: Floats) -> Floats:
-    """Ranks from 0 to 1, equal values alike: a few that went wrong altogether are not all there is to say."""
+    """Return ranks from 0 to 1, means for ties; raw values vary most by a few failed trainings."""
     from scipy.stats import rankdata
 
     ranks: Floats = rankdata(values) / len(values)
@@ -133,7 +143,15 @@ def _ranks(values: Floats) -> Floats:
 
 
 class _Losses:
-    """Forests on different parts of the networks, and what shuffling costs each on the rest."""
+    """Cross-validated forests, and how much worse each predicts when genes are shuffled.
+
+    Parameters
+    ----------
+    X : float array of shape (networks, features)
+    y : float array of shape (networks,)
+        Ranks of fitness.
+    rng : numpy.random.Generator
+    """
 
     def __init__(self, X: Floats, y: Floats, rng: np.random.Generator) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
@@ -151,27 +169,29 @@ class _Losses:
 
     @staticmethod
     def _loss(forest: Any, X: Floats, y: Floats) -> float:
+        """Return the mean squared error of a forest."""
         return float(np.square(forest.predict(X) - y).mean())
 
     @property
     def predicted(self) -> float:
-        """The share of the variance that is predicted of networks that were not learned from."""
+        """Share of the variance that is predicted on held-out networks (R²)."""
         return 1 - fmean(loss for *_, loss in self._parts) / float(self._y.var() or 1.0)
 
     def of(self, groups: Sequence[Group]) -> list[float]:
-        """For each forest what is lost when these genes are shuffled, in rows that keep them together."""
+        """Return each forest's loss when these genes are shuffled together, in shares of the variance."""
         variance = float(self._y.var() or 1.0)
-        lost = []
+        losses = []
         for i, (forest, test, whole) in enumerate(self._parts):
             rng = np.random.default_rng([self._seed, i])
             X = np.concatenate([self._shuffled(test, groups, rng) for _ in range(_SHUFFLES)])
             shuffled = self._loss(forest, X, np.tile(self._y[test], _SHUFFLES))
-            lost.append((shuffled - whole) / (2 * variance))
-        return lost
+            losses.append((shuffled - whole) / (2 * variance))
+        return losses
 
     def _shuffled(self, test: Array, groups: Sequence[Group], rng: np.random.Generator) -> Floats:
+        """Return the test rows with the columns of all groups permuted in the same order."""
         X = self._X[test]
-        # Those that lack one of the genes keep what they have.
+        # Networks without one of the genes keep their values.
         able = np.flatnonzero(np.all([group.present[test] for group in groups], axis=0))
         order = rng.permutation(able)
         for group in groups:
@@ -181,7 +201,7 @@ class _Losses:
 
 
 def _effect(name: str, values: Sequence[float], level: float) -> Effect:
-    """A mean with its interval: folds share rows, which makes it wider (Nadeau & Bengio 2003)."""
+    """Return a mean with its interval, corrected for the rows that folds share (Nadeau & Bengio 2003)."""
     from scipy.stats import t
 
     n = len(values)

@@ -1,8 +1,8 @@
-"""Where matplotlib keeps its settings and its list of fonts; imported before matplotlib is.
+"""The folder of matplotlib's settings and font list; has to be imported before matplotlib.
 
-In the home folder of a person that has never used it matplotlib would make folders, and in one that cannot be
-written it would warn at length. There it is given a temporary folder, which is removed when the process ends.
-The list is then made each time, which takes 0.2 to 1 s with few fonts.
+In the home folder of a user without matplotlib's folders, matplotlib would create them, and where it cannot
+write it would print long warnings. In both cases this module sets a temporary folder, which is removed when
+the process ends. The list of fonts is then made each time, which takes 0.2 to 1 s with few fonts.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ _VARIABLE = "MPLCONFIGDIR"
 
 
 def _settle() -> None:
+    """Set a temporary folder and import matplotlib's fonts, unless matplotlib has a folder."""
     if "matplotlib" in sys.modules or _VARIABLE in os.environ or _is_used():
         return
     folder = tempfile.mkdtemp(prefix="matplotlib-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ[_VARIABLE] = folder
     try:
-        # It remembers its folders from here on.
+        # matplotlib reads the variable once, at this import.
         import matplotlib.font_manager  # noqa: F401
     finally:
         del os.environ[_VARIABLE]
 
 
 def _is_used() -> bool:
-    """Whether matplotlib has a folder already that it can write to."""
+    """Return whether matplotlib has a folder that it can write to."""
     try:
         home = Path.home()
-    except RuntimeError:  # no home at all
+    except RuntimeError:  # the user has no home folder
         return False
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "matplotlib")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache", "matplotlib")

@@ -1,4 +1,4 @@
-"""A report as one HTML file that asks nobody for anything, and as one picture."""
+"""A report as one self-contained HTML file, or as one PNG picture."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ from nas._version import __version__
 from nas.errors import RunError
 from nas.isolation import isolated
 from nas.reporting.history import History, read_history
-from nas.reporting.panels import Panel, Table, panels
+from nas.reporting.panel import Panel, Table
+from nas.reporting.panels import panels
 from nas.tracking.shown import as_text
 
 _WIDTH = 8.0
+"""Inches of a picture: text of 9 points is then as large as the text of the page."""
+
 _TITLE, _LINE = 0.5, 0.17
-"""Inches that a title and a line of text take."""
+"""Inches that a title and a line of text take in the PNG."""
 
 _DPI = 110
+"""Pixels per inch: the PNG is 880 pixels wide, which a screen shows whole."""
+
 _LETTERS = 125
+"""Characters of a line of the PNG: at 8 points, as many fit into its width."""
+
 _SIDES = {"gains": (0.25, 0.75), "importance": (0.3, 0.95)}
-"""Where names stand at the left of a picture, or more at the right."""
+"""Left and right borders, as shares of the width, of pictures with long labels at their sides."""
 
 
 _CSS = """
@@ -51,12 +58,12 @@ th { font-weight: 600; white-space: nowrap; } footer { font-size: .8rem; opacity
 
 @isolated()
 def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
-    """Write what happened in a run, and why its winner won, as a page or a picture.
+    """Write a report on a run and its winner, as a page or a picture.
 
     Parameters
     ----------
     run : path
-        The run's folder; its search may be over or not.
+        The run's folder; its search may still run.
     output : path, optional
         A file that ends in ``.html`` or ``.png``; by default ``report.html`` in the run's folder, and its
         pictures in ``plots`` beside it.
@@ -64,7 +71,7 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     Returns
     -------
     Path
-        The file.
+        The file that was written.
 
     Raises
     ------
@@ -75,18 +82,18 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     if file.suffix not in (".html", ".png"):
         raise RunError(f"--output {file}: expected a file that ends in .html or .png, got another")
     history = read_history(Path(run))
-    drawn = panels(history)
+    report_panels = panels(history)
     if file.suffix == ".png":
-        return _written(file, _picture(history, drawn))
-    pictures = {panel.name: _svg(panel) for panel in drawn if panel.draw is not None}
+        return _written(file, _picture(history, report_panels))
+    pictures = {panel.name: _svg(panel) for panel in report_panels if panel.draw is not None}
     if output is None:
         for name, svg in pictures.items():
             _written(Path(run, "plots", f"{name}.svg"), svg.encode(), make_folder=True)
-    return _written(file, as_text(_page(history, drawn, pictures)).encode())
+    return _written(file, as_text(_page(history, report_panels, pictures)).encode())
 
 
 def _written(file: Path, content: bytes, *, make_folder: bool = False) -> Path:
-    """The file, with this content, all of it or nothing."""
+    """Write a file atomically and return it."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         if make_folder:
@@ -99,10 +106,11 @@ def _written(file: Path, content: bytes, *, make_folder: bool = False) -> Path:
     return file
 
 
-def _page(history: History, drawn: Sequence[Panel], pictures: Mapping[str, str]) -> str:
+def _page(history: History, report_panels: Sequence[Panel], pictures: Mapping[str, str]) -> str:
+    """Return the page as HTML."""
     name = html.escape(history.name)
-    links = "".join(f'<a href="#{panel.name}">{html.escape(panel.title)}</a>' for panel in drawn)
-    sections = "\n".join(_section(panel, pictures.get(panel.name)) for panel in drawn)
+    links = "".join(f'<a href="#{panel.name}">{html.escape(panel.title)}</a>' for panel in report_panels)
+    sections = "\n".join(_section(panel, pictures.get(panel.name)) for panel in report_panels)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -114,6 +122,7 @@ def _page(history: History, drawn: Sequence[Panel], pictures: Mapping[str, str])
 
 
 def _section(panel: Panel, picture: str | None) -> str:
+    """Return a panel as an HTML section."""
     parts = [f'<section id="{panel.name}"><h2>{html.escape(panel.title)}</h2>']
     parts.append(f"<p>{html.escape(panel.text)}</p>")
     if picture is not None:
@@ -126,6 +135,7 @@ def _section(panel: Panel, picture: str | None) -> str:
 
 
 def _table(table: Table) -> str:
+    """Return a table as HTML; the first cell of each row is its heading."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
     rows = "".join(
         "<tr>"
@@ -138,13 +148,13 @@ def _table(table: Table) -> str:
 
 
 def _svg(panel: Panel) -> str:
-    """The panel's picture, as a file of its own."""
+    """Draw the panel's picture as a complete SVG file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     from nas.reporting.pictures import STYLE
 
-    assert panel.draw is not None, "who has no picture is not drawn"
+    assert panel.draw is not None, "only panels with a picture are drawn"
     with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, panel.height), layout="constrained")
         panel.draw(figure)
@@ -154,21 +164,21 @@ def _svg(panel: Panel) -> str:
 
 
 def _inline(picture: str, panel: Panel) -> str:
-    """A picture as a part of a page, where names within it must not be another's."""
+    """Return a picture as part of a page; the panel's name makes its ids unique on the page."""
     svg = picture[picture.index("<svg") :]
     svg = re.sub(r'\b(id=")|(url\(#)|(href="#)', lambda m: f"{m[0]}{panel.name}-", svg)
     title = html.escape(panel.title)
     return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
 
 
-def _picture(history: History, drawn: Sequence[Panel]) -> bytes:
-    """All panels in one PNG: texts and tables as they are on the page, under each other."""
+def _picture(history: History, report_panels: Sequence[Panel]) -> bytes:
+    """Draw all panels below each other in one PNG, with the texts and tables of the page."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     from nas.reporting.pictures import STYLE
 
-    blocks = [(panel, _lines(panel), panel.height if panel.draw else 0.0) for panel in drawn]
+    blocks = [(panel, _lines(panel), panel.height if panel.draw else 0.0) for panel in report_panels]
     heights = [0.5, *(_LINE * len(lines) + _TITLE + height for _, lines, height in blocks)]
     with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, sum(heights)))
@@ -184,22 +194,24 @@ def _picture(history: History, drawn: Sequence[Panel]) -> bytes:
 
 
 def _block(part: Any, panel: Panel, lines: Sequence[str], height: float) -> None:
+    """Draw a panel into a part of the PNG: its title, its lines of text, its picture."""
     text = _LINE * len(lines) + _TITLE
     upper, lower = part.subfigures(2, 1, height_ratios=[text, height]) if height else (part, None)
-    # Names may hold dollar signs, between which matplotlib would set formulas.
+    # Names may hold dollar signs, between which matplotlib would typeset formulas.
     plain: dict[str, Any] = {"va": "center", "parse_math": False}
     upper.text(0.03, 1 - 0.22 / text, panel.title, fontsize=12, fontweight="bold", **plain)
     for i, line in enumerate(lines):
-        # Rows of a table have columns only where all letters are as wide.
+        # Columns of a table line up in a monospaced font only.
         family = "monospace" if "   " in line else "sans-serif"
         upper.text(0.03, 1 - (0.5 + _LINE * i) / text, line, family=family, fontsize=8, **plain)
     if panel.draw is not None and lower is not None:
         panel.draw(lower)
-        left, right = _SIDES.get(panel.name, (0.12, 0.95))
-        lower.subplots_adjust(left=left, right=right, bottom=min(0.45, 0.5 / height), top=0.95)
+        start, end = _SIDES.get(panel.name, (0.12, 0.95))
+        lower.subplots_adjust(left=start, right=end, bottom=min(0.45, 0.5 / height), top=0.95)
 
 
 def _lines(panel: Panel) -> list[str]:
+    """Return a panel's text, table and notes as lines of the PNG."""
     lines = textwrap.wrap(panel.text, _LETTERS)
     if panel.table is not None:
         rows = [panel.table.head, *panel.table.rows] if any(panel.table.head) else panel.table.rows

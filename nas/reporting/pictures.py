@@ -1,4 +1,4 @@
-"""The drawings of a report, each into a matplotlib figure that it is given."""
+"""The drawings of a report; each function draws into a matplotlib figure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# First, as it settles where matplotlib keeps its files.
+# First, as it sets the folder of matplotlib's files.
 import nas.reporting.matplotlib_files  # noqa: F401
 
 # isort: split
@@ -41,22 +41,22 @@ STYLE: Any = {
     "svg.hashsalt": "nas",
     "figure.facecolor": "white",
 }
-"""Settings that all drawings are made with."""
+"""matplotlib's settings for all drawings."""
 
 _MANY = 3000
-"""Points above which a picture holds them as pixels."""
+"""Points above which a picture holds them as pixels: an SVG with more is slow to show."""
 
 
 def progress(figure: Figure, networks: Sequence[Network], expected: Expectation | None, metric: str) -> None:
-    """Fitness by the order of networks, the best so far, and what random search would have come to."""
+    """Draw fitness in the order of networks, the best so far, and the expectation of random search."""
     axes = figure.subplots()
     x = np.arange(1, len(networks) + 1)
-    fitness = np.array([one.fitness for one in networks])
-    axes.scatter(x, fitness, s=6, color=PALE, rasterized=len(x) > _MANY, label="a network")
+    fitness = np.array([network.fitness for network in networks])
+    axes.scatter(x, fitness, s=6, color=PALE, rasterized=len(x) > _MANY, label="network")
     if expected is not None:
         k = expected.k
         axes.fill_between(k, expected.low, expected.high, color=GREY, alpha=0.25, linewidth=0)
-        axes.plot(k, expected.mean, color=GREY, label="best of random ones, expected")
+        axes.plot(k, expected.mean, color=GREY, label="expected best of random networks")
         if len(x) > expected.n:
             axes.plot([expected.n, len(x)], [expected.mean[-1]] * 2, color=GREY, linestyle=":")
     axes.step(x, best_so_far(networks), where="post", color=ACCENT, linewidth=1.8, label="best so far")
@@ -66,14 +66,14 @@ def progress(figure: Figure, networks: Sequence[Network], expected: Expectation 
 
 
 def _set_view(axes: Any, fitness: Floats) -> None:
-    """Leave out of sight the few that went wrong altogether."""
+    """Limit the axis to the fittest 95 %, as a few failed trainings would flatten the rest."""
     low, high = float(np.quantile(fitness, 0.05)), float(fitness.max())
     room = 0.1 * (high - low) or 0.01
     axes.set_ylim(low - room, high + room)
 
 
 def structure(figure: Figure, sizes: Sequence[int], activations: Sequence[str]) -> None:
-    """Layers as bars from the inputs to the outputs."""
+    """Draw layers as bars from the inputs to the outputs."""
     axes = figure.subplots()
     tallest = math.log2(max(sizes) + 1)
     names = ["inputs", *activations, "outputs"]
@@ -96,7 +96,7 @@ def structure(figure: Figure, sizes: Sequence[int], activations: Sequence[str]) 
 
 
 def structure_map(figure: Figure, cells: Sequence[Cell], metric: str) -> None:
-    """Median fitness by depth and width, with counts."""
+    """Draw median fitness by depth and width, with the number of networks."""
     axes = figure.subplots()
     depths = sorted({cell.depth for cell in cells})
     widths = sorted({cell.width for cell in cells})
@@ -118,18 +118,21 @@ def structure_map(figure: Figure, cells: Sequence[Cell], metric: str) -> None:
 
 
 def deep_or_wide(figure: Figure, sizes: Sequence[Size], metric: str) -> None:
-    """The best with one hidden layer and with more, by parameters."""
+    """Draw the best fitness with one hidden layer and with more, by parameters."""
     axes = figure.subplots()
-    for label, color, key in (("one hidden layer", SECOND, "single"), ("more", ACCENT, "deep")):
-        known = [
-            (one.low * math.sqrt(2), getattr(one, key), getattr(one, f"n_{key}"))
-            for one in sizes
-            if getattr(one, key) is not None
+    for label, color, key in (
+        ("one hidden layer", SECOND, "single"),
+        ("several hidden layers", ACCENT, "deep"),
+    ):
+        points = [
+            (size.low * math.sqrt(2), getattr(size, key), getattr(size, f"n_{key}"))
+            for size in sizes
+            if getattr(size, key) is not None
         ]
-        if known:
-            x, y, _ = zip(*known, strict=True)
+        if points:
+            x, y, _ = zip(*points, strict=True)
             axes.plot(x, y, "o-", color=color, label=label, markersize=4)
-            for place, value, n in known:
+            for place, value, n in points:
                 axes.annotate(
                     f"{n:,}",
                     (place, value),
@@ -140,37 +143,37 @@ def deep_or_wide(figure: Figure, sizes: Sequence[Size], metric: str) -> None:
                     ha="center",
                 )
     axes.set_xscale("log", base=2)
-    ticks = [one.low for one in sizes][:: max(1, len(sizes) // 8)]
+    ticks = [size.low for size in sizes][:: max(1, len(sizes) // 8)]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set(xlabel="weights and biases", ylabel=f"best {metric}")
     axes.legend(loc="lower right")
 
 
-def importance(figure: Figure, found: Importance) -> None:
-    """Shares of genes and of pairs, with intervals."""
+def importance(figure: Figure, estimate: Importance) -> None:
+    """Draw the effects of genes and of interactions, with intervals."""
     axes = figure.subplots()
-    effects = [*found.genes, *found.interactions[:3]]
+    effects = [*estimate.genes, *estimate.interactions[:3]]
     y = np.arange(len(effects))[::-1]
     for place, effect in zip(y, effects, strict=True):
-        color = PALE if not effect.is_clear else SECOND if " × " in effect.name else ACCENT
+        color = PALE if not effect.is_significant else SECOND if " × " in effect.name else ACCENT
         axes.barh(place, max(0.0, effect.share), color=color, height=0.6)
         axes.plot([max(0.0, effect.low), max(0.0, effect.high)], [place] * 2, color=INK, linewidth=1)
     axes.set_yticks(y, [effect.name for effect in effects])
-    axes.set(xlabel="share of the differences in fitness (pale: not told from noise)")
+    axes.set(xlabel="share of the variance of fitness (pale: not statistically significant)")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
 def lineage(figure: Figure, steps: Sequence[Step], metric: str) -> None:
-    """Fitness from the first ancestor to the winner, with the structures where they change."""
+    """Draw fitness from the first ancestor to the winner, with the structures where they change."""
     axes = figure.subplots()
-    known = [(i, step) for i, step in enumerate(steps) if step.fitness is not None]
-    axes.plot([i for i, _ in known], [step.fitness for _, step in known], "o-", color=ACCENT, markersize=4)
+    points = [(i, step) for i, step in enumerate(steps) if step.fitness is not None]
+    axes.plot([i for i, _ in points], [step.fitness for _, step in points], "o-", color=ACCENT, markersize=4)
     before: tuple[int, ...] | None = None
     above = True
-    for i, step in known:
+    for i, step in points:
         widths = step.candidate.genome.widths
-        if widths != before and (len(steps) < 25 or i in (known[0][0], known[-1][0])):
+        if widths != before and (len(steps) < 25 or i in (points[0][0], points[-1][0])):
             text = "-".join(map(str, widths)) or "linear"
             axes.annotate(
                 text,
@@ -188,7 +191,7 @@ def lineage(figure: Figure, steps: Sequence[Step], metric: str) -> None:
 
 
 def gains(figure: Figure, rows: Sequence[Gain]) -> None:
-    """Mean gains by kind, with standard errors, counts and how often a child was better."""
+    """Draw mean gains by operator, with standard errors, counts and the share of better children."""
     axes = figure.subplots()
     y = np.arange(len(rows))[::-1]
     means, errors = [row.mean for row in rows], [0 if math.isnan(row.error) else row.error for row in rows]
@@ -204,7 +207,7 @@ def gains(figure: Figure, rows: Sequence[Gain]) -> None:
             va="center",
             fontsize=8,
         )
-    axes.set(xlabel="gain above the better parent")
+    axes.set(xlabel="gain over the better parent")
     axes.margins(y=0.15)
 
 
@@ -212,17 +215,28 @@ def fronts(
     figure: Figure,
     networks: Sequence[Network],
     costs: Mapping[str, Sequence[float]],
-    found: Mapping[str, Sequence[int]],
+    front_positions: Mapping[str, Sequence[int]],
     best: int,
     metric: str,
 ) -> None:
-    """Fitness against what networks cost, and the front of each."""
-    fitness = np.array([one.fitness for one in networks])
+    """Draw fitness by each cost, with the Pareto front.
+
+    Parameters
+    ----------
+    figure, networks, metric
+    costs : mapping of str to sequence of float
+        Labels of costs, and the cost of each network.
+    front_positions : mapping of str to sequence of int
+        Positions of the networks on the front of each cost, the cheapest first.
+    best : int
+        Position of the winner.
+    """
+    fitness = np.array([network.fitness for network in networks])
     for axes, (name, values) in zip(
         np.atleast_1d(figure.subplots(1, len(costs), sharey=True)), costs.items(), strict=True
     ):
         axes.scatter(values, fitness, s=6, color=PALE, rasterized=len(values) > _MANY)
-        line = [i for i in found[name] if fitness[i] >= np.quantile(fitness, 0.05)]
+        line = [i for i in front_positions[name] if fitness[i] >= np.quantile(fitness, 0.05)]
         axes.step(
             [values[i] for i in line], fitness[line], where="post", color=ACCENT, marker="o", markersize=3
         )
@@ -243,29 +257,29 @@ def curves(
     candidates: Mapping[int, Candidate],
     winner: int | None,
 ) -> None:
-    """Validation losses by epoch; the winner's above all others."""
+    """Draw validation losses by epoch, the winner's in front."""
     axes = figure.subplots()
     lines = {
         number: np.column_stack(
             [
-                candidates[number].epochs_done + np.arange(1, len(one.validation_losses) + 1),
-                one.validation_losses,
+                candidates[number].epochs_done + np.arange(1, len(evaluation.validation_losses) + 1),
+                evaluation.validation_losses,
             ]
         )
-        for number, one in all_curves.items()
-        if len(one.validation_losses) > 1
+        for number, evaluation in all_curves.items()
+        if len(evaluation.validation_losses) > 1
     }
     axes.add_collection(
         LineCollection(list(lines.values()), colors=GREY, linewidths=0.4, alpha=0.35, rasterized=True)
     )
-    its = (
+    winners = (
         []
         if winner is None
-        else [one for one in lines if candidates[one].genome == candidates[winner].genome]
+        else [number for number in lines if candidates[number].genome == candidates[winner].genome]
     )
-    for i, number in enumerate(its):
-        axes.plot(*lines[number].T, color=SECOND, linewidth=2, label="" if i else "the winner")
-    if its:
+    for i, number in enumerate(winners):
+        axes.plot(*lines[number].T, color=SECOND, linewidth=2, label="" if i else "winner")
+    if winners:
         axes.legend(loc="upper right")
     if lines:
         losses = np.concatenate([line[:, 1] for line in lines.values()])

@@ -24,7 +24,7 @@ from nas.runtime import strict_json
 from nas.scoring import Scorer
 from nas.space import SearchSpace, load_space
 from nas.tracking.address import tracking_store
-from nas.tracking.archive import recorded_evaluations
+from nas.tracking.archive import RunArchive
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder, next_run_folder
 from nas.tracking.held import locked_journals
@@ -297,7 +297,7 @@ def _restored(
     folder: RunFolder, data: Any, changes: Mapping[str, Any]
 ) -> tuple[Dataset, SearchSettings, Tracking | None, str]:
     """Data, settings with changes (None: none), tracking and run id of a run; raises `InputError`."""
-    config = folder.config()
+    config = RunArchive(folder).config
     changes = {key: value for key, value in changes.items() if value is not None}
     try:
         settings = SearchSettings.from_dict(config["settings"], **changes)
@@ -328,9 +328,7 @@ def _genomes_to_start_with(
         return genomes
     if Path(starts).is_file():
         return _genomes_in(Path(starts))
-    evaluations = recorded_evaluations(
-        [read_journal(part.journal).evaluations for part in RunFolder(Path(starts)).parts]
-    )
+    evaluations = RunArchive(RunFolder(Path(starts))).evaluations
     genomes = tuple(genome for genome in _best_genomes(evaluations) if genome in space)
     if not genomes:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Exporting the winner of a run, checked on rows of the table that it was found for."""
+"""Exporting the winner of a run, checked on rows of the run's table."""
 
 from __future__ import annotations
 
@@ -10,65 +10,86 @@ from typing import Any
 import pandas as pd
 
 from nas.data import load_arguments, load_dataset
-from nas.errors import NASError, RunError
+from nas.errors import InputError, NASError, RunError
 from nas.export import Exported, write_export
 from nas.isolation import isolated
-from nas.runtime import Predictor
-from nas.tracking.folder import RunFolder
+from nas.runtime import ModelError, Predictor, load_network
+from nas.tracking.archive import RunArchive
 from nas.tracking.lock import check_is_over
 
-_ROWS = 500
+_CHECK_ROWS = 500
+"""Rows of the run's table on which an export is checked: rare categories are among them, and it takes
+milliseconds."""
 
 
 @isolated()
 def export_network(
     model: Predictor | str | os.PathLike[str],
-    format: str,  # noqa: A002  # the word for it
+    format: str,  # noqa: A002  # the usual word
     output: str | os.PathLike[str],
     *,
     rows: pd.DataFrame | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write a network in a form that others can use, checked against the original.
+    """Write a network in a form that other programs can use, checked against the original.
 
     Parameters
     ----------
     model : Network, Ensemble or path
         A network or an ensemble, the folder of a saved one, or a run's folder, whose table is then read for
         rows.
-    format, output, rows, overwrite
-        See `nas.export.write_export`, as for what is raised.
+    format : str
+        "native", a folder of JSON and safetensors; "python", a single file that needs only NumPy;
+        "onnx", a graph from raw columns to labels and probabilities; "torch", a folder with a module
+        definition and its state_dict; "sklearn", a fitted pipeline in a skops file, for activations of
+        scikit-learn; "mlflow", a model folder for ``mlflow models serve``.
+    output : path
+        The file or folder to write.
+    rows : DataFrame, optional
+        Real rows for the check, and for an MLflow model's input example; generated rows, with missing
+        values and unseen categories, are checked in any case.
+    overwrite : bool
+        Whether an existing file or folder may be replaced.
 
     Returns
     -------
     Exported
-        Where it is, and how well it agrees with the network on how many rows.
+        Its path, and how well it agrees with the network on how many rows.
 
     Raises
     ------
     RunningError
         If the search of the run still runs, which may come to another network.
+    InputError
+        On an unknown format, a model that cannot be read, an output that exists or cannot be written, or a
+        package that the format needs and that is not installed.
+    ExportError
+        If the export does not compute the same as the network; the output is then not written.
     """
     if not isinstance(model, Predictor):
         for place in (Path(model).absolute(), Path(model).absolute().parent):
             check_is_over(place)
         if rows is None:
             rows = _rows_of(Path(model))
-    return write_export(model, format, output, rows=rows, overwrite=overwrite)
+    try:
+        network = model if isinstance(model, Predictor) else load_network(model)
+    except ModelError as error:
+        raise InputError(str(error)) from None
+    return write_export(network, format, Path(output), rows, overwrite=overwrite)
 
 
 def _rows_of(path: Path) -> pd.DataFrame | None:
-    """Rows of a run's table; None where this is no run, or the table is not there any more."""
-    for folder in (RunFolder(path.absolute()), RunFolder(path.absolute().parent)):
+    """Return rows of a run's table; None if there is no run in `path` or above, or no table any more."""
+    for folder in (path.absolute(), path.absolute().parent):
         try:
-            return first_rows(folder.config()["data"], _ROWS)
+            return first_rows(RunArchive(folder).config["data"], _CHECK_ROWS)
         except (RunError, KeyError):
             continue
     return None
 
 
 def first_rows(table: Mapping[str, Any], n: int) -> pd.DataFrame | None:
-    """The first rows of a run's data, as its configuration names it; None where it cannot be read."""
+    """Return the first `n` rows of a run's data, as ``config.json`` names it; None if it cannot be read."""
     arguments = load_arguments(table)
     try:
         return load_dataset(table["source"], **arguments).table.iloc[:n]

@@ -106,7 +106,7 @@ class SearchResult:
             ],
             "ensemble": [
                 {"widths": list(member.sizes[1:-1]), "share": share}
-                for member, share in zip(self.network.members, self.network.shares, strict=True)
+                for member, share in zip(self.network.members, self.network.member_weights, strict=True)
             ],
             "heredity": list(self.heredity),
             "test_score": _finite(self.test.score),

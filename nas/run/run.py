@@ -222,7 +222,7 @@ class Run:
             Island(
                 i=i,
                 n=n,
-                folder=self.folder.island(i),
+                folder=self.folder.parts[i],
                 info=replace(info, identity={**info.identity, "island": i}, pair=None),
                 recipe=self.recipe,
                 seed=settings.seed,

@@ -104,7 +104,7 @@ def _ensemble(result: SearchResult) -> list[str]:
         return []
     parts = [
         f"{share:.0%} {'-'.join(map(str, one.sizes[1:-1])) or 'linear'}"
-        for one, share in zip(network.members, network.shares, strict=True)
+        for one, share in zip(network.members, network.member_weights, strict=True)
     ]
     shown = ", ".join(parts[:6]) + (" …" if len(parts) > 6 else "")
     return [f"ensemble          {len(parts)} networks: {shown}; saved and tested as one"]

@@ -82,7 +82,7 @@ def final_model(
     )
     ensemble.provenance["members"] = [
         {"candidate": members[i][0].candidate.to_dict(), "share": share}
-        for i, share in zip(alike, ensemble.shares, strict=True)
+        for i, share in zip(alike, ensemble.member_weights, strict=True)
     ]
     return ensemble
 

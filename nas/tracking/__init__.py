@@ -1,5 +1,5 @@
-"""Watching a search: the journal it can be resumed from, MLflow, and progress on the screen."""
+"""Tracking: the run's folder with the journal that a search is resumed from, MLflow, and the screen."""
 
-from nas.tracking.tracker import Outcome, RunInfo, Tracker
+from nas.tracking.tracker import Outcome, OutcomeStatus, RunInfo, Tracker
 
-__all__ = ["Outcome", "RunInfo", "Tracker"]
+__all__ = ["Outcome", "OutcomeStatus", "RunInfo", "Tracker"]

@@ -1,4 +1,4 @@
-"""Addresses of MLflow's stores, read as MLflow reads them, and shown and kept without their secrets."""
+"""Addresses of MLflow's stores: parsed as MLflow parses them, shown and saved without their secrets."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nas.errors import TrackingError
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECRET = re.compile(r"pass|pwd|secret|token|odbc_connect", re.IGNORECASE)
-"""Names of parameters in an address that may hold a password."""
+"""Names of query parameters that may hold a password."""
 
 _VARIABLE = "MLFLOW_TRACKING_URI"
 
 
-def tracking_store(given: str | None, runs_dir: str | os.PathLike[str]) -> str:
-    """The store to track in: the one given, MLflow's own variable, or SQLite among the runs.
+def tracking_store(address: str | None, runs_dir: str | os.PathLike[str]) -> str:
+    """Return the store to track in: `address`, else ``MLFLOW_TRACKING_URI``, else SQLite in `runs_dir`.
 
-    The path of an SQLite store is made absolute: a search is resumed from any working directory. An empty
-    address is none.
+    The path of an SQLite store is made absolute, so that a search can be resumed from any working directory.
+    An empty address counts as None.
     """
-    uri = (given or "").strip() or os.environ.get(_VARIABLE, "").strip()
+    uri = (address or "").strip() or os.environ.get(_VARIABLE, "").strip()
     if not uri:
         return _of_file(Path(runs_dir).absolute() / "mlflow.db")
     if (scheme := scheme_of(uri)) != uri:
@@ -37,7 +37,7 @@ def tracking_store(given: str | None, runs_dir: str | os.PathLike[str]) -> str:
 
 
 def scheme_of(uri: str) -> str:
-    """What an address begins with, in small letters; "databricks" for that word, empty for a folder."""
+    """Return the scheme of an address in small letters; "databricks" for that word, "" for a folder."""
     if uri.lower() == "databricks":
         return "databricks"
     match = re.match(r"([A-Za-z][\w+.-]+):", uri)  # a single letter is a drive of Windows
@@ -45,17 +45,17 @@ def scheme_of(uri: str) -> str:
 
 
 def is_server(uri: str) -> bool:
-    """Whether the store is behind an HTTP server with pages of its own."""
+    """Whether the store is an HTTP server, which has pages of its own."""
     return scheme_of(uri) in ("http", "https")
 
 
 def is_database(uri: str) -> bool:
-    """Whether MLflow opens the store itself, as tables of a database."""
+    """Whether the store is a database that MLflow opens itself."""
     return scheme_of(uri).partition("+")[0] in _DATABASES
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite store; None for any other, and for one in memory."""
+    """Return the file of an SQLite store; None for other stores, and for a database in memory."""
     match = _SQLITE.match(uri)
     path = uri[match.end() :].partition("?")[0] if match else ""
     if not path or path == ":memory:" or path.startswith("file:"):
@@ -64,6 +64,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def _of_file(file: Path, scheme: str = "sqlite:") -> str:
+    """Make the address of an SQLite file."""
     path = str(file)
     if _unquotes():
         path = path.replace("%", "%25").replace("?", "%3F")
@@ -71,17 +72,18 @@ def _of_file(file: Path, scheme: str = "sqlite:") -> str:
 
 
 def _unquotes() -> bool:
-    """Whether SQLAlchemy reads %3F in a path as a question mark, as it does since 2.1."""
+    """Whether SQLAlchemy decodes %3F in a path to a question mark, as it does since version 2.1."""
     return tuple(map(int, version("sqlalchemy").split(".")[:2])) >= (2, 1)
 
 
 def check_uri(uri: str) -> None:
-    """Raise `TrackingError` on an address that MLflow could not write to."""
-    if (wrong := _wrong(uri)) is not None:
-        raise TrackingError(f"tracking store {public(uri)}: expected {wrong}") from None
+    """Raise `TrackingError` for an address that MLflow cannot write to, without contacting the store."""
+    if (complaint := _complaint(uri)) is not None:
+        raise TrackingError(f"tracking store {public(uri)}: expected {complaint}") from None
 
 
-def _wrong(uri: str) -> str | None:
+def _complaint(uri: str) -> str | None:
+    """Describe a wrong address as ``EXPECTED, got WHAT``; None if it is valid."""
     scheme = scheme_of(uri)
     if scheme in ("", "file"):
         return (
@@ -89,13 +91,15 @@ def _wrong(uri: str) -> str | None:
             "sqlite:///FOLDER/mlflow.db keeps it in a file there"
         )
     if scheme.startswith("sqlite"):
-        is_kept = sqlite_file(uri) is not None
-        return None if is_kept else "sqlite:///PATH, or sqlite:////PATH from the root, got no file's path"
+        is_file = sqlite_file(uri) is not None
+        return None if is_file else "sqlite:///PATH, or sqlite:////PATH from the root, got no file's path"
     if is_database(uri):
         return None if "://" in uri else f"{scheme}://USER@HOST/DATABASE, got no such address"
     if is_server(uri):
         return None if _names_a_host(uri) else f"{scheme}://HOST or {scheme}://HOST:PORT, got another address"
-    if scheme == "databricks" or scheme in {one.name for one in entry_points(group="mlflow.tracking_store")}:
+    if scheme == "databricks" or scheme in {
+        plugin.name for plugin in entry_points(group="mlflow.tracking_store")
+    }:
         return None
     return (
         "sqlite:///PATH, http(s)://HOST, databricks, or a database by postgresql://, mysql:// or mssql://, "
@@ -104,6 +108,7 @@ def _wrong(uri: str) -> str | None:
 
 
 def _names_a_host(uri: str) -> bool:
+    """Return whether an HTTP address has a host and a valid port."""
     try:
         parts = urllib.parse.urlsplit(uri)
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -112,7 +117,7 @@ def _names_a_host(uri: str) -> bool:
 
 
 def public(uri: str) -> str:
-    """An address as it may be shown and kept: without passwords, and for a server without the user."""
+    """Return the address as it may be shown and saved: without passwords, of servers without the user."""
     start, separator, rest = uri.partition("://")
     if not separator:
         return uri
@@ -123,12 +128,15 @@ def public(uri: str) -> str:
     rest, question_mark, query = rest.partition("?")
     if is_database(uri) and name:
         rest = f"{name}@{rest}"
-    kept = [part for part in query.split("&") if not _SECRET.search(part.partition("=")[0])]
-    return f"{start}://{rest}" + (question_mark + "&".join(kept) if any(kept) else "")
+    parameters = [part for part in query.split("&") if not _SECRET.search(part.partition("=")[0])]
+    return f"{start}://{rest}" + (question_mark + "&".join(parameters) if any(parameters) else "")
 
 
 def _user_part(uri: str, rest: str) -> str | None:
-    """User and password of an address, up to the last @ that may end them, as passwords may hold any sign."""
+    """Return ``USER:PASSWORD`` of an address, up to the last @ that may end it; None where there is none.
+
+    Passwords may hold any character, @ and / among them.
+    """
     host = rest.partition("?")[0].partition("/")[0]
     if not is_database(uri) and "@" not in host and re.fullmatch(r"[^:]*(:\d*)?|\[.*\](:\d*)?", host):
         return None  # an @ further on is part of a path
@@ -140,18 +148,18 @@ def _user_part(uri: str, rest: str) -> str | None:
 
 
 def has_secrets(uri: str) -> bool:
-    """Whether `public` leaves something out."""
+    """Whether the address holds something that `public` removes."""
     return public(uri) != uri
 
 
 def with_credentials(uri: str) -> str:
-    """An address that was kept without its secrets, with those of the same store in MLflow's variable."""
+    """Return an address with its secrets, if ``MLFLOW_TRACKING_URI`` names the same store with them."""
     whole = os.environ.get(_VARIABLE, "").strip()
     return whole if whole and public(whole) == uri else uri
 
 
 def scrubbed(text: str, uri: str) -> str:
-    """A message about a store without the secrets of its address."""
+    """Return a message about a store with the secrets of its address replaced by ``***``."""
     text = text.replace(uri, public(uri))
     for secret in sorted(_secrets(uri), key=len, reverse=True):
         text = text.replace(secret, "***")
@@ -159,19 +167,19 @@ def scrubbed(text: str, uri: str) -> str:
 
 
 def _secrets(uri: str) -> set[str]:
-    """Passwords of an address, as written and as they are meant."""
+    """Return the passwords of an address, as they are written and decoded."""
     rest = uri.partition("://")[2]
-    found = [
+    secrets = [
         part.partition("=")[2] for part in re.split("[?&]", rest) if _SECRET.search(part.partition("=")[0])
     ]
     if (user := _user_part(uri, rest)) is not None:
         name, colon, password = user.partition(":")
-        # Of a server the name alone may be a token; a password with such signs in it is cut there by many.
+        # A server's user name may be a token. Many programs cut a password at @, / and ?, and show a part.
         if colon:
-            found += [user, password, *re.split("[@/?]", password)]
+            secrets += [user, password, *re.split("[@/?]", password)]
         elif not is_database(uri):
-            found.append(name)
-    plain = [urllib.parse.unquote_plus(one) for one in found]
-    plain += [part for one in plain for part in re.findall(r"(?i)(?:pwd|password)=([^;&]+)", one)]
-    quoted = [urllib.parse.quote(one, safe="") for one in plain]
-    return {form for form in (*found, *plain, *quoted) if len(form) > 2}
+            secrets.append(name)
+    plain = [urllib.parse.unquote_plus(secret) for secret in secrets]
+    plain += [part for secret in plain for part in re.findall(r"(?i)(?:pwd|password)=([^;&]+)", secret)]
+    quoted = [urllib.parse.quote(secret, safe="") for secret in plain]
+    return {form for form in (*secrets, *plain, *quoted) if len(form) > 2}

@@ -1,74 +1,178 @@
-"""What a run has evaluated, on one island or on several.
-
-The whole search knows candidate `k` of island `i` of `n` as ``k * n + i``.
-"""
+"""The reader of a run's folder: `RunArchive`, for resume, report, sync, compare, export, ui and debug."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import overload
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from nas.evaluation import Evaluation
-from nas.tracking.journal import Pair
+from nas.errors import RunError
+from nas.evaluation import Candidate
+from nas.runtime import ModelError, Predictor, load_network
+from nas.tracking.checksums import read_record
+from nas.tracking.folder import CONFIG, RESULT, RunFolder
+from nas.tracking.generations import FILE as GENERATIONS
+from nas.tracking.generations import Paced, read_generations
+from nas.tracking.journal import Pair, Record, read_journal
+from nas.tracking.parts import (
+    AllEvaluations,
+    locate,
+    recorded_evaluations,
+    search_identity,
+    to_global_ids,
+)
+from nas.tracking.records import CONFIG as CONFIG_RECORD
+from nas.tracking.records import IDENTITY, PROVENANCE, check_result
+from nas.tracking.renamed import config_by_new_names, result_by_new_names
+from nas.tracking.shown import command
+
+__all__ = ["AllEvaluations", "RunArchive", "Winner", "recorded_evaluations", "to_global_ids"]
 
 
-def to_global_ids(pair: Pair, island: int, n: int) -> Pair:
-    """A candidate of an island as the whole search knows it, and its evaluation."""
-    candidate, evaluation = pair
-    known = replace(
-        candidate,
-        id=candidate.id * n + island,
-        parents=tuple(parent * n + island for parent in candidate.parents),
-        inherits=None if candidate.inherits is None else candidate.inherits * n + island,
-    )
-    return known, replace(evaluation, candidate_id=known.id)
+class Winner(NamedTuple):
+    """The saved winner: its network, and its candidate where the network's provenance names it."""
+
+    network: Predictor
+    candidate: Candidate | None
 
 
-class AllEvaluations(Sequence[Pair]):
-    """What all islands have evaluated, as the whole search knows it, in the order of its ids.
+class RunArchive:
+    """What a run's folder holds, each file read and checked once, when it is first needed.
+
+    ::
+
+        archive = RunArchive("runs/night")
+        archive.config["settings"]      # what the run was started with
+        archive.identity["seed"]        # what decides every result of the search
+        archive.evaluations[0]          # the first candidate and its evaluation, curves included
+        archive.pair(17)                # the same by the candidate's global id
+        archive.generations             # the curves of the search
+        archive.result.get("stopped")   # how the search ended; {} while it has not
+        archive.winner                  # the saved network and its candidate, or None
+
+    Candidates have global ids, however many parts the run has (see `nas.tracking.parts`). Files of earlier
+    versions are read by today's keys (see `nas.tracking.renamed`). Files are neither locked nor changed: an
+    archive is a snapshot that may be taken while the search runs, and writing is up to
+    `nas.tracking.folder.RunFolder` and the trackers.
 
     Parameters
     ----------
-    parts : sequence of sequences
-        Each island's candidates and evaluations.
+    run : RunFolder or path
+        The run's folder.
+    records : sequence of Record, optional
+        The contents of the journals, where a lock holder has read them.
+
+    Raises
+    ------
+    RunError
+        From any attribute, if its file is missing, damaged, or belongs to another run.
     """
 
-    def __init__(self, parts: Sequence[Sequence[Pair]]) -> None:
-        self._parts = parts
-        self._ids = sorted(
-            number * len(parts) + i for i, part in enumerate(parts) for number in range(len(part))
-        )
+    def __init__(
+        self, run: RunFolder | str | os.PathLike[str], records: Sequence[Record] | None = None
+    ) -> None:
+        self.folder = run if isinstance(run, RunFolder) else RunFolder(Path(run).absolute())
+        self._given_records = records
 
-    def of(self, number: int) -> Evaluation:
-        """The evaluation of the candidate with this id."""
-        return self._pair(number)[1]
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration: ``run_id``, ``data``, ``settings`` and ``tracking``."""
+        try:
+            return read_record(self.folder.path / CONFIG, CONFIG_RECORD, config_by_new_names)
+        except OSError:
+            raise RunError(
+                f"{self.folder.path}: expected the folder of a run, got no {CONFIG} in it"
+            ) from None
 
-    def _pair(self, number: int) -> Pair:
-        number, island = divmod(number, len(self._parts))
-        return to_global_ids(self._parts[island][number], island, len(self._parts))
+    @property
+    def run_id(self) -> str:
+        """The id that is unique among all runs."""
+        return str(self.config["run_id"])
 
-    def __len__(self) -> int:
-        return len(self._ids)
+    @cached_property
+    def records(self) -> Sequence[Record]:
+        """The contents of the journals, one for each part."""
+        if self._given_records is not None:
+            return self._given_records
+        return [read_journal(part.journal) for part in self.folder.parts]
 
-    @overload
-    def __getitem__(self, index: int) -> Pair: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Pair]: ...
-    def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
-        if isinstance(index, slice):
-            return [self._pair(number) for number in self._ids[index]]
-        return self._pair(self._ids[index])
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the results of the search, from its journal; empty where nothing was written yet."""
+        identity = search_identity(self.records[0].identity)
+        if not identity:
+            return {}
+        try:
+            IDENTITY(identity)
+        except ValueError as error:
+            raise RunError(f"{self.folder.journal}: line 1: {error}") from None
+        settings = self.config["settings"]
+        for key in ("seed", "space"):
+            if settings.get(key) != identity[key]:
+                raise RunError(
+                    f"{self.folder.path}: expected a journal of the {key} that {CONFIG} has, "
+                    "got that of another"
+                )
+        return identity
 
-    def __iter__(self) -> Iterator[Pair]:
-        return heapq.merge(*map(self._of, range(len(self._parts))), key=lambda pair: pair[0].id)
+    @cached_property
+    def evaluations(self) -> Sequence[Pair]:
+        """All candidates and evaluations in the order of global ids; curves are read on access."""
+        return recorded_evaluations([record.evaluations for record in self.records])
 
-    def _of(self, island: int) -> Iterator[Pair]:
-        for pair in self._parts[island]:
-            yield to_global_ids(pair, island, len(self._parts))
+    def pair(self, candidate_id: int) -> Pair:
+        """Return a candidate and its evaluation by its global id; raises `IndexError` if there is none."""
+        n = len(self.records)
+        part, number = locate(candidate_id, n)
+        if number < 0:  # a negative index would count from the end
+            raise IndexError(candidate_id)
+        return to_global_ids(self.records[part].evaluations[number], part, n)
 
+    @cached_property
+    def generations(self) -> list[Paced]:
+        """The curves of the search, as far as they were written."""
+        return read_generations(self.folder.path / GENERATIONS, self.run_id)
 
-def recorded_evaluations(parts: Sequence[Sequence[Pair]]) -> Sequence[Pair]:
-    """What is in the journal of a run, or in those of its islands."""
-    return parts[0] if len(parts) == 1 else AllEvaluations(parts)
+    @cached_property
+    def result(self) -> Mapping[str, Any]:
+        """How the search ended; empty where it has not."""
+        file = self.folder.path / RESULT
+        try:
+            result = read_record(file, check_result, result_by_new_names)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise RunError(f"{file}: expected a file that can be read, got: {error.strerror}") from None
+        # Earlier versions did not write the run's id.
+        if "run_id" in result and result.pop("run_id") != self.run_id:
+            raise RunError(f"{file}: expected the result of this run, got that of another")
+        return result
+
+    @cached_property
+    def winner(self) -> Winner | None:
+        """The saved network and its candidate; None where none is saved."""
+        best = self.folder.best
+        if not best.exists():
+            return None
+        try:
+            network = load_network(best)
+            if "candidate" not in network.provenance:
+                return Winner(network, None)
+            PROVENANCE(network.provenance)
+            return Winner(network, Candidate.from_dict(network.provenance["candidate"]))
+        except ModelError as error:
+            raise RunError(str(error)) from None
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{best}: provenance: {error}") from None
+
+    def check_complete(self) -> None:
+        """Raise `RunError` if the journals hold fewer candidates than ``result.json`` counts."""
+        n = sum(record.n_candidates for record in self.records)
+        expected = self.result.get("candidates", 0)
+        if n < expected:
+            raise RunError(
+                f"{self.folder.path}: expected a journal of the {expected} candidates that {RESULT} counts, "
+                f"got {n}; to try the rest again: {command('resume', self.folder.path)}"
+            )

@@ -1,7 +1,7 @@
-"""The curves of a search: a line for each generation, for whoever draws them later.
+"""The curves of a search: a file with a JSON line for each generation, from which reports are drawn.
 
-They follow from the journal, all but the pace; this saves going through the whole search again. Lines have
-checksums as those of the journal, of a chain that begins with the run's id.
+All but the pace follows from the journal; the file saves replaying the whole search. Its lines have
+checksums as the journal's lines have, in a chain that begins with the run's id.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
-from nas.tracking.records import GENERATION, Chain
+from nas.tracking.checksums import Chain
+from nas.tracking.records import GENERATION
 from nas.tracking.renamed import generation_by_new_names
 from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
@@ -27,28 +28,28 @@ from nas.tracking.tracker import Outcome, RunInfo
 FILE = "generations.jsonl"
 
 Paced = tuple[Generation, float | None]
-"""A generation, and the candidates a second since the one before, where that is known."""
+"""A generation, and the candidates per second since the previous generation, None where unknown."""
 
 _LONGEST = 2**20
-"""Bytes of a line."""
+"""Bytes of a line; the line of a generation with ten layers takes a thousandth of that."""
 
 _log = logging.getLogger(__name__)
 
 
 class Pace:
-    """Candidates a second, from one generation to the next."""
+    """A clock that measures candidates per second from one generation to the next."""
 
     def __init__(self) -> None:
         self._before = (0.0, 0)
         self._n_recorded = 0
 
     def started(self, run: RunInfo) -> None:
-        """The search starts."""
+        """Start the clock."""
         self._before = (time.monotonic(), run.n_evaluated)
         self._n_recorded = run.n_evaluated
 
     def of(self, generation: Generation) -> float | None:
-        """The pace since the generation before this one; None for those of an earlier life."""
+        """Return candidates per second since the previous generation; None if it precedes a resume."""
         if generation.evaluated <= self._n_recorded:
             return None
         since, n = self._before
@@ -57,37 +58,38 @@ class Pace:
 
 
 class GenerationLog:
-    """The tracker that writes them into the run's folder.
+    """The tracker that writes ``generations.jsonl``.
 
-    It loses nothing that the journal does not have: where there is no room, it says so once.
+    The file holds nothing essential that the journal lacks: where there is no room to write, a warning is
+    logged once and the search goes on.
     """
 
     def __init__(self) -> None:
         self._pace = Pace()
-        self._known: set[tuple[int, int]] = set()
+        self._keys: set[tuple[int, int]] = set()
         self._file: BinaryIO | None = None
 
     def started(self, run: RunInfo) -> None:
-        """Open the file, and drop a line that a crash has torn."""
+        """Open the file, and write it anew up to the first line that is torn or damaged."""
         path = run.run_dir / FILE
         self._pace.started(run)
-        known, damage = _read(path, run.run_id)
+        generations, damage = _read(path, run.run_id)
         if damage is not None:
             _log.warning("%s; what follows from the journal is written anew", damage)
         self._chain = Chain(zlib.crc32(run.run_id.encode()))
-        self._known = {(one.number, one.evaluated) for one, _ in known}
+        self._keys = {(generation.number, generation.evaluated) for generation, _ in generations}
         with self._or_without():
             self._file = path.open("wb")
-        for one in known:
-            self._write(one)
+        for paced in generations:
+            self._write(paced)
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """Nothing: that is the journal's."""
+        """Do nothing: evaluations are in the journal."""
 
     def generation(self, generation: Generation) -> None:
-        """Add a line, unless it is there from an earlier life."""
+        """Append a line, unless the file holds the generation from before a resume."""
         pace = self._pace.of(generation)
-        if (generation.number, generation.evaluated) not in self._known:
+        if (generation.number, generation.evaluated) not in self._keys:
             self._write((generation, pace))
 
     def finished(self, outcome: Outcome) -> None:
@@ -97,6 +99,7 @@ class GenerationLog:
                 self._file.close()
 
     def _write(self, paced: Paced) -> None:
+        """Append a line with its checksum."""
         if self._file is None:
             return
         generation, pace = paced
@@ -107,6 +110,7 @@ class GenerationLog:
 
     @contextlib.contextmanager
     def _or_without(self) -> Iterator[None]:
+        """Close the file and warn where it cannot be written to."""
         try:
             yield
         except OSError as error:
@@ -118,24 +122,24 @@ class GenerationLog:
 
 
 def read_generations(path: Path, run_id: str) -> list[Paced]:
-    """Those in a file, up to a last line that was torn; none where there is no file.
+    """Read the generations of a file up to a torn last line; empty where there is no file.
 
     Raises
     ------
     RunError
-        If another line is not what was written, or the file is that of another run.
+        If another line is damaged, or the file belongs to another run.
     """
-    found, damage = _read(path, run_id)
+    generations, damage = _read(path, run_id)
     if damage is not None:
         raise RunError(
             f"{damage}; it may be deleted, as this writes it anew: {command('resume', path.parent)}"
         )
-    return found
+    return generations
 
 
 def _read(path: Path, run_id: str) -> tuple[list[Paced], str | None]:
-    """The generations up to the first line that is not what was written, and what is wrong with that."""
-    found: list[Paced] = []
+    """Return the generations before the first damaged line, and a description of the damage or None."""
+    generations: list[Paced] = []
     chain = Chain(zlib.crc32(run_id.encode()))
     has_checksums = None
     try:
@@ -147,17 +151,17 @@ def _read(path: Path, run_id: str) -> tuple[list[Paced], str | None]:
                     break
                 record = generation_by_new_names(strict_json(line))
                 GENERATION(record)
-                # Earlier versions wrote none.
+                # Earlier versions wrote no checksums.
                 has_checksums = "crc" in record if has_checksums is None else has_checksums
                 if has_checksums:
                     chain.check(line[:-1])
                     del record["crc"]
                 pace = record.pop("pace")
-                found.append((Generation.from_dict(record), pace))
+                generations.append((Generation.from_dict(record), pace))
     except FileNotFoundError:
         pass
     except OSError as error:
-        return found, f"{path}: expected a file that can be read, got: {error.strerror}"
+        return generations, f"{path}: expected a file that can be read, got: {error.strerror}"
     except (ValueError, TypeError, KeyError) as error:
-        return found, f"{path}: expected a generation in line {len(found) + 1}, got: {error}"
-    return found, None
+        return generations, f"{path}: expected a generation in line {len(generations) + 1}, got: {error}"
+    return generations, None

@@ -1,4 +1,4 @@
-"""A run that is held to be written to: its lock, and its journals under it."""
+"""The exclusive access to a run that is over: its lock, and its journals, opened under the lock."""
 
 from __future__ import annotations
 
@@ -8,41 +8,46 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nas.errors import RunningError
+from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal
 from nas.tracking.lock import RunLock
 
 _PATIENCE = 15.0
-"""Seconds that the islands of a killed driver may outlive it, which write their journals themselves."""
+"""Seconds to wait for the processes of a killed search that write the journals of a run's parts.
+
+They notice within a few seconds that the search is gone, and finish the batch in progress before.
+"""
 
 
 @contextmanager
 def locked_journals(folder: RunFolder) -> Iterator[list[Journal]]:
-    """The lock of a run that is over, and its journals.
+    """Lock a run that is over, and open its journals, one for each part.
 
     Raises
     ------
     RunningError
-        If it is not over.
+        If the search still runs.
     RunError
         If there is no such run.
     """
-    folder.config()
+    _ = RunArchive(folder).config  # raises where this is no run, before a lock file is made
     with ExitStack() as stack:
         stack.callback(RunLock(folder.path).release)
-        until = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _PATIENCE
         journals = []
         for part in folder.parts:
-            journals.append(_journal(part.journal, until if part != folder else 0.0))
+            journals.append(_journal(part.journal, deadline if part != folder else 0.0))
             stack.callback(journals[-1].close)
         yield journals
 
 
-def _journal(path: Path, until: float) -> Journal:
+def _journal(path: Path, deadline: float) -> Journal:
+    """Open a journal; wait until the deadline for a process that still writes to it."""
     while True:
         try:
             return Journal(path)
         except RunningError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
         time.sleep(0.1)

@@ -1,7 +1,7 @@
-"""The lock of a run: one process has it, from the first moment of its life to the last.
+"""The lock of a run, held by the process that searches from its first file to its last.
 
-It is a lock of the kernel (`flock`) on an empty file in the run's folder, and so gone with the process,
-whatever that dies of. The journals, which islands write in processes of their own, have locks besides.
+It is a lock of the kernel (`flock`) on an empty file in the run's folder: it is released when the process
+ends, however it ends. Journals have locks of their own, as other processes may write to them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from nas.errors import RunError, RunningError
 LOCK = ".lock"
 
 _MOMENT = 0.2
-"""Seconds for which the lock is tried: who only looks whether a run is over has it for a moment."""
+"""Seconds for which the lock is tried: `check_is_over` of another process holds it for an instant."""
 
 
 class RunLock:
-    """The lock of the run in a folder, which is had until it is let go.
+    """The lock of the run in a folder, held until it is released.
 
-    A run that was made before there were locks gets one.
+    A run of an earlier version, which has no lock file, gets one.
 
     Raises
     ------
     RunningError
-        If another process has it.
+        If another process holds it.
     RunError
         If the folder cannot be written to.
     """
@@ -45,28 +45,30 @@ class RunLock:
             time.sleep(0.01)
 
     def release(self) -> None:
-        """Let others have it; more than once does no harm."""
+        """Release the lock; may be called repeatedly."""
         self._file.close()
 
 
 def check_is_over(folder: Path) -> None:
-    """Raise `RunningError` if a process has the lock of the run in a folder; nothing is written."""
+    """Raise `RunningError` if a process holds the lock of the run in a folder; nothing is written."""
     try:
         file = (folder / LOCK).open("rb")
     except OSError:
-        return  # no run, or one that was made before there were locks
+        return  # no run, or a run of an earlier version without a lock
     with file:
         if not _take(file, fcntl.LOCK_SH):
             raise _running(folder)
 
 
-def _take(file: BinaryIO, how: int) -> bool:
+def _take(file: BinaryIO, operation: int) -> bool:
+    """Try to lock a file with an operation of `flock`; return whether that succeeded."""
     try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
+        fcntl.flock(file, operation | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def _running(path: Path) -> RunningError:
+    """Make the `RunningError` of a run."""
     return RunningError(f"{path}: expected a search that is over, got one that still runs")

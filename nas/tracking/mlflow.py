@@ -1,82 +1,58 @@
-"""MLflow while a search goes on: written to by one thread, for which the search never waits.
+"""MLflow while a search goes on: a thread writes to the store, and the search never waits for it.
 
-The search only puts jobs into its queue; candidates are read from the journal when their turn comes.
-While the store does not answer, the jobs wait in order, and are done when it is back or, at the latest,
-tried once more at the end. `nas sync` does what is then left.
+The search only appends jobs to the queue of a `Writer`; candidates are read from the journal when their job
+runs. `nas sync` writes what an outage or an interrupt has left out.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
-import threading
-import time
-from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.errors import TrackingError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.address import public
-from nas.tracking.choice import elites
+from nas.tracking.candidate_runs import CONCURRENT, CandidateRuns
+from nas.tracking.choice import TrackPolicy
+from nas.tracking.folder import RunFolder
 from nas.tracking.generations import Pace, Paced
 from nas.tracking.shown import command
 from nas.tracking.store import in_words, probe
-from nas.tracking.tracker import Outcome, RunInfo
+from nas.tracking.tracker import Outcome, OutcomeStatus, RunInfo
+from nas.tracking.writer import Job, Writer, run_concurrently
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
 
 _log = logging.getLogger(__name__)
 
-_PAUSE = 10.0
-"""Seconds between two tries while the store does not answer."""
-
-_LOOK = 0.05
-"""Seconds between two looks at whether the search that waits was interrupted."""
-
-_BUSY = 16
-"""Jobs that wait, beyond which the store lags and not everybody has a run of their own."""
-
-_AT_ONCE = 8
-"""Calls that are under way together at the end, to a store that is far away."""
-
-_GRACE, _SHARE = 0.3, 0.01
-"""Seconds, and a share of the search's time, that may go into runs of candidates who are no elites: once
-meanwhile, of processor time, and once more at the end, of waiting."""
-
-_HURRY = 3.0
-"""Seconds to wait for the end of a run that was interrupted to be written."""
-
-_ONE = 0.02
-"""Seconds that one of them takes at least."""
+_PATIENCE = 3.0
+"""Seconds to wait at an interrupt until the end of the run is written: two slow calls to a remote store."""
 
 
 class MLflowTracker:
-    """The tracker that people browse.
+    """The tracker that writes to MLflow.
 
-    MLflow itself takes seconds to be imported and to make its tables; that happens in the writing thread,
-    while the search goes on.
+    MLflow takes seconds to be imported and to create its tables; that happens in the writing thread, while
+    the search goes on.
 
     Parameters
     ----------
     uri, experiment, artifacts
         See `nas.tracking.mlflow_view.View`.
     policy : str
-        Which candidates have runs of their own; see `nas.tracking.choice.POLICIES`.
+        Which candidates have runs of their own; see `nas.tracking.choice.TrackPolicy`.
     register : str, optional
-        The name of the registered model that the winner becomes the next version of.
+        Name of the registered model of which the winner becomes the next version.
 
     Raises
     ------
     TrackingError
-        If it is plain to see, without MLflow, that it could not write to such a store.
+        If MLflow certainly cannot write to the store, as far as that is seen without MLflow.
     """
 
     def __init__(
@@ -84,258 +60,151 @@ class MLflowTracker:
         uri: str,
         experiment: str,
         artifacts: Path | None,
-        policy: str = "auto",
+        policy: str = TrackPolicy.AUTO.value,
         register: str | None = None,
     ) -> None:
-        self._address, self.uri = uri, public(uri)
-        self._is_sound = probe(uri)
-        self._experiment, self._artifacts = experiment, artifacts
-        self._policy, self._register = policy, register
-        self._elites = elites(policy)
-        self._view_or_none: View | None = None
+        is_checked = probe(uri)
+        self.uri, self._register = public(uri), register
         self._run: RunInfo | None = None
         self._pace = Pace()
-        self._told = array("q")
-        self._left: list[int] = []
         self._points: deque[Paced] = deque()
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._backlog: deque[Callable[[], None]] = deque([self._connect])
-        self._paused_until = 0.0
-        self._since = self._spent = 0.0
-        self._lost = 0
-        self._is_over = False
-        self._is_hurried = False
-        self._warned = False
-        self._ready = threading.Event()
-        self._refusal: TrackingError | None = None
-        self._last: Callable[[], None] | None = None
-        self._thread = threading.Thread(target=self._work, name="nas-mlflow", daemon=True)
-        self._thread.start()
+        self._writer: Writer[View] = Writer(
+            partial(_connected_view, uri, experiment, artifacts),
+            partial(in_words, uri=uri),
+            is_checked=is_checked,
+        )
+        self._candidates = CandidateRuns(policy, lambda: self._writer.n_waiting)
 
     @property
     def run_id(self) -> str:
-        """Of the parent run; empty until the search has started and the store has answered."""
-        return self._view_or_none.run_id if self._view_or_none is not None else ""
+        """Id of the parent run; empty until the search has started and the store has answered."""
+        return "" if self._writer.store is None else self._writer.store.run_id
 
     @property
     def url(self) -> str:
         """The page of the parent run; empty where there is none yet."""
-        return self._view.url if self.run_id else ""
+        return "" if self._writer.store is None or not self.run_id else self._writer.store.url
 
     def wait_until_ready(self, check: Callable[[], None] = lambda: None) -> None:
-        """Wait until it is clear that the store can be used; raises `TrackingError` if it cannot.
+        """Wait until it is clear that the store accepts writes; raises `TrackingError` if it does not.
 
-        Meanwhile `check` is called, and may raise something else.
+        Meanwhile `check` is called, and may raise any exception.
         """
-        if self._is_sound:
-            return
-        while not self._ready.wait(_LOOK):
-            check()
-        if self._refusal is not None:
-            raise self._refusal
+        self._writer.wait_until_ready(check)
 
     def close(self, *, at_once: bool = False) -> None:
-        """End the writing thread where a search does not come to its start; `at_once`: wait for nothing."""
-        self._jobs.put(None)
-        if not at_once:
-            self._thread.join()
+        """End the writing thread of a search that does not start; `at_once`: without waiting for it."""
+        self._writer.close(wait=not at_once)
 
     def hurry(self) -> None:
-        """Write nothing any more but that the run is over: 'nas sync' and 'nas resume' write the rest.
+        """Write only the end of the run from now on; 'nas sync' and 'nas resume' write the rest.
 
-        Nor is anything waited for where MLflow itself is not there yet.
+        Nothing is waited for if MLflow itself is not connected yet.
         """
-        self._is_hurried = True
+        self._writer.skip_jobs()
 
     def started(self, run: RunInfo) -> None:
-        """Make the parent run, or find that of the search that is resumed."""
+        """Create the parent run, or continue that of a resumed search."""
         self._run = run
-        self._since = time.monotonic()
         self._pace.started(run)
-        self._jobs.put(lambda: self._view.start(run))
+        self._candidates.started(run)
+        self._writer.put(lambda view: view.start(run))
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """Make the candidate's child run, if the policy has one for it."""
-        self._told.append(candidate.id)
-        number, is_elite = candidate.id, self._elites.take_in(candidate, evaluation)
-        if self._policy in ("auto", "all"):
-            self._jobs.put(lambda: self._write_child(number, is_elite))
-        elif is_elite:
-            self._jobs.put(lambda: self._add_child(number))
+        """Create the candidate's child run, if the policy has one for it."""
+        job = self._candidates.job_for(candidate, evaluation)
+        if job is not None:
+            self._writer.put(job)
 
     def generation(self, generation: Generation) -> None:
         """Add a point to the parent's curves."""
         self._points.append((generation, self._pace.of(generation)))
-        self._jobs.put(self._write_points)
+        self._writer.put(self._write_points)
 
     def won(self, outcome: Outcome) -> None:
-        """Begin to write who has won, while the search has other things to do before it is finished."""
-        self._is_over = True
-        self._jobs.put(self._write_points)
-        self._jobs.put(lambda: self._together(self._best_jobs(outcome)))
+        """Begin to write the winner, while the search goes on to make its report."""
+        self._candidates.ended()
+        jobs = self._candidates.jobs_for_best(outcome.best)
+        if outcome.best is not None and outcome.model_dir is not None:
+            jobs.insert(0, partial(_add_model, outcome=outcome, register=self._register))
+        self._writer.put(self._write_points)
+        self._writer.put(partial(_run_all, jobs=jobs))
 
     def finished(self, outcome: Outcome) -> None:
-        """Write what is left, end the parent run, and wait until all is written.
+        """Write the rest, end the parent run, and wait until all is written.
 
-        An interrupt meanwhile is raised once it is written that the search was interrupted.
+        After a `KeyboardInterrupt` meanwhile, only the end of the run is written before it is raised again.
         """
-        if self._is_hurried:
-            return self._end_soon(outcome)
+        if self._writer.is_skipping:
+            return self._finish_soon(outcome)
         try:
             self._finish(outcome)
         except KeyboardInterrupt:
             self.hurry()
-            self._end_soon(Outcome("interrupted"))
+            self._finish_soon(Outcome(OutcomeStatus.INTERRUPTED))
             raise
 
-    def _end_soon(self, outcome: Outcome) -> None:
-        self._last = partial(self._end_if_started, outcome.status)
-        self._jobs.put(self._last)
-        self._jobs.put(None)
-        if self._view_or_none is not None:
-            self._thread.join(_HURRY)
-
-    def _end_if_started(self, status: str) -> None:
-        if self.run_id:
-            self._view.end(status)
+    def _finish_soon(self, outcome: Outcome) -> None:
+        """Write only the end of the run, and wait a moment for it."""
+        self._writer.close_with(lambda view: view.end(outcome.status) if view.run_id else None, _PATIENCE)
 
     def _finish(self, outcome: Outcome) -> None:
+        """Append the jobs that complete the parent run, and wait for all of them."""
         self.won(outcome)
         for job in (
-            lambda: self._together(self._file_jobs()),
-            self._write_those_left,
-            lambda: self._view.conclude(outcome, len(self._told)),
-            lambda: self._view.end(outcome.status),
+            self._write_files,
+            self._candidates.write_postponed,
+            lambda view: view.conclude(outcome, self._candidates.n_evaluated),
+            lambda view: view.end(outcome.status),
         ):
-            self._jobs.put(job)
-        self.close()
-        if self._lost or self._backlog:
+            self._writer.put(job)
+        self._writer.close()
+        if self._writer.n_failed:
+            assert self._run is not None, "started comes first"
             _log.warning(
                 "MLflow: %d writes to %s were not done; the journal has everything; to write what is "
                 "missing: %s",
-                self._lost + len(self._backlog),
+                self._writer.n_failed,
                 self.uri,
-                command("sync", self._info.run_dir),
+                command("sync", self._run.run_dir),
             )
 
-    def _connect(self) -> None:
-        from nas.tracking.mlflow_view import View
-
-        try:
-            view = View(self._address, self._experiment, self._artifacts)
-            view.connect()
-            self._view_or_none = view
-        except TrackingError as error:
-            self._refusal = error
-            raise
-        finally:
-            self._ready.set()
-
-    def _work(self) -> None:
-        if self._is_sound:
-            self._work_off()
-        else:
-            with contextlib.suppress(TrackingError):  # whoever waits gets to know it
-                self._connect()
-                self._backlog.clear()
-        # In a hurry the last comes behind the None that ends the thread otherwise.
-        job: Callable[[], None] | None = None
-        while job is None or job is not self._last:
-            job = self._jobs.get()
-            if job is None and self._last is None:
-                break
-            if job is None:
-                continue
-            self._backlog.append(job)
-            if time.monotonic() >= self._paused_until:
-                self._work_off()
-        if self._is_sound or self._refusal is None:
-            self._work_off()
-
-    def _work_off(self) -> None:
-        """Do what waits, in order, until it is done or the store no longer answers."""
-        while self._backlog:
-            try:
-                if not self._is_hurried or self._backlog[0] is self._last:
-                    self._backlog[0]()
-            except Exception as error:  # noqa: BLE001
-                # A store may fail in any way; the search goes on, and the journal has everything.
-                if not self._warned:
-                    _log.warning("MLflow: %s; the search goes on", in_words(error, self._address))
-                    self._warned = True
-                if self._view_or_none is None or not self._view.answers():
-                    self._paused_until = time.monotonic() + _PAUSE
-                    return
-                self._lost += 1  # the store is well: it is this write that it refuses
-            self._backlog.popleft()
-
-    def _write_points(self) -> None:
-        """Add all points that wait, in one go."""
+    def _write_points(self, view: View) -> None:
+        """Write all points that wait, in one call; they are removed once they are written."""
         n = len(self._points)
-        self._view.add_generations([self._points[i] for i in range(n)])
+        view.add_generations([self._points[i] for i in range(n)])
         for _ in range(n):
             self._points.popleft()
 
-    def _write_child(self, number: int, is_elite: bool) -> None:
-        """Make a child run, unless it would cost the search too much, or others wait."""
-        lags = self._is_over or len(self._backlog) + self._jobs.qsize() > _BUSY
-        if self._policy == "all" or not (lags or (not is_elite and self._spent > self._allowance)):
-            self._add_child(number)
-        elif not self._view.has(number):
-            self._left.append(number)
-
-    @property
-    def _allowance(self) -> float:
-        return _GRACE + _SHARE * (time.monotonic() - self._since)
-
-    def _add_child(self, number: int) -> None:
-        # Of a store that is far away, waiting costs the search nothing.
-        before = time.thread_time()
-        self._view.add_child(*self._pair(number))
-        self._spent += time.thread_time() - before
-
-    def _best_jobs(self, outcome: Outcome) -> list[Callable[[], None]]:
-        """The model, and runs of the best, each only if it is not there yet; in no particular order."""
-        jobs: list[Callable[[], None]] = []
-        wanted = dict.fromkeys(self._elites.ids)
-        if (best := outcome.best) is not None:
-            wanted[best.id] = None
-            if (place := outcome.model_dir) is not None:
-                jobs.append(
-                    lambda: self._view.add_model(place, outcome.example, str(best.id), self._register)
-                )
-        return jobs + [partial(self._add_child, number) for number in wanted]
-
-    def _file_jobs(self) -> list[Callable[[], None]]:
-        """Files of the run's folder, and the table of all candidates; in no particular order."""
-        files: list[Callable[[], None]] = [partial(self._view.add_file, file) for file in self._view.files()]
-        return [*files, lambda: self._view.add_table(map(self._pair, self._told))]
-
-    def _together(self, jobs: Sequence[Callable[[], None]]) -> None:
-        """Do some jobs, side by side where the store is far away; raises the first of their errors."""
-        with ThreadPoolExecutor(_AT_ONCE if self._view.is_far else 1) as pool:
-            for future in [pool.submit(job) for job in jobs]:
-                future.result()
-
-    def _write_those_left(self) -> None:
-        """The others, where all of them take no time to speak of; a few of many would be of no use."""
-        until = time.monotonic() + self._allowance
-        if len(self._left) * _ONE > self._allowance * (_AT_ONCE if self._view.is_far else 1):
-            return
-        while self._left and time.monotonic() < until:
-            self._together([partial(self._add_child, number) for number in self._left[:_AT_ONCE]])
-            del self._left[:_AT_ONCE]
-
-    def _pair(self, number: int) -> tuple[Candidate, Evaluation]:
-        assert self._info.pair is not None, "a search says where they are"
-        return self._info.pair(number)
-
-    @property
-    def _view(self) -> View:
-        assert self._view_or_none is not None, "connecting comes first"
-        return self._view_or_none
-
-    @property
-    def _info(self) -> RunInfo:
+    def _write_files(self, view: View) -> None:
+        """Write the artifacts: files of the run's folder, and the table of all candidates."""
         assert self._run is not None, "started comes first"
-        return self._run
+        files = RunFolder(self._run.run_dir).artifacts()
+        jobs: list[Job[View]] = [partial(_add_file, file=file) for file in files]
+        _run_all(view, [*jobs, lambda view: view.add_table(self._candidates.pairs())])
+
+
+def _connected_view(uri: str, experiment: str, artifacts: Path | None) -> View:
+    """Import MLflow and connect, which takes seconds."""
+    from nas.tracking.mlflow_view import View
+
+    view = View(uri, experiment, artifacts)
+    view.connect()
+    return view
+
+
+def _run_all(view: View, jobs: list[Job[View]]) -> None:
+    """Run independent jobs, concurrently if the store is remote."""
+    run_concurrently(view, jobs, CONCURRENT if view.is_remote else 1)
+
+
+def _add_file(view: View, file: Path) -> None:
+    """Write an artifact: `partial` binds the file, where a lambda in a loop would bind the last."""
+    view.add_file(file)
+
+
+def _add_model(view: View, outcome: Outcome, register: str | None) -> None:
+    """Write the winner's network as a model."""
+    assert outcome.best is not None, "there is a winner"
+    assert outcome.model_dir is not None, "the winner is saved"
+    view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), register)

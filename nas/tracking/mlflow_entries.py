@@ -1,6 +1,6 @@
-"""What is written to MLflow: names, params, metrics and signatures, made of what trackers are told.
+"""Entries of MLflow's store: names, params, tags, metrics and inputs, made from a tracker's events.
 
-Imported by `nas.tracking.mlflow_view`, which sets MLflow's environment before.
+Pure functions. Imported by `nas.tracking.mlflow_view`, which settles MLflow's environment before.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from nas.tracking.shown import as_text
 from nas.tracking.tracker import RunInfo
 
 _MOST_CHARACTERS = 500
+"""Of a param; the databases of earlier MLflow versions refuse longer ones."""
+
 _MOST_OF_A_DIGEST = 36
-"""Characters that every store takes."""
+"""Characters of a data set's digest that MLflow's tables hold."""
 
 
 def note(run: RunInfo) -> str:
-    """The parent run's description: what it is, and how to read it."""
+    """Return the parent run's description in Markdown: what the search is, and how to browse it."""
     data = run.identity["data"]
     return as_text(
         f"**Search of {run.name}**: {run.space.summary()}\n\n"
@@ -35,17 +37,18 @@ def note(run: RunInfo) -> str:
         "- **Curves**: *Model metrics* of this run, by generation: best, median and standard deviation "
         f"of the validation {run.metric}, diversity, heredity of layers, depth and width of the best.\n"
         "- **Candidates**: the + in front of this run in the table of runs; sort by `metrics.fitness`, "
-        "group by the params `depth` or `activation`. All of them, also those without a run of their own, "
-        "are in the artifact `candidates.csv`.\n"
+        "group by the params `depth` or `activation`. The artifact `candidates.csv` lists all candidates, "
+        "including candidates without a run of their own.\n"
         '- **Filters** for the box above that table: `params.depth = "2" and metrics.fitness > 0.9`, '
         '`metrics.n_parameters < 5000`, `tags."nas.operator" LIKE "crossover%"`, '
         '`tags."nas.status" = "failed"`.\n'
-        "- **Why this one**: the artifact `report.html`; **the network**: *Models*, on this page.\n"
+        "- **Report** on the search and its winner: the artifact `report.html`.\n"
+        "- **Network**: *Models*, on this page.\n"
     )
 
 
 def dataset_input(run: RunInfo) -> DatasetInput:
-    """The data as MLflow's pages show it, with the digest that decides whether a search may go on."""
+    """Return the data as an input of the run, with the digest that a resumed search has to match."""
     data = run.identity["data"]
     source = {"url": str(run.options.get("source") or data["name"])}
     profile = {key: data[key] for key in ("rows", "columns", "task", "target", "classes")}
@@ -62,7 +65,7 @@ def dataset_input(run: RunInfo) -> DatasetInput:
 
 
 def generation_metrics(generation: Generation, pace: float | None) -> dict[str, float]:
-    """A point of each of the parent's curves; `pace` is candidates a second, where that is known."""
+    """Return a point for each of the parent's curves; `pace` is candidates per second, None if unknown."""
     best = generation.best_genome
     return {
         "best_fitness": generation.best,
@@ -80,20 +83,20 @@ def generation_metrics(generation: Generation, pace: float | None) -> dict[str, 
 
 
 def child_name(candidate: Candidate) -> str:
-    """Such as ``g03 c0141 64-128-32``: generation, id and widths."""
+    """Return a name such as ``g03 c0141 64-128-32``: generation, id and widths."""
     widths = "-".join(map(str, candidate.genome.widths)) or "linear"
     return f"g{candidate.generation:02d} c{candidate.id:04d} {widths}"
 
 
 def child_tags(candidate: Candidate, evaluation: Evaluation) -> dict[str, str]:
-    """Where a candidate comes from, and what became of it."""
+    """Return a candidate's origin and its outcome as tags."""
     tags = {
         "nas.kind": "candidate",
         "nas.candidate": str(candidate.id),
         "nas.generation": str(candidate.generation),
         "nas.operator": candidate.operator,
         "nas.parents": ", ".join(map(str, candidate.parents)) or "none",
-        "nas.inherits": "nobody" if candidate.inherits is None else str(candidate.inherits),
+        "nas.inherits": "none" if candidate.inherits is None else str(candidate.inherits),
         "nas.rung": "whole" if candidate.epochs is None else f"{candidate.epochs} epochs",
         "nas.status": "failed" if evaluation.failed else "trained",
         "nas.stopped": evaluation.stopped,
@@ -102,7 +105,7 @@ def child_tags(candidate: Candidate, evaluation: Evaluation) -> dict[str, str]:
 
 
 def genes(candidate: Candidate) -> dict[str, Any]:
-    """The genome as params: structure as a whole and layer by layer, then the other genes."""
+    """Return the genome as params: the structure as a whole and layer by layer, then the other genes."""
     genome = candidate.genome
     record: dict[str, Any] = {
         "genome": genome,
@@ -119,7 +122,7 @@ def genes(candidate: Candidate) -> dict[str, Any]:
 
 
 def child_metrics(evaluation: Evaluation, metric: str, now: int) -> list[Metric]:
-    """Curves by epoch, and the single numbers at the end."""
+    """Return the curves with the epoch as step, and the final values; `now` in milliseconds since 1970."""
     curves = {
         "train_loss": evaluation.train_losses,
         "validation_loss": evaluation.validation_losses,
@@ -137,18 +140,18 @@ def child_metrics(evaluation: Evaluation, metric: str, now: int) -> list[Metric]
 
 
 def metrics(values: Mapping[str, float], step: int = 0) -> list[Metric]:
-    """Named numbers as metrics of one step."""
+    """Return named numbers as metrics at one step."""
     now = int(time.time() * 1000)
     return [Metric(name, float(value), now, step) for name, value in values.items()]
 
 
 def params(values: Mapping[str, Any]) -> list[Param]:
-    """Named values as params, cut to what every store takes."""
+    """Return named values as params, cut to the length that every store takes."""
     return [Param(name, as_text(str(value))[:_MOST_CHARACTERS]) for name, value in values.items()]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted names; lists stay whole, and what is None is left out."""
+    """Flatten nested settings to dotted names; lists are kept whole, None is left out."""
     dotted: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -159,6 +162,6 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that the results depend on."""
+    """Return the versions of Python and of the packages that the results depend on."""
     packages: Iterable[str] = ("numpy", "deap", "ray", "mlflow", "scikit-learn")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -1,4 +1,4 @@
-"""Progress on the screen: a live line on a terminal, a line a generation elsewhere."""
+"""Progress on the screen: a live line on a terminal, else a line for each generation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nas.tracking.tracker import Outcome, RunInfo
 
 
 class ProgressDisplay:
-    """The tracker that a person watches.
+    """The tracker that prints progress.
 
     Parameters
     ----------
     stream : text file
-        Where to write: standard error, as a rule.
+        The file to print to, usually standard error.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -29,10 +29,10 @@ class ProgressDisplay:
         self._live: Progress | None = None
         self._best: tuple[float, float] | None = None
         self._best_text = "none yet"
-        self._done = self._failures = 0
+        self._n_networks = self._failures = 0
 
     def started(self, run: RunInfo) -> None:
-        """Show the line, or say what starts."""
+        """Start the live line, where the stream is a terminal."""
         self._run, self._since = run, time.monotonic()
         if self._console.is_terminal:
             self._live = Progress(
@@ -48,8 +48,8 @@ class ProgressDisplay:
             self._live.start()
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """Count, and show the best so far and the time left."""
-        self._done += candidate.epochs_done == 0  # who goes on has been counted
+        """Count the candidate; update the best so far and the time left."""
+        self._n_networks += candidate.epochs_done == 0  # a network counts once
         self._failures += evaluation.failed
         quality = (evaluation.fitness, -evaluation.validation_loss)
         if not evaluation.failed and (self._best is None or quality > self._best):
@@ -59,33 +59,34 @@ class ProgressDisplay:
             failed = f", {self._failures} failed" if self._failures else ""
             self._live.update(
                 self._task,
-                completed=self._done,
+                completed=self._n_networks,
                 best=self._best_text + failed,
                 left=f"{self._time_left()} left",
             )
 
     def generation(self, generation: Generation) -> None:
-        """Say where the search stands, where no live line does."""
+        """Print a line, unless there is a live line."""
         if self._live is None:
             failed = f", {self._failures} failed" if self._failures else ""
             line = (
-                f"generation {generation.number}: {self._done}/{self._run.n_candidates} candidates{failed}, "
-                f"best {self._best_text}, mean {generation.mean:.4f}, {self._time_left()} left\n"
+                f"generation {generation.number}: {self._n_networks}/{self._run.n_candidates} candidates"
+                f"{failed}, best {self._best_text}, mean {generation.mean:.4f}, {self._time_left()} left\n"
             )
-            # A reader that has gone, such as `head`, ends no search.
+            # A reader that has exited, such as `head`, must not end the search.
             with contextlib.suppress(BrokenPipeError):
                 self._stream.write(line)
                 self._stream.flush()
 
     def finished(self, outcome: Outcome) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._live is not None:
             self._live.stop()
 
     def _time_left(self) -> str:
+        """Estimate the time left from the mean time of a network and from the time budget."""
         elapsed = time.monotonic() - self._since
-        new = max(1, self._done - self._run.n_recorded)
-        seconds = elapsed / new * (self._run.n_candidates - self._done)
+        new = max(1, self._n_networks - self._run.n_recorded)
+        seconds = elapsed / new * (self._run.n_candidates - self._n_networks)
         if self._run.time_budget is not None:
             seconds = min(seconds, max(0.0, self._run.time_budget - elapsed))
         return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,117 +1,23 @@
-"""What the files of a run's folder may hold, key by key, and the checksums that they carry.
+"""Schemas of the files in a run's folder, key by key.
 
-A check is a function of a value; it raises `WrongValueError`, which says ``NAME: expected WHAT, got VALUE``.
-Keys that a check does not name may be there: a later version may write more.
+A check is a function of a value; it raises `WrongValueError` with ``NAME: expected WHAT, got VALUE``.
+Unknown keys are accepted: a later version may write more.
 """
 
 from __future__ import annotations
 
-import json
 import reprlib
-import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from nas.errors import RunError
 from nas.genome import GENES
 from nas.network import ACTIVATIONS, OPTIMIZERS, SCHEDULES
-from nas.runtime import digest_of, strict_json
 
 Check = Callable[[Any], None]
 
-_LARGEST = 16 * 2**20
-"""Bytes of a file that is one JSON object."""
-
-_FORMAT = 1
-
-_SEALED = ("format", "checksum")
-
-
-def read_record(
-    file: Path, check: Check, by_new_names: Callable[[dict[str, Any]], dict[str, Any]] = dict
-) -> dict[str, Any]:
-    """The JSON object of a file, with its checksum if it has one, and what a check asks for.
-
-    `by_new_names` renames the keys of earlier versions before the check; see `nas.tracking.renamed`.
-
-    Raises
-    ------
-    RunError
-        If it is something else.
-    OSError
-        If it cannot be read.
-    """
-    try:
-        n_bytes = file.stat().st_size
-        if n_bytes > _LARGEST:
-            raise ValueError(f"expected at most {_LARGEST} bytes of JSON, got {n_bytes}")
-        record = _json_of(file.read_bytes())
-        if not isinstance(record, dict):
-            raise ValueError(f"expected an object, got {reprlib.repr(record)}")
-        if any(key in record for key in _SEALED):
-            _check_seal(record)
-        record = by_new_names(record)
-        check(record)
-    except ValueError as error:
-        raise RunError(f"{file}: {' '.join(str(error).split())}") from None
-    return {key: value for key, value in record.items() if key not in _SEALED}
-
-
-def _json_of(content: bytes) -> Any:
-    try:
-        return strict_json(content)
-    except ValueError as error:
-        raise ValueError(f"expected JSON, got: {error}") from None
-
-
-def sealed(record: Mapping[str, Any]) -> bytes:
-    """A record as JSON, with its checksum."""
-    whole = {"format": _FORMAT, **record}
-    text = json.dumps({**whole, "checksum": digest_of(whole)}, indent=1, allow_nan=False)
-    return f"{text}\n".encode()
-
-
-def _check_seal(record: Mapping[str, Any]) -> None:
-    if record.get("format") != _FORMAT:
-        raise ValueError(f"format: expected {_FORMAT}, got {reprlib.repr(record.get('format'))}")
-    if record.get("checksum") != digest_of({key: record[key] for key in record if key != "checksum"}):
-        raise ValueError(
-            "expected the content that its checksum is of, got another, which was changed since; if that was "
-            "meant, delete the keys 'format' and 'checksum' from it"
-        )
-
-
-class Chain:
-    """The checksum of lines that follow each other: each line ends with the CRC-32 of all up to itself.
-
-    Parameters
-    ----------
-    crc : int
-        What the chain begins with.
-    """
-
-    def __init__(self, crc: int = 0) -> None:
-        self.crc = crc
-
-    def closed(self, plain: bytes) -> bytes:
-        """The line of a JSON object, with its checksum as the last key."""
-        self.crc = zlib.crc32(plain, self.crc)
-        return plain[:-1] + _CRC + b'%08x"}\n' % self.crc
-
-    def check(self, line: bytes) -> None:
-        """Take the next line in; `ValueError` if its checksum is not the one that it has to have."""
-        plain, _, rest = line.rpartition(_CRC)
-        self.crc = zlib.crc32(plain + b"}", self.crc)
-        if rest != b'%08x"}' % self.crc:
-            raise ValueError("another checksum than its own; it, or a line before it, was changed or lost")
-
-
-_CRC = b',"crc":"'
-
 
 class WrongValueError(ValueError):
-    """A value that is not what its file should hold, with the name of its place, from the outside in."""
+    """A value that its schema refuses; the message begins with its dotted name."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(expected, got)
@@ -119,7 +25,7 @@ class WrongValueError(ValueError):
         self._name = ""
 
     def within(self, place: str) -> WrongValueError:
-        """The same, of a value within another: the place is a key or ``[POSITION]``."""
+        """Prepend the place of the value in the object that holds it: a key, or ``[POSITION]``."""
         separator = "." if self._name and not self._name.startswith("[") else ""
         self._name = f"{place}{separator}{self._name}"
         return self
@@ -129,7 +35,7 @@ class WrongValueError(ValueError):
 
 
 def of(words: str, holds: Callable[[Any], bool]) -> Check:
-    """The check that a value is what some words say."""
+    """Make a check from a predicate; `words` describe the values that it accepts."""
 
     def check(value: Any) -> None:
         if not holds(value):
@@ -139,39 +45,39 @@ def of(words: str, holds: Callable[[Any], bool]) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """The check of a value that may be null."""
+    """Make a check that also accepts null."""
 
-    def check_some(value: Any) -> None:
+    def check_unless_null(value: Any) -> None:
         if value is not None:
             check(value)
 
-    return check_some
+    return check_unless_null
 
 
 def listed(check: Check) -> Check:
-    """The check of a list's values."""
+    """Make a check of a list from the check of its items."""
 
-    def check_all(value: Any) -> None:
+    def check_items(value: Any) -> None:
         A_LIST(value)
-        for i, one in enumerate(value):
+        for i, item in enumerate(value):
             try:
-                check(one)
+                check(item)
             except WrongValueError as error:
                 raise error.within(f"[{i}]") from None
 
-    return check_all
+    return check_items
 
 
-def keyed(required: Mapping[str, Check], known: Mapping[str, Check] | None = None) -> Check:
-    """The check of an object: of the keys that it has to have, and of those that it may have."""
-    checks = {**required, **(known or {})}
+def keyed(required: Mapping[str, Check], optional_keys: Mapping[str, Check] | None = None) -> Check:
+    """Make a check of an object from the checks of its required and its optional keys."""
+    checks = {**required, **(optional_keys or {})}
 
     def check(value: Any) -> None:
         AN_OBJECT(value)
-        for key, check_one in checks.items():
+        for key, check_value in checks.items():
             try:
                 if key in value:
-                    check_one(value[key])
+                    check_value(value[key])
                 elif key in required:
                     raise WrongValueError("a value", "no such key")
             except WrongValueError as error:
@@ -181,6 +87,7 @@ def keyed(required: Mapping[str, Check], known: Mapping[str, Check] | None = Non
 
 
 def _is_whole(value: Any) -> bool:
+    """Return whether a value is a non-negative int; bool is no int here."""
     return type(value) is int and value >= 0
 
 
@@ -188,7 +95,7 @@ _NUMBERS = frozenset({int, float})
 
 
 def _is_number(value: Any) -> bool:
-    # A finite one: neither parser gives others.
+    # Finite, as neither JSON parser accepts NaN or infinity.
     return type(value) in _NUMBERS
 
 
@@ -204,18 +111,20 @@ WHOLES = of("a list of whole numbers from 0", lambda v: isinstance(v, list) and 
 
 
 def one_of(names: Any) -> Check:
-    """The check that a text is one of some names."""
-    known = tuple(names)
-    return of(f"one of {', '.join(known)}", lambda value: isinstance(value, str) and value in known)
+    """Make a check that accepts some names only."""
+    accepted = tuple(names)
+    return of(f"one of {', '.join(accepted)}", lambda value: isinstance(value, str) and value in accepted)
 
 
-def _one_or_listed(check: Check) -> Check:
+def _single_or_listed(check: Check) -> Check:
+    """Make a check of a gene: a value, or a list with a value for each layer."""
     several = listed(check)
     return lambda value: several(value) if isinstance(value, list) else check(value)
 
 
 def _is_count(value: Any) -> bool:
-    # A person may write 64.0.
+    """Return whether a value is a positive whole number."""
+    # Files that are written by hand may hold 64.0.
     return type(value) in (int, float) and value >= 1 and value % 1 == 0
 
 
@@ -223,11 +132,11 @@ _WIDTHS = of(
     "a list of whole numbers from 1", lambda value: isinstance(value, list) and all(map(_is_count, value))
 )
 _GENES: dict[str, Check] = {
-    "activation": _one_or_listed(one_of(ACTIVATIONS)),
+    "activation": _single_or_listed(one_of(ACTIVATIONS)),
     "learning_rate": NUMBER,
     "batch_size": of("a whole number from 1", _is_count),
     "weight_decay": NUMBER,
-    "dropout": _one_or_listed(NUMBER),
+    "dropout": _single_or_listed(NUMBER),
     "optimizer": one_of(OPTIMIZERS),
     "schedule": one_of(SCHEDULES),
     "scaling": TEXT,
@@ -239,7 +148,7 @@ _GENOME_KEYS = ("widths", *GENES)
 
 
 def check_genome(value: Any) -> None:
-    """Check what `Genome.to_dict` writes."""
+    """Check a genome as `Genome.to_dict` writes it."""
     _GENOME(value)
     if not value.keys() <= set(_GENOME_KEYS):
         raise WrongValueError(f"keys among {', '.join(_GENOME_KEYS)}", reprlib.repr(sorted(value)))
@@ -256,7 +165,7 @@ CANDIDATE = keyed(
     },
     {"inherits": optional(WHOLE), "epochs_done": WHOLE, "epochs": optional(WHOLE)},
 )
-"""What `Candidate.to_dict` writes."""
+"""A candidate as `Candidate.to_dict` writes it."""
 
 EVALUATION = keyed(
     {"candidate_id": WHOLE},
@@ -273,13 +182,13 @@ EVALUATION = keyed(
         "seconds": NUMBER,
     },
 )
-"""What the journal writes of an evaluation."""
+"""An evaluation as the journal writes it."""
 
 PAIR = keyed({"candidate": CANDIDATE, "evaluation": EVALUATION})
 """A line of the journal."""
 
 PROVENANCE = keyed({"candidate": CANDIDATE})
-"""What the winner's saved network says of itself."""
+"""The provenance of the winner's saved network."""
 
 GENERATION = keyed(
     {
@@ -315,7 +224,7 @@ IDENTITY = keyed(
     },
     {"nas": TEXT, "recipe": AN_OBJECT, "training": AN_OBJECT, "starts": listed(check_genome)},
 )
-"""What the first line of a run's journal says."""
+"""The identity of a search: the first line of its journal."""
 
 _SETTINGS = keyed(
     {
@@ -347,7 +256,7 @@ CONFIG = keyed(
         "tracking": optional(keyed({"uri": TEXT}, {"policy": TEXT, "register": optional(TEXT)})),
     }
 )
-"""What ``config.json`` holds; `nas.run.settings.SearchSettings` checks the bounds of its settings."""
+"""``config.json``; `nas.run.settings.SearchSettings` checks the bounds of its settings."""
 
 _BEST = keyed({"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE})
 
@@ -392,7 +301,7 @@ _RESULT = keyed(
 
 
 def check_result(value: Any) -> None:
-    """Check what ``result.json`` holds."""
+    """Check ``result.json``."""
     _RESULT(value)
     finalists = value.get("finalists")
     if finalists and value.get("named", -1) not in range(len(finalists)):

@@ -1,6 +1,6 @@
-"""Names that files of earlier versions have for what is called otherwise now.
+"""Keys that were renamed, so that files of earlier versions can be read.
 
-The checksums are those of the files as they were written; renaming comes after checking them.
+Checksums cover the files as they were written; keys are renamed after the checksums were verified.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 SETTINGS = {"racing": "halving", "screening": "surrogate", "lag": "batches_in_flight"}
-"""Of a search's settings and its recipe; also the keywords of `nas.search`, and options without dashes."""
+"""Settings and keys of the recipe; also keywords of `nas.search`, and command-line options without dashes."""
 
 _GENERATION = {"spread": "std"}
 
@@ -17,30 +17,31 @@ _RESULT = {"optimism": "selection_bias"}
 
 
 def config_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """What ``config.json`` holds."""
+    """Rename the keys of ``config.json``."""
     return _within(record, "settings", SETTINGS)
 
 
 def identity_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """The first entry of a journal."""
+    """Rename the keys of a journal's first entry."""
     return _within(record, "recipe", SETTINGS)
 
 
 def result_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """What ``result.json`` holds."""
+    """Rename the keys of ``result.json``."""
     return _renamed(record, _RESULT)
 
 
 def generation_by_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """An entry of ``generations.jsonl``."""
+    """Rename the keys of an entry of ``generations.jsonl``."""
     return _renamed(record, _GENERATION)
 
 
 def _within(record: dict[str, Any], key: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """Rename the keys of an object within a record."""
     part = record.get(key)
     return {**record, key: _renamed(part, names)} if isinstance(part, dict) else record
 
 
 def _renamed(record: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The record in its order; a key that is there by both names is left for its check to refuse."""
+    """Rename keys in their order; a record that has both names keeps both, and its check refuses it."""
     return {key if names.get(key, key) in record else names.get(key, key): record[key] for key in record}

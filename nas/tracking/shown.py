@@ -1,4 +1,4 @@
-"""How names of files and commands are shown."""
+"""File names and commands as text for messages and pages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import shlex
 
 
 def as_text(name: str) -> str:
-    """A file's name as text that any store takes: bytes that are no UTF-8 get replaced.
+    """Return a file's name as valid text: bytes that are not UTF-8 are replaced.
 
-    Where Python takes file names for ASCII, all others come as surrogates, which nothing can encode.
+    Python decodes such bytes to surrogates, which cannot be encoded: no store or page takes them.
     """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def command(name: str, *arguments: object) -> str:
-    """A command of this program as a person pastes it into a shell."""
+    """Return a command of this program, quoted so that it can be pasted into a shell."""
     return shlex.join(["nas", name, *map(str, arguments)])

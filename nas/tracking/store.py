@@ -1,4 +1,4 @@
-"""MLflow's store, seen from outside MLflow: where it is, whether it answers, who may open it."""
+"""MLflow's store, accessed without importing MLflow: whether it answers and can be written to."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from nas.tracking.address import (
 )
 
 _PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-"""Packages of database drivers that have another name than their modules."""
+"""Packages of database drivers by the modules that they install, where the names differ."""
 
 
 def probe(uri: str) -> bool:
-    """Whether MLflow can surely write to a store, as far as that is seen without MLflow.
+    """Return whether MLflow can certainly write to a store, without importing MLflow.
 
-    False where only MLflow can tell: other databases, and servers that do not answer as MLflow's do.
+    False where only MLflow can decide: other databases, and servers that do not answer at ``/health``.
 
     Raises
     ------
     TrackingError
-        If it surely cannot: no server or SQLite file is there, or no such store is supported.
+        If it certainly cannot: there is no server or SQLite file, or the kind of store is not supported.
     """
     check_uri(uri)
     file = sqlite_file(uri)
@@ -47,7 +47,7 @@ def probe(uri: str) -> bool:
 
 
 def unusable(uri: str, error: BaseException) -> TrackingError:
-    """What is to be said of a store that MLflow cannot write to."""
+    """Make the `TrackingError` for a store that MLflow cannot write to."""
     if isinstance(error, ModuleNotFoundError):
         name = str(error.name)
         return TrackingError(
@@ -62,16 +62,17 @@ def unusable(uri: str, error: BaseException) -> TrackingError:
 
 
 def cause(uri: str, error: BaseException) -> BaseException | None:
-    """The error to chain to ours; None where its own text may hold a password."""
+    """Return the error to chain to a `TrackingError`; None where its text may hold a password."""
     return None if has_secrets(uri) else error
 
 
 def _lacks_password(uri: str) -> bool:
+    """Return whether a database refused the connection perhaps for lack of a password."""
     return is_database(uri) and sqlite_file(uri) is None and not has_secrets(uri)
 
 
 def ping(uri: str) -> bytes:
-    """What an HTTP server says of its health, nothing where it does not say; raises `OSError` without one."""
+    """Return a server's answer at ``/health``, empty where it has none; raises `OSError` without a server."""
     try:
         with urllib.request.urlopen(f"{public(uri).rstrip('/')}/health", timeout=5) as answer:
             return bytes(answer.read(100))
@@ -79,11 +80,12 @@ def ping(uri: str) -> bytes:
         return b""
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLError):
-            return b""  # MLflow has variables of its own for what it trusts
+            return b""  # MLflow reads variables of its own for the certificates that it accepts
         raise
 
 
 def _is_writable(file: Path) -> bool:
+    """Return whether a file is, or can become, MLflow's SQLite store; raises `OSError` or `sqlite3.Error`."""
     if file.exists() and not file.is_file():
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -92,19 +94,19 @@ def _is_writable(file: Path) -> bool:
         names = {name for (name,) in connection.execute(tables)}
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
-    # Whether MLflow makes its tables beside those of another program is for MLflow to say.
+    # Only MLflow can decide whether it makes its tables beside the tables of another program.
     return not names or "alembic_version" in names
 
 
 def in_words(error: BaseException, uri: str) -> str:
-    """The first line of an error, which from SQLAlchemy and requests can be pages long, without secrets."""
+    """Return the first line of an error without secrets; SQLAlchemy's and requests' can be pages long."""
     reason = getattr(error, "reason", None) or error
     return scrubbed(str(reason).strip() or type(error).__name__, uri).splitlines()[0][:300]
 
 
 @contextlib.contextmanager
-def one_at_a_time(store: Path | None) -> Iterator[None]:
-    """Let no other search open the same SQLite store: the first one makes its tables."""
+def exclusively(store: Path | None) -> Iterator[None]:
+    """Hold a lock beside an SQLite store while MLflow opens it, as the first process creates the tables."""
     if store is None:
         yield
         return
@@ -114,6 +116,6 @@ def one_at_a_time(store: Path | None) -> Iterator[None]:
 
 
 def analyze(file: Path) -> None:
-    """Let SQLite plan by what the tables hold: the best of 10,000 children in 0.1 s, not 10 s."""
+    """Update SQLite's statistics for its query planner: the best of 10,000 children in 0.1 s, not 10 s."""
     with contextlib.closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         connection.execute("ANALYZE")

@@ -1,4 +1,4 @@
-"""Candidates as rows of a table: for data frames, and for whoever browses without this package."""
+"""Candidates as rows of a table: of data frames, and of CSV files that need no package to read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nas.genome import GENES
 
 
 def row(candidate: Candidate, evaluation: Evaluation) -> dict[str, Any]:
-    """A candidate, what became of it, and where it came from; None for what there is not."""
+    """Return a candidate's genome, evaluation and origin as one row; None for values that it lacks."""
     genome = candidate.genome
-    fine = not evaluation.failed
+    is_trained = not evaluation.failed
     return {
         "id": candidate.id,
         "generation": candidate.generation,
@@ -27,8 +27,8 @@ def row(candidate: Candidate, evaluation: Evaluation) -> dict[str, Any]:
         "widths": genome.widths,
         **{key: getattr(genome, key) for key in GENES},
         "n_parameters": evaluation.n_parameters,
-        "fitness": evaluation.fitness if fine else None,
-        "validation_loss": evaluation.validation_loss if fine else None,
+        "fitness": evaluation.fitness if is_trained else None,
+        "validation_loss": evaluation.validation_loss if is_trained else None,
         "best_epoch": evaluation.best_epoch,
         "seconds": evaluation.seconds,
         "error": evaluation.error,
@@ -36,7 +36,7 @@ def row(candidate: Candidate, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_table(pairs: Iterable[tuple[Candidate, Evaluation]], path: Path) -> None:
-    """Write a CSV with a row for each candidate; tuples are joined by hyphens."""
+    """Write a CSV file with a row for each candidate; tuples are joined by hyphens."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer: csv.DictWriter[str] | None = None
         for pair in pairs:
@@ -48,4 +48,5 @@ def write_table(pairs: Iterable[tuple[Candidate, Evaluation]], path: Path) -> No
 
 
 def _plain(value: Any) -> Any:
+    """Join tuples by hyphens."""
     return "-".join(map(str, value)) if isinstance(value, tuple) else value

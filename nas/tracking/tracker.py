@@ -1,11 +1,12 @@
-"""The contract of trackers: they are told what happens, and change nothing."""
+"""The contract of trackers: they receive the events of a search, and change nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
@@ -14,12 +15,30 @@ from nas.space import SearchSpace
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What there is to say of a search before it starts.
+    """A search before it starts.
 
-    `identity` decides every result of the search (seed, space, data, training, ...); `options` do
-    not (workers, budgets, places). Of the `n_candidates` the first `n_recorded` are known from an
-    earlier life of the search, in `n_evaluated` evaluations. `pair` gives a candidate that was told, by
-    its id, and its evaluation: nobody has to remember them all.
+    Attributes
+    ----------
+    name, run_id : str
+        The name of the run's folder, and an id that is unique among all runs.
+    run_dir : Path
+        The run's folder.
+    space : SearchSpace
+    metric : str
+        Name of the score that is maximized.
+    identity : mapping
+        Everything that decides the results of the search: seed, space, data, training, ...
+    options : mapping
+        Settings that do not decide results: workers, budgets, paths.
+    n_candidates : int
+        Number of different networks that the budget holds.
+    n_recorded, n_evaluated : int
+        Different networks, and evaluations, that a resumed search reads from its journal.
+    time_budget : float, optional
+        Seconds.
+    pair : callable, optional
+        Returns a candidate and its evaluation with all curves by the candidate's id, once `evaluated` was
+        called with it. A tracker can read a candidate later and need not hold all of them in memory.
     """
 
     name: str
@@ -36,36 +55,84 @@ class RunInfo:
     pair: Callable[[int], tuple[Candidate, Evaluation]] | None = field(default=None, compare=False)
 
 
+class OutcomeStatus(StrEnum):
+    """How a search ended."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What there is to say of a search at its end.
+    """A search at its end.
 
-    `scores` are named numbers such as ``test_score``; `model_dir` is the folder of the saved
-    winner and `example` a few rows of the table it is for.
+    Attributes
+    ----------
+    status : OutcomeStatus or its text
+    best : Candidate, optional
+        The winner; None where the search has none.
+    scores : mapping of str to float
+        Named numbers such as ``test_score``.
+    model_dir : Path, optional
+        Folder of the saved winner.
+    example : data frame, optional
+        A few rows of the table that the winner predicts.
     """
 
-    status: Literal["finished", "interrupted", "failed"]
+    status: OutcomeStatus | Literal["finished", "interrupted", "failed"]
     best: Candidate | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     model_dir: Path | None = None
     example: Any = None
 
 
+@runtime_checkable
 class Tracker(Protocol):
-    """Is told of a search in this order: started, then evaluated and generation, then finished.
+    """Receives the events of a search: `started`, then `evaluated` and `generation`, then `finished`.
 
-    A resumed search tells everything again from the start; trackers that keep what they were told
-    in an earlier life do not take it down twice.
+    The methods are called in the process and the thread that called `nas.search`, between two batches of
+    trainings: a tracker that takes long holds up the search. It must not change what it receives. An
+    exception that it raises ends the search as a failure; the journal is complete, and the search can be
+    resumed.
+
+    A resumed search repeats all events from its first candidate on. A tracker that stores events has to
+    recognize the events that it stored before, by the candidate's id, which is the same each time; the
+    first ``run.n_evaluated`` candidates are repetitions.
+
+    Any object with these four methods is a tracker; it need not inherit from this class.
+
+    Examples
+    --------
+    A tracker that appends the fitness of each new candidate to a CSV file:
+
+    >>> from nas.tracking import Outcome, RunInfo
+    >>> class FitnessFile:
+    ...     def started(self, run: RunInfo) -> None:
+    ...         self.n_repeated = run.n_evaluated
+    ...         self.file = (run.run_dir / "fitness.csv").open("a", encoding="utf-8")
+    ...
+    ...     def evaluated(self, candidate, evaluation) -> None:
+    ...         if candidate.id >= self.n_repeated and not evaluation.failed:
+    ...             print(candidate.id, evaluation.fitness, sep=",", file=self.file, flush=True)
+    ...
+    ...     def generation(self, generation) -> None:
+    ...         pass
+    ...
+    ...     def finished(self, outcome: Outcome) -> None:
+    ...         self.file.close()
+    >>> isinstance(FitnessFile(), Tracker)
+    True
     """
 
     def started(self, run: RunInfo) -> None:
-        """The search is about to ask for its first candidates."""
+        """Receive the search before it asks for its first candidates."""
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """A candidate was evaluated; comes in the order of ids."""
+        """Receive an evaluated candidate; called in the order of ids, also for failed candidates."""
 
     def generation(self, generation: Generation) -> None:
-        """A generation ended."""
+        """Receive the statistics of a generation after the last of its candidates."""
 
     def finished(self, outcome: Outcome) -> None:
-        """The search is over; nothing follows."""
+        """Receive the outcome, also of a failed or interrupted search; no event follows."""

@@ -137,7 +137,7 @@ def test_the_page_of_a_search_shows_its_curves_and_its_story(
     seen.page.get_by_role("tab", name="Artifacts").click()
     seen.text("candidates.csv", "report.html", "journal.jsonl")
     seen.page.get_by_text("report.html", exact=True).first.click()
-    seen.page.frame_locator("iframe").first.get_by_text("What was found").first.wait_for(timeout=30_000)
+    seen.page.frame_locator("iframe").first.get_by_text("Result").first.wait_for(timeout=30_000)
     seen.shot("artifacts")
     assert seen.elsewhere == []
     assert seen.errors == []
@@ -180,7 +180,7 @@ def test_the_report_reads_well_anywhere(
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     seen = Seen(page)
     page.goto((result.run_dir / "report.html").as_uri())
-    seen.text("What was found", "What to try next")
+    seen.text("Result", "What to try next")
     seen.shot(f"report-{scheme}-{width}")
     # Nothing sticks out of the page; wide tables and pictures scroll by themselves.
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from sklearn import datasets
 
 from nas.data.cuts import split
-from nas.data.dataset import BUNDLED, Dataset, load_dataset
+from nas.data.dataset import Dataset, load_dataset
 from nas.data.files import read_table
 from nas.data.preprocessing import settle_kinds
+from nas.data.sources import BUNDLED
 from nas.errors import DataError, InputError
 from nas.run.preparation import prepare
 

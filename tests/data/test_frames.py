@@ -18,8 +18,9 @@ import pytest
 from scipy import sparse
 from sklearn.utils import Bunch
 
+from nas.data.column_names import column_names, possible_names
 from nas.data.dataset import load_dataset
-from nas.data.frames import column_names, frame_of, named_table, possible_names
+from nas.data.frames import frame_of, named_table
 from nas.errors import DataError
 from nas.estimators.tables import read_classes, read_numbers
 

@@ -245,7 +245,7 @@ def test_a_training_row_is_not_told_its_own_target() -> None:
     before = [column.means for column in preprocessor.columns]
     assert before != [column.means for column in after.columns]
     # In the units of the targets: a row's own target moves what others of its category are told, not it.
-    told = [encoding._told(preprocessor.columns[0], table["code"], y)[1] for y in (targets, changed)]
+    told = [encoding._target_means(preprocessor.columns[0], table["code"], y)[1] for y in (targets, changed)]
     moved = told[1] - told[0]
     assert moved[7].tolist() == [0, 0]
     assert np.abs(moved).max() > 1

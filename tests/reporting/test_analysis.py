@@ -80,7 +80,7 @@ def test_random_search_is_judged_by_random_networks_alone() -> None:
     assert found.mean[0] == pytest.approx(0.35)
     # Random ones that a model has chosen are no random sample.
     late = [*drawn, *bred, *(network(candidate(i, (8,)), 9.0) for i in range(20, 30))]
-    few = random_expectation(late, screened=True)
+    few = random_expectation(late, preselected=True)
     assert few is not None
     assert (few.n, few.mean[-1]) == (11, 9.0)
     assert (found.low <= found.high).all()
@@ -98,7 +98,7 @@ def test_a_lineage_goes_from_the_first_ancestor_to_the_winner() -> None:
     steps = lineage(history(networks, [first, on, other, child], winner=3))
     assert [step.candidate.id for step in steps] == [0, 1, 3]
     assert steps[0].changes == "drawn at random"
-    assert steps[1].changes == "trained on, up to 12 epochs"
+    assert steps[1].changes == "trained further, up to 12 epochs"
     assert steps[2].changes == "layer 1: 16 → 32, a new layer 2 of 8, activation: relu → tanh"
     assert [step.gain for step in steps] == [None, pytest.approx(0.1), pytest.approx(0.1)]
 
@@ -171,6 +171,8 @@ def test_advice_follows_from_what_happened() -> None:
     assert advice(history(flat))[0].startswith("Stop here")
     rising = [network(candidate(i, (16, 32)), i / 10) for i in range(9)]
     (more,) = advice(history(rising, winner=8))
-    assert more.startswith("More candidates: in the last third the best still rose by 0.2000")
+    assert more.startswith(
+        "More candidates: in the last third of the search the best score still rose by 0.2000"
+    )
     edge = [network(candidate(0, (64, 16)), 0.9), *flat[1:]]
     assert "width, at its most of 64" in advice(history(edge))[0]

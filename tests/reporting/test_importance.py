@@ -10,7 +10,7 @@ import pytest
 
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.reporting.features import described
+from nas.reporting.features import encode_networks
 from nas.reporting.history import Network
 from nas.reporting.importance import importance
 from nas.space import SearchSpace
@@ -51,12 +51,12 @@ def test_a_planted_effect_and_its_interaction_are_found(seed: int) -> None:
     names = [effect.name for effect in found.genes]
     assert set(names[:2]) == {"width of layer 1", "activation"}
     assert found.predicted > 0.6
-    clear = {effect.name for effect in found.genes if effect.is_clear}
+    clear = {effect.name for effect in found.genes if effect.is_significant}
     assert {"width of layer 1", "activation", "learning rate"} <= clear
     assert set(found.interactions[0].name.split(" × ")) == {"width of layer 1", "activation"}
-    assert found.interactions[0].is_clear
+    assert found.interactions[0].is_significant
     noise = {effect.name: effect for effect in found.genes if effect.name not in names[:3]}
-    assert not any(effect.is_clear for effect in noise.values())
+    assert not any(effect.is_significant for effect in noise.values())
     assert all(abs(effect.share) < 0.02 for effect in noise.values())
 
 
@@ -65,7 +65,7 @@ def test_an_effect_of_depth_is_not_taken_for_one_of_widths() -> None:
     depth, *others = found.genes
     assert depth.name == "depth"
     assert depth.share > 0.5
-    assert not any(effect.is_clear for effect in others)
+    assert not any(effect.is_significant for effect in others)
     assert found.interactions == []
 
 
@@ -77,21 +77,21 @@ def test_an_effect_of_a_layer_that_few_have_is_found() -> None:
     found = importance(drawn(400, fitness), SPACE)
     assert found.genes[0].name == "width of layer 3"
     # The depth decides whether there is such a layer: that counts for it, together with the width.
-    clear = [effect.name for effect in found.genes if effect.is_clear]
+    clear = [effect.name for effect in found.genes if effect.is_significant]
     assert set(clear) <= {"width of layer 3", "depth"}
     assert found.genes[0].share > 2 * found.genes[1].share
 
 
 def test_noise_alone_is_called_noise() -> None:
     said = [importance(drawn(120, lambda _, rng: rng.gauss(0, 1), seed), SPACE, seed) for seed in range(8)]
-    assert all(one.genes == [] or not any(e.is_clear for e in one.genes) for one in said)
-    assert any("cannot be predicted" in one.why_not for one in said)
+    assert all(one.genes == [] or not any(e.is_significant for e in one.genes) for one in said)
+    assert any("cannot be predicted" in one.refusal for one in said)
 
 
 def test_of_few_networks_nothing_is_said() -> None:
     found = importance(drawn(20, planted), SPACE)
     assert found.genes == []
-    assert "fewer than 30" in found.why_not
+    assert "fewer than 30" in found.refusal
 
 
 def test_shares_are_those_of_an_additive_function() -> None:
@@ -109,7 +109,7 @@ def test_shares_are_those_of_an_additive_function() -> None:
 
 def test_every_gene_has_columns_of_its_own_and_those_who_have_it() -> None:
     networks = drawn(50, planted)
-    X, groups = described(networks, SPACE)
+    X, groups = encode_networks(networks, SPACE)
     assert [group.name for group in groups] == [
         "depth",
         *(f"width of layer {i}" for i in range(1, 5)),

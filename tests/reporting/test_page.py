@@ -133,8 +133,8 @@ def test_a_search_that_has_not_ended_has_a_report_that_says_so(
     journal = (result.run_dir / "journal.jsonl").read_bytes()
     (run / "journal.jsonl").write_bytes(journal[: len(journal) // 2])
     text = nas.report(run).read_text(encoding="utf-8")
-    assert "has not come to its end" in text
-    assert "on rows kept apart" not in text
+    assert "has not ended" in text
+    assert "on rows that the search never used" not in text
 
 
 def test_names_from_outside_are_no_markup(result: nas.SearchResult, tmp_path: Path) -> None:

@@ -75,17 +75,18 @@ def test_a_search_saves_and_tests_its_ensemble(tmp_path: Path, refit: bool) -> N
     network = result.network
     assert isinstance(network, Ensemble)
     assert 2 <= len(network.members) <= 5
-    assert sum(network.shares) == pytest.approx(1)
+    assert sum(network.member_weights) == pytest.approx(1)
     assert network.members[0].sizes[1:-1] == result.best.genome.widths
     table = nas.load_dataset("diabetes").table
     mean = sum(
-        share * member.predict(table) for share, member in zip(network.shares, network.members, strict=True)
+        share * member.predict(table)
+        for share, member in zip(network.member_weights, network.members, strict=True)
     )
     np.testing.assert_allclose(network.predict(table), mean, rtol=1e-5)
     saved = nas.load_network(result.run_dir)
     assert np.array_equal(saved.predict(table), network.predict(table))
     parts = saved.provenance["members"]
-    assert [one["share"] for one in parts] == pytest.approx(network.shares)
+    assert [one["share"] for one in parts] == pytest.approx(network.member_weights)
     assert parts[0]["candidate"]["id"] == result.best.id
     assert [tuple(one["widths"]) for one in result.to_dict()["ensemble"]] == [
         member.sizes[1:-1] for member in network.members
@@ -126,9 +127,12 @@ def test_shares_are_written_and_read_to_the_last_bit(tmp_path: Path, n: int) -> 
     assert isinstance(one, nas.Network)
     for picks in ([1] * n, [n, 2, 1, 1], [1, 6, 3, 5, n]):
         ensemble = Ensemble([one] * len(picks), picks)
-        assert sum(ensemble.shares) == pytest.approx(1)
-        assert Ensemble(ensemble.members, ensemble.shares).shares == ensemble.shares
-        assert nas.load_network(save_network(ensemble, tmp_path / "saved")).shares == ensemble.shares
+        assert sum(ensemble.member_weights) == pytest.approx(1)
+        assert Ensemble(ensemble.members, ensemble.member_weights).member_weights == ensemble.member_weights
+        assert (
+            nas.load_network(save_network(ensemble, tmp_path / "saved")).member_weights
+            == ensemble.member_weights
+        )
 
 
 def test_estimators_predict_by_their_ensembles() -> None:

@@ -34,7 +34,7 @@ from sklearn.metrics import accuracy_score, make_scorer, r2_score
 
 import nas
 from nas.data.cuts import split
-from nas.data.dataset import BUNDLED
+from nas.data.sources import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, build_network, evaluate, fit
 from nas.genome import SCALINGS

@@ -21,7 +21,7 @@ def told(number: int, fitness: float | None) -> tuple[Candidate, Evaluation]:
 
 def test_the_best_so_far_are_elites_when_they_come() -> None:
     best = Elites(2)
-    came = [best.take_in(*told(i, x)) for i, x in enumerate([0.5, 0.4, 0.3, 0.45, 0.6, 0.45, None])]
+    came = [best.add(*told(i, x)) for i, x in enumerate([0.5, 0.4, 0.3, 0.45, 0.6, 0.45, None])]
     assert came == [True, True, False, True, True, False, False]
     assert best.ids == [4, 0]
 
@@ -30,13 +30,13 @@ def test_the_best_so_far_are_elites_when_they_come() -> None:
 def test_elites_are_what_sorting_all_would_give(scores: list[float], n: int) -> None:
     best = Elites(n)
     for i, score in enumerate(scores):
-        best.take_in(*told(i, score))
+        best.add(*told(i, score))
     assert best.ids == sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:n]
 
 
 def test_the_policy_best_has_the_record_holders() -> None:
     best = elites("best")
-    assert [best.take_in(*told(i, x)) for i, x in enumerate([0.1, 0.3, 0.2, 0.3, 0.4])] == [
+    assert [best.add(*told(i, x)) for i, x in enumerate([0.1, 0.3, 0.2, 0.3, 0.4])] == [
         True,
         True,
         False,

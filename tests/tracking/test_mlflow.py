@@ -364,7 +364,7 @@ def test_a_table_has_all_candidates_and_the_data_is_an_input(
 def test_a_policy_decides_who_has_a_run(tmp_path: Path, policy: str) -> None:
     result = search(tmp_path, track=policy, n_candidates=20)
     wanted = elites(policy)
-    expected = [candidate.id for candidate, one in result.history if wanted.take_in(candidate, one)]
+    expected = [candidate.id for candidate, one in result.history if wanted.add(candidate, one)]
     _, children = runs_of(str(result.tracking_uri))
     assert [int(child.data.tags["nas.candidate"]) for child in children] == expected
     assert len(expected) < 20

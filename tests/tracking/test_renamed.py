@@ -9,20 +9,20 @@ import pytest
 
 import nas
 from nas.errors import InputError, RunError
-from nas.tracking.folder import RunFolder
+from nas.tracking.archive import RunArchive
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-1"
 
 
 def test_a_run_of_an_earlier_version_is_read_by_new_names() -> None:
-    folder = RunFolder(GOLDEN)
-    settings = folder.config()["settings"]
+    archive = RunArchive(GOLDEN)
+    settings = archive.config["settings"]
     assert settings.keys() >= {"halving", "surrogate", "batches_in_flight"}
     assert not settings.keys() & {"racing", "screening", "lag"}
     assert settings["batches_in_flight"] == 2
-    assert "selection_bias" in folder.result()
-    assert folder.identity(folder.records()[0])["recipe"]["halving"] is True
-    assert folder.generations()[0][0].std >= 0
+    assert "selection_bias" in archive.result
+    assert archive.identity["recipe"]["halving"] is True
+    assert archive.generations[0][0].std >= 0
 
 
 def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:

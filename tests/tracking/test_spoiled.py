@@ -21,9 +21,9 @@ from nas.export import save_network
 from nas.network import State
 from nas.run.weights import Weights
 from nas.runtime import load_network
-from nas.tracking.folder import RunFolder
+from nas.tracking.archive import RunArchive
+from nas.tracking.checksums import Chain
 from nas.tracking.journal import Journal, Tail, read_journal
-from nas.tracking.records import Chain
 
 KINDS = (
     *("journal", "config", "result", "generations", "journal, forged", "config, forged", "result, forged"),
@@ -173,13 +173,13 @@ def test_files_of_earlier_versions_are_read(run: Path) -> None:
         unsealed(run / name)
     lines = (run / "generations.jsonl").read_text().splitlines()
     entries = [{key: value for key, value in json.loads(line).items() if key != "crc"} for line in lines]
-    generations = RunFolder(run).generations()
+    generations = RunArchive(run).generations
     (run / "generations.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
     assert nas.compare([run, run]).to_dict() == before
-    assert RunFolder(run).generations() == generations
+    assert RunArchive(run).generations == generations
     assert nas.report(run).is_file()
     nas.resume(run, progress=False, report=False)
-    assert RunFolder(run).generations() == generations
+    assert RunArchive(run).generations == generations
     assert all("crc" in json.loads(line) for line in (run / "generations.jsonl").read_text().splitlines())
 
 
@@ -230,13 +230,13 @@ def test_a_journal_that_lost_its_end_is_no_shorter_search(run: Path) -> None:
 def test_damaged_curves_are_written_anew_from_the_journal(
     run: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = [one for one, _ in RunFolder(run).generations()]
+    before = [one for one, _ in RunArchive(run).generations]
     change(run / "generations.jsonl", '"number":1', '"number":3')
     with pytest.raises(RunError, match=r"may be deleted, .*: nas resume "):
         nas.report(run)
     nas.resume(run, progress=False, report=False)
     assert "what follows from the journal is written anew" in caplog.text
-    assert [one for one, _ in RunFolder(run).generations()] == before
+    assert [one for one, _ in RunArchive(run).generations] == before
 
 
 def test_a_line_that_never_ends_is_not_read(run: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_batch_is_on_the_disk_when_it_ends(
     file.touch()
     journal = Journal(file)
     journal._chain, journal._n_bytes = Chain(), 0
-    (generation, _), *_ = RunFolder(runs[0]).generations()
+    (generation, _), *_ = RunArchive(runs[0]).generations
     for pair in list(record.evaluations)[:3]:
         journal.evaluated(*pair)
     assert synced == []
