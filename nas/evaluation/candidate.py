@@ -16,7 +16,7 @@ WORST_LOSS = 1e9
 """The validation loss of a candidate that failed: finite, because JSON has no infinity."""
 
 RESCORE = "rescore"
-"""The operator of candidates that are trained from scratch for their score alone: no state is kept."""
+"""The operator of candidates that are trained from scratch for their score only: no state is kept."""
 
 
 @dataclass(frozen=True, slots=True)
