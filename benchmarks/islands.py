@@ -1,10 +1,11 @@
-"""What islands find, beside one engine with all their candidates and one with an island's share.
+"""Regret of islands, of a single engine with all their candidates, and of an engine with an island's share.
 
     python -m benchmarks.islands TABLE.npz... [--islands 4] [--each 100] [--seeds 20] [--json FILE]
 
 Tables, questions and regret are those of `benchmarks.replay`. Islands are the engines of ``nas search
---islands N``, here in one process: after so many candidates each sends its elites on as those do. Each
-contestant returns the best of its five finalists, scored again three times each beside its questions.
+--islands N``, here in one process: elites migrate after the same
+number of candidates. Each contestant returns the best of its five finalists, which are scored again three
+times each in addition to its questions.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Engine, Individual, migrants, recipe
 from nas.run.islands import N_MIGRANTS, ROUND
 
-_FINALISTS, _AGAIN = 5, 3
+_FINALISTS, _REPEATS = 5, 3
 _RECIPE = recipe("auto", inherit=False, halving=False)
 
 
@@ -36,37 +37,42 @@ class _Island:
     def __init__(self, table: Table, seed: int) -> None:
         self.engine = _RECIPE.engine(table.space, seed, epochs=1)
         self._table, self._rng = table, np.random.default_rng([seed, 1])
-        self._under_way: deque[Candidate] = deque()
-        self._told = 0
+        self._in_flight: deque[Candidate] = deque()
+        self._n_told = 0
 
     def search(self, until: int) -> None:
-        """Ask on until so many have been answered."""
-        while self._told < until:
-            while self.engine.can_ask and (asked := self.engine.ask()):
-                self._under_way += asked
-            candidate = self._under_way.popleft()
+        """Ask the table until so many questions have been answered."""
+        while self._n_told < until:
+            while self.engine.can_ask and (batch := self.engine.ask()):
+                self._in_flight += batch
+            candidate = self._in_flight.popleft()
             loss = self._table.ask(self._table.indices(candidate.genome), self._rng)
             self.engine.tell(Evaluation(candidate.id, fitness=-loss, validation_loss=loss))
-            self._told += 1
+            self._n_told += 1
 
     def best(self, number: int) -> list[Individual]:
-        """Its best, with ids that no island of another number has."""
-        found = {one.id: one for one in [*self.engine.front, *self.engine.hall_of_fame]}
-        return [_renamed(one, 1000 * one.id + number) for one in found.values()]
+        """Return the best of the island, with ids that differ between islands."""
+        best = self.engine.archive.representatives()
+        return [_renamed(individual, 1000 * individual.id + number) for individual in best]
 
 
-def _renamed(one: Individual, number: int) -> Individual:
-    candidate, evaluation = replace(one.candidate, id=number), replace(one.evaluation, candidate_id=number)
-    return Individual(candidate, evaluation, age=one.age)
+def _renamed(individual: Individual, number: int) -> Individual:
+    candidate = replace(individual.candidate, id=number)
+    evaluation = replace(individual.evaluation, candidate_id=number)
+    return Individual(candidate, evaluation, age=individual.age)
 
 
-def regret(table: Table, n_islands: int, each: int, seed: int) -> float:
-    """That of what so many islands return, each of which has asked so often."""
-    islands = [_Island(table, int(one)) for one in np.random.SeedSequence(seed).generate_state(n_islands)]
-    for until in [*range(ROUND, each, ROUND), each]:
+def regret(table: Table, n_islands: int, n_each: int, seed: int) -> float:
+    """Return the regret of `n_islands` islands with `n_each` questions each."""
+    islands = [
+        _Island(table, int(number)) for number in np.random.SeedSequence(seed).generate_state(n_islands)
+    ]
+    for until in [*range(ROUND, n_each, ROUND), n_each]:
         for island in islands:
             island.search(until)
-        elites = [[one.genome for one in island.engine.elites(N_MIGRANTS)] for island in islands]
+        elites = [
+            [individual.genome for individual in island.engine.elites(N_MIGRANTS)] for island in islands
+        ]
         for i, island in enumerate(islands):
             island.engine.immigrate(migrants(elites, i) if n_islands > 1 else [])
     return table.regret(_winner(table, _merged(table, islands), np.random.default_rng([seed, 2])))
@@ -82,14 +88,14 @@ def _merged(table: Table, islands: Sequence[_Island]) -> Engine:
 
 
 def _winner(table: Table, engine: Engine, rng: np.random.Generator) -> int:
-    """The row of the finalist that is best once more."""
-    rows = [table.indices(one.genome) for one in engine.finalists(_FINALISTS)]
-    scores = [fmean(-table.ask(row, rng) for _ in range(_AGAIN)) for row in rows]
+    """Return the row of the finalist with the best new scores."""
+    rows = [table.indices(individual.genome) for individual in engine.finalists(_FINALISTS)]
+    scores = [fmean(-table.ask(row, rng) for _ in range(_REPEATS)) for row in rows]
     return table.row(rows[engine.named(engine.finalists(_FINALISTS), scores)])
 
 
 def main() -> None:
-    """Run the contest and print what came of it."""
+    """Run the contest and print its results."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.islands", description=(__doc__ or "").split("\n")[0]
     )
@@ -99,17 +105,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="default: 20")
     parser.add_argument("--json", metavar="FILE", help="write rows and machine")
     options = parser.parse_args()
-    n, each = options.islands, options.each
-    contestants = {f"one engine, {n * each}": (1, n * each), f"{n} islands of {each}": (n, each)}
-    contestants[f"one engine, {each}"] = (1, each)
+    n, n_each = options.islands, options.each
+    contestants = {f"one engine, {n * n_each}": (1, n * n_each), f"{n} islands of {n_each}": (n, n_each)}
+    contestants[f"one engine, {n_each}"] = (1, n_each)
     rows: list[dict[str, Any]] = []
-    for one in map(Table, options.tables):
-        found: dict[str, list[float]] = {name: [] for name in contestants}
+    for table in map(Table, options.tables):
+        regrets: dict[str, list[float]] = {name: [] for name in contestants}
         for seed in range(options.seeds):
             for name, (n_islands, questions) in contestants.items():
-                found[name].append(regret(one, n_islands, questions, seed))
-        rows += [{"table": one.name, "contestant": name} | _in_words(found[name]) for name in contestants]
-        print(f"{one.name} is done", file=sys.stderr, flush=True)
+                regrets[name].append(regret(table, n_islands, questions, seed))
+        rows += [{"table": table.name, "contestant": name} | _in_words(regrets[name]) for name in contestants]
+        print(f"{table.name} is done", file=sys.stderr, flush=True)
     report([], rows, options.json)
 
 

@@ -526,7 +526,7 @@ def _of_person(folder: Path) -> list[Kind]:
     starts.write_text(json.dumps([{"widths": [8]}, genome]))
     generation: dict[str, Any] = {"best_genome": genome, "heredity": [0.5]}
     generation |= dict.fromkeys(("number", "evaluated", "failures"), 1)
-    generation |= dict.fromkeys(("best", "median", "mean", "spread", "diversity"), 0.5)
+    generation |= dict.fromkeys(("best", "median", "mean", "std", "diversity"), 0.5)
     message.write_text(json.dumps({"elites": [genome], "generation": generation}))
     rng = np.random.default_rng(0)
     colors = rng.choice(["red", "blue", "green"], 60)

@@ -8,8 +8,8 @@ question is answered by one of the repeats at random. After so many questions ea
 configuration, and its regret is (its mean over the repeats - the best mean) / (the median - the best).
 
 nas keeps 15 of its 100 questions for scoring its five finalists again, three times each, as a search does
-with folds at its end, and returns the one with the best mean of these; all others return the one with the
-best mean answer.
+with folds at its end, and returns the finalist with the best mean of these; all other contestants return
+the configuration with the best mean answer.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from nas.genome import Genome
 from nas.space import SearchSpace
 
 _N = 100
-_FINALISTS, _AGAIN = 5, 3
-_OURS = ("auto", "steady-state", "aging", "plus", "random")
+_FINALISTS, _REPEATS = 5, 3
+_ENGINES = ("auto", "steady-state", "aging", "plus", "random")
 _SLOW = ("smac", "smac once")
 
-ASKED = {"fcnet": (0.004, 0.0004), "hpobench_nn": (0.075, 0.065)}
-"""Mean and median regret asked of each family."""
+TARGETS = {"fcnet": (0.004, 0.0004), "hpobench_nn": (0.075, 0.065)}
+"""Target of the mean and the median regret on each family."""
 
 
 class Table:
@@ -54,7 +54,7 @@ class Table:
     def __init__(self, path: Path) -> None:
         archive = np.load(path, allow_pickle=False)
         self.name = path.stem
-        self.family = next(family for family in ASKED if path.stem.startswith(family))
+        self.family = next(family for family in TARGETS if path.stem.startswith(family))
         names = [str(name) for name in archive["param_names"]]
         self.parameters = {name: tuple(archive[f"choices_{name}"].tolist()) for name in names}
         self.ordinal = {name for name, values in self.parameters.items() if not isinstance(values[0], str)}
@@ -72,7 +72,7 @@ class Table:
         return float(repeats[rng.integers(len(repeats))])
 
     def row(self, indices: Sequence[int]) -> int:
-        """Where the configuration with these choices stands in the table."""
+        """Return the number of the configuration with these choices."""
         return int(np.ravel_multi_index(tuple(indices), self._shape))
 
     def regret(self, row: int) -> float:
@@ -106,7 +106,7 @@ class Table:
         )
 
     def indices(self, genome: Genome) -> list[int]:
-        """The choices that a genome of `space` stands for."""
+        """Return the choices of a genome of `space`."""
         values: dict[str, Any] = {"batch_size": genome.batch_size}
         if self.family == "fcnet":
             for i, layer in enumerate(genome.layers, 1):
@@ -115,7 +115,7 @@ class Table:
                     f"activation_fn_{i}": layer.activation,
                     f"dropout_{i}": layer.dropout,
                 }
-            schedule = next(name for name, ours in _SCHEDULES.items() if ours == genome.schedule)
+            schedule = next(name for name, schedule in _SCHEDULES.items() if schedule == genome.schedule)
             values |= {"init_lr": genome.learning_rate, "lr_schedule": schedule}
         else:
             values |= {"depth": genome.depth, "width": genome.widths[0]}
@@ -127,32 +127,33 @@ _SCHEDULES = {"const": "constant", "cosine": "cosine"}
 
 
 def nas_search(algorithm: str, table: Table, seed: int) -> tuple[int, float]:
-    """Search a table with one of our engines: the row that it returns, and the seconds it took itself.
+    """Search a table with an engine of nas: return the row of its result, and the seconds of its own.
 
-    Tables keep no weights to inherit or to go on from: children start anew.
+    Tables hold no weights, so that all trainings start from scratch.
     """
     rng = np.random.default_rng([seed, 1])
     since, waited = time.perf_counter(), 0.0
     engine = recipe(algorithm, inherit=False, halving=False).engine(table.space, seed, epochs=1)
-    n = _N - _FINALISTS * _AGAIN if algorithm == "auto" else _N
-    told, under_way = 0, []
-    while told < n:
-        while engine.can_ask and (asked := engine.ask()):
-            under_way += asked
-        candidate = under_way.pop(0)
+    n = _N - _FINALISTS * _REPEATS if algorithm == "auto" else _N
+    n_told, in_flight = 0, []
+    while n_told < n:
+        while engine.can_ask and (batch := engine.ask()):
+            in_flight += batch
+        candidate = in_flight.pop(0)
         before = time.perf_counter()
         loss = table.ask(table.indices(candidate.genome), rng)
         waited += time.perf_counter() - before
         engine.tell(Evaluation(candidate.id, fitness=-loss, validation_loss=loss))
-        told += 1
+        n_told += 1
     if algorithm == "auto":
         finalists = engine.finalists(_FINALISTS)
         answers = [
-            fmean(-table.ask(table.indices(one.genome), rng) for _ in range(_AGAIN)) for one in finalists
+            fmean(-table.ask(table.indices(individual.genome), rng) for _ in range(_REPEATS))
+            for individual in finalists
         ]
         best = finalists[engine.named(finalists, answers)].genome
     else:
-        assert engine.best is not None, "nothing fails here"
+        assert engine.best is not None, "no evaluation of a table fails"
         best = engine.best.genome
     return table.row(table.indices(best)), time.perf_counter() - since - waited
 
@@ -162,20 +163,20 @@ Contestant = Callable[[Table, int], tuple[int, float]]
 
 def contest(tables: Sequence[Table], seeds: Sequence[int], peers: Sequence[str]) -> list[dict[str, Any]]:
     """Every contestant on every table with every seed, in turn."""
-    contestants: dict[str, Contestant] = {f"nas {name}": partial(nas_search, name) for name in _OURS}
+    contestants: dict[str, Contestant] = {f"nas {name}": partial(nas_search, name) for name in _ENGINES}
     contestants |= {name: partial(_peer, name) for name in peers}
     rows = []
     for seed in seeds:
-        for one in tables:
+        for table in tables:
             for name, search in contestants.items():
-                row, seconds = search(one, seed)
+                row, seconds = search(table, seed)
                 rows.append(
                     {
-                        "table": one.name,
-                        "family": one.family,
+                        "table": table.name,
+                        "family": table.family,
                         "contestant": name,
                         "seed": seed,
-                        "regret": one.regret(row),
+                        "regret": table.regret(row),
                         "seconds": round(seconds, 4),
                     }
                 )
@@ -193,12 +194,12 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     lines = []
     for family in dict.fromkeys(row["family"] for row in rows):
         for name in dict.fromkeys(row["contestant"] for row in rows):
-            those = [row for row in rows if (row["family"], row["contestant"]) == (family, name)]
-            if not those:
+            selected = [row for row in rows if (row["family"], row["contestant"]) == (family, name)]
+            if not selected:
                 continue
             by_seed = [
-                fmean(row["regret"] for row in those if row["seed"] == seed)
-                for seed in dict.fromkeys(row["seed"] for row in those)
+                fmean(row["regret"] for row in selected if row["seed"] == seed)
+                for seed in dict.fromkeys(row["seed"] for row in selected)
             ]
             half = 1.96 * stdev(by_seed) / len(by_seed) ** 0.5 if len(by_seed) > 1 else float("nan")
             lines.append(
@@ -206,27 +207,27 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                     "tables": family,
                     "contestant": name,
                     "mean regret, 95 % interval": f"{fmean(by_seed):.4f} ± {half:.4f}",
-                    "median": f"{median(row['regret'] for row in those):.4f}",
-                    "own seconds": f"{fmean(row['seconds'] for row in those):.2f}",
+                    "median": f"{median(row['regret'] for row in selected):.4f}",
+                    "own seconds": f"{fmean(row['seconds'] for row in selected):.2f}",
                 }
             )
     return lines
 
 
 def figures(rows: Sequence[dict[str, Any]]) -> list[Figure]:
-    """What was asked of the default search on each family."""
-    found = []
-    for family, (mean, middle) in ASKED.items():
-        ours = [r["regret"] for r in rows if r["family"] == family and r["contestant"] == "nas auto"]
-        if ours:
+    """Compare the default search on each family with its targets."""
+    targets = []
+    for family, (mean, middle) in TARGETS.items():
+        regrets = [r["regret"] for r in rows if r["family"] == family and r["contestant"] == "nas auto"]
+        if regrets:
             n = f"{_N} evaluations"
-            found.append(Figure(f"{family}, {n}: mean regret of auto", mean, fmean(ours), at_most=True))
-            found.append(Figure(f"{family}, {n}: median regret", middle, median(ours), at_most=True))
-    return found
+            targets.append(Figure(f"{family}, {n}: mean regret of auto", mean, fmean(regrets), at_most=True))
+            targets.append(Figure(f"{family}, {n}: median regret", middle, median(regrets), at_most=True))
+    return targets
 
 
 def main() -> None:
-    """Run the contest and print what came of it."""
+    """Run the contest and print its results."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.replay", description=(__doc__ or "").split("\n")[0]
     )
@@ -254,14 +255,14 @@ def _plot(rows: Sequence[dict[str, Any]], file: str) -> None:
     tables = list(dict.fromkeys(row["table"] for row in rows))
     size = (3.2 * len(tables), 4)
     figure, axes = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
-    for axis, one in zip(axes[0], tables, strict=True):
+    for axis, table in zip(axes[0], tables, strict=True):
         values = [
-            [max(r["regret"], 1e-5) for r in rows if r["table"] == one and r["contestant"] == name]
+            [max(r["regret"], 1e-5) for r in rows if r["table"] == table and r["contestant"] == name]
             for name in names
         ]
         axis.boxplot(values[::-1], orientation="horizontal", tick_labels=names[::-1])
         axis.set_xscale("log")
-        axis.set_title(one, fontsize=9)
+        axis.set_title(table, fontsize=9)
         axis.set_xlabel("normalised regret")
     figure.tight_layout()
     figure.savefig(file, dpi=150)

@@ -2,7 +2,7 @@
 
 Each peer is a function ``peer(table, n_evaluations, seed)`` that returns the rows it asked for, in order.
 `play` also keeps what the table answered and counts the seconds that were the algorithm's own. Parameters
-in ``table.ordinal`` are told to the libraries as integers, the others as categories, unless a peer says
+in ``table.ordinal`` are passed to the libraries as integers, the others as categories, unless a peer says
 otherwise.
 """
 
@@ -30,7 +30,7 @@ class Table(Protocol):
 
     @property
     def ordinal(self) -> set[str]:
-        """Names of the parameters whose choices are ordered."""
+        """Names of the parameters with ordered choices."""
 
     def ask(self, indices: Sequence[int], rng: np.random.Generator) -> float:
         """One of the repeats of the configuration with these choices."""
@@ -59,7 +59,7 @@ class Played:
 
 
 def play(peer: Peer, table: Table, n_evaluations: int, seed: int) -> Played:
-    """Let the peer search the table, and take down what it saw and how long it thought."""
+    """Let the peer search the table, and record its answers and its own seconds."""
     watched = _Watched(table)
     since = time.perf_counter()
     rows = peer(watched, n_evaluations, seed)
@@ -83,13 +83,13 @@ class _Watched:
 
 
 def random_search(table: Table, n_evaluations: int, seed: int) -> list[int]:
-    """Every choice uniformly, whatever was seen."""
+    """Draw every choice uniformly, whatever the answers."""
     rng = np.random.default_rng(seed)
     sizes = [len(choices) for choices in table.parameters.values()]
-    asked = _Asked(table, seed)
+    ask = _Questions(table, seed)
     for _ in range(n_evaluations):
-        asked(rng.integers(sizes).tolist())
-    return asked.rows
+        ask(rng.integers(sizes).tolist())
+    return ask.rows
 
 
 def optuna_tpe(table: Table, n_evaluations: int, seed: int) -> list[int]:
@@ -122,7 +122,7 @@ def smac(table: Table, n_evaluations: int, seed: int) -> list[int]:
 
 
 def smac_once(table: Table, n_evaluations: int, seed: int) -> list[int]:
-    """The same, told that one answer is enough: no evaluation goes to a configuration it has seen."""
+    """The same with one answer a configuration: no configuration is evaluated twice."""
     return _smac(table, n_evaluations, seed, deterministic=True)
 
 
@@ -137,7 +137,7 @@ PEERS: dict[str, Peer] = {
 }
 
 
-class _Asked:
+class _Questions:
     """Asks the table, with repeats drawn by a generator of its own, and notes the rows."""
 
     def __init__(self, table: Table, seed: int):
@@ -153,15 +153,15 @@ class _Asked:
 def _optuna(table: Table, n_evaluations: int, seed: int, sampler: Any, ordered: bool = True) -> list[int]:
     import optuna
 
-    asked = _Asked(table, seed)
+    ask = _Questions(table, seed)
 
     def objective(trial: Any) -> float:
-        return asked([_suggested(trial, table, name, ordered) for name in table.parameters])
+        return ask([_suggested(trial, table, name, ordered) for name in table.parameters])
 
     with _silent("optuna"):
         study = optuna.create_study(sampler=sampler)
         study.optimize(objective, n_evaluations)
-    return asked.rows
+    return ask.rows
 
 
 def _suggested(trial: Any, table: Table, name: str, ordered: bool) -> int:
@@ -175,11 +175,11 @@ def _smac(table: Table, n_evaluations: int, seed: int, deterministic: bool) -> l
     from ConfigSpace import Categorical, ConfigurationSpace, Integer
     from smac import HyperparameterOptimizationFacade, Scenario
 
-    asked = _Asked(table, seed)
+    ask = _Questions(table, seed)
 
-    # SMAC names this argument, and tells by it whether answers vary.
+    # SMAC prescribes the name `seed`, and concludes from it that answers vary.
     def target(config: Any, seed: int = 0) -> float:
-        return asked([int(config[name]) for name in table.parameters])
+        return ask([int(config[name]) for name in table.parameters])
 
     space = ConfigurationSpace(seed=seed)
     for name, choices in table.parameters.items():
@@ -195,7 +195,7 @@ def _smac(table: Table, n_evaluations: int, seed: int, deterministic: bool) -> l
             seed=seed,
         )
         HyperparameterOptimizationFacade(scenario, target, logging_level=False, overwrite=True).optimize()
-    return asked.rows
+    return ask.rows
 
 
 @contextmanager

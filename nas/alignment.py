@@ -1,4 +1,4 @@
-"""Which layers of two genomes correspond: what crossover, inherited weights and distances rest on."""
+"""Alignment of two genomes' layers, on which crossover, inherited weights and distances rest."""
 
 from __future__ import annotations
 
@@ -12,31 +12,41 @@ import numpy as np
 
 from nas.genome import GENES, LAYER_GENES, Genome, Layer
 
-_own_genes = attrgetter(*(key for key in GENES if key not in LAYER_GENES))
+_network_genes = attrgetter(*(key for key in GENES if key not in LAYER_GENES))
 
 _GAP = 2.0
-"""The distance that a layer without partner counts for."""
+"""The distance that a layer without partner adds: that of two doublings of width."""
 
 _PAIRS = 2**12
-"""Pairs of genomes that are compared at once: a matrix for each, of the deepest genome's side."""
+"""Pairs of genomes that `mean_distance` compares at once, which bounds its memory: each pair takes a square
+matrix with the deepest genome's layers as its side."""
 
 
 def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
-    """For each layer of `short` the most similar layer of `long`, keeping the order.
+    """Align each layer of `short` with a layer of `long`, keeping the order.
 
     Minimizes the sum of layer distances over all ways to place the short sequence into the long
-    one (Needleman & Wunsch 1970, with free gaps in the short one). Returns positions in `long`
-    mapped to positions in `short`.
+    sequence (Needleman & Wunsch 1970, with free gaps in the short sequence).
+
+    Parameters
+    ----------
+    long, short : sequence of Layer
+        `long` has at least as many layers.
+
+    Returns
+    -------
+    dict
+        Positions in `long` mapped to positions in `short`; both rise.
     """
     n, m = len(long), len(short)
     if n == m:
         return {i: i for i in range(n)}
-    # costs[j]: the least distance that places the first j short layers among the long ones so far;
-    # matched[i]: a bit for each j that the layer i of the long ones is then the last to be a partner of.
+    # costs[j]: the least distance that places the first j layers of `short` among the layers of `long` so
+    # far; matched[i]: a bit for each j, set if its cheapest placement ends with the layer i of `long`.
     costs, matched = [0.0] + [math.inf] * m, []
     for i, layer in enumerate(long, 1):
         bits = 0
-        # From elsewhere there is no way to the end: every short layer needs a place.
+        # Other positions lead nowhere: every layer of `short` needs a partner.
         for j in range(min(i, m), max(0, i - (n - m) - 1), -1):
             cost = costs[j - 1] + layer_distance(layer, short[j - 1])
             if cost < costs[j]:
@@ -54,9 +64,10 @@ def align(long: Sequence[Layer], short: Sequence[Layer]) -> dict[int, int]:
 
 
 def origins(child: Genome, parent: Genome) -> tuple[int | None, ...]:
-    """For each hidden layer of the child the position of the parent's that it corresponds to.
+    """For each hidden layer of the child, return the position of the parent's corresponding layer.
 
-    None where there is none; positions rise. As many layers have a partner as the shallower genome has.
+    None for a layer without partner; positions rise. As many layers have a partner as the shallower
+    genome has layers.
     """
     if child.depth >= parent.depth:
         partners = align(child.layers, parent.layers)
@@ -66,73 +77,87 @@ def origins(child: Genome, parent: Genome) -> tuple[int | None, ...]:
 
 
 @lru_cache(maxsize=2**14)
-def layer_distance(one: Layer, other: Layer) -> float:
-    """How far two layers are apart: doublings of width, 1 for another activation, 1 for another dropout."""
-    doublings: float = abs(math.log2(one.width) - math.log2(other.width))
-    return doublings + (one.activation != other.activation) + (one.dropout != other.dropout)
+def layer_distance(a: Layer, b: Layer) -> float:
+    """Return the doublings of width between two layers, plus 1 each for another activation and dropout."""
+    doublings: float = abs(math.log2(a.width) - math.log2(b.width))
+    return doublings + (a.activation != b.activation) + (a.dropout != b.dropout)
 
 
 @lru_cache(maxsize=2**14)
-def genome_distance(one: Genome, other: Genome) -> float:
-    """How far two genomes are apart: aligned layers, 2 for a layer without partner, other genes 1."""
-    long, short = one.layers, other.layers
+def genome_distance(a: Genome, b: Genome) -> float:
+    """Return the distance of two genomes: of aligned layers, 2 for a layer without partner, 1 for a gene.
+
+    Genes are those of the whole network, such as the learning rate; see `layer_distance` for layers.
+    """
+    long, short = a.layers, b.layers
     if len(long) < len(short):
         long, short = short, long
     layers = math.fsum([layer_distance(long[i], short[j]) for i, j in align(long, short).items()])
-    genes: int = sum(map(ne, _own_genes(one), _own_genes(other)))
+    genes: int = sum(map(ne, _network_genes(a), _network_genes(b)))
     return layers + _GAP * (len(long) - len(short)) + genes
 
 
 def mean_distance(genomes: Sequence[Genome]) -> float:
-    """The mean `genome_distance` of two of the genomes; 0 for fewer than two.
+    """Return the mean `genome_distance` of all pairs of genomes; 0 for fewer than two genomes.
 
-    All pairs are aligned at once, layer by layer of the longer ones: a tenth of the time of one by one.
+    All pairs are aligned at once, layer by layer of the deeper genome: a tenth of the time of pair by pair.
     """
     n = len(genomes)
     if n < 2:
         return 0.0
-    # Deepest first: of each pair the first one is the longer.
-    genomes = sorted(genomes, key=lambda one: -one.depth)
+    # Deepest first: of each pair the first genome is the deeper.
+    genomes = sorted(genomes, key=lambda genome: -genome.depth)
     doublings, names, genes = _numbered(genomes)
-    depths = np.array([one.depth for one in genomes])
+    depths = np.array([genome.depth for genome in genomes])
     longs, shorts = np.triu_indices(n, 1)
     total = 0.0
     for start in range(0, len(longs), _PAIRS):
         long, short = longs[start : start + _PAIRS], shorts[start : start + _PAIRS]
-        # apart[p, i, j]: the distance of the layers i of the longer and j of the shorter of a pair.
-        apart = np.abs(doublings[long, :, np.newaxis] - doublings[short, np.newaxis])
+        # distances[p, i, j]: of the layers i of the deeper and j of the shallower genome of a pair p.
+        distances = np.abs(doublings[long, :, np.newaxis] - doublings[short, np.newaxis])
         for name in names:
-            apart += name[long, :, np.newaxis] != name[short, np.newaxis]
-        apart[np.arange(apart.shape[1]) >= depths[long, np.newaxis]] = np.inf
-        # costs[p, j]: the least distance that places the first j layers of the shorter; see `align`.
-        costs = np.full((len(long), apart.shape[1] + 1), np.inf)
+            distances += name[long, :, np.newaxis] != name[short, np.newaxis]
+        distances[np.arange(distances.shape[1]) >= depths[long, np.newaxis]] = np.inf
+        # costs[p, j]: the least distance that places the first j layers of the shallower; see `align`.
+        costs = np.full((len(long), distances.shape[1] + 1), np.inf)
         costs[:, 0] = 0.0
-        for layer in range(apart.shape[1]):
-            np.minimum(costs[:, 1:], costs[:, :-1] + apart[:, layer], out=costs[:, 1:])
+        for layer in range(distances.shape[1]):
+            np.minimum(costs[:, 1:], costs[:, :-1] + distances[:, layer], out=costs[:, 1:])
         total += costs[np.arange(len(long)), depths[short]].sum()
         total += _GAP * (depths[long] - depths[short]).sum() + (genes[long] != genes[short]).sum()
     return float(total / len(longs))
 
 
 def _numbered(genomes: Sequence[Genome]) -> tuple[Any, list[Any], Any]:
-    """Doublings of layers' widths; what else layers carry, a number for each name; and other genes alike.
+    """Encode genomes as numbers, of which equal values have equal numbers.
 
-    Arrays of shape (genomes, layers of the deepest), and of shape (genomes, genes) for the last one.
+    Returns
+    -------
+    doublings : float array of shape (genomes, layers of the deepest genome)
+        Binary logarithms of widths; 0 where a genome has no layer.
+    names : list of int arrays of the same shape
+        Codes of the layers' activations and of their dropouts.
+    genes : int array of shape (genomes, genes)
+        Codes of the other genes.
     """
-    deepest = max(one.depth for one in genomes)
-    nothing = [0] * deepest
+    deepest = max(genome.depth for genome in genomes)
+    padding = [0] * deepest
     codes: dict[tuple[int, Any], int] = {}
-    layers = [[_own_numbers(layer, codes) for layer in one.layers] for one in genomes]
+    rows = [[_layer_numbers(layer, codes) for layer in genome.layers] for genome in genomes]
     doublings, *names = (
-        np.array([([numbers[i] for numbers in one] + nothing)[:deepest] for one in layers]) for i in range(3)
+        np.array([([numbers[i] for numbers in row] + padding)[:deepest] for row in rows]) for i in range(3)
     )
     genes = np.array(
-        [[codes.setdefault(pair, len(codes)) for pair in enumerate(_own_genes(one), 2)] for one in genomes]
+        [
+            [codes.setdefault(pair, len(codes)) for pair in enumerate(_network_genes(genome), 2)]
+            for genome in genomes
+        ]
     )
     return doublings, names, genes
 
 
-def _own_numbers(layer: Layer, codes: dict[tuple[int, Any], int]) -> tuple[float, int, int]:
+def _layer_numbers(layer: Layer, codes: dict[tuple[int, Any], int]) -> tuple[float, int, int]:
+    """Encode the width (in doublings), the activation and the dropout of a layer."""
     width, activation, dropout = layer
     return (
         math.log2(width),

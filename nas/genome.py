@@ -1,4 +1,4 @@
-"""A genome: the structure of one network, and what goes with it."""
+"""The genome: a network's structure and the hyperparameters of its training, as one value."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ GENES = (
     *("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer", "schedule"),
     "scaling",
 )
-"""The optional genes, in the order in which they are written."""
+"""The optional genes, in the order of `Genome.to_dict` and of a genome's text."""
 
 SCALINGS = ("standard", "quantile")
-"""How numbers become inputs: standardized; or by their ranks among those of the training rows, as normal
-scores, for which no tail is heavy."""
+"""How numeric columns become inputs: "standard" scales to mean 0 and standard deviation 1; "quantile" maps
+ranks among the training rows to normal scores, so that heavy tails and outliers have no weight."""
 
 LAYER_GENES = ("activation", "dropout")
-"""Those that say something of hidden layers: one value for all of them, or one a layer."""
+"""Genes of the hidden layers: one value that all layers share, or a value for each layer."""
 
 _LABELS = {
     "learning_rate": "lr=",
@@ -32,7 +32,7 @@ _LABELS = {
 
 
 class Layer(NamedTuple):
-    """One hidden layer; what the genome does not carry is ``None``."""
+    """One hidden layer: its width in units, and ``None`` for each gene that the genome does not carry."""
 
     width: int
     activation: str | None
@@ -41,22 +41,46 @@ class Layer(NamedTuple):
 
 @lru_cache(maxsize=2**12)
 def _layer(width: int, activation: str | None, dropout: float | None) -> Layer:
-    """Equal layers are one object: a search remembers many genomes, of few different layers."""
+    """Return the same object for equal layers: a search keeps many genomes made of few different layers."""
     return Layer(width, activation, dropout)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Genome:
-    """Widths of the hidden layers, first to last, and the optional genes that it carries.
+    """The widths of the hidden layers, first to last, and the optional genes.
 
-    The depth *is* ``len(widths)``. A gene that is ``None`` is not carried: training then uses its
-    own default. ``activation`` is one name for all hidden layers, or one name a layer; so is
-    ``dropout`` one rate or one a layer. ``schedule`` names the learning rate's; see
-    `nas.network.SCHEDULES`. ``scaling`` says how numbers of the table become inputs; see `SCALINGS`.
+    A gene that is ``None`` is not carried: training then uses its own default.
 
-    Genomes are canonical, so that equal networks are equal genomes: activations that are all the
-    same collapse into one name, dropouts into one rate, and a network without hidden layers carries
-    neither.
+    Genomes are canonical, so that equal networks are equal genomes: a gene that has the same value in
+    all layers collapses into that value, and a network without hidden layers carries no `LAYER_GENES`.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Units of each hidden layer, at least 1; the depth *is* ``len(widths)``.
+    activation : str or tuple of str, optional
+        A name for all hidden layers, or a name for each layer; see `nas.network.ACTIVATIONS`.
+    learning_rate : float, optional
+    batch_size : int, optional
+        Rows of a step of the optimizer.
+    weight_decay : float, optional
+    dropout : float or tuple of float, optional
+        The share of units that training drops: a rate for all hidden layers, or a rate for each layer.
+    optimizer, schedule : str, optional
+        Names of the optimizer and of the learning rate's schedule; see `nas.network.SCHEDULES`.
+    scaling : str, optional
+        How numeric columns become inputs; see `SCALINGS`.
+
+    Raises
+    ------
+    ValueError
+        On a width that is no whole number of at least 1, or a gene that does not have a value for each layer.
+
+    Examples
+    --------
+    >>> genome = Genome((64, 32), activation=("relu", "relu"), learning_rate=0.001)
+    >>> genome.activation, genome.depth, str(genome)
+    ('relu', 2, '64-32 relu lr=0.001')
     """
 
     widths: tuple[int, ...]
@@ -69,29 +93,29 @@ class Genome:
     schedule: str | None = None
     scaling: str | None = None
     layers: tuple[Layer, ...] = field(init=False, repr=False)
-    """The hidden layers, first to last, each with what is its own."""
+    """The hidden layers, first to last, each with its own width, activation and dropout."""
 
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
+        set_field = object.__setattr__  # the dataclass is frozen
         widths = self.widths
         if not _WHOLE.issuperset(map(type, widths)) or min(widths, default=1) < 1:
             if any(not width >= 1 or width % 1 for width in widths):
                 raise ValueError(f"widths: expected whole numbers of at least 1, got {tuple(widths)}")
-            put(self, "widths", tuple(map(int, widths)))
+            set_field(self, "widths", tuple(map(int, widths)))
         elif not isinstance(widths, tuple):
-            put(self, "widths", tuple(widths))
+            set_field(self, "widths", tuple(widths))
         depth = len(widths)
         activation = _canonical("activation", "name", self.activation, depth)
         dropout = _canonical("dropout", "rate", self.dropout, depth)
         if activation is not self.activation:
-            put(self, "activation", activation)
+            set_field(self, "activation", activation)
         if dropout is not self.dropout:
-            put(self, "dropout", dropout)
-        # Asked for again and again where genomes are bred and compared: once for each genome.
-        put(self, "layers", tuple(map(_layer, self.widths, self.activations, self.dropouts)))
-        put(self, "_hash", hash(_compared(self)))
+            set_field(self, "dropout", dropout)
+        # Computed once: crossover, mutation and distances read the layers of a genome many times.
+        set_field(self, "layers", tuple(map(_layer, self.widths, self.activations, self.dropouts)))
+        set_field(self, "_hash", hash(_compared(self)))
 
     def __hash__(self) -> int:
         return self._hash
@@ -99,22 +123,26 @@ class Genome:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Genome):
             return NotImplemented
-        # Most who are compared differ, and so do their hashes.
+        # Most genomes that are compared differ, and so do their hashes.
         return self._hash == other._hash and _compared(self) == _compared(other)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Made anew where it is read: another process hashes names to other numbers.
+        # Another process hashes text to other numbers, so that unpickling has to compute the hash anew.
         return type(self), _compared(self)
 
     @classmethod
     def of(cls, layers: Sequence[Layer], **genes: Any) -> Genome:
-        """The genome of these layers, with the genes that are not the layers' by their names.
+        """Build the genome of these layers, with all genes but `LAYER_GENES` as keywords.
 
-        ``Genome.of(genome.layers, ...)`` with the same other genes is the genome again. Raises
-        `ValueError` if only some of the layers carry an activation, or a dropout.
+        ``Genome.of(genome.layers, ...)`` with the same other genes equals the genome.
+
+        Raises
+        ------
+        ValueError
+            If only some of the layers carry an activation, or a dropout.
         """
-        widths, *carried = tuple(zip(*layers, strict=True)) or ((), (), ())
-        for key, values in zip(LAYER_GENES, carried, strict=True):
+        widths, *columns = tuple(zip(*layers, strict=True)) or ((), (), ())
+        for key, values in zip(LAYER_GENES, columns, strict=True):
             if None in values and set(values) != {None}:
                 raise ValueError(f"layers: expected the {key} of all of them, or of none, got {values}")
             genes[key] = None if None in values else values
@@ -136,14 +164,14 @@ class Genome:
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
-        """Weights and biases of this network between the given numbers of inputs and outputs."""
+        """Count the weights and biases of this network between the given numbers of inputs and outputs."""
         return sum(self._weights_and_biases(n_inputs, n_outputs))
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
-        """Floating-point operations of predicting one row: two for each weight and one for each bias.
+        """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
 
-        What activations and the output's own function take is not counted: it grows with the units
-        alone, and depends on how a machine computes an exponential.
+        Activations and the output's own function are not counted: their cost grows with the units
+        only, and depends on how a machine computes an exponential.
         """
         weights, biases = self._weights_and_biases(n_inputs, n_outputs)
         return 2 * weights + biases
@@ -153,7 +181,7 @@ class Genome:
         return sum(map(mul, (n_inputs, *self.widths), outputs)), sum(outputs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The genome as plain values for JSON; genes that it does not carry are left out."""
+        """Return the genome as plain values for JSON, without the genes that it does not carry."""
         record: dict[str, Any] = {"widths": list(self.widths)}
         for name in GENES:
             value = getattr(self, name)
@@ -163,7 +191,7 @@ class Genome:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Genome:
-        """The genome that `to_dict` wrote; raises `ValueError` on keys that no genome has."""
+        """Return the genome that `to_dict` wrote; raises `ValueError` on keys that no genome has."""
         unknown = set(record) - {"widths", *GENES}
         if unknown or "widths" not in record:
             raise ValueError(f"expected the keys of a genome with 'widths', got {sorted(record)}")
@@ -173,7 +201,7 @@ class Genome:
         return cls(**values)
 
     def __str__(self) -> str:
-        """Such as ``64-128-32 relu lr=0.001``; a network without hidden layers is ``linear``."""
+        """Return text such as ``64-128-32 relu lr=0.001``; a network without hidden layers is ``linear``."""
         words = ["-".join(map(str, self.widths)) or "linear"]
         for name in GENES:
             value = getattr(self, name)
@@ -185,11 +213,14 @@ class Genome:
 
 _WHOLE = frozenset({int})
 _compared = attrgetter("widths", *GENES)
-"""All that makes a genome, in the order of its parameters."""
+"""The values that identify a genome, in the order of its parameters."""
 
 
 def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:
-    """What layers carry in its one form: a value for all of them, or a tuple of different ones."""
+    """Return the canonical form of a layer gene: a value that all layers share, or a tuple of values.
+
+    Raises `ValueError` if there is not a value for each layer.
+    """
     if value is None or depth == 0:
         return None
     if not isinstance(value, tuple) and (isinstance(value, str) or not isinstance(value, Sequence)):

@@ -24,9 +24,12 @@ from nas.space import SearchSpace
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who starts Ray is slow."""
+    """Mark as slow what starts Ray and what is exhaustive, and as exhaustive all but the cases named."""
     for item in items:
-        if item.get_closest_marker("ray"):
+        named = item.get_closest_marker("exhaustive_except")
+        if named and not set(named.args) & set(item.callspec.id.split("-")):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.exhaustive)
+        if item.get_closest_marker("ray") or item.get_closest_marker("exhaustive"):
             item.add_marker(pytest.mark.slow)
 
 

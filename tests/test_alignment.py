@@ -1,4 +1,4 @@
-"""Alignment: the best of all that keep the order; and distances that rest on it."""
+"""Alignment: the cheapest that keeps the order; and distances that rest on it."""
 
 from __future__ import annotations
 
@@ -38,35 +38,37 @@ def test_alignment_passes_over_what_resembles_less() -> None:
 
 
 @given(layers, layers)
-def test_alignment_is_the_best_of_all_that_keep_the_order(one: list[Layer], other: list[Layer]) -> None:
-    long, short = sorted((one, other), key=len, reverse=True)
-    found = align(long, short)
-    assert sorted(found.values()) == list(range(len(short)))
-    assert [found[i] for i in sorted(found)] == sorted(found.values())
+def test_alignment_is_the_cheapest_that_keeps_the_order(a: list[Layer], b: list[Layer]) -> None:
+    long, short = sorted((a, b), key=len, reverse=True)
+    partners = align(long, short)
+    assert sorted(partners.values()) == list(range(len(short)))
+    assert [partners[i] for i in sorted(partners)] == sorted(partners.values())
     best = min(
         sum(layer_distance(long[i], layer) for i, layer in zip(places, short, strict=True))
         for places in itertools.combinations(range(len(long)), len(short))
     )
-    assert math.isclose(sum(layer_distance(long[i], short[j]) for i, j in found.items()), best, abs_tol=1e-9)
+    assert math.isclose(
+        sum(layer_distance(long[i], short[j]) for i, j in partners.items()), best, abs_tol=1e-9
+    )
 
 
 @given(genomes, genomes)
 def test_as_many_layers_have_an_origin_as_the_shallower_genome_has(child: Genome, parent: Genome) -> None:
-    found = origins(child, parent)
-    partners = [position for position in found if position is not None]
-    assert len(found) == child.depth
+    positions = origins(child, parent)
+    partners = [position for position in positions if position is not None]
+    assert len(positions) == child.depth
     assert len(partners) == min(child.depth, parent.depth)
     assert partners == sorted(set(partners))
     assert set(partners) <= set(range(parent.depth))
 
 
 @given(genomes, genomes)
-def test_origins_are_the_same_pairs_seen_from_either_side(one: Genome, other: Genome) -> None:
-    there = {(i, j) for i, j in enumerate(origins(one, other)) if j is not None}
-    if one.depth != other.depth:
-        assert there == {(i, j) for j, i in enumerate(origins(other, one)) if i is not None}
+def test_origins_are_the_same_pairs_from_either_side(a: Genome, b: Genome) -> None:
+    pairs = {(i, j) for i, j in enumerate(origins(a, b)) if j is not None}
+    if a.depth != b.depth:
+        assert pairs == {(i, j) for j, i in enumerate(origins(b, a)) if i is not None}
     else:
-        assert there == {(i, i) for i in range(one.depth)}
+        assert pairs == {(i, i) for i in range(a.depth)}
 
 
 @given(genomes)
@@ -94,10 +96,10 @@ def test_a_distance_counts_doublings_layers_and_genes(other: Genome, distance: f
 
 
 @given(genomes, genomes)
-def test_a_distance_is_symmetric_and_zero_for_equals_alone(one: Genome, other: Genome) -> None:
-    assert genome_distance(one, other) == genome_distance(other, one)
-    assert (genome_distance(one, other) == 0) == (one == other)
-    assert genome_distance(one, one) == 0
+def test_a_distance_is_symmetric_and_zero_only_for_equals(a: Genome, b: Genome) -> None:
+    assert genome_distance(a, b) == genome_distance(b, a)
+    assert (genome_distance(a, b) == 0) == (a == b)
+    assert genome_distance(a, a) == 0
 
 
 def test_a_mean_distance_of_a_worked_example() -> None:
@@ -107,9 +109,9 @@ def test_a_mean_distance_of_a_worked_example() -> None:
 
 
 @given(st.lists(genomes, min_size=2, max_size=8), st.sampled_from((3, 4096)))
-def test_a_mean_distance_is_that_of_all_pairs(those: list[Genome], at_once: int) -> None:
+def test_a_mean_distance_is_that_of_all_pairs(genomes: list[Genome], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alignment, "_PAIRS", at_once)
-        mean = mean_distance(those)
-    one_by_one = [genome_distance(one, other) for one, other in itertools.combinations(those, 2)]
+        mean = mean_distance(genomes)
+    one_by_one = [genome_distance(a, b) for a, b in itertools.combinations(genomes, 2)]
     assert mean == pytest.approx(math.fsum(one_by_one) / len(one_by_one), abs=1e-12)

@@ -33,10 +33,11 @@ LAYERS = [
 
 HOMES = {
     "deap": {
-        "evolution/engine.py",
+        "evolution/archive.py",
+        "evolution/generation.py",
         "evolution/individual.py",
         "evolution/migration.py",
-        "evolution/nsga2.py",
+        "evolution/pareto.py",
     },
     "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
     "ray": {"execution/ray.py", "execution/ray_cluster.py", "execution/ray_processes.py"},

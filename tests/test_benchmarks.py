@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import inference, islands, published, scaling, search_quality
+from benchmarks import code, inference, islands, published, scaling, search_quality
+from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
+from benchmarks.code_words import Hit, Source, bindings, read_package
 from benchmarks.harness import Figure
 from benchmarks.replay import Table
 
@@ -131,3 +134,145 @@ def test_islands_find_what_is_best_in_a_table_without_noise(tmp_path: Path) -> N
     table = Table(file)
     assert islands.regret(table, 2, 60, 0) == islands.regret(table, 2, 60, 0) == 0
     assert islands.regret(table, 1, 3, 0) > 0
+
+
+PLANTED = {
+    "nas/__init__.py": '"""A package."""\n__all__ = ["search"]\n',
+    "nas/low.py": '''"""Nobody knows the `told` of a parent,
+whose children are born.
+"""
+
+import typing
+
+# The usual slope.
+SLOPE = 0.01
+BARE, ALSO_BARE = 2**10, -3
+DOCUMENTED = 4
+"""Rows, of which more say no more."""
+SAME_LINE = 5  # seconds
+n_open = 0
+
+if typing.TYPE_CHECKING:
+    from nas.high import Wide
+
+
+def search(a, b, c, d, e, f, g, h):
+    return [one for one in a]
+
+
+def long(a, b, *c, d, e, f, g, h):
+    its, total = a, b
+    its = total
+    # A comment.
+    return lambda all_: all_
+''',
+    "nas/middle/__init__.py": "from nas.middle.a import A\n",
+    "nas/middle/a.py": "import nas.middle.b as b\nfrom nas import high\n\n\nclass A:\n    silu = 1\n",
+    "nas/middle/b.py": "def late():\n    from nas.middle.a import A\n    return 'gelu, silu'\n",
+    "nas/high.py": '''class Wide:
+    """A comment on silu does not count, nor on ``nobody``."""
+
+    def __init__(self, told):
+        self.kept = self.known = told
+
+    def __eq__(self, other):
+        return f"{other.seen} silu-1"
+''',
+}
+"""A package with a known number of each thing that `benchmarks.code` counts."""
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> list[Source]:
+    for name, text in PLANTED.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return read_package(tmp_path / "nas")
+
+
+def test_figures_of_the_code_are_those_of_a_package_counted_by_hand(planted: list[Source]) -> None:
+    measured = code.measure(planted, [{"low"}, {"middle"}, {"high"}])
+    figures = {figure.name: figure for figure, _ in measured}
+    hits = {figure.name: found for figure, found in measured}
+    assert hits["person words per 1,000 words of prose"] == [
+        Hit("nas/low.py", 1, "Nobody"),
+        Hit("nas/low.py", 1, "knows"),
+        Hit("nas/low.py", 2, "whose"),
+        Hit("nas/low.py", 2, "born"),
+    ]
+    assert [
+        (hit.file, hit.line, hit.text) for hit in hits["% of bindings that are pronouns or participles"]
+    ] == [
+        ("nas/high.py", 4, "told"),
+        ("nas/high.py", 5, "kept"),
+        ("nas/high.py", 5, "known"),
+        ("nas/low.py", 20, "one"),
+        ("nas/low.py", 24, "its"),
+        ("nas/low.py", 27, "all_"),
+    ]
+    assert hits["functions with more than 7 parameters"] == [Hit("nas/low.py", 23, "long: 8 parameters")]
+    assert figures["longest class (lines)"].measured == 8
+    assert figures["longest module (lines), runtime aside"].measured == 27
+    assert hits["numeric constants without a reason"] == [
+        Hit("nas/low.py", 9, "BARE, ALSO_BARE = (2 ** 10, -3)"),
+    ]
+    assert [hit.file for hit in hits["import cycles"]] == ["nas/middle/a.py"]
+    assert hits["imports from a room above"] == [Hit("nas/middle/a.py", 2, "imports nas.high")]
+    assert [hit.file for hit in hits["files for a new activation"]] == [
+        "nas/high.py",
+        "nas/middle/a.py",
+        "nas/middle/b.py",
+    ]
+
+
+def test_documentation_is_counted_by_lines(planted: list[Source]) -> None:
+    low = next(source for source in planted if source.file == "nas/low.py")
+    assert low.doc_lines == {1, 2, 3, 11}
+    assert low.comment_lines == {7, 26}
+    assert low.code_lines == {5, 8, 9, 10, 12, 13, 15, 16, 19, 20, 23, 24, 25, 27}
+    assert doc_share([low]) == pytest.approx(6 / 14)
+    assert comment_share(planted, ("low",)) == pytest.approx(100 * 2 / 14)
+
+
+def test_a_binding_is_one_name_in_one_scope(tmp_path: Path) -> None:
+    path = tmp_path / "names.py"
+    path.write_text(
+        "import x as alias\n"
+        "try:\n    pass\nexcept ValueError as error:\n    pass\n"
+        "with x as handle:\n    (walrus := 1)\n"
+        "match x:\n    case [first, *rest] | {'a': 1, **more}:\n        pass\n"
+        "for i in x:\n    i = i\n"
+        "def f(i, *args, **kwargs):\n    return {i: 1 for i in x}\n"
+        "class C:\n    a: int = 1\n    def m(self):\n        self.b = self.b = 1\n        _ = 1\n"
+    )
+    names = sorted(name for _, name in bindings(Source(path, "names.py").tree))
+    assert names == sorted(
+        "alias error handle walrus first rest more i f i args kwargs i C a m b".split()  # noqa: SIM905
+    )
+
+
+def test_a_class_is_wide_from_its_sixteenth_method_on(tmp_path: Path) -> None:
+    path = tmp_path / "classes.py"
+    methods = "".join(f"    def m{i}(self):\n        def inner(): pass\n" for i in range(16))
+    narrow = "".join(f"    def m{i}(self): pass\n" for i in range(15))
+    path.write_text(f"class Narrow:\n{narrow}\nclass Wide:\n{methods}")
+    assert wide_classes([Source(path, "classes.py")]).hits == [Hit("classes.py", 18, "Wide: 16 methods")]
+
+
+def test_a_part_that_can_be_passed_in_touches_no_file(planted: list[Source]) -> None:
+    part = Part("tracker", ("silu",), 0, passed_in="callbacks?")
+    assert len(files_of(part, planted).hits) == 3  # type: ignore[union-attr]
+    assert files_of(Part("tracker", ("silu",), 0, passed_in="[a-h]"), planted).hits == []  # type: ignore[union-attr]
+    assert files_of(Part("tracker", ("silu",), 0, rooms=("low",)), planted) is None
+
+
+def test_each_example_of_a_part_is_in_the_package() -> None:
+    # By words alone, comments too: parsing the whole package takes seconds.
+    words = {
+        word for path in (code.ROOT / "nas").rglob("*.py") for word in re.findall(r"\w+", path.read_text())
+    }
+    for part in PARTS:
+        for example in part.examples:
+            assert any(re.fullmatch(example, word) for word in words), f"{part.kind}: no file names {example}"
+    assert {"network"} in layers_in(code.ROOT / "tests" / "test_architecture.py")

@@ -1,4 +1,4 @@
-"""Genomes: one form for equal networks, and the same one after a journey through JSON."""
+"""Genomes: a canonical form of equal networks, and a round trip through JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_copy_is_as_good(genome: Genome) -> None:
 
 
 def test_another_process_finds_a_genome_again(tmp_path: Path) -> None:
-    # Each process hashes names to other numbers: a hash that came along would find nothing there.
+    # Each process hashes text to other numbers: a pickled hash would not match there.
     genome = Genome((8, 4), "relu", optimizer="adam")
     (tmp_path / "genome").write_bytes(pickle.dumps(genome))
     code = (
@@ -66,11 +66,11 @@ def test_another_process_finds_a_genome_again(tmp_path: Path) -> None:
         subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
 
 
-# One form for equal networks.
+# The canonical form.
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (Genome((8, 4), ("relu", "relu")), Genome((8, 4), "relu")),
         (Genome((8,), ("tanh",)), Genome((8,), "tanh")),
@@ -86,11 +86,11 @@ def test_another_process_finds_a_genome_again(tmp_path: Path) -> None:
         (Genome((8.0,)), Genome((8,))),  # type: ignore[arg-type]
     ],
 )
-def test_equal_networks_are_equal_genomes(one: Genome, other: Genome) -> None:
-    assert one == other
-    assert hash(one) == hash(other)
-    assert one.to_dict() == other.to_dict()
-    assert str(one) == str(other)
+def test_equal_networks_are_equal_genomes(first: Genome, second: Genome) -> None:
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first.to_dict() == second.to_dict()
+    assert str(first) == str(second)
 
 
 DIFFERENT = [
@@ -263,7 +263,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         Genome((8, 4), dropout=rates)
 
 
-# What people read.
+# Text.
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_the_engine_benchmark_writes_what_the_others_read(tmp_path: Path) -> Non
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
@@ -129,3 +129,18 @@ def test_constraints_name_every_dependency() -> None:
     declared = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     constrained = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert {re.split(r"[<>=\[]", line)[0] for line in declared} <= constrained
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [nas.__version__]
+
+
+def test_a_commit_runs_what_ci_runs_before_its_tests() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    before_tests = (ROOT / ".ci" / "run").read_text().split("failed=0")[0].splitlines()
+    commands = [line for line in before_tests if re.match(r"(ruff|mypy)\b", line)]
+    assert re.findall(r"entry: (.+)", hooks) == commands == ["ruff check .", "ruff format --check .", "mypy"]
+    # Nothing may be downloaded when a commit is made.
+    assert set(re.findall(r"repo: (.+)", hooks)) == {"local"}
+    assert hooks.count("language: system") == len(commands)

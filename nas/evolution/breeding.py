@@ -1,4 +1,4 @@
-"""How parents have a child: by crossover or by mutation."""
+"""Variation: how parents have a child, by crossover or by mutation."""
 
 from __future__ import annotations
 
@@ -6,52 +6,72 @@ import random
 from collections.abc import Callable, Collection
 
 from nas.evolution.individual import Individual
+from nas.evolution.lineage import Operator, Origin, Proposal
 from nas.evolution.operators import CROSSOVERS, mutate
-from nas.evolution.proposal import Proposal
 from nas.genome import Genome
 from nas.space import SearchSpace
 
-_CROSSOVER_SHARE = 0.6
-_MUTATED_AGAIN = 0.5
-"""The chance that another mutation follows one: what one alone can reach is soon known."""
+_CROSSOVER_RATE = 0.6
+"""The share of children that crossover makes; textbooks give 0.6 to 0.9."""
+
+_FURTHER_MUTATION_RATE = 0.5
+"""The chance that another mutation follows: single mutations of good parents are soon exhausted."""
 
 
 def breed(
-    parent: Callable[[], Individual], space: SearchSpace, rng: random.Random, seen: Collection[Genome]
+    select_parent: Callable[[], Individual],
+    space: SearchSpace,
+    rng: random.Random,
+    proposed: Collection[Genome],
 ) -> Proposal:
-    """A child of one parent, mutated, or of two, crossed over.
+    """Make a child: of one parent by mutation, or of two parents by crossover.
 
     Parameters
     ----------
-    parent : callable
-        Selects a parent.
-    seen : collection of Genome
-        Those that a crossover need not make again: parents that are much alike have no new child, and
-        a mutation on top makes one.
+    select_parent : callable
+        Selects a parent; called once or twice.
+    space : SearchSpace
+        Contains the child.
+    rng : random.Random
+    proposed : collection of Genome
+        Genomes that a crossover need not make again: where similar parents have no new child, a mutation
+        on top of the crossover makes one.
     """
-    mother = parent()
-    if rng.random() >= _CROSSOVER_SHARE:
-        return _mutant(mother, space, rng)
-    father = parent()
-    operator = rng.choice(list(CROSSOVERS))
-    child = CROSSOVERS[operator](mother.genome, father.genome, space, rng)
-    parents = (mother, father) if father is not mother else (mother,)
-    if child in seen:
-        # Once: it is to remain a child of both.
-        mutated = mutate(child, space, rng)
-        if mutated is not None:
-            child, mutation = mutated
-            return Proposal(child, f"crossover:{operator}+{mutation}", parents)
-    return Proposal(child, f"crossover:{operator}", parents)
+    first = select_parent()
+    if rng.random() >= _CROSSOVER_RATE:
+        return mutant(first, space, rng)
+    second = select_parent()
+    name = rng.choice(list(CROSSOVERS))
+    child = CROSSOVERS[name](first.genome, second.genome, space, rng)
+    operator = Operator(crossover=name)
+    if child in proposed:
+        # A single mutation, so that the child still resembles both parents.
+        mutation = mutate(child, space, rng)
+        if mutation is not None:
+            child, operator = mutation[0], operator.followed_by(mutation[1])
+    return Proposal(child, operator, (first, second) if second is not first else (first,))
 
 
-def _mutant(mother: Individual, space: SearchSpace, rng: random.Random) -> Proposal:
-    genome = mother.genome
-    operators: list[str] = []
-    while not operators or rng.random() < _MUTATED_AGAIN:
-        mutated = mutate(genome, space, rng)
-        if mutated is None:
+def mutant(parent: Individual, space: SearchSpace, rng: random.Random) -> Proposal:
+    """Make a child of one parent by at least one mutation; a copy where the space has no other genome."""
+    genome, names = parent.genome, list[str]()
+    while not names or rng.random() < _FURTHER_MUTATION_RATE:
+        mutation = mutate(genome, space, rng)
+        if mutation is None:
             break
-        genome, operator = mutated
-        operators.append(operator)
-    return Proposal(genome, "+".join(operators) or "copy", (mother,))
+        genome, name = mutation
+        names.append(name)
+    operator = Operator(mutations=tuple(names)) if names else Operator(Origin.COPY)
+    return Proposal(genome, operator, (parent,))
+
+
+def further_mutant(proposal: Proposal, space: SearchSpace, rng: random.Random) -> Proposal | None:
+    """Mutate the child of a single parent once more; None for other proposals, or if no mutation applies.
+
+    Further mutations would leave less and less of a crossover's parents, and nothing of a random genome.
+    """
+    mutation = mutate(proposal.genome, space, rng) if len(proposal.parents) == 1 else None
+    if mutation is None:
+        return None
+    genome, name = mutation
+    return Proposal(genome, proposal.operator.followed_by(name), proposal.parents)

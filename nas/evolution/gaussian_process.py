@@ -1,4 +1,4 @@
-"""A Gaussian process for a few hundred noisy observations, with one length scale for each coordinate."""
+"""A Gaussian process for a few hundred noisy observations, with a length scale for each coordinate."""
 
 from __future__ import annotations
 
@@ -14,25 +14,31 @@ from scipy.optimize import minimize
 from nas.network.arrays import Array, Floats
 
 _STEPS = 4
-"""Steps of L-BFGS for each fit: it begins where the last one ended, with a few observations fewer."""
+"""Steps of L-BFGS for each fit, which starts from the result of the last fit, with few observations less."""
 
 _PRIORS = {"scale": (0.0, 1.0), "signal": (0.0, 1.0), "own": (-3.0, 1.5), "noise": (-3.0, 1.5)}
-"""Mean and deviation of the normal priors on the logarithms of length scales and of variances."""
+"""Mean and standard deviation of the normal priors on the logarithms of length scales and of variances:
+scales are near the range of features, which is 1, and noise is a small part of the variance, which is 1."""
 
 _BOUNDS = {"scale": (-4.0, 4.0), "signal": (-4.0, 4.0), "own": (-9.0, 1.0), "noise": (-9.0, 1.0)}
+"""Bounds of the same logarithms: a scale of e⁴ is 55 times the range of a feature."""
+
 _JITTER = 1e-6
+"""Added to the diagonal of covariances, so that they stay positive definite in float64."""
+
 _LEAST = 1e-10
-_ROOM = 32
-"""Rows more that are made room for when those of an posterior have none left."""
+"""The least variance of a point: differences of variances may round to less than 0."""
+
+_SPARE_ROWS = 32
+"""Rows that are allocated at once when those of a posterior are full."""
 
 
 class GaussianProcess:
     """Regression with a Matérn kernel of smoothness 5/2 (Rasmussen & Williams 2006, equation 4.17).
 
     The covariance of two observations is signal · Matérn(distance) + own · [same coordinates] + noise ·
-    [same observation]: what a point has of its own, and what two looks at it do not share, are told
-    apart where a point was looked at more than once. Length scales and variances are those of greatest
-    posterior density.
+    [same observation]. Repeated observations of a point distinguish its own deviation from the noise. Length
+    scales and variances are those of maximum posterior density.
 
     Parameters
     ----------
@@ -47,14 +53,14 @@ class GaussianProcess:
         self._log = self._prior[:, 0].copy()
 
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> GaussianProcess:
-        """Learn from observations.
+        """Fit observations.
 
         Parameters
         ----------
         X : float array of shape (observations, coordinates)
         y : float array of shape (observations,)
         adapt : bool
-            Whether length scales and variances are adapted too.
+            Whether to adapt length scales and variances, too.
         """
         self._numbers: dict[bytes, int] = {}
         self._mean, self._std = float(y.mean()), float(y.std()) or 1.0
@@ -62,7 +68,7 @@ class GaussianProcess:
         numbers = self._numbered(X)
         same = np.equal.outer(numbers, numbers)
         if adapt:
-            found = minimize(
+            optimum = minimize(
                 self._loss,
                 self._log,
                 args=(X, same, z),
@@ -71,17 +77,17 @@ class GaussianProcess:
                 bounds=self._bounds,
                 options={"maxiter": _STEPS, "maxfun": 2 * _STEPS},
             )
-            if np.isfinite(found.fun):
-                self._log = found.x
-        self._known = self._points(X)
-        K = self._covariance(self._known, self._known)
+            if np.isfinite(optimum.fun):
+                self._log = optimum.x
+        self._observed = self._points(X)
+        K = self._covariance(self._observed, self._observed)
         K[np.diag_indices(len(X))] += np.exp(self._log[-1]) + _JITTER
         self._root = cholesky(K, lower=True, overwrite_a=True)
         self._alpha = cho_solve((self._root, True), z)
         return self
 
     def posterior(self, X: Floats) -> Posterior:
-        """What is to be known of points, noise apart.
+        """Predict points without the noise of single observations.
 
         Parameters
         ----------
@@ -89,19 +95,19 @@ class GaussianProcess:
         """
         signal, own, noise = np.exp(self._log[self._d :])
         points = self._points(X)
-        covariance = self._covariance(points, self._known)
+        covariance = self._covariance(points, self._observed)
         mean = covariance @ self._alpha * self._std + self._mean
-        seen = solve_triangular(self._root, covariance.T, lower=True, check_finite=False)
-        variance = signal + own - np.square(seen).sum(axis=0)
-        return Posterior(self._covariance, points, mean, variance, seen, noise + _JITTER, self._std)
+        rows = solve_triangular(self._root, covariance.T, lower=True, check_finite=False)
+        variance = signal + own - np.square(rows).sum(axis=0)
+        return Posterior(self._covariance, points, mean, variance, rows, noise + _JITTER, self._std)
 
     def mean(self, X: Floats) -> Floats:
-        """The means of an posterior, which alone take a fraction of its time."""
-        mean: Floats = self._covariance(self._points(X), self._known) @ self._alpha
+        """Return only the means of a posterior, which take a fraction of its time."""
+        mean: Floats = self._covariance(self._points(X), self._observed) @ self._alpha
         return mean * self._std + self._mean
 
     def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of points, noise apart; see `posterior`."""
+        """Return mean and standard deviation of points without noise; see `posterior`."""
         posterior = self.posterior(X)
         return posterior.mean, posterior.deviation
 
@@ -110,12 +116,12 @@ class GaussianProcess:
         return _Points(scaled, squares, self._numbered(X))
 
     def _numbered(self, X: Floats) -> Array:
-        """A number for each point, the same for the same coordinates."""
+        """Return a number for each point, the same for the same coordinates."""
         numbers = self._numbers
         return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in X], dtype=int)
 
     def _covariance(self, A: _Points, B: _Points) -> Floats:
-        """Of what is to be known of points: without noise."""
+        """Return the covariance of points without noise; float array of shape (points of A, points of B)."""
         signal, own = np.exp(self._log[self._d : -1])
         _, _, covariance = _matern(_distances(A.scaled, A.squares, B.scaled, B.squares))
         covariance *= signal
@@ -123,7 +129,7 @@ class GaussianProcess:
         return covariance
 
     def _loss(self, log: Floats, X: Floats, same: Array, z: Floats) -> tuple[float, Floats]:
-        """The negative logarithm of the posterior density, up to a constant, and its gradient.
+        """Return the negative log posterior density, up to a constant, and its gradient.
 
         Equations 5.8 and 5.9 of Rasmussen & Williams, with the priors.
         """
@@ -143,20 +149,23 @@ class GaussianProcess:
         by_distance = by_covariance * (signal * (5 / 3) * (1 + root) * decay)
         # The sum over pairs of by_distance · (difference of coordinates)², without a third axis.
         by_scale = 2 * (by_distance.sum(axis=1) @ np.square(X) - (X * (by_distance @ X)).sum(axis=0))
-        off = (log - self._prior[:, 0]) / self._prior[:, 1]
-        gradient = off / self._prior[:, 1]
+        z_log = (log - self._prior[:, 0]) / self._prior[:, 1]
+        gradient = z_log / self._prior[:, 1]
         gradient[: self._d] += by_scale * precision
         gradient[self._d :] += (
             (by_covariance * signal * kernel).sum(),
             own * (by_covariance * same).sum(),
             noise * by_covariance.trace(),
         )
-        loss = 0.5 * float(z @ alpha) + float(np.log(L.diagonal()).sum()) + 0.5 * float(off @ off)
+        loss = 0.5 * float(z @ alpha) + float(np.log(L.diagonal()).sum()) + 0.5 * float(z_log @ z_log)
         return loss, gradient
 
 
 class Posterior:
-    """Mean and standard deviation of points, and how they change as some of them are believed.
+    """Mean and standard deviation of points, which may be conditioned on some of these points.
+
+    `rows` is L⁻¹ K(observed, points), float array of shape (observations, points), where L is the Cholesky
+    factor of the observations' covariance.
 
     Attributes
     ----------
@@ -169,13 +178,13 @@ class Posterior:
         points: _Points,
         mean: Floats,
         variance: Floats,
-        seen: Floats,
+        rows: Floats,
         noise: float,
         std: float,
     ) -> None:
         self.mean = mean
         self._covariance, self._points, self._variance = covariance, points, variance
-        self._seen, self._n_seen = seen, len(seen)
+        self._rows, self._n_rows = rows, len(rows)
         self._noise, self._std = noise, std
 
     @property
@@ -185,39 +194,45 @@ class Posterior:
         return deviation
 
     def condition_on(self, points: Sequence[int]) -> None:
-        """Take points as observed, with their means: no mean changes, and who is near them is surer.
+        """Take points as observed, with their means: no mean changes, and deviations near the points fall.
 
-        Further rows of the Cholesky factor (Rasmussen & Williams, appendix A.4) in place of a new one.
+        Appends rows to the Cholesky factor (Rasmussen & Williams, appendix A.4) in place of a new factor.
         """
-        chosen = list(points)
-        if not chosen:
+        added = list(points)
+        if not added:
             return
-        seen = self._seen[: self._n_seen]
-        covariance = self._covariance(self._points.of(chosen), self._points) - seen[:, chosen].T @ seen
-        among = covariance[:, chosen]
-        among[np.diag_indices(len(chosen))] = np.maximum(self._variance[chosen], _LEAST) + self._noise
-        if len(chosen) == 1:  # as is usual, and LAPACK takes ten times as long to begin
-            rows = covariance / math.sqrt(among[0, 0])
+        rows = self._rows[: self._n_rows]
+        covariance = self._covariance(self._points.of(added), self._points) - rows[:, added].T @ rows
+        block = covariance[:, added]
+        block[np.diag_indices(len(added))] = np.maximum(self._variance[added], _LEAST) + self._noise
+        if len(added) == 1:  # the usual case, in which a call of LAPACK takes ten times as long
+            rows = covariance / math.sqrt(block[0, 0])
         else:
-            root = cholesky(among, lower=True, check_finite=False)
+            root = cholesky(block, lower=True, check_finite=False)
             rows = solve_triangular(root, covariance, lower=True, check_finite=False)
-        self._see(rows)
+        self._append(rows)
         self._variance = self._variance - np.square(rows).sum(axis=0)
 
-    def _see(self, rows: Floats) -> None:
-        """Put further rows below those seen: one by one, they would be copied with all the others."""
-        n = self._n_seen + len(rows)
-        if n > len(self._seen):
-            self._seen = np.concatenate([self._seen, np.empty((len(rows) + _ROOM, rows.shape[1]))])
-        self._seen[self._n_seen : n] = rows
-        self._n_seen = n
+    def _append(self, rows: Floats) -> None:
+        """Append rows, with spare rows for the next: each reallocation copies all."""
+        n = self._n_rows + len(rows)
+        if n > len(self._rows):
+            self._rows = np.concatenate([self._rows, np.empty((len(rows) + _SPARE_ROWS, rows.shape[1]))])
+        self._rows[self._n_rows : n] = rows
+        self._n_rows = n
 
 
 class _Points(NamedTuple):
     """Points as kernels read them.
 
-    `scaled` are their coordinates in length scales, float array of shape (points, coordinates), `squares`
-    the sums of their squares, and `numbers` equal for the same point alone; int array of shape (points,).
+    Attributes
+    ----------
+    scaled : float array of shape (points, coordinates)
+        Coordinates in length scales.
+    squares : float array of shape (points,)
+        The sums of their squares.
+    numbers : int array of shape (points,)
+        Equal for points with the same coordinates, and only for these.
     """
 
     scaled: Floats
@@ -225,17 +240,18 @@ class _Points(NamedTuple):
     numbers: Array
 
     def of(self, points: Sequence[int]) -> _Points:
+        """Return the points at these positions."""
         return _Points(self.scaled[points], self.squares[points], self.numbers[points])
 
 
 def _scaled(X: Floats, log_scales: Floats) -> tuple[Floats, Floats]:
-    """Coordinates in length scales, and the sums of their squares; of both the factor 5 of the kernel."""
+    """Return coordinates in length scales, and the sums of their squares, with the kernel's factor of 5."""
     scaled: Floats = X * (math.sqrt(5) * np.exp(-log_scales))
     return scaled, np.square(scaled).sum(axis=1)
 
 
 def _distances(A: Floats, squares_A: Floats, B: Floats, squares_B: Floats) -> Floats:
-    """Squared distances of shape (rows of A, rows of B)."""
+    """Return squared distances; float array of shape (rows of A, rows of B)."""
     distances: Floats = A @ B.T
     distances *= -2
     distances += squares_A[:, np.newaxis]
@@ -244,7 +260,7 @@ def _distances(A: Floats, squares_A: Floats, B: Floats, squares_B: Floats) -> Fl
 
 
 def _matern(squares: Floats) -> tuple[Floats, Floats, Floats]:
-    """r, exp(-r) and (1 + r + r² / 3) exp(-r), for squares of r = sqrt(5) · distance."""
+    """Return r, exp(-r) and (1 + r + r² / 3) exp(-r) for squares of r = sqrt(5) · distance."""
     root = np.sqrt(squares)
     decay = np.exp(-root)
     kernel = squares

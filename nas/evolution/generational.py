@@ -1,18 +1,20 @@
-"""Evolution by generations: (μ+λ) and (μ,λ)."""
+"""Evolution strategies by generations (Beyer & Schwefel 2002): (μ+λ) and (μ,λ)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nas.evolution.breeding import breed
-from nas.evolution.engine import Engine
 from nas.evolution.individual import Individual
-from nas.evolution.proposal import Proposal
-from nas.evolution.ranking import by_fitness
+from nas.evolution.lineage import Proposal
+from nas.evolution.strategy import EvolutionState, Strategy
 
-_TOURNAMENT = 3
+TOURNAMENT_SIZE = 3
+"""Contenders of a tournament for a place as parent; DEAP's examples use the same size."""
 
 
-class Plus(Engine):
-    """(μ+λ): parents and offspring compete for a place in the next generation; μ = λ.
+class Plus(Strategy):
+    """(μ+λ): parents and offspring compete for a place in the next generation; λ = μ.
 
     ::
 
@@ -22,33 +24,39 @@ class Plus(Engine):
             population = the μ best of population + offspring
     """
 
-    def _propose(self) -> Proposal:
-        if self._is_starting:
-            return self._random()
-        return breed(self._parent, self.space, self.rng, self._seen)
+    def propose(self, state: EvolutionState) -> Proposal:
+        """See `Strategy.propose`."""
+        return child_of_tournaments(state)
 
-    def _parent(self) -> Individual:
-        return max(self.rng.choices(self.population, k=_TOURNAMENT), key=by_fitness)
-
-    def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
-        return self._fittest(population + offspring, self.population_size)
+    def survive(self, state: EvolutionState, offspring: Sequence[Individual]) -> list[Individual]:
+        """See `Strategy.survive`."""
+        return state.fittest([*state.population, *offspring], state.population_size)
 
 
-class Comma(Plus):
-    """(μ,λ): the offspring replace their parents, however good those were; λ = 2 μ.
+class Comma(Strategy):
+    """(μ,λ): the offspring replace all parents, however fit these were; λ = 2 μ.
 
     ::
 
         population = random genomes
         forever:
-            offspring = 2 μ mutated or crossed-over winners of tournaments in population
+            offspring = λ mutated or crossed-over winners of tournaments in population
             population = the μ best of offspring
     """
 
-    @property
-    def batch_size(self) -> int:
-        """λ, the offspring of a generation."""
-        return 2 * self.population_size
+    def propose(self, state: EvolutionState) -> Proposal:
+        """See `Strategy.propose`."""
+        return child_of_tournaments(state)
 
-    def _survivors(self, population: list[Individual], offspring: list[Individual]) -> list[Individual]:
-        return self._fittest(offspring, self.population_size) or population
+    def survive(self, state: EvolutionState, offspring: Sequence[Individual]) -> list[Individual]:
+        """See `Strategy.survive`; the parents stay if all offspring failed."""
+        return state.fittest(offspring, state.population_size) or state.population
+
+    def batch_size(self, state: EvolutionState) -> int:
+        """See `Strategy.batch_size`: λ."""
+        return 2 * state.population_size
+
+
+def child_of_tournaments(state: EvolutionState) -> Proposal:
+    """Breed winners of tournaments of three."""
+    return breed(lambda: state.tournament(TOURNAMENT_SIZE), state.space, state.rng, state.proposed)

@@ -1,4 +1,4 @@
-"""Individuals: evaluated candidates as DEAP compares them, by one objective or by several."""
+"""Individuals: evaluated candidates with a DEAP fitness, of one objective or of several."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.genome import Genome
 from nas.space import COSTS, Costs
 
 OBJECTIVES = ("error", *COSTS)
-"""What can be minimized. Error is the fitness with its sign turned."""
+"""Objectives to minimize. The error is the fitness with its sign reversed."""
 
 
 class Individual:
@@ -25,10 +25,15 @@ class Individual:
     costs : Costs, optional
         Needed for objectives other than the error.
     objectives : tuple of str
-        Of `OBJECTIVES`, "error" first. With the error alone, the lower validation loss decides among
+        Of `OBJECTIVES`, "error" first. With no other objective, the lower validation loss decides among
         equal scores.
     age : int
         Epochs that its weights have been trained for, those of its ancestors included.
+
+    Attributes
+    ----------
+    fitness : deap.base.Fitness
+        Its `wvalues` are (fitness, -validation loss), or (fitness, -cost, ...) with several objectives.
     """
 
     __slots__ = ("age", "candidate", "evaluation", "fitness")
@@ -49,22 +54,22 @@ class Individual:
         self.fitness = _fitness(len(values))(values)
 
     def __deepcopy__(self, memo: object) -> Individual:
-        """Itself: DEAP's halls copy what they keep, in case that it changes, which nobody does here."""
+        """Return itself: DEAP's halls copy their members in case that these change; individuals never do."""
         return self
 
     @property
     def trained(self) -> int:
-        """Epochs up to the best one, since its weights were another's."""
+        """Epochs of its own training, up to the best epoch."""
         return self.evaluation.best_epoch
 
     @property
     def inherited(self) -> int:
-        """Epochs that its first weights had been trained for by others."""
+        """Epochs that its first weights had been trained for before, by its ancestors."""
         return self.age - self.trained
 
     @property
     def epochs(self) -> int:
-        """Epochs that it was trained for, since its weights were another's."""
+        """Epochs of its own training, earlier rungs included."""
         return self.candidate.epochs_done + self.evaluation.n_epochs
 
     @property
@@ -80,13 +85,13 @@ class Individual:
 
 @cache
 def _fitness(n_values: int) -> type[base.Fitness]:
-    """DEAP's class of a fitness: the first value is maximized, the others are minimized."""
+    """Return DEAP's fitness class of so many values: the first is maximized, all others are minimized."""
     weights = (1.0,) + (-1.0,) * (n_values - 1)
     return type("Fitness", (base.Fitness,), {"weights": weights, "__reduce__": _reduce})
 
 
 def _reduce(fitness: base.Fitness) -> tuple[Any, ...]:
-    """How to pickle it: its class is made while a program runs, so that no name leads to it."""
+    """Pickle by the number of values: a class that is made at run time has no name to import it by."""
     return _without_values, (len(fitness.weights),), vars(fitness)
 
 

@@ -1,4 +1,4 @@
-"""Migration around a ring of islands: engines that evolve by themselves and sometimes send their best on."""
+"""Migration around a ring of islands: separate engines that exchange their elites (Tanese 1989)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from nas.genome import Genome
 
 
 def migrants(elites: Sequence[Sequence[Genome]], island: int) -> list[Genome]:
-    """Who comes to an island of a ring: the elites of the island before it, as many as every one has.
+    """Return the migrants to an island: the elites of its predecessor, as many as the fewest of any island.
+
+    Empty islands forward their predecessor's elites.
 
     Parameters
     ----------
     elites : sequence of sequences of Genome
-        Of each island, in the order of the ring; the best of each first.
+        The elites of each island, in the order of the ring; the best of each first.
     island : int
-        The position of the one that they come to.
+        The position of the island that receives them.
     """
     n = len(elites)
-    # Through an island where nobody lives, those of the one before it pass.
     populations = [
         list(next((elites[(i - j) % n] for j in range(n) if elites[(i - j) % n]), ())) for i in range(n)
     ]
-    tools.migRing(populations, min(map(len, populations)), lambda those, n: those[:n])
+    tools.migRing(populations, min(map(len, populations)), lambda population, n: population[:n])
     return populations[island]

@@ -1,7 +1,7 @@
-"""Structural operators: how genomes change and mix, every child inside its space.
+"""Structural operators: mutations and crossovers of genomes that keep children inside the space.
 
-A layer (width, activation, dropout) is inherited as one. A mutation takes (genome, space, rng) and gives
-a changed genome, or None where it does not apply; a crossover takes two parents.
+A layer (width, activation, dropout) is inherited as a whole. A mutation takes (genome, space, rng) and
+returns a changed genome, or None where it does not apply; a crossover takes two parents.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ Mutation = Callable[[Genome, SearchSpace, random.Random], Genome | None]
 Crossover = Callable[[Genome, Genome, SearchSpace, random.Random], Genome]
 
 _UNORDERED = ("activation", "optimizer", "schedule", "scaling")
-"""Genes whose values have no neighbours."""
+"""Genes of values without an order."""
 
 
-def mix_layers(mother: Genome, father: Genome, space: SearchSpace, rng: random.Random) -> Genome:
-    """A child of both: layers that correspond come from either, the others may be left out.
+def mix_layers(first: Genome, second: Genome, space: SearchSpace, rng: random.Random) -> Genome:
+    """Cross two genomes over: each aligned pair of layers gives either layer.
 
-    The shorter parent's layers are aligned with those of the longer one that resemble them most,
-    in order. Each aligned pair gives one of its two layers; each layer of the longer parent that
-    has no partner is kept or left out by the toss of a coin. The child's depth so lies between its
-    parents' depths, and every gene of it is one parent's gene.
+    The layers of the shallower parent are aligned with the most similar layers of the deeper parent, in
+    order; see `nas.alignment.align`. Each layer of the deeper parent without partner is kept with
+    probability 1/2. The child's depth lies between its parents' depths, and each gene is a parent's gene.
     """
-    long, short = sorted((mother.layers, father.layers), key=len, reverse=True)
+    long, short = sorted((first.layers, second.layers), key=len, reverse=True)
     partners = align(long, short)
     layers = []
     for i, layer in enumerate(long):
@@ -39,49 +38,49 @@ def mix_layers(mother: Genome, father: Genome, space: SearchSpace, rng: random.R
             layers.append(rng.choice((layer, short[partners[i]])))
         elif rng.random() < 0.5:
             layers.append(layer)
-    return _child_of_both(mother, father, layers, space, rng)
+    return _child_of_both(first, second, layers, space, rng)
 
 
-def cut_and_splice(mother: Genome, father: Genome, space: SearchSpace, rng: random.Random) -> Genome:
-    """A child with the first layers of one parent and the last layers of the other.
+def cut_and_splice(first: Genome, second: Genome, space: SearchSpace, rng: random.Random) -> Genome:
+    """Cross two genomes over: the first layers of one parent, then the last layers of the other.
 
-    Each parent is cut at a place of its own (Goldberg, Korb & Deb 1989, "messy" genetic algorithms),
-    such that the child's depth is one of the space's.
+    Each parent has a cut point of its own (Goldberg, Korb & Deb 1989, "messy" genetic algorithms), such
+    that the space allows the child's depth.
     """
     low, high = space.depth
-    n, m = mother.depth, father.depth
+    n, m = first.depth, second.depth
     cuts = [(i, j) for i in range(n + 1) for j in range(m + 1) if low <= i + m - j <= high]
-    # Cuts that take nothing of one parent make a copy of the other's layers.
+    # Cuts that leave a parent without layers in the child would copy the other parent's layers.
     i, j = rng.choice([(i, j) for i, j in cuts if i > 0 and j < m] or cuts)
-    return _child_of_both(mother, father, [*mother.layers[:i], *father.layers[j:]], space, rng)
+    return _child_of_both(first, second, [*first.layers[:i], *second.layers[j:]], space, rng)
 
 
 def _child_of_both(
-    mother: Genome, father: Genome, layers: list[Layer], space: SearchSpace, rng: random.Random
+    first: Genome, second: Genome, layers: list[Layer], space: SearchSpace, rng: random.Random
 ) -> Genome:
-    """The genome of these layers, with every other gene, and what all layers share, from either parent."""
-    donors = [parent for parent in (mother, father) if parent.depth] or [mother]
+    """Build the genome of these layers, with every other gene, and shared layer genes, from either parent."""
+    donors = [parent for parent in (first, second) if parent.depth] or [first]
     for key in space.shared_by_layers:
         if layers:
             layers = _set_all(layers, **{key: getattr(rng.choice(donors).layers[0], key)})
-    genes = {key: getattr(rng.choice((mother, father)), key) for key in space.own_genes}
+    genes = {key: getattr(rng.choice((first, second)), key) for key in space.network_genes}
     return _genome(space, layers, genes)
 
 
 CROSSOVERS: dict[str, Crossover] = {"mix_layers": mix_layers, "cut_and_splice": cut_and_splice}
-"""Every crossover by the name that lineage and tags use."""
+"""Every crossover by its name in `Operator`."""
 
 
 def insert_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """A layer more, anywhere, whose width is near a neighbour's."""
+    """Insert a layer at any position, with a width near that of a neighbour."""
     if genome.depth >= space.depth[1]:
         return None
     layers = list(genome.layers)
     position = rng.randint(0, len(layers))
     if layers:
         neighbour = layers[rng.choice([i for i in (position - 1, position) if 0 <= i < len(layers)])]
-        near = [neighbour.width, *_neighbours(neighbour.width, space.widths_tuple)]
-        layer = neighbour if space.equal_widths else neighbour._replace(width=rng.choice(near))
+        widths = [neighbour.width, *_neighbours(neighbour.width, space.widths_tuple)]
+        layer = neighbour if space.equal_widths else neighbour._replace(width=rng.choice(widths))
         for key in LAYER_GENES:
             if key not in space.shared_by_layers and space.genes.get(key):
                 layer = layer._replace(**{key: rng.choice(space.genes[key])})
@@ -93,7 +92,7 @@ def insert_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Geno
 
 
 def duplicate_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """One layer twice, the second right behind the first."""
+    """Insert a copy of a layer right behind it."""
     if not 0 < genome.depth < space.depth[1]:
         return None
     layers = list(genome.layers)
@@ -103,7 +102,7 @@ def duplicate_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> G
 
 
 def remove_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """A layer less, whichever."""
+    """Remove any layer."""
     if genome.depth <= space.depth[0]:
         return None
     layers = list(genome.layers)
@@ -112,24 +111,24 @@ def remove_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Geno
 
 
 def widen(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """One layer wider, by one or two steps of the space."""
+    """Widen a layer by one or two steps of the space."""
     return _resize(genome, space, rng, +1)
 
 
 def narrow(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """One layer narrower, by one or two steps of the space."""
+    """Narrow a layer by one or two steps of the space."""
     return _resize(genome, space, rng, -1)
 
 
 def swap_activation(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """Another activation, of one layer where each has its own, else of all."""
+    """Change the activation: of a layer where each has its own, else of all layers."""
     if not genome.depth or len(space.activation) < 2:
         return None
     return _step_layers(genome, space, rng, "activation")
 
 
 def step_gene(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """Another value of one gene: a neighbour where values have an order, else any other."""
+    """Change a gene: to a neighbouring value where values have an order, else to any other value."""
     keys = space.steppable_genes
     if not genome.depth:
         keys = tuple(key for key in keys if key != "dropout")
@@ -152,59 +151,71 @@ MUTATIONS: dict[str, Mutation] = {
     "swap_activation": swap_activation,
     "step_gene": step_gene,
 }
-"""Every mutation by the name that lineage and tags use."""
+"""Every mutation by its name in `Operator`."""
 
 
 def mutate(genome: Genome, space: SearchSpace, rng: random.Random) -> tuple[Genome, str] | None:
-    """The genome after one mutation that applies and changes it, and that mutation's name.
+    """Return the genome after a mutation that changes it, and the mutation's name.
 
-    None where there is no other genome in the space. All mutations are as likely, but `step_gene`
-    once for each gene that it may change.
+    None if the space has no other genome. All mutations are equally likely, except `step_gene`, which
+    counts once for each gene that it may change.
     """
-    names = _as_likely(len(space.steppable_genes))
+    names = _weighted_names(len(space.steppable_genes))
     while names:
         name = rng.choice(names)
         child = MUTATIONS[name](genome, space, rng)
         if child is not None and child != genome:
             return child, name
-        names = tuple(other for other in names if other != name)
+        names = tuple(candidate for candidate in names if candidate != name)
     return None
 
 
 @cache
-def _as_likely(n_genes: int) -> tuple[str, ...]:
-    """The mutations' names, that of `step_gene` once for each of so many genes."""
+def _weighted_names(n_genes: int) -> tuple[str, ...]:
+    """Return the mutations' names, that of `step_gene` once for each of `n_genes`."""
     return tuple(name for name in MUTATIONS for _ in range(max(1, n_genes) if name == "step_gene" else 1))
 
 
-def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...]:
-    """The share of each layer's genes that are those of a corresponding layer of either parent.
+def inherited(child: Genome, first: Genome, second: Genome) -> tuple[float, ...]:
+    """Return the share of each layer's genes that a corresponding layer of either parent has too.
 
-    Layers correspond in order: of all ways to match the child's layers with the mother's and with the
-    father's, the one that explains most genes counts (dynamic programming over the three). The genes of
-    a layer are its width, and its activation and dropout where it carries them; what all layers of a
-    parent have in common may come from any of them. One number for each layer of the child, first to
-    last.
+    Layers correspond in order: the matching of the child's layers with those of both parents that explains
+    most genes counts (dynamic programming over the three sequences). The genes of a layer are its width,
+    and its activation and dropout where it carries them; a gene that all layers of a parent share may come
+    from any of them.
+
+    Parameters
+    ----------
+    child, first, second : Genome
+        A child and its parents.
+
+    Returns
+    -------
+    tuple of float
+        A number from 0 to 1 for each layer of the child, first to last.
     """
-    layers, one, other = child.layers, mother.layers, father.layers
-    common = [_in_common(one), _in_common(other)]
+    layers, firsts, seconds = child.layers, first.layers, second.layers
+    common = [_in_common(firsts), _in_common(seconds)]
     genes = [len(layer) - layer.count(None) for layer in layers]
-    # Sets of genes, a bit each: what a layer has from anywhere, from a layer of one, of the other parent.
-    anyhow = [_equal(layer, common[0]) | _equal(layer, common[1]) for layer in layers]
-    of_one, of_other = ([[_equal(layer, its) for its in those] for layer in layers] for those in (one, other))
+    # Sets of genes, a bit for each: explained by any layer, by a layer of the first, of the second parent.
+    shared = [_equal(layer, common[0]) | _equal(layer, common[1]) for layer in layers]
+    of_first, of_second = (
+        [[_equal(layer, counterpart) for counterpart in parent] for layer in layers]
+        for parent in (firsts, seconds)
+    )
 
     def share(i: int, a: int | None = None, b: int | None = None) -> float:
-        kept = anyhow[i] | (0 if a is None else of_one[i][a]) | (0 if b is None else of_other[i][b])
-        return kept.bit_count() / genes[i]
+        bits = shared[i] | (0 if a is None else of_first[i][a]) | (0 if b is None else of_second[i][b])
+        return bits.bit_count() / genes[i]
 
-    # best[a][b]: the most that the child's layers so far can have of the first a and b layers of the
-    # parents, and the shares that make it up.
-    best: list[list[_Explained]] = [[(0.0, ())] * (len(other) + 1) for _ in range(len(one) + 1)]
+    # best[a][b]: the greatest sum of shares that the first a and b layers of the parents explain of the
+    # child's layers so far, and these shares.
+    best: list[list[_Explained]] = [[(0.0, ())] * (len(seconds) + 1) for _ in range(len(firsts) + 1)]
     for i in range(len(layers)):
         row: list[list[_Explained]] = []
-        for a in range(len(one) + 1):
+        for a in range(len(firsts) + 1):
             row.append([])
-            for b in range(len(other) + 1):
+            for b in range(len(seconds) + 1):
                 ways = [_longer(best[a][b], share(i))]
                 if a:
                     ways += [row[a - 1][b], _longer(best[a - 1][b], share(i, a - 1))]
@@ -212,27 +223,27 @@ def inherited(child: Genome, mother: Genome, father: Genome) -> tuple[float, ...
                     ways += [row[a][b - 1], _longer(best[a][b - 1], share(i, None, b - 1))]
                 if a and b:
                     ways.append(_longer(best[a - 1][b - 1], share(i, a - 1, b - 1)))
-                row[a].append(max(ways, key=_most))
+                row[a].append(max(ways, key=_total))
         best = row
     return best[-1][-1][1]
 
 
 _Explained = tuple[float, tuple[float, ...]]
-_most = itemgetter(0)
+_total = itemgetter(0)
 
 
 def _longer(explained: _Explained, share: float) -> _Explained:
     return explained[0] + share, (*explained[1], share)
 
 
-def _equal(layer: Layer, other: Sequence[Any]) -> int:
-    """The genes that a layer carries, and another one too, as bits."""
-    pairs = enumerate(zip(layer, other, strict=True))
-    return sum(1 << k for k, (mine, its) in pairs if mine is not None and mine == its)
+def _equal(layer: Layer, values: Sequence[Any]) -> int:
+    """Return the genes of a layer that have these values, as bits."""
+    pairs = enumerate(zip(layer, values, strict=True))
+    return sum(1 << k for k, (gene, value) in pairs if gene is not None and gene == value)
 
 
 def _in_common(layers: Sequence[Layer]) -> tuple[Any, ...]:
-    """What all layers have in common of width, activation and dropout; None where they differ."""
+    """Return the width, activation and dropout that all layers share; None where they differ."""
     return tuple(column[0] if len(set(column)) == 1 else None for column in zip(*layers, strict=True)) or (
         None,
         None,
@@ -241,13 +252,14 @@ def _in_common(layers: Sequence[Layer]) -> tuple[Any, ...]:
 
 
 def shrink(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
-    """The genome one step smaller: a layer narrower by a step, or left out; None for the smallest."""
+    """Make the genome a step smaller: narrow a layer, or remove it; None for the smallest genome."""
     steps = [operator(genome, space, rng) for operator in (narrow, narrow, narrow, remove_layer)]
     smaller = [child for child in steps if child is not None and child != genome]
     return rng.choice(smaller) if smaller else None
 
 
 def _resize(genome: Genome, space: SearchSpace, rng: random.Random, direction: int) -> Genome | None:
+    """Move the width of a layer, or of all equal layers, one or two steps up (+1) or down (-1)."""
     widths = space.widths_tuple
     last = len(widths) - 1
     movable = [i for i, w in enumerate(genome.widths) if 0 <= widths.index(w) + direction <= last]
@@ -262,12 +274,12 @@ def _resize(genome: Genome, space: SearchSpace, rng: random.Random, direction: i
     else:
         layers[i] = layers[i]._replace(width=width)
     if space.non_increasing:
-        _make_room(layers, i, direction)
+        _restore_order(layers, i, direction)
     return _genome(space, layers, _genes(genome, space))
 
 
-def _make_room(layers: list[Layer], i: int, direction: int) -> None:
-    """In a funnel a wider layer widens those before it, a narrower one narrows those after it."""
+def _restore_order(layers: list[Layer], i: int, direction: int) -> None:
+    """Keep a funnel after layer `i` changed: widen the layers before it, or narrow the layers after it."""
     width = layers[i].width
     for j in range(i) if direction > 0 else range(i + 1, len(layers)):
         limit = max if direction > 0 else min
@@ -275,7 +287,7 @@ def _make_room(layers: list[Layer], i: int, direction: int) -> None:
 
 
 def _step_layers(genome: Genome, space: SearchSpace, rng: random.Random, key: str) -> Genome:
-    """Another value of a gene that layers carry, in one layer or, where they share it, in all."""
+    """Change a layer gene: of any layer or, where layers share it, of all."""
     layers = list(genome.layers)
     i = rng.randrange(len(layers))
     value = _step(key, getattr(layers[i], key), space, rng)
@@ -289,18 +301,18 @@ def _step_layers(genome: Genome, space: SearchSpace, rng: random.Random, key: st
 def _step(key: str, value: Any, space: SearchSpace, rng: random.Random) -> Any:
     values = space.genes[key]
     if key in _UNORDERED:
-        return rng.choice([other for other in values if other != value])
+        return rng.choice([option for option in values if option != value])
     return rng.choice(_neighbours(value, values))
 
 
 def _neighbours(value: Any, values: Sequence[Any]) -> list[Any]:
-    """The values next to `value` in rising order."""
+    """Return the values next to `value` in rising order."""
     i = values.index(value)
     return [values[j] for j in (i - 1, i + 1) if 0 <= j < len(values)]
 
 
 def _genes(genome: Genome, space: SearchSpace) -> dict[str, Any]:
-    return {key: getattr(genome, key) for key in space.own_genes}
+    return {key: getattr(genome, key) for key in space.network_genes}
 
 
 def _set_all(layers: Sequence[Layer], **values: Any) -> list[Layer]:
@@ -308,7 +320,7 @@ def _set_all(layers: Sequence[Layer], **values: Any) -> list[Layer]:
 
 
 def _genome(space: SearchSpace, layers: list[Layer], genes: dict[str, Any]) -> Genome:
-    """The genome of these layers, in falling order where the space is a funnel."""
+    """Build the genome of these layers, in falling order of width where the space is a funnel."""
     if space.non_increasing:
         layers = sorted(layers, key=lambda layer: layer.width, reverse=True)
     return Genome.of(layers, **genes)

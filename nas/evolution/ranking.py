@@ -1,4 +1,4 @@
-"""Everyone evaluated, in the engine's order, kept as they come in."""
+"""Rankings: individuals in order from the best to the worst, updated as individuals arrive."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from typing import Protocol
 from nas.evolution.individual import Individual
 
 by_fitness = attrgetter("fitness.wvalues")
-"""The key of an individual among others, as DEAP compares: the best has the greatest."""
+"""The sort key of an individual, as DEAP compares: the best has the greatest."""
 
 _FEW = 64
-"""Of so many one may be put in its place faster than all are sorted."""
+"""Members for each new individual from which on insertion is faster than sorting all of them."""
 
 
 class Ranking(Protocol):
     """Individuals from the best to the worst."""
 
     def add(self, individual: Individual) -> None:
-        """Put somebody in the place that is theirs."""
+        """Add an individual at its position."""
 
     def discard(self, individual: Individual) -> None:
-        """Take out somebody who is in it."""
+        """Remove a member."""
 
     def best(self, n: int) -> list[Individual]:
-        """The `n` best, or all if there are fewer; best first."""
+        """Return the `n` best, or all if there are fewer; best first."""
 
     def position(self, individual: Individual) -> int:
-        """The place of somebody who is in it; 0 is the best."""
+        """Return the position of a member; 0 is the best."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return the number of members added, without those discarded."""
+        ...
 
 
 class ByFitness:
-    """By the first objective that tells two apart; among equals, who came first is first.
+    """The ranking by the first objective that differs; equals in their order of arrival.
 
-    Everyone is put in their place when somebody asks: few of many at a time by moving references, a
-    microsecond among a thousand, some ten among 100,000; many by sorting all.
+    New individuals are sorted in when the ranking is read: few by insertion, which takes a microsecond among
+    a thousand members and some ten among 100,000; many by sorting all.
     """
 
     def __init__(self) -> None:
-        # From the worst to the best, as DEAP compares.
+        # From the worst to the best, the order in which DEAP's fitness rises.
         self._ordered: list[Individual] = []
         self._new: list[Individual] = []
 
@@ -55,7 +57,7 @@ class ByFitness:
 
     def best(self, n: int) -> list[Individual]:
         """See `Ranking.best`."""
-        self._put_in_place()
+        self._sort_in()
         return self._ordered[: -n - 1 : -1]
 
     def position(self, individual: Individual) -> int:
@@ -63,16 +65,19 @@ class ByFitness:
         return len(self) - 1 - self._find(individual)
 
     def _find(self, individual: Individual) -> int:
-        self._put_in_place()
+        """Return the index of a member, from the worst."""
+        self._sort_in()
         i = bisect_left(self._ordered, individual.fitness.wvalues, key=by_fitness)
         while self._ordered[i] is not individual:
             i += 1
         return i
 
-    def _put_in_place(self) -> None:
+    def _sort_in(self) -> None:
+        """Bring new individuals to their positions."""
         if len(self._new) * _FEW < len(self._ordered):
-            for one in self._new:
-                self._ordered.insert(bisect_left(self._ordered, by_fitness(one), key=by_fitness), one)
+            for individual in self._new:
+                i = bisect_left(self._ordered, by_fitness(individual), key=by_fitness)
+                self._ordered.insert(i, individual)
         elif self._new:
             self._ordered[:] = sorted([*reversed(self._new), *self._ordered], key=by_fitness)
         self._new.clear()

@@ -1,33 +1,37 @@
-"""Steady-state evolution without a barrier: who is worst makes room."""
+"""Steady-state evolution: small batches in flight, without a barrier between generations."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from nas.evolution.generational import Plus
+from nas.evolution.generational import child_of_tournaments
+from nas.evolution.individual import Individual
+from nas.evolution.lineage import Proposal
+from nas.evolution.strategy import EvolutionState, Strategy
 
 BATCH = 4
-"""Children that are asked for at once: enough for a cohort, few enough to rest on recent news."""
-
-_SHARE = 24
-"""Of so many genomes proposed before, one is asked for now: what another few can change becomes less, and
-larger cohorts train faster."""
+"""Children of a first batch: enough for a cohort, few enough to follow from recent results."""
 
 MOST = 32
-"""Children that are asked for at once, at most."""
+"""Children of a batch, at most: bounds how many children are proposed without the results of the others."""
 
-_UNKNOWN = 0.5
-"""With many batches under way these grow no further than to so many candidates for each one told: as
-children of children that nobody has seen yet, most would be asked for in vain."""
+_PROPOSED_PER_CHILD = 24
+"""Proposed genomes for each child of the next batch: batches grow as a few more results change less and less,
+and larger cohorts train faster."""
+
+_IN_FLIGHT_SHARE = 0.5
+"""Candidates in flight, at most, for each evaluated candidate once batches grow: with many batches in flight
+most children would otherwise descend from a few early parents."""
 
 
-class SteadyState(Plus):
-    """(μ+1) in small batches, several of which are under way at once.
+class SteadyState(Strategy):
+    """(μ+1) evolution (Whitley 1989) in small batches, several of which are in flight at once.
 
     ::
 
         population = random genomes
-        whenever a batch has been told, and while `batches_in_flight` - 1 others are under way:
+        whenever a batch has been evaluated, and while fewer than `batches_in_flight` are in flight:
             population = the μ best of population + batch
             batch = mutated or crossed-over winners of tournaments in population
     """
@@ -35,13 +39,21 @@ class SteadyState(Plus):
     default_batches_in_flight: ClassVar[int] = 2
     default_size: ClassVar[int] = 16
 
-    @property
-    def batch_size(self) -> int:
-        """Children that are asked for at once."""
-        known = int(_UNKNOWN * self._n_told / self.batches_in_flight)
-        return min(max(BATCH, min(self._n_fresh // _SHARE, known)), MOST, self._room)
+    def propose(self, state: EvolutionState) -> Proposal:
+        """See `Strategy.propose`."""
+        return child_of_tournaments(state)
 
-    @property
-    def _room(self) -> int:
-        """The most children at once that leave the algorithm what it is."""
-        return 4 * self.population_size
+    def survive(self, state: EvolutionState, offspring: Sequence[Individual]) -> list[Individual]:
+        """See `Strategy.survive`."""
+        return state.fittest([*state.population, *offspring], state.population_size)
+
+    def batch_size(self, state: EvolutionState) -> int:
+        """See `growing_batch`."""
+        return growing_batch(state, 4 * state.population_size)
+
+
+def growing_batch(state: EvolutionState, at_most: int) -> int:
+    """Return the size of the next batch: from 4, growing with the number of results, to 32 or `at_most`."""
+    by_evaluated = int(_IN_FLIGHT_SHARE * state.n_evaluated / state.batches_in_flight)
+    by_proposed = len(state.proposed) // _PROPOSED_PER_CHILD
+    return min(max(BATCH, min(by_proposed, by_evaluated)), MOST, at_most)

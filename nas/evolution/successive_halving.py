@@ -1,4 +1,4 @@
-"""Successive halving without a barrier: everyone is trained for a few epochs, the best of them on."""
+"""Asynchronous successive halving: all candidates train for a few epochs, and the best continue."""
 
 from __future__ import annotations
 
@@ -6,42 +6,48 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from nas.evolution.individual import Individual
+from nas.evolution.lineage import Origin
 from nas.evolution.ranking import ByFitness, Ranking
 
-CONTINUE = "continue"
-"""The operator of a candidate that goes on where the same genome stopped, with all its weights."""
+CONTINUE = Origin.CONTINUE
+"""The operator of a candidate that continues the training of the same genome, from all its weights."""
 
-_SHARE = 3
-"""Of so many who have reached a rung, one goes on."""
+_REDUCTION = 3
+"""Individuals of a rung for each promotion, and the ratio of two rungs: η of Li et al. (2020)."""
 
 _EPOCHS, _STEPS = 4, 300
-"""Epochs, or steps of an optimizer, up to the first rung, at least."""
+"""The least epochs, or steps of the optimizer, up to the first rung."""
 
 _LATEST = 500
-"""Of so many who have reached a rung last, one in three goes on. What all have reached that ever did would
-ask less and less, as a search comes to propose better ones; and takes ever longer to rank."""
+"""The latest individuals of a rung that count. A third of all individuals ever would promote more and more as
+a search proposes better candidates, and takes ever longer to rank."""
 
-_ROOM = 12
-"""How many behind those who would go on now are kept in case that they may later."""
+_RESERVE = 12
+"""Positions below the best third that stay eligible: later arrivals may move them into it."""
 
 
 class SuccessiveHalving:
-    """Asynchronous successive halving (ASHA; Li et al. 2020, algorithm 2), with any engine.
+    """Asynchronous successive halving (ASHA; Li et al. 2020, algorithm 2), with any strategy.
 
     ::
 
-        from the highest rung down:
-            whoever is among the best third of those who have reached it goes on to the next
+        for each rung, from the highest down:
+            promote to the next rung the best third of the individuals in it
 
-    "Best" is as the engine ranks, by one objective or by several; those who have reached a rung are the
-    latest 500.
+    Individuals are ranked in the order of the archive, by one objective or by several; a rung consists of
+    the latest 500 individuals that have reached it.
 
     Parameters
     ----------
     rungs : sequence of int
         Epochs up to each rung, rising; the last is a whole training.
     ranking : callable
-        Makes an empty ranking, in the order of the engine.
+        Makes an empty ranking, in the order of the archive.
+
+    Raises
+    ------
+    ValueError
+        If the rungs do not rise, or there is none.
     """
 
     def __init__(self, rungs: Sequence[int], ranking: Callable[[], Ranking] = ByFitness) -> None:
@@ -53,13 +59,13 @@ class SuccessiveHalving:
         self._waiting: list[dict[int, Individual]] = [{} for _ in rungs]
 
     def next_rung(self, epochs: int) -> int:
-        """The epochs of the first rung above so many."""
+        """Return the first rung above a number of epochs."""
         return next(rung for rung in self.rungs if rung > epochs)
 
     def enter(self, individual: Individual) -> None:
-        """Take note of who has reached a rung.
+        """Add an individual to the rung that it has reached.
 
-        Who stopped before its epochs were up has nothing to gain from more; it counts all the same.
+        An individual that stopped early counts in its rung, but is not promoted: more epochs would not help.
         """
         rung = self.rungs.index(individual.candidate.epochs or self.rungs[-1])
         self._reached[rung].add(individual)
@@ -72,32 +78,35 @@ class SuccessiveHalving:
             self._waiting[rung][individual.id] = individual
 
     def promoted(self, at_most: int) -> list[Individual]:
-        """Those who go on, from the highest rung down; each is named once."""
-        chosen: list[Individual] = []
+        """Return up to `at_most` individuals to train on, from the highest rung down; each only once."""
+        promoted: list[Individual] = []
         for reached, waiting in reversed(list(zip(self._reached, self._waiting, strict=True))):
             if not waiting:
                 continue
-            n = len(reached) // _SHARE
-            places = {number: reached.position(one) for number, one in waiting.items()}
-            for number, place in places.items():
-                if place >= n + _ROOM:
+            n = len(reached) // _REDUCTION
+            positions = {number: reached.position(individual) for number, individual in waiting.items()}
+            for number, position in positions.items():
+                if position >= n + _RESERVE:
                     del waiting[number]
-            those = sorted((number for number, place in places.items() if place < n), key=places.__getitem__)
-            chosen += [waiting.pop(number) for number in those[: at_most - len(chosen)]]
-        return chosen
+            best = sorted(
+                (number for number, position in positions.items() if position < n),
+                key=positions.__getitem__,
+            )
+            promoted += [waiting.pop(number) for number in best[: at_most - len(promoted)]]
+        return promoted
 
     def waiting(self) -> list[Individual]:
-        """Those who may go on one day."""
-        return [one for waiting in self._waiting for one in waiting.values()]
+        """Return the individuals that may be promoted later."""
+        return [individual for waiting in self._waiting for individual in waiting.values()]
 
 
 def rungs_up_to(epochs: int, steps_per_epoch: int = 1) -> tuple[int, ...]:
-    """Rungs that end with so many epochs, each a third of the next.
+    """Return rungs that end with `epochs`, each a third of the next.
 
-    The first is at least 4 epochs, or fewer if they have some hundred steps: one epoch of a large table
-    teaches as much as ten of a small one.
+    The first rung is at least 4 epochs, or fewer if they have 300 steps: an epoch on a large table trains as
+    much as ten on a small table.
     """
     rungs = [epochs]
-    while (below := rungs[0] // _SHARE) >= _EPOCHS or below * steps_per_epoch >= _STEPS:
+    while (below := rungs[0] // _REDUCTION) >= _EPOCHS or below * steps_per_epoch >= _STEPS:
         rungs.insert(0, below)
     return tuple(rungs)

@@ -1,4 +1,4 @@
-"""Surrogate: a model that has learned from those evaluated chooses among many children."""
+"""Surrogate pre-selection: a model of evaluated individuals selects the most promising of many children."""
 
 from __future__ import annotations
 
@@ -12,65 +12,74 @@ from threadpoolctl import ThreadpoolController
 
 from nas.evolution.gaussian_process import GaussianProcess
 from nas.evolution.individual import Individual
-from nas.evolution.proposal import Proposal
+from nas.evolution.lineage import Proposal
 from nas.evolution.ranking import Ranking
 from nas.genome import LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
 from nas.space import SearchSpace
 
-_MOST_KNOWN = 300
-"""The best that are learned from, at most: a process takes time by the cube of their number."""
+_MOST_OBSERVED = 300
+"""The best individuals that the model is fitted to, at most: a Gaussian process takes time by their cube."""
 
-_MOST_UNDER_WAY = 256
-"""Those under way that are believed, at most: the latest, who were chosen by what is known now or nearly."""
+_MOST_IN_FLIGHT = 256
+"""The latest proposals in flight that the posterior is conditioned on, at most: earlier selections rest on
+fewer observations, and each takes time."""
 
 _TREES = 60
-_NEWS = 1.05
-"""Growth of what is known with which the model's own settings are adapted again."""
+"""Trees of the forest: the relative standard error of a deviation of 60 votes is 9 %."""
 
-_LATE_NEWS = 1.25
-"""The same, once more is known than is learned from."""
+_GROWTH = 1.05
+"""Growth of the observations at which the model's hyperparameters are adapted again: a few more hardly change
+them."""
 
-_MANY = 4096
-"""Genomes whose features are remembered: all that are known and may be chosen, several times over."""
+_LATE_GROWTH = 1.25
+"""The same, once there are more observations than the model is fitted to."""
+
+_CACHED = 4096
+"""Size of the cache of features: several times as many as are observed and in the pool."""
 
 _LONGEST = 16.0
-"""Doublings of epochs that count as 1."""
+"""Doublings of epochs that scale to a feature of 1: 65,536 epochs."""
 
 
 _F = TypeVar("_F", bound=Callable[..., object])
 _one_thread: Callable[[_F], _F] = ThreadpoolController().wrap(limits=1, user_api="blas")
-"""For the same bits on every machine; and more threads wait for each other where workers are busy."""
+"""A single BLAS thread gives the same bits on every machine; more would contend with the workers."""
 
 
 class Posterior(Protocol):
-    """What a model expects of points; see `nas.evolution.gaussian_process.Posterior`."""
+    """A model's prediction for points; see `nas.evolution.gaussian_process.Posterior`.
+
+    Attributes
+    ----------
+    mean : float array of shape (points,)
+    """
 
     mean: Floats
 
     @property
     def deviation(self) -> Floats:
-        """How unsure the model is of each point; float array of shape (points,)."""
+        """The standard deviation of each point; float array of shape (points,)."""
 
     def condition_on(self, points: Sequence[int]) -> None:
-        """Take points as observed, with their means."""
+        """Take points as observed, with their means as values (kriging believer; Ginsbourger et al. 2010)."""
 
 
 class Model(Protocol):
-    """What learns from features and values, and says what it expects and how unsure it is."""
+    """A regression model with a standard deviation for each prediction."""
 
     def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Model:
-        """Learn from observations of shape (n, features) and (n,); `adapt`: its own settings too."""
+        """Fit observations of shape (n, features) and (n,); with `adapt` also the model's hyperparameters."""
 
     def posterior(self, X: Floats) -> Posterior:
-        """What it expects of points of shape (n, features)."""
+        """Predict points of shape (n, features)."""
 
     def mean(self, X: Floats) -> Floats:
-        """The means of that alone; float array of shape (n,)."""
+        """Return only the posterior's means; float array of shape (n,)."""
 
 
 class Trees:
-    """scikit-learn's extra-trees (Geurts et al. 2006), with the spread of the trees as deviation."""
+    """scikit-learn's extra-trees (Geurts et al. 2006), with the trees' standard deviation."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -105,53 +114,58 @@ class _Votes:
 
     @property
     def deviation(self) -> Floats:
-        """The spread of the trees."""
+        """The standard deviation of the trees' votes."""
         return self._deviation
 
     def condition_on(self, points: Sequence[int]) -> None:
-        """Be the surer of points, the more trees have them in a leaf with those believed."""
+        """Reduce deviations by the share of trees that have a point in the leaf of an observed point."""
         for i in points:
             self._deviation = self._deviation * (self._leaves != self._leaves[:, i : i + 1]).mean(axis=0)
 
 
 MODELS = ("process", "trees")
-"""What may screen: a Gaussian process, or extra-trees."""
+"""The models: a Gaussian process, or extra-trees."""
 
 
 class Surrogate:
-    """Chooses children by the ranks that a model expects of them.
+    """Selects children by the ranks that a model predicts for them.
 
     ::
 
-        learn: features of a genome -> the normal quantile of its rank among all
-        of many children choose those of which
-            mean - kappa · deviation + cost_penalty · log2(effort) is lowest,
-            believing the mean of each before the next is chosen
-        a few choices are made blindly
+        fit: features of a genome -> the normal quantile of its rank among all
+        repeat n times:
+            with probability epsilon select any child of the pool,
+            else the child of least
+                mean - kappa · deviation + cost_penalty · log2(effort)
+            condition the posterior on the mean of the selected child
 
-    Ranks are the engine's, by one objective or by several. So is `best`, who is expected to be best of
-    those evaluated: the model smooths the luck of single trainings away.
+    The criterion is a lower confidence bound (Srinivas et al. 2010) with a penalty on costs. Ranks are the
+    archive's, by one objective or by several. `best` sorts evaluated individuals by their predictions, which
+    smooths the noise of single trainings.
 
     Parameters
     ----------
     space : SearchSpace
     seed : int
-        Decides the trees and the blind choices.
+        Decides the trees and the random selections.
     model : str
-        One of `MODELS`.
+        A name of `MODELS`.
     full : int
         Epochs of a whole training.
 
     Attributes
     ----------
-    pool : int
-        How many children there should be to choose from.
+    pool_size : int
+        Children to select from.
+    n_initial : int
+        Genomes that are proposed without the model, at first.
     random_share : float
-        The share of them that should be drawn at random from the space.
+        The share of the children that is drawn at random from the space.
     """
 
-    pool = 300
-    start = 12
+    # The defaults are those of `_AUTO` in `nas.evolution.recipes`: the best of `benchmarks.replay`.
+    pool_size = 300
+    n_initial = 12
     random_share = 0.15
     _kappa = 2.5
     _epsilon = 0.05
@@ -162,39 +176,40 @@ class Surrogate:
         self._rng = np.random.default_rng([seed, 3])
         n_features = len(features(next(iter(space)), space))
         self._model: Model = Trees(seed) if model == "trees" else GaussianProcess(n_features + 2)
-        self._features = lru_cache(maxsize=_MANY)(lambda genome: np.array(features(genome, space)).tobytes())
-        self._n_known = self._n_adapted = 0
+        self._features = lru_cache(maxsize=_CACHED)(
+            lambda genome: np.array(features(genome, space)).tobytes()
+        )
+        self._n_observed = self._n_adapted = 0
 
     @property
     def n_new(self) -> int:
-        """How many children of the pool should be born since the last choice.
+        """The number of children of the pool that should be new since the last selection.
 
-        Half of it, as long as news change much; once more is known than is learned from, a quarter. All
-        would find nothing better (`benchmarks.replay`), and having children takes longer than choosing.
+        Half of the pool; a quarter once there are more observations than the model is fitted to. A new pool
+        each time finds nothing better (`benchmarks.replay`), and breeding takes longer than selecting.
         """
-        return self.pool // (2 if self._n_known <= _MOST_KNOWN else 4)
+        return self.pool_size // (2 if self._n_observed <= _MOST_OBSERVED else 4)
 
     @property
     def has_learned(self) -> bool:
-        """Whether the model knows anybody."""
-        return self._n_known > 0
+        """Whether the model has been fitted."""
+        return self._n_observed > 0
 
     @_one_thread
     def learn(self, ranking: Ranking) -> None:
-        """Learn from the best of everyone evaluated."""
-        known = ranking.best(_MOST_KNOWN)
-        n = len(known)
-        # The model's own settings hardly change with a few observations more.
-        news = _NEWS if len(ranking) <= _MOST_KNOWN else _LATE_NEWS
-        adapt = len(ranking) >= news * self._n_adapted
-        self._model.fit(self._observed(known), ndtri((np.arange(n) + 0.5) / n), adapt=adapt)
-        self._n_known = len(ranking)
+        """Fit the model to the best of all evaluated individuals."""
+        best = ranking.best(_MOST_OBSERVED)
+        n = len(best)
+        growth = _GROWTH if len(ranking) <= _MOST_OBSERVED else _LATE_GROWTH
+        adapt = len(ranking) >= growth * self._n_adapted
+        self._model.fit(self._observed(best), ndtri((np.arange(n) + 0.5) / n), adapt=adapt)
+        self._n_observed = len(ranking)
         if adapt:
-            self._n_adapted = self._n_known
+            self._n_adapted = self._n_observed
 
     @_one_thread
     def best(self, individuals: Sequence[Individual], n: int) -> list[Individual]:
-        """The `n` that the model expects to be best, of those it has learned from; best first."""
+        """Return the `n` individuals with the best predictions, best first."""
         mean = self._model.mean(self._observed(individuals))
         return [individuals[i] for i in np.argsort(mean, kind="stable")[:n]]
 
@@ -204,91 +219,98 @@ class Surrogate:
         pool: Sequence[Proposal],
         n: int,
         warm_start_from: Callable[[Proposal], Individual | None],
-        under_way: Sequence[Proposal] = (),
+        in_flight: Sequence[Proposal] = (),
         effort: Callable[[Genome], float] | None = None,
     ) -> list[Proposal]:
-        """The `n` of a pool that promise most, or all if there are fewer, the most promising first.
+        """Return the `n` most promising proposals of a pool in order of selection, or all if there are fewer.
 
         Parameters
         ----------
         pool : sequence of Proposal
         n : int
         warm_start_from : callable
-            Whose weights a proposal would inherit.
-        under_way : sequence of Proposal
-            Those chosen before that nothing is known of yet.
+            The parent from which a proposal would inherit weights.
+        in_flight : sequence of Proposal
+            Proposals that are being evaluated: the posterior is conditioned on their means.
         effort : callable, optional
-            What training a genome takes, in any unit; by default all are worth the same.
+            The cost of training a genome, in any unit; by default the same for all.
         """
         if not pool:
             return []
-        under_way = under_way[-_MOST_UNDER_WAY:]
-        posterior = self._model.posterior(self._promised([*pool, *under_way], warm_start_from))
-        posterior.condition_on(range(len(pool), len(pool) + len(under_way)))
-        efforts = [1.0 if effort is None else effort(one.genome) for one in pool]
-        worth = posterior.mean[: len(pool)] + self._cost_penalty * np.log2(efforts)
-        left = list(range(len(pool)))
-        chosen: list[int] = []
-        while left and len(chosen) < n:
-            posterior.condition_on(chosen[-1:])
+        in_flight = in_flight[-_MOST_IN_FLIGHT:]
+        posterior = self._model.posterior(self._unobserved([*pool, *in_flight], warm_start_from))
+        posterior.condition_on(range(len(pool), len(pool) + len(in_flight)))
+        efforts = [1.0 if effort is None else effort(proposal.genome) for proposal in pool]
+        penalized = posterior.mean[: len(pool)] + self._cost_penalty * np.log2(efforts)
+        remaining = list(range(len(pool)))
+        selected: list[int] = []
+        while remaining and len(selected) < n:
+            posterior.condition_on(selected[-1:])
             if self._rng.random() < self._epsilon:
-                chosen.append(left.pop(int(self._rng.integers(len(left)))))
+                selected.append(remaining.pop(int(self._rng.integers(len(remaining)))))
             else:
-                promise = worth - self._kappa * posterior.deviation[: len(pool)]
-                chosen.append(int(np.argmin(promise)))
-                left.remove(chosen[-1])
-            worth[chosen[-1]] = np.inf
-        return [pool[position] for position in chosen]
+                bound = penalized - self._kappa * posterior.deviation[: len(pool)]
+                selected.append(int(np.argmin(bound)))
+                remaining.remove(selected[-1])
+            penalized[selected[-1]] = np.inf
+        return [pool[position] for position in selected]
 
-    def _promised(
+    def _unobserved(
         self, pool: Sequence[Proposal], warm_start_from: Callable[[Proposal], Individual | None]
     ) -> Floats:
-        """Features of everyone as they would be after a whole training, not as they start."""
-        children = [warm_start_from(proposal) for proposal in pool]
-        ages = [0 if child is None else child.age for child in children]
-        return self._rows([one.genome for one in pool], ages, [self._full] * len(pool))
+        """Return features of proposals as after a whole training, not as after their first rung."""
+        parents = [warm_start_from(proposal) for proposal in pool]
+        ages = [0 if parent is None else parent.age for parent in parents]
+        return self._rows([proposal.genome for proposal in pool], ages, [self._full] * len(pool))
 
     def _observed(self, individuals: Sequence[Individual]) -> Floats:
-        ages = [one.inherited for one in individuals]
-        return self._rows([one.genome for one in individuals], ages, [one.epochs for one in individuals])
+        """Return features of evaluated individuals, with their own epochs."""
+        ages = [individual.inherited for individual in individuals]
+        epochs = [individual.epochs for individual in individuals]
+        return self._rows([individual.genome for individual in individuals], ages, epochs)
 
     def _rows(self, genomes: Sequence[Genome], ages: Sequence[int], epochs: Sequence[int]) -> Floats:
-        """Genomes' features, for how long what they inherit was trained, and for how long it was since."""
-        # As bytes, as joining them takes a tenth of the time that reading as many lists does.
-        known = np.frombuffer(b"".join(map(self._features, genomes))).reshape(len(genomes), -1)
+        """Return a row for each genome: its features, and the scaled epochs inherited and trained.
+
+        Float array of shape (genomes, features + 2).
+        """
+        # Features are cached as bytes: joining these takes a tenth of the time of converting lists.
+        of_genomes = np.frombuffer(b"".join(map(self._features, genomes))).reshape(len(genomes), -1)
         trained = np.log2(1 + np.array([ages, np.minimum(epochs, self._full)])) / _LONGEST
-        return np.column_stack([known, *trained])
+        return np.column_stack([of_genomes, *trained])
 
 
 def features(genome: Genome, space: SearchSpace) -> list[float]:
-    """A genome as numbers from 0 to 1: the same number of them for all genomes of a space.
+    """Return a genome as numbers from 0 to 1, of which all genomes of a space have equally many.
 
-    Depth; widths, activations and dropouts layer by layer, or once where all layers share them, with 0
-    where there is no layer; then the other genes. Ordered values are positions among their values,
-    names are one number each, or one for two of them.
+    The depth; widths, activations and dropouts layer by layer, or once where all layers share them, with 0
+    where there is no layer; then the other genes. Ordered values become their position among all values,
+    names an indicator each, or a single indicator for two names.
     """
-    depth, room = space.depth[1], space.depth[1] - genome.depth
+    depth, n_missing = space.depth[1], space.depth[1] - genome.depth
     row = [_position(genome.depth, tuple(space.depths))]
     positions = [(1 + space.widths_tuple.index(w)) / len(space.widths_tuple) for w in genome.widths]
-    row += (positions[:1] or [0.0]) if space.equal_widths and depth else positions + [0.0] * room
+    row += (positions[:1] or [0.0]) if space.equal_widths and depth else positions + [0.0] * n_missing
     for key, values in space.genes.items():
         if key not in LAYER_GENES:
             row += _numbers(getattr(genome, key), values)
             continue
-        carried = [getattr(layer, key) for layer in genome.layers]
-        nothing = [0.0] * len(_numbers(values[0], values))
+        of_layers = [getattr(layer, key) for layer in genome.layers]
+        padding = [0.0] * len(_numbers(values[0], values))
         if key in space.per_layer:
-            row += [number for value in carried for number in _numbers(value, values)] + nothing * room
+            row += [number for value in of_layers for number in _numbers(value, values)]
+            row += padding * n_missing
         else:
-            row += _numbers(carried[0], values) if carried else nothing
+            row += _numbers(of_layers[0], values) if of_layers else padding
     return row
 
 
 def _numbers(value: Any, values: tuple[Any, ...]) -> list[float]:
+    """Encode a value among all values of its gene."""
     if not isinstance(values[0], str):
         return [_position(value, values)]
-    ones = [float(value == one) for one in values]
-    return ones if len(values) > 2 else ones[:1]
+    indicators = [float(value == name) for name in values]
+    return indicators if len(values) > 2 else indicators[:1]
 
 
 def _position(value: Any, values: tuple[Any, ...]) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nas.alignment import origins
 from nas.evaluation import Candidate
+from nas.evolution.lineage import Operator
 from nas.evolution.successive_halving import CONTINUE
 from nas.evolution.surrogate import Surrogate
 from nas.genome import GENES, LAYER_GENES, Genome
@@ -69,7 +70,7 @@ def random_expectation(networks: Sequence[Network], *, screened: bool = False) -
     screened : bool
         Whether a model chose among children.
     """
-    free = networks[: Surrogate.start] if screened else networks
+    free = networks[: Surrogate.n_initial] if screened else networks
     drawn = np.array([one.fitness for one in free if one.candidate.operator == "random"])
     if len(drawn) < _LEAST_RANDOM:
         return None
@@ -205,8 +206,9 @@ def gains(history: History) -> list[Gain]:
 
 
 def _kind(operator: str) -> str:
-    if operator.startswith("crossover:"):
-        return operator.split("+")[0].removeprefix("crossover:").replace("_", " ") + " (crossover)"
+    parsed = Operator.parse(operator)
+    if parsed.crossover is not None:
+        return f"{parsed.crossover.replace('_', ' ')} (crossover)"
     return "several changes" if "+" in operator else operator.replace("_", " ")
 
 

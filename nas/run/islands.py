@@ -147,7 +147,7 @@ def _live(island: Island, executor: RayExecutor, problem: Problem, meeting: Meet
         )
         # Who has tried all there is would try no more in a longer search either; all else is a cut.
         meeting.leave(island.i, message() if why == "exhausted" else None)
-        found = {one.id: one for one in [*engine.front, *engine.hall_of_fame, *engine.self_made]}
+        found = {one.id: one for one in engine.archive.representatives()}
         return Return(why, spent, list(found.values()), engine.generation())
     finally:
         journal.close()

@@ -366,7 +366,7 @@ class Run:
             "data": {key: value for key, value in self.dataset.describe().items() if key != "source"},
             "metric": self.prepared.metric,
             "space": settings.space.to_dict(),
-            "recipe": asdict(self.recipe) | {"objectives": list(self.recipe.objectives)},
+            "recipe": self.recipe.to_dict(),
             "limits": settings.limits.to_dict(),
             "starts": [genome.to_dict() for genome in settings.starts],
             "seed": settings.seed,

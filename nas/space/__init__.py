@@ -2,7 +2,8 @@
 
 from nas.space.costs import COSTS, CostModel, Costs, Limits, cost_model
 from nas.space.files import available_spaces, load_space
-from nas.space.space import Range, SearchSpace
+from nas.space.space import SearchSpace
+from nas.space.values import Range
 
 __all__ = [
     "COSTS",

@@ -1,4 +1,4 @@
-"""What a network costs in use, told from its genome: parameters, operations, latency; and limits on them."""
+"""Costs of a network in use, computed from its genome: parameters, FLOPs, latency; and limits on them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from nas.genome import Genome
 from nas.space.space import SearchSpace
 
 COSTS = ("parameters", "flops", "latency")
-"""What can be limited, and minimized beside the error."""
+"""Costs that can be limited, and minimized beside the error."""
 
 _LAYER = 1.4
+"""Microseconds of one row through a layer, its size and activation aside; measured as `cost_model` says."""
+
 _FLOPS_A_MICROSECOND = 30_000.0
+"""Measured as `cost_model` says."""
+
 _OVERHEAD = 6500.0
-"""FLOPs of which training takes as long as what does not depend on the size: one layer of 32 between 18
-inputs and 4 outputs takes a fifteenth of 256-256, of 32 times the FLOPs, alone or in a cohort."""
+"""FLOPs that take as long as the part of a training step that does not depend on the size. Measured: a layer
+of 32 units between 18 inputs and 4 outputs takes a fifteenth of the time of 256-256, which has 32 times the
+FLOPs, trained solo or in a cohort."""
 
 _MANY = 4096
-"""Genomes whose costs are remembered: a search asks for those of a child again and again."""
+"""Size of the cache of costs: a search reads the costs of a child several times."""
 
 _ACTIVATION = {
     "identity": 0.1,
@@ -34,12 +39,12 @@ _ACTIVATION = {
     "silu": 2.8,
     "gelu": 4.9,
 }
-"""Microseconds of one row through each activation, up to 256 units; see `cost_model`."""
+"""Microseconds of one row through each activation, measured up to 256 units; see `cost_model`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one network costs.
+    """The costs of one network.
 
     Attributes
     ----------
@@ -57,7 +62,7 @@ class Costs:
 
     @property
     def effort(self) -> float:
-        """What a step of training takes for each row, in FLOPs of predicting one, overhead included."""
+        """The cost of a training step for each row, in FLOPs of predicting a row, overhead included."""
         return self.flops + _OVERHEAD
 
 
@@ -65,12 +70,12 @@ CostModel = Callable[[Genome], Costs]
 
 
 def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
-    """The costs of genomes between the given numbers of inputs and outputs.
+    """Return a function that computes the costs of genomes between the given numbers of inputs and outputs.
 
-    Latency is an estimate by the same constants everywhere, so that it decides the same on every
+    Latency is an estimate by the same constants everywhere, so that a search decides the same on every
     machine: 1.4 µs a layer, a number of microseconds for each activation, and 30,000 floating-point
-    operations a microsecond, as measured of the exported network on one core of a Xeon. It orders
-    networks rightly; what your machine takes, only a clock tells.
+    operations a microsecond, measured with the exported network on one core of a Xeon. The estimate
+    orders networks; absolute times differ between machines.
     """
 
     @lru_cache(maxsize=_MANY)
@@ -84,12 +89,17 @@ def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that a network may cost; None: no limit. See `Costs`.
+    """Upper limits on the costs of a network; None stands for no limit.
+
+    Parameters
+    ----------
+    parameters, flops, latency : float, optional
+        See `Costs`; units are theirs.
 
     Raises
     ------
     InputError
-        On a limit that is no number above 0.
+        On a limit that is no number above 0; the message names it.
     """
 
     parameters: float | None = None
@@ -97,50 +107,50 @@ class Limits:
     latency: float | None = None
 
     def __post_init__(self) -> None:
-        for name, most in self:
-            if isinstance(most, bool) or not isinstance(most, (int, float)) or not 0 < most < float("inf"):
-                raise InputError(f"max_{name}: expected a number above 0, got {most!r}")
+        for name, limit in self:
+            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0 < limit < float("inf"):
+                raise InputError(f"max_{name}: expected a number above 0, got {limit!r}")
 
     def __iter__(self) -> Any:
-        """The limits that there are, as pairs of name and number."""
+        """Iterate over the limits that are set, as pairs of name and number."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return iter([(name, value) for name, value in values if value is not None])
 
     def allow(self, costs: Costs) -> bool:
-        """Whether a network of these costs may be tried."""
-        return all(getattr(costs, name) <= most for name, most in self)
+        """Return whether a network of these costs is within all limits."""
+        return all(getattr(costs, name) <= limit for name, limit in self)
 
     def smallest(self, space: SearchSpace, model: CostModel) -> Genome:
-        """A genome of the space that is within the limits: the one with fewest parameters that is.
+        """Return the genome with fewest parameters that is within the limits, of the narrowest of each depth.
 
-        At a given depth every cost grows with every width, so that only the narrowest need a look.
+        At a given depth every cost grows with every width, so that only the narrowest have to be checked.
 
         Raises
         ------
         InputError
-            If there is none: the limits, or limits and space, contradict each other.
+            If no genome of the space is within the limits.
         """
         narrowest = [_narrowest(space, depth) for depth in space.depths]
         allowed = [genome for genome in narrowest if self.allow(model(genome))]
         if allowed:
             return min(allowed, key=lambda genome: model(genome).parameters)
-        asked = ", ".join(f"at most {most:g} {_UNITS[name]}" for name, most in self)
+        limits = ", ".join(f"at most {limit:g} {_UNITS[name]}" for name, limit in self)
         least = ", ".join(
             f"{min(getattr(model(genome), name) for genome in narrowest):g} {_UNITS[name]}"
             for name, _ in self
         )
         raise InputError(
-            f"limits: expected some genome of space {space.name} to be within {asked}, got none; the least "
+            f"limits: expected some genome of space {space.name} to be within {limits}, got none; the least "
             f"there is: {least}"
         )
 
     def to_dict(self) -> dict[str, float]:
-        """The limits that there are."""
+        """Return the limits that are set as plain values for JSON."""
         return dict(self)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, float]) -> Limits:
-        """The limits that `to_dict` wrote."""
+        """Return the limits that `to_dict` wrote."""
         return cls(**record)
 
 
@@ -148,6 +158,7 @@ _UNITS = {"parameters": "parameters", "flops": "FLOPs", "latency": "µs of laten
 
 
 def _narrowest(space: SearchSpace, depth: int) -> Genome:
+    """Return the genome of least cost at this depth."""
     genes = {key: values[0] for key, values in space.genes.items()}
     if "activation" in genes:
         genes["activation"] = min(space.activation, key=_ACTIVATION.__getitem__)

@@ -1,4 +1,4 @@
-"""Search spaces in TOML: those that come with the package, and a person's own."""
+"""Search spaces in TOML files: the spaces that come with the package, and those of its users."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from typing import Any
 
 from nas.errors import SpaceError
 from nas.genome import GENES
-from nas.space.space import Range, SearchSpace, Values, is_number, refused
+from nas.space.space import SearchSpace
+from nas.space.values import Range, Values, is_number, refused
 
 _LARGEST = 64 * 2**10
-"""Bytes of a TOML file."""
+"""Bytes of a TOML file, at most: the largest shipped space has some 400."""
 
 _MOST_PARTS = 100
-"""Parts of a dotted key: time and memory of the parser grow with their square."""
+"""Parts of a dotted key, at most: time and memory of `tomllib` grow with their square."""
 
 
 def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
-    """The space of that name among those shipped, or the TOML file at that path.
+    """Load the shipped space of this name, or the TOML file at this path.
 
     Raises
     ------
     SpaceError
-        If there is no such space or file, or if it says something that a space cannot say; the
-        message names the file, the key, what was expected and what came.
+        If there is no such space or file, or if its contents describe no space; the message names the
+        file, the key, what was expected and what came.
     """
     path = _find(name_or_path)
     try:
@@ -41,7 +42,8 @@ def load_space(name_or_path: str | os.PathLike[str]) -> SearchSpace:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    # What lies between two of these is a dotted key at most: blanks around its dots are allowed.
+    """Parse TOML; raises `ValueError` on text that would take the parser long."""
+    # Text between two of these characters holds a dotted key at most; TOML allows blanks around its dots.
     pieces = re.split(r"[\n,=\[\]#]", text.replace(" ", "").replace("\t", ""))
     if max(piece.count(".") for piece in pieces) > _MOST_PARTS:
         raise ValueError(f"a key of more than {_MOST_PARTS} parts")
@@ -49,7 +51,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def available_spaces() -> dict[str, Path]:
-    """The spaces that come with the package: their names and files, sorted by name."""
+    """Return the names and files of the spaces that come with the package, sorted by name."""
     return {path.stem: path for path in sorted(_shipped_folder().glob("*.toml"))}
 
 
@@ -58,7 +60,7 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
     path = Path(name_or_path)
-    if not os.path.isfile(path):  # noqa: PTH113 # False too where the name is one that no file can have
+    if not os.path.isfile(path):  # noqa: PTH113 # False for text that no file can have as its name, where Path.is_file raises
         raise SpaceError(
             f"search space {name_or_path!s}: expected one of {', '.join(shipped)} or a TOML file, got neither"
         )
@@ -88,13 +90,13 @@ _TABLES = {
 
 
 def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpace:
-    """The space that a TOML document describes; every refusal names the file and the key."""
+    """Build the space that a TOML document describes; each error names the file and the key."""
     _refuse_unknown(file, "", record, {*_TABLES, "description"})
-    for key, known in _TABLES.items():
+    for key, valid_keys in _TABLES.items():
         table = record.get(key, {})
         if not isinstance(table, dict):
             raise refused(file, key, f"a table [{key}]", reprlib.repr(table))
-        _refuse_unknown(file, f"{key}.", table, known)
+        _refuse_unknown(file, f"{key}.", table, valid_keys)
     for key in ("depth", "widths"):
         if key not in record:
             raise refused(file, key, f"a table [{key}]", "none")
@@ -118,6 +120,7 @@ def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpac
 
 
 def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:
+    """Read the values or the range of one gene; raises `SpaceError` on both, or neither."""
     if "values" in table:
         extra = sorted(set(table) & {"min", "max", "scale", "step"})
         if extra:
@@ -136,8 +139,11 @@ def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:
     return Range(table["min"], table["max"], table.get("scale", "linear"), table.get("step"))
 
 
-def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], known: set[str]) -> None:
+def _refuse_unknown(file: str, prefix: str, table: Mapping[str, Any], valid_keys: set[str]) -> None:
+    """Raise `SpaceError` on a key that is not valid; `prefix` is the table's name with a dot."""
     for key in table:
-        if key not in known:
-            shown = key if key.isidentifier() and len(key) < 50 else reprlib.repr(key)
-            raise refused(file, f"{prefix}{shown}", f"one of {', '.join(sorted(known))}", "an unknown key")
+        if key not in valid_keys:
+            name = key if key.isidentifier() and len(key) < 50 else reprlib.repr(key)
+            raise refused(
+                file, f"{prefix}{name}", f"one of {', '.join(sorted(valid_keys))}", "an unknown key"
+            )

@@ -1,4 +1,4 @@
-"""A toy landscape, what drives an engine over it, and search spaces of every kind."""
+"""A toy landscape, a driver of engines over it, and search spaces of every kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNGS = (3, 9, 27)
 def fitness(genome: Genome) -> float:
     """Best at 16-8-4 with tanh, worse by every step away from it."""
     depth = abs(genome.depth - len(TARGET))
-    widths = sum(abs(np.log2(one / other)) for one, other in zip(genome.widths, TARGET, strict=False))
+    widths = sum(abs(np.log2(width / target)) for width, target in zip(genome.widths, TARGET, strict=False))
     return float(1 - 0.2 * depth - 0.05 * widths - 0.1 * (genome.activation != "tanh"))
 
 
@@ -44,38 +44,38 @@ def judge(candidate: Candidate, failing: int = 0) -> Evaluation:
 
 
 def ask_all(engine: Engine) -> list[Candidate]:
-    """As many batches as may be under way, as the loop asks for them."""
-    asked: list[Candidate] = []
+    """Ask for as many batches as may be in flight, as the search loop does."""
+    candidates: list[Candidate] = []
     while engine.can_ask and (batch := engine.ask()):
-        asked += batch
-    return asked
+        candidates += batch
+    return candidates
 
 
 def drive(engine: Engine, n: int, failing: int = 0) -> list[Candidate]:
-    """Ask and tell until `n` candidates are told or nothing is left; from the start of a search."""
-    waiting, told = deque(ask_all(engine)), list[Candidate]()
-    while waiting and len(told) < n:
+    """Ask and tell from the start of a search until `n` evaluations, or until the space is exhausted."""
+    waiting, evaluated = deque(ask_all(engine)), list[Candidate]()
+    while waiting and len(evaluated) < n:
         candidate = waiting.popleft()
         engine.tell(judge(candidate, failing))
-        told.append(candidate)
+        evaluated.append(candidate)
         if not waiting or waiting[0].generation != candidate.generation:
             waiting += ask_all(engine)
-    return told
+    return evaluated
 
 
 def individual(
     number: int, genome: Genome, value: float, *, epochs: int | None = None, stopped: str = "epochs"
 ) -> Individual:
-    """An individual of such fitness, as if it had been evaluated."""
+    """Make an individual of this fitness."""
     evaluation = Evaluation(number, fitness=value, validation_loss=1.0, stopped=stopped)
     return Individual(Candidate(number, genome, 0, 0, "random", epochs=epochs), evaluation)
 
 
 def ranking(individuals: Iterable[Individual]) -> ByFitness:
-    """Individuals in their order."""
+    """Rank individuals by fitness."""
     ordered = ByFitness()
-    for one in individuals:
-        ordered.add(one)
+    for individual in individuals:
+        ordered.add(individual)
     return ordered
 
 

@@ -21,7 +21,7 @@ def same(X: Floats) -> Floats:
 def test_the_gradient_is_that_of_finite_differences(seed: int) -> None:
     rng = np.random.default_rng(seed)
     X = rng.random((12, 3))
-    X[6:9] = X[:3]  # looked at twice, or own and noise could not be told apart
+    X[6:9] = X[:3]  # observed twice, as own deviation and noise are otherwise the same
     z = rng.normal(size=12)
     process = GaussianProcess(3)
     log = process._prior[:, 0] + rng.normal(0, 0.5, 6)
@@ -37,11 +37,11 @@ def test_the_posterior_is_scikit_learns() -> None:
     process = GaussianProcess(3)
     process._log = np.log([0.5, 1.5, 4.0, 2.0, 1e-4, 0.03])
     mean, deviation = process.fit(X, y, adapt=False).predict(Z)
-    # No point is seen twice: what points have of their own is noise then, but not to be told apart.
+    # No point is observed twice: its own deviation then cannot be distinguished from noise.
     own, noise = 1e-4, 0.03 + 1e-6
     kernel = ConstantKernel(2.0) * Matern([0.5, 1.5, 4.0], nu=2.5) + WhiteKernel(own + noise)
-    theirs = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None, normalize_y=True).fit(X, y)
-    expected, spread = theirs.predict(Z, return_std=True)
+    reference = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None, normalize_y=True).fit(X, y)
+    expected, spread = reference.predict(Z, return_std=True)
     np.testing.assert_allclose(mean, expected, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(deviation**2, spread**2 - noise * y.std() ** 2, rtol=1e-6, atol=1e-10)
 
@@ -66,10 +66,10 @@ def test_a_smooth_function_is_interpolated() -> None:
     assert process.predict(np.full((1, 2), 50.0))[1] > 2 * deviation.max()
 
 
-def test_believing_a_point_is_observing_its_mean() -> None:
+def test_conditioning_on_a_point_is_observing_its_mean() -> None:
     rng = np.random.default_rng(7)
     X, Z = rng.random((30, 3)), rng.random((20, 3))
-    Z[5] = Z[3]  # believed once, and seen to be the same point
+    Z[5] = Z[3]  # conditioned on once, and recognized as the same point
     y = np.sin(5 * X[:, 0]) + rng.normal(0, 0.1, 30)
     process = GaussianProcess(3).fit(X, y)
     posterior = process.posterior(Z)
@@ -77,20 +77,22 @@ def test_believing_a_point_is_observing_its_mean() -> None:
     posterior.condition_on([3, 11])
     posterior.condition_on([5])
     np.testing.assert_array_equal(posterior.mean, mean)
-    # The same in full: settings and scale as they were, three observations more.
+    # The same by a new fit: hyperparameters and scale unchanged, three observations more.
     observed = GaussianProcess(3)
     observed._log = process._log
-    believed = [3, 11, 5]
-    again = observed.fit(np.vstack([X, Z[believed]]), np.append(y, mean[believed]), adapt=False).posterior(Z)
+    conditioned = [3, 11, 5]
+    refitted = observed.fit(
+        np.vstack([X, Z[conditioned]]), np.append(y, mean[conditioned]), adapt=False
+    ).posterior(Z)
     scale = process._std / observed._std
-    np.testing.assert_allclose(posterior.deviation, again.deviation * scale, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(posterior.deviation, refitted.deviation * scale, rtol=1e-6, atol=1e-9)
 
 
-def test_points_may_be_believed_one_by_one_or_at_once() -> None:
+def test_points_may_be_added_one_by_one_or_at_once() -> None:
     rng = np.random.default_rng(3)
     X, Z = rng.random((30, 3)), rng.random((60, 3))
     process = GaussianProcess(3).fit(X, rng.random(30))
-    order = rng.permutation(60)[:50].tolist()  # more than there is room for at first
+    order = rng.permutation(60)[:50].tolist()  # more than the spare rows that are allocated at first
     one_by_one, at_once = process.posterior(Z), process.posterior(Z)
     for i in order:
         one_by_one.condition_on([i])
@@ -100,15 +102,15 @@ def test_points_may_be_believed_one_by_one_or_at_once() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.5])
-def test_noise_is_told_by_points_that_were_looked_at_often(noise: float) -> None:
+def test_noise_is_estimated_from_repeated_observations(noise: float) -> None:
     rng = np.random.default_rng(2)
     X = np.repeat(rng.random((30, 1)), 5, axis=0)
     y = np.sin(6 * X[:, 0]) + rng.normal(0, noise, 150)
     process = GaussianProcess(1)
     for _ in range(10):
         process.fit(X, y)
-    found = np.exp(process._log[-1]) * y.var()
-    assert noise**2 / 1.5 < found < noise**2 * 1.5
+    optimum = np.exp(process._log[-1]) * y.var()
+    assert noise**2 / 1.5 < optimum < noise**2 * 1.5
 
 
 def test_what_points_have_of_their_own_is_no_noise() -> None:
@@ -122,8 +124,8 @@ def test_what_points_have_of_their_own_is_no_noise() -> None:
         process.fit(X, y)
     mean, deviation = process.predict(points)
     assert np.abs(mean - np.sin(3 * points[:, 0]) - own).max() < 0.25
-    _, beside = process.predict(points + 1e-3)
-    assert beside.min() > 2 * deviation.max()
+    _, nearby = process.predict(points + 1e-3)
+    assert nearby.min() > 2 * deviation.max()
 
 
 def test_settings_are_kept_where_they_are_not_to_adapt() -> None:
@@ -137,7 +139,7 @@ def test_settings_are_kept_where_they_are_not_to_adapt() -> None:
     assert (process._log != before).any()
 
 
-def test_adapting_makes_what_was_seen_more_likely() -> None:
+def test_adapting_makes_the_observations_more_likely() -> None:
     rng = np.random.default_rng(5)
     X = rng.random((40, 2))
     y = np.sin(6 * X[:, 0]) + rng.normal(0, 0.1, 40)

@@ -49,7 +49,7 @@ crossovers = st.sampled_from(sorted(CROSSOVERS))
 quick = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def children(mutation: Mutation, genome: Genome, space: SearchSpace, n: int = 150) -> set[Genome]:
+def reachable(mutation: Mutation, genome: Genome, space: SearchSpace, n: int = 150) -> set[Genome]:
     rng = random.Random(0)
     return {child for _ in range(n) if (child := mutation(genome, space, rng)) is not None}
 
@@ -92,33 +92,31 @@ def test_children_stay_inside_the_space(space: SearchSpace, rng: random.Random, 
 @quick
 @given(spaces(), randoms, crossovers)
 def test_every_gene_of_a_child_is_a_parents(space: SearchSpace, rng: random.Random, name: str) -> None:
-    mother, father = space.sample(rng), space.sample(rng)
-    child = CROSSOVERS[name](mother, father, space, rng)
-    assert set(child.widths) <= set(mother.widths) | set(father.widths)
-    assert set(child.activations) <= set(mother.activations) | set(father.activations)
-    assert set(child.dropouts) <= set(mother.dropouts) | set(father.dropouts)
+    first, second = space.sample(rng), space.sample(rng)
+    child = CROSSOVERS[name](first, second, space, rng)
+    assert set(child.widths) <= set(first.widths) | set(second.widths)
+    assert set(child.activations) <= set(first.activations) | set(second.activations)
+    assert set(child.dropouts) <= set(first.dropouts) | set(second.dropouts)
     for key in set(GENES) - set(LAYER_GENES):
-        assert getattr(child, key) in (getattr(mother, key), getattr(father, key))
+        assert getattr(child, key) in (getattr(first, key), getattr(second, key))
 
 
 @quick
 @given(spaces(), randoms, crossovers)
-def test_what_layers_do_not_share_is_inherited_as_one(
-    space: SearchSpace, rng: random.Random, name: str
-) -> None:
-    mother, father = space.sample(rng), space.sample(rng)
-    child = CROSSOVERS[name](mother, father, space, rng)
+def test_a_layer_is_inherited_as_a_whole(space: SearchSpace, rng: random.Random, name: str) -> None:
+    first, second = space.sample(rng), space.sample(rng)
+    child = CROSSOVERS[name](first, second, space, rng)
     own = [0] * (not space.equal_widths) + [1 + LAYER_GENES.index(key) for key in space.per_layer]
-    theirs = {tuple(layer[k] for k in own) for layer in mother.layers + father.layers}
-    assert {tuple(layer[k] for k in own) for layer in child.layers} <= theirs
+    parent_values = {tuple(layer[k] for k in own) for layer in first.layers + second.layers}
+    assert {tuple(layer[k] for k in own) for layer in child.layers} <= parent_values
 
 
 @quick
 @given(spaces(), randoms)
 def test_a_mixed_childs_depth_lies_between_its_parents(space: SearchSpace, rng: random.Random) -> None:
-    mother, father = space.sample(rng), space.sample(rng)
-    depth = mix_layers(mother, father, space, rng).depth
-    assert min(mother.depth, father.depth) <= depth <= max(mother.depth, father.depth)
+    first, second = space.sample(rng), space.sample(rng)
+    depth = mix_layers(first, second, space, rng).depth
+    assert min(first.depth, second.depth) <= depth <= max(first.depth, second.depth)
 
 
 @quick
@@ -129,7 +127,7 @@ def test_shrinking_leads_to_the_smallest_genome_step_by_step(space: SearchSpace,
         last, genome = genome, shrink(genome, space, rng)
         assert last in space
         if genome is not None:
-            less, more = (sum(one.widths) + one.depth for one in (genome, last))
+            less, more = (sum(member.widths) + member.depth for member in (genome, last))
             assert less < more
     assert last.widths == space.widths_tuple[:1] * space.depth[0]
 
@@ -145,31 +143,31 @@ def test_twins_have_twins_by_mixing() -> None:
 def test_mixing_hands_layers_on_in_order() -> None:
     plain = SearchSpace(depth=(1, 5), widths=WIDTHS)
     rng = random.Random(1)
-    found = {mix_layers(Genome((2, 4, 8, 16, 32)), Genome((8,)), plain, rng).widths for _ in range(300)}
-    # The aligned 8 is the same in both; each of the four others is kept or left out.
-    assert len(found) == 16
-    assert all(list(widths) == sorted(widths) and 8 in widths for widths in found)
+    children = {mix_layers(Genome((2, 4, 8, 16, 32)), Genome((8,)), plain, rng).widths for _ in range(300)}
+    # The aligned 8 is the same in both; each of the four other layers is kept or left out.
+    assert len(children) == 16
+    assert all(list(widths) == sorted(widths) and 8 in widths for widths in children)
 
 
 def test_mixing_takes_of_an_aligned_pair_either() -> None:
     rng = random.Random(0)
-    found = {mix_layers(Genome((2, 32)), Genome((4, 16)), PLAIN, rng).widths for _ in range(60)}
-    assert found == {(2, 32), (2, 16), (4, 32), (4, 16)}
+    children = {mix_layers(Genome((2, 32)), Genome((4, 16)), PLAIN, rng).widths for _ in range(60)}
+    assert children == {(2, 32), (2, 16), (4, 32), (4, 16)}
 
 
 def test_spliced_children_begin_like_one_parent_and_end_like_the_other() -> None:
-    mother, father = Genome((2, 4, 8)), Genome((16, 32))
+    first, second = Genome((2, 4, 8)), Genome((16, 32))
     rng = random.Random(0)
-    found = {cut_and_splice(mother, father, PLAIN, rng).widths for _ in range(300)}
+    children = {cut_and_splice(first, second, PLAIN, rng).widths for _ in range(300)}
     heads, tails = [(2,), (2, 4), (2, 4, 8)], [(32,), (16, 32)]
-    assert found == {head + tail for head in heads for tail in tails if len(head + tail) <= 4}
+    assert children == {head + tail for head in heads for tail in tails if len(head + tail) <= 4}
 
 
 def test_splicing_copies_layers_only_where_nothing_else_is_possible() -> None:
     space = SearchSpace(depth=(0, 1), widths=WIDTHS)
     rng = random.Random(0)
-    found = {cut_and_splice(Genome((2,)), Genome((4,)), space, rng) for _ in range(60)}
-    assert found == {Genome((2,)), Genome((4,)), Genome(())}
+    children = {cut_and_splice(Genome((2,)), Genome((4,)), space, rng) for _ in range(60)}
+    assert children == {Genome((2,)), Genome((4,)), Genome(())}
 
 
 @pytest.mark.parametrize("crossover", CROSSOVERS.values(), ids=list(CROSSOVERS))
@@ -177,20 +175,20 @@ def test_what_layers_share_comes_from_a_parent_that_has_layers(crossover: Callab
     space = SearchSpace(depth=(0, 4), widths=WIDTHS, activation=("relu", "tanh"), dropout=(0.0, 0.1))
     rng = random.Random(0)
     linear, deep = Genome(()), Genome((4, 8), "tanh", dropout=0.1)
-    found = {crossover(*rng.sample((linear, deep), 2), space, rng) for _ in range(60)}
-    assert {child.activation for child in found if child.depth} == {"tanh"}
-    assert {child.dropout for child in found if child.depth} == {0.1}
-    assert Genome((4, 8), "tanh", dropout=0.1) in found
+    children = {crossover(*rng.sample((linear, deep), 2), space, rng) for _ in range(60)}
+    assert {child.activation for child in children if child.depth} == {"tanh"}
+    assert {child.dropout for child in children if child.depth} == {0.1}
+    assert Genome((4, 8), "tanh", dropout=0.1) in children
 
 
 def test_shared_genes_come_from_either_parent_and_stay_shared() -> None:
     space = SearchSpace(depth=(1, 4), widths=WIDTHS, equal_widths=True, activation=("relu", "tanh"))
-    mother, father, rng = Genome((4, 4, 4), "relu"), Genome((8,), "tanh"), random.Random(0)
-    found = {mix_layers(mother, father, space, rng) for _ in range(200)}
-    assert {(child.widths[0], child.activation) for child in found} == {
+    first, second, rng = Genome((4, 4, 4), "relu"), Genome((8,), "tanh"), random.Random(0)
+    children = {mix_layers(first, second, space, rng) for _ in range(200)}
+    assert {(child.widths[0], child.activation) for child in children} == {
         (width, name) for width in (4, 8) for name in ("relu", "tanh")
     }
-    assert all(len(set(child.widths)) == 1 for child in found)
+    assert all(len(set(child.widths)) == 1 for child in children)
 
 
 # Mutations.
@@ -210,33 +208,33 @@ def test_depth_changes_by_one_up_to_the_bounds(mutation: Mutation, change: int) 
     plain = SearchSpace(depth=(1, 3), widths=WIDTHS)
     for depth in (1, 2, 3):
         expected = {depth + change} & set(plain.depths)
-        assert {child.depth for child in children(mutation, Genome((8,) * depth), plain)} == expected
+        assert {child.depth for child in reachable(mutation, Genome((8,) * depth), plain)} == expected
 
 
 def test_a_linear_model_has_nothing_to_duplicate_or_swap_or_resize() -> None:
     for mutation in (duplicate_layer, remove_layer, widen, narrow, swap_activation):
-        assert children(mutation, Genome((), learning_rate=0.01), OWN) == set()
+        assert reachable(mutation, Genome((), learning_rate=0.01), OWN) == set()
 
 
 def test_a_linear_model_gets_a_first_layer_of_any_kind() -> None:
-    found = children(insert_layer, Genome((), learning_rate=0.01), OWN, n=2000)
-    assert len(found) == len(WIDTHS) * 3 * 4
-    assert all(child.depth == 1 and child.learning_rate == 0.01 for child in found)
+    children = reachable(insert_layer, Genome((), learning_rate=0.01), OWN, n=2000)
+    assert len(children) == len(WIDTHS) * 3 * 4
+    assert all(child.depth == 1 and child.learning_rate == 0.01 for child in children)
 
 
 def test_removing_a_layer_leaves_the_others_as_they_were() -> None:
     first, second, third = GENOME.layers
-    assert {child.layers for child in children(remove_layer, GENOME, OWN)} == {
+    assert {child.layers for child in reachable(remove_layer, GENOME, OWN)} == {
         (second, third),
         (first, third),
         (first, second),
     }
-    assert {child.learning_rate for child in children(remove_layer, GENOME, OWN)} == {0.01}
+    assert {child.learning_rate for child in reachable(remove_layer, GENOME, OWN)} == {0.01}
 
 
 def test_inserting_a_layer_leaves_the_others_as_they_were() -> None:
     places = set()
-    for child in children(insert_layer, GENOME, OWN, n=600):
+    for child in reachable(insert_layer, GENOME, OWN, n=600):
         rests = [child.layers[:i] + child.layers[i + 1 :] for i in range(4)]
         assert GENOME.layers in rests
         assert child.learning_rate == 0.01
@@ -246,16 +244,16 @@ def test_inserting_a_layer_leaves_the_others_as_they_were() -> None:
 
 def test_an_inserted_layer_is_about_as_wide_as_a_neighbour() -> None:
     plain = SearchSpace(depth=(1, 4), widths=(1, 2, 4, 8, 16, 32, 64))
-    found = {child.widths for child in children(insert_layer, Genome((2, 32)), plain, n=400)}
+    children = {child.widths for child in reachable(insert_layer, Genome((2, 32)), plain, n=400)}
     first = {(width, 2, 32) for width in (1, 2, 4)}
-    between = {(2, width, 32) for width in (1, 2, 4, 16, 32, 64)}
+    inner = {(2, width, 32) for width in (1, 2, 4, 16, 32, 64)}
     last = {(2, 32, width) for width in (16, 32, 64)}
-    assert found == first | between | last
+    assert children == first | inner | last
 
 
 def test_a_duplicate_stands_behind_its_original_in_every_gene() -> None:
     first, second, third = GENOME.layers
-    assert {child.layers for child in children(duplicate_layer, GENOME, OWN)} == {
+    assert {child.layers for child in reachable(duplicate_layer, GENOME, OWN)} == {
         (first, first, second, third),
         (first, second, second, third),
         (first, second, third, third),
@@ -264,64 +262,64 @@ def test_a_duplicate_stands_behind_its_original_in_every_gene() -> None:
 
 def test_widths_go_one_or_two_steps() -> None:
     plain = SearchSpace(depth=(1, 3), widths=(1, 2, 4, 8, 16, 32, 64))
-    assert {child.widths for child in children(widen, Genome((8,)), plain)} == {(16,), (32,)}
-    assert {child.widths for child in children(narrow, Genome((8,)), plain)} == {(4,), (2,)}
-    assert {child.widths for child in children(widen, Genome((32,)), plain)} == {(64,)}
-    assert children(widen, Genome((64,)), plain) == set()
-    assert children(narrow, Genome((1,)), plain) == set()
+    assert {child.widths for child in reachable(widen, Genome((8,)), plain)} == {(16,), (32,)}
+    assert {child.widths for child in reachable(narrow, Genome((8,)), plain)} == {(4,), (2,)}
+    assert {child.widths for child in reachable(widen, Genome((32,)), plain)} == {(64,)}
+    assert reachable(widen, Genome((64,)), plain) == set()
+    assert reachable(narrow, Genome((1,)), plain) == set()
 
 
 @pytest.mark.parametrize("mutation", [widen, narrow])
 def test_resizing_changes_one_width_and_nothing_else(mutation: Mutation) -> None:
-    for child in children(mutation, GENOME, OWN):
-        assert sum(one != other for one, other in zip(child.widths, GENOME.widths, strict=True)) == 1
+    for child in reachable(mutation, GENOME, OWN):
+        assert sum(a != b for a, b in zip(child.widths, GENOME.widths, strict=True)) == 1
         assert (child.activations, child.dropouts) == (GENOME.activations, GENOME.dropouts)
         assert child.learning_rate == GENOME.learning_rate
 
 
 def test_equal_widths_change_together() -> None:
     equal = SearchSpace(depth=(1, 3), widths=WIDTHS, equal_widths=True)
-    assert {child.widths for child in children(widen, Genome((8, 8)), equal)} == {(16, 16), (32, 32)}
-    assert {child.widths for child in children(insert_layer, Genome((8, 8)), equal)} == {(8, 8, 8)}
+    assert {child.widths for child in reachable(widen, Genome((8, 8)), equal)} == {(16, 16), (32, 32)}
+    assert {child.widths for child in reachable(insert_layer, Genome((8, 8)), equal)} == {(8, 8, 8)}
 
 
 def test_a_funnel_makes_room_for_what_changes() -> None:
     funnel = SearchSpace(depth=(1, 4), widths=WIDTHS, non_increasing=True)
-    wider = {child.widths for child in children(widen, Genome((8, 8, 4)), funnel)}
+    wider = {child.widths for child in reachable(widen, Genome((8, 8, 4)), funnel)}
     assert wider == {
         *((16, 8, 4), (32, 8, 4)),
-        *((16, 16, 4), (32, 32, 4)),  # the second took the first along
+        *((16, 16, 4), (32, 32, 4)),  # widening the second layer widened the first
         *((8, 8, 8), (16, 16, 16)),
     }
-    narrower = {child.widths for child in children(narrow, Genome((8, 8, 4)), funnel)}
+    narrower = {child.widths for child in reachable(narrow, Genome((8, 8, 4)), funnel)}
     assert narrower == {(4, 4, 4), (2, 2, 2), (8, 4, 4), (8, 2, 2), (8, 8, 2)}
 
 
 def test_one_layers_activation_is_swapped_where_each_has_its_own() -> None:
-    found = children(swap_activation, GENOME, OWN)
-    assert len(found) == 6
-    for child in found:
-        assert sum(one != other for one, other in zip(child.layers, GENOME.layers, strict=True)) == 1
+    children = reachable(swap_activation, GENOME, OWN)
+    assert len(children) == 6
+    for child in children:
+        assert sum(a != b for a, b in zip(child.layers, GENOME.layers, strict=True)) == 1
         assert (child.widths, child.dropouts) == (GENOME.widths, GENOME.dropouts)
 
 
 def test_a_shared_activation_is_swapped_for_all_layers() -> None:
     space = SearchSpace(depth=(1, 3), widths=WIDTHS, activation=("relu", "tanh", "elu"))
-    found = children(swap_activation, Genome((4, 8), "tanh"), space)
-    assert found == {Genome((4, 8), "relu"), Genome((4, 8), "elu")}
+    children = reachable(swap_activation, Genome((4, 8), "tanh"), space)
+    assert children == {Genome((4, 8), "relu"), Genome((4, 8), "elu")}
 
 
 def test_ordered_genes_step_to_neighbours() -> None:
-    found = children(step_gene, GENOME, OWN)
-    assert {child.learning_rate for child in found} == {0.01, 0.001, 0.1}
-    stepped = {child.dropouts for child in found} - {GENOME.dropouts}
+    children = reachable(step_gene, GENOME, OWN)
+    assert {child.learning_rate for child in children} == {0.01, 0.001, 0.1}
+    stepped = {child.dropouts for child in children} - {GENOME.dropouts}
     assert stepped == {
         *((0.0, 0.1, 0.2), (0.2, 0.1, 0.2)),
         *((0.1, 0.0, 0.2), (0.1, 0.2, 0.2)),
         *((0.1, 0.1, 0.1), (0.1, 0.1, 0.3)),
     }
-    assert all((child.learning_rate == 0.01) != (child.dropouts == GENOME.dropouts) for child in found)
-    assert {child.activations for child in found} == {GENOME.activations}
+    assert all((child.learning_rate == 0.01) != (child.dropouts == GENOME.dropouts) for child in children)
+    assert {child.activations for child in children} == {GENOME.activations}
 
 
 def test_names_step_to_any_other() -> None:
@@ -331,8 +329,8 @@ def test_names_step_to_any_other() -> None:
         optimizer=("adam", "sgd", "momentum"),
         schedule=("constant", "step", "cosine"),
     )
-    found = children(step_gene, Genome((8,), optimizer="adam", schedule="constant"), space)
-    assert {(child.optimizer, child.schedule) for child in found} == {
+    children = reachable(step_gene, Genome((8,), optimizer="adam", schedule="constant"), space)
+    assert {(child.optimizer, child.schedule) for child in children} == {
         *(("sgd", "constant"), ("momentum", "constant")),
         *(("adam", "step"), ("adam", "cosine")),
     }
@@ -351,25 +349,25 @@ def test_every_gene_steps_about_as_often_as_a_layer_is_inserted() -> None:
 
 
 def test_inherited_shares_of_a_worked_example() -> None:
-    mother = Genome((8, 16), ("relu", "tanh"), dropout=(0.1, 0.3))
-    father = Genome((4, 32), ("elu", "silu"), dropout=(0.2, 0.4))
+    first = Genome((8, 16), ("relu", "tanh"), dropout=(0.1, 0.3))
+    second = Genome((4, 32), ("elu", "silu"), dropout=(0.2, 0.4))
     child = Genome((8, 4), ("relu", "gelu"), dropout=(0.1, 0.2))
-    # The first is the mother's; of the second, width and dropout are the father's.
-    assert inherited(child, mother, father) == pytest.approx((1.0, 2 / 3))
-    assert inherited(Genome(()), mother, father) == ()
-    assert inherited(mother, Genome(()), Genome(())) == (0.0, 0.0)
+    # The first layer is the first parent's; width and dropout of the second are the second parent's.
+    assert inherited(child, first, second) == pytest.approx((1.0, 2 / 3))
+    assert inherited(Genome(()), first, second) == ()
+    assert inherited(first, Genome(()), Genome(())) == (0.0, 0.0)
 
 
 def test_genes_that_a_genome_does_not_carry_do_not_count() -> None:
-    mother, father = Genome((8, 16)), Genome((4, 32))
-    assert inherited(Genome((8, 2)), mother, father) == (1.0, 0.0)
+    first, second = Genome((8, 16)), Genome((4, 32))
+    assert inherited(Genome((8, 2)), first, second) == (1.0, 0.0)
 
 
 def test_layers_are_inherited_in_order() -> None:
-    # The mother's 8 stands before her 16: of a child that turns them round, one is nobody's.
-    mother, father = Genome((8, 16)), Genome((2, 4))
-    assert inherited(Genome((8, 16)), mother, father) == (1.0, 1.0)
-    assert sorted(inherited(Genome((16, 8)), mother, father)) == [0.0, 1.0]
+    # The first parent has 8 before 16: of a child with 16 before 8, a layer is not explained.
+    first, second = Genome((8, 16)), Genome((2, 4))
+    assert inherited(Genome((8, 16)), first, second) == (1.0, 1.0)
+    assert sorted(inherited(Genome((16, 8)), first, second)) == [0.0, 1.0]
 
 
 def test_a_layer_is_inherited_from_each_parent_once() -> None:
@@ -377,8 +375,8 @@ def test_a_layer_is_inherited_from_each_parent_once() -> None:
 
 
 def test_what_a_parents_layers_have_in_common_comes_from_any_of_them() -> None:
-    mother, father = Genome((8, 16), "relu"), Genome((4,), "tanh")
-    assert inherited(Genome((8, 16), "tanh"), mother, father) == (1.0, 1.0)
+    first, second = Genome((8, 16), "relu"), Genome((4,), "tanh")
+    assert inherited(Genome((8, 16), "tanh"), first, second) == (1.0, 1.0)
 
 
 @quick
@@ -392,9 +390,9 @@ def test_a_copy_has_inherited_everything(space: SearchSpace, rng: random.Random)
 def test_mixed_children_have_all_widths_of_parents_at_every_position() -> None:
     space, rng = SearchSpace(depth=(0, 6), widths=WIDTHS), random.Random(0)
     for _ in range(1000):
-        mother, father = space.sample(rng), space.sample(rng)
-        child = mix_layers(mother, father, space, rng)
-        assert inherited(child, mother, father) == (1.0,) * child.depth
+        first, second = space.sample(rng), space.sample(rng)
+        child = mix_layers(first, second, space, rng)
+        assert inherited(child, first, second) == (1.0,) * child.depth
 
 
 @quick
@@ -403,15 +401,15 @@ def test_children_of_crossover_have_inherited_everything(
     space: SearchSpace, rng: random.Random, name: str
 ) -> None:
     for _ in range(10):
-        mother, father = space.sample(rng), space.sample(rng)
-        child = CROSSOVERS[name](mother, father, space, rng)
-        assert inherited(child, mother, father) == (1.0,) * child.depth
+        first, second = space.sample(rng), space.sample(rng)
+        child = CROSSOVERS[name](first, second, space, rng)
+        assert inherited(child, first, second) == (1.0,) * child.depth
 
 
-def test_who_is_no_child_has_inherited_little() -> None:
+def test_unrelated_genomes_have_inherited_little() -> None:
     rng = random.Random(0)
     shares: list[float] = []
     for _ in range(300):
-        stranger, mother, father = (OWN.sample(rng) for _ in range(3))
-        shares += inherited(stranger, mother, father)
+        unrelated, first, second = (OWN.sample(rng) for _ in range(3))
+        shares += inherited(unrelated, first, second)
     assert fmean(shares) < 0.5

@@ -1,4 +1,4 @@
-"""Rankings that are kept as individuals come and go."""
+"""Rankings that are updated as individuals are added and discarded."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from landscape import individual
 
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution import Individual, nsga2, successive_halving, surrogate
-from nas.evolution.nsga2 import ByFronts, by_fronts
+from nas.evolution import Individual, pareto, successive_halving, surrogate
+from nas.evolution.pareto import ByFronts, by_fronts
 from nas.evolution.ranking import ByFitness, Ranking
 from nas.genome import Genome
 from nas.space import cost_model
@@ -21,7 +21,7 @@ COSTS = cost_model(4, 2)
 values = st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=30)
 
 
-def alone(i: int, value: int) -> Individual:
+def by_fitness_only(i: int, value: int) -> Individual:
     return individual(i, Genome((i + 1,)), value / 4)
 
 
@@ -36,80 +36,86 @@ def with_costs(i: int, value: int) -> Individual:
 
 
 @given(values)
-def test_the_fittest_are_first_and_among_equals_who_came_first(steps: list[tuple[int, bool]]) -> None:
-    ranking, everyone = ByFitness(), list[Individual]()
+def test_the_fittest_are_first_and_equals_in_order_of_arrival(steps: list[tuple[int, bool]]) -> None:
+    ranking, individuals = ByFitness(), list[Individual]()
     for i, (value, leaves) in enumerate(steps):
-        everyone.append(alone(i, value))
-        ranking.add(everyone[-1])
+        individuals.append(by_fitness_only(i, value))
+        ranking.add(individuals[-1])
         if leaves:
-            ranking.discard(everyone.pop(i // 2 % len(everyone)))
-        ranked = sorted(everyone, key=lambda one: -one.evaluation.fitness)
-        assert [one.id for one in ranking.best(99)] == [one.id for one in ranked]
-        assert [one.id for one in ranking.best(2)] == [one.id for one in ranked[:2]]
-        assert [ranking.position(one) for one in ranked] == list(range(len(ranked)))
-        assert len(ranking) == len(everyone)
+            ranking.discard(individuals.pop(i // 2 % len(individuals)))
+        ranked = sorted(individuals, key=lambda individual: -individual.evaluation.fitness)
+        assert [individual.id for individual in ranking.best(99)] == [individual.id for individual in ranked]
+        assert [individual.id for individual in ranking.best(2)] == [
+            individual.id for individual in ranked[:2]
+        ]
+        assert [ranking.position(individual) for individual in ranked] == list(range(len(ranked)))
+        assert len(ranking) == len(individuals)
 
 
-def test_many_and_few_between_two_looks_find_their_places() -> None:
-    rng, ranking, everyone = random.Random(0), ByFitness(), list[Individual]()
+def test_many_and_few_additions_are_sorted_in() -> None:
+    rng, ranking, individuals = random.Random(0), ByFitness(), list[Individual]()
     for n in [200, 1, 2, 30, 1, 3, 150, 1]:
         for _ in range(n):
-            everyone.append(alone(len(everyone), rng.randrange(9)))
-            ranking.add(everyone[-1])
-        ranked = sorted(everyone, key=lambda one: (-one.evaluation.fitness, one.id))
-        assert ranking.best(len(everyone)) == ranked
+            individuals.append(by_fitness_only(len(individuals), rng.randrange(9)))
+            ranking.add(individuals[-1])
+        ranked = sorted(individuals, key=lambda individual: (-individual.evaluation.fitness, individual.id))
+        assert ranking.best(len(individuals)) == ranked
         assert ranking.position(ranked[len(ranked) // 3]) == len(ranked) // 3
 
 
 @given(values)
-def test_fronts_are_those_of_whom_is_left(steps: list[tuple[int, bool]]) -> None:
-    ranking, everyone = ByFronts(), list[Individual]()
+def test_fronts_are_those_of_the_remaining_individuals(steps: list[tuple[int, bool]]) -> None:
+    ranking, individuals = ByFronts(), list[Individual]()
     for i, (value, leaves) in enumerate(steps):
-        everyone.append(with_costs(i, value))
-        ranking.add(everyone[-1])
+        individuals.append(with_costs(i, value))
+        ranking.add(individuals[-1])
         if leaves:
-            ranking.discard(everyone.pop(i // 2 % len(everyone)))
-        ranked = by_fronts(everyone)
-        assert [one.id for one in ranking.best(99)] == [one.id for one in ranked]
-        assert [ranking.position(one) for one in ranked] == list(range(len(ranked)))
-        assert len(ranking) == len(everyone)
+            ranking.discard(individuals.pop(i // 2 % len(individuals)))
+        ranked = by_fronts(individuals)
+        assert [individual.id for individual in ranking.best(99)] == [individual.id for individual in ranked]
+        assert [ranking.position(individual) for individual in ranked] == list(range(len(ranked)))
+        assert len(ranking) == len(individuals)
 
 
 @pytest.mark.parametrize("ranking", [ByFitness(), ByFronts()])
-def test_nobody_ranks_nowhere(ranking: Ranking) -> None:
+def test_an_empty_ranking_has_no_best(ranking: Ranking) -> None:
     assert ranking.best(3) == []
     assert len(ranking) == 0
 
 
-def test_of_many_the_best_are_on_the_fronts_that_all_would_make() -> None:
+def test_forgetting_leaves_the_first_fronts_as_they_are() -> None:
     rng = random.Random(0)
-    ranking, everyone = ByFronts(), list[Individual]()
+    ranking, individuals = ByFronts(), list[Individual]()
     for i in range(3000):
         genome = Genome((rng.randint(1, 300),), learning_rate=i * 1e-6)
         evaluation = Evaluation(i, rng.random() * min(1.0, i / 1000), 0.5)
-        one = Individual(
+        individual = Individual(
             Candidate(i, genome, 0, 0, "random"), evaluation, COSTS(genome), ("error", "parameters")
         )
-        everyone.append(one)
-        ranking.add(one)
-        if i % 37 == 0:  # who is better trained takes somebody's place, remembered or not
-            ranking.discard(everyone.pop(rng.randrange(len(everyone))))
+        individuals.append(individual)
+        ranking.add(individual)
+        if i % 37 == 0:  # a longer training replaces an individual, kept or dropped
+            ranking.discard(individuals.pop(rng.randrange(len(individuals))))
         if i % 50 == 0:
             ranking.best(300)
-    fronts = [{one.id for one in front} for front in tools.sortLogNondominated(everyone, 300)]
-    best = [one.id for one in ranking.best(300)]
-    whole = fronts[:-1]  # of the last, those are best that stand alone there
+    fronts = [
+        {individual.id for individual in front} for front in tools.sortLogNondominated(individuals, 300)
+    ]
+    best = [individual.id for individual in ranking.best(300)]
+    whole = fronts[:-1]  # of the last front, the best have the greatest crowding distance
     n = sum(map(len, whole))
     assert n > 150
     assert [{*best[sum(map(len, whole[:k])) :][: len(front)]} for k, front in enumerate(whole)] == whole
     assert set(best[n:]) <= fronts[-1]
-    assert len(ranking) == len(everyone)
+    assert len(ranking) == len(individuals)
     assert len(ranking.best(3000)) < 1000
-    forgotten = {one.id for one in everyone} - {one.id for one in ranking.best(3000)}
-    last = next(one for one in everyone if one.id in forgotten)
+    dropped = {individual.id for individual in individuals} - {
+        individual.id for individual in ranking.best(3000)
+    }
+    last = next(individual for individual in individuals if individual.id in dropped)
     assert ranking.position(last) == len(ranking.best(3000))
 
 
-def test_as_many_are_remembered_as_anybody_asks_for() -> None:
-    assert nsga2._RANKED >= surrogate._MOST_KNOWN  # of whom a model learns
-    assert 2 * nsga2._RANKED >= successive_halving._LATEST  # whose places on a rung have to be exact
+def test_rankings_keep_as_many_individuals_as_are_read() -> None:
+    assert pareto._RANKED >= surrogate._MOST_OBSERVED  # to which a model is fitted
+    assert 2 * pareto._RANKED >= successive_halving._LATEST  # with exact positions on a rung

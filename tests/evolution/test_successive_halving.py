@@ -1,4 +1,4 @@
-"""Successive halving: who goes on, when, and from where."""
+"""Successive halving: which candidates continue, when, and from which weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from landscape import RUNGS, ask_all, drive, individual, judge
 
 from nas.evaluation import Candidate, Evaluation
-from nas.evolution import ALGORITHMS, Engine, Individual
+from nas.evolution import ALGORITHMS, Engine, EngineOptions, Individual
 from nas.evolution.ranking import ByFitness
 from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving, rungs_up_to
 from nas.genome import Genome
@@ -28,10 +28,10 @@ def enter(
 
 
 def promoted(halving: SuccessiveHalving, at_most: int = 99) -> list[int]:
-    return [one.id for one in halving.promoted(at_most)]
+    return [individual.id for individual in halving.promoted(at_most)]
 
 
-def test_the_best_third_goes_on_once() -> None:
+def test_the_best_third_is_promoted_once() -> None:
     halving = SuccessiveHalving((3, 9))
     enter(halving, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4, 0.0, 0.05])
     assert promoted(halving) == [1, 3]
@@ -44,7 +44,7 @@ def test_fewer_than_three_wait() -> None:
     halving = SuccessiveHalving((3, 9))
     enter(halving, [0.1, 0.2])
     assert promoted(halving) == []
-    assert [one.id for one in halving.waiting()] == [0, 1]
+    assert [individual.id for individual in halving.waiting()] == [0, 1]
 
 
 def test_the_highest_rung_goes_first() -> None:
@@ -54,7 +54,7 @@ def test_the_highest_rung_goes_first() -> None:
     assert promoted(halving) == [3, 0]
 
 
-def test_whoever_is_too_many_goes_next_time() -> None:
+def test_further_promotions_follow_next_time() -> None:
     halving = SuccessiveHalving((3, 9))
     enter(halving, [0.1 * i for i in range(9)])
     assert promoted(halving, at_most=2) == [8, 7]
@@ -62,7 +62,7 @@ def test_whoever_is_too_many_goes_next_time() -> None:
     assert promoted(halving, at_most=2) == [6]
 
 
-def test_who_stopped_early_counts_and_stays() -> None:
+def test_early_stopped_individuals_count_and_are_not_promoted() -> None:
     halving = SuccessiveHalving((3, 9))
     enter(halving, [0.9], stopped="patience")
     enter(halving, [0.5, 0.4, 0.3, 0.2, 0.1], first=1)
@@ -76,27 +76,27 @@ def test_the_last_rung_is_the_end() -> None:
     assert halving.waiting() == []
 
 
-def test_who_is_far_behind_waits_no_longer() -> None:
+def test_individuals_far_behind_are_dropped() -> None:
     halving = SuccessiveHalving((3, 9))
     enter(halving, [-0.1 * i for i in range(30)])
     assert promoted(halving) == list(range(10))
-    assert [one.id for one in halving.waiting()] == list(range(10, 22))
+    assert [individual.id for individual in halving.waiting()] == list(range(10, 22))
 
 
 def test_the_latest_five_hundred_are_ranked() -> None:
     halving = SuccessiveHalving((3, 9))
     enter(halving, [0.9] * 500)
     assert len(promoted(halving, at_most=999)) == 166
-    # None of all who ever came would be among the best third now.
+    # Of all individuals ever, none of these would be among the best third.
     enter(halving, [0.1 + 0.0001 * i for i in range(500)], first=500)
     assert promoted(halving, at_most=999) == list(range(999, 833, -1))
-    assert all(one.id >= 500 for one in halving.waiting())
+    assert all(individual.id >= 500 for individual in halving.waiting())
 
 
-def test_ranks_are_the_engines() -> None:
+def test_ranks_are_those_of_the_given_ranking() -> None:
     class ByAge(ByFitness):
         def position(self, individual: Individual) -> int:
-            return sorted(one.id for one in self.best(len(self))).index(individual.id)
+            return sorted(individual.id for individual in self.best(len(self))).index(individual.id)
 
     halving = SuccessiveHalving((3, 9), ByAge)
     enter(halving, [0.1, 0.2, 0.3])
@@ -130,113 +130,117 @@ def test_rungs_are_thirds_down_to_some_hundred_steps(epochs: int, steps: int, ru
 # With engines.
 
 
-def racing_engine(algorithm: str, space: SearchSpace) -> Engine:
-    return ALGORITHMS[algorithm](
-        space, 0, costs=cost_model(4, 2), halving=SuccessiveHalving(RUNGS, ALGORITHMS[algorithm].ranking)
-    )
+def halving_engine(algorithm: str, space: SearchSpace) -> Engine:
+    strategy, options = ALGORITHMS[algorithm](), EngineOptions(costs=cost_model(4, 2))
+    halving = SuccessiveHalving(RUNGS, strategy.archive.new_ranking)
+    return Engine(strategy, space, 0, options, halving=halving)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_who_goes_on_says_from_where_and_how_far(algorithm: str, space: SearchSpace) -> None:
-    candidates = drive(racing_engine(algorithm, space), 150)
-    continued = [one for one in candidates if one.operator == CONTINUE]
-    assert {(one.epochs_done, one.epochs) for one in continued} == {(3, 9), (9, 27)}
-    assert len({(one.genome, one.epochs) for one in continued}) == len(continued)
-    for one in continued:
-        before = candidates[one.parents[0]]
-        assert one.parents == (one.inherits,)
-        assert (before.genome, before.epochs) == (one.genome, one.epochs_done)
+def test_continued_candidates_record_their_parent_and_epochs(algorithm: str, space: SearchSpace) -> None:
+    candidates = drive(halving_engine(algorithm, space), 150)
+    continued = [candidate for candidate in candidates if candidate.operator == CONTINUE]
+    assert {(candidate.epochs_done, candidate.epochs) for candidate in continued} == {(3, 9), (9, 27)}
+    assert len({(candidate.genome, candidate.epochs) for candidate in continued}) == len(continued)
+    for candidate in continued:
+        before = candidates[candidate.parents[0]]
+        assert candidate.parents == (candidate.inherits,)
+        assert (before.genome, before.epochs) == (candidate.genome, candidate.epochs_done)
         assert judge(before).stopped == "epochs"
-    for one in candidates:
-        if one.operator != CONTINUE:
-            assert (one.epochs_done, one.epochs) == (0, 3)
+    for candidate in candidates:
+        if candidate.operator != CONTINUE:
+            assert (candidate.epochs_done, candidate.epochs) == (0, 3)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_higher_rungs_are_reached_by_fewer(algorithm: str, space: SearchSpace) -> None:
-    candidates = drive(racing_engine(algorithm, space), 150)
-    first, second, third = (sum(one.epochs == rung for one in candidates) for rung in RUNGS)
-    # Somewhat more than a third, as who was among the best may be so no more; and most of all in a front,
-    # where everyone's place changes with each who comes to it.
+    candidates = drive(halving_engine(algorithm, space), 150)
+    first, second, third = (sum(candidate.epochs == rung for candidate in candidates) for rung in RUNGS)
+    # Somewhat more than a third, as promoted individuals may drop out of the best third later; most of all
+    # with fronts, where each new member changes crowding distances.
     most = 0.75 if algorithm == "nsga2" else 0.5
     assert first / 8 < second < most * first
     assert second / 8 < third < most * second
 
 
-def test_a_batch_begins_with_whom_the_ranks_send_on(space: SearchSpace) -> None:
-    engine = racing_engine("plus", space)
+def test_a_batch_begins_with_promotions(space: SearchSpace) -> None:
+    engine = halving_engine("plus", space)
     batch = engine.ask()
     for candidate in batch:
         engine.tell(judge(candidate))
-    able = sorted(batch, key=lambda one: -judge(one).fitness)[:4]
-    able = [one for one in able if judge(one).stopped == "epochs"]
+    able = sorted(batch, key=lambda candidate: -judge(candidate).fitness)[:4]
+    able = [candidate for candidate in able if judge(candidate).stopped == "epochs"]
     following = engine.ask()
-    assert [one.inherits for one in following[: len(able)]] == [one.id for one in able]
-    assert CONTINUE not in {one.operator for one in following[len(able) :]}
+    assert [candidate.inherits for candidate in following[: len(able)]] == [
+        candidate.id for candidate in able
+    ]
+    assert CONTINUE not in {candidate.operator for candidate in following[len(able) :]}
 
 
-def test_nsga2_sends_on_whom_its_fronts_rank_first(space: SearchSpace) -> None:
-    engine = racing_engine("nsga2", space)
+def test_nsga2_promotes_by_fronts(space: SearchSpace) -> None:
+    engine = halving_engine("nsga2", space)
     batches = [engine.ask() for _ in range(engine.batches_in_flight)]
-    told = [one for batch in batches for one in batch]
-    for candidate in told:
+    evaluated = [candidate for batch in batches for candidate in batch]
+    for candidate in evaluated:
         engine.tell(judge(candidate))
-    n = len(told) // 3
-    by_front = [one for one in engine.population[:n] if one.evaluation.stopped == "epochs"]
-    on = [one.inherits for one in engine.ask() if one.operator == CONTINUE]
-    assert on == [one.id for one in by_front]
-    by_error = sorted(told, key=lambda one: -judge(one).fitness)[:n]
-    assert set(on) != {one.id for one in by_error}
+    n = len(evaluated) // 3
+    by_front = [
+        individual for individual in engine.state.population[:n] if individual.evaluation.stopped == "epochs"
+    ]
+    on = [candidate.inherits for candidate in engine.ask() if candidate.operator == CONTINUE]
+    assert on == [individual.id for individual in by_front]
+    by_error = sorted(evaluated, key=lambda candidate: -judge(candidate).fitness)[:n]
+    assert set(on) != {candidate.id for candidate in by_error}
 
 
-def test_weights_are_kept_of_all_who_may_go_on(space: SearchSpace) -> None:
-    engine = racing_engine("random", space)
+def test_checkpoints_of_all_that_may_be_promoted_are_live(space: SearchSpace) -> None:
+    engine = halving_engine("random", space)
     drive(engine, 150)
     assert engine.halving is not None
-    waiting = {one.id for one in engine.halving.waiting()}
-    others = {one.id for one in [*engine.population, *engine.hall_of_fame]}
-    assert waiting - others  # kept for no other reason
+    waiting = {individual.id for individual in engine.halving.waiting()}
+    best = {individual.id for individual in [*engine.state.population, *engine.archive.hall_of_fame]}
+    assert waiting - best  # live for no other reason
     assert waiting <= engine.live_checkpoints()
 
 
-def test_who_has_gone_on_takes_the_place_of_who_had_not(space: SearchSpace) -> None:
-    engine = racing_engine("plus", space)
+def test_a_continued_individual_replaces_the_shorter_training(space: SearchSpace) -> None:
+    engine = halving_engine("plus", space)
     drive(engine, 200)
-    genomes = [one.genome for one in engine.population]
+    genomes = [individual.genome for individual in engine.state.population]
     assert len(set(genomes)) == len(genomes)
-    famous = [one.genome for one in engine.hall_of_fame]
+    famous = [individual.genome for individual in engine.archive.hall_of_fame]
     assert len(set(famous)) == len(famous)
     assert engine.best is not None
     assert engine.best.candidate.epochs == 27
     assert engine.best.age >= 27
 
 
-def test_going_on_adds_nothing_to_what_was_inherited(space: SearchSpace) -> None:
-    # Regression: what a network had learned itself counted as inherited once it went on.
-    engine = racing_engine("plus", space)
-    waiting, told = deque(ask_all(engine)), dict[int, Individual]()
-    while len(told) < 150:
+def test_continuing_adds_nothing_to_the_inherited_epochs(space: SearchSpace) -> None:
+    # Regression: a network's own epochs counted as inherited once its training continued.
+    engine = halving_engine("plus", space)
+    waiting, evaluated = deque(ask_all(engine)), dict[int, Individual]()
+    while len(evaluated) < 150:
         candidate = waiting.popleft()
         engine.tell(judge(candidate))
-        told[candidate.id] = engine.individuals[candidate.genome]
+        evaluated[candidate.id] = engine.archive.individuals[candidate.genome]
         if not waiting:
             waiting += ask_all(engine)
-    continued = [one for one in told.values() if one.candidate.epochs_done]
-    assert {bool(one.inherited) for one in continued} == {True, False}
-    for one in continued:
-        assert one.inherited == told[one.candidate.parents[0]].inherited
-        assert one.age == one.inherited + one.evaluation.best_epoch
+    continued = [individual for individual in evaluated.values() if individual.candidate.epochs_done]
+    assert {bool(child.inherited) for child in continued} == {True, False}
+    for child in continued:
+        assert child.inherited == evaluated[child.candidate.parents[0]].inherited
+        assert child.age == child.inherited + child.evaluation.best_epoch
 
 
-def test_who_fails_in_going_on_stays_as_it_was(space: SearchSpace) -> None:
-    engine = racing_engine("random", space)
-    told: list[Candidate] = []
+def test_a_failed_continuation_leaves_the_shorter_training(space: SearchSpace) -> None:
+    engine = halving_engine("random", space)
+    evaluated: list[Candidate] = []
     for _ in range(2):
-        for one in engine.ask():
-            failed = Evaluation(one.id, error="no")
-            engine.tell(failed if one.operator == CONTINUE else judge(one))
-            told.append(one)
-    failures = [one for one in told if one.operator == CONTINUE]
+        for candidate in engine.ask():
+            failed = Evaluation(candidate.id, error="no")
+            engine.tell(failed if candidate.operator == CONTINUE else judge(candidate))
+            evaluated.append(candidate)
+    failures = [candidate for candidate in evaluated if candidate.operator == CONTINUE]
     assert failures
-    for one in failures:
-        assert engine.individuals[one.genome].id == one.inherits
+    for candidate in failures:
+        assert engine.archive.individuals[candidate.genome].id == candidate.inherits

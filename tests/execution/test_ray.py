@@ -202,18 +202,18 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
     assert [evaluation.error for evaluation in found] == ["no result within 0.5 s"] * 2
 
 
-def test_who_waits_for_a_worker_does_not_hang(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_worker_is_not_hanging(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.ray._GRACE", 1.0)
-    problem = replace(problem, training=replace(problem.training, time_limit=0.5))
-    fields = {name: getattr(problem, name) for name in problem.__dataclass_fields__}
-    asked = candidates((4,), (8,))
+    # The second task waits in Ray behind the first, for longer than it may train.
+    first, second = (replace(problem, training=replace(problem.training, time_limit=s)) for s in (5.0, 2.0))
+    hanging = Hanging(**{name: getattr(first, name) for name in first.__dataclass_fields__})
+    waiting, running = candidates((4,), (8,))[::-1]
     with RayExecutor(1) as executor:
-        # Ray has both; the other waits there for longer than it may take.
-        executor.submit(Task(Hanging(**fields), asked[:1]))
-        executor.submit(Task(problem, asked[1:]))
-        hung, fine = chain(*completed_at_once(executor, 2))
-    assert hung.error == "no result within 0.5 s"
-    assert [fine] == ordered(SerialExecutor(), problem, asked[1:])
+        executor.submit(Task(hanging, [running]))
+        executor.submit(Task(second, [waiting]))
+        hung, fine = sorted(chain(*completed_at_once(executor, 2)), key=lambda one: one.error is None)
+    assert hung.error == "no result within 5 s"
+    assert [fine] == ordered(SerialExecutor(), second, [waiting])
 
 
 def test_every_life_has_a_time_of_its_own(problem: Problem) -> None:

@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPClassifier
 import nas
 import nas.run.run
 import nas.run.winner
-from nas.evolution import ALGORITHMS
+from nas.evolution import Engine
 from nas.run.interruption import Interruption
 from nas.run.summary import summary
 from nas.tracking.journal import Journal, read_journal
@@ -59,7 +59,7 @@ def test_the_journal_the_engine_and_the_result_agree(
     # Regression: a signal between the journal's line and the engine's news lost a candidate.
     options = {"n_candidates": 16, "algorithm": algorithm, "population_size": 4}
     whole = search("iris", tmp_path / "whole", **options)
-    owner = Journal if moment == "evaluated" else ALGORITHMS.get(algorithm, ALGORITHMS["steady-state"])
+    owner = Journal if moment == "evaluated" else Engine
     original, calls = getattr(owner, moment), itertools.count(1)
 
     def late(self: Any, *arguments: Any) -> Any:

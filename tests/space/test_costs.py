@@ -124,5 +124,5 @@ def test_effort_has_a_part_that_no_size_saves() -> None:
     model = cost_model(18, 4)
     small, large = model(Genome((32,))), model(Genome((256, 256)))
     assert small.effort - small.flops == large.effort - large.flops > 0
-    # As measured on vehicle, alone and in cohorts; see `nas.space.costs`.
+    # As measured on vehicle, solo and in cohorts; see `nas.space.costs`.
     assert 10 < large.effort / small.effort < 20

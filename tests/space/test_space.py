@@ -19,7 +19,8 @@ from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
 from nas.genome import Genome
 from nas.network import TrainingConfig
-from nas.space.space import Range, SearchSpace, count_in_words
+from nas.space.space import SearchSpace, count_in_words
+from nas.space.values import Range
 
 GENE_VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "tanh", "elu"],
@@ -193,7 +194,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("genome", OUTSIDE, ids=str)
-def test_what_a_space_does_not_say_is_outside(genome: Genome) -> None:
+def test_genomes_with_other_values_are_outside(genome: Genome) -> None:
     space = SearchSpace(
         depth=(1, 3), widths=(4, 8), non_increasing=True, activation=("relu", "elu"), learning_rate=(0.1,)
     )
@@ -235,7 +236,7 @@ def test_dropouts_of_layers_are_outside_where_the_network_has_one() -> None:
         ),
         (Range(0.00025, 0.004, "log", 2), False, (0.00025, 0.0005, 0.001, 0.002, 0.004)),
         (Range(0.1, 0.2, "log"), False, (0.1, 0.2)),
-        # The ends are what they are, and rounding leaves no two values alike.
+        # The ends are not rounded, and rounding keeps all values apart.
         (Range(0.1234, 0.12345, "log"), False, (0.1234, 0.12345)),
         (Range(0.1, 0.10004, step=0.00001), False, (0.1, 0.10001, 0.10002, 0.10003, 0.10004)),
         (Range(0.98765, 0.98999, step=0.001), False, (0.98765, 0.9887, 0.9897)),
@@ -281,7 +282,7 @@ def test_a_range_with_a_step_is_numpys(low: int, more: int, step: int) -> None:
     assert Range(low, low + more, step=step).values(whole=True) == tuple(np.arange(low, low + more + 1, step))
 
 
-def test_values_are_sorted_and_told_apart_once() -> None:
+def test_values_are_sorted_and_listed_once() -> None:
     space = SearchSpace(
         depth=(1, 1), widths=(8, 4, 8), learning_rate=(0.1, 0.01, 0.1), activation=("tanh", "relu", "tanh")
     )
@@ -307,7 +308,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
     json.dumps(space.to_dict())
 
 
-# What is refused, and how it is said.
+# Errors.
 
 GOOD: dict[str, Any] = {"depth": (1, 2), "widths": (4, 8)}
 
@@ -398,7 +399,7 @@ def test_training_accepts_the_extremes_of_every_gene(extreme: dict[str, Any]) ->
         training_config(genome, TrainingConfig())
 
 
-# What does not fit the table or the machine.
+# Spaces that do not fit the table or the machine.
 
 
 def test_a_space_that_fits_says_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Search spaces in TOML: the same as in Python, and every mistake named with its file and key."""
+"""Search spaces in TOML: equal to those in Python, and errors that name the file and the key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(folder: Path, text: str | bytes, name: str = "mine.toml") -> Path:
     return path
 
 
-# What is shipped.
+# Shipped spaces.
 
 
 def test_four_spaces_come_with_the_package() -> None:
@@ -71,7 +71,7 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
     assert load_space("tiny") == load_space(available_spaces()["tiny"])
 
 
-# TOML and Python say the same.
+# TOML and Python.
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_what_is_computed_of_the_largest_space_takes_no_time(tmp_path: Path) -> 
 
 
 def refusal(path: Path | str) -> str:
-    """The message with which a file is refused: one sentence that begins with its name."""
+    """Return the message of the error for a file, which begins with its name."""
     with pytest.raises(SpaceError) as caught:
         load_space(path)
     message = str(caught.value)
