@@ -202,7 +202,7 @@ class TestAWholeSearch:
         candidate, evaluation = result.history[7]
         again = nas.debug(result.run_dir, candidate.id)
         assert (again.candidate, again.recorded) == (candidate, evaluation)
-        assert again.again.n_parameters == evaluation.n_parameters
+        assert again.repeated.n_parameters == evaluation.n_parameters
         for number in (-1, 3 * len(result.history)):
             with pytest.raises(InputError, match=f"expected one that the run has evaluated, got {number}"):
                 nas.debug(result.run_dir, number)
