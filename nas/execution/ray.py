@@ -209,7 +209,7 @@ class RayExecutor:
             # In a Ray that other programs use, too, a task may wait for its turn, which is not hanging:
             # there, workers check their own time.
             limit = math.inf if self._cluster.is_private else attempt.limit
-            # The driver makes the retries, which so knows when each starts: Ray itself retries nothing.
+            # The driver makes the retries, as it records when each starts: Ray itself retries nothing.
             reference = _evaluate.options(max_retries=0, **_options(self._resources)).remote(
                 [(task.cohort, task.checkpoints) for task in attempt.tasks], problem, self._flag, limit
             )

@@ -58,7 +58,7 @@ class Weights:
     def keep(self, candidate_id: int, state: State) -> None:
         """Write a state; raises `SearchError` if there is no room."""
         arrays, facts = state.to_arrays()
-        # An archive whose directory was damaged may seem to have fewer parts.
+        # An archive with a damaged directory may seem to have fewer parts.
         facts |= {"candidate": candidate_id, "run": self._run_id, "arrays": list(arrays)}
         file = self._file(candidate_id)
         unfinished = file.with_suffix(".tmp")
