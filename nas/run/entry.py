@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.data import load_dataset
 from nas.errors import InputError
+from nas.evolution import Algorithm
 from nas.genome import Genome
 from nas.isolation import isolated
 from nas.run.callbacks import Callback
@@ -47,7 +48,7 @@ def search(
     header: bool | None = None,
     ignore: str | Collection[str] | None = None,
     space: SearchSpace | str | os.PathLike[str] = "small",
-    algorithm: str = "auto",
+    algorithm: Algorithm = "auto",
     n_candidates: int = 100,
     n_epochs: int | None = None,
     time_budget: float | None = None,
@@ -136,6 +137,7 @@ def resume(
     ray_address: str | None = None,
     resources: Mapping[str, float] | None = None,
     scoring: Scorer | None = None,
+    algorithm: Algorithm | None = None,
     force: bool = False,
     progress: bool = True,
     report: bool = True,
@@ -154,6 +156,8 @@ def resume(
         Other limits and workers than the search had, perhaps elsewhere; time counts from now.
     scoring : callable, optional
         The function again, if the search was given one.
+    algorithm : Strategy, optional
+        The strategy again, if the search was given one of the caller's own.
     force : bool
         Whether to go on although it would not be the same search. If only the version of this package has
         changed, the run goes on, and its journal records that. If data, space or settings have changed,
@@ -182,6 +186,7 @@ def resume(
         "ray_address": ray_address,
         "resources": resources,
         "scoring": scoring,
+        "algorithm": algorithm,
     }
     with locked_journals(folder) as journals:
         dataset, settings, tracking, run_id = restored(folder, data, changes)
@@ -192,7 +197,12 @@ def resume(
 
 @isolated()
 def debug(
-    run_dir: str | os.PathLike[str], candidate: int, *, data: Any = None, scoring: Scorer | None = None
+    run_dir: str | os.PathLike[str],
+    candidate: int,
+    *,
+    data: Any = None,
+    scoring: Scorer | None = None,
+    algorithm: Algorithm | None = None,
 ) -> Reproduction:
     """Train one candidate of a run again, solo and in this process, to compare its result.
 
@@ -205,7 +215,7 @@ def debug(
         The run's folder.
     candidate : int
         The candidate's id.
-    data, scoring : optional
+    data, scoring, algorithm : optional
         See `resume`.
 
     Raises
@@ -214,7 +224,7 @@ def debug(
         If there is no such run or candidate, or its data has changed.
     """
     folder = RunFolder(Path(run_dir).absolute())
-    dataset, settings, _, run_id = restored(folder, data, {"scoring": scoring})
+    dataset, settings, _, run_id = restored(folder, data, {"scoring": scoring, "algorithm": algorithm})
     parts = folder.parts
     number, island = divmod(candidate, len(parts))
     record = read_journal(parts[island].journal)

@@ -135,7 +135,9 @@ def _info(archive: RunArchive) -> RunInfo:
     if not identity:
         raise RunError(f"{path}: expected a run with evaluations, got an empty journal")
     try:
-        settings = SearchSettings.from_dict(config["settings"], scoring=None)
+        settings = SearchSettings.from_dict(config["settings"], scoring=None, algorithm="auto")
+        recorded = config["settings"].get("algorithm", "auto")
+        algorithm = recorded if isinstance(recorded, str) else recorded["strategy"]
     except InputError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -147,7 +149,7 @@ def _info(archive: RunArchive) -> RunInfo:
         space=settings.space,
         metric=identity["metric"],
         identity=identity,
-        options={**settings.options, "source": config["data"]["source"]},
+        options={**settings.options, "algorithm": algorithm, "source": config["data"]["source"]},
         n_candidates=len(archive.evaluations),
         pair=archive.pair,
     )

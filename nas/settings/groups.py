@@ -16,6 +16,7 @@ from nas.settings.kinds import (
     amounts,
     anything,
     choice,
+    choice_or_object,
     finite,
     flag,
     number,
@@ -27,6 +28,7 @@ from nas.settings.kinds import (
 from nas.settings.setting import setting
 
 if TYPE_CHECKING:
+    from nas.evolution import Algorithm
     from nas.genome import Genome
     from nas.scoring import Scorer
     from nas.space import SearchSpace
@@ -150,10 +152,11 @@ class StrategySettings:
         "Search space: the name of a bundled space or a TOML file; see 'nas spaces'",
         metavar="NAME|FILE",
     )
-    algorithm: str = setting(
+    algorithm: Algorithm = setting(
         "auto",
-        choice("auto", registry="nas.evolution:ALGORITHMS"),
+        choice_or_object("auto", registry="nas.evolution:ALGORITHMS", base="nas.evolution:Strategy"),
         "Algorithm that proposes networks",
+        more="In Python also a strategy of the caller's own; see `nas.evolution.Strategy`.",
         metavar="NAME",
     )
     seed: int = setting(

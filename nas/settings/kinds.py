@@ -57,6 +57,8 @@ class Kind:
     choices : Choices, optional
     holds_in_file : callable, optional
         Whether a value of a TOML file is of this kind; by default `holds` decides.
+    or_objects : str
+        The values that only Python has; they follow the names.
     """
 
     type_name: str
@@ -66,10 +68,16 @@ class Kind:
     bounds: str = ""
     choices: Choices | None = None
     holds_in_file: Callable[[Any], bool] | None = None
+    or_objects: str = ""
 
     @property
     def expected(self) -> str:
-        """What is expected of a value, in words."""
+        """What is expected of a value of Python, in words."""
+        return self.expected_in_file + self.or_objects
+
+    @property
+    def expected_in_file(self) -> str:
+        """What is expected of a value of a file or of the command line, in words."""
         if self.choices is None:
             return self.expectation
         return f"{self.expectation} {', '.join(self.choices.names)}"
@@ -119,7 +127,25 @@ def flag() -> Kind:
 def choice(*fixed: str, registry: str = "") -> Kind:
     """A name among some; see `Choices`."""
     choices = Choices(fixed, registry)
-    return Kind("str", "one of", lambda value: value in choices.names, choices=choices)
+    return Kind("str", "one of", _is_among(choices), choices=choices)
+
+
+def choice_or_object(*fixed: str, registry: str, base: str) -> Kind:
+    """A name among some, or in Python a class or an object of the class ``MODULE:CLASS``."""
+    choices = Choices(fixed, registry)
+    module, _, name = base.partition(":")
+    is_among = _is_among(choices)
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, str):
+            return is_among(value)
+        known = getattr(import_module(module), name)
+        return issubclass(value, known) if isinstance(value, type) else isinstance(value, known)
+
+    objects = f", or a class or object of {module}.{name}"
+    return Kind(
+        f"str, or {name}", "one of", holds, choices=choices, holds_in_file=is_among, or_objects=objects
+    )
 
 
 def text(expectation: str = "text", type_name: str = "str") -> Kind:
@@ -158,6 +184,10 @@ def amounts() -> Kind:
 def is_number(value: object) -> bool:
     """Whether a value is a finite number, and no boolean."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_among(choices: Choices) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in choices.names
 
 
 def _is_text(value: object) -> bool:

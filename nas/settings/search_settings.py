@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from nas.errors import InputError
-from nas.evolution import ALGORITHMS, OBJECTIVES
+from nas.evolution import OBJECTIVES, ParetoArchive, name_of, strategy_of
 from nas.genome import Genome
 from nas.scoring import scorer_name
 from nas.settings.groups import (
@@ -56,9 +56,9 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
     def _check_batches_in_flight(self) -> None:
         if self.algorithm == "auto" or self.batches_in_flight in (None, 1):
             return
-        if ALGORITHMS[self.algorithm].default_batches_in_flight == 1:
+        if strategy_of(self.algorithm).default_batches_in_flight == 1:
             raise InputError(
-                f"batches_in_flight: expected 1 for the generations of {self.algorithm}, got "
+                f"batches_in_flight: expected 1 for the generations of {name_of(self.algorithm)}, got "
                 f"{self.batches_in_flight}"
             )
 
@@ -80,10 +80,12 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
             raise InputError(f"objectives: expected error first, got {', '.join(names)}")
         if len(names) == 1 and self.algorithm == "nsga2":
             object.__setattr__(self, "objectives", ("error", "parameters"))
-        if len(names) > 1 and self.algorithm not in ("auto", "nsga2"):
+        if len(names) == 1 or self.algorithm == "auto":
+            return
+        if not issubclass(strategy_of(self.algorithm).archive, ParetoArchive):
             raise InputError(
                 f"algorithm: expected auto or nsga2 for the objectives {', '.join(names)}, got "
-                f"{self.algorithm}"
+                f"{name_of(self.algorithm)}"
             )
 
     @property
@@ -102,7 +104,7 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
     def options(self) -> dict[str, Any]:
         """Settings that do not decide the scores of candidates; the journal's identity holds the others."""
         return {
-            "algorithm": self.algorithm,
+            "algorithm": name_of(self.algorithm),
             **{f"budget.{key}": value for key, value in asdict(self.budget).items()},
             "n_workers": self.workers,
             "ray_address": self.ray_address,
@@ -112,10 +114,12 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values for JSON; a scoring function is represented by its name."""
+        """The settings as plain values for JSON; functions and strategies are represented by names."""
         record = {declared.name: getattr(self, declared.name) for declared in fields(self)}
         if callable(self.scoring):
             record["scoring"] = {"function": scorer_name(self.scoring)}
+        if not isinstance(self.algorithm, str):
+            record["algorithm"] = {"strategy": name_of(self.algorithm)}
         return {
             **record,
             "space": self.space.to_dict(),
@@ -128,13 +132,16 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
     def from_dict(cls, record: Mapping[str, Any], **changes: Any) -> SearchSettings:
         """The settings that `to_dict` returned, with changes.
 
-        Raises `InputError` if the scoring was a function, which a file cannot hold, and is not among the
-        changes.
+        Raises `InputError` if the scoring was a function, or the algorithm a strategy of the caller's own,
+        which a file cannot hold, and it is not among the changes.
         """
         values = {**record, **changes}
         if isinstance(values["scoring"], Mapping):
             name = values["scoring"].get("function")
             raise InputError(f"scoring: expected the function {name} that the search had, got none")
+        if isinstance(values.get("algorithm"), Mapping):
+            name = values["algorithm"].get("strategy")
+            raise InputError(f"algorithm: expected the strategy {name} that the search had, got none")
         values["starts"] = tuple(Genome.from_dict(start) for start in values["starts"])
         values["objectives"] = tuple(values["objectives"])
         return cls(**{**values, "space": SearchSpace.from_dict(record["space"])})

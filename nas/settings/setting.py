@@ -93,7 +93,7 @@ class Setting:
         """Raise `InputError` unless a value of a TOML file is of the setting's kind."""
         holds = self.kind.holds_in_file or self.kind.holds
         if not holds(value):
-            raise InputError(f"{self.name}: expected {self.kind.expected}, got {value!r}")
+            raise InputError(f"{self.name}: expected {self.kind.expected_in_file}, got {value!r}")
 
 
 def setting(default: Any, kind: Kind, help_text: str, **metadata: Any) -> Any:

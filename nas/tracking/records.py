@@ -234,7 +234,7 @@ _SETTINGS = keyed(
         "scoring": of("text, an object or null", lambda v: v is None or isinstance(v, (str, dict))),
     },
     {
-        "algorithm": TEXT,
+        "algorithm": of("text or an object", lambda v: isinstance(v, (str, dict))),
         "surrogate": optional(TEXT),
         "ray_address": TEXT,
         "resources": optional(AN_OBJECT),

@@ -656,7 +656,7 @@ class TestRefusals:
             (
                 {"algorithm": "magic"},
                 InputError,
-                "algorithm: expected one of auto, plus, .*random, got 'magic'",
+                "algorithm: expected one of auto, plus, .*random, .*Strategy, got 'magic'",
             ),
             (
                 {"n_candidates": 0},

@@ -38,7 +38,7 @@ def test_the_signature_of_search_has_the_names_and_defaults_of_the_schema() -> N
 
 
 def test_resume_takes_the_resumable_settings() -> None:
-    own = {"data", "scoring", "force", "progress", "report", "callbacks", "trackers"}
+    own = {"data", "scoring", "algorithm", "force", "progress", "report", "callbacks", "trackers"}
     resumable = {each.name for each in SETTINGS.values() if each.resumable}
     assert set(defaults_of(nas.resume)) == own | resumable
 
