@@ -33,6 +33,9 @@ WORST_LOSS = 1e9
 
 DEFAULT_ACTIVATION = "relu"
 
+RESCORE = "rescore"
+"""The operator of candidates that are trained from the start for their score alone: no state is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -48,7 +51,7 @@ class Candidate:
     generation : int
         The batch that it was asked for in.
     operator : str
-        What made it: "random", "start", "continue", a mutation or a crossover.
+        What made it: "random", "start", "continue", a mutation or a crossover; or `RESCORE`.
     parents : tuple of int
         Ids.
     inherits : int, optional
@@ -315,7 +318,14 @@ def _together(
             build_network(one.genome, one.seed, problem, initialize=state is None)
             for one, state in zip(candidates, states, strict=True)
         ]
-        results = fit(networks, candidates, problem, states=states, keep_states=True, should_stop=should_stop)
+        results = fit(
+            networks,
+            candidates,
+            problem,
+            states=states,
+            keep_states=any(one.operator != RESCORE for one in candidates),
+            should_stop=should_stop,
+        )
     except MemoryError as error:
         if not alone:
             return [None] * len(candidates)
@@ -433,10 +443,7 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
     )
     if trained.failed:
         return trained
-    assert result.best is not None, "who has not failed has a best epoch"
-    score, loss = result.best.score, result.best.loss
-    assert score is not None, "there is a metric"
-    assert loss is not None, "and rows to judge by"
+    score, loss = _at_best(result)
     if isinstance(score, NoScore):
         return replace(trained, error=f"{problem.metric.name}: {score.why}")
     return replace(
@@ -445,6 +452,16 @@ def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) 
         validation_loss=_six_digits(min(loss, WORST_LOSS)),
         state=_what_is_left(candidate, result, problem),
     )
+
+
+def _at_best(result: TrainingResult) -> tuple[float, float]:
+    """Score and loss on the validation rows after the best epoch."""
+    if result.best is None:  # no state was kept: it began at the start
+        return result.validation_score[result.best_epoch - 1], result.validation_loss[result.best_epoch - 1]
+    score, loss = result.best.score, result.best.loss
+    assert score is not None, "there is a metric"
+    assert loss is not None, "and rows to judge by"
+    return score, loss
 
 
 def _what_is_left(candidate: Candidate, result: TrainingResult, problem: Problem) -> State | None:

@@ -4,7 +4,7 @@ from nas.data.cuts import Cuts, Split, folds, held_out, in_groups, in_order, n_f
 from nas.data.dataset import BUNDLED, Dataset, load_arguments, load_dataset, plain_label
 from nas.data.description import Description, describe
 from nas.data.files import read_table
-from nas.data.preprocessing import Rows, encode_training_rows, fit_preprocessor, settle_kinds
+from nas.data.preprocessing import Rows, encode_training_rows, fit_preprocessors, settle_kinds
 
 __all__ = [
     "BUNDLED",
@@ -15,7 +15,7 @@ __all__ = [
     "Split",
     "describe",
     "encode_training_rows",
-    "fit_preprocessor",
+    "fit_preprocessors",
     "folds",
     "held_out",
     "in_groups",

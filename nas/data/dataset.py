@@ -106,9 +106,9 @@ class Dataset:
     @cached_property
     def _digest(self) -> str:
         sha = hashlib.sha256(repr((self.task, self.target_names, self.classes, self.categorical)).encode())
-        for name in self.table.columns:
+        for name, values in self.table.items():
             sha.update(repr(name).encode())
-            sha.update(_cell_hashes(self.table[name]).tobytes())
+            sha.update(_cell_hashes(values).tobytes())
         sha.update(np.ascontiguousarray(self.y).tobytes())
         if self.weights is not None:
             sha.update(np.ascontiguousarray(self.weights).tobytes())
@@ -579,6 +579,8 @@ def _target_numbers(values: pd.Series, reading: Reading) -> np.ndarray[Any, Any]
 
 
 def _cell_hashes(values: pd.Series) -> np.ndarray[Any, Any]:
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
+        return pd.util.hash_array(values.to_numpy())  # what pandas does below, in a fifth of the time
     try:
         return pd.util.hash_pandas_object(values, index=False).to_numpy()
     except TypeError:  # cells that are lists or arrays

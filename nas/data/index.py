@@ -41,14 +41,13 @@ def index_columns(frame: pd.DataFrame, targets: Collection[str], unnamed: str | 
         A reason for each name. Empty where no column beside them would be left.
     """
     reasons = {}
-    for name in frame.columns:
+    for name, values in frame.items():
         if name in targets:
             continue
-        values = frame[name]
         if (name == unnamed or _UNNAMED.fullmatch(str(name))) and values.is_unique:
-            reasons[name] = "a column without a name whose cells all differ is an index"
+            reasons[str(name)] = "a column without a name whose cells all differ is an index"
         elif _counts_rows(values, str(name)):
-            reasons[name] = "it counts the rows"
+            reasons[str(name)] = "it counts the rows"
     return reasons if len(reasons) + len(targets) < frame.shape[1] else {}
 
 
@@ -81,8 +80,8 @@ def leaking_identifiers(table: pd.DataFrame, codes: Array) -> list[str]:
     shares = np.bincount(codes) / len(codes)
     by_chance = (len(codes) - 1) * (1 - np.square(shares).sum())
     found = []
-    for name in table.columns:
-        numbers = _whole_numbers(table[name])
+    for name, values in table.items():
+        numbers = _whole_numbers(values)
         if numbers is None or not _is_identifier(numbers):
             continue
         changes = int((np.diff(codes[np.argsort(numbers, kind="stable")]) != 0).sum())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nas.data.columns import Reading, check_finite, convert, read_column
+from nas.data.numbers import CELLS, Fit, fit_numbers
 from nas.errors import DataError
 from nas.network.arrays import Array, Floats
 from nas.runtime import PARTS, Column, Preprocessor, as_numbers, cell_key
@@ -25,14 +25,7 @@ _MOST_MEANS = 200_000
 _MEAN_FOLDS = 5
 """Parts of the training rows, each of which is told the means of the others."""
 
-_SCORES = np.arange(-28, 29) / 8
-"""Normal scores, at the quantiles of which an encoding by ranks has its knots: more of them in the tails."""
-
 _MANY_TEXTS = 100
-
-
-_BLOCK = 256
-"""Columns of numbers of which the rows are taken at once: pandas takes a single one in as much time."""
 
 
 class Rows(Mapping[str, Any]):
@@ -47,18 +40,30 @@ class Rows(Mapping[str, Any]):
         plain = [
             i for i, dtype in enumerate(table.dtypes) if isinstance(dtype, np.dtype) and dtype.kind in "biuf"
         ]
-        self._places = {str(table.columns[i]): n for n, i in enumerate(plain)}
+        names = list(map(str, table.columns))
+        self._places = {names[i]: n for n, i in enumerate(plain)}
         self._plain = plain
+        # pandas takes many columns in little more time than a single one.
+        self._size = max(1, CELLS // max(1, len(table)))
         self._block: tuple[int, Array] = (-1, np.empty((0, 0)))
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._places:
             return self._table[name].iloc[self._rows]
-        number, place = divmod(self._places[name], _BLOCK)
+        number, place = divmod(self._places[name], self._size)
         if self._block[0] != number:
-            columns = self._plain[number * _BLOCK : (number + 1) * _BLOCK]
+            columns = self._plain[number * self._size : (number + 1) * self._size]
             self._block = number, self._taken(columns)
         return self._block[1][place]
+
+    @property
+    def numeric(self) -> Collection[str]:
+        """The columns of NumPy's numbers."""
+        return self._places.keys()
+
+    def numbers_of(self, names: Sequence[str]) -> Array:
+        """Some of the `numeric` columns as float64, of shape (columns, rows)."""
+        return self._taken([self._plain[self._places[name]] for name in names])
 
     def _taken(self, columns: list[int]) -> Array:
         """The rows of some columns, of shape (columns, rows)."""
@@ -106,22 +111,61 @@ def fit_preprocessor(
     DataError
         If no column is left to learn from, or one is not what `settle_kinds` makes of it.
     """
-    columns = []
-    for name in map(str, table):
+    return fit_preprocessors(table, categorical, targets, (scaling,), readings)[scaling]
+
+
+def fit_preprocessors(
+    table: Table,
+    categorical: Collection[str] = (),
+    targets: Floats | None = None,
+    scalings: Sequence[str] = ("standard",),
+    readings: Mapping[str, Reading] | None = None,
+) -> dict[str, Preprocessor]:
+    """The encodings of a table for several scalings, by their names; see `fit_preprocessor`."""
+    fits: list[Fit] = []
+    numeric: dict[int, Reading] = {}
+    waiting: list[tuple[int, str, Floats]] = []
+
+    def fit_waiting() -> None:
+        if waiting:
+            places, names, numbers = zip(*waiting, strict=True)
+            found = fit_numbers(names, np.stack(numbers), by_rank="quantile" in scalings)
+            for i, fit in zip(places, found, strict=True):
+                fits[i] = _as_read(fit, numeric[i])
+            waiting.clear()
+
+    for i, name in enumerate(map(str, table)):
         values = table[name]
         if readings is None or name not in readings:
             reading = read_column(values, categorical=name in categorical)
             values = convert(values, reading)
         else:
             reading = readings[name]
-        column = _fit_column(name, reading, values, name in categorical, targets)
-        columns.append(_by_rank(column, values) if scaling == "quantile" else column)
-    if all(column.kind == "dropped" for column in columns):
+        if reading.kind == "numeric":
+            fits.append(_NOTHING)
+            numeric[i] = reading
+            waiting.append((i, name, as_numbers(values, name)))
+            if len(waiting) * len(waiting[0][2]) >= CELLS:
+                fit_waiting()
+        else:
+            fits.append(_as_read(_fit_other(reading, values, name in categorical, targets), reading))
+    fit_waiting()
+    if all(fit.standard.kind == "dropped" for fit in fits):
         raise DataError(
-            f"table: expected at least one column that varies, got {len(columns)} columns "
+            f"table: expected at least one column that varies, got {len(fits)} columns "
             "that are constant or empty in the training rows"
         )
-    return Preprocessor(columns)
+    return {name: _preprocessor(fits, name) for name in scalings}
+
+
+_NOTHING = Fit(Column("", "dropped"), Column("", "dropped"))
+
+
+def _preprocessor(fits: Sequence[Fit], scaling: str) -> Preprocessor:
+    if scaling != "quantile":
+        return Preprocessor(fit.standard for fit in fits)
+    curves = {i: fit.curve for i, fit in enumerate(fits) if fit.curve is not None}
+    return Preprocessor((fit.quantile for fit in fits), curves)
 
 
 def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floats) -> Floats:
@@ -178,8 +222,8 @@ def settle_kinds(
                 f"--categorical {name}: expected one of the columns {', '.join(map(repr, table.columns))}"
             )
     readings, settled = {}, {}
-    for name in table.columns:
-        values = table[name]
+    for key, values in table.items():
+        name = str(key)
         readings[name] = reading = read_column(
             values, categorical=name in categorical, gaps=gaps, decimal=decimal
         )
@@ -195,17 +239,25 @@ def _is_plain(values: pd.Series) -> bool:
     return isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf"
 
 
-def _fit_column(name: str, reading: Reading, values: Any, declared: bool, targets: Floats | None) -> Column:
-    if reading.kind == "category":
-        column = _fit_categories(values, declared, targets)
-    elif reading.kind == "date":
-        column = _fit_dates(values, reading)
-    else:
-        column = _fit_numbers(name, values)
-    if column.kind == "dropped" or not (reading.is_text or reading.form or reading.gaps):
-        return column
-    as_read = reading.column(name)
-    return replace(column, decimal=as_read.decimal, unit=as_read.unit, form=as_read.form, gaps=as_read.gaps)
+def _fit_other(reading: Reading, values: Any, declared: bool, targets: Floats | None) -> Fit:
+    """The encoding of a column of categories or dates, whatever the scaling of numbers."""
+    column = (
+        _fit_categories(values, declared, targets)
+        if reading.kind == "category"
+        else _fit_dates(values, reading)
+    )
+    return Fit(column, column)
+
+
+def _as_read(fit: Fit, reading: Reading) -> Fit:
+    """An encoding that says how the cells are written, where there is something to say."""
+    if fit.standard.kind == "dropped" or not (reading.is_text or reading.form or reading.gaps):
+        return fit
+    read = {"decimal": reading.decimal, "unit": reading.unit, "form": reading.form, "gaps": reading.gaps}
+    return fit._replace(
+        standard=replace(fit.standard, **read),  # type: ignore[arg-type] # texts, and a tuple of them
+        quantile=replace(fit.quantile, **read),  # type: ignore[arg-type]
+    )
 
 
 def _fit_dates(values: pd.Series, reading: Reading) -> Column:
@@ -224,46 +276,6 @@ def _fit_dates(values: pd.Series, reading: Reading) -> Column:
     if not parts:  # it varies only in its gaps
         parts, scales = ["days"], [(float(seconds[~absent][0]) / 86400, 1.0)]
     return Column(name, "numeric", indicator=bool(absent.any()), parts=tuple(parts), scales=tuple(scales))
-
-
-def _fit_numbers(name: str, values: Any) -> Column:
-    numbers = as_numbers(values, name)
-    present = numbers[~np.isnan(numbers)]
-    gaps = len(present) < len(numbers)
-    if len(present) == 0 or (present.min() == present.max() and not gaps):
-        return Column(name, "dropped")
-    mean, scale = float(present.mean()), float(present.std())
-    # Rounding gives a column of equal numbers a tiny spread; it varies only in its gaps.
-    if present.min() == present.max() or not scale > 0:
-        mean, scale = float(present[0]), 1.0
-    return Column(name, "numeric", fill=mean, mean=mean, scale=scale, indicator=gaps)
-
-
-def _by_rank(column: Column, values: Any) -> Column:
-    """A column of numbers with knots at their quantiles; any other as it is."""
-    if column.kind != "numeric" or column.parts:
-        return column
-    numbers = as_numbers(values, column.name)
-    numbers = numbers[~np.isnan(numbers)]
-    last = NormalDist().inv_cdf(1 - 0.5 / len(numbers)) if len(numbers) > 1 else 0.0
-    scores = _SCORES[np.abs(_SCORES) < last]
-    shares = [NormalDist().cdf(score) for score in scores]
-    found = np.quantile(numbers, [0, *shares, 1])
-    places, which = np.unique(found, return_inverse=True)
-    if len(places) < 2:
-        return column
-    # Equal numbers have the mean of their scores.
-    scores = np.array([-last, *scores, last])
-    middle = np.bincount(which, scores) / np.bincount(which)
-    inputs = np.interp(numbers, places, middle)
-    knots = tuple(zip(places.tolist(), middle.tolist(), strict=True))
-    return replace(
-        column,
-        fill=float(np.median(numbers)),
-        knots=knots,
-        mean=float(inputs.mean()),
-        scale=float(inputs.std()) or 1.0,
-    )
 
 
 def _fit_categories(values: pd.Series, declared: bool, targets: Floats | None) -> Column:

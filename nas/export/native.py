@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -34,9 +36,8 @@ def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     weights = save(arrays_of(network))
-    record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
     write_synced(unfinished / WEIGHTS_FILE, weights)
-    write_synced(unfinished / MODEL_FILE, f"{record}\n".encode())
+    write_synced(unfinished / MODEL_FILE, record_text(sealed(model_record(network), weights)).encode())
     sync_path(unfinished)
     _check_same(network, load_network(unfinished))
     replaced = folder.with_name(f".{folder.name}.replaced")
@@ -47,6 +48,22 @@ def save_network(network: Predictor, folder: str | os.PathLike[str]) -> Path:
     sync_path(folder.parent)
     shutil.rmtree(replaced, ignore_errors=True)
     return folder
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """The record as JSON for a person to read: indented, with a line for each column.
+
+    Python's encoder with indents is slow, and thousands of columns with a line for each number are long.
+    """
+    entries = []
+    for key, value in record.items():
+        if key == "columns":
+            lines = [f"  {json.dumps(column, allow_nan=False)}" for column in value]
+            text = "\n".join(["[", ",\n".join(lines), " ]"])
+        else:
+            text = json.dumps(value, indent=1, allow_nan=False).replace("\n", "\n ")
+        entries.append(f" {json.dumps(key)}: {text}")
+    return "\n".join(["{", ",\n".join(entries), "}", ""])
 
 
 def load_native(network: Predictor, path: Path) -> Predict:

@@ -8,7 +8,6 @@ torch are all that it needs; torch reads no pickle.
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors.numpy import save
 
 from nas import runtime
 from nas.export.check import Predict, at_work
+from nas.export.native import record_text
 from nas.network.arrays import Array
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
@@ -141,8 +141,8 @@ def write_torch(network: Predictor, path: Path) -> None:
     (path / _TABLES).write_text(source + _OUTSIDE, encoding="utf-8")
     (path / "model.py").write_text(_definition(network), encoding="utf-8")
     weights = save(_state_dict(network))
-    record = json.dumps(sealed(model_record(network), weights), indent=1, allow_nan=False)
-    (path / MODEL_FILE).write_text(record + "\n", encoding="utf-8")
+    record = record_text(sealed(model_record(network), weights))
+    (path / MODEL_FILE).write_text(record, encoding="utf-8")
     (path / WEIGHTS_FILE).write_bytes(weights)
 
 

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from nas.data import Cuts, Dataset, Rows, Split, encode_training_rows, fit_preprocessor, folds, n_folds, split
+from nas.data import (
+    Cuts,
+    Dataset,
+    Rows,
+    Split,
+    encode_training_rows,
+    fit_preprocessors,
+    folds,
+    n_folds,
+    split,
+)
 from nas.errors import DataError
 from nas.evaluation import Problem
 from nas.network import TrainingConfig
@@ -171,10 +181,11 @@ def _encode(
     target = _fit_target(dataset, parts.train)
     y, loss, n_outputs = _network_target(dataset, target)
     told = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
-    fitted, inputs = {}, {}
-    for name in ("standard", *scalings):
-        fitted[name] = fit_preprocessor(rows, dataset.categorical, told, name, dataset.readings)
-        inputs[name] = encode_training_rows(fitted[name], rows, told), fitted[name].encode(others)
+    names = ("standard", *scalings)
+    fitted = fit_preprocessors(rows, dataset.categorical, told, names, dataset.readings)
+    inputs = {
+        name: (encode_training_rows(one, rows, told), one.encode(others)) for name, one in fitted.items()
+    }
     preprocessor, (X_train, X_validation) = fitted.pop("standard"), inputs.pop("standard")
     problem = Problem(
         X_train=X_train,

@@ -20,7 +20,7 @@ from statistics import fmean, median
 
 import numpy as np
 
-from nas.evaluation import Candidate, Evaluation, Problem, plan_cohorts
+from nas.evaluation import RESCORE, Candidate, Evaluation, Problem, plan_cohorts
 from nas.evolution import Engine, Individual
 from nas.execution import Executor, Task
 from nas.genome import Genome
@@ -183,7 +183,7 @@ def select(
 def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
     """Somebody to train from the start; no candidate of the search has a seed of three numbers."""
     seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
-    return Candidate(id=0, genome=genome, seed=seed, generation=numbers[1], operator="rescore")
+    return Candidate(id=0, genome=genome, seed=seed, generation=numbers[1], operator=RESCORE)
 
 
 def _evaluated(
