@@ -144,3 +144,28 @@ def test_a_commit_runs_what_ci_runs_before_its_tests() -> None:
     # Nothing may be downloaded when a commit is made.
     assert set(re.findall(r"repo: (.+)", hooks)) == {"local"}
     assert hooks.count("language: system") == len(commands)
+
+
+def resolves(name: str) -> bool:
+    """Whether a dotted name is a module, or an attribute of one."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:n]))
+        except ImportError:
+            continue
+        for attribute in parts[n:]:
+            found = getattr(found, attribute, resolves)
+        return found is not resolves
+    return False
+
+
+def test_documents_and_docstrings_name_what_there_is() -> None:
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    for file in [*documents, *(ROOT / "nas").rglob("*.py")]:
+        text = file.read_text(encoding="utf-8")
+        for name in set(re.findall(r"`(nas(?:\.[A-Za-z]\w*)+)", text)) - {"nas.run_id", "nas.inherits"}:
+            assert resolves(name), f"{file} names {name}"
+        if file in documents:
+            for path in re.findall(r"`((?:nas|tests|benchmarks|examples|docs)/[\w/.-]+)`", text):
+                assert (ROOT / path).exists(), f"{file} names {path}"

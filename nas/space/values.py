@@ -199,7 +199,7 @@ CHECKS: dict[str, Check] = {
 }
 """The check of each gene: from (name of the space, name of the gene, values) to a tuple, or `SpaceError`.
 
-The bounds are those of `nas.network.TrainingConfig`: training accepts all values that a space accepts.
+The bounds are those of `nas.training.TrainingConfig`: training accepts all values that a space accepts.
 """
 
 
