@@ -45,7 +45,7 @@ MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
 
-_LARGEST_JSON = 64 * 2**20  # bytes; 10,000 columns with 200,000 target means take about 6 MB
+_LARGEST_JSON = 256 * 2**20  # bytes; 100,000 columns of numbers scaled by rank take 160 MB
 _DEEPEST_JSON = 64  # levels; a record has 5, and Python's own limit of recursion is 1,000
 _MOST_DIGITS = 300  # of a whole number: float64 holds up to 308, and int() takes quadratic time
 _PIECE = 1024  # rows that are multiplied at once: activations of usual widths then stay in the cache

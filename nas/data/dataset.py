@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 FEWEST_ROWS = 10
 """Rows of a table below which training, validation and test parts are too small to learn or judge by."""
 
+MOST_COLUMNS = 100_000
+"""Columns of a table: the record of a network for more of them is larger than `nas.runtime` reads."""
+
 _MOST_NOTES = 8
 """Notes that a summary shows, so that it stays a line."""
 
@@ -276,5 +279,7 @@ def _check_frame(name: str, frame: pd.DataFrame, targets: list[str]) -> None:
         raise DataError(f"{name}: expected the name of a target, got none")
     if frame.shape[1] == len(targets):
         raise DataError(f"{name}: expected columns beside the target, got none")
+    if frame.shape[1] > MOST_COLUMNS:
+        raise DataError(f"{name}: expected at most {MOST_COLUMNS} columns, got {frame.shape[1]}")
     if len(frame) < FEWEST_ROWS:
         raise DataError(f"{name}: expected at least {FEWEST_ROWS} rows, got {len(frame)}")

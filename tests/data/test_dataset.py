@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sklearn import datasets
 
 from nas.data.cuts import split
-from nas.data.dataset import Dataset, load_dataset
+from nas.data.dataset import MOST_COLUMNS, Dataset, load_dataset
 from nas.data.files import read_table
 from nas.data.preprocessing import settle_kinds
 from nas.data.sources import BUNDLED
@@ -874,3 +874,9 @@ def test_names_joined_by_commas_may_have_spaces_between() -> None:
     table = pd.DataFrame(np.arange(80.0).reshape(20, 4) % 3, columns=["a", "b", "c", "d"])
     assert load_dataset(table, target="c, d").target_names == ("c", "d")
     assert load_dataset(table, target="d", categorical="a, b").categorical == ("a", "b")
+
+
+def test_a_table_too_wide_to_be_saved_is_refused_before_the_search() -> None:
+    table = pd.DataFrame(np.zeros((12, MOST_COLUMNS + 1)))
+    with pytest.raises(DataError, match="expected at most 100000 columns, got 100001"):
+        load_dataset(table)
