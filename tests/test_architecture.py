@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def modules() -> dict[str, Path]:
     }
 
 
+@cache
 def imports(path: Path, *, at_run_time: bool = True) -> set[str]:
     """Dotted names that a module imports, without those that only type checkers see."""
     tree = ast.parse(path.read_text())
@@ -117,6 +119,7 @@ def test_there_is_no_import_cycle() -> None:
     TopologicalSorter(graph).prepare()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", HOMES)
 def test_a_framework_is_imported_in_its_own_room_only(framework: str) -> None:
     users = {

@@ -69,6 +69,7 @@ def test_growth_is_the_exponent_of_time() -> None:
     assert math.isnan(scaling._growth(rows[:1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["auto", "plus", "auto of two objectives"])
 def test_throughput_is_that_of_the_real_loop(engine: str) -> None:
     rows = scaling._throughput(engine, [40, 80], 3)
@@ -108,6 +109,7 @@ def test_published_splits_have_categories_as_text(tmp_path: Path) -> None:
         published.load_splits(archive(tmp_path / "other.npz"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) -> None:

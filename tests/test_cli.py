@@ -166,6 +166,7 @@ def test_a_reader_that_goes_away_gets_no_traceback(command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_search_outlives_the_reader_of_its_progress() -> None:
     read, write_end = os.pipe()
     os.close(read)
@@ -176,6 +177,7 @@ def test_a_search_outlives_the_reader_of_its_progress() -> None:
     assert json.loads(done.stdout)["candidates"] == 6
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("home", ["/proc", "home"])
 def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
@@ -217,6 +219,7 @@ def test_from_a_table_to_predictions(capsys: pytest.CaptureFixture[str], table: 
     assert (pd.read_csv("predicted.csv")["predicted_kind"] == predicted["predicted_kind"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [("01", "02", "x"), ("1.0", "2.0", "x"), ("true", "false", "maybe")])
 def test_a_category_is_the_same_whatever_else_is_in_the_file(
     capsys: pytest.CaptureFixture[str], codes: tuple[str, ...]
@@ -563,6 +566,7 @@ def test_prediction_names_what_does_not_fit(capsys: pytest.CaptureFixture[str], 
     assert "no/such/folder.csv" in err
 
 
+@pytest.mark.exhaustive_except("2")
 @pytest.mark.ray  # processes of their own
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_search_keeps_the_best_so_far(stop: signal.Signals) -> None:
@@ -586,6 +590,7 @@ def test_a_stopped_search_keeps_the_best_so_far(stop: signal.Signals) -> None:
     assert len(journal.read_bytes().splitlines()) == result["candidates"] + 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow  # processes of their own
 @pytest.mark.parametrize(
     ("library", "stop"), [("_multiarray_umath", signal.SIGINT), ("_raylet", signal.SIGTERM)]
@@ -601,6 +606,7 @@ def test_a_signal_while_modules_are_imported_is_one_line(library: str, stop: sig
     assert (process.returncode, err) == (130, "nas: interrupted\n")
 
 
+@pytest.mark.slow
 def test_the_second_signal_ends_the_program_whatever_it_is_at() -> None:
     code = """
 import time

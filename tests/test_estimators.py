@@ -46,6 +46,7 @@ def expected_failures(estimator: Any) -> dict[str, str]:
     return {REPEATED: "sample_weight is not equivalent to removing/repeating samples."}
 
 
+@pytest.mark.exhaustive
 @parametrize_with_checks(  # type: ignore[untyped-decorator] # scikit-learn has no types
     [NASClassifier(**QUICK), NASRegressor(**QUICK)], expected_failed_checks=expected_failures
 )
@@ -80,6 +81,7 @@ def stripes(n: int = 300, seed: int = 0) -> tuple[Any, Any]:
 # What it finds
 
 
+@pytest.mark.slow
 def test_it_learns() -> None:
     scores = cross_val_score(NASClassifier(**SMALL), *load_breast_cancer(return_X_y=True), cv=3)
     assert scores.min() > 0.93
@@ -126,6 +128,7 @@ def test_without_refit_it_keeps_the_weights_that_the_search_measured() -> None:
     assert not_refitted.network_.provenance["refit"] is False
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 def test_the_same_seed_gives_the_same_network_for_any_n_jobs() -> None:
     X, y = stripes()
@@ -152,6 +155,7 @@ def test_random_states_are_read_as_scikit_learn_reads_them() -> None:
 # Where it goes
 
 
+@pytest.mark.slow
 def test_it_works_in_pipelines_and_grids() -> None:
     X, y = load_iris(return_X_y=True)
     pipeline = make_pipeline(StandardScaler(), NASClassifier(**SMALL), LogisticRegression())
@@ -174,6 +178,7 @@ def test_a_fitted_one_can_be_stored_and_cloned(dump: Any) -> None:
     assert clone(model).get_params() == model.get_params()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind_unless_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +277,7 @@ def test_several_labels_and_several_targets() -> None:
 # Weights
 
 
+@pytest.mark.slow
 def test_whole_weights_are_about_copies_of_rows() -> None:
     X, y = stripes(400)
     y = np.where(np.random.default_rng(2).random(400) < 0.3, 1 - y, y)  # so that nothing is certain
@@ -312,6 +318,7 @@ def test_weights_act_in_training_in_judging_and_in_the_last_training(seen: list[
         assert problem.weights_validation.tolist() == weights[validation].tolist()
 
 
+@pytest.mark.exhaustive
 def test_class_weights_are_weights_of_rows() -> None:
     X, y = stripes(300)
     kept = np.flatnonzero((y == 0) | (np.arange(300) % 6 == 0))  # class 1 is rare
@@ -343,6 +350,8 @@ def test_weights_that_are_none_are_refused(weights: Any, message: str) -> None:
 # Who is judged by what
 
 
+@pytest.mark.exhaustive_except("roc_auc")
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["roc_auc", make_scorer(recall_score), "neg_log_loss"])
 def test_any_scorer_is_maximized(scoring: Any) -> None:
     model = NASClassifier(**SMALL, scoring=scoring).fit(*stripes())
@@ -462,6 +471,7 @@ def test_an_interrupt_before_anything_is_known_ends_fit(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow  # several searches
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     file = Path(__file__).parent.parent / "examples" / "estimator.py"

@@ -47,6 +47,7 @@ def is_quiet() -> bool:
     return bool(autologging_utils._AUTOLOGGING_GLOBALLY_DISABLED)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 def test_scikit_learns_settings_change_neither_journal_nor_scores(
     shops: pd.DataFrame, tmp_path: Path, output: str
@@ -87,6 +88,7 @@ def own_run(runs_dir: Path) -> Iterator[mlflow.ActiveRun]:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type] # so it is unset
 
 
+@pytest.mark.slow
 def test_autologging_of_the_callers_own_takes_down_nothing_of_ours(
     own_run: mlflow.ActiveRun, shops: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def test_the_wheel_holds_the_package_and_its_spaces_and_no_more(wheel: Path) -> 
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray  # in an environment of its own
 def test_an_installed_wheel_runs_a_search_elsewhere(wheel: Path, tmp_path: Path) -> None:
     # The dependencies are this environment's; the package itself comes from the wheel alone.
@@ -87,6 +88,7 @@ def test_the_quickstart_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "features of the last hidden layer: (3, " in capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow  # half a minute of training
 def test_the_engine_benchmark_writes_what_the_others_read(tmp_path: Path) -> None:
     file = tmp_path / "engine.json"

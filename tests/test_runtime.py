@@ -1258,6 +1258,7 @@ def test_an_ensemble_that_contradicts_itself_is_refused(tmp_path: Path, change: 
     assert_refused(folder, message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("kind", TARGETS)
 def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str, version: int) -> None:

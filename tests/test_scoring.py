@@ -402,6 +402,7 @@ CLUSTERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_scorer_of_scikit_learn_scores_or_is_refused_in_a_sentence(kind: str) -> None:
     options, y, p, rows = table_of(kind)
@@ -585,6 +586,8 @@ def judged_by_hand(result: nas.SearchResult, data: Any, name: str) -> float:
     return float(metrics.get_scorer(name)(Answers(), table, truth))
 
 
+@pytest.mark.exhaustive_except("wine-f1_macro")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "name"),
     [
@@ -616,6 +619,7 @@ def test_a_search_by_any_score_tells_scikit_learns_numbers(tmp_path: Path, data:
         assert -20_000 < result.test.score < (-1000 if "squared" in name else -20)
 
 
+@pytest.mark.slow
 def test_test_scores_are_the_same_for_the_same_seed() -> None:
     prepared = prepare(nas.load_dataset("wine"), 0, {"epochs": 2}, "neg_log_loss")
 
@@ -642,12 +646,14 @@ def test_test_scores_are_the_same_for_the_same_seed() -> None:
     assert one.error == pytest.approx(losses.std(ddof=1) / math.sqrt(len(y)), rel=0.2)
 
 
+@pytest.mark.exhaustive
 def test_baselines_are_judged_as_networks_are(tmp_path: Path) -> None:
     result = search("wine", tmp_path, scoring="neg_log_loss", baseline=True, n_candidates=3)
     assert result.test.baseline is not None
     assert math.log(1 / 3) < result.test.baseline < 0
 
 
+@pytest.mark.slow
 def test_several_labels_are_scored(tmp_path: Path) -> None:
     X, y = make_multilabel_classification(200, 6, n_classes=3, random_state=0)
     result = search((X, y), tmp_path, scoring="f1_macro", n_candidates=4)
@@ -683,6 +689,7 @@ def test_no_candidate_with_a_score_is_an_error_that_names_the_first(tmp_path: Pa
         search("wine", tmp_path, scoring=never)
 
 
+@pytest.mark.exhaustive
 def test_a_function_has_to_come_again_for_a_resumed_search(tmp_path: Path) -> None:
     result = search("wine", tmp_path, scoring=(score := metrics.make_scorer(metrics.cohen_kappa_score)))
     with pytest.raises(InputError, match=r"scoring: expected the function .* that the search had, got none"):

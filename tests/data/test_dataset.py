@@ -227,6 +227,7 @@ CELLS = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), n_rows=st.integers(1, 12), size=st.integers(1, 5))
 def test_a_file_read_in_parts_is_the_file_read_whole(
@@ -246,6 +247,7 @@ def test_a_file_read_in_parts_is_the_file_read_whole(
     pd.testing.assert_frame_equal(settle_kinds(parts)[0], settle_kinds(whole)[0])
 
 
+@pytest.mark.exhaustive
 def test_a_large_file_is_read_without_several_copies_of_it(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(300_000, 20)).round(4)).add_prefix("x").assign(target=1)

@@ -104,6 +104,7 @@ def small_forests() -> Iterator[None]:
 class TestEveryEngine:
     """The promises of ask and tell, for every algorithm with every extra."""
 
+    @pytest.mark.slow
     def test_candidates_are_inside_the_space_and_never_repeat(self, algorithm: str, extra: str) -> None:
         candidates = searched(algorithm, extra)
         new = [candidate.genome for candidate in candidates if candidate.operator != CONTINUE]
@@ -366,6 +367,7 @@ def best_fitness(algorithm: str, seed: int) -> float:
     return max(fitness(candidate.genome) for candidate in drive(build(algorithm, seed=seed), 120))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("algorithm", [name for name in GENETIC if name != "nsga2"])
 def test_evolution_finds_more_than_random_search(algorithm: str) -> None:
     # Over 80 seeds the mean is 0.03 for aging and more for others, give or take 0.005.
@@ -374,6 +376,7 @@ def test_evolution_finds_more_than_random_search(algorithm: str) -> None:
     assert sum(gain < 0 for gain in gains) <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "name"),
     [(algorithm, name) for name in ("one of each gene", "small") for algorithm in GENETIC],

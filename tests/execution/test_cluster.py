@@ -16,7 +16,7 @@ import pytest
 
 import nas
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.exhaustive]
 
 # Nodes on one machine need no secret between them.
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled"}

@@ -83,6 +83,7 @@ def test_results_are_those_of_the_serial_executor(executor: Executor, problem: P
         assert one.state.parameters.tobytes() == other.state.parameters.tobytes()
 
 
+@pytest.mark.exhaustive
 def test_a_problem_that_is_held_is_the_same(executor: Executor, problem: Problem) -> None:
     held = executor.hold(problem)
     assert held.metric is problem.metric

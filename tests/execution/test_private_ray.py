@@ -172,6 +172,7 @@ wait $search
 """Runs a command in a network namespace that loses its network when a line comes."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow  # starts a search in a process of its own
 def test_a_search_goes_on_when_the_network_goes_away(tmp_path: Path) -> None:
     apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]

@@ -105,6 +105,7 @@ def slow(problem: Problem, epochs: int) -> Problem:
     return replace(problem, training=training)
 
 
+@pytest.mark.exhaustive
 def test_a_killed_worker_costs_nothing(problem: Problem) -> None:
     # Candidates of about a second; each worker is killed once, in the middle of one.
     problem = slow(problem, 200)
@@ -135,6 +136,7 @@ def test_a_candidate_that_kills_its_worker_is_one_recorded_failure(problem: Prob
     assert failed.error == "its worker process died, 3 times"
 
 
+@pytest.mark.exhaustive
 def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Problem) -> None:
     good = candidates((4,), (8,), (6, 6))
     deadly = Candidate(3, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
@@ -153,6 +155,7 @@ def completed_at_once(executor: Executor, n: int) -> list[list[Evaluation]]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_short_cohorts_go_to_a_worker_together(problem: Problem) -> None:
     asked = candidates(*[(2 + i,) for i in range(16)])
     with RayExecutor(1) as executor:
@@ -169,6 +172,7 @@ def test_short_cohorts_go_to_a_worker_together(problem: Problem) -> None:
     assert [*chain(*found)] == ordered(SerialExecutor(), problem, asked)
 
 
+@pytest.mark.exhaustive
 def test_who_dies_in_company_is_found(problem: Problem) -> None:
     asked = candidates(*[(2 + i,) for i in range(8)])
     deadly = Candidate(8, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
@@ -184,6 +188,7 @@ def test_who_dies_in_company_is_found(problem: Problem) -> None:
     assert fine == ordered(SerialExecutor(), problem, asked)
 
 
+@pytest.mark.exhaustive
 def test_long_cohorts_go_to_a_worker_alone(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.attempts._TASK_SECONDS", 1e-3)
     with RayExecutor(1) as executor:
@@ -204,6 +209,7 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
     assert [evaluation.error for evaluation in found] == ["no result within 0.5 s"] * 2
 
 
+@pytest.mark.exhaustive
 def test_waiting_for_a_worker_is_not_hanging(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.attempts.GRACE", 1.0)
     # The second task waits in Ray behind the first, for longer than it may train.
@@ -223,6 +229,7 @@ def test_every_attempt_has_a_time_of_its_own(problem: Problem) -> None:
     assert (retry.attempts_left, retry.since) == (1, None)
 
 
+@pytest.mark.exhaustive
 def test_a_hanging_candidate_ends_its_process_in_a_ray_of_others(
     problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +289,7 @@ def token() -> str:
     return AuthenticationTokenLoader.instance().get_raw_token()  # type: ignore[no-any-return]
 
 
+@pytest.mark.exhaustive_except("5")
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finding processes needs /proc")
 @pytest.mark.parametrize("seconds", [0.5, 5])
 def test_a_killed_driver_leaves_nothing_behind(tmp_path: Path, seconds: float) -> None:
@@ -329,6 +337,7 @@ def _left_of(folder: Path) -> list[object]:
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("stop", "delay"),
     [(signal.SIGINT, 0.3), (signal.SIGTERM, 0.3), (signal.SIGINT, 1.5), (signal.SIGTERM, 2.5)],
@@ -373,6 +382,7 @@ def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, d
     assert not left
 
 
+@pytest.mark.exhaustive
 def test_a_start_that_is_given_up_ends_in_the_background(problem: Problem) -> None:
     before = set(Path("/tmp").glob("nas-ray-*"))
     since = time.monotonic()
@@ -399,6 +409,7 @@ class Greedy(Problem):
         return super().__getattribute__(name)
 
 
+@pytest.mark.exhaustive
 def test_a_candidate_that_takes_memory_without_end_is_one_recorded_failure(
     problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

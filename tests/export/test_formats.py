@@ -121,6 +121,7 @@ def place(folder: Path, name: str) -> Path:
     return folder / f"model{FORMATS[name]().suffix}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", TARGETS)
@@ -146,6 +147,7 @@ def test_a_network_without_hidden_layers_is_exported_too(tmp_path: Path, name: s
     assert write_export(network(activations=()), name, place(tmp_path, name)).agreement.difference <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("kind", TARGETS)
 def test_every_format_has_ensembles(tmp_path: Path, name: str, kind: str) -> None:
@@ -264,6 +266,7 @@ def test_an_export_whose_numbers_were_changed_is_refused(tmp_path: Path, name: s
         FORMATS[name]().load(one, path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("torch" not in HERE, reason="PyTorch is not here; .ci/run installs it")
 def test_the_module_works_without_this_package(tmp_path: Path) -> None:
     members: list[Predictor] = [network(), Ensemble([network(seed=0), network(seed=1)], [1, 2])]
@@ -350,6 +353,7 @@ def random_states() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
 @pytest.mark.parametrize("where", surroundings())
 def test_global_settings_change_no_export(tmp_path: Path, where: str) -> None:

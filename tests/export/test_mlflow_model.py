@@ -137,6 +137,7 @@ def test_a_model_predicts_on_the_table_that_it_was_made_from(
     assert not caplog.messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(columns()))
 def test_each_type_of_column_comes_through_mlflow_unchanged(wide: Wide, name: str) -> None:
     """Its cells decide: each row has the first row's cells in all other columns."""

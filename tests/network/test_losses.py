@@ -96,6 +96,7 @@ def test_values_worked_out_by_hand(
     np.testing.assert_allclose(gradient(loss, row, target), [slopes], rtol=1e-14)
 
 
+@pytest.mark.slow
 @every_loss
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 6), outputs=st.integers(1, 5))
 @settings(max_examples=40, deadline=None)

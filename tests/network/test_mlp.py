@@ -68,6 +68,7 @@ def test_a_gradient_worked_out_by_hand() -> None:
     np.testing.assert_allclose(gradient, [6.2, 6.3, 6, 2], rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "row_weights"])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1], ids=["no_decay", "decay"])
 @pytest.mark.parametrize(("activation", "loss"), list(product(ACTIVATIONS, LOSSES)))

@@ -377,6 +377,7 @@ def test_an_unchanged_child_trains_like_its_parent() -> None:
     assert np.linalg.norm(fresh.parameters - state.parameters - stepped[0]) > np.linalg.norm(stepped[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "momentum", "rmsprop"])
 @pytest.mark.parametrize(
     ("widths", "origins"), [((48, 40), [0, 1]), ((32, 32, 24), [0, None, 1]), ((48, 32, 64), [0, 1, None])]
@@ -415,6 +416,7 @@ def changes(draw: st.DrawFn) -> tuple[list[int], list[str], list[int], list[str]
     return [w for w, _ in old], [a for _, a in old], [w for w, _ in new], [a for _, a in new], origins
 
 
+@pytest.mark.slow
 @given(change=changes(), optimizer=st.sampled_from(list(OPTIMIZERS)), seed=st.integers(0, 99))
 @settings(max_examples=300, deadline=None)
 def test_any_child_of_any_parent_is_a_network(change: Any, optimizer: str, seed: int) -> None:

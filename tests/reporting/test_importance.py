@@ -45,6 +45,7 @@ def planted(genome: Genome, rng: random.Random) -> float:
     return slope * doublings + 0.5 * math.log2(genome.learning_rate or 1) + rng.gauss(0, 0.4)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(3))
 def test_a_planted_effect_and_its_interaction_are_found(seed: int) -> None:
     found = importance(drawn(300, planted, seed), SPACE, seed)
@@ -69,6 +70,7 @@ def test_an_effect_of_depth_is_not_taken_for_one_of_widths() -> None:
     assert found.interactions == []
 
 
+@pytest.mark.slow
 def test_an_effect_of_a_layer_that_few_have_is_found() -> None:
     def fitness(genome: Genome, rng: random.Random) -> float:
         last = math.log2(genome.widths[2] / 8) if genome.depth > 2 else 2.5
@@ -82,6 +84,7 @@ def test_an_effect_of_a_layer_that_few_have_is_found() -> None:
     assert found.genes[0].share > 2 * found.genes[1].share
 
 
+@pytest.mark.exhaustive
 def test_noise_alone_is_called_noise() -> None:
     said = [importance(drawn(120, lambda _, rng: rng.gauss(0, 1), seed), SPACE, seed) for seed in range(8)]
     assert all(one.genes == [] or not any(e.is_significant for e in one.genes) for one in said)

@@ -52,6 +52,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
     return search(tmp_path_factory.mktemp("report"))
 
 
+@pytest.mark.slow
 def test_a_search_leaves_a_report_that_asks_nobody_for_anything(result: nas.SearchResult) -> None:
     text = (result.run_dir / "report.html").read_text(encoding="utf-8")
     page = Parsed(text)
@@ -96,17 +97,21 @@ def test_the_report_says_what_the_result_says(result: nas.SearchResult) -> None:
     assert {"structure", "progress", "importance", "front", "curves", "next"} <= set(names)
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_each_time(result: nas.SearchResult, tmp_path: Path) -> None:
     file = nas.report(result.run_dir, tmp_path / "again.html")
     assert file.read_bytes() == (result.run_dir / "report.html").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_picture_holds_all_panels(result: nas.SearchResult, tmp_path: Path) -> None:
     picture = imread(nas.report(result.run_dir, tmp_path / "one.png"))
     assert picture.shape[0] > 3 * picture.shape[1] > 2000
     assert picture.std() > 0.05
 
 
+@pytest.mark.exhaustive_except("options0")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -137,6 +142,7 @@ def test_a_search_that_has_not_ended_has_a_report_that_says_so(
     assert "on rows that the search never used" not in text
 
 
+@pytest.mark.exhaustive
 def test_names_from_outside_are_no_markup(result: nas.SearchResult, tmp_path: Path) -> None:
     run = tmp_path / "<b>&"
     run.mkdir()
@@ -147,6 +153,7 @@ def test_names_from_outside_are_no_markup(result: nas.SearchResult, tmp_path: Pa
     assert "&lt;b&gt;&amp;" in text
 
 
+@pytest.mark.slow
 def test_what_cannot_be_reported_is_refused_in_a_sentence(result: nas.SearchResult, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected the folder of a run, got no config\.json"):
         nas.report(tmp_path / "nowhere")

@@ -84,6 +84,7 @@ ENDS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ENDS)
 def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> None:
     options, words = ENDS[why]
@@ -111,6 +112,7 @@ def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> N
         assert len(fresh) == nas.load_space("tiny").size()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["epochs", "target", "patience"])
 def test_an_end_is_the_same_end_again(tmp_path: Path, why: str) -> None:
     options = RACE | {"n_candidates": 60} | ENDS[why][0]
@@ -120,6 +122,7 @@ def test_an_end_is_the_same_end_again(tmp_path: Path, why: str) -> None:
     assert_same_search(resume(one.run_dir), other)
 
 
+@pytest.mark.slow
 def test_budgets_only_cut_the_sequence(tmp_path: Path) -> None:
     whole = journal_without_times(search("wine", tmp_path / "whole", **RACE | {"n_candidates": 60}))
     for why in ("epochs", "target", "patience"):
@@ -129,6 +132,7 @@ def test_budgets_only_cut_the_sequence(tmp_path: Path) -> None:
         assert len(entries) < len(whole)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("why", ["epochs", "patience"])
@@ -146,6 +150,7 @@ def test_a_search_of_nobody_new_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert again.stopped == "candidates"
 
 
+@pytest.mark.slow
 def test_time_counts_from_where_an_earlier_life_ended(tmp_path: Path) -> None:
     # Regression: a replay that took longer than the time left was cut, and a worse network named.
     result = search("wine", tmp_path, **RACE | {"n_candidates": 40})

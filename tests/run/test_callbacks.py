@@ -189,6 +189,7 @@ def test_callbacks_follow_islands_in_the_calling_process_and_stop_each_after_a_b
     }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("example", ["callback", "tracker"])
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str) -> None:
     # In this process: the examples themselves leave the number of workers to the machine.

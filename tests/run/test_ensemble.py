@@ -135,6 +135,7 @@ def test_shares_are_written_and_read_to_the_last_bit(tmp_path: Path, n: int) -> 
         )
 
 
+@pytest.mark.exhaustive
 def test_estimators_predict_by_their_ensembles() -> None:
     X, y = load_diabetes(return_X_y=True, as_frame=True)
     how: dict[str, Any] = {"space": "tiny", "n_candidates": 12, "ensemble": 4, "random_state": 0}

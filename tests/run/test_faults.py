@@ -21,7 +21,7 @@ import nas
 from nas.tracking.journal import read_journal
 
 # Processes of their own; a number of kills that says something.
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.exhaustive]
 
 N = 240
 

@@ -52,6 +52,7 @@ def interrupting(function: Callable[..., Any], times: int = 1) -> Callable[..., 
     return interrupted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["evaluated", "tell", "ask"])
 @pytest.mark.parametrize("algorithm", ["plus", "steady-state", "auto"])
 def test_the_journal_the_engine_and_the_result_agree(
@@ -98,6 +99,7 @@ def test_the_second_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_same_search(resume(folder), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "phase"),
     [

@@ -85,7 +85,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, running_ray: None) -> nas.Se
 
 
 @pytest.mark.ray
+@pytest.mark.exhaustive
 class TestAWholeSearch:
+    @pytest.mark.slow
     def test_each_island_has_its_share_and_a_journal_of_its_own(self, whole: nas.SearchResult) -> None:
         entries = journals(whole.run_dir)
         assert [one[0]["island"] for one in entries] == list(range(N))
@@ -123,11 +125,13 @@ class TestAWholeSearch:
         for make in COPIES.values():
             assert_same_result(make(whole), whole, nas.load_dataset("wine").table)
 
+    @pytest.mark.slow
     def test_the_number_of_workers_changes_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         other = search(tmp_path, n_workers=5)
         assert journals(other.run_dir) == journals(whole.run_dir)
         assert (other.best, other.test, weights(other)) == (whole.best, whole.test, weights(whole))
 
+    @pytest.mark.slow
     def test_a_longer_search_begins_with_a_shorter_one(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         short = search(tmp_path, n_candidates=120)
         for long_one, short_one in zip(journals(whole.run_dir), journals(short.run_dir), strict=True):
@@ -136,6 +140,7 @@ class TestAWholeSearch:
         assert journals(longer.run_dir) == journals(whole.run_dir)
         assert weights(longer) == weights(whole)
 
+    @pytest.mark.slow
     def test_a_killed_driver_loses_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
@@ -149,6 +154,7 @@ class TestAWholeSearch:
         assert journals(folder) == journals(whole.run_dir)
         assert weights(result) == weights(whole)
 
+    @pytest.mark.slow
     def test_islands_that_die_come_back(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
@@ -173,6 +179,7 @@ class TestAWholeSearch:
         assert journals(folder) == journals(whole.run_dir)
         assert (folder / "best" / "weights.safetensors").read_bytes() == weights(whole)
 
+    @pytest.mark.slow
     def test_an_interrupted_one_keeps_the_best_so_far(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
@@ -187,6 +194,7 @@ class TestAWholeSearch:
         for long_one, short_one in zip(journals(whole.run_dir), journals(folder), strict=True):
             assert short_one == long_one[: len(short_one)]
 
+    @pytest.mark.slow
     def test_mlflow_shows_one_parent_with_all_children(self, tmp_path: Path) -> None:
         result = search(tmp_path, n_candidates=30, tracking=True, track="all")
         client = mlflow.MlflowClient(result.tracking_uri)

@@ -39,6 +39,8 @@ def assert_refused(run_dir: Path) -> None:
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.exhaustive_except("False")
+@pytest.mark.slow
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_run_is_held_from_its_first_moment_to_its_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumed: bool

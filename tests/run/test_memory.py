@@ -35,6 +35,7 @@ def _sizes(engine: str, folder: Path) -> dict[int, int]:
     return sizes
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["aging", "auto"])
 def test_the_driver_remembers_two_kilobytes_of_a_candidate_at_most(tmp_path: Path, engine: str) -> None:
@@ -55,6 +56,7 @@ def test_an_evaluation_without_its_curves_knows_how_long_they_were() -> None:
     assert (lean.candidate_id, lean.fitness) == (3, 0.5)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 def test_the_driver_has_no_copy_of_what_workers_share(

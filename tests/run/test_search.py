@@ -61,6 +61,7 @@ def kinds(result: nas.SearchResult) -> set[str]:
     return found | {"continued" for one, _ in result.history if one.epochs_done}
 
 
+@pytest.mark.exhaustive_except("auto")
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2", "random"])
@@ -75,6 +76,7 @@ def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path,
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["auto", "plus with halving", "nsga2"])
 def test_the_same_seed_repeats_and_another_does_not(tmp_path: Path, way: str) -> None:
     one, again = (search("iris", tmp_path / str(i), seed=2, **RACE | WAYS[way]) for i in range(2))
@@ -84,6 +86,8 @@ def test_the_same_seed_repeats_and_another_does_not(tmp_path: Path, way: str) ->
     assert kinds(one) == {"child", "continued"}
 
 
+@pytest.mark.exhaustive_except("plus")
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["auto", "plus"])
 def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path, algorithm: str) -> None:
     options = {"space": "small", "epochs": 3, "algorithm": algorithm}
@@ -94,6 +98,8 @@ def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path, algorithm: str) ->
     assert journal_without_times(whole)[: n + 1] == journal_without_times(cut)
 
 
+@pytest.mark.exhaustive_except("auto")
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2"])
 def test_a_shorter_search_is_the_beginning_of_a_longer_one(tmp_path: Path, way: str) -> None:
     # Cut inside a generation, too, whose cohorts must not depend on where that is.
@@ -129,6 +135,8 @@ def test_the_exported_network_is_the_one_that_was_scored(tmp_path: Path) -> None
     assert result.test.difference == pytest.approx(result.test.score - result.test.baseline)
 
 
+@pytest.mark.exhaustive_except("auto-wine")
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "diabetes", "labels"])
 @pytest.mark.parametrize("way", ["auto", "plus"])
 def test_without_refit_the_network_is_the_one_the_search_measured(
@@ -244,6 +252,8 @@ def skewed() -> pd.DataFrame:
 SCALED = nas.SearchSpace(depth=(1, 2), widths=(4, 8, 16), scaling=("standard", "quantile"))
 
 
+@pytest.mark.exhaustive_except("1")
+@pytest.mark.slow
 @pytest.mark.parametrize("ensemble", [1, 3])
 def test_how_numbers_are_scaled_is_searched_and_exported(
     tmp_path: Path, skewed: pd.DataFrame, ensemble: int
@@ -262,6 +272,7 @@ def test_how_numbers_are_scaled_is_searched_and_exported(
         assert one.inherits is None or parents[one.inherits].scaling == one.genome.scaling
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 def test_scalings_are_searched_alike_by_any_number_of_workers_and_resumed(
     tmp_path: Path, skewed: pd.DataFrame
@@ -294,6 +305,7 @@ def test_several_targets_and_several_labels(tmp_path: Path) -> None:
     assert set(np.unique(several.network.predict(X))) <= {0, 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -309,6 +321,7 @@ def test_a_result_can_be_pickled_and_copied(tmp_path: Path, options: dict[str, A
         assert_same_result(make(result), result, nas.load_dataset("iris").table)
 
 
+@pytest.mark.exhaustive
 def test_a_search_in_another_process_hands_its_result_over(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         options = QUICK | {"n_finalists": 2, "n_candidates": 4, "runs_dir": tmp_path / "there"}
@@ -352,6 +365,8 @@ def test_a_search_in_which_all_fail_is_an_error_with_the_reason(tmp_path: Path) 
 class TestResume:
     """Kill a search wherever; go on; get what an uninterrupted one gets."""
 
+    @pytest.mark.exhaustive_except("auto")
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", WAYS)
     def test_killed_anywhere_the_search_ends_the_same(self, tmp_path: Path, way: str) -> None:
         cuts = (0, 9, 22, 31)
@@ -363,6 +378,7 @@ class TestResume:
             assert len(read_journal(folder / "journal.jsonl").evaluations) == cut
             assert_same_search(resume(folder), whole)
 
+    @pytest.mark.exhaustive_except("auto")
     @pytest.mark.ray
     @pytest.mark.usefixtures("running_ray")
     @pytest.mark.parametrize("way", ["auto", "aging"])
@@ -374,6 +390,7 @@ class TestResume:
         for cut in (3, 27):
             assert_same_search(resume(tmp_path / "cut" / str(cut), n_workers=2), serial)
 
+    @pytest.mark.slow
     def test_killed_twice_it_ends_the_same(self, tmp_path: Path) -> None:
         with snapshots(tmp_path / "once", (9,)):
             whole = search("wine", tmp_path / "whole", **RACE)
@@ -381,6 +398,7 @@ class TestResume:
             assert_same_search(resume(tmp_path / "once" / "9"), whole)
         assert_same_search(resume(tmp_path / "twice" / "26"), whole)
 
+    @pytest.mark.exhaustive
     def test_a_journal_cut_at_any_line_goes_on_the_same(self, tmp_path: Path) -> None:
         whole = search("iris", tmp_path / "whole", n_candidates=20)
         lines = (whole.run_dir / "journal.jsonl").read_bytes().splitlines(keepends=True)
@@ -401,6 +419,8 @@ class TestResume:
         assert (first.run_dir / "journal.jsonl").read_bytes().startswith(before)
         assert resumed.n_candidates == 18
 
+    @pytest.mark.exhaustive_except("auto")
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", WAYS)
     def test_more_candidates_than_at_first_give_the_longer_search(self, tmp_path: Path, way: str) -> None:
         options = RACE | WAYS[way]
@@ -457,6 +477,7 @@ class TestResume:
         kept = {one.genome for one, evaluation in first.history if one.genome.depth == 1}
         assert kept & {one.genome for one, _ in second.history if one.operator == "start"}
 
+    @pytest.mark.exhaustive
     def test_with_force_another_version_goes_on_in_the_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -493,6 +514,7 @@ class TestResume:
         resumed = resume(result.run_dir, data=(X, y), n_candidates=5)
         assert len(resumed.history) == 5
 
+    @pytest.mark.exhaustive
     @pytest.mark.ray  # three searches in processes of their own
     def test_a_killed_driver_loses_nothing_that_was_written(self, tmp_path: Path) -> None:
         whole = search("digits", tmp_path / "whole", n_candidates=20, epochs=40)
@@ -524,6 +546,7 @@ class TestResume:
         assert weights(resumed) == weights(whole)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray  # and sixty real trainings
 def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
     # 0.975 where it was measured, 0.97 being asked for; rounding on other processors may move some
@@ -532,6 +555,7 @@ def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
     assert result.test.score >= 0.965
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("space", nas.available_spaces())
 @pytest.mark.parametrize("data", BUNDLED)
 def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, data: str) -> None:
@@ -542,6 +566,7 @@ def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, 
 class TestLimits:
     """No network exceeds what it may cost."""
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("algorithm", ["auto", "plus", "comma", "aging", "nsga2", "random"])
     def test_nobody_exceeds_the_limits(self, tmp_path: Path, algorithm: str) -> None:
         limits = {"max_parameters": 3000, "max_flops": 5000.0, "max_latency": 9.0}

@@ -201,6 +201,7 @@ def test_the_same_seed_gives_the_same_scores() -> None:
     assert numbers(chosen_of(prepared)) != numbers(chosen_of(prepared, seed=4))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("n_workers", [1, 2])
@@ -223,6 +224,7 @@ def test_every_task_is_scored_again(data: str) -> None:
 # In a search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["auto", "plus", "random"])
 def test_the_winner_has_the_best_mean_of_the_finalists(tmp_path: Path, algorithm: str) -> None:
     result = search("wine", tmp_path, **RACE | {"algorithm": algorithm, "n_finalists": 4})

@@ -178,6 +178,8 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
 # In a search
 
 
+@pytest.mark.exhaustive_except("auto")
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["auto", "plus", "aging"])
 def test_a_long_search_keeps_only_what_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
@@ -200,6 +202,7 @@ def test_a_long_search_keeps_only_what_is_needed(
     assert {result.best.id} < files(result.run_dir / "weights")
 
 
+@pytest.mark.exhaustive
 def test_everyone_is_kept_for_as_long_as_somebody_inherits(tmp_path: Path) -> None:
     # With few places among the best, and few parents: whoever is asked for is there.
     options = RACE | {"algorithm": "aging", "population_size": 4, "n_candidates": 100}
@@ -209,6 +212,8 @@ def test_everyone_is_kept_for_as_long_as_somebody_inherits(tmp_path: Path) -> No
     assert not result.n_failures
 
 
+@pytest.mark.exhaustive_except("True")
+@pytest.mark.slow
 @pytest.mark.parametrize("refit", [True, False])
 def test_whoever_wins_has_weights(tmp_path: Path, refit: bool) -> None:
     # Regression: among many finalists was one whose weights had been forgotten.
@@ -218,6 +223,7 @@ def test_whoever_wins_has_weights(tmp_path: Path, refit: bool) -> None:
     assert 20 <= len(result.selection.finalists) <= 50
 
 
+@pytest.mark.exhaustive
 def test_a_larger_budget_finds_the_parents_that_it_needs(tmp_path: Path) -> None:
     # Regression: batches that the first budget held nothing of were not asked for, and whom they
     # inherit from was forgotten.
@@ -227,6 +233,8 @@ def test_a_larger_budget_finds_the_parents_that_it_needs(tmp_path: Path) -> None
     assert_same_search(resume(short.run_dir, n_candidates=130), long)
 
 
+@pytest.mark.exhaustive_except("missing")
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", *DAMAGE])
 def test_weights_that_a_resumed_search_needs_and_has_not(tmp_path: Path, damage: str) -> None:
     with snapshots(tmp_path / "cut", (20,)):
@@ -247,6 +255,7 @@ def test_weights_that_a_resumed_search_needs_and_has_not(tmp_path: Path, damage:
     assert before.startswith((folder / "journal.jsonl").read_bytes())
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_search_that_goes_on_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

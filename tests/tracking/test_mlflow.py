@@ -212,6 +212,7 @@ def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
     assert not list((tmp_path / "runs").iterdir())
 
 
+@pytest.mark.exhaustive
 def test_a_search_does_not_wait_until_mlflow_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +267,7 @@ def server(tmp_path: Path, runs_dir: Path) -> Iterator[Server]:
         server.kill()
 
 
+@pytest.mark.exhaustive
 def test_a_server_is_written_to_and_may_die_midway(
     server: Server, tmp_path: Path, runs_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,6 +298,7 @@ def test_a_server_is_written_to_and_may_die_midway(
     assert "were not done; the journal has everything" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_searches_that_start_together_share_a_new_store(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nas", "search", "iris", "--space", "tiny", "--candidates", "2"]
     command += ["--epochs", "2", "--workers", "0", "--runs-dir", str(tmp_path / "runs"), "--no-baseline"]
@@ -360,6 +363,7 @@ def test_a_table_has_all_candidates_and_the_data_is_an_input(
     assert json.loads(data.dataset.profile)["rows"] == 150
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("policy", ["best", "elites"])
 def test_a_policy_decides_who_has_a_run(tmp_path: Path, policy: str) -> None:
     result = search(tmp_path, track=policy, n_candidates=20)
@@ -379,6 +383,7 @@ def test_the_winner_becomes_a_version_of_a_registered_model(tmp_path: Path) -> N
     assert len(client.search_model_versions("name = 'irises'")) == 2
 
 
+@pytest.mark.exhaustive
 def test_what_an_outage_has_cost_is_caught_up(server: Server, runs_dir: Path, tmp_path: Path) -> None:
     class KillsTheServer(MLflowTracker):
         def generation(self, generation: Any) -> None:
@@ -400,6 +405,7 @@ def test_what_an_outage_has_cost_is_caught_up(server: Server, runs_dir: Path, tm
     assert view_of(server.uri) == (whole, children)
 
 
+@pytest.mark.exhaustive
 def test_a_store_far_away_does_not_hold_up_the_search(server: Server, runs_dir: Path) -> None:
     # Each candidate's run would take 0.6 s: 50 of them half a minute, in which the search trains them all.
     with late(server.port, 0.2) as address:

@@ -55,6 +55,7 @@ def test_every_kind_of_file_is_mutated(runs: tuple[Path, Path], tmp_path: Path) 
     assert tuple(kind.name for kind in mutations.kinds(*runs, tmp_path)) == KINDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_mutated_file_is_refused_or_means_what_it_meant(
     runs: tuple[Path, Path], run: Path, tmp_path: Path, name: str

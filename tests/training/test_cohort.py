@@ -208,6 +208,7 @@ def test_what_padding_adds_stays_zero() -> None:
     assert not rest.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_inputs", [5, 784])
 @pytest.mark.parametrize("batch_size", [16, 128])
 @pytest.mark.parametrize("reason", ["diverged", "patience"])
@@ -244,6 +245,7 @@ def test_who_leaves_leaves_the_others_as_they_would_have_been(
             check_same(one[i], other[i], stayed[i], left[i])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(40))
 def test_whoever_leaves_whatever_is_trained_the_others_do_not_notice(seed: int) -> None:
     # Members that leave in the first epoch, as their weights are no numbers, up to all but one; stacks
@@ -389,6 +391,7 @@ def test_a_network_cannot_be_in_a_cohort_twice() -> None:
         train_together([network, network], *some_rows(), [CONFIG, CONFIG])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("validated", [False, True])
 def test_training_needs_little_memory_beyond_what_it_must_have(*, validated: bool) -> None:
     # The promise: at most 1.2 times the data, six buffers of parameters, one batch of activations.

@@ -202,6 +202,7 @@ def seconds(plans: list[Plan], X: Floats, y: Ints, *, together: bool) -> float:
     return time.perf_counter() - since
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["tiny", "mixed", "different rates"])
 def test_cohorts_are_never_slower_than_their_members_alone(case: str) -> None:

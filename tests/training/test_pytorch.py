@@ -123,6 +123,7 @@ def test_forward_loss_and_gradient_agree(loss: str, activation: str) -> None:
     np.testing.assert_allclose(gradient, theirs.flat(gradient=True), rtol=0, atol=EXACT)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
 @pytest.mark.parametrize("loss", LOSSES)
