@@ -45,7 +45,7 @@ def index_columns(frame: pd.DataFrame, targets: Collection[str], unnamed: str | 
         if name in targets:
             continue
         if (name == unnamed or _UNNAMED.fullmatch(str(name))) and values.is_unique:
-            reasons[str(name)] = "a column without a name whose cells all differ is an index"
+            reasons[str(name)] = "a column without a name and with different cells in all rows is an index"
         elif _counts_rows(values, str(name)):
             reasons[str(name)] = "it counts the rows"
     return reasons if len(reasons) + len(targets) < frame.shape[1] else {}

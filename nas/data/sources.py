@@ -106,12 +106,12 @@ def from_memory(data: Any, target: Any) -> RawTable:
     pair = pair_of(data)
     if pair is not None:
         if target is not None:
-            raise DataError("target: expected none beside (X, y), whose y is the target, got one")
+            raise DataError("target: expected none with data of the form (X, y), got one")
         return _from_pair(*pair)
     frame = named_table(data)
     if frame is None:
         raise DataError(
-            "data: expected a name, a path, a table whose columns have names and of which one is the target "
+            "data: expected a name, a path, a table with named columns, one of them the target "
             "(a frame of pandas or polars, an Arrow table, a dict of columns, a list of dicts, a structured "
             f"array), or a pair (X, y), got {type(data).__name__}"
         )

@@ -303,7 +303,7 @@ class SelectionSettings:
     ensemble: int = setting(
         1,
         whole(1),
-        "Most networks whose outputs are averaged: the winner and others beside it; 1 for the winner alone",
+        "Most networks of the averaged ensemble, the winner among them; 1 for the winner alone",
         more="See `nas.run.ensemble`.",
         unit="networks",
         metavar="K",

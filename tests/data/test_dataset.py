@@ -459,7 +459,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a number": (
         5,
         {},
-        "data: expected a name, a path, a table whose columns have names and of which one is the target",
+        "data: expected a name, a path, a table with named columns, one of them the target",
     ),
     "an array with its target": (np.zeros((40, 3)), {}, "or a pair (X, y), got ndarray"),
     "a triple": ((R, R, R), {}, "or a pair (X, y), got tuple"),
