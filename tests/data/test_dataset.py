@@ -864,7 +864,7 @@ def test_a_columns_kind_is_that_of_all_its_rows(odd_row: int) -> None:
 
 def test_options_that_would_be_ignored_are_refused() -> None:
     X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
-    with pytest.raises(DataError, match=r"expected none beside \(X, y\)"):
+    with pytest.raises(DataError, match=r"expected none with data of the form \(X, y\)"):
         load_dataset((X, y), target="target")
     with pytest.raises(
         DataError, match="expected no target, task, categorical, na or ignore beside a Dataset"
