@@ -1,4 +1,4 @@
-"""Which executor a search uses: the place where a new executor is registered."""
+"""The executor that a search uses: the one place that chooses among executors."""
 
 from __future__ import annotations
 
@@ -31,15 +31,10 @@ class Workers:
     n_bytes: int = 0
 
 
-ExecutorFactory = Callable[[Workers, Callable[[], bool]], Executor]
-"""Makes an executor of what is asked for; the callable says whether its start is to be abandoned."""
-
-
-def _serial(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
-    return SerialExecutor()
-
-
-def _ray(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
+def executor_for(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
+    """The executor for these workers, not yet started; `interrupted` says whether to abandon its start."""
+    if workers.n == 0:
+        return SerialExecutor()
     # Importing Ray takes a second, and a search in this process does without.
     from nas.execution.ray import RayExecutor
 
@@ -50,12 +45,3 @@ def _ray(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
         resources=workers.resources,
         interrupted=interrupted,
     )
-
-
-EXECUTORS: Mapping[str, ExecutorFactory] = {"serial": _serial, "ray": _ray}
-"""Every executor by its name."""
-
-
-def executor_for(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
-    """The executor for these workers, not yet started."""
-    return EXECUTORS["serial" if workers.n == 0 else "ray"](workers, interrupted)

@@ -155,7 +155,7 @@ def _leads(runs: Sequence[Finished]) -> list[Lead]:
     rescored = all(run.scores for run in runs)
 
     def score(run: Finished) -> float:
-        return fmean(run.scores) if rescored else run.result["test_score"] or -math.inf
+        return fmean(run.scores) if rescored else _number(run.result["test_score"], -math.inf)
 
     best = max(runs, key=score)
     return [_lead(best, run, rescored=rescored) for run in runs if run is not best]
@@ -164,7 +164,7 @@ def _leads(runs: Sequence[Finished]) -> list[Lead]:
 def _lead(best: Finished, run: Finished, *, rescored: bool) -> Lead:
     """Return the lead of the best run over another, by rescored winners or by test rows."""
     if not rescored:
-        higher, lower = (finished.result["test_score"] or math.nan for finished in (best, run))
+        higher, lower = (_number(finished.result["test_score"]) for finished in (best, run))
         error = _joint_error(best.result["test_score_error"], run.result["test_score_error"])
         return Lead(best.name, run.name, higher - lower, error, "test rows")
     difference = fmean(best.scores) - fmean(run.scores)
@@ -174,6 +174,11 @@ def _lead(best: Finished, run: Finished, *, rescored: bool) -> Lead:
         return Lead(best.name, run.name, difference, error_over_folds(by_fold), "the same splits")
     error = _joint_error(error_over_folds(best.scores), error_over_folds(run.scores))
     return Lead(best.name, run.name, difference, error, "other splits")
+
+
+def _number(value: float | None, default: float = math.nan) -> float:
+    """Return a number of a result, or the default where the result has none."""
+    return default if value is None else value
 
 
 def _joint_error(first: float | None, second: float | None) -> float:
@@ -196,7 +201,7 @@ def _table(runs: Sequence[Finished]) -> list[str]:
                 f"{result['best']['n_parameters']:,}",
                 f"{result['validation_score']:.4f}",
                 rescored,
-                "none" if test is None else f"{test:.4f} ± {result['test_score_error'] or math.nan:.4f}",
+                "none" if test is None else f"{test:.4f} ± {_number(result['test_score_error']):.4f}",
                 f"{result['candidates']:,}",
                 f"{result['epochs']:,}",
                 f"{result['seconds']:.1f}",

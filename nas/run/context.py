@@ -17,10 +17,10 @@ from nas.run.preparation import Prepared, prepare
 from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model
 from nas.tracking import Tracker
-from nas.tracking.archive import recorded_evaluations
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Pair
+from nas.tracking.parts import recorded_evaluations
 
 
 class PreparedData:

@@ -33,6 +33,7 @@ from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder
 from nas.tracking.held import locked_journals
 from nas.tracking.journal import read_journal
+from nas.tracking.parts import locate
 
 
 @explained(parameters(SETTINGS.values()))
@@ -226,7 +227,7 @@ def debug(
     folder = RunFolder(Path(run_dir).absolute())
     dataset, settings, _, run_id = restored(folder, data, {"scoring": scoring, "algorithm": algorithm})
     parts = folder.parts
-    number, island = divmod(candidate, len(parts))
+    island, number = locate(candidate, len(parts))
     record = read_journal(parts[island].journal)
     context = new_context(folder, dataset, settings, Observers(), run_id=run_id)
     check_same(context, changes_since(context, record.identity))

@@ -33,9 +33,9 @@ from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
 from nas.tracking import RunInfo, Tracker
-from nas.tracking.archive import AllEvaluations, to_global_ids
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Tail, read_journal
+from nas.tracking.parts import AllEvaluations, to_global_ids
 
 ROUND = 50
 """Candidates of each island between two migrations: enough for a population to change several times."""

@@ -9,7 +9,7 @@ from nas.errors import InputError, RunError
 from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, evaluate
 from nas.network import State
 from nas.run.weights import Weights
-from nas.tracking.archive import to_global_ids
+from nas.tracking.parts import to_global_ids
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from nas.settings.search_settings import SearchSettings
 from nas.tracking.archive import RunArchive
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, differences, next_run_folder
+from nas.tracking.parts import search_identity
 
 _log = logging.getLogger(__name__)
 
@@ -52,9 +53,7 @@ def restored(
 
 def changes_since(context: SearchContext, recorded: Mapping[str, Any]) -> dict[str, str]:
     """The differences of this search from the identity that a journal has recorded, by name, in words."""
-    # An island's journal also records the island's number.
-    before = {key: value for key, value in recorded.items() if key != "island"}
-    return differences(before, context.identity()) if recorded else {}
+    return differences(search_identity(recorded), context.identity()) if recorded else {}
 
 
 def check_same(context: SearchContext, changes: Mapping[str, str]) -> None:

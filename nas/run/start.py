@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,10 @@ from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
-from nas.tracking.archive import to_global_ids
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal, Pair, Tail
+from nas.tracking.parts import pair_of
 from nas.tracking.shown import as_text, command
 
 if TYPE_CHECKING:
@@ -212,13 +212,6 @@ def _progress_display(context: SearchContext) -> Tracker | None:
     return ProgressDisplay(sys.stderr)
 
 
-TRACKERS: Mapping[str, Callable[[SearchContext], Tracker | None]] = {
-    "generations": lambda _: GenerationLog(),
-    "progress": _progress_display,
-}
-"""Trackers of every search by name, in the order of their calls; a factory may return None."""
-
-
 def _trackers(
     context: SearchContext,
     journals: Sequence[Journal],
@@ -228,8 +221,7 @@ def _trackers(
     """All trackers: the journal first, callbacks last, as they may raise anything."""
     # Islands write their journals themselves.
     trackers: list[Tracker | None] = [*journals] if context.settings.islands == 1 else []
-    trackers += [factory(context) for factory in TRACKERS.values()]
-    trackers += [mlflow, *context.observers.trackers, callbacks]
+    trackers += [GenerationLog(), _progress_display(context), mlflow, *context.observers.trackers, callbacks]
     return tuple(tracker for tracker in trackers if tracker is not None)
 
 
@@ -258,6 +250,4 @@ def _pair(journal: Journal, number: int) -> Pair:
 
 def _pair_on_islands(tails: Sequence[Tail], number: int) -> Pair:
     """A candidate by its global id, and its evaluation, from the journal of its island."""
-    n = len(tails)
-    position, island = divmod(number, n)
-    return to_global_ids(tails[island].evaluations[position], island, n)
+    return pair_of([tail.evaluations for tail in tails], number)

@@ -29,9 +29,6 @@ from nas.tracking.store import cause, in_words
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
 
-_CONCURRENT = 8
-"""Child runs that are written concurrently to a remote store: MLflow's client keeps ten connections open."""
-
 _MOST_CHILDREN = 2000
 """Candidates up to which "auto" gives a run to each of them: half a minute of writing to SQLite."""
 
@@ -172,9 +169,9 @@ def _write(
     )
     winner = None if outcome.best is None else outcome.best.id
     children = (pair for pair in evaluations if best.add(*pair) or has_all or pair[0].id == winner)
-    with ThreadPoolExecutor(_CONCURRENT if view.is_remote else 1) as pool:
+    with ThreadPoolExecutor(view.n_concurrent) as pool:
         # A few at a time, as each pair in the pool's queue holds its curves in memory.
-        while batch := list(islice(children, _CONCURRENT)):
+        while batch := list(islice(children, view.n_concurrent)):
             list(pool.map(lambda pair: view.add_child(*pair), batch))
     view.conclude(outcome, len(evaluations))
     if outcome.model_dir is not None and outcome.best is not None:

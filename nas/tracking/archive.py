@@ -16,19 +16,11 @@ from nas.tracking.folder import CONFIG, RESULT, RunFolder
 from nas.tracking.generations import FILE as GENERATIONS
 from nas.tracking.generations import Paced, read_generations
 from nas.tracking.journal import Pair, Record, read_journal
-from nas.tracking.parts import (
-    AllEvaluations,
-    locate,
-    recorded_evaluations,
-    search_identity,
-    to_global_ids,
-)
+from nas.tracking.parts import pair_of, recorded_evaluations, search_identity
 from nas.tracking.records import CONFIG as CONFIG_RECORD
 from nas.tracking.records import IDENTITY, PROVENANCE, check_result
 from nas.tracking.renamed import config_by_new_names, result_by_new_names
 from nas.tracking.shown import command
-
-__all__ = ["AllEvaluations", "RunArchive", "Winner", "recorded_evaluations", "to_global_ids"]
 
 
 class Winner(NamedTuple):
@@ -124,11 +116,7 @@ class RunArchive:
 
     def pair(self, candidate_id: int) -> Pair:
         """Return a candidate and its evaluation by its global id; raises `IndexError` if there is none."""
-        n = len(self.records)
-        part, number = locate(candidate_id, n)
-        if number < 0:  # a negative index would count from the end
-            raise IndexError(candidate_id)
-        return to_global_ids(self.records[part].evaluations[number], part, n)
+        return pair_of([record.evaluations for record in self.records], candidate_id)
 
     @cached_property
     def generations(self) -> list[Paced]:

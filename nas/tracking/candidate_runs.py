@@ -18,9 +18,6 @@ from nas.tracking.writer import Job, run_concurrently
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
 
-CONCURRENT = 8
-"""Calls in progress at once to a remote store: MLflow's client keeps ten connections open."""
-
 _BUSY = 16
 """Waiting jobs beyond which the store lags behind the search: only elites are written then."""
 
@@ -118,15 +115,14 @@ class CandidateRuns:
 
     def write_postponed(self, view: View) -> None:
         """Write all postponed runs, if that is quick; a few of many would be of no use."""
-        n_threads = CONCURRENT if view.is_remote else 1
         seconds = self._allowance.seconds
-        if len(self._postponed) * _SECONDS_PER_CHILD > seconds * n_threads:
+        if len(self._postponed) * _SECONDS_PER_CHILD > seconds * view.n_concurrent:
             return
         deadline = time.monotonic() + seconds
         while self._postponed and time.monotonic() < deadline:
-            batch = self._postponed[:CONCURRENT]
-            run_concurrently(view, [partial(self._add, number=number) for number in batch], n_threads)
-            del self._postponed[:CONCURRENT]
+            batch = self._postponed[: view.n_concurrent]
+            run_concurrently(view, [partial(self._add, number=number) for number in batch], view.n_concurrent)
+            del self._postponed[: view.n_concurrent]
 
     def pairs(self) -> Iterator[Pair]:
         """Yield all candidates with their evaluations, read from the journal."""

@@ -20,7 +20,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.runtime import strict_json
 from nas.tracking.checksums import Chain
-from nas.tracking.records import GENERATION
+from nas.tracking.records import AN_OBJECT, GENERATION
 from nas.tracking.renamed import generation_by_new_names
 from nas.tracking.shown import command
 from nas.tracking.tracker import Outcome, RunInfo
@@ -149,7 +149,9 @@ def _read(path: Path, run_id: str) -> tuple[list[Paced], str | None]:
                     if len(line) == _LONGEST:
                         raise ValueError(f"a line of more than {_LONGEST} bytes")
                     break
-                record = generation_by_new_names(strict_json(line))
+                record = strict_json(line)
+                AN_OBJECT(record)
+                record = generation_by_new_names(record)
                 GENERATION(record)
                 # Earlier versions wrote no checksums.
                 has_checksums = "crc" in record if has_checksums is None else has_checksums

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.address import public
-from nas.tracking.candidate_runs import CONCURRENT, CandidateRuns
+from nas.tracking.candidate_runs import CandidateRuns
 from nas.tracking.choice import TrackPolicy
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import Pace, Paced
@@ -195,7 +195,7 @@ def _connected_view(uri: str, experiment: str, artifacts: Path | None) -> View:
 
 def _run_all(view: View, jobs: list[Job[View]]) -> None:
     """Run independent jobs, concurrently if the store is remote."""
-    run_concurrently(view, jobs, CONCURRENT if view.is_remote else 1)
+    run_concurrently(view, jobs, view.n_concurrent)
 
 
 def _add_file(view: View, file: Path) -> None:

@@ -6,14 +6,13 @@ import contextlib
 import logging
 import sqlite3
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.export.mlflow_model import save_mlflow_model  # isort: skip  # it settles MLflow's environment
 
 import mlflow
-from mlflow.entities import LoggedModel, LoggedModelOutput, Metric
+from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.store.db.utils import create_sqlalchemy_engine
@@ -21,9 +20,6 @@ from mlflow.store.db.utils import create_sqlalchemy_engine
 from nas.runtime import load_network
 from nas.tracking.address import is_database, is_server, public, sqlite_file
 from nas.tracking.store import analyze, exclusively, ping
-
-_MOST_METRICS = 1000
-"""Metrics of one call of ``log_batch``: MLflow refuses more."""
 
 _PAGE = 1000
 """Runs of one page of a search."""
@@ -101,12 +97,6 @@ class Experiment:
             token = page.token
             if not token:
                 return runs
-
-    def log_metrics(self, run_id: str, points: Sequence[Metric], params: Sequence[Any] = ()) -> None:
-        """Log any number of metrics of a run, and params together with the first of them."""
-        self.client.log_batch(run_id, points[:_MOST_METRICS], params)
-        for i in range(_MOST_METRICS, len(points), _MOST_METRICS):
-            self.client.log_batch(run_id, points[i : i + _MOST_METRICS])
 
     def log_network(self, run_id: str, model_dir: Path, example: Any, register: str | None) -> None:
         """Log a saved network as a pyfunc model of a run.

@@ -46,6 +46,10 @@ _STATUS = {
 """MLflow's status of a run by the outcome of the search."""
 
 
+_CONNECTIONS = 8
+"""Calls in progress at once to a server: MLflow's client keeps ten connections open."""
+
+
 class View:
     """The parent run of a search, and everything that belongs to it.
 
@@ -64,8 +68,8 @@ class View:
         The tracking store, without secrets.
     run_id : str
         Of the parent run; empty until `start`.
-    is_remote : bool
-        Whether calls wait for a network, so that several may be in progress at once.
+    n_concurrent : int
+        Calls that may be in progress at once: several where they wait for a network.
 
     Raises
     ------
@@ -75,7 +79,8 @@ class View:
 
     def __init__(self, address: str, experiment: str, artifacts: Path | None) -> None:
         check_uri(address)
-        self.uri, self.is_remote = public(address), not is_database(address)
+        self.uri = public(address)
+        self.n_concurrent = 1 if is_database(address) else _CONNECTIONS
         self.run_id = ""
         self._place = address, experiment, artifacts
         self._run: RunInfo | None = None
@@ -165,7 +170,7 @@ class View:
             self._children[candidate.id] = created.info.run_id
         child = self._children[candidate.id]
         points = child_metrics(evaluation, self._run.metric, end)
-        self._experiment.log_metrics(child, points, params(genes(candidate)))
+        self._client.log_batch(child, points, params(genes(candidate)))
         status = "FAILED" if evaluation.failed else "FINISHED"
         self._client.set_terminated(child, status, end_time=end)
         self._complete.add(candidate.id)
@@ -186,7 +191,7 @@ class View:
                 points += metrics(generation_metrics(generation, pace), step=generation.number)
                 added.add(key)
         if points:
-            self._experiment.log_metrics(self.run_id, points)
+            self._client.log_batch(self.run_id, points)
             self._generations |= added
 
     def conclude(self, outcome: Outcome, n_candidates: int) -> None:

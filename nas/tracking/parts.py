@@ -59,6 +59,14 @@ def to_global_ids(pair: Pair, island: int, n: int) -> Pair:
     return renumbered, replace(evaluation, candidate_id=renumbered.id)
 
 
+def pair_of(parts: Sequence[Sequence[Pair]], global_id: int) -> Pair:
+    """Return a candidate of a run's parts and its evaluation; raises `IndexError` if there is none."""
+    part, candidate_id = locate(global_id, len(parts))
+    if candidate_id < 0:  # a negative index would count from the end
+        raise IndexError(global_id)
+    return to_global_ids(parts[part][candidate_id], part, len(parts))
+
+
 class AllEvaluations(Sequence[Pair]):
     """The evaluations of all parts with global ids, in the order of the ids.
 
@@ -82,8 +90,7 @@ class AllEvaluations(Sequence[Pair]):
 
     def pair(self, global_id: int) -> Pair:
         """Return the candidate with this id, and its evaluation."""
-        part, candidate_id = locate(global_id, len(self._parts))
-        return to_global_ids(self._parts[part][candidate_id], part, len(self._parts))
+        return pair_of(self._parts, global_id)
 
     def __len__(self) -> int:
         return len(self._ids)

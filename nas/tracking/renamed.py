@@ -42,5 +42,8 @@ def _within(record: dict[str, Any], key: str, names: Mapping[str, str]) -> dict[
 
 
 def _renamed(record: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Rename keys in their order; a record that has both names keeps both, and its check refuses it."""
-    return {key if names.get(key, key) in record else names.get(key, key): record[key] for key in record}
+    """Return the record in its order; raises `ValueError` if a key is there by both names."""
+    for former, name in names.items():
+        if former in record and name in record:
+            raise ValueError(f"{former}: expected {name} alone, which is its name now, got both")
+    return {names.get(key, key): value for key, value in record.items()}

@@ -45,6 +45,17 @@ def test_those_that_were_not_scored_again_are_compared_on_test_rows() -> None:
     assert lead.error == pytest.approx(0.05)
 
 
+def test_a_score_and_an_error_of_zero_are_numbers() -> None:
+    results = {"a": 0.0, "b": -0.5}
+    (lead,) = _leads(
+        [
+            Finished(name, IDENTITY, {"test_score": score, "test_score_error": 0.0})
+            for name, score in results.items()
+        ]
+    )
+    assert (lead.ahead, lead.difference, lead.error) == ("a", 0.5, 0.0)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("compare")

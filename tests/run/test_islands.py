@@ -23,7 +23,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget
 from nas.run.islands import Island
-from nas.tracking.archive import AllEvaluations, recorded_evaluations, to_global_ids
+from nas.tracking.parts import AllEvaluations, recorded_evaluations, to_global_ids
 
 N = 3
 

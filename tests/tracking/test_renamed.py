@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -33,14 +34,44 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "old" / "journal.jsonl").read_text().count('"journal"') == 1
 
 
-def test_both_names_of_a_key_are_refused(tmp_path: Path) -> None:
-    text = (GOLDEN / "config.json").read_text()
-    head, _, rest = text.partition('"racing"')
-    lines = [line for line in f'{head}"halving": true, "racing"{rest}'.splitlines() if "checksum" not in line]
-    without_seal = "\n".join(lines).replace('"format": 1,', "")
-    (tmp_path / "config.json").write_text("}".join(without_seal.rsplit(",", 1)).rstrip())
-    with pytest.raises(RunError):
-        nas.resume(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "where", "former", "now"),
+    [
+        ("config.json", "settings", "racing", "halving"),
+        ("result.json", None, "optimism", "selection_bias"),
+    ],
+)
+def test_both_names_of_a_key_are_refused(
+    tmp_path: Path, name: str, where: str | None, former: str, now: str
+) -> None:
+    shutil.copytree(GOLDEN, tmp_path / "old")
+    file = tmp_path / "old" / name
+    record = json.loads(file.read_text())
+    (record if where is None else record[where])[now] = None
+    file.write_text(json.dumps({key: record[key] for key in record if key not in ("format", "checksum")}))
+    with pytest.raises(RunError, match=f"{name}: {former}: expected {now} alone, .* got both"):
+        _ = RunArchive(tmp_path / "old").config, RunArchive(tmp_path / "old").result
+
+
+def test_both_names_of_a_curve_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN, tmp_path / "old")
+    file = tmp_path / "old" / "generations.jsonl"
+    record = {
+        key: value for key, value in json.loads(file.read_text().splitlines()[0]).items() if key != "crc"
+    }
+    file.write_text(json.dumps({**record, "std": 0.0}) + "\n")
+    with pytest.raises(RunError, match="spread: expected std alone"):
+        _ = RunArchive(tmp_path / "old").generations
+
+
+@pytest.mark.parametrize("line", ["[1]", "7", "null", "[]"])
+def test_a_curve_that_is_no_object_is_refused_and_written_anew(tmp_path: Path, line: str) -> None:
+    shutil.copytree(GOLDEN, tmp_path / "old")
+    (tmp_path / "old" / "generations.jsonl").write_text(f"{line}\n")
+    with pytest.raises(RunError, match="expected a generation in line 1, got: expected an object"):
+        _ = RunArchive(tmp_path / "old").generations
+    nas.resume(tmp_path / "old", n_candidates=9, progress=False, report=False)
+    assert RunArchive(tmp_path / "old").generations
 
 
 def test_keywords_of_earlier_versions_are_understood_with_a_warning() -> None:
