@@ -6,11 +6,10 @@
 """
 
 from nas.evaluation.candidate import RESCORE, WORST_FITNESS, WORST_LOSS, Candidate, Checkpoint, Evaluation
-from nas.evaluation.problem import DEFAULT_ACTIVATION, Problem, build_network, training_config
+from nas.evaluation.problem import Problem, build_network, network_activations, training_config
 from nas.evaluation.worker import evaluate, fit, plan_cohorts
 
 __all__ = [
-    "DEFAULT_ACTIVATION",
     "RESCORE",
     "WORST_FITNESS",
     "WORST_LOSS",
@@ -21,6 +20,7 @@ __all__ = [
     "build_network",
     "evaluate",
     "fit",
+    "network_activations",
     "plan_cohorts",
     "training_config",
 ]

@@ -12,12 +12,10 @@ import numpy as np
 
 from nas.genome import GENES, Genome
 from nas.network import MLP
+from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.scoring import Metric
 from nas.training import TrainingConfig
-
-DEFAULT_ACTIVATION = "relu"
-"""The activation of hidden layers for which a genome carries none."""
 
 
 @dataclass(frozen=True, eq=False)

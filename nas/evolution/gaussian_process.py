@@ -106,11 +106,6 @@ class GaussianProcess:
         mean: Floats = self._covariance(self._points(X), self._observed) @ self._alpha
         return mean * self._std + self._mean
 
-    def predict(self, X: Floats) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of points without noise; see `posterior`."""
-        posterior = self.posterior(X)
-        return posterior.mean, posterior.deviation
-
     def _points(self, X: Floats) -> _Points:
         scaled, squares = _scaled(X, self._log[: self._d])
         return _Points(scaled, squares, self._numbered(X))

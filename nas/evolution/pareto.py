@@ -113,6 +113,11 @@ class ParetoArchive(Archive):
         """The individuals that no other dominates, the best in the first objective first."""
         return sorted(self.all_front, key=lambda member: member.fitness, reverse=True)
 
+    def representatives(self) -> list[Individual]:
+        """See `Archive.representatives`."""
+        members = [*super().representatives(), *self.from_scratch_front]
+        return list({individual.id: individual for individual in members}.values())
+
     def checkpoints(self) -> set[int]:
         """See `Archive.checkpoints`."""
         return super().checkpoints() | ids(self.all_front) | ids(self.from_scratch_front)

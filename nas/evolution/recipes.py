@@ -175,7 +175,7 @@ def recipe(
         base = Recipe(
             algorithm,
             strategy.default_size,
-            objectives,
+            objectives if len(objectives) > 1 else strategy.default_objectives,
             inherit=strategy.has_parents,
             batches_in_flight=strategy.default_batches_in_flight,
         )

@@ -6,11 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from nas.evolution.individual import Individual
-from nas.evolution.lineage import Origin
 from nas.evolution.ranking import ByFitness, Ranking
-
-CONTINUE = Origin.CONTINUE
-"""The operator of a candidate that continues the training of the same genome, from all its weights."""
 
 _REDUCTION = 3
 """Individuals of a rung for each promotion, and the ratio of two rungs: η of Li et al. (2020)."""

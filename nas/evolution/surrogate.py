@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -174,7 +175,7 @@ class Surrogate:
     def __init__(self, space: SearchSpace, seed: int, model: str = "process", full: int = 1) -> None:
         self._space, self._full = space, full
         self._rng = np.random.default_rng([seed, 3])
-        n_features = len(features(next(iter(space)), space))
+        n_features = len(features(space.sample(random.Random(0)), space))
         self._model: Model = Trees(seed) if model == "trees" else GaussianProcess(n_features + 2)
         self._features = lru_cache(maxsize=_CACHED)(
             lambda genome: np.array(features(genome, space)).tobytes()

@@ -184,6 +184,9 @@ def _softplus_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 _SIGMOID = OnnxStep("Sigmoid")
 
+DEFAULT_ACTIVATION = "relu"
+"""The activation of hidden layers where a genome has no such gene."""
+
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (

@@ -202,7 +202,8 @@ def _narrow(layers: list[Layer], position: int, width: int) -> None:
         return
     means, deviations = linear_outputs(layers[: position + 1])
     values = values_at_nodes(layer.name, means, deviations)
-    # Spread of the unit's output times the length of its outgoing weights.
+    # The unit's deviation times the length of its outgoing weights. All nodes count alike, also the
+    # rare ones: weighting them by the normal density selected other units, and no better ones.
     effects = values.std(axis=1) * host.linalg.norm(following.weights, axis=1)
     order = host.argsort(-effects, kind="stable")
     selected, dropped = host.sort(order[:width]), order[width:]

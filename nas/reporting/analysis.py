@@ -13,8 +13,7 @@ import numpy as np
 
 from nas.alignment import origins
 from nas.evaluation import Candidate
-from nas.evolution.lineage import Operator
-from nas.evolution.successive_halving import CONTINUE
+from nas.evolution.lineage import Operator, Origin
 from nas.evolution.surrogate import Surrogate
 from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
@@ -80,7 +79,9 @@ def random_expectation(networks: Sequence[Network], *, preselected: bool = False
         Whether a surrogate preselected candidates.
     """
     unbiased = networks[: Surrogate.n_initial] if preselected else networks
-    fitness = np.array([network.fitness for network in unbiased if network.candidate.operator == "random"])
+    fitness = np.array(
+        [network.fitness for network in unbiased if network.candidate.operator == Origin.RANDOM]
+    )
     if len(fitness) < _LEAST_RANDOM:
         return None
     ordered, n = np.sort(fitness), len(fitness)
@@ -147,7 +148,7 @@ def lineage(history: History) -> list[Step]:
         earlier = chain[i - 1] if i else None
         previous = None if earlier is None else fitness.get((earlier.genome, earlier.epochs or 0))
         gain = None if own is None or previous is None else own - previous
-        changes = "drawn at random" if candidate.operator == "random" else candidate.operator
+        changes = "drawn at random" if candidate.operator == Origin.RANDOM else candidate.operator
         steps.append(Step(candidate, own, changed(earlier, candidate) if earlier else changes, gain))
     return steps
 
@@ -160,7 +161,7 @@ def _parent(history: History, candidate: Candidate) -> Candidate | None:
 
 def changed(parent: Candidate, child: Candidate) -> str:
     """Describe the genes in which a child differs from its parent."""
-    if child.operator == CONTINUE:
+    if child.operator == Origin.CONTINUE:
         return f"trained further, up to {child.epochs} epochs" if child.epochs else "trained further"
     return ", ".join(_differences(parent.genome, child.genome)) or "nothing"
 

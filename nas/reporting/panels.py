@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import nas.reporting.pictures as pictures
+from nas.evaluation import network_activations
 from nas.reporting.analysis import (
     Size,
     Step,
@@ -56,7 +57,7 @@ def _structure(history: History) -> Panel | None:
     if not history.sizes:
         return None
     genome = history.best.genome
-    names = [name or "relu" for name in genome.activations]
+    names = network_activations(genome)
     text = (
         f"{history.sizes[0]} inputs (encoded columns), "
         f"{_layers(len(history.sizes) - 2)}, {history.sizes[-1]} outputs. Heights are proportional to the "

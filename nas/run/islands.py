@@ -181,7 +181,7 @@ def _search_island(
         # An island that has exhausted the space would try no more in a longer search either, so its elites
         # stay valid; any other end cuts a search short.
         exchange.leave(island.i, message() if stop_reason == StopReason.EXHAUSTED else None)
-        best = list({member.id: member for member in engine.archive.representatives()}.values())
+        best = engine.archive.representatives()
         return IslandResult(stop_reason, usage, best, engine.generation())
     finally:
         journal.close()

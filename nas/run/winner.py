@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nas._version import __version__
-from nas.evaluation import DEFAULT_ACTIVATION, Candidate, build_network, fit, training_config
+from nas.evaluation import Candidate, build_network, fit, network_activations, training_config
 from nas.evolution import Individual
 from nas.network import State
 from nas.run.ensemble import select_members
@@ -163,7 +163,7 @@ def final_network(
         task=prepared.dataset.task,
         columns=source.scaled.get(candidate.genome.scaling or "", source.preprocessor).columns,
         target=source.target,
-        activations=[name or DEFAULT_ACTIVATION for name in candidate.genome.activations],
+        activations=list(network_activations(candidate.genome)),
         weights=network.weights,
         biases=network.biases,
         provenance={**provenance, "refit": epochs is not None},

@@ -78,11 +78,11 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
             raise InputError(f"objectives: expected some of {', '.join(OBJECTIVES)}, got {', '.join(names)}")
         if names[0] != "error":
             raise InputError(f"objectives: expected error first, got {', '.join(names)}")
-        if len(names) == 1 and self.algorithm == "nsga2":
-            object.__setattr__(self, "objectives", ("error", "parameters"))
-        if len(names) == 1 or self.algorithm == "auto":
+        if self.algorithm == "auto":
             return
-        if not issubclass(strategy_of(self.algorithm).archive, ParetoArchive):
+        if len(names) == 1:
+            object.__setattr__(self, "objectives", strategy_of(self.algorithm).default_objectives)
+        elif not issubclass(strategy_of(self.algorithm).archive, ParetoArchive):
             raise InputError(
                 f"algorithm: expected auto or nsga2 for the objectives {', '.join(names)}, got "
                 f"{name_of(self.algorithm)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.errors import InputError
 from nas.genome import Genome
-from nas.network.activations import ACTIVATIONS
+from nas.network.activations import ACTIVATIONS, DEFAULT_ACTIVATION
 from nas.space.space import SearchSpace
 
 COSTS = ("parameters", "flops", "latency")
@@ -69,7 +69,7 @@ def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
     @lru_cache(maxsize=_MANY)
     def costs(genome: Genome) -> Costs:
         parameters, flops = genome.n_parameters(n_inputs, n_outputs), genome.n_flops(n_inputs, n_outputs)
-        activations = sum(ACTIVATIONS[name or "relu"].latency for name in genome.activations)
+        activations = sum(ACTIVATIONS[name or DEFAULT_ACTIVATION].latency for name in genome.activations)
         calls = _LAYER * (genome.depth + 1) + activations
         return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nas.network.arrays import Array, Floats, host, to_device
@@ -25,8 +25,7 @@ class TrainingData:
     score : callable, optional
         Recorded for the validation rows after each epoch.
     sample_weight : array of shape (rows,), optional
-    class_weight : sequence of float, optional
-        One factor for each class. The products of both weights are scaled to 1 on average.
+        Weights of the rows' losses, scaled to 1 on average.
     validation_weight : array of shape (rows,), optional
         Weights of the validation rows' losses; a `score` has to apply its own.
     """
@@ -36,13 +35,12 @@ class TrainingData:
     validation: tuple[Floats, Array] | None = None
     score: Score | None = None
     sample_weight: Floats | None = None
-    class_weight: Sequence[float] | None = None
     validation_weight: Floats | None = None
 
     def training_rows(self, network: MLP) -> Rows:
         """The rows to train on, checked for this network; `ValueError` where they do not fit."""
         check_rows(network, self.X, self.y, "training")
-        return Rows(network, self.X, self.y, row_weights(network, self.y, self))
+        return Rows(network, self.X, self.y, row_weights(network, self.y, self.sample_weight))
 
     def validation_rows(self, network: MLP) -> Rows | None:
         """The rows to validate on, checked likewise; None if there are none."""
@@ -50,8 +48,7 @@ class TrainingData:
             return None
         X, y = self.validation
         check_rows(network, X, y, "validation")
-        weights = TrainingData(X, y, sample_weight=self.validation_weight)
-        return Rows(network, X, y, row_weights(network, y, weights))
+        return Rows(network, X, y, row_weights(network, y, self.validation_weight))
 
 
 class Rows:
@@ -81,23 +78,20 @@ class Rows:
         return len(self.X)
 
 
-def row_weights(network: MLP, y: Array, data: TrainingData) -> Floats | None:
-    """Sample weights times class weights, scaled to 1 on average; None if neither is given.
+def row_weights(network: MLP, y: Array, sample_weight: Floats | None) -> Floats | None:
+    """Sample weights scaled to 1 on average; None if there are none.
 
     A mean of 1 keeps the learning rate's meaning: doubled weights are the same training.
     """
-    sample_weight, class_weight = data.sample_weight, data.class_weight
-    if sample_weight is None and class_weight is None:
+    if sample_weight is None:
         return None
-    weights = host.ones(len(y)) if sample_weight is None else host.array(sample_weight, float)
+    weights = host.array(sample_weight, float)
     if weights.shape != (len(y),):
         raise ValueError(f"sample_weight: expected shape ({len(y)},), got {weights.shape}")
     if not host.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"sample_weight: expected finite numbers >= 0, got {_first_invalid(weights):g}")
-    if class_weight is not None:
-        weights = weights * _class_factors(network, y, class_weight)
     if not weights.any():
-        raise ValueError("sample_weight, class_weight: expected a row with a weight above 0, got none")
+        raise ValueError("sample_weight: expected a row with a weight above 0, got none")
     weights /= weights.max()  # weights near the largest float would overflow in the mean's sum
     # Scaled in float64, and rounded once.
     result: Floats = (weights / weights.mean()).astype(network.parameters.dtype)
@@ -106,20 +100,6 @@ def row_weights(network: MLP, y: Array, data: TrainingData) -> Floats | None:
 
 def _first_invalid(weights: Floats) -> float:
     return float(weights[~(host.isfinite(weights) & (weights >= 0))][0])
-
-
-def _class_factors(network: MLP, y: Array, class_weight: Sequence[float]) -> Floats:
-    """The factor of each row's class, of shape (rows,)."""
-    if network.loss.has_class_targets:
-        classes, n_classes = y, network.sizes[-1]
-    elif network.loss.name == "binary_cross_entropy" and network.sizes[-1] == 1:
-        classes, n_classes = y[:, 0].astype(int), 2
-    else:
-        raise ValueError(f"class_weight: expected a loss over classes, got {network.loss.name}")
-    factors: Floats = host.asarray(class_weight, float)
-    if factors.shape != (n_classes,) or not host.isfinite(factors).all() or (factors < 0).any():
-        raise ValueError(f"class_weight: expected {n_classes} finite numbers >= 0, got {class_weight!r}")
-    return factors[classes]
 
 
 def check_rows(network: MLP, X: Floats, y: Array, part: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,9 @@ def ask_all(engine: Engine) -> list[Candidate]:
     return candidates
 
 
-def drive(engine: Engine, n: int, failing: int = 0) -> list[Candidate]:
+def drive(
+    engine: Engine, n: int, failing: int = 0, *, judge: Callable[[Candidate, int], Evaluation] = judge
+) -> list[Candidate]:
     """Ask and tell from the start of a search until `n` evaluations, or until the space is exhausted."""
     waiting, evaluated = deque(ask_all(engine)), list[Candidate]()
     while waiting and len(evaluated) < n:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from statistics import fmean, median, pstdev
 from typing import Any
@@ -17,9 +18,10 @@ from nas.alignment import genome_distance, mean_distance
 from nas.evaluation import WORST_FITNESS, WORST_LOSS, Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, EngineOptions, migrants, recipe
 from nas.evolution.generational import Plus
+from nas.evolution.lineage import Origin
 from nas.evolution.random_search import RandomSearch
 from nas.evolution.steady_state import BATCH
-from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving
+from nas.evolution.successive_halving import SuccessiveHalving
 from nas.evolution.surrogate import Surrogate
 from nas.genome import Genome
 from nas.space import Limits, SearchSpace, cost_model, load_space
@@ -107,13 +109,15 @@ class TestEveryEngine:
     @pytest.mark.slow
     def test_candidates_are_inside_the_space_and_never_repeat(self, algorithm: str, extra: str) -> None:
         candidates = searched(algorithm, extra)
-        new = [candidate.genome for candidate in candidates if candidate.operator != CONTINUE]
+        new = [candidate.genome for candidate in candidates if candidate.operator != Origin.CONTINUE]
         assert len(candidates) == N
         assert all(candidate.genome in SPACE for candidate in candidates)
         assert len(set(new)) == len(new)
 
     def test_only_halving_continues_a_genome(self, algorithm: str, extra: str) -> None:
-        continued = [candidate for candidate in searched(algorithm, extra) if candidate.operator == CONTINUE]
+        continued = [
+            candidate for candidate in searched(algorithm, extra) if candidate.operator == Origin.CONTINUE
+        ]
         assert bool(continued) == ("halving" in EXTRAS[extra])
 
     def test_the_same_seed_gives_the_same_candidates(self, algorithm: str, extra: str) -> None:
@@ -223,7 +227,7 @@ class TestEveryEngine:
     def test_a_tiny_space_is_searched_to_its_end(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra, space=TINY)
         candidates = drive(engine, 1000)
-        new = [candidate.genome for candidate in candidates if candidate.operator != CONTINUE]
+        new = [candidate.genome for candidate in candidates if candidate.operator != Origin.CONTINUE]
         limited = "limits" in EXTRAS[extra]
         reachable = {genome for genome in TINY if not limited or LIMITS.allow(COSTS(genome))}
         assert 5 < len(reachable) <= 39
@@ -250,7 +254,7 @@ class TestEveryEngine:
         not_starts = [
             candidate
             for candidate in searched(algorithm, extra)
-            if candidate.operator not in ("start", CONTINUE)
+            if candidate.operator not in ("start", Origin.CONTINUE)
         ]
         assert max(candidate.id for candidate in started) < min(candidate.id for candidate in not_starts)
 
@@ -436,10 +440,11 @@ def test_the_operators_all_take_part() -> None:
 def test_without_inheritance_only_halving_starts_from_weights() -> None:
     engine = Engine(Plus(), SPACE, 0, EngineOptions(inherit=False), halving=SuccessiveHalving(RUNGS))
     candidates = drive(engine, 80)
-    assert any(candidate.operator == CONTINUE for candidate in candidates)
-    assert any(candidate.parents and candidate.operator != CONTINUE for candidate in candidates)
+    assert any(candidate.operator == Origin.CONTINUE for candidate in candidates)
+    assert any(candidate.parents and candidate.operator != Origin.CONTINUE for candidate in candidates)
     assert all(
-        (candidate.inherits is not None) == (candidate.operator == CONTINUE) for candidate in candidates
+        (candidate.inherits is not None) == (candidate.operator == Origin.CONTINUE)
+        for candidate in candidates
     )
 
 
@@ -518,7 +523,7 @@ def test_starts_that_repeat_are_proposed_once() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_migrants_are_the_next_to_be_tried_if_they_are_new(algorithm: str) -> None:
-    engine = recipe(algorithm).engine(SPACE, 3, epochs=27)
+    engine = recipe(algorithm).engine(SPACE, 3, epochs=27, costs=COSTS)
     first = ask_all(engine)
     for candidate in first:
         engine.tell(judge(candidate))
@@ -548,19 +553,31 @@ def test_elites_go_round_the_ring() -> None:
     assert migrants([elites[0], elites[1][:1], elites[2]], 0).count(elites[2][0]) == 1
 
 
-@pytest.mark.parametrize("algorithm", ["plus", "nsga2"])
-def test_merging_engines_gives_the_best_of_all(algorithm: str) -> None:
-    engines = [recipe(algorithm).engine(SPACE, seed, epochs=27, costs=COSTS) for seed in range(3)]
+def test_a_merged_engine_of_several_objectives_has_the_finalists_of_the_engine() -> None:
+    def judge_children_better(candidate: Candidate, failing: int) -> Evaluation:
+        # So that few of the networks trained from scratch are on the front, or in the hall of fame.
+        evaluation = judge(candidate, failing)
+        bonus = 0.0 if candidate.inherits is None else 0.2
+        return replace(evaluation, fitness=evaluation.fitness + bonus)
+
+    made = recipe("nsga2", objectives=OBJECTIVES)
+    for seed in range(2):
+        engine, merged = (made.engine(SPACE, s, epochs=27, costs=COSTS) for s in (seed, 9))
+        drive(engine, 400, judge=judge_children_better)
+        merged.merge(engine.archive.representatives())
+        assert merged.finalists(6) == engine.finalists(6)
+
+
+def test_merging_engines_gives_the_best_of_all() -> None:
+    engines = [recipe("plus").engine(SPACE, seed, epochs=27, costs=COSTS) for seed in range(3)]
     for engine in engines:
         drive(engine, 60)
-    merged = recipe(algorithm).engine(SPACE, 9, epochs=27, costs=COSTS)
+    merged = recipe("plus").engine(SPACE, 9, epochs=27, costs=COSTS)
     for engine in engines:
         merged.merge(engine.archive.representatives())
     bests = [individual for engine in engines for individual in engine.elites(3)]
     assert merged.best is not None
-    assert merged.best.evaluation.fitness >= max(individual.evaluation.fitness for individual in bests) - 0.3
-    if algorithm == "plus":
-        assert merged.best.evaluation.fitness == max(individual.evaluation.fitness for individual in bests)
+    assert merged.best.evaluation.fitness == max(individual.evaluation.fitness for individual in bests)
     assert len(merged.finalists(3)) == 3
 
 

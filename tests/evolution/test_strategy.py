@@ -15,6 +15,7 @@ from nas.evolution import (
     ALGORITHMS,
     EvolutionState,
     Individual,
+    Origin,
     Proposal,
     Recipe,
     Strategy,
@@ -23,7 +24,6 @@ from nas.evolution import (
     recipe,
     strategy_of,
 )
-from nas.evolution.successive_halving import CONTINUE
 from nas.space import Limits, SearchSpace, cost_model
 
 COSTS = cost_model(4, 2)
@@ -81,7 +81,7 @@ def test_an_own_algorithm_has_halving_a_surrogate_limits_and_starts(space: Searc
     ]
     assert searches[0] == searches[1]
     assert searches[0][0].genome == start
-    assert any(candidate.operator == CONTINUE for candidate in searches[0])
+    assert any(candidate.operator == Origin.CONTINUE for candidate in searches[0])
     assert all(limits.allow(COSTS(candidate.genome)) for candidate in searches[0])
 
 

@@ -9,8 +9,9 @@ from landscape import RUNGS, ask_all, drive, individual, judge
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import ALGORITHMS, Engine, EngineOptions, Individual
+from nas.evolution.lineage import Origin
 from nas.evolution.ranking import ByFitness
-from nas.evolution.successive_halving import CONTINUE, SuccessiveHalving, rungs_up_to
+from nas.evolution.successive_halving import SuccessiveHalving, rungs_up_to
 from nas.genome import Genome
 from nas.space import SearchSpace, cost_model
 
@@ -139,7 +140,7 @@ def halving_engine(algorithm: str, space: SearchSpace) -> Engine:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_continued_candidates_record_their_parent_and_epochs(algorithm: str, space: SearchSpace) -> None:
     candidates = drive(halving_engine(algorithm, space), 150)
-    continued = [candidate for candidate in candidates if candidate.operator == CONTINUE]
+    continued = [candidate for candidate in candidates if candidate.operator == Origin.CONTINUE]
     assert {(candidate.epochs_done, candidate.epochs) for candidate in continued} == {(3, 9), (9, 27)}
     assert len({(candidate.genome, candidate.epochs) for candidate in continued}) == len(continued)
     for candidate in continued:
@@ -148,7 +149,7 @@ def test_continued_candidates_record_their_parent_and_epochs(algorithm: str, spa
         assert (before.genome, before.epochs) == (candidate.genome, candidate.epochs_done)
         assert judge(before).stopped == "epochs"
     for candidate in candidates:
-        if candidate.operator != CONTINUE:
+        if candidate.operator != Origin.CONTINUE:
             assert (candidate.epochs_done, candidate.epochs) == (0, 3)
 
 
@@ -174,7 +175,7 @@ def test_a_batch_begins_with_promotions(space: SearchSpace) -> None:
     assert [candidate.inherits for candidate in following[: len(able)]] == [
         candidate.id for candidate in able
     ]
-    assert CONTINUE not in {candidate.operator for candidate in following[len(able) :]}
+    assert Origin.CONTINUE not in {candidate.operator for candidate in following[len(able) :]}
 
 
 def test_nsga2_promotes_by_fronts(space: SearchSpace) -> None:
@@ -187,7 +188,7 @@ def test_nsga2_promotes_by_fronts(space: SearchSpace) -> None:
     by_front = [
         individual for individual in engine.state.population[:n] if individual.evaluation.stopped == "epochs"
     ]
-    on = [candidate.inherits for candidate in engine.ask() if candidate.operator == CONTINUE]
+    on = [candidate.inherits for candidate in engine.ask() if candidate.operator == Origin.CONTINUE]
     assert on == [individual.id for individual in by_front]
     by_error = sorted(evaluated, key=lambda candidate: -judge(candidate).fitness)[:n]
     assert set(on) != {candidate.id for candidate in by_error}
@@ -238,9 +239,9 @@ def test_a_failed_continuation_leaves_the_shorter_training(space: SearchSpace) -
     for _ in range(2):
         for candidate in engine.ask():
             failed = Evaluation(candidate.id, error="no")
-            engine.tell(failed if candidate.operator == CONTINUE else judge(candidate))
+            engine.tell(failed if candidate.operator == Origin.CONTINUE else judge(candidate))
             evaluated.append(candidate)
-    failures = [candidate for candidate in evaluated if candidate.operator == CONTINUE]
+    failures = [candidate for candidate in evaluated if candidate.operator == Origin.CONTINUE]
     assert failures
     for candidate in failures:
         assert engine.archive.individuals[candidate.genome].id == candidate.inherits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -264,3 +265,11 @@ def test_models_use_a_single_thread(space: SearchSpace, monkeypatch: pytest.Monk
         assert 0 < n_learning < n_choosing < len(threads)
         assert all(n == {1} for n in threads)
         assert blas() == {2}
+
+
+def test_a_deep_space_costs_no_more_to_begin_with() -> None:
+    # Regression: the first genome was read from the product of all values of all layers.
+    deep = SearchSpace(depth=(60, 60), widths=(8, 16), activation=("relu", "tanh"), activation_per_layer=True)
+    since = time.monotonic()
+    Surrogate(deep, 0)
+    assert time.monotonic() - since < 5

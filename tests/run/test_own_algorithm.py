@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from searches import QUICK, assert_same_search
 import nas
 from nas.errors import InputError
 from nas.evolution import EvolutionState, Individual, Proposal, Strategy, mutant
+from nas.evolution.nsga2 import NSGA2
 
 
 class HillClimber(Strategy):
@@ -47,3 +49,14 @@ def test_what_is_no_strategy_is_refused(tmp_path: Path) -> None:
             search(tmp_path, algorithm=algorithm)
     with pytest.raises(InputError, match="algorithm: expected auto or nsga2 for the objectives"):
         search(tmp_path, objectives=("error", "flops"))
+
+
+class Front(NSGA2):
+    """An algorithm of several objectives of the caller's own."""
+
+
+def test_a_strategy_of_several_objectives_searches_by_its_own(tmp_path: Path) -> None:
+    result = search(tmp_path, algorithm=Front, n_candidates=24)
+    config = json.loads((result.run_dir / "config.json").read_text())
+    assert config["settings"]["objectives"] == ["error", "parameters"]
+    assert len(result.front) >= 1

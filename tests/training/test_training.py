@@ -284,22 +284,6 @@ def test_only_the_proportions_of_weights_count(factor: float) -> None:
     np.testing.assert_allclose(one.parameters, other.parameters, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-@pytest.mark.parametrize("with_samples", [False, True])
-def test_class_weights_multiply_the_weights_of_their_rows(loss: str, with_samples: bool) -> None:
-    X, classes = some_rows()
-    y, outputs = (classes, 2) if loss == "cross_entropy" else (classes[:, np.newaxis].astype(float), 1)
-    samples = np.random.default_rng(2).uniform(0.1, 2, size=len(X)) if with_samples else None
-    by_class, by_row = some_network(loss, (3, 6, outputs)), some_network(loss, (3, 6, outputs))
-    products = np.where(classes == 0, 0.5, 3.0) * (1 if samples is None else samples)
-    train(by_class, X, y, FULL_BATCH, sample_weight=samples, class_weight=[0.5, 3.0])
-    train(by_row, X, y, FULL_BATCH, sample_weight=products)
-    np.testing.assert_array_equal(by_class.parameters, by_row.parameters)
-    unweighted = some_network(loss, (3, 6, outputs))
-    train(unweighted, X, y, FULL_BATCH)
-    assert np.abs(by_class.parameters - unweighted.parameters).max() > 1e-3
-
-
 def test_weights_too_large_to_be_added_up_still_weigh() -> None:
     # Regression: their mean was infinite, and all of them became 0.
     (X, y), one, other = some_rows(), some_network(), some_network()
@@ -311,7 +295,7 @@ def test_weights_too_large_to_be_added_up_still_weigh() -> None:
 
 def test_a_class_of_no_weight_is_not_learned() -> None:
     network, (X, y) = some_network(), some_rows()
-    train(network, X, y, replace(FULL_BATCH, epochs=200), class_weight=[0, 1])
+    train(network, X, y, replace(FULL_BATCH, epochs=200), sample_weight=(y == 1).astype(float))
     assert (network.predict(X).argmax(axis=1) == 1).all()
 
 
@@ -704,7 +688,7 @@ def test_rows_may_be_of_another_type_than_the_network(
 def test_rows_and_targets_are_left_as_they_came() -> None:
     X, y = some_rows()
     rows, targets, weights = X.copy(), y.copy(), np.linspace(0, 1, len(X))
-    train(some_network(), X, y, FULL_BATCH, validation=(X, y), sample_weight=weights, class_weight=[1, 2])
+    train(some_network(), X, y, FULL_BATCH, validation=(X, y), sample_weight=weights)
     np.testing.assert_array_equal(X, rows)
     np.testing.assert_array_equal(y, targets)
     np.testing.assert_array_equal(weights, np.linspace(0, 1, len(X)))
@@ -801,16 +785,7 @@ def test_what_is_optional_may_be_none(setting: str) -> None:
             {"sample_weight": np.array([1, 1, 1, np.nan])},
             "sample_weight: expected finite numbers >= 0, got nan",
         ),
-        ("cross_entropy", {"sample_weight": np.zeros(4)}, "sample_weight, .* a weight above 0, got none"),
-        ("cross_entropy", {"class_weight": [0, 0]}, "class_weight: .* a weight above 0, got none"),
-        ("cross_entropy", {"class_weight": [1]}, r"class_weight: expected 2 finite .* got \[1\]"),
-        ("cross_entropy", {"class_weight": [1, -1]}, r"class_weight: expected 2 .* >= 0, got \[1, -1\]"),
-        ("huber", {"class_weight": [1, 1]}, "class_weight: expected a loss over classes, got huber"),
-        (
-            "binary_cross_entropy",
-            {"class_weight": [1, 1]},
-            "class_weight: expected a loss over classes, got binary_cross_entropy",
-        ),
+        ("cross_entropy", {"sample_weight": np.zeros(4)}, "sample_weight: .* a weight above 0, got none"),
         # Regressions: complex numbers lost their second part; lists and text were a TypeError.
         ("cross_entropy", {"X": np.ones((4, 3), complex)}, "training X: .* real numbers, got complex128"),
         ("cross_entropy", {"X": [[1.0] * 3] * 4}, "training X: expected an array of real numbers, got list"),

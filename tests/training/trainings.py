@@ -11,7 +11,7 @@ from nas.network import MLP, State
 from nas.network.arrays import Array, Floats
 from nas.training import Member, TrainingConfig, TrainingData, TrainingResult, train_cohort
 
-_DATA = {"validation", "score", "sample_weight", "class_weight", "validation_weight"}
+_DATA = {"validation", "score", "sample_weight", "validation_weight"}
 
 
 def train_together(
