@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import nas
 from nas.evolution import EvolutionState, Individual, Proposal, Strategy, mutant
@@ -32,6 +33,19 @@ class Annealing(Strategy):
         return challenger if accepted else present
 
 
+def main(runs_dir: Path = Path("runs"), n_candidates: int = 40) -> nas.SearchResult:
+    """Search by annealing."""
+    result = nas.search(
+        "wine",
+        algorithm=Annealing,
+        n_candidates=n_candidates,
+        runs_dir=runs_dir,
+        tracking=False,
+        progress=False,
+    )
+    print(f"{result.best.genome}: {result.evaluation.fitness:.4f}")
+    return result
+
+
 if __name__ == "__main__":
-    result = nas.search("wine", algorithm=Annealing, n_candidates=40, n_workers=0, tracking=False)
-    print(result.best.genome, f"{result.evaluation.fitness:.4f}")
+    main()

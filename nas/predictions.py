@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
 from nas.data import read_table
-from nas.errors import InputError
+from nas.data.layout import find_layout
+from nas.errors import DataError, InputError
 from nas.runtime import ModelError, Predictor, TableError, load_network
 
 
@@ -58,8 +60,17 @@ def _table_for(network: Predictor, data: str) -> pd.DataFrame:
     ]
     gaps = sorted({gap for column in network.columns for gap in column.gaps})
     names = [column.name for column in network.columns]
-    made_up_names = [f"column{i + 1}" for i in range(len(names) + 1)]  # of a file without a header
-    return read_table(data, texts, header=False if set(names) <= set(made_up_names) else None, na=gaps)
+    numbered = [f"column{i + 1}" for i in range(len(names) + 1)]  # of a file without a header
+    has_no_header = set(names) <= set(numbered) and not _has_names(data, names)
+    return read_table(data, texts, header=False if has_no_header else None, na=gaps)
+
+
+def _has_names(data: str, names: Collection[str]) -> bool:
+    """Whether a CSV file begins with a header that has these names."""
+    try:
+        return set(names) <= set(find_layout(Path(data), None).names)
+    except (DataError, OSError):
+        return False
 
 
 def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:

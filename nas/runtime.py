@@ -30,7 +30,7 @@ import os
 import re
 import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -575,7 +575,7 @@ def as_numbers(
     if kind in "cmM":
         raise TableError(f"column {name!r}: expected numbers, got the type {values.dtype}")
     try:
-        if decimal != ".":
+        if decimal != "." and getattr(getattr(values, "dtype", None), "kind", "O") not in "biuf":
             raise ValueError("text with another decimal separator than float() reads")
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -1387,6 +1387,8 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
         raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
     provenance = _value(record, "provenance", dict) if "provenance" in record else {}
     columns = [_fields_from(Column, entry, "column") for entry in _value(record, "columns", list)]
+    # In the first files of version 4 a column of dates has a kind of its own.
+    columns = [replace(c, kind="numeric") if c.kind == "date" and c.parts else c for c in columns]
     for column in columns:
         _check_column(column, record["version"])
     target = _fields_from(Target, _value(record, "target", dict), "target")

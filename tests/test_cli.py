@@ -652,3 +652,16 @@ def test_options_of_earlier_versions_are_understood_with_a_note(
     assert "nas: --screening is now --surrogate" in noted
     settings = json.loads((tmp_path / "old" / "config.json").read_text())["settings"]
     assert (settings["halving"], settings["surrogate"], settings["batches_in_flight"]) == (False, "none", 3)
+
+
+def test_a_file_with_numbered_names_has_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"column1": np.arange(30) % 7, "column2": np.arange(30) % 5})
+    rows.assign(target=["a", "b", "c"] * 10).to_csv("named.csv", index=False)
+    few = ["--space", "tiny", "--candidates", "1", "--epochs", "1", "--finalists", "1", "--workers", "0"]
+    assert main(["search", "named.csv", *few, "--name", "one", "--no-tracking", "--no-report"]) == 0
+    assert main(["predict", "runs/one", "named.csv", "--output", "predicted.csv"]) == 0
+    assert len(pd.read_csv("predicted.csv")) == 30
+    rows.to_csv("bare.csv", index=False, header=False)
+    assert main(["predict", "runs/one", "bare.csv", "--output", "predicted.csv"]) == 0
+    assert len(pd.read_csv("predicted.csv")) == 30

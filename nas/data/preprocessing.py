@@ -225,13 +225,8 @@ def settle_kinds(
     Raises
     ------
     DataError
-        On infinite numbers, numbers mixed with text, or a category column that is not there.
+        On infinite numbers, or numbers mixed with text.
     """
-    for name in categorical:
-        if name not in table.columns:
-            raise DataError(
-                f"--categorical {name}: expected one of the columns {', '.join(map(repr, table.columns))}"
-            )
     readings, settled = {}, {}
     for key, values in table.items():
         name = str(key)

@@ -111,7 +111,7 @@ def _read_classes(
         raise DataError(f"target {name!r}: expected at least two classes, got only {classes[0]!r}")
     rare = int(counts.argmin())
     if counts[rare] < _FEWEST_IN_CLASS:
-        numbers = _is_number(values) or all(isinstance(label, (int, float)) for label in classes)
+        numbers = _is_number(values) or all(number_in(str(label)) is not None for label in classes)
         hint = "; for numbers to be predicted, say --task regression" if numbers else ""
         raise DataError(
             f"target {name!r}: expected at least {_FEWEST_IN_CLASS} rows of each class, one for "

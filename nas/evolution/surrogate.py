@@ -8,10 +8,8 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from scipy.special import ndtri
 from threadpoolctl import ThreadpoolController
 
-from nas.evolution.gaussian_process import GaussianProcess
 from nas.evolution.individual import Individual
 from nas.evolution.lineage import Proposal
 from nas.evolution.ranking import Ranking
@@ -176,7 +174,7 @@ class Surrogate:
         self._space, self._full = space, full
         self._rng = np.random.default_rng([seed, 3])
         n_features = len(features(space.sample(random.Random(0)), space))
-        self._model: Model = Trees(seed) if model == "trees" else GaussianProcess(n_features + 2)
+        self._model: Model = Trees(seed) if model == "trees" else _process(n_features + 2)
         self._features = lru_cache(maxsize=_CACHED)(
             lambda genome: np.array(features(genome, space)).tobytes()
         )
@@ -203,6 +201,8 @@ class Surrogate:
         n = len(best)
         growth = _GROWTH if len(ranking) <= _MOST_OBSERVED else _LATE_GROWTH
         adapt = len(ranking) >= growth * self._n_adapted
+        from scipy.special import ndtri
+
         self._model.fit(self._observed(best), ndtri((np.arange(n) + 0.5) / n), adapt=adapt)
         self._n_observed = len(ranking)
         if adapt:
@@ -279,6 +279,13 @@ class Surrogate:
         of_genomes = np.frombuffer(b"".join(map(self._features, genomes))).reshape(len(genomes), -1)
         trained = np.log2(1 + np.array([ages, np.minimum(epochs, self._full)])) / _LONGEST
         return np.column_stack([of_genomes, *trained])
+
+
+def _process(n_coordinates: int) -> Model:
+    # SciPy takes a third of a second to import, and only a search with a surrogate needs it.
+    from nas.evolution.gaussian_process import GaussianProcess
+
+    return GaussianProcess(n_coordinates)
 
 
 def features(genome: Genome, space: SearchSpace) -> list[float]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 import tempfile
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,8 @@ mlflow.models.set_model(_Model())
 '''
 
 
+_EPOCH = datetime(1970, 1, 1)  # the runtime's dates have no time zone
+
 _EXAMPLE_ROWS = 5
 """Rows of the input example, as `DataFrame.head` shows."""
 
@@ -118,7 +122,12 @@ def save_mlflow_model(
     signature = None
     if example is not None:
         signature = signature_of(network, example)
-        example = as_json_holds(example.reindex(columns=[column.name for column in network.columns]))
+        example = example.reindex(columns=[column.name for column in network.columns])
+        dates = [column for column in network.columns if column.parts]
+        example = example.assign(
+            **{column.name: _as_written(column, example[column.name]) for column in dates}
+        )
+        example = as_json_holds(example)
         if _is_from_array(network):
             example = example.to_numpy()
     with tempfile.TemporaryDirectory() as folder:
@@ -178,6 +187,23 @@ def _in_words(column: Column) -> str:
 def _is_from_array(network: Predictor) -> bool:
     """Whether the table was an array, with columns named by their numbers."""
     return [column.name for column in network.columns] == [f"x{i}" for i in range(len(network.columns))]
+
+
+def _as_written(column: Column, values: Any) -> list[str | None]:
+    """Dates as texts of the column's form: JSON has no dates, and the model reads this form alone."""
+    moments = [
+        None if math.isnan(seconds) else _EPOCH + timedelta(seconds=seconds)
+        for seconds in column.numbers(values).tolist()
+    ]
+    return [None if moment is None else _date_text(moment, column.form) for moment in moments]
+
+
+def _date_text(moment: datetime, form: str) -> str:
+    if form == "clock":
+        return moment.time().isoformat()
+    if form == "quarter":
+        return f"{moment.year}Q{(moment.month + 2) // 3}"
+    return moment.strftime(form) if "%" in form else str(moment)
 
 
 def as_json_holds(table: pd.DataFrame) -> pd.DataFrame:

@@ -114,7 +114,7 @@ def search(
         If no candidate could be trained.
     """
     arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
-    check_values(arguments, TrackingSettings)
+    check_values(arguments, TableSettings, TrackingSettings)
     if not isinstance(space, (SearchSpace, str, os.PathLike)):
         raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
     space = space if isinstance(space, SearchSpace) else load_space(space)

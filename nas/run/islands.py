@@ -272,6 +272,7 @@ def _merged_findings(
             for island, result in zip(islands, results, strict=True)
         ]
     )
+    weights = [Weights(island.folder.weights, run_id=island.info.run_id) for island in islands]
     return Findings(
         stop_reason=_common_reason([result.stop_reason for result in results]),
         is_behind=any(result.usage.is_behind for result in results),
@@ -280,9 +281,7 @@ def _merged_findings(
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=history.of,
-        state=lambda number: Weights(islands[number % n].folder.weights, run_id=islands[0].info.run_id).of(
-            number // n
-        ),
+        state=lambda number: weights[number % n].of(number // n),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.errors import InputError, NASError, RunError, TrackingError
 from nas.isolation import isolated
@@ -182,6 +182,12 @@ def _write(
     view.end(outcome.status)
 
 
+def _scores(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the scores of a result by their names in MLflow."""
+    known = {name: result[key] for name, key in _SCORES.items() if result.get(key) is not None}
+    return {**known, "best_n_parameters": result["best"]["n_parameters"]}
+
+
 def _outcome(archive: RunArchive) -> Outcome:
     """Restore the outcome of the search: interrupted, where it has no saved network."""
     winner, result = archive.winner, archive.result
@@ -191,7 +197,7 @@ def _outcome(archive: RunArchive) -> Outcome:
     outcome = Outcome(
         OutcomeStatus.INTERRUPTED if was_interrupted else OutcomeStatus.FINISHED,
         best=winner.candidate,
-        scores={name: result[key] for name, key in _SCORES.items() if result.get(key) is not None},
+        scores=_scores(result) if result else {},
         model_dir=archive.folder.best,
     )
     return replace(outcome, example=first_rows(archive.config["data"], EXAMPLE_ROWS))

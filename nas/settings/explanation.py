@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 _WIDTH = 110
 """Columns of a docstring's line, as in the source."""
 
-_PLACEHOLDER = re.compile(r"^ *\.\.\.\n(?: {8}.*\n)*", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"^\.\.\.\n(?: {4}.*\n)*", re.MULTILINE)
 """The entry ``...`` of a section of parameters, with its text."""
 
 
@@ -27,7 +28,9 @@ def explained(entries: str) -> Callable[[T], T]:
 
     def decorate(function: T) -> T:
         if function.__doc__:  # Python removes docstrings with -OO
-            function.__doc__ = _PLACEHOLDER.sub(lambda _: entries, function.__doc__, count=1)
+            # Without indentation, which Python 3.13 removes by itself.
+            text = inspect.cleandoc(function.__doc__) + "\n"
+            function.__doc__ = _PLACEHOLDER.sub(lambda _: textwrap.dedent(entries), text, count=1)
         return function
 
     return decorate

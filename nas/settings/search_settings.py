@@ -72,7 +72,8 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
                 raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
 
     def _check_objectives(self) -> None:
-        names = (self.objectives,) if isinstance(self.objectives, str) else tuple(self.objectives)
+        listed = self.objectives
+        names = tuple(listed.split(",") if isinstance(listed, str) else listed)
         object.__setattr__(self, "objectives", names)
         if any(name not in OBJECTIVES for name in names) or len(set(names)) < len(names) or not names:
             raise InputError(f"objectives: expected some of {', '.join(OBJECTIVES)}, got {', '.join(names)}")

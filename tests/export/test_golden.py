@@ -50,6 +50,14 @@ def test_old_files_load_and_predict_what_they_did(folder: Path, task: str) -> No
     assert network.provenance == {"run": "golden"}
 
 
+def test_columns_of_dates_and_of_written_numbers_are_read_as_they_were_saved() -> None:
+    # Written before columns of dates were numeric ones with parts, in the same format version.
+    folder = GOLDEN / "dates-4"
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    given = load_network(folder).predict_proba(expected["table"])
+    np.testing.assert_allclose(given, expected["outputs"], rtol=1e-5, atol=1e-6)
+
+
 def outputs(network: Predictor) -> list[Any]:
     found = network.predict(TABLE) if network.task == "regression" else network.predict_proba(TABLE)
     result: list[Any] = found.tolist()

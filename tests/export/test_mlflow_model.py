@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,8 +128,9 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Wide:
 
 
 def test_a_model_predicts_on_the_table_that_it_was_made_from(
-    wide: Wide, caplog: pytest.LogCaptureFixture
+    wide: Wide, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("mlflow"), "propagate", True)
     assert [column.name for column in wide.network.columns] == list(wide.table)
     assert alike(wide.model, wide.network, wide.table)
     assert alike(wide.model, wide.network, wide.table[list(wide.table)[::-1]].iloc[3:9])

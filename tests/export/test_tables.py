@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.pyfunc import scoring_server
 
 import nas
 from nas.data.preprocessing import encode_training_rows, fit_preprocessor, settle_kinds
 from nas.errors import InputError
 from nas.export import write_export
+from nas.export.check import _ROWS
 from nas.runtime import Column, Network, Target, load_network
 
 N = 60
@@ -82,13 +86,20 @@ def network(frame: pd.DataFrame) -> Network:
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [("native", "m"), ("python", "m.py"), ("onnx", "m.onnx"), ("mlflow", "m")]
+    ("form", "name"),
+    [
+        ("native", "m"),
+        ("python", "m.py"),
+        ("onnx", "m.onnx"),
+        ("mlflow", "m"),
+        *([("torch", "m")] if importlib.util.find_spec("torch") else []),
+    ],
 )
 def test_each_form_reads_every_type_as_the_network_does(
     tmp_path: Path, frame: pd.DataFrame, network: Network, form: str, name: str
 ) -> None:
     exported = write_export(network, form, tmp_path / name, rows=frame)
-    assert exported.agreement.n_rows >= N
+    assert exported.agreement.n_rows == N + _ROWS
     assert exported.agreement.difference <= 1e-5
 
 
@@ -118,9 +129,15 @@ def test_a_network_with_dates_is_saved_and_read_back(
 
 
 def test_an_mlflow_model_predicts_on_the_table_that_it_was_made_from(
-    tmp_path: Path, frame: pd.DataFrame, network: Network, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    frame: pd.DataFrame,
+    network: Network,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import mlflow
+
+    monkeypatch.setattr(logging.getLogger("mlflow"), "propagate", True)
 
     write_export(network, "mlflow", tmp_path / "m")
     model = mlflow.pyfunc.load_model(str(tmp_path / "m"))
@@ -166,3 +183,20 @@ def test_describe_says_what_becomes_of_each_column(tmp_path: Path, frame: pd.Dat
     assert "days, year" in becomes["datetime64"]
     assert "60 rows" in described.summary
     json.dumps(described.to_dict())
+
+
+def test_an_mlflow_model_takes_its_own_example_of_settled_rows(
+    tmp_path: Path, frame: pd.DataFrame, network: Network
+) -> None:
+    import mlflow
+
+    settled, _ = settle_kinds(frame.assign(quarter=[f"{2019 + i % 3}Q{1 + i % 4}" for i in range(N)]))
+    for name, rows in (("settled", settled[list(frame)]), ("generated", None)):
+        write_export(network, "mlflow", tmp_path / name, rows=rows)
+        model = mlflow.pyfunc.load_model(str(tmp_path / name))
+        body = (tmp_path / name / "serving_input_example.json").read_text()
+        schema = model.metadata.get_input_schema()
+        answer = scoring_server.invocations(body, "application/json", model, schema)  # type: ignore[no-untyped-call]
+        assert answer.status == 200, answer.response
+        if rows is not None:
+            assert json.loads(answer.response)["predictions"] == network.predict(frame.iloc[:5]).tolist()

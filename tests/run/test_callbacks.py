@@ -190,13 +190,13 @@ def test_callbacks_follow_islands_in_the_calling_process_and_stop_each_after_a_b
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("example", ["callback", "tracker"])
+@pytest.mark.parametrize("example", ["callback", "tracker", "algorithm"])
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str) -> None:
     # In this process: the examples themselves leave the number of workers to the machine.
     monkeypatch.setattr(nas, "search", partial(nas.search, **QUICK | {"space": "small", "n_candidates": 40}))
     file = Path(__file__).parent.parent.parent / "examples" / f"{example}.py"
-    result = runpy.run_path(str(file))["main"](tmp_path, n_candidates=24)
-    if example == "callback":
-        assert result.stopped in ("callback", "candidates")
-    else:
+    n = {"callback": 100}.get(example, 24)
+    result = runpy.run_path(str(file))["main"](tmp_path, n_candidates=n)
+    assert result.stopped == ("callback" if example == "callback" else "candidates")
+    if example == "tracker":
         assert (tmp_path / "evaluations.csv").read_text().count("\n") == 1 + len(result.history)

@@ -315,7 +315,7 @@ def test_where_everyone_fails_on_every_fold_the_searchs_winner_stays(
     assert record["rescored"] is record["selection_bias"] is record["single_layer_gain"] is None
     words = summary(result)
     assert "re-scored         none: every training on 5 other cuts of the rows failed" in words
-    assert "selection_bias  " not in words
+    assert "selection bias  " not in words
     assert "nan" not in words
 
 

@@ -16,9 +16,10 @@ from nas.cli.program import _parser
 from nas.data.targets import TASKS
 from nas.errors import InputError
 from nas.settings import GROUPS, SETTINGS, Setting
-from nas.settings.explanation import description, document
+from nas.settings.explanation import description, document, explained, parameters
 from nas.settings.former import FORMER_NAMES, former_flags
 from nas.settings.search_settings import SearchSettings
+from nas.space import load_space
 from nas.tracking.choice import POLICIES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -79,6 +80,30 @@ def test_help_explains_every_setting(name: str) -> None:
     setting = SETTINGS[name]
     text = " ".join(nas.search.__doc__.split())
     assert f"{name} : {setting.type_name} {' '.join(description(setting).split())}" in text
+
+
+@pytest.mark.parametrize("indent", ["", "    "])  # Python 3.13 removes the indentation
+def test_each_setting_is_an_entry_of_its_own(indent: str) -> None:
+    def function() -> None: ...
+
+    lines = [
+        "Search.",
+        "",
+        "Parameters",
+        "----------",
+        "data",
+        "    A table.",
+        "...",
+        "    To be replaced.",
+        "end",
+    ]
+    function.__doc__ = f"\n{indent}".join(lines) + "\n"
+    text = inspect.getdoc(explained(parameters(SETTINGS.values()))(function))
+    assert text is not None
+    assert "To be replaced" not in text
+    for name in SETTINGS:
+        assert f"\n{name} : " in text
+    assert text.endswith("\nend")
 
 
 def test_no_placeholder_is_left_in_a_docstring() -> None:
@@ -219,3 +244,13 @@ def test_the_list_of_commands_needs_no_schema() -> None:
     code += "print('dataclasses' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "False"
+
+
+def test_objectives_are_joined_by_commas_everywhere() -> None:
+    settings = SearchSettings(space=load_space("tiny"), objectives="error,flops")  # type: ignore[arg-type]
+    assert settings.objectives == ("error", "flops")
+
+
+def test_settings_of_the_table_are_checked() -> None:
+    with pytest.raises(InputError, match="header: expected true or false, got 'no'"):
+        nas.search("iris", header="no")  # type: ignore[arg-type] # wrong on purpose

@@ -339,6 +339,7 @@ def test_the_view_is_made_anew_from_the_folder_and_only_once(
     for one, other in zip(whole[0][:3], live[0][:3], strict=True):
         assert one == other
     ours, theirs = whole[0][3], live[0][3]
+    assert ours.keys() == theirs.keys()
     # Who looks at the clock a moment later sees another pace.
     assert all(ours[name] == theirs[name] for name in ours if name != "candidates_per_second")
     assert ours.keys() >= {"best_fitness", "median_fitness", "diversity", "candidates_per_second"}
