@@ -100,6 +100,7 @@ def layer(module: str) -> int:
     return next(i for i, rooms in enumerate(LAYERS) if room(module) in rooms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [name for name in modules() if name != "nas"])
 def test_imports_point_one_way(module: str) -> None:
     known = modules()
@@ -144,6 +145,7 @@ def test_importing_nas_loads_nothing_heavy() -> None:
     assert result.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_importing_the_run_loads_neither_ray_nor_mlflow() -> None:
     code = "import sys, nas.run; print(*{'ray', 'mlflow'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -120,6 +120,7 @@ def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) 
     assert row["candidates"] >= 1
 
 
+@pytest.mark.slow
 def test_islands_find_what_is_best_in_a_table_without_noise(tmp_path: Path) -> None:
     choices: dict[str, tuple[float, ...]] = {
         "depth": (1, 2, 3),

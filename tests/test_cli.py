@@ -96,6 +96,7 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
         assert words in out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["my run (1)", "it's", "$HOME", "-rf", "a;b & c", 'say "so"', "`id`"])
 def test_printed_commands_are_read_back_by_a_shell(capsys: pytest.CaptureFixture[str], name: str) -> None:
     options = ["iris", *QUICK, "--candidates", "2", "--no-baseline", "--no-tracking", f"--name={name}"]
@@ -139,6 +140,7 @@ def test_predictions_are_utf_8_on_any_terminal(
     assert "groß".encode() in out
 
 
+@pytest.mark.slow
 def test_names_of_files_that_are_no_text_are_shown_and_written_as_such(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +240,7 @@ def test_a_parquet_file_goes_the_same_way(capsys: pytest.CaptureFixture[str], ta
     assert run(capsys, "predict", "runs/one", "mine.parquet")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_search_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "search", "iris", *QUICK, "--no-tracking", "--json")
     code, out, _ = run(capsys, "resume", "runs/one", "--candidates", "9", "--workers", "0", "--json")
@@ -277,6 +280,7 @@ def test_what_ended_the_search_is_told(
     assert json.loads(out)["stopped"] == why
 
 
+@pytest.mark.slow
 def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
     options = [
         "--algorithm",

@@ -35,6 +35,8 @@ from nas.run.execute import execute
 from nas.run.preparation import Prepared
 from nas.tracking.journal import Journal
 
+pytestmark = pytest.mark.slow  # whole searches
+
 QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 2, "epochs": 30, "n_finalists": 1}
 SMALL: dict[str, Any] = QUICK | {"n_candidates": 6, "random_state": 0}
 
@@ -138,6 +140,7 @@ def test_the_same_seed_gives_the_same_network_for_any_n_jobs() -> None:
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_random_states_are_read_as_scikit_learn_reads_them() -> None:
     X, y = stripes(120)
 
@@ -229,6 +232,7 @@ def test_frames_of_polars_are_those_of_pandas(table: pd.DataFrame) -> None:
     assert other.feature_names_in_.tolist() == ["size", "color", "constant"]
 
 
+@pytest.mark.slow
 def test_numbers_can_be_said_to_be_categories() -> None:
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 3, 200), rng.normal(size=200)])
@@ -262,6 +266,7 @@ def test_dates_are_read_by_their_parts() -> None:
     assert model.predict(X.astype(object)).tolist() == model.predict(X).tolist()
 
 
+@pytest.mark.slow
 def test_several_labels_and_several_targets() -> None:
     X, y = make_multilabel_classification(200, n_labels=2, random_state=0)
     classifier = NASClassifier(**SMALL).fit(X, y)
@@ -277,7 +282,7 @@ def test_several_labels_and_several_targets() -> None:
 # Weights
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_whole_weights_are_about_copies_of_rows() -> None:
     X, y = stripes(400)
     y = np.where(np.random.default_rng(2).random(400) < 0.3, 1 - y, y)  # so that nothing is certain
@@ -359,6 +364,7 @@ def test_any_scorer_is_maximized(scoring: Any) -> None:
     assert model.validation_score_ > (-0.5 if scoring == "neg_log_loss" else 0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cv", [None, 3, GroupKFold(4)])
 def test_a_group_is_never_trained_on_and_judged_by(cv: Any, seen: list[Prepared]) -> None:
     groups = np.random.default_rng(1).integers(0, 12, 300).astype(str)

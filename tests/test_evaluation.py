@@ -106,7 +106,7 @@ def test_a_cohort_is_evaluated_in_its_own_order(problem: Problem) -> None:
         assert alone.validation_loss == pytest.approx(one.validation_loss, rel=1e-4)  # rounding
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_candidate_that_takes_too_long_fails_alone(problem: Problem) -> None:
     # Regression: the whole cohort failed with it. The others take tenths of a second, on a busy machine more.
     training = replace(problem.training, epochs=100, patience=None, time_limit=2.0)

@@ -88,7 +88,7 @@ def own_run(runs_dir: Path) -> Iterator[mlflow.ActiveRun]:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type] # so it is unset
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_autologging_of_the_callers_own_takes_down_nothing_of_ours(
     own_run: mlflow.ActiveRun, shops: pd.DataFrame, tmp_path: Path
 ) -> None:

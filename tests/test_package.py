@@ -76,6 +76,7 @@ def test_an_installed_wheel_runs_a_search_elsewhere(wheel: Path, tmp_path: Path)
     assert nas.load_network(result["model_path"]).task == "classification"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray  # and a database
 def test_the_quickstart_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = importlib.util.spec_from_file_location("quickstart", ROOT / "examples" / "quickstart.py")

@@ -214,6 +214,7 @@ def test_probabilities_are_those_of_the_odds() -> None:
 # The network that a person gets is the network that was trained.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_forward_pass_is_the_one_of_training(activation: str, kind: str) -> None:
@@ -1258,7 +1259,7 @@ def test_an_ensemble_that_contradicts_itself_is_refused(tmp_path: Path, change: 
     assert_refused(folder, message)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("kind", TARGETS)
 def test_no_file_does_more_than_be_refused_or_predict(tmp_path: Path, kind: str, version: int) -> None:

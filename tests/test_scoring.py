@@ -531,6 +531,7 @@ def test_a_score_that_refuses_weights_judges_all_rows_alike() -> None:
 # In a search
 
 
+@pytest.mark.slow
 def test_a_search_for_prices_by_a_logarithmic_score_says_once_what_it_clips(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -660,6 +661,7 @@ def test_several_labels_are_scored(tmp_path: Path) -> None:
     assert 0 < result.test.score <= 1
 
 
+@pytest.mark.slow
 def test_some_candidates_without_a_score_are_failures_and_the_search_goes_on(tmp_path: Path) -> None:
     def picky(estimator: Any, X: Any, y: Any) -> float:
         accuracy = metrics.accuracy_score(y, estimator.predict(X))

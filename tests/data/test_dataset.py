@@ -785,6 +785,7 @@ def dataset_of(y: Any, task: str | None = None) -> Dataset:
     return load_dataset((np.arange(len(y))[:, np.newaxis], y), task=task)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(3, 60), min_size=2, max_size=8), st.integers(0, 2**32 - 1))
 def test_every_row_is_in_exactly_one_part_with_classes_in_equal_shares(counts: list[int], seed: int) -> None:

@@ -274,6 +274,7 @@ TEXTS = st.text(st.sampled_from("ab ,;|\t\"'\né1.-"), max_size=6)
 NUMBERS = st.one_of(st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9).map(lambda x: round(x, 4)))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), n=st.integers(1, 8), separator=st.sampled_from(",;\t|"), part=st.integers(1, 9))
 def test_what_pandas_writes_is_read_back(

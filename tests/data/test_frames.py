@@ -100,6 +100,7 @@ def tables() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", tables())
 def test_a_table_of_any_library_is_read_as_a_frame_of_pandas_is(form: str) -> None:
     table = tables()[form]

@@ -448,6 +448,7 @@ def test_training_columns_have_mean_0_and_deviation_1(seed: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["kind", "size"])
 @pytest.mark.parametrize("seed", range(3))
 def test_everything_is_learned_from_the_training_rows_alone(seed: int, target: str) -> None:

@@ -101,6 +101,7 @@ def small_forests() -> Iterator[None]:
         yield
 
 
+@pytest.mark.exhaustive_except("plain", "everything")
 @pytest.mark.parametrize("extra", EXTRAS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 class TestEveryEngine:
@@ -114,21 +115,25 @@ class TestEveryEngine:
         assert all(candidate.genome in SPACE for candidate in candidates)
         assert len(set(new)) == len(new)
 
+    @pytest.mark.slow
     def test_only_halving_continues_a_genome(self, algorithm: str, extra: str) -> None:
         continued = [
             candidate for candidate in searched(algorithm, extra) if candidate.operator == Origin.CONTINUE
         ]
         assert bool(continued) == ("halving" in EXTRAS[extra])
 
+    @pytest.mark.slow
     def test_the_same_seed_gives_the_same_candidates(self, algorithm: str, extra: str) -> None:
         assert drive(build(algorithm, extra), N // 2) == searched(algorithm, extra)[: N // 2]
         assert drive(build(algorithm, extra, seed=1), N // 2) != searched(algorithm, extra)[: N // 2]
 
+    @pytest.mark.slow
     def test_a_shorter_search_is_a_prefix_of_a_longer_one(self, algorithm: str, extra: str) -> None:
         short = drive(build(algorithm, extra), 31)
         assert len(short) == 31
         assert searched(algorithm, extra)[:31] == short
 
+    @pytest.mark.slow
     def test_global_randomness_is_neither_read_nor_changed(self, algorithm: str, extra: str) -> None:
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002  # the global generator is the subject of this test
@@ -144,6 +149,7 @@ class TestEveryEngine:
         generations = [candidate.generation for candidate in candidates]
         assert generations == sorted(generations)
 
+    @pytest.mark.slow
     def test_workers_that_end_in_any_order_change_nothing(self, algorithm: str, extra: str) -> None:
         engine, rng = build(algorithm, extra), random.Random(3)
         waiting, evaluated = deque(ask_all(engine)), list[Candidate]()
@@ -180,6 +186,7 @@ class TestEveryEngine:
         ):
             engine.ask()
 
+    @pytest.mark.slow
     def test_more_batches_are_in_flight_on_request(self, algorithm: str, extra: str) -> None:
         if ALGORITHMS[algorithm].default_batches_in_flight == 1:
             with pytest.raises(ValueError, match="batches_in_flight: expected 1, got 3"):
@@ -204,6 +211,7 @@ class TestEveryEngine:
         with pytest.raises(ValueError, match="tell: expected candidate 1, got 0"):
             engine.tell(judge(batch[0]))
 
+    @pytest.mark.slow
     def test_failures_have_no_children_and_are_counted(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra)
         candidates = drive(engine, 40, failing=2)
@@ -224,6 +232,7 @@ class TestEveryEngine:
         assert engine.generation() is None
         assert engine.finalists(3) == engine.front == engine.state.population == []
 
+    @pytest.mark.slow
     def test_a_tiny_space_is_searched_to_its_end(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra, space=TINY)
         candidates = drive(engine, 1000)
@@ -271,6 +280,7 @@ class TestEveryEngine:
                 }
                 assert distances[candidate.inherits] == min(distances.values())
 
+    @pytest.mark.slow
     def test_checkpoints_of_parents_stay_live_until_their_children_start(
         self, algorithm: str, extra: str
     ) -> None:
@@ -310,6 +320,7 @@ class TestEveryEngine:
         assert generation.best_genome == engine.best.genome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["steady-state", "aging", "nsga2"])
 def test_at_most_half_as_many_are_in_flight_as_were_evaluated(algorithm: str) -> None:
     batches_in_flight = 60
@@ -618,6 +629,7 @@ def test_several_objectives_have_halving_and_a_surrogate_too() -> None:
     assert recipe("auto", objectives=objectives, surrogate="none").surrogate == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("algorithm", "most"), [("steady-state", 32), ("aging", 10), ("nsga2", 32)])
 def test_batches_grow_with_the_number_of_results(algorithm: str, most: int) -> None:
     engine = Engine(ALGORITHMS[algorithm](), SPACE, 0, EngineOptions(costs=COSTS))

@@ -107,6 +107,7 @@ def test_points_may_be_added_one_by_one_or_at_once() -> None:
     np.testing.assert_array_equal(process.mean(Z), at_once.mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.1, 0.5])
 def test_noise_is_estimated_from_repeated_observations(noise: float) -> None:
     rng = np.random.default_rng(2)
@@ -119,6 +120,7 @@ def test_noise_is_estimated_from_repeated_observations(noise: float) -> None:
     assert noise**2 / 1.5 < optimum < noise**2 * 1.5
 
 
+@pytest.mark.exhaustive
 def test_what_points_have_of_their_own_is_no_noise() -> None:
     rng = np.random.default_rng(3)
     points = rng.random((40, 1))
@@ -157,6 +159,7 @@ def test_adapting_makes_the_observations_more_likely() -> None:
     assert after < before
 
 
+@pytest.mark.slow
 def test_coordinates_that_say_nothing_get_long_scales() -> None:
     rng = np.random.default_rng(6)
     X = rng.random((80, 2))

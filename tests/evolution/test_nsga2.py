@@ -204,6 +204,7 @@ def test_new_scores_name_a_new_knee(engine: Engine) -> None:
     assert engine.named(finalists, [-math.inf] * 4) == 0
 
 
+@pytest.mark.slow
 def test_the_front_is_better_than_random_searchs(space: SearchSpace) -> None:
     def volume(algorithm: str, seed: int) -> float:
         """What the front dominates, by fitness from 0 and doublings of parameters up to 2¹⁰."""

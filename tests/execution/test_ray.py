@@ -129,6 +129,7 @@ def test_a_killed_worker_costs_nothing(problem: Problem) -> None:
     assert found == ordered(SerialExecutor(), problem, asked)
 
 
+@pytest.mark.exhaustive
 def test_a_candidate_that_kills_its_worker_is_one_recorded_failure(problem: Problem) -> None:
     deadly = Deadly(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
     with RayExecutor(1) as executor:
@@ -245,6 +246,7 @@ def test_a_hanging_candidate_ends_its_process_in_a_ray_of_others(
     assert [evaluation.error for evaluation in found] == ["its worker process died, 3 times"] * 2
 
 
+@pytest.mark.exhaustive
 def test_a_ray_that_runs_already_is_used_and_left_running(problem: Problem) -> None:
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:

@@ -135,6 +135,7 @@ def test_every_format_agrees_on_every_task_and_table(
     assert sorted(tmp_path.iterdir()) == [exported.path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", [name for name in HERE if name not in ("native", "sklearn", "mlflow")])
 def test_every_format_has_every_activation(tmp_path: Path, name: str, activation: str) -> None:
@@ -142,6 +143,7 @@ def test_every_format_has_every_activation(tmp_path: Path, name: str, activation
     assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_a_network_without_hidden_layers_is_exported_too(tmp_path: Path, name: str) -> None:
     assert write_export(network(activations=()), name, place(tmp_path, name)).agreement.difference <= 1e-5
@@ -160,6 +162,7 @@ def test_every_format_has_ensembles(tmp_path: Path, name: str, kind: str) -> Non
     assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     color=st.lists(
@@ -213,7 +216,7 @@ def test_what_scikit_learn_does_not_have_is_said(tmp_path: Path, activations: tu
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_mlflow_serves_the_model_over_http(tmp_path: Path) -> None:
     one = network("many classes")
     folder = write_export(one, "mlflow", tmp_path / "model").path
@@ -286,6 +289,7 @@ def test_the_module_works_without_this_package(tmp_path: Path) -> None:
         assert json.loads(done.stdout) == one.predict(made_up(one)).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("torch" not in HERE, reason="PyTorch is not here; .ci/run installs it")
 def test_the_module_is_the_same_under_every_default_of_torch(tmp_path: Path) -> None:
     import torch
@@ -353,7 +357,7 @@ def random_states() -> list[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:The 'future.infer_string' option is deprecated")
 @pytest.mark.parametrize("where", surroundings())
 def test_global_settings_change_no_export(tmp_path: Path, where: str) -> None:
@@ -472,6 +476,7 @@ def alone(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["two classes", "several labels", "several values"])
 def test_the_python_file_predicts_for_a_csv_without_this_package(tmp_path: Path, kind: str) -> None:
     one = network(kind)
@@ -505,6 +510,7 @@ def test_the_python_file_imports_numpy_alone(tmp_path: Path) -> None:
     assert done.stdout.startswith("['numpy', 'predict'] ")
 
 
+@pytest.mark.slow
 def test_the_python_file_complains_in_a_sentence(tmp_path: Path) -> None:
     write_export(network(), "python", tmp_path / "predict.py")
     (tmp_path / "bad.csv").write_text("size,color\n1,red\n")
@@ -599,6 +605,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         write_export(network(), "onnx", tmp_path / "model.onnx")
 
 
+@pytest.mark.slow
 def test_the_winner_of_a_search_is_exported_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Wide:
     return Wide(tmp_path_factory.mktemp("wide"))
 
 
+@pytest.mark.slow
 def test_a_model_predicts_on_the_table_that_it_was_made_from(
     wide: Wide, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_model_made_from_an_array_takes_arrays(tmp_path: Path, mixed: bool) ->
             model.predict(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names", [[0, 1], [2019, 2020], [("a", 1), ("a", 2)], [0.5, None], [dt.datetime(2020, 1, 1), True]]
 )

@@ -116,6 +116,7 @@ def test_values_follow_the_formula(activation: Activation, zs: list[float]) -> N
     np.testing.assert_allclose(value(activation, np.array(zs)), expected, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 @every_activation
 @given(zs=st.lists(st.floats(-20, 20).filter(lambda z: abs(z) > 1e-3), min_size=1, max_size=20))
 @settings(max_examples=50, deadline=None)

@@ -112,6 +112,7 @@ def test_two_steps_against_a_gradient_of_1_by_hand(name: str, expected: list[flo
     assert ends == pytest.approx(expected, rel=2e-7)
 
 
+@pytest.mark.slow
 @every_optimizer
 @given(
     start=st.lists(st.floats(-10, 10), min_size=3, max_size=3),

@@ -67,6 +67,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_what_differed_and_who_won_is_said(runs: Path) -> None:
     comparison = nas.compare([runs / "one", runs / "two"])
     assert comparison.comparable

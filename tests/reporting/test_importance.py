@@ -61,6 +61,7 @@ def test_a_planted_effect_and_its_interaction_are_found(seed: int) -> None:
     assert all(abs(effect.share) < 0.02 for effect in noise.values())
 
 
+@pytest.mark.exhaustive
 def test_an_effect_of_depth_is_not_taken_for_one_of_widths() -> None:
     found = importance(drawn(300, lambda genome, rng: genome.depth + rng.gauss(0, 0.3)), SPACE)
     depth, *others = found.genes
@@ -70,7 +71,7 @@ def test_an_effect_of_depth_is_not_taken_for_one_of_widths() -> None:
     assert found.interactions == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_effect_of_a_layer_that_few_have_is_found() -> None:
     def fitness(genome: Genome, rng: random.Random) -> float:
         last = math.log2(genome.widths[2] / 8) if genome.depth > 2 else 2.5
@@ -97,6 +98,7 @@ def test_of_few_networks_nothing_is_said() -> None:
     assert "fewer than 30" in found.refusal
 
 
+@pytest.mark.exhaustive
 def test_shares_are_those_of_an_additive_function() -> None:
     # Of two independent parts with variances 3 : 1 the genes have three quarters and one quarter.
     def fitness(genome: Genome, rng: random.Random) -> float:

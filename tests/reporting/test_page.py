@@ -19,6 +19,8 @@ from nas.errors import InputError
 from nas.reporting.history import read_history
 from nas.reporting.panels import panels
 
+pytestmark = pytest.mark.slow  # whole searches
+
 
 class Parsed(HTMLParser):
     """Tags with their attributes, and what they must close."""
@@ -66,6 +68,7 @@ def test_a_search_leaves_a_report_that_asks_nobody_for_anything(result: nas.Sear
     assert not {"http-equiv", "onload"} & {key for _, attributes in page.tags for key in attributes}
 
 
+@pytest.mark.exhaustive
 def test_its_pictures_are_files_of_their_own(result: nas.SearchResult) -> None:
     files = {file.stem: file for file in (result.run_dir / "plots").iterdir()}
     assert {"structure", "progress", "importance", "front", "curves"} <= set(files)
@@ -82,6 +85,7 @@ def test_names_on_the_page_are_given_once_and_lead_somewhere(result: nas.SearchR
     assert {str(link)[1:] for link in links} <= set(names)
 
 
+@pytest.mark.slow
 def test_the_report_says_what_the_result_says(result: nas.SearchResult) -> None:
     text = (result.run_dir / "report.html").read_text(encoding="utf-8")
     assert str(result.best.genome) in text
@@ -103,7 +107,7 @@ def test_a_report_is_the_same_each_time(result: nas.SearchResult, tmp_path: Path
     assert file.read_bytes() == (result.run_dir / "report.html").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_picture_holds_all_panels(result: nas.SearchResult, tmp_path: Path) -> None:
     picture = imread(nas.report(result.run_dir, tmp_path / "one.png"))
     assert picture.shape[0] > 3 * picture.shape[1] > 2000
@@ -128,6 +132,7 @@ def test_every_kind_of_search_has_a_report(tmp_path: Path, options: dict[str, An
     assert nas.report(result.run_dir, tmp_path / "one.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_search_that_has_not_ended_has_a_report_that_says_so(
     result: nas.SearchResult, tmp_path: Path
 ) -> None:
@@ -153,7 +158,7 @@ def test_names_from_outside_are_no_markup(result: nas.SearchResult, tmp_path: Pa
     assert "&lt;b&gt;&amp;" in text
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_cannot_be_reported_is_refused_in_a_sentence(result: nas.SearchResult, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected the folder of a run, got no config\.json"):
         nas.report(tmp_path / "nowhere")
@@ -173,6 +178,7 @@ def test_what_cannot_be_reported_is_refused_in_a_sentence(result: nas.SearchResu
         nas.report(empty)
 
 
+@pytest.mark.slow
 def test_a_search_does_not_fail_for_want_of_a_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -201,6 +207,7 @@ print(matplotlib.get_cachedir())
 """
 
 
+@pytest.mark.exhaustive
 def test_a_folder_of_fonts_that_is_there_is_used(tmp_path: Path) -> None:
     fonts = tmp_path / "matplotlib"
     fonts.mkdir()

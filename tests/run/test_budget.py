@@ -112,7 +112,7 @@ def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> N
         assert len(fresh) == nas.load_space("tiny").size()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("why", ["epochs", "target", "patience"])
 def test_an_end_is_the_same_end_again(tmp_path: Path, why: str) -> None:
     options = RACE | {"n_candidates": 60} | ENDS[why][0]
@@ -143,6 +143,7 @@ def test_workers_do_not_move_the_end(tmp_path: Path, why: str) -> None:
     assert two.stopped == why
 
 
+@pytest.mark.exhaustive
 def test_a_search_of_nobody_new_goes_on_where_it_ended(tmp_path: Path) -> None:
     result = search("wine", tmp_path, **RACE | {"n_candidates": 20})
     again = resume(result.run_dir)
@@ -150,7 +151,7 @@ def test_a_search_of_nobody_new_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert again.stopped == "candidates"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_time_counts_from_where_an_earlier_life_ended(tmp_path: Path) -> None:
     # Regression: a replay that took longer than the time left was cut, and a worse network named.
     result = search("wine", tmp_path, **RACE | {"n_candidates": 40})
@@ -160,6 +161,7 @@ def test_time_counts_from_where_an_earlier_life_ended(tmp_path: Path) -> None:
     assert list(again.history)[: len(result.history)] == list(result.history)
 
 
+@pytest.mark.slow
 def test_a_search_cannot_become_shorter(tmp_path: Path) -> None:
     result = search("wine", tmp_path, n_candidates=12)
     complaint = "n_candidates: expected at least the 12 that the run has tried, got 11"

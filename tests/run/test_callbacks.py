@@ -64,6 +64,7 @@ class Recorder:
         self.calls.append(outcome)
 
 
+@pytest.mark.slow
 def test_callbacks_and_trackers_see_the_journal_in_its_order(tmp_path: Path) -> None:
     callback, tracker = StopAt(), Recorder()
     result = search("iris", tmp_path / "a", callbacks=[callback], trackers=[tracker], **RACE)
@@ -87,6 +88,8 @@ def read_run_id(result: nas.SearchResult) -> str:
     return run_id
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive_except("options0")
 @pytest.mark.parametrize("options", [{"evaluation": 9}, {"generation": 2}])
 def test_a_callback_stops_the_search_after_the_batch_and_resume_goes_on(
     tmp_path: Path, options: dict[str, int]
@@ -112,6 +115,7 @@ def test_a_callback_stops_the_search_after_the_batch_and_resume_goes_on(
     assert_same_search(resume(cut.run_dir), whole)
 
 
+@pytest.mark.exhaustive
 def test_a_resumed_search_is_replayed_before_a_callback_stops_it(tmp_path: Path) -> None:
     whole = search("iris", tmp_path, **RACE)
     before = journal_without_times(whole)
@@ -170,6 +174,7 @@ def test_what_is_no_callback_is_refused_before_anything_starts(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 def test_callbacks_follow_islands_in_the_calling_process_and_stop_each_after_a_batch(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import nas
 from nas.errors import InputError, RunError
 from nas.run import Reproduction
 
+pytestmark = pytest.mark.slow  # whole searches
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
@@ -23,6 +25,7 @@ def close(one: Reproduction) -> bool:
     return one.repeated.fitness == pytest.approx(one.recorded.fitness, abs=0.06)
 
 
+@pytest.mark.exhaustive
 def test_who_inherits_nothing_is_trained_as_it_was(run: nas.SearchResult) -> None:
     before = journal_without_times(run)
     for candidate, evaluation in run.history[:4]:

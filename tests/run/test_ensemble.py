@@ -21,6 +21,8 @@ from nas.run.ensemble import select_members
 from nas.run.preparation import prepare
 from nas.runtime import Ensemble, ModelError
 
+pytestmark = pytest.mark.slow  # whole searches
+
 DATA = nas.load_dataset("wine")
 
 
@@ -69,6 +71,7 @@ def test_one_pick_is_the_winner_alone() -> None:
     assert select_members(pool[1], pool, kept.__getitem__, problem, 1) == [(pool[1], 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refit", [True, False])
 def test_a_search_saves_and_tests_its_ensemble(tmp_path: Path, refit: bool) -> None:
     result = search("diabetes", tmp_path, ensemble=5, n_candidates=30, refit=refit)

@@ -81,6 +81,7 @@ def test_a_run_is_held_from_its_first_moment_to_its_last(
     check_is_over(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_the_kernel_lets_go_for_a_process_that_is_killed(tmp_path: Path) -> None:
     code = "import sys; from nas.tracking.lock import Path, RunLock; lock = RunLock(Path(sys.argv[1]))"
     code += "; print(flush=True); input()"

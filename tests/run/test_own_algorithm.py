@@ -30,6 +30,8 @@ def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
     return nas.search("iris", runs_dir=runs_dir, **(QUICK | {"algorithm": HillClimber} | options))
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive_except("HillClimber")
 @pytest.mark.parametrize("algorithm", [HillClimber, HillClimber()])
 def test_a_strategy_of_the_callers_own_searches_and_is_resumed(tmp_path: Path, algorithm: Any) -> None:
     whole = search(tmp_path / "whole", n_candidates=30)

@@ -255,7 +255,7 @@ def test_weights_that_a_resumed_search_needs_and_has_not(tmp_path: Path, damage:
     assert before.startswith((folder / "journal.jsonl").read_bytes())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_full_disk_ends_a_search_that_goes_on_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

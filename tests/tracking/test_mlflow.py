@@ -157,6 +157,7 @@ def test_failures_are_failed_runs_with_their_reason(runs_dir: Path) -> None:
     assert all("fitness" not in run.data.metrics for run in failed)
 
 
+@pytest.mark.exhaustive
 def test_a_resumed_search_is_one_run_without_repeats(runs_dir: Path) -> None:
     first = search(runs_dir, n_candidates=5, track="all")
     resumed = nas.resume(first.run_dir, n_candidates=N, n_workers=0, progress=False)
@@ -375,6 +376,7 @@ def test_a_policy_decides_who_has_a_run(tmp_path: Path, policy: str) -> None:
     assert len(expected) < 20
 
 
+@pytest.mark.exhaustive
 def test_the_winner_becomes_a_version_of_a_registered_model(tmp_path: Path) -> None:
     result = search(tmp_path, register="irises", n_candidates=4)
     client = mlflow.MlflowClient(str(result.tracking_uri))

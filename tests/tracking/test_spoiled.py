@@ -168,6 +168,7 @@ def test_a_configuration_is_checked_key_by_key(
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_files_of_earlier_versions_are_read(run: Path) -> None:
     before = nas.compare([run, run]).to_dict()
     for name in ("config.json", "result.json"):
@@ -218,6 +219,7 @@ def test_a_damaged_winner_is_not_taken_for_a_search_that_has_none(run: Path) -> 
             READERS[reader](run)
 
 
+@pytest.mark.slow
 def test_a_journal_that_lost_its_end_is_no_shorter_search(run: Path) -> None:
     lines = (run / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (run / "journal.jsonl").write_bytes(b"".join(lines[:-2]))

@@ -41,7 +41,7 @@ def children(pid: int) -> list[int]:
         return []
 
 
-@pytest.mark.exhaustive_except("2")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_the_pages_show_the_searches_and_end_with_all_their_processes(
     runs_dir: Path, stop: signal.Signals

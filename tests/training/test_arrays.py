@@ -58,6 +58,7 @@ def trained(library: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_the_engine_runs_on_a_library_as_strict_as_cupy_and_gives_the_same() -> None:
     assert trained("strict") == trained("numpy")
 

@@ -52,6 +52,7 @@ def solo(
     return space, flat, gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "row_weights"])
 @pytest.mark.parametrize("n_rows", [1, 6, 70])
 @pytest.mark.parametrize(("activation", "loss"), list(product(ACTIVATIONS, LOSSES)))
@@ -96,6 +97,7 @@ def test_gradients_of_a_cohort_are_the_plain_ones(loss: str, n_rows: int) -> Non
         np.testing.assert_allclose(batched, expected, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dropout", [0.4, (0.2, 0.6), (0.0, 0.4), (0.4, 0.0)])
 def test_gradients_are_exact_through_dropout_masks(
