@@ -140,7 +140,7 @@ class MLflowTracker:
         try:
             self._finish(outcome)
         except KeyboardInterrupt:
-            self.hurry()
+            # Not `hurry` first: the thread would then reach the end of `close` before it has its last job.
             self._finish_soon(Outcome(OutcomeStatus.INTERRUPTED))
             raise
 

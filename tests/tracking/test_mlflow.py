@@ -31,6 +31,7 @@ from nas.tracking.journal import Journal, read_journal
 from nas.tracking.mlflow import MLflowTracker
 from nas.tracking.mlflow_entries import genes
 from nas.tracking.mlflow_view import View
+from nas.tracking.writer import Writer
 
 pytestmark = pytest.mark.slow  # databases and servers take seconds
 
@@ -426,18 +427,19 @@ def test_an_interrupt_while_the_last_is_written_marks_the_run(
     runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    hurry, heard = MLflowTracker.hurry, threading.Event()
+    skip_jobs, heard = Writer.skip_jobs, threading.Event()
 
     def interrupted(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)  # to the main thread
         assert heard.wait(30)
 
-    def heard_of(tracker: MLflowTracker) -> None:
-        hurry(tracker)
+    def heard_of(writer: Writer[View]) -> None:
+        skip_jobs(writer)
         heard.set()
+        time.sleep(0.5)  # the thread is through with all jobs before the caller goes on
 
     monkeypatch.setattr(View, "add_table", interrupted)
-    monkeypatch.setattr(MLflowTracker, "hurry", heard_of)
+    monkeypatch.setattr(Writer, "skip_jobs", heard_of)
     with pytest.raises(KeyboardInterrupt):
         search(runs_dir)
     monkeypatch.undo()
