@@ -103,19 +103,20 @@ def test_predictions(command: Command, dataset: Dataset, test: Ints) -> Array:
     """
     predictions = command.network.predict(dataset.table.iloc[test])
     y = dataset.y[test]
+    found: Array = np.asarray(predictions)
     if dataset.task == "classification":
         codes = {label: code for code, label in enumerate(dataset.classes)}
-        predictions = np.array([codes[label] for label in predictions.tolist()])
-        score = float(np.mean(predictions == y))
+        found = np.array([codes[label] for label in found.tolist()])
+        score = float(np.mean(found == y))
     else:
-        predictions = predictions.reshape(len(predictions), -1)
-        score = float(np.mean(1 - np.square(y - predictions).mean(axis=0) / y.var(axis=0)))
+        found = found.reshape(len(found), -1)
+        score = float(np.mean(1 - np.square(y - found).mean(axis=0) / y.var(axis=0)))
     if abs(score - command.printed["test_score"]) > _TOLERANCE:
         raise CommandError(
             f"{dataset.name}: expected the test score that nas search has printed, "
             f"{command.printed['test_score']:.6g}, got {score:.6g} from its model's predictions"
         )
-    return predictions
+    return found
 
 
 class _Watch(threading.Thread):

@@ -75,14 +75,16 @@ class Table:
 
 
 def load_table(data: str) -> Table:
-    """The table of a bundled set's name or of an .npz file, as described at `load`.
+    """The table of a name or file, as described at `load`, with a single target.
 
     `test_idx` (splits × rows), where the file has it, holds the test rows of published splits.
     """
-    if data in BUNDLED:
+    if not data.endswith(".npz"):
         dataset = load(data)
+        if len(dataset.target_names) > 1:
+            raise SystemExit(f"{data}: expected a single target, got {', '.join(dataset.target_names)}")
         y = dataset.y if dataset.task == "classification" else dataset.y[:, 0]
-        return Table(data, dataset.table, y, dataset.task == "regression")
+        return Table(dataset.name, dataset.table, y, dataset.task == "regression")
     with np.load(data, allow_pickle=False) as arrays:
         found = dict(arrays)
     n_columns = found["X"].shape[1]
@@ -114,18 +116,18 @@ def command_split(file: Path, task: str, seed: int) -> tuple[Dataset, Ints, Ints
 
 
 def resolve(names: Sequence[str], folder: str | None) -> list[str]:
-    """Names of bundled sets and paths of .npz files; other names are those of files in the folder.
+    """Names of bundled sets and paths of files; other names are those of .npz files in the folder.
 
     Raises `SystemExit` with the names there are, if there is neither such a set nor such a file.
     """
     files = {path.stem: str(path) for path in sorted(Path(folder).glob("*.npz"))} if folder else {}
     found = []
     for name in names:
-        if name in BUNDLED or (name.endswith(".npz") and Path(name).exists()):
+        if name in BUNDLED or Path(name).is_file():
             found.append(name)
         elif name in files:
             found.append(files[name])
         else:
             known = ", ".join([*BUNDLED, *files])
-            raise SystemExit(f"DATA: expected an .npz file that exists or one of {known}, got {name}")
+            raise SystemExit(f"DATA: expected a file that exists or one of {known}, got {name}")
     return found

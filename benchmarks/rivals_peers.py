@@ -71,12 +71,12 @@ class Task:
     @property
     def numbers(self) -> list[str]:
         """Names of the columns of numbers."""
-        return [name for name in self.X_train if self.X_train[name].dtype == float]
+        return [str(name) for name in self.X_train if self.X_train[name].dtype == float]
 
     @property
     def categories(self) -> list[str]:
         """Names of the columns of categories."""
-        return [name for name in self.X_train if self.X_train[name].dtype != float]
+        return [str(name) for name in self.X_train if self.X_train[name].dtype != float]
 
 
 @dataclass(frozen=True, eq=False)
