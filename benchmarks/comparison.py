@@ -16,6 +16,9 @@ from scipy.stats import rankdata
 Errors = Mapping[str, Mapping[str, Mapping[int, float]]]
 """Errors by data set, contestant and seed."""
 
+_DIGITS = 12
+"""Decimal places of errors that count: means of the same errors in another order differ beyond them."""
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -48,7 +51,7 @@ class Paired:
         A single pair, which has no standard error, is even only without a difference.
         """
         doubt = 0.0 if math.isnan(self.error) else self.error
-        if abs(self.mean) <= doubt:
+        if round(abs(self.mean) - doubt, _DIGITS) <= 0:
             return "even"
         return "win" if self.mean > 0 else "loss"
 
@@ -87,7 +90,8 @@ def ratio_to_best(mean_errors: Mapping[str, float], name: str, others: Iterable[
 
 def ranks(mean_errors: Mapping[str, float]) -> dict[str, float]:
     """Ranks from 1 for the least error; equal errors share the mean of their ranks."""
-    return dict(zip(mean_errors, map(float, rankdata(list(mean_errors.values()))), strict=True))
+    values = [round(error, _DIGITS) for error in mean_errors.values()]
+    return dict(zip(mean_errors, map(float, rankdata(values)), strict=True))
 
 
 def mean_ranks(errors: Errors, names: Sequence[str]) -> dict[str, float]:
