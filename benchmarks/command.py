@@ -36,8 +36,8 @@ _TOLERANCE = 1e-5
 class Command:
     """A finished command: its run's folder, its seconds, and what it has printed.
 
-    `line_seconds` are those from its start until each line of the journal was written: the first when the
-    search began, the others with candidates.
+    `line_seconds` are the seconds from its start until each line of the journal was written: the first
+    when the search began, the others with candidates.
     """
 
     run_dir: Path
@@ -99,24 +99,24 @@ def test_predictions(command: Command, dataset: Dataset, test: Ints) -> Array:
     """What the saved model predicts for the test rows, in the form of ``Dataset.y``.
 
     Raises `CommandError` if the score of these is not the test score that the command has printed: then
-    these rows are not those that it has left for the test.
+    these rows are not the rows that it has left for the test.
     """
     predictions = command.network.predict(dataset.table.iloc[test])
     y = dataset.y[test]
-    found: Array = np.asarray(predictions)
+    predicted: Array = np.asarray(predictions)
     if dataset.task == "classification":
         codes = {label: code for code, label in enumerate(dataset.classes)}
-        found = np.array([codes[label] for label in found.tolist()])
-        score = float(np.mean(found == y))
+        predicted = np.array([codes[label] for label in predicted.tolist()])
+        score = float(np.mean(predicted == y))
     else:
-        found = found.reshape(len(found), -1)
-        score = float(np.mean(1 - np.square(y - found).mean(axis=0) / y.var(axis=0)))
+        predicted = predicted.reshape(len(predicted), -1)
+        score = float(np.mean(1 - np.square(y - predicted).mean(axis=0) / y.var(axis=0)))
     if abs(score - command.printed["test_score"]) > _TOLERANCE:
         raise CommandError(
             f"{dataset.name}: expected the test score that nas search has printed, "
             f"{command.printed['test_score']:.6g}, got {score:.6g} from its model's predictions"
         )
-    return found
+    return predicted
 
 
 class _Watch(threading.Thread):

@@ -36,13 +36,13 @@ class Paired:
         return cls(mean, stdev(differences) / math.sqrt(n) if n > 1 else math.nan, n)
 
     @classmethod
-    def over(cls, each: Sequence[Paired]) -> Paired:
+    def over(cls, gaps: Sequence[Paired]) -> Paired:
         """The mean over data sets that were chosen: the error is that of their means, not of the choice."""
-        n = len(each)
+        n = len(gaps)
         if not n:
             return cls(math.nan, math.nan, 0)
-        error = math.sqrt(sum(one.error**2 for one in each)) / n
-        return cls(fmean(one.mean for one in each), error, n)
+        error = math.sqrt(sum(gap.error**2 for gap in gaps)) / n
+        return cls(fmean(gap.mean for gap in gaps), error, n)
 
     @property
     def outcome(self) -> str:
@@ -64,10 +64,10 @@ def errors_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[int
     return errors
 
 
-def paired(errors: Errors, data: str, one: str, other: str) -> Paired:
+def paired(errors: Errors, data: str, name: str, other: str) -> Paired:
     """How much less the error of the first is than that of the other, over the seeds that both have."""
-    mine, its = errors[data].get(one, {}), errors[data].get(other, {})
-    return Paired.of([its[seed] - mine[seed] for seed in mine if seed in its])
+    by_seed, other_by_seed = errors[data].get(name, {}), errors[data].get(other, {})
+    return Paired.of([other_by_seed[seed] - by_seed[seed] for seed in by_seed if seed in other_by_seed])
 
 
 def means(errors: Errors, data: str) -> dict[str, float]:
@@ -102,7 +102,7 @@ def mean_ranks(errors: Errors, names: Sequence[str]) -> dict[str, float]:
         if set(names) <= set(by_name := means({data: _only(errors[data], names)}, data))
     ]
     by_set = [ranks(mean_errors) for mean_errors in complete]
-    return {name: fmean(one[name] for one in by_set) for name in names} if by_set else {}
+    return {name: fmean(set_ranks[name] for set_ranks in by_set) for name in names} if by_set else {}
 
 
 def _only(contestants: Mapping[str, Mapping[int, float]], names: Sequence[str]) -> Any:

@@ -116,7 +116,7 @@ def command_split(file: Path, task: str, seed: int) -> tuple[Dataset, Ints, Ints
 
 
 def resolve(names: Sequence[str], folder: str | None) -> list[str]:
-    """Names of bundled sets and paths of files; other names are those of .npz files in the folder.
+    """Names of bundled sets and paths of files; other names mean .npz files in the folder.
 
     Raises `SystemExit` with the names there are, if there is neither such a set nor such a file.
     """

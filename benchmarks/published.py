@@ -3,10 +3,10 @@
     python -m benchmarks.published FILE.npz ... [--quick] [--splits N] [--first-split N] [--seconds S]
                                    [--ensemble K] [--seed N] [--rows FILE] [--json FILE]
 
-Each file holds `X`, `y`, `task` and the test rows of its splits, `test_idx`; of those known by name
+Each file holds `X`, `y`, `task` and the test rows of its splits, `test_idx`; of files known by name
 without any, the first so many rows are the official training part. A split is one ``fit`` and one
 ``predict`` in a process of its own. S are its total seconds: the time budget is what is left of them when
-``fit`` begins, and the seconds of a row are those from the start of the process to its predictions.
+``fit`` begins, and the seconds of a row run from the start of the process to its predictions.
 Regression counts by the root mean squared error in the units of the target.
 """
 
@@ -47,7 +47,7 @@ ASKED = {
     "uci_yacht": Asked(0.55, 60),
 }
 TOTAL = 1.05
-"""Total seconds over those asked for, at most."""
+"""Total seconds over the seconds asked for, at most."""
 
 _SECONDS = 60.0
 _OFFICIAL = {"adult": 32_561, "mnist": 60_000}
@@ -136,17 +136,20 @@ def _measure(options: argparse.Namespace, rows: Rows) -> None:
 
 def figures(rows: Sequence[Row]) -> list[Figure]:
     """Mean scores of the sets of which something is asked, and how well the total seconds were kept."""
-    found = []
+    asked = []
     for data, seconds in dict.fromkeys((row["data"], row["asked"]) for row in rows):
-        its = [row for row in rows if (row["data"], row["asked"]) == (data, seconds)]
-        scores = [row["score"] for row in its]
+        set_rows = [row for row in rows if (row["data"], row["asked"]) == (data, seconds)]
+        scores = [row["score"] for row in set_rows]
         error = stdev(scores) / len(scores) ** 0.5 if len(scores) > 1 else float("nan")
-        name = f"{data}: {its[0]['measure']}, mean of {len(its)} splits (± {error:.3f}), {seconds:g} s each"
-        is_error = its[0]["measure"] == "RMSE"
+        n, measure = len(set_rows), set_rows[0]["measure"]
+        name = f"{data}: {measure}, mean of {n} splits (± {error:.3f}), {seconds:g} s each"
         if data in ASKED:
-            found.append(Figure(name, ASKED[data].figure, round(fmean(scores), 4), is_error))
+            asked.append(Figure(name, ASKED[data].figure, round(fmean(scores), 4), measure == "RMSE"))
     longest = max(row["seconds"] / row["asked"] for row in rows)
-    return [*found, Figure("total seconds over those asked for (longest)", TOTAL, longest, at_most=True)]
+    return [
+        *asked,
+        Figure("total seconds over the seconds asked for (longest)", TOTAL, longest, at_most=True),
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,8 +9,8 @@ set and seed all contestants run one after the other on the same rows: ``nas sea
 leaves a fifth of the rows for the test, and the peers fit the other four fifths and predict that fifth.
 
 Each runs in a process of its own. The total seconds are from its start to its end, imports included alike;
-those of nas also hold its report, its baseline and MLflow, which are on by default; those of fitting and
-predicting alone are shown beside. The peers take the time that they take: S is given to nas only.
+in the total of nas are its report, its baseline and MLflow, which are on by default. The seconds of fitting
+and predicting alone are shown beside. The peers take the time that they take: S is given to nas only.
 
 The error is 1 − accuracy, or the root mean squared error in standard deviations of the test rows' targets.
 Differences are paired by seed. They are sums of what the split, the training and the test rows bring, and
@@ -60,7 +60,7 @@ _TINY = 1e-12
 """Probability that stands for zero in a log loss."""
 
 _TOTAL = 1.05
-"""Total seconds of nas over those asked for, at most."""
+"""Total seconds of nas over the seconds asked for, at most."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -113,10 +113,12 @@ def _default_sets(options: argparse.Namespace) -> Sequence[str]:
 def _variants(given: Sequence[str]) -> dict[str, list[str]]:
     """Options of ``nas search`` by the contestant's name; nas itself has none."""
     variants: dict[str, list[str]] = {NAS: []}
-    for one in given:
-        name, equals, line = one.partition("=")
+    for variant in given:
+        name, equals, line = variant.partition("=")
         if not name or not equals or name in PEERS:
-            raise SystemExit(f"--variant: expected NAME=OPTIONS with a name that is no peer's, got {one!r}")
+            raise SystemExit(
+                f"--variant: expected NAME=OPTIONS with a name that is no peer's, got {variant!r}"
+            )
         variants[name] = shlex.split(line)
     return variants
 
@@ -146,7 +148,7 @@ def _contest(
     variants: Mapping[str, Sequence[str]],
     limit: float,
 ) -> Iterator[Row]:
-    """Rows of the contestants on one set with one seed; those that fail are reported and left out."""
+    """Rows of the contestants on one set with one seed; failed contestants are reported and left out."""
     if not names:
         return
     with tempfile.TemporaryDirectory() as place:
@@ -203,19 +205,19 @@ def _log_loss(probabilities: Floats, y: Ints) -> float:
 
 def _names(raw: Sequence[Row]) -> list[str]:
     """All contestants: nas and its variants first, then the peers in their order."""
-    found = dict.fromkeys(row["contestant"] for row in raw)
-    return [*(name for name in found if name not in PEERS), *(name for name in PEERS if name in found)]
+    names = dict.fromkeys(row["contestant"] for row in raw)
+    return [*(name for name in names if name not in PEERS), *(name for name in PEERS if name in names)]
 
 
 def set_rows(raw: Sequence[Row]) -> list[Row]:
     """A row for each set and contestant."""
-    errors, found = errors_of(raw), []
+    errors, table_rows = errors_of(raw), []
     for data in errors:
         mean_errors = means(errors, data)
         for name in [name for name in _names(raw) if name in errors[data]]:
             rows = [row for row in raw if (row["data"], row["contestant"]) == (data, name)]
             gap = paired(errors, data, NAS, name) if name != NAS else Paired.of([])
-            found.append(
+            table_rows.append(
                 {
                     "data": data,
                     "rows": rows[0]["rows"],
@@ -233,7 +235,7 @@ def set_rows(raw: Sequence[Row]) -> list[Row]:
                     "fit + predict s": fmean(row["fit_seconds"] for row in rows),
                 }
             )
-    return found
+    return table_rows
 
 
 def _second(row: Row) -> float:
@@ -242,13 +244,13 @@ def _second(row: Row) -> float:
 
 def peer_rows(raw: Sequence[Row]) -> list[Row]:
     """A row for each contestant: nas against it over all sets."""
-    errors, names, found = errors_of(raw), _names(raw), []
+    errors, names, table_rows = errors_of(raw), _names(raw), []
     ranked = mean_ranks(errors, names)
     for name in names:
         gaps = [gap for data in errors if (gap := paired(errors, data, NAS, name)).n and name != NAS]
         outcomes = [gap.outcome for gap in gaps]
         overall = Paired.over(gaps)
-        found.append(
+        table_rows.append(
             {
                 "contestant": name,
                 "sets": sum(name in errors[data] for data in errors),
@@ -262,7 +264,7 @@ def peer_rows(raw: Sequence[Row]) -> list[Row]:
                 "total s (median)": median(row["total_seconds"] for row in raw if row["contestant"] == name),
             }
         )
-    return found
+    return table_rows
 
 
 def _ratios(errors: Errors, name: str) -> list[float]:
@@ -276,10 +278,10 @@ def losses_of(raw: Sequence[Row]) -> list[str]:
         gaps = {name: paired(errors, data, NAS, name) for name in errors[data] if name in PEERS}
         lost = sorted((gap.mean, name) for name, gap in gaps.items() if gap.n and gap.outcome == "loss")
         if lost:
-            its = ", ".join(
+            peers = ", ".join(
                 f"{PEERS[name].label} by {-gap:.4f} ± {gaps[name].error:.4f}" for gap, name in lost
             )
-            lines.append(f"{data}: nas loses to {its}")
+            lines.append(f"{data}: nas loses to {peers}")
     return lines
 
 
@@ -288,7 +290,7 @@ def figures(raw: Sequence[Row], seconds: float) -> list[Figure]:
     errors, names = errors_of(raw), _names(raw)
     small = {row["data"] for row in raw if row["rows"] <= SMALL_ROWS}
     ratios = {data: ratio_to_best(means(errors, data), NAS, PEERS) for data in errors}
-    found = [
+    asked = [
         Figure(
             "error of nas over the best peer's (median of sets)",
             1.0,
@@ -305,12 +307,12 @@ def figures(raw: Sequence[Row], seconds: float) -> list[Figure]:
     ranked = mean_ranks(errors, [name for name in names if name == NAS or name in PEERS])
     if NAS in ranked and len(ranked) > 1:
         best = min(rank for name, rank in ranked.items() if name != NAS)
-        found.append(Figure("mean rank of nas less the best peer's", 0.0, ranked[NAS] - best, at_most=True))
+        asked.append(Figure("mean rank of nas less the best peer's", 0.0, ranked[NAS] - best, at_most=True))
     totals = [row["total_seconds"] for row in raw if row["contestant"] == NAS]
     if totals:
         name = "total seconds of nas over --seconds (longest)"
-        found.append(Figure(name, _TOTAL, max(totals) / seconds, at_most=True))
-    return [figure for figure in found if figure.measured == figure.measured]  # without contestants: NaN
+        asked.append(Figure(name, _TOTAL, max(totals) / seconds, at_most=True))
+    return [figure for figure in asked if figure.measured == figure.measured]  # without contestants: NaN
 
 
 def _parser() -> argparse.ArgumentParser:

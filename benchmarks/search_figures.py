@@ -24,7 +24,7 @@ LABELS = {
     "pareto": "Optuna, NSGA-II, score and size",
 }
 RIVALS = ("tpe", "nsga2")
-"""The better of them is the one that nas is measured by."""
+"""The contestants of which the better is compared with nas."""
 
 AHEAD = 0.75
 """The share of sets on which nas is to be above the better of them."""
@@ -37,7 +37,7 @@ Points = list[tuple[float, float]]
 
 def summary(raw: Sequence[Row]) -> list[Row]:
     """A row for each data set and contestant."""
-    found = []
+    table_rows = []
     for data in dict.fromkeys(row["data"] for row in raw):
         for name in LABELS:
             rows = [row for row in raw if (row["data"], row["contestant"]) == (data, name)]
@@ -46,7 +46,7 @@ def summary(raw: Sequence[Row]) -> list[Row]:
             versus, reached = pairs(raw, "nas", name, data), pairs(raw, name, "tpe", data)
             searches = bool(rows[0]["curve"])
             gap, error = difference(versus) if versus and name != "nas" else (math.nan, math.nan)
-            found.append(
+            table_rows.append(
                 {
                     "data": data,
                     "contestant": name,
@@ -66,33 +66,33 @@ def summary(raw: Sequence[Row]) -> list[Row]:
                     else math.nan,
                 }
             )
-    return found
+    return table_rows
 
 
 def figures(raw: Sequence[Row], seconds: float) -> list[Figure]:
     """The figures that the search is asked for."""
-    found, gaps = [], []
+    asked, gaps = [], []
     for data in dict.fromkeys(row["data"] for row in raw):
-        rivals = {name: its for name in RIVALS if (its := pairs(raw, "nas", name, data))}
+        rivals = {name: both for name in RIVALS if (both := pairs(raw, "nas", name, data))}
         if not rivals:
             continue
-        best = max(rivals, key=lambda name: mean(its["test"] for _, its in rivals[name]))
+        best = max(rivals, key=lambda name: mean(rival["test"] for _, rival in rivals[name]))
         gap, error = difference(rivals[best])
         gaps.append(gap)
         gap /= error or math.inf  # no error: they are right on the same rows
-        found.append(Figure(f"{data}: test score less that of {best}, in its errors", -1, gap))
+        asked.append(Figure(f"{data}: test score less that of {best}, in its errors", -1, gap))
     if gaps:
         name = "sets with a mean test score above the better of TPE and NSGA-II"
-        found.append(Figure(name, math.ceil(AHEAD * len(gaps)), sum(gap > 0 for gap in gaps)))
+        asked.append(Figure(name, math.ceil(AHEAD * len(gaps)), sum(gap > 0 for gap in gaps)))
     totals = [row["total"] for row in raw if row["contestant"] == "nas"]
     if totals:
         off = max(abs(total / seconds - 1) for total in totals)
-        name = "total seconds of nas, farthest from those asked for, as a share of them"
-        found.append(Figure(name, OFF, off, at_most=True))
-    found.append(speed(raw, seconds))
+        name = "total seconds of nas, farthest from --seconds, as a share of them"
+        asked.append(Figure(name, OFF, off, at_most=True))
+    asked.append(speed(raw, seconds))
     ratios = [dominated(*pair) for pair in pairs(raw, "nas-pareto", "pareto")]
-    found.append(Figure("hypervolume / Optuna's NSGA-II (median)", 1.1, _median(ratios)))
-    return [figure for figure in found if figure.measured == figure.measured]  # without contestants: NaN
+    asked.append(Figure("hypervolume / Optuna's NSGA-II (median)", 1.1, _median(ratios)))
+    return [figure for figure in asked if figure.measured == figure.measured]  # without contestants: NaN
 
 
 def speed(raw: Sequence[Row], seconds: float) -> Figure:
@@ -114,7 +114,7 @@ def dominated(mine: Row, its: Row) -> float:
     """The hypervolume of one front as a share of the other's.
 
     The reference is a tenth beyond the worst of both fronts (Ishibuchi et al. 2018). Below that of
-    `_hypervolume`, the error of who knows nothing and the largest network, nearly all of the space is
+    `_hypervolume`, the error of a constant prediction and the largest network, nearly all of the space is
     dominated by any front, and all fronts come out alike.
     """
     if not mine["front"] or not its["front"]:
@@ -135,7 +135,7 @@ def _points(pairs: Points) -> Floats:
 
 
 def validation(row: Row) -> float:
-    """The best validation score; NaN for who does not search."""
+    """The best validation score; NaN for a contestant that does not search."""
     return float(row["curve"][-1][1]) if row["curve"] else math.nan
 
 

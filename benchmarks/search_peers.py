@@ -1,6 +1,6 @@
 """The searches that nas is compared with in `search_quality`: Optuna's and sklearn-genetic-opt's.
 
-All train scikit-learn's networks in the same way: the space, batch size, epochs and patience are those of
+All train scikit-learn's networks in the same way: the space, batch size, epochs and patience are as in
 nas, in float32, epoch by epoch with `partial_fit`; numbers are standardized and categories one-hot,
 fitted on the training rows. The score is the best over epochs, which is more than nas gives itself: its
 score is that of the epoch with the lowest loss. The best settings are trained once more on training and
@@ -264,7 +264,7 @@ class Record:
 
 
 def _refit_seconds(task: Task, epoch_seconds: float, best_epoch: int) -> float:
-    """An estimate of the last training's seconds, by those of an epoch on the training rows."""
+    """An estimate of the last training's seconds, by the seconds of an epoch on the training rows."""
     more_rows = 1 + len(task.X_validation) / len(task.X_train)
     return epoch_seconds * more_rows * math.ceil(_REFIT_EPOCHS * best_epoch)
 

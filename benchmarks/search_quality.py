@@ -11,13 +11,13 @@ other searches (see `search_peers`), and scikit-learn's default network, which h
 contestants search by score and size.
 
 nas is its command in a process of its own, with ``--time-budget S``, without baseline, report and MLflow,
-of which the others have none. Its total is what it takes from its start to its end, whatever S was; each
+which the others do not have. Its total is what it takes from its start to its end, whatever S was; each
 other search then has the same total, from reading the table to the predictions for the test rows:
 processes, imports and the last training are in it. Search curves count from the start, too.
 
 All read standardized numbers and one-hot categories. The peers judge by a fifth of the rows that are not
 for the test, at the best of a training's epochs; validation scores compare only as far as nas judges by the
-same rows. Test scores are compared, with differences paired by test row: their standard errors are those of
+same rows. Test scores are compared, with differences paired by test row: their standard errors tell of
 the rows, not of the cuts. Rows of peers are measured again when nas was, as their total is another then.
 """
 
@@ -102,7 +102,7 @@ def _measure(options: argparse.Namespace, rows: Rows) -> None:
 
 
 def _contestants(given: Sequence[str]) -> list[str]:
-    """Their names, nas first, as the others have its total; without those that are not installed."""
+    """Their names, nas first, as the others have its total; without libraries that are not installed."""
     if unknown := set(given) - set(LABELS):
         raise SystemExit(f"--contestants: expected some of {', '.join(LABELS)}, got {', '.join(unknown)}")
     names = [name for name in LABELS if name in given]
@@ -118,7 +118,7 @@ def _contestants(given: Sequence[str]) -> list[str]:
 
 
 def _contest(contents: Table, names: Sequence[str], seconds: float, seed: int, rows: Rows) -> Iterator[Row]:
-    """Rows of the contestants on one set with one seed, but for those that are measured already."""
+    """Rows of the contestants on one set with one seed, but for rows that are measured already."""
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / f"{contents.name}.csv"
         contents.write(file)
@@ -184,7 +184,7 @@ def _curves(command: Command) -> tuple[Points, Points]:
     evaluations = [evaluation for _, evaluation in RunArchive(command.run_dir).evaluations]
     finished = list(zip(command.line_seconds[1:], evaluations, strict=True))
     curve = [(seconds, evaluation.fitness) for seconds, evaluation in finished if not evaluation.failed]
-    sizes = [(1 - one.fitness, float(one.n_parameters)) for one in evaluations if not one.failed]
+    sizes = [(1 - each.fitness, float(each.n_parameters)) for each in evaluations if not each.failed]
     return curve, sizes
 
 
@@ -206,8 +206,8 @@ def _peer_row(name: str, file: Path, task: str, total: float, seed: int) -> Row 
         found = search_peers.search(METHODS[name], its_task, first_seed, clock)
         if found is None:
             return None
-        curve = [(one.finished, one.score) for one in found.tried]
-        sizes = [(1 - one.score, float(one.n_parameters)) for one in found.tried]
+        curve = [(network.finished, network.score) for network in found.tried]
+        sizes = [(1 - network.score, float(network.n_parameters)) for network in found.tried]
         predictions, began = found.predictions, found.began
     taken = clock.seconds
     # R² is the same for a target that is standardized.
