@@ -43,7 +43,7 @@ def summary(raw: Sequence[Row]) -> list[Row]:
             rows = [row for row in raw if (row["data"], row["contestant"]) == (data, name)]
             if not rows:
                 continue
-            versus, reached = pairs(raw, "nas", name, data), pairs(raw, name, "tpe", data)
+            versus, with_tpe = pairs(raw, "nas", name, data), pairs(raw, name, "tpe", data)
             searches = bool(rows[0]["curve"])
             gap, error = difference(versus) if versus and name != "nas" else (math.nan, math.nan)
             table_rows.append(
@@ -57,8 +57,8 @@ def summary(raw: Sequence[Row]) -> list[Row]:
                     "test": mean(row["test"] for row in rows),
                     "nas less it": gap,
                     "±": error,
-                    "reaches tpe (s)": median(_reached(mine, validation(tpe)) for mine, tpe in reached)
-                    if reached and searches
+                    "reaches tpe (s)": median(reached(mine, validation(tpe)) for mine, tpe in with_tpe)
+                    if with_tpe and searches
                     else math.nan,
                     "hypervolume": mean(map(_hypervolume, rows)),
                     "× its": _median([dominated(*pair) for pair in pairs(raw, name, "pareto", data)])
@@ -89,17 +89,9 @@ def figures(raw: Sequence[Row], seconds: float) -> list[Figure]:
         off = max(abs(total / seconds - 1) for total in totals)
         name = "total seconds of nas, farthest from --seconds, as a share of them"
         asked.append(Figure(name, OFF, off, at_most=True))
-    asked.append(speed(raw, seconds))
     ratios = [dominated(*pair) for pair in pairs(raw, "nas-pareto", "pareto")]
     asked.append(Figure("hypervolume / Optuna's NSGA-II (median)", 1.1, _median(ratios)))
     return [figure for figure in asked if figure.measured == figure.measured]  # without contestants: NaN
-
-
-def speed(raw: Sequence[Row], seconds: float) -> Figure:
-    """How soon nas is as good on validation rows as TPE in the end, both from when their searches begin."""
-    times = [_reached(mine, validation(its)) for mine, its in pairs(raw, "nas", "tpe")]
-    name = f"seconds until as good as Optuna's TPE after {seconds:g} s (median)"
-    return Figure(name, seconds / 10, _median(times), at_most=True)
 
 
 def _hypervolume(row: Row) -> float:
@@ -139,7 +131,7 @@ def validation(row: Row) -> float:
     return float(row["curve"][-1][1]) if row["curve"] else math.nan
 
 
-def _reached(row: Row, score: float) -> float:
+def reached(row: Row, score: float) -> float:
     """Seconds of searching until the validation score was at least this; infinity if it never was."""
     return next((seconds - row["began"] for seconds, its in row["curve"] if its >= score), math.inf)
 

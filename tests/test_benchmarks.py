@@ -13,7 +13,6 @@ import pytest
 from benchmarks import code, inference, islands, published, scaling, search_figures
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
-from benchmarks.harness import Figure
 from benchmarks.replay import Table
 from benchmarks.rows import Row
 
@@ -49,21 +48,10 @@ def test_a_front_of_nobody_has_no_share() -> None:
     assert math.isnan(search_figures.dominated(row("nas-pareto"), row("pareto", front=[(0.2, 10.0)])))
 
 
-def test_seconds_count_until_the_score_that_the_other_ends_with() -> None:
-    rows = [
-        row("nas", curve=[(3.0, 0.7), (6.0, 0.8), (11.0, 0.9)]),
-        row("tpe", curve=[(4.0, 0.6), (52.0, 0.8)]),
-        row("nas", seed=1, curve=[(3.0, 0.7)]),
-        row("tpe", seed=1, curve=[(32.0, 0.75)]),
-        row("nas", seed=2, curve=[(3.0, 0.7)]),
-        row("tpe", seed=2, curve=[(32.0, 0.7)]),
-    ]
-    speed = search_figures.speed(rows, 60.0)
-    # 4 s, never, 1 s: after the two seconds until the search began.
-    assert speed == Figure(
-        "seconds until as good as Optuna's TPE after 60 s (median)", 6.0, 4.0, at_most=True
-    )
-    assert speed.holds
+def test_seconds_count_from_the_start_of_the_search_until_a_score() -> None:
+    searched = row("nas", curve=[(3.0, 0.7), (6.0, 0.8), (11.0, 0.9)])
+    assert search_figures.reached(searched, 0.8) == 4  # the search began after two
+    assert search_figures.reached(searched, 0.95) == math.inf
 
 
 def test_test_scores_are_compared_row_by_row() -> None:
