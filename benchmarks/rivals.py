@@ -10,8 +10,8 @@ leaves a fifth of the rows for the test, and the peers fit the other four fifths
 
 Each runs in a process of its own. The total seconds are from its start to its end, imports included alike;
 in the total of nas are its report, its baseline and MLflow, which are on by default. The seconds of fitting
-and predicting alone are shown beside. The peers take the time that they take: S is given to nas only, and rows of
-peers can be merged with rows of nas for any S.
+and predicting alone are shown beside. The peers take the time that they take: S is given to nas only, so that
+their rows go with rows of nas for any S.
 
 The error is 1 − accuracy, or the root mean squared error in standard deviations of the test rows' targets.
 Differences are paired by seed. They are sums of what the split, the training and the test rows bring, and
@@ -350,7 +350,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=OPTIONS",
-        help="one more contestant: nas search with these options, which for the name nas replace its defaults",
+        help="one more contestant: nas search with these options; the name nas gives them to nas",
     )
     add_options(parser, seeds=3)
     return parser
