@@ -230,11 +230,12 @@ class Record:
         `stop` is asked after every epoch, with the score, whether training shall end. Raises
         `OutOfTime`.
         """
-        task, since = self.task, time.monotonic()
+        task, training_seconds, since = self.task, 0.0, time.monotonic()
         self._check_time()
         best, best_epoch = (-math.inf, -math.inf), 0
         lowest, since_lowest, epoch = math.inf, 0, 0
         for epoch, network in enumerate(_epochs(task, settings, self._rng, task.X_train, task.y_train), 1):
+            training_seconds += time.monotonic() - since
             loss, score = _judged(task, network)
             self._check_time()
             if (score, -loss) > best:
@@ -243,8 +244,9 @@ class Record:
             is_over = stop is not None and stop(epoch, score)
             if is_over or since_lowest >= task.patience or epoch == task.epochs:
                 break
+            since = time.monotonic()
         if best_epoch:  # otherwise it diverged at once
-            refit = _refit_seconds(task, (time.monotonic() - since) / epoch, best_epoch)
+            refit = _refit_seconds(task, training_seconds / epoch, best_epoch)
             self._offer(*best, refit)
             size = n_parameters(task, settings)
             self.tried.append(Tried(settings, self._clock.seconds, best[0], -best[1], best_epoch, size))

@@ -29,7 +29,7 @@ def plot(raw: Sequence[Row], file: str) -> None:
     import matplotlib.pyplot as plt
 
     sets = list(dict.fromkeys(row["data"] for row in raw))
-    seconds, n_columns = raw[0]["seconds"], min(3, len(sets))
+    seconds, n_columns = max(row["total"] for row in raw), min(3, len(sets))
     n_rows = math.ceil(len(sets) / n_columns)
     width = 4 * n_columns + 1
     figure, panels = plt.subplots(
