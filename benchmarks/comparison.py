@@ -70,22 +70,19 @@ def paired(errors: Errors, data: str, name: str, other: str) -> Paired:
     return Paired.of([other_by_seed[seed] - by_seed[seed] for seed in by_seed if seed in other_by_seed])
 
 
-def means(errors: Errors, data: str) -> dict[str, float]:
-    """The mean error of each contestant of a data set, over the seeds that all of them have."""
-    common = set.intersection(*(set(seeds) for seeds in errors[data].values()))
-    if not common:
-        return {}
-    return {name: fmean(seeds[seed] for seed in common) for name, seeds in errors[data].items()}
+def ratio_to_best(errors: Errors, data: str, name: str, others: Iterable[str]) -> float:
+    """A contestant's mean error over the least of the others', each over the seeds that both have.
 
-
-def ratio_to_best(mean_errors: Mapping[str, float], name: str, others: Iterable[str]) -> float:
-    """A contestant's mean error over the least of the others'; 1 if both are zero, NaN without others."""
-    rest = [mean_errors[other] for other in others if other != name and other in mean_errors]
-    if not rest or name not in mean_errors:
-        return math.nan
-    if min(rest) == 0:
-        return 1.0 if mean_errors[name] == 0 else math.inf
-    return mean_errors[name] / min(rest)
+    It is 1 where both errors are zero, and NaN without others.
+    """
+    contestants, ratios = errors[data], list[float]()
+    mine = contestants.get(name, {})
+    for other in others:
+        common = sorted(set(mine) & set(contestants.get(other, {})))
+        if other != name and common:
+            mean, other_mean = (fmean(seeds[seed] for seed in common) for seeds in (mine, contestants[other]))
+            ratios.append(mean / other_mean if other_mean else 1.0 if mean == 0 else math.inf)
+    return max(ratios, default=math.nan)
 
 
 def ranks(mean_errors: Mapping[str, float]) -> dict[str, float]:
@@ -94,19 +91,28 @@ def ranks(mean_errors: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(mean_errors, map(float, rankdata(values)), strict=True))
 
 
-def mean_ranks(errors: Errors, names: Sequence[str]) -> dict[str, float]:
-    """Mean ranks over the data sets on which all these contestants have errors; empty without any."""
-    complete = [
-        {name: by_name[name] for name in names}
-        for data in errors
-        if set(names) <= set(by_name := means({data: _only(errors[data], names)}, data))
+def complete(errors: Errors, reference: str) -> list[str]:
+    """Contestants that have, on every data set, each seed that the reference contestant has there."""
+    names = dict.fromkeys(name for contestants in errors.values() for name in contestants)
+    return [
+        name
+        for name in names
+        if all(set(errors[data].get(reference, {})) <= set(errors[data].get(name, {})) for data in errors)
     ]
-    by_set = [ranks(mean_errors) for mean_errors in complete]
+
+
+def mean_ranks(errors: Errors, reference: str) -> dict[str, float]:
+    """Mean ranks over data sets, by mean errors over the seeds of the reference contestant.
+
+    Contestants that are not complete have none.
+    """
+    names = complete(errors, reference)
+    by_set = [
+        ranks({name: fmean(contestants[name][seed] for seed in contestants[reference]) for name in names})
+        for contestants in errors.values()
+        if reference in contestants
+    ]
     return {name: fmean(set_ranks[name] for set_ranks in by_set) for name in names} if by_set else {}
-
-
-def _only(contestants: Mapping[str, Mapping[int, float]], names: Sequence[str]) -> Any:
-    return {name: seeds for name, seeds in contestants.items() if name in names}
 
 
 def median_or_nan(values: Iterable[float]) -> float:

@@ -14,7 +14,8 @@ and predicting alone are shown beside. The peers take the time that they take: S
 their rows go with rows of nas for any S.
 
 The error is 1 − accuracy, or the root mean squared error in standard deviations of the test rows' targets.
-Differences are paired by seed. They are sums of what the split, the training and the test rows bring, and
+Differences are paired by seed, and errors over the best of the others are of the seeds that both have; ranks
+are of the contestants with all seeds of nas on all sets. Differences are sums of what the split, the training and the test rows bring, and
 with three seeds their standard errors are rough.
 """
 
@@ -38,7 +39,6 @@ from benchmarks.comparison import (
     Paired,
     errors_of,
     mean_ranks,
-    means,
     median_or_nan,
     paired,
     ratio_to_best,
@@ -218,7 +218,6 @@ def set_rows(raw: Sequence[Row]) -> list[Row]:
     """A row for each set and contestant."""
     errors, table_rows = errors_of(raw), []
     for data in errors:
-        mean_errors = means(errors, data)
         for name in [name for name in _names(raw) if name in errors[data]]:
             rows = [row for row in raw if (row["data"], row["contestant"]) == (data, name)]
             gap = paired(errors, data, NAS, name) if name != NAS else Paired.of([])
@@ -230,9 +229,7 @@ def set_rows(raw: Sequence[Row]) -> list[Row]:
                     "seeds": len(rows),
                     "error": fmean(row["error"] for row in rows),
                     "RMSE or log loss": fmean(_second(row) for row in rows),
-                    "/ best other": ratio_to_best(
-                        mean_errors, name, [other for other in PEERS if other != name]
-                    ),
+                    "/ best other": ratio_to_best(errors, data, name, PEERS),
                     "less nas's": gap.mean,
                     "±": gap.error,
                     "nas": gap.outcome if gap.n else "",
@@ -250,7 +247,7 @@ def _second(row: Row) -> float:
 def peer_rows(raw: Sequence[Row]) -> list[Row]:
     """A row for each contestant: nas against it over all sets."""
     errors, names, table_rows = errors_of(raw), _names(raw), []
-    ranked = mean_ranks(errors, names)
+    ranked = mean_ranks(errors, NAS)
     for name in names:
         gaps = [gap for data in errors if (gap := paired(errors, data, NAS, name)).n and name != NAS]
         outcomes = [gap.outcome for gap in gaps]
@@ -273,7 +270,7 @@ def peer_rows(raw: Sequence[Row]) -> list[Row]:
 
 
 def _ratios(errors: Errors, name: str) -> list[float]:
-    return [ratio_to_best(means(errors, data), name, PEERS) for data in errors]
+    return [ratio_to_best(errors, data, name, PEERS) for data in errors]
 
 
 def losses_of(raw: Sequence[Row]) -> list[str]:
@@ -283,18 +280,20 @@ def losses_of(raw: Sequence[Row]) -> list[str]:
         gaps = {name: paired(errors, data, NAS, name) for name in errors[data] if name in PEERS}
         lost = sorted((gap.mean, name) for name, gap in gaps.items() if gap.n and gap.outcome == "loss")
         if lost:
-            peers = ", ".join(
-                f"{PEERS[name].label} by {-gap:.4f} ± {gaps[name].error:.4f}" for gap, name in lost
-            )
+            peers = ", ".join(f"{PEERS[name].label} by {-gap:.4f} {_doubt(gaps[name])}" for gap, name in lost)
             lines.append(f"{data}: nas loses to {peers}")
     return lines
 
 
+def _doubt(gap: Paired) -> str:
+    return f"± {gap.error:.4f}" if gap.n > 1 else "(one seed)"
+
+
 def figures(raw: Sequence[Row], seconds: float) -> list[Figure]:
     """What nas is asked for: to be as good as the best of the peers, in the time that it was given."""
-    errors, names = errors_of(raw), _names(raw)
+    errors = errors_of(raw)
     small = {row["data"] for row in raw if row["rows"] <= SMALL_ROWS}
-    ratios = {data: ratio_to_best(means(errors, data), NAS, PEERS) for data in errors}
+    ratios = {data: ratio_to_best(errors, data, NAS, PEERS) for data in errors}
     asked = [
         Figure(
             "error of nas over the best peer's (median of sets)",
@@ -309,7 +308,11 @@ def figures(raw: Sequence[Row], seconds: float) -> list[Figure]:
             at_most=True,
         ),
     ]
-    ranked = mean_ranks(errors, [name for name in names if name == NAS or name in PEERS])
+    without_variants = {
+        data: {name: seeds for name, seeds in contestants.items() if name == NAS or name in PEERS}
+        for data, contestants in errors.items()
+    }
+    ranked = mean_ranks(without_variants, NAS)
     if NAS in ranked and len(ranked) > 1:
         best = min(rank for name, rank in ranked.items() if name != NAS)
         asked.append(Figure("mean rank of nas less the best peer's", 0.0, ranked[NAS] - best, at_most=True))

@@ -65,24 +65,24 @@ def test_only_seeds_that_both_have_are_paired() -> None:
     assert comparison.paired(ERRORS, "c", "nas", "hgb").n == 0
 
 
-def test_mean_errors_are_of_the_seeds_that_all_have() -> None:
-    assert comparison.means(ERRORS, "a") == pytest.approx({"nas": 0.3, "mlp": 0.3, "hgb": 0.4})
-
-
 def test_an_error_is_measured_by_the_best_of_the_others() -> None:
-    mean_errors = {"nas": 0.3, "mlp": 0.2, "hgb": 0.4}
-    assert comparison.ratio_to_best(mean_errors, "nas", mean_errors) == pytest.approx(1.5)
-    assert comparison.ratio_to_best(mean_errors, "mlp", mean_errors) == pytest.approx(2 / 3)
-    assert comparison.ratio_to_best({"nas": 0.0, "mlp": 0.0}, "nas", ["mlp"]) == 1
-    assert comparison.ratio_to_best({"nas": 0.1, "mlp": 0.0}, "nas", ["mlp"]) == math.inf
-    assert math.isnan(comparison.ratio_to_best({"nas": 0.1}, "nas", ["mlp"]))
+    errors = {"a": {"nas": {0: 0.2, 1: 0.4}, "mlp": {0: 0.2, 1: 0.2}, "hgb": {1: 0.5}, "tabm": {7: 0.001}}}
+    # nas over mlp is 0.6 / 0.4, over hgb 0.4 / 0.5, and has no seed in common with tabm.
+    assert comparison.ratio_to_best(errors, "a", "nas", errors["a"]) == pytest.approx(1.5)
+    assert comparison.ratio_to_best(errors, "a", "mlp", ["nas", "hgb"]) == pytest.approx(2 / 3)
+    assert math.isnan(comparison.ratio_to_best(errors, "a", "nas", ["nas", "catboost"]))
+    zeros = {"a": {"nas": {0: 0.0}, "mlp": {0: 0.0}, "hgb": {0: 0.1}}}
+    assert comparison.ratio_to_best(zeros, "a", "nas", ["mlp"]) == 1
+    assert comparison.ratio_to_best(zeros, "a", "hgb", ["mlp"]) == math.inf
 
 
-def test_ranks_are_means_over_the_sets_that_all_have() -> None:
-    # a: 1.5, 1.5, 3; b: 1.5, 1.5, 3; c lacks one.
-    assert comparison.mean_ranks(ERRORS, ["nas", "mlp", "hgb"]) == {"nas": 1.5, "mlp": 1.5, "hgb": 3}
-    assert comparison.mean_ranks(ERRORS, ["nas", "mlp"]) == pytest.approx({"nas": 5 / 3, "mlp": 4 / 3})
-    assert comparison.mean_ranks(ERRORS, ["nas", "tabm"]) == {}
+def test_ranks_are_of_contestants_with_all_seeds_on_all_sets() -> None:
+    # a: 1.5, 1.5; b: 1.5, 1.5; c: 2, 1. hgb has no errors on c.
+    assert comparison.complete(ERRORS, "nas") == ["nas", "mlp"]
+    assert comparison.mean_ranks(ERRORS, "nas") == pytest.approx({"nas": 5 / 3, "mlp": 4 / 3})
+    both = {data: ERRORS[data] for data in "ab"}
+    assert comparison.mean_ranks(both, "nas") == {"nas": 1.5, "mlp": 1.5, "hgb": 3}
+    assert comparison.mean_ranks({}, "nas") == {}
 
 
 def result(data: str, contestant: str, error: float, seed: int = 0, **more: Any) -> Row:
@@ -108,6 +108,10 @@ RAW = [
 def test_losses_name_the_peer_and_the_difference() -> None:
     error = math.sqrt(((0.02 - 7 / 300) ** 2 * 2 + (0.03 - 7 / 300) ** 2) / 2 / 3)
     assert rivals.losses_of(RAW) == [f"small: nas loses to TabM by 0.0233 ± {error:.4f}"]
+    (line,) = rivals.losses_of([result("d", "nas", 0.3), result("d", "hgb", 0.2), result("d", "mlp", 0.1)])
+    assert line == (
+        "d: nas loses to scikit-learn's MLP by 0.2000 (one seed), HistGradientBoosting by 0.1000 (one seed)"
+    )
 
 
 def test_a_peers_row_counts_wins_of_nas() -> None:
