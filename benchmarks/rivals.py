@@ -15,8 +15,8 @@ their rows go with rows of nas for any S.
 
 The error is 1 − accuracy, or the root mean squared error in standard deviations of the test rows' targets.
 Differences are paired by seed, and errors over the best of the others are of the seeds that both have; ranks
-are of the contestants with all seeds of nas on all sets. Differences are sums of what the split, the training and the test rows bring, and
-with three seeds their standard errors are rough.
+are of the contestants with all seeds of nas on all sets. Differences are sums of what the split, the training
+and the test rows bring, and with three seeds their standard errors are rough.
 """
 
 from __future__ import annotations
