@@ -76,7 +76,7 @@ def test_different_schedules_are_different_cohorts(problem: Problem) -> None:
 
 
 def test_each_scaling_is_trained_on_inputs_of_its_own(problem: Problem) -> None:
-    both = replace(problem, scaled={"quantile": (problem.X_train[:, ::-1] * 2, problem.X_validation * 0)})
+    both = replace(problem, encoded={("quantile",): (problem.X_train[:, ::-1] * 2, problem.X_validation * 0)})
     asked = candidates(*(Genome((4,), scaling=(None, "standard", "quantile")[i % 3]) for i in range(9)))
     cohorts = plan_cohorts(asked, both)
     assert len(cohorts) == 3

@@ -196,7 +196,7 @@ def new_context(
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
-    prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.scaling)
+    prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.encodings)
     return SearchContext(
         folder=folder,
         run_id=uuid.uuid4().hex if run_id is None else run_id,

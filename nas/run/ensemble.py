@@ -42,10 +42,10 @@ def select_members(
         At least 1.
     """
     # Members read the same inputs.
-    scaling = winner.candidate.genome.scaling
+    encoding = winner.candidate.genome.encoding
     individuals = [winner]
     individuals += [
-        member for member in pool if member.id != winner.id and member.candidate.genome.scaling == scaling
+        member for member in pool if member.id != winner.id and member.candidate.genome.encoding == encoding
     ]
     predictions = [_predictions(member, state(member.id), problem) for member in individuals]
     targets = _as_outputs(problem.y_validation, predictions[0].shape[1])

@@ -149,8 +149,9 @@ def select(
     """
     finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [finalist.genome for finalist in finalists] + [REFERENCE]
-    scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
-    folds = map(executor.hold, prepared.folds(seed, scalings))
+    used = {genome.encoding for genome in genomes}
+    encodings = [encoding for encoding in prepared.preprocessors if encoding in used]
+    folds = map(executor.hold, prepared.folds(seed, encodings))
     rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)
     by_fold = rescoring.on_folds(folds, prepared.problem, should_stop)
     if by_fold is None:

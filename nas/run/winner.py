@@ -161,7 +161,7 @@ def final_network(
         network.parameters[...] = (state.best or state).parameters
     return Network(
         task=prepared.dataset.task,
-        columns=source.scaled.get(candidate.genome.scaling or "", source.preprocessor).columns,
+        columns=source.preprocessor_of(candidate.genome).columns,
         target=source.target,
         activations=list(network_activations(candidate.genome)),
         weights=network.weights,

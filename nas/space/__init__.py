@@ -2,14 +2,18 @@
 
 from nas.space.costs import COSTS, CostModel, Costs, Limits, cost_model
 from nas.space.files import available_spaces, load_space
-from nas.space.space import SearchSpace
-from nas.space.values import Range
+from nas.space.space import DOMAINS, SearchSpace
+from nas.space.values import Domain, Names, Numbers, Range
 
 __all__ = [
     "COSTS",
+    "DOMAINS",
     "CostModel",
     "Costs",
+    "Domain",
     "Limits",
+    "Names",
+    "Numbers",
     "Range",
     "SearchSpace",
     "available_spaces",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fitting import fit_preprocessor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -19,7 +20,6 @@ from nas.data.dataset import load_dataset
 from nas.data.preprocessing import (
     MAX_CATEGORIES,
     encode_training_rows,
-    fit_preprocessor,
     settle_kinds,
 )
 from nas.errors import DataError

@@ -143,7 +143,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
 ) -> None:
     made = make_multilabel_classification(300, 6, n_classes=3, random_state=0) if data == "labels" else data
     result = search(made, tmp_path, refit=False, n_finalists=3, **RACE | WAYS[way] | {"n_candidates": 16})
-    prepared = prepare(nas.load_dataset(made), 0, scalings=SCALINGS)
+    prepared = prepare(nas.load_dataset(made), 0, encodings=[(scaling,) for scaling in SCALINGS])
     rows = prepared.split.validation
     table, problem = prepared.dataset.table.iloc[rows], prepared.problem.of(result.best.genome)
     network = build_network(result.best.genome, 0, problem, initialize=False)

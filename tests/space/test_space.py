@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
-from nas.genome import Genome
-from nas.space.space import SearchSpace, count_in_words
+from nas.genome import GENES, Genome
+from nas.space.space import DOMAINS, SearchSpace, count_in_words
 from nas.space.values import Range
 from nas.training import TrainingConfig
 
@@ -382,6 +382,10 @@ def test_a_space_that_makes_no_sense_is_refused_in_one_sentence(change: dict[str
     assert message in text
     assert "\n" not in text
     assert isinstance(caught.value, InputError)
+
+
+def test_a_space_has_values_for_each_gene_of_a_genome() -> None:
+    assert tuple(DOMAINS) == ("widths", *GENES)
 
 
 @pytest.mark.parametrize(
