@@ -31,7 +31,6 @@ from sklearn.preprocessing import (
 
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
-from nas.network import ACTIVATIONS
 from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Network, Predictor, cell_key
 
@@ -41,7 +40,7 @@ TRUSTED = ["numpy.dtype"]
 _FARTHEST = 1e6
 """The bound of encoded values, as in `nas.runtime.Preprocessor`."""
 
-_ACTIVATIONS = {name: kind.sklearn for name, kind in ACTIVATIONS.items() if kind.sklearn}
+_ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 """scikit-learn's names of the activations that it has."""
 
 _OTHER_CATEGORY = "\0any other"
@@ -54,12 +53,12 @@ _TRAINING = (
 """Attributes that scikit-learn sets in a training, which an exported network did not have."""
 
 
-def write_sklearn(network: Predictor, path: Path) -> None:
+def write(network: Predictor, path: Path) -> None:
     """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent."""
     skops.io.dump(_pipeline(network), path)
 
 
-def load_sklearn(network: Predictor, path: Path) -> Predict:
+def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the pipeline, loaded by skops."""
     pipeline = skops.io.load(path, trusted=TRUSTED)
 
