@@ -203,7 +203,7 @@ class Engine:
         return self.archive.ranking.best(n)
 
     def immigrate(self, genomes: Sequence[Genome]) -> None:
-        """Propose genomes of another island in the next batches, except those that were proposed here.
+        """Propose genomes of another engine in the next batches, except those that were proposed here.
 
         Migrants are trained like all other candidates.
         """

@@ -22,7 +22,7 @@ class Origin(StrEnum):
     """Given by the caller of the search."""
 
     MIGRANT = "migrant"
-    """Sent by another island."""
+    """Sent by another engine, around a ring; see `nas.evolution.migration`."""
 
     CONTINUE = "continue"
     """The same genome as its parent's, trained on from the parent's weights (successive halving)."""

@@ -227,12 +227,12 @@ def debug(
     folder = RunFolder(Path(run_dir).absolute())
     dataset, settings, _, run_id = restored(folder, data, {"scoring": scoring, "algorithm": algorithm})
     parts = folder.parts
-    island, number = locate(candidate, len(parts))
-    record = read_journal(parts[island].journal)
+    part, number = locate(candidate, len(parts))
+    record = read_journal(parts[part].journal)
     context = new_context(folder, dataset, settings, Observers(), run_id=run_id)
     check_same(context, changes_since(context, record.identity))
     if len(parts) > 1 and not 0 <= number < len(record.evaluations):
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate}")
-    weights = Weights(parts[island].weights, run_id=run_id)
+    weights = Weights(parts[part].weights, run_id=run_id)
     reproduction = reproduce(number, record.evaluations, context.prepared.problem, weights)
-    return reproduction.to_global_ids(island, len(parts))
+    return reproduction.to_global_ids(part, len(parts))

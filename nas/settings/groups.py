@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from nas.errors import InputError
 from nas.settings.budget import Budget
 from nas.settings.kinds import (
     amounts,
@@ -284,6 +285,16 @@ class WorkerSettings:
         unit="engines",
         metavar="N",
     )
+
+    def check_workers(self) -> None:
+        """Raise `InputError` on settings that need workers without any, and names of Ray's own resources."""
+        if self.n_workers == 0 and (self.ray_address != "local" or self.resources):
+            raise InputError("n_workers: expected at least 1 with an address or resources of Ray, got 0")
+        if self.n_workers == 0 and self.islands > 1:
+            raise InputError(f"n_workers: expected at least 1 with {self.islands} islands, got 0")
+        for name in self.resources or {}:
+            if name in ("CPU", "GPU"):
+                raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
         for setting in settings_of(*SEARCH_GROUPS):
             setting.check(getattr(self, setting.name))
         self._check_batches_in_flight()
-        self._check_ray()
+        self.check_workers()
         self._check_objectives()
         for genome in self.starts:
             if genome not in self.space:
@@ -61,15 +61,6 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
                 f"batches_in_flight: expected 1 for the generations of {name_of(self.algorithm)}, got "
                 f"{self.batches_in_flight}"
             )
-
-    def _check_ray(self) -> None:
-        if self.n_workers == 0 and (self.ray_address != "local" or self.resources):
-            raise InputError("n_workers: expected at least 1 with an address or resources of Ray, got 0")
-        if self.n_workers == 0 and self.islands > 1:
-            raise InputError(f"n_workers: expected at least 1 with {self.islands} islands, got 0")
-        for name in self.resources or {}:
-            if name in ("CPU", "GPU"):
-                raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
 
     def _check_objectives(self) -> None:
         listed = self.objectives
