@@ -160,6 +160,8 @@ class SearchContext:
             "islands": self.n_parts,
             "training": asdict(prepared.problem.training),
         }
+        if prepared.problem.folds:
+            identity["folds"] = prepared.problem.n_folds
         if prepared.cuts is not None:
             identity["cuts"] = prepared.cuts.digest()
         return identity
@@ -201,7 +203,9 @@ def new_context(
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
-    prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.encodings)
+    prepared = prepare(
+        dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.encodings, settings.folds
+    )
     return SearchContext(
         folder=folder,
         run_id=uuid.uuid4().hex if run_id is None else run_id,
