@@ -21,10 +21,10 @@ from nas.run.resuming import changes_since, check_same, reconciled, restored
 from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.scoring import Scorer
-from nas.settings import SETTINGS, TableSettings, TrackingSettings, values_of
+from nas.settings import SETTINGS, TableSettings, values_of
 from nas.settings.explanation import explained, parameters
 from nas.settings.former import by_new_keywords
-from nas.settings.schema import check_values
+from nas.settings.schema import GROUPS, check_values
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space
 from nas.tracking import Tracker
@@ -116,9 +116,7 @@ def search(
         If no candidate could be trained.
     """
     arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
-    check_values(arguments, TableSettings, TrackingSettings)
-    if not isinstance(space, (SearchSpace, str, os.PathLike)):
-        raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
+    check_values(arguments, *GROUPS)
     space = space if isinstance(space, SearchSpace) else load_space(space)
     arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
     settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))

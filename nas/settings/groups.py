@@ -15,7 +15,6 @@ from nas.errors import InputError
 from nas.settings.budget import Budget
 from nas.settings.kinds import (
     amounts,
-    anything,
     choice,
     choice_or_object,
     finite,
@@ -24,6 +23,7 @@ from nas.settings.kinds import (
     positive,
     several,
     text,
+    text_or_object,
     whole,
 )
 from nas.settings.setting import setting
@@ -149,7 +149,13 @@ class StrategySettings:
 
     space: SearchSpace | str | os.PathLike[str] = setting(
         "small",
-        anything("SearchSpace, str or path", "a SearchSpace, a name or a path"),
+        text_or_object(
+            "SearchSpace, str or path",
+            "a name or a path",
+            os.PathLike,
+            "nas.space:SearchSpace",
+            or_objects=", or a SearchSpace",
+        ),
         "Search space: the name of a bundled space or a TOML file; see 'nas spaces'",
         metavar="NAME|FILE",
     )
@@ -224,7 +230,9 @@ class StrategySettings:
     )
     scoring: str | Scorer | None = setting(
         None,
-        anything("str or callable", "a scorer's name"),
+        text_or_object(
+            "str or callable", "a scorer's name", "collections.abc:Callable", or_objects=" or a function"
+        ),
         "Validation score to maximize: the name of a scorer of scikit-learn",
         more="In Python also a function ``scorer(estimator, X, y)``; see `nas.scorers.metric_for`.",
         otherwise="accuracy, or r2 for regression",
@@ -243,7 +251,13 @@ class StrategySettings:
     )
     starts: Iterable[Genome] | str | os.PathLike[str] = setting(
         (),
-        anything("iterable of Genome, or path", "genomes, a run's folder or a JSON file"),
+        text_or_object(
+            "iterable of Genome, or path",
+            "a run's folder or a JSON file",
+            os.PathLike,
+            Iterable,
+            or_objects=", or genomes",
+        ),
         "First candidates: the best genomes of an earlier run's folder, or those listed in a JSON file",
         more="A run's genomes outside of the space are left out. A file lists what `Genome.to_dict` returns.",
         flag="--start",
