@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from searches import RACE, assert_same_search, search
 
-from benchmarks.scaling import stub_search
+from benchmarks.stub_search import stub_search
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.execution.ray import RayExecutor
 from nas.tracking.journal import Journal, read_journal
