@@ -23,11 +23,35 @@ from nas.errors import InputError, RunError, SearchError
 from nas.run.interruption import Interruption
 from nas.run.preparation import prepare
 from nas.run.test_scores import score_test_rows
-from nas.scorers import metric_for
+from nas.scorers import metric_for as metric_of_targets
+from nas.scorers.targets import ScoredTargets
 from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore
 
 RNG = np.random.default_rng(5)
 N = 90
+
+
+def metric_for(
+    scoring: Any,
+    task: str,
+    *,
+    classes: Any = (),
+    mean: Any = (),
+    scale: Any = (),
+    names: Any = (),
+    targets: Any = None,
+    validation: Any = (),
+) -> Metric:
+    """The metric of a task, by default for generated targets with all classes."""
+    problem = ScoredTargets(task, tuple(classes), np.array(mean, float), np.array(scale, float), tuple(names))
+    if targets is None:
+        n = 8 * max(2, len(classes))
+        targets = {
+            "regression": np.random.default_rng(0).normal(size=(n, len(mean))) * problem.scale + problem.mean,
+            "multilabel": (np.add.outer(np.arange(n), np.arange(len(classes))) % 3 == 0).astype(np.float32),
+            "classification": np.arange(n) % max(1, len(classes)),
+        }[task]
+    return metric_of_targets(scoring, problem, targets, validation)
 
 
 def binary() -> tuple[Any, ...]:

@@ -26,12 +26,12 @@ from onnx import TensorProto, helper, numpy_helper
 from nas._version import __version__
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
-from nas.export.onnx_encoding import FARTHEST, encoded_column
+from nas.export.onnx_encoding import encoded_column
 from nas.export.onnx_graph import Graph, Names, Node
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array, Floats
 from nas.network.formula import translate
-from nas.runtime import Column, Network, Predictor, cell_key, model_record
+from nas.runtime import FARTHEST, Column, Network, Predictor, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 """Versions of operators and of the file format that onnxruntime 1.12 (2022) and later read."""

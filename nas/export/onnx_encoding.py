@@ -10,10 +10,7 @@ import numpy as np
 from nas.errors import InputError
 from nas.export.onnx_graph import Graph
 from nas.network.arrays import Array
-from nas.runtime import Column, category_key
-
-FARTHEST = 1e6
-"""The bound of encoded values, as in `nas.runtime.Preprocessor`."""
+from nas.runtime import FARTHEST, Column, category_key
 
 
 def encoded_column(graph: Graph, column: Column) -> list[str]:

@@ -30,6 +30,7 @@ from nas.genome import STANDARD_ENCODING, Encoding, is_standard
 from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
+from nas.scorers.targets import ScoredTargets
 from nas.scoring import Metric, Scorer
 from nas.training import Fold, TrainingConfig
 
@@ -211,15 +212,12 @@ def prepare(
     training = replace(default_training(len(parts.train)), **(overrides or {}))
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
+    mean, scale = np.array(target.mean, float), np.array(target.scale, float)
     metric = metric_for(
         scoring,
-        dataset.task,
-        classes=labels,
-        mean=target.mean,
-        scale=target.scale,
-        names=dataset.target_names,
-        targets=dataset.y,
-        validation=[validation for _, validation in pairs] or [parts.validation],
+        ScoredTargets(dataset.task, tuple(labels), mean, scale, tuple(dataset.target_names)),
+        dataset.y,
+        [validation for _, validation in pairs] or [parts.validation],
     )
     further = tuple(encoding for encoding in encodings if not is_standard(encoding))
     prepared = _encode(dataset, parts, training, seed, metric, further)

@@ -728,7 +728,6 @@ class TestRefusals:
             ({"starts": 5}, InputError, "starts: expected a run's folder or a JSON file, or genomes, got 5"),
             ({"scoring": 5}, InputError, "scoring: expected a scorer's name or a function, got 5"),
             ({"space": 5}, InputError, "space: expected a name or a path, or a SearchSpace, got 5"),
-            ({"runs_dir": 5}, InputError, "runs_dir: expected a folder, got 5"),
             ({"na": 5}, InputError, "na: expected texts, got 5"),
             ({"callbacks": 5}, InputError, "callbacks: expected a list of objects, got 5"),
             ({"trackers": 5}, InputError, "trackers: expected a list of objects, got 5"),
@@ -754,6 +753,10 @@ class TestRefusals:
         with pytest.raises(error, match=complaint):
             search("iris", tmp_path / "runs", **options)
         assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+    def test_a_folder_that_is_no_path_is_refused(self) -> None:
+        with pytest.raises(InputError, match="runs_dir: expected a folder, got 5"):
+            nas.search("iris", runs_dir=5)  # type: ignore[arg-type]
 
     def test_a_batch_larger_than_the_table_is_refused(self, tmp_path: Path) -> None:
         space = nas.SearchSpace(depth=(1, 1), widths=(4,), batch_size=(16, 512), name="mine")
