@@ -100,7 +100,7 @@ def _judged(candidate: Candidate) -> Evaluation:
 
 
 class _SameForAll(Weights):
-    """Weights of nobody in particular, as nobody trains."""
+    """The same weights for all candidates, as none is trained."""
 
     def __init__(self) -> None:
         self._state = State(np.zeros(0, "f"), (), ("adam", 0.0), 0, 0)

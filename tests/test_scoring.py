@@ -192,7 +192,7 @@ def test_whole_weights_in_a_score_are_copies_of_rows(case: Any) -> None:
 
 
 @pytest.mark.parametrize("scoring", ["neg_max_error", lambda estimator, X, y: float(np.mean(y))])
-def test_a_scorer_that_knows_no_weights_judges_all_rows_alike(scoring: Any) -> None:
+def test_a_scorer_without_weights_scores_all_rows_alike(scoring: Any) -> None:
     p, y, options = one_value()
     metric = metric_for(scoring, **options)
     assert metric(p, y, np.linspace(0, 1, len(y))) == metric(p, y)
@@ -270,7 +270,7 @@ def test_a_metric_goes_to_workers_as_it_is() -> None:
 
 
 def test_scikit_learns_warnings_are_not_passed_on() -> None:
-    # That nobody was predicted to be of a class is so in the first epochs of many.
+    # In the first epochs of many networks no row is predicted to be of some class.
     y = np.array([[0.0], [1.0], [1.0]], np.float32)
     metric = metric_for("precision_macro", "classification", classes=(0, 1))
     with warnings.catch_warnings():

@@ -163,7 +163,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
     assert provenance["refit"] is False
 
 
-def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
+def test_a_refit_takes_the_given_number_of_epochs() -> None:
     prepared = prepare(nas.load_dataset("iris"), 0, {"epochs": 3})
     one = Candidate(0, nas.Genome((8,)), 1, 0, "random")
     networks = [
@@ -172,7 +172,7 @@ def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
     ]
     first, again, longer = (network.weights[0].tobytes() for network in networks)
     assert first == again != longer
-    # Whom it inherits from, and what rung it was on, have no part in it.
+    # Its parent, and the rung it was on, have no part in it.
     child = Candidate(0, nas.Genome((8,)), 1, 3, "continue", (2,), inherits=2, epochs_done=2, epochs=3)
     (network,) = final_networks(prepared, child, epochs=4, states=(), provenance={})
     assert network.weights[0].tobytes() == first
@@ -401,7 +401,7 @@ class TestResume:
         whole = search("iris", tmp_path / "whole", n_candidates=20)
         lines = (whole.run_dir / "journal.jsonl").read_bytes().splitlines(keepends=True)
         for kept in (0, 1, 2, 9, 13, 20, 21):
-            # While all candidates are among the best twenty, nobody's weights are forgotten.
+            # While all candidates are among the best twenty, no weights are removed.
             torn = search("iris", tmp_path / f"torn{kept}", n_candidates=20)
             rest = lines[kept][: len(lines[kept]) // 2] if kept < len(lines) else b""
             (torn.run_dir / "journal.jsonl").write_bytes(b"".join(lines[:kept]) + rest)
@@ -565,7 +565,7 @@ class TestLimits:
 
     @pytest.mark.exhaustive
     @pytest.mark.parametrize("algorithm", ["auto", "plus", "comma", "aging", "nsga2", "random"])
-    def test_nobody_exceeds_the_limits(self, tmp_path: Path, algorithm: str) -> None:
+    def test_no_candidate_of_a_search_exceeds_the_limits(self, tmp_path: Path, algorithm: str) -> None:
         limits = {"max_parameters": 3000, "max_flops": 5000.0, "max_latency": 9.0}
         result = search("wine", tmp_path, **RACE | limits | {"algorithm": algorithm})
         costs = cost_model(13, 3)
