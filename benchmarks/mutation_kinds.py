@@ -37,7 +37,7 @@ from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.runtime import load_network
 from nas.runtime import sealed as sealed_model
-from nas.space import Limits, cost_model, load_space
+from nas.space import Limits, check_fits, cost_model, load_space
 from nas.tracking.archive import RunArchive
 
 
@@ -238,7 +238,7 @@ def _of_person(folder: Path) -> list[Kind]:
     def of_space() -> Any:
         found = load_space(space)
         Limits().smallest(found, cost_model(4, 3))
-        found.check_fits(100_000_000, 4, 3)
+        check_fits(found, 100_000_000, 4, 3)
         return found.to_dict(), found.summary()
 
     def table(name: str) -> Callable[[], Any]:

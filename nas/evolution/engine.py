@@ -223,7 +223,8 @@ class Engine:
         if not self._batch_results:
             return self._latest
         individuals = [*self.state.population, *_successes(self._batch_results)]
-        return self._summary(self._batches[0][0].generation, individuals)
+        number = self._batches[0][0].generation
+        return self._statistics.summary(number, self.state.n_evaluated, self.best, individuals)
 
     def live_checkpoints(self) -> set[int]:
         """Return the ids of candidates of which trained weights are needed: by children, or at the end."""
@@ -248,10 +249,8 @@ class Engine:
             surrogate.learn(self.archive.ranking)
         self.state.population = self.strategy.survive(self.state, _successes(self._batch_results))
         self._batch_results = []
-        self._latest = self._summary(number, self.state.population)
-
-    def _summary(self, number: int, individuals: Sequence[Individual]) -> Generation | None:
-        return self._statistics.summary(number, self.state.n_evaluated, self.best, individuals)
+        population, n_evaluated = self.state.population, self.state.n_evaluated
+        self._latest = self._statistics.summary(number, n_evaluated, self.best, population)
 
 
 def _continued(individual: Individual) -> Proposal:

@@ -15,7 +15,7 @@ from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
 from nas.run.preparation import Prepared, prepare
 from nas.settings.search_settings import SearchSettings
-from nas.space import CostModel, cost_model
+from nas.space import CostModel, cost_model, encodings_of
 from nas.tracking import Tracker
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder
@@ -204,7 +204,13 @@ def new_context(
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
     prepared = prepare(
-        dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.encodings, settings.folds
+        dataset,
+        settings.seed,
+        overrides,
+        settings.scoring,
+        cuts,
+        encodings_of(settings.space),
+        settings.folds,
     )
     return SearchContext(
         folder=folder,

@@ -16,6 +16,7 @@ from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
+from nas.space import check_fits
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
 from nas.tracking.folder import RunFolder
@@ -147,7 +148,7 @@ def started(context: SearchContext) -> Iterator[Session]:
 def check_space(context: SearchContext) -> None:
     """Raise `InputError` if the limits leave nothing of the space, or exclude a genome to start with."""
     settings, problem, costs = context.settings, context.prepared.problem, context.costs
-    settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
+    check_fits(settings.space, len(problem.X_train), problem.n_inputs, problem.n_outputs)
     settings.limits.smallest(settings.space, costs)
     for genome in settings.starts:
         if not settings.limits.allow(costs(genome)):

@@ -116,28 +116,10 @@ class SearchSpace:
         """The genes, apart from the activation, that have at least two values."""
         return tuple(key for key, values in self.genes.items() if key != "activation" and len(values) > 1)
 
-    @property
-    def encodings(self) -> tuple[Encoding, ...]:
-        """The encodings of inputs that genomes of this space have."""
-        return tuple(itertools.product(*(self.genes.get(key, (None,)) for key in INPUT_GENES)))
-
     def size(self) -> int:
         """Return the number of different genomes in this space."""
         of_genes = math.prod(len(self.genes[key]) for key in self.network_genes)
-        return of_genes * sum(self._size_at(depth) for depth in self.depths)
-
-    def _size_at(self, depth: int) -> int:
-        """Count the different layers, `depth` of them in order."""
-        if depth == 0:
-            return 1
-        n = len(self.widths_tuple)
-        if self.equal_widths:
-            size = n
-        else:
-            size = math.comb(n + depth - 1, depth) if self.non_increasing else n**depth
-        for key in LAYER_GENES:
-            size *= len(self.genes.get(key, (None,))) ** (depth if key in self.per_layer else 1)
-        return size
+        return of_genes * sum(_size_at(self, depth) for depth in self.depths)
 
     @property
     def depths(self) -> range:
@@ -170,58 +152,14 @@ class SearchSpace:
                 genes[key] = tuple(itertools.product(genes[key], repeat=depth))
             if depth == 0:
                 genes = {key: values for key, values in genes.items() if key not in LAYER_GENES}
-            for widths in self._widths_at(depth):
+            for widths in _widths_at(self, depth):
                 for values in itertools.product(*genes.values()):
                     yield Genome(widths, **dict(zip(genes, values, strict=True)))
-
-    def _widths_at(self, depth: int) -> Iterable[tuple[int, ...]]:
-        """Iterate over the widths of `depth` layers."""
-        if self.equal_widths and depth:
-            return ((width,) * depth for width in self.widths_tuple)
-        if self.non_increasing:
-            return itertools.combinations_with_replacement(self.widths_tuple[::-1], depth)
-        return itertools.product(self.widths_tuple, repeat=depth)
 
     def __contains__(self, genome: object) -> bool:
         if not isinstance(genome, Genome) or genome.depth not in self.depths:
             return False
-        return _fits(self, genome.widths) and all(self._carries(genome, key) for key in GENES)
-
-    def _carries(self, genome: Genome, key: str) -> bool:
-        """Return whether the genome's value of an optional gene is a value of this space."""
-        value, values = getattr(genome, key), getattr(self, key)
-        if not values or (genome.depth == 0 and key in LAYER_GENES):
-            return value is None
-        if isinstance(value, tuple):
-            return key in self.per_layer and set(value) <= set(values)
-        return value in values
-
-    def check_fits(self, n_rows: int, n_inputs: int, n_outputs: int) -> None:
-        """Raise `SpaceError` if training on such a table cannot work for every genome.
-
-        Parameters
-        ----------
-        n_rows : int
-            Rows to train on.
-        n_inputs, n_outputs : int
-            Columns of the encoded table, and outputs of the network.
-        """
-        largest_batch = max(self.genes.get("batch_size", (1,)))
-        if largest_batch > n_rows:
-            raise refused(
-                self.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch)
-            )
-        widest = Genome((self.widths_tuple[-1],) * self.depth[1] if self.depth[1] else ())
-        # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
-        n_bytes, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
-        if n_bytes > available / 2:
-            raise refused(
-                self.name,
-                "widths",
-                f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
-                f"up to {n_bytes / 2**30:.1f} GiB for {widest.depth} layers of "
-                f"{max(widest.widths, default=0)} on {n_inputs} inputs",
-            )
+        return _fits(self, genome.widths) and all(_carries(self, genome, key) for key in GENES)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain values for JSON, with ranges written out."""
@@ -259,6 +197,70 @@ The bounds are those of `nas.training.TrainingConfig`: training accepts all valu
 def per_layer_flag(gene: str) -> str:
     """Return the name of the field that says whether each layer has its own value of a gene."""
     return f"{gene}_per_layer"
+
+
+def encodings_of(space: SearchSpace) -> tuple[Encoding, ...]:
+    """Return the encodings of inputs that genomes of a space have."""
+    return tuple(itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES)))
+
+
+def _size_at(space: SearchSpace, depth: int) -> int:
+    """Count the different layers, `depth` of them in order."""
+    if depth == 0:
+        return 1
+    n = len(space.widths_tuple)
+    if space.equal_widths:
+        size = n
+    else:
+        size = math.comb(n + depth - 1, depth) if space.non_increasing else n**depth
+    for key in LAYER_GENES:
+        size *= len(space.genes.get(key, (None,))) ** (depth if key in space.per_layer else 1)
+    return size
+
+
+def _widths_at(space: SearchSpace, depth: int) -> Iterable[tuple[int, ...]]:
+    """Iterate over the widths of `depth` layers."""
+    if space.equal_widths and depth:
+        return ((width,) * depth for width in space.widths_tuple)
+    if space.non_increasing:
+        return itertools.combinations_with_replacement(space.widths_tuple[::-1], depth)
+    return itertools.product(space.widths_tuple, repeat=depth)
+
+
+def _carries(space: SearchSpace, genome: Genome, key: str) -> bool:
+    """Return whether the genome's value of an optional gene is a value of this space."""
+    value, values = getattr(genome, key), getattr(space, key)
+    if not values or (genome.depth == 0 and key in LAYER_GENES):
+        return value is None
+    if isinstance(value, tuple):
+        return key in space.per_layer and set(value) <= set(values)
+    return value in values
+
+
+def check_fits(space: SearchSpace, n_rows: int, n_inputs: int, n_outputs: int) -> None:
+    """Raise `SpaceError` if training on such a table cannot work for every genome.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows to train on.
+    n_inputs, n_outputs : int
+        Columns of the encoded table, and outputs of the network.
+    """
+    largest_batch = max(space.genes.get("batch_size", (1,)))
+    if largest_batch > n_rows:
+        raise refused(space.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch))
+    widest = Genome((space.widths_tuple[-1],) * space.depth[1] if space.depth[1] else ())
+    # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
+    n_bytes, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
+    if n_bytes > available / 2:
+        raise refused(
+            space.name,
+            "widths",
+            f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
+            f"up to {n_bytes / 2**30:.1f} GiB for {widest.depth} layers of "
+            f"{max(widest.widths, default=0)} on {n_inputs} inputs",
+        )
 
 
 def _fits(space: SearchSpace, widths: tuple[int, ...]) -> bool:
