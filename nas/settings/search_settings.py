@@ -125,7 +125,7 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
         Raises `InputError` if the scoring was a function, or the algorithm a strategy of the caller's own,
         which a file cannot hold, and it is not among the changes.
         """
-        # A record without these keys is of an earlier version: one split, and one last training.
+        # A record without these keys is of an earlier version: a single split, and a single last training.
         values = {"folds": 1, "members": 1, **record, **changes}
         if isinstance(values["scoring"], Mapping):
             name = values["scoring"].get("function")
