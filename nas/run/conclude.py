@@ -13,7 +13,7 @@ from nas.run.result import SearchResult
 from nas.run.selection import Selection
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
-from nas.run.test_scores import score_test_rows
+from nas.run.test_scores import TestScores, score_test_rows
 from nas.runtime import Ensemble, Network
 from nas.tracking import Outcome
 
@@ -52,8 +52,9 @@ def conclude(
         baseline=context.settings.baseline,
         seed=context.settings.seed,
         interruption=session.interruption,
+        seconds=seconds,
     )
-    network.provenance.update(_finite({"test_score": test.score, "baseline_test_score": test.baseline}))
+    network.provenance.update(_finite(_test_scores(test)))
     interrupted = session.interruption.requested()
     return SearchResult(
         run_dir=context.folder.path,
@@ -82,8 +83,7 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
     context, selection = session.context, result.selection
     scores = {
         "validation_score": result.evaluation.fitness,
-        "test_score": result.test.score,
-        "baseline_test_score": result.test.baseline,
+        **_test_scores(result.test),
         "best_n_parameters": result.evaluation.n_parameters,
         "rescored": selection.rescore.mean if selection else None,
         "selection_bias": selection.selection_bias if selection else None,
@@ -96,6 +96,15 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
     )
+
+
+def _test_scores(test: TestScores) -> dict[str, float | None]:
+    """The scores on the test rows by their names in the saved network and in MLflow."""
+    return {
+        "test_score": test.score,
+        "baseline_test_score": test.baseline,
+        "trees_test_score": test.trees,
+    }
 
 
 def write_result(session: Session, result: SearchResult) -> None:
