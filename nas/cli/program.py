@@ -10,9 +10,11 @@ import argparse
 import errno
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from nas._version import __version__
+from nas.cli.clock import process_start
 from nas.cli.models import add_export, add_predict
 from nas.cli.options import by_new_names
 from nas.cli.parser import Parser, complain
@@ -57,8 +59,10 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
 
 
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
+    since = process_start() if arguments is None else time.monotonic()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(by_new_names(arguments))
+    options.since = since
     if options.command not in RUNS:
         signals.raise_on_signal()
     elif "run" in options:

@@ -117,8 +117,10 @@ def _search(options: argparse.Namespace) -> int:
         values = read_config(options.config)
     values |= values_from(options, *GROUPS)
     from nas.run import search
+    from nas.run.schedule import counting_from
 
-    return _report(search(options.data, **values), as_json=options.json)
+    with counting_from(options.since):
+        return _report(search(options.data, **values), as_json=options.json)
 
 
 def _describe(options: argparse.Namespace) -> int:
@@ -132,9 +134,11 @@ def _describe(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     from nas.run import resume
+    from nas.run.schedule import counting_from
     from nas.settings import GROUPS
 
-    result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
+    with counting_from(options.since):
+        result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
     return _report(result, as_json=options.json)
 
 

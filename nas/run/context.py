@@ -14,6 +14,7 @@ from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
 from nas.run.preparation import Prepared, prepare
+from nas.run.schedule import Deadline, command_start
 from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model
 from nas.tracking import Tracker
@@ -91,6 +92,8 @@ class SearchContext:
         The engine that the settings ask for.
     data : PreparedData
     observers : Observers
+    deadline : Deadline
+        When the command has to be done.
     journals : tuple of Journal
         One for each island, where the search is resumed; empty for a new search.
     """
@@ -102,6 +105,7 @@ class SearchContext:
     recipe: Recipe
     data: PreparedData
     observers: Observers
+    deadline: Deadline
     journals: tuple[Journal, ...] = ()
 
     @property
@@ -179,6 +183,7 @@ def new_context(
     run_id: str | None = None,
     journals: Sequence[Journal] = (),
     cuts: Cuts | None = None,
+    deadline: Deadline | None = None,
 ) -> SearchContext:
     """Prepare the data, and choose the engine's recipe.
 
@@ -192,7 +197,10 @@ def new_context(
         Of a run that is resumed.
     cuts : Cuts, optional
         Which rows train and validate, instead of a split by the seed. Such a search cannot be resumed.
+    deadline : Deadline, optional
+        By default that of a command that starts now.
     """
+    deadline = Deadline(settings.time_budget, command_start()) if deadline is None else deadline
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
@@ -213,5 +221,6 @@ def new_context(
         ),
         data=PreparedData(prepared),
         observers=observers,
+        deadline=deadline,
         journals=tuple(journals),
     )

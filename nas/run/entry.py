@@ -18,6 +18,7 @@ from nas.run.execute import execute
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.resuming import changes_since, check_same, reconciled, restored
+from nas.run.schedule import Deadline, command_start
 from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.scoring import Scorer
@@ -114,6 +115,7 @@ def search(
         If no candidate could be trained.
     """
     arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
+    since = command_start()
     check_values(arguments, TableSettings, TrackingSettings)
     if not isinstance(space, (SearchSpace, str, os.PathLike)):
         raise InputError(f"space: expected a SearchSpace, a name or a path, got {type(space).__name__}")
@@ -124,7 +126,8 @@ def search(
     folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     observers = Observers(tracked, progress, report, callbacks, trackers)
-    return execute(new_context(folder, dataset, settings, observers))
+    deadline = Deadline(settings.time_budget, since)
+    return execute(new_context(folder, dataset, settings, observers, deadline=deadline))
 
 
 @isolated()
@@ -154,7 +157,8 @@ def resume(
     data : optional
         The data again, if the search had it from memory; else it is read from its source.
     n_candidates, time_budget, n_workers, ray_address, resources : optional
-        Other limits and workers than the search had, perhaps elsewhere; time counts from now.
+        Other limits and workers than the search had, perhaps elsewhere. Time counts from now, whatever the
+        search took before, and includes reading the journal again, which is always completed.
     scoring : callable, optional
         The function again, if the search was given one.
     algorithm : Strategy, optional
@@ -179,6 +183,7 @@ def resume(
     SearchError
         If no candidate could be trained.
     """
+    since = command_start()
     folder = RunFolder(Path(run_dir).absolute())
     changes = {
         "n_candidates": n_candidates,
@@ -192,7 +197,10 @@ def resume(
     with locked_journals(folder) as journals:
         dataset, settings, tracking, run_id = restored(folder, data, changes)
         observers = Observers(tracking, progress, report, callbacks, trackers)
-        context = new_context(folder, dataset, settings, observers, run_id=run_id, journals=journals)
+        deadline = Deadline(settings.time_budget, since)
+        context = new_context(
+            folder, dataset, settings, observers, run_id=run_id, journals=journals, deadline=deadline
+        )
         return execute(reconciled(context, n_candidates=n_candidates, force=force))
 
 

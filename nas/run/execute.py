@@ -75,6 +75,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
         session.context.settings,
         run_name=session.context.folder.path.name,
         interrupted=session.interruption.requested,
+        plan=session.plan,
     )
     return conclude(session, findings, winner, selection, network, seconds)
 
@@ -90,11 +91,11 @@ def _best_of(findings: Findings) -> Individual:
 
 
 def _select(session: Session, findings: Findings) -> Selection | None:
-    """The winner among the finalists; None if that was interrupted."""
+    """The winner among the finalists; None if that was interrupted, or there is no time for it."""
     _best_of(findings)
     if session.interruption.requested():
         return None
-    settings = session.context.settings
+    settings, plan = session.context.settings, session.plan
     return select(
         findings.engine,
         session.context.prepared,
@@ -103,6 +104,8 @@ def _select(session: Session, findings: Findings) -> Selection | None:
         settings.n_finalists,
         refit=settings.refit,
         should_stop=session.interruption.requested,
+        out_of_time=lambda: plan.is_late(plan.select_by),
+        affordable=plan.affordable_scorings(),
     )
 
 

@@ -28,7 +28,9 @@ from nas.genome import Genome
 from nas.run.budget import Budget, BudgetUsage
 from nas.run.exchange import Exchange, Message
 from nas.run.findings import Findings
+from nas.run.gauge import Gauge
 from nas.run.loop import CandidateStream, search_loop
+from nas.run.schedule import Deadline, LastWork, Plan
 from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
@@ -67,8 +69,10 @@ class Island:
         The island's share.
     n_recorded : int
         Evaluations in its journal when the driver started it.
-    since : float
-        When that was, on this machine's monotonic clock.
+    deadline : Deadline
+        Of the whole search: in a process that was restarted, the time has been running.
+    last_work : LastWork
+        What follows after all islands.
     """
 
     i: int
@@ -81,18 +85,8 @@ class Island:
     starts: tuple[Genome, ...]
     budget: Budget
     n_recorded: int
-    since: float
-
-    def budget_left(self, n_recorded: int) -> Budget:
-        """The budget of a process that starts with so many evaluations in its journal.
-
-        In a process that was restarted, the time has been running since the driver's start: the other islands
-        would wait for an island that began its time anew.
-        """
-        seconds = self.budget.seconds
-        if seconds is None or n_recorded <= self.n_recorded:
-            return self.budget
-        return replace(self.budget, seconds=max(0.0, seconds - (time.monotonic() - self.since)))
+    deadline: Deadline
+    last_work: LastWork
 
     def engine(self, problem: Problem) -> Engine:
         """The island's own engine."""
@@ -144,7 +138,8 @@ def _search_island(
     journal = Journal(island.folder.journal, island.info.run_dir)
     try:
         recorded = journal.record.evaluations.first(len(journal.record.evaluations))
-        engine, usage = island.engine(problem), BudgetUsage(island.budget_left(len(recorded)), len(recorded))
+        engine, plan = island.engine(problem), Plan(island.deadline, island.last_work)
+        usage = BudgetUsage(island.budget, len(recorded), plan)
         n_rounds = 0
 
         def message() -> Message:
@@ -177,6 +172,7 @@ def _search_island(
             interrupted=_rarely(flags.at_once.is_set),
             end_after_batch=end_after_batch,
             before_batch=migrate,
+            after_evaluation=Gauge(plan, None, engine).measure,
         )
         # An island that has exhausted the space would try no more in a longer search either, so its elites
         # stay valid; any other end cuts a search short.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import replace
 
 from nas.execution import SharingExecutor
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
 from nas.run.islands import Archipelago, Island, run_islands
+from nas.run.gauge import Gauge
 from nas.run.loop import CandidateStream, search_loop
+from nas.run.short_training import short_findings
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
@@ -28,6 +29,8 @@ def search_candidates(session: Session) -> Findings:
     """
     on_islands = session.context.settings.islands > 1
     findings = _on_islands(session) if on_islands else _on_one_engine(session)
+    if findings.stop_reason == StopReason.TIME and findings.usage.evaluations == 0:
+        return short_findings(session, findings)
     if findings.stop_reason == StopReason.INTERRUPTED:
         if findings.engine.best is None or findings.is_behind:
             raise KeyboardInterrupt
@@ -40,7 +43,7 @@ def _on_one_engine(session: Session) -> Findings:
     context = session.context
     recorded = session.journals[0].record.evaluations
     engine = context.engine(context.recipe)
-    usage = BudgetUsage(context.settings.budget, len(recorded))
+    usage = BudgetUsage(context.settings.budget, len(recorded), session.plan)
     weights = Weights(context.folder.weights, run_id=context.run_id)
     problem, n_candidates = context.prepared.problem, context.settings.budget.candidates
     stream = CandidateStream(engine, problem, session.executor, weights, n_candidates, recorded)
@@ -57,6 +60,7 @@ def _on_one_engine(session: Session) -> Findings:
         session.trackers,
         interrupted=session.interruption.requested,
         end_after_batch=end_after_batch,
+        after_evaluation=Gauge(session.plan, context, engine).measure,
     )
     generation = engine.generation()
     history = recorded.first(usage.evaluations)
@@ -88,7 +92,8 @@ def _on_islands(session: Session) -> Findings:
             starts=settings.starts,
             budget=settings.budget.divided(n),
             n_recorded=len(session.journals[i].record.evaluations),
-            since=time.monotonic(),
+            deadline=context.deadline,
+            last_work=session.plan.last_work,
         )
         for i in range(n)
     ]

@@ -32,6 +32,9 @@ REFERENCE = Genome((100,))
 _REFERENCE_SEEDS = 3
 """Seeds with which the reference is trained on the search's own split: a mean varies less than a score."""
 
+_FEW_FOLDS, _FEW_FINALISTS = 2, 2
+"""Where time is short: with fewer, the scores say nothing that the search's own scores do not."""
+
 _MAX_BYTES = 2**31
 """Bytes that folds may take at once: an eighth of the memory of a machine with 16 GiB."""
 
@@ -131,8 +134,12 @@ def select(
     *,
     refit: bool = True,
     should_stop: Callable[[], bool] = lambda: False,
+    out_of_time: Callable[[], bool] = lambda: False,
+    affordable: float = math.inf,
 ) -> Selection | None:
-    """Score the finalists of a search again, and select the winner; None if `should_stop` ended that.
+    """Score the finalists of a search again, and select the winner.
+
+    None if `should_stop` ended that, or there was no time for it.
 
     Parameters
     ----------
@@ -146,16 +153,23 @@ def select(
     refit : bool
         Whether the winner will be trained from scratch, or keeps the weights that the search has scored.
     should_stop : callable, optional
+    out_of_time : callable, optional
+        Once true, the folds on which all finalists are scored have to do.
+    affordable : float
+        Trainings that there is time for: fewer finalists are scored on at least two folds.
     """
-    finalists = engine.finalists(n_finalists, anew=refit)
+    n = min(n_finalists, int(min(affordable, 1e9) / _FEW_FOLDS) - 1)
+    if n < min(_FEW_FINALISTS, n_finalists):
+        return None
+    finalists = engine.finalists(n, anew=refit)
     genomes = [finalist.genome for finalist in finalists] + [REFERENCE]
     scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
     folds = map(executor.hold, prepared.folds(seed, scalings))
     rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)
-    by_fold = rescoring.on_folds(folds, prepared.problem, should_stop)
-    if by_fold is None:
+    scored = rescoring.on_folds(folds, prepared.problem, should_stop, out_of_time)
+    if scored is None:
         return None
-    *by_fold, reference_evaluations = by_fold
+    by_fold, reference_evaluations = scored
     rescores = [_rescore(genome, [fold[i] for fold in by_fold]) for i, genome in enumerate(genomes)]
     position = engine.named(finalists, [rescore.mean for rescore in rescores[:-1]])
     return Selection(
@@ -168,6 +182,11 @@ def select(
         ),
         n_folds=len(by_fold),
     )
+
+
+def n_scorings(prepared: Prepared, n_finalists: int) -> int:
+    """Trainings that `select` takes at most."""
+    return prepared.n_folds * (n_finalists + 1) + _REFERENCE_SEEDS
 
 
 def _rescore(genome: Genome, evaluations: Sequence[Evaluation]) -> Rescore:
@@ -210,11 +229,16 @@ class Rescoring:
         self._evaluations: dict[int, Evaluation] = {}
 
     def on_folds(
-        self, folds: Iterator[Problem], search_problem: Problem, should_stop: Callable[[], bool]
-    ) -> list[list[Evaluation]] | None:
-        """The evaluations of all genomes on each fold; and last, of the reference on the search's own split.
+        self,
+        folds: Iterator[Problem],
+        search_problem: Problem,
+        should_stop: Callable[[], bool],
+        out_of_time: Callable[[], bool] = lambda: False,
+    ) -> tuple[list[list[Evaluation]], list[Evaluation]] | None:
+        """The evaluations of all genomes on each fold, and those of the reference on the search's own split.
 
-        None if `should_stop` ended that. A fold is made when its turn comes.
+        None if `should_stop` ended that, or `out_of_time` before any fold was completed; afterwards, the
+        folds that are completed. A fold is made when its turn comes.
         """
         has_fold, has_split = True, True
         while has_fold or has_split or self._in_flight:
@@ -222,9 +246,17 @@ class Rescoring:
                 has_fold = self._start(next(folds, None), self._genomes)
             elif has_split and not has_fold and len(self._in_flight) < self._max_in_flight:
                 has_split = not self._start(search_problem, [REFERENCE] * _REFERENCE_SEEDS)
-            elif not self._collect(should_stop):
-                return None
-        return [[self._evaluations[i] for i in ids] for ids in self._ids_of_batch]
+            elif not self._collect(lambda: should_stop() or out_of_time()):
+                if should_stop():
+                    return None
+                break
+        completed = [
+            [self._evaluations[i] for i in ids] if self._evaluations.keys() >= set(ids) else []
+            for ids in self._ids_of_batch
+        ]
+        on_split = completed.pop() if not has_split else []
+        by_fold = list(filter(None, completed))
+        return (by_fold, on_split) if by_fold else None
 
     def _start(self, problem: Problem | None, genomes: Sequence[Genome]) -> bool:
         """Submit genomes on a problem; whether there is one."""
@@ -246,6 +278,8 @@ class Rescoring:
         completed = self._executor.completed(should_stop)
         if completed is None:
             self._executor.drop()
+            while self._in_flight:
+                self._executor.release(self._in_flight.popitem()[1])
             return False
         self._evaluations |= {evaluation.candidate_id: evaluation for evaluation in completed}
         for n in list(self._in_flight):

@@ -16,6 +16,8 @@ from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
+from nas.run.schedule import LastWork, Plan
+from nas.run.selection import n_scorings
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
 from nas.tracking.folder import RunFolder
@@ -31,6 +33,10 @@ _log = logging.getLogger(__name__)
 
 _PROBLEMS = 6
 """Problems that an executor holds at most: that of the search, and five folds at its end."""
+
+
+_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 100, 500, 200
+"""What follows the final training, in pieces of `nas.run.schedule.seconds_of_work`: measured on two cores."""
 
 
 class ResumeHint:
@@ -65,6 +71,8 @@ class Session:
     info : RunInfo
         What trackers are given at the start.
     executor : Executor
+    plan : Plan
+        When each phase has to end.
     interruption : Interruption
     hint : ResumeHint
     journals : tuple of Journal
@@ -81,6 +89,7 @@ class Session:
     context: SearchContext
     info: RunInfo
     executor: Executor
+    plan: Plan
     interruption: Interruption
     hint: ResumeHint
     journals: tuple[Journal, ...]
@@ -127,6 +136,7 @@ def started(context: SearchContext) -> Iterator[Session]:
                 context=context,
                 info=_run_info(context, journals, tails),
                 executor=executor,
+                plan=Plan(context.deadline, _last_work(context)),
                 interruption=interruption,
                 hint=hint,
                 journals=journals,
@@ -170,6 +180,19 @@ def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, P
     """The store, the experiment's name in it, and the place for the artifacts of a new experiment."""
     artifacts = folder.path.parent / "artifacts" if is_database(uri) else None
     return uri, as_text(f"nas-{data_name}"), artifacts
+
+
+def _last_work(context: SearchContext) -> LastWork:
+    """What follows the last candidate."""
+    settings, observers = context.settings, context.observers
+    return LastWork(
+        n_scorings=n_scorings(context.prepared, settings.n_finalists),
+        n_refits=settings.ensemble if settings.refit else 0,
+        n_workers=settings.workers or 1,
+        n_pieces=_CONCLUSION_PIECES
+        + (_REPORT_PIECES if observers.report else 0)
+        + (_TRACKING_PIECES if observers.tracking else 0),
+    )
 
 
 def _workers(context: SearchContext) -> Workers:
