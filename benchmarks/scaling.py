@@ -94,6 +94,9 @@ class _Logical:
         self._waiting.clear()
         self._running.clear()
 
+    def retire(self) -> None:
+        """See `Executor.retire`."""
+
     def __enter__(self) -> _Logical:
         return self
 

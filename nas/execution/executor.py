@@ -68,6 +68,9 @@ class Executor(Protocol):
     def drop(self) -> None:
         """Clear the queue, and end the tasks that are running."""
 
+    def retire(self) -> None:
+        """End what is not needed any more, in the background: no task follows."""
+
     def __enter__(self) -> Executor: ...
 
     def __exit__(self, *exception: object) -> None: ...

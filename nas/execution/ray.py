@@ -102,6 +102,9 @@ class RayExecutor:
         self._running: dict[Any, Attempt] = {}
         self._references: dict[int, tuple[Problem, Any]] = {}
 
+    def retire(self) -> None:
+        """See `Executor.retire`; workers end with the context, as they hold the data."""
+
     def __enter__(self) -> RayExecutor:
         with ExitStack() as stack:
             self._cluster = stack.enter_context(self._open())

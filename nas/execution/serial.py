@@ -41,6 +41,9 @@ class SerialExecutor:
         """See `Executor.drop`."""
         self._queue.clear()
 
+    def retire(self) -> None:
+        """See `Executor.retire`; there is nothing to end."""
+
     def __enter__(self) -> SerialExecutor:
         return self
 

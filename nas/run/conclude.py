@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from nas.evolution import Individual
 from nas.export import save_network
+from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.findings import Findings
 from nas.run.result import SearchResult
 from nas.run.selection import Selection
@@ -30,6 +31,7 @@ def conclude(
     selection: Selection | None,
     network: Network | Ensemble,
     seconds: float,
+    baselines: BaselineProcess | None = None,
 ) -> SearchResult:
     """Score the trained winner once on the test rows, save it, and make the result.
 
@@ -44,18 +46,26 @@ def conclude(
         The winner, trained.
     seconds : float
         Duration of the search phase.
+    baselines : BaselineProcess, optional
+        Where the baselines are fitted already; otherwise they are fitted here.
     """
-    context, prepared = session.context, session.context.prepared
+    context, prepared, plan = session.context, session.context.prepared, session.plan
+    interrupted = session.interruption.requested
+
+    def fitted_beside() -> dict[str, Baseline | str]:
+        assert baselines is not None, "this is called if there is a process"
+        return baselines.results(interrupted, lambda: plan.is_late(plan.conclude_by))
+
     test = score_test_rows(
         prepared,
         network,
         baseline=context.settings.baseline,
         seed=context.settings.seed,
         interruption=session.interruption,
-        seconds=seconds,
+        seconds=min(seconds, max(0.0, plan.conclude_by - plan.deadline.clock())),
+        beside=None if baselines is None else fitted_beside,
     )
     network.provenance.update(_finite(_test_scores(test)))
-    interrupted = session.interruption.requested()
     return SearchResult(
         run_dir=context.folder.path,
         model_path=save_network(network, context.folder.best),
@@ -73,7 +83,7 @@ def conclude(
         n_failures=findings.usage.failures,
         heredity=findings.heredity,
         seconds=seconds,
-        stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
+        stopped=StopReason.INTERRUPTED if interrupted() else findings.stop_reason,
         dropped=prepared.dropped,
     )
 
@@ -91,7 +101,7 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
     }
     return Outcome(
         "interrupted" if result.stopped == StopReason.INTERRUPTED else "finished",
-        best=result.best,
+        best=result.best if session.has_evaluations else None,  # it is in the journal
         scores=_finite(scores),
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
@@ -108,17 +118,14 @@ def _test_scores(test: TestScores) -> dict[str, float | None]:
 
 
 def write_result(session: Session, result: SearchResult) -> None:
-    """Write the result into the folder, and the report; no search fails because of a picture."""
+    """Write the result into the folder, and the report."""
     folder = session.context.folder
     try:
         folder.keep_result(result.record(), session.context.run_id)
-        if session.context.observers.report and not session.interruption.requested():
-            # Importing matplotlib takes a second, and a search without a report does without.
-            from nas.reporting import report
-
-            report(folder.path)
-    except Exception as error:  # noqa: BLE001
-        _log.warning("%s: no report, because: %s; the search is complete", folder.path, error)
+    except Exception as error:  # noqa: BLE001  # the network is saved
+        _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
+    if session.report is not None and session.has_evaluations and not session.interruption.requested():
+        session.report.make(session.should_give_up)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

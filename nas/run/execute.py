@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from nas.errors import SearchError
 from nas.evolution import Individual
+from nas.run.baselines import BaselineProcess
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.findings import Findings
@@ -15,9 +16,13 @@ from nas.run.result import SearchResult
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, select
 from nas.run.start import Session, finish, started
+from nas.run.test_scores import seconds_for_baselines
 from nas.run.winner import final_model
 from nas.tracking import Outcome
 from nas.tracking.shown import as_text
+
+_SMALL = 2**26
+"""Bytes of a problem that may be copied to the process of the baselines."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +70,11 @@ def _search_and_conclude(session: Session) -> SearchResult:
     since = time.monotonic()
     findings = search_candidates(session)
     seconds = time.monotonic() - since
+    if session.report is not None:
+        session.report.prepare()
+    baselines = _start_baselines(session, seconds)
     selection = _select(session, findings)
+    session.executor.retire()
     winner = _best_of(findings) if selection is None else selection.winner
     network = final_model(
         findings,
@@ -77,7 +86,25 @@ def _search_and_conclude(session: Session) -> SearchResult:
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
-    return conclude(session, findings, winner, selection, network, seconds)
+    return conclude(session, findings, winner, selection, network, seconds, baselines)
+
+
+def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None:
+    """The baselines in a process of their own; None if there are none, or they come later, in this process."""
+    context, prepared = session.context, session.context.prepared
+    if (
+        not context.settings.baseline
+        or len(prepared.split.test) == 0
+        or prepared.problem.n_bytes > _SMALL
+        or session.interruption.requested()
+    ):
+        return None
+    try:
+        process = BaselineProcess(prepared, context.settings.seed, seconds_for_baselines(seconds))
+    except Exception:  # noqa: BLE001  # no further process, or a table that cannot be sent to it
+        return None
+    session.resources.callback(process.close)
+    return process
 
 
 def _best_of(findings: Findings) -> Individual:

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
+from nas.run.report_process import ReportProcess
 from nas.run.schedule import LastWork, Plan
 from nas.run.selection import n_scorings
 from nas.tracking import Outcome, RunInfo, Tracker
@@ -37,6 +38,10 @@ _PROBLEMS = 6
 
 _CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 100, 500, 200
 """What follows the final training, in pieces of `nas.run.schedule.seconds_of_work`: measured on two cores."""
+
+
+_LAST_SHARE = 0.015
+"""Share of a time budget before whose end MLflow's writing is given up; 'nas sync' writes the rest."""
 
 
 class ResumeHint:
@@ -84,6 +89,10 @@ class Session:
     callbacks : CallbackTracker
     mlflow : MLflowTracker, optional
         It is among the trackers, too.
+    report : ReportProcess, optional
+        None where no report was asked for.
+    resources : ExitStack
+        Closed at the end of the session.
     """
 
     context: SearchContext
@@ -97,6 +106,19 @@ class Session:
     trackers: tuple[Tracker, ...]
     callbacks: CallbackTracker
     mlflow: MLflowTracker | None = None
+    report: ReportProcess | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def has_evaluations(self) -> bool:
+        """Whether there is anything in the journals."""
+        if self.tails:
+            return any(len(tail.evaluations) > 0 for tail in self.tails)
+        return len(self.journals[0].record.evaluations) > 0
+
+    def should_give_up(self) -> bool:
+        """Whether the search has to end, with what there is."""
+        return self.interruption.requested() or self.plan.is_late(self.plan.give_up_at)
 
 
 @contextmanager
@@ -144,6 +166,8 @@ def started(context: SearchContext) -> Iterator[Session]:
                 trackers=_trackers(context, journals, mlflow, callbacks),
                 callbacks=callbacks,
                 mlflow=mlflow,
+                report=_report_process(context, stack),
+                resources=stack,
             )
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
@@ -196,9 +220,19 @@ def _last_work(context: SearchContext) -> LastWork:
 
 
 def _workers(context: SearchContext) -> Workers:
-    settings = context.settings
-    n_bytes = _PROBLEMS * context.prepared.problem.n_bytes
-    return Workers(settings.workers, settings.ray_address, settings.resources or {}, n_bytes)
+    settings, prepared = context.settings, context.prepared
+    n_bytes = _PROBLEMS * prepared.problem.n_bytes
+    # A number of workers is taken literally; and a function of the caller's may end its process.
+    may_wait = settings.n_workers is None and settings.islands == 1 and not callable(settings.scoring)
+    n_expected = settings.n_candidates + n_scorings(prepared, settings.n_finalists)
+    return Workers(
+        settings.workers,
+        settings.ray_address,
+        settings.resources or {},
+        n_bytes,
+        n_expected=n_expected if may_wait else None,
+        seconds_left=context.deadline.left,
+    )
 
 
 def _connect(context: SearchContext) -> MLflowTracker | None:
@@ -210,7 +244,20 @@ def _connect(context: SearchContext) -> MLflowTracker | None:
     from nas.tracking.mlflow import MLflowTracker
 
     place = experiment(tracking.uri, context.folder, context.dataset.name)
-    return MLflowTracker(*place, tracking.policy, tracking.register)
+    deadline = context.deadline
+
+    def give_up() -> bool:
+        return deadline.seconds is not None and deadline.left() < _LAST_SHARE * deadline.seconds
+
+    return MLflowTracker(*place, tracking.policy, tracking.register, give_up=give_up)
+
+
+def _report_process(context: SearchContext, stack: ExitStack) -> ReportProcess | None:
+    if not context.observers.report:
+        return None
+    process = ReportProcess(context.folder)
+    stack.callback(process.close)
+    return process
 
 
 def _new_journals(context: SearchContext, lock: ExitStack) -> tuple[Journal, ...]:
