@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from nas import screen
 from nas._version import __version__
 from nas.cli.clock import process_start
 from nas.cli.models import add_export, add_predict
@@ -75,9 +76,13 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except InputError as error:
+        screen.end()
         return complain(error, 2)
     except NASError as error:
+        screen.end()
         return complain(error, 1)
+    finally:
+        screen.end()
 
 
 def _parser() -> Parser:

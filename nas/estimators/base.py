@@ -37,6 +37,7 @@ from nas.estimators.validation import Validation
 from nas.isolation import isolated
 from nas.network.arrays import Array, Floats
 from nas.run.context import Observers, new_context
+from nas.run.display import display
 from nas.run.execute import execute
 from nas.run.result import SearchResult
 from nas.run.schedule import Deadline, command_start
@@ -203,7 +204,8 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             runs_dir = self._runs_dir(stack)
             folder = new_run_folder(runs_dir, None if self._keeps_runs else "fit", _NAME)
             tracked = Tracking(tracking_store(self.tracking_uri, runs_dir), "auto") if self.tracking else None
-            observers = Observers(tracked, progress=bool(self.verbose), report=self._keeps_runs)
+            shown = stack.enter_context(display(bool(self.verbose)))
+            observers = Observers(tracked, shown, report=self._keeps_runs)
             deadline = Deadline(settings.time_budget, since)
             result = execute(new_context(folder, dataset, settings, observers, cuts=cuts, deadline=deadline))
             return result, result.to_frame()

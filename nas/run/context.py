@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
 from nas.data import Cuts, Dataset
@@ -22,6 +22,10 @@ from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.parts import recorded_evaluations
+
+
+if TYPE_CHECKING:
+    from nas.tracking.progress import ProgressDisplay
 
 
 class PreparedData:
@@ -59,8 +63,8 @@ class Observers:
     ----------
     tracking : Tracking, optional
         Where it is tracked in MLflow.
-    progress : bool
-        Whether progress is shown on standard error.
+    display : ProgressDisplay, optional
+        Where progress is shown.
     report : bool
         Whether ``report.html`` is made at the end.
     callbacks : sequence of Callback
@@ -69,13 +73,18 @@ class Observers:
     """
 
     tracking: Tracking | None = None
-    progress: bool = True
+    display: ProgressDisplay | None = None
     report: bool = True
     callbacks: Sequence[Callback] = ()
     trackers: Sequence[Tracker] = ()
 
     def __post_init__(self) -> None:
         check_callbacks(self.callbacks, self.trackers)
+
+    def phase(self, name: str, left: Callable[[], float] | None = None) -> None:
+        """Show a phase, and the seconds that are left of it."""
+        if self.display is not None:
+            self.display.phase(name, left)
 
 
 @dataclass(frozen=True)

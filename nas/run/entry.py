@@ -14,6 +14,7 @@ from nas.genome import Genome
 from nas.isolation import isolated
 from nas.run.callbacks import Callback
 from nas.run.context import Observers, new_context
+from nas.run.display import display
 from nas.run.execute import execute
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
@@ -122,12 +123,14 @@ def search(
     space = space if isinstance(space, SearchSpace) else load_space(space)
     arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
     settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))
-    dataset = load_dataset(data, **values_of(arguments, TableSettings))
-    folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
-    observers = Observers(tracked, progress, report, callbacks, trackers)
-    deadline = Deadline(settings.time_budget, since)
-    return execute(new_context(folder, dataset, settings, observers, deadline=deadline))
+    with display(progress) as shown:
+        observers = Observers(tracked, shown, report, callbacks, trackers)
+        observers.phase("reading the data")
+        dataset = load_dataset(data, **values_of(arguments, TableSettings))
+        folder = new_run_folder(runs_dir, name, dataset.name)
+        deadline = Deadline(settings.time_budget, since)
+        return execute(new_context(folder, dataset, settings, observers, deadline=deadline))
 
 
 @isolated()
@@ -194,9 +197,11 @@ def resume(
         "scoring": scoring,
         "algorithm": algorithm,
     }
-    with locked_journals(folder) as journals:
+    with display(progress) as shown, locked_journals(folder) as journals:
+        if shown is not None:
+            shown.phase("reading the data")
         dataset, settings, tracking, run_id = restored(folder, data, changes)
-        observers = Observers(tracking, progress, report, callbacks, trackers)
+        observers = Observers(tracking, shown, report, callbacks, trackers)
         deadline = Deadline(settings.time_budget, since)
         context = new_context(
             folder, dataset, settings, observers, run_id=run_id, journals=journals, deadline=deadline

@@ -13,6 +13,7 @@ from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.findings import Findings
 from nas.run.result import SearchResult
+from nas.run.schedule import countdown
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, select
 from nas.run.start import Session, finish, started
@@ -47,6 +48,7 @@ def execute(context: SearchContext) -> SearchResult:
                 tracker.started(session.info)
             result = _search_and_conclude(session)
             session.hint.disarm()
+            context.observers.phase("report", countdown(session.plan.conclusion_seconds))
             outcome = outcome_of(session, result)
             if session.mlflow is not None:
                 session.mlflow.won(outcome)
@@ -73,9 +75,12 @@ def _search_and_conclude(session: Session) -> SearchResult:
     if session.report is not None:
         session.report.prepare()
     baselines = _start_baselines(session, seconds)
+    phase, plan = session.context.observers.phase, session.plan
+    phase("checking finalists", countdown(plan.selection_seconds))
     selection = _select(session, findings)
     session.executor.retire()
     winner = _best_of(findings) if selection is None else selection.winner
+    phase("last training", countdown(plan.refit_seconds))
     network = final_model(
         findings,
         winner,
@@ -86,6 +91,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
+    phase("baselines")
     return conclude(session, findings, winner, selection, network, seconds, baselines)
 
 

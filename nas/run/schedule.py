@@ -178,8 +178,7 @@ class Plan:
     @property
     def conclude_by(self) -> float:
         """The moment at which the final training has to be done."""
-        seconds = self.last_work.n_pieces * self._piece
-        return self.deadline.end - self._at_most(_CONCLUSION_SHARE, seconds + _EXIT_SECONDS)
+        return self.deadline.end - self._at_most(_CONCLUSION_SHARE, self.conclusion_seconds + _EXIT_SECONDS)
 
     @property
     def give_up_at(self) -> float:
@@ -200,6 +199,15 @@ class Plan:
     def search_until_first(self) -> float:
         """The moment at which a search without any candidate has to go on with a short training."""
         return self.conclude_by - self._at_most(_SHORT_TRAINING, math.inf)
+
+    def search_seconds_left(self) -> float:
+        """Seconds until the last candidate has to be evaluated."""
+        return self.search_until - self.deadline.clock()
+
+    @property
+    def conclusion_seconds(self) -> float:
+        """The estimated time of everything after the final training; 0 where that is unknown."""
+        return self.last_work.n_pieces * self._piece
 
     def is_late(self, moment: float) -> bool:
         """Whether a moment has passed."""
@@ -238,6 +246,16 @@ def counting_from(moment: float) -> Iterator[None]:
         yield
     finally:
         _start.reset(token)
+
+
+def countdown(seconds: float, clock: Clock = time.monotonic) -> Callable[[], float]:
+    """The seconds that are left of an estimate, from now on; NaN where there is no estimate, or none is left."""
+    end = clock() + seconds
+
+    def left() -> float:
+        return end - clock() if seconds > 0 and clock() < end else math.nan
+
+    return left
 
 
 def command_start() -> float:

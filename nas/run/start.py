@@ -143,6 +143,7 @@ def started(context: SearchContext) -> Iterator[Session]:
     # The lock is released last, after the executor has ended.
     with Interruption(hint.log) as interruption, ExitStack() as lock, ExitStack() as stack:
         mlflow = _connect(context)
+        context.observers.phase("starting")
         try:
             executor = stack.enter_context(executor_for(_workers(context), interruption.requested))
             stack.enter_context(context.data.held_by(executor))
@@ -154,11 +155,12 @@ def started(context: SearchContext) -> Iterator[Session]:
                 hint.arm()
             callbacks = CallbackTracker(context.observers.callbacks)
             tails = _tails(context, journals)
+            plan = Plan(context.deadline, _last_work(context))
             session = Session(
                 context=context,
-                info=_run_info(context, journals, tails),
+                info=_run_info(context, journals, tails, plan),
                 executor=executor,
-                plan=Plan(context.deadline, _last_work(context)),
+                plan=plan,
                 interruption=interruption,
                 hint=hint,
                 journals=journals,
@@ -193,11 +195,22 @@ def finish(session: Session, outcome: Outcome) -> None:
 
     Everything else is saved by now: MLflow may take as long as it needs, or until it is interrupted.
     """
+    display = session.context.observers.display
     with session.interruption.raising(), ExitStack() as stack:
         for journal in session.journals:
             stack.callback(journal.close)
+        if display is not None:
+            stack.callback(display.finished, outcome)  # last: it shows the others until then
         for tracker in reversed(session.trackers):  # a stack is last in, first out
-            stack.callback(tracker.finished, outcome)
+            if tracker is session.mlflow:
+                stack.callback(_finish_mlflow, session, session.mlflow, outcome)
+            elif tracker is not display:
+                stack.callback(tracker.finished, outcome)
+
+
+def _finish_mlflow(session: Session, mlflow: MLflowTracker, outcome: Outcome) -> None:
+    session.context.observers.phase("MLflow")
+    mlflow.finished(outcome)
 
 
 def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
@@ -274,14 +287,6 @@ def _tails(context: SearchContext, journals: Sequence[Journal]) -> tuple[Tail, .
     return tuple(Tail(part.journal) for part in context.folder.parts)
 
 
-def _progress_display(context: SearchContext) -> Tracker | None:
-    if not context.observers.progress:
-        return None
-    from nas.tracking.progress import ProgressDisplay
-
-    return ProgressDisplay(sys.stderr)
-
-
 def _trackers(
     context: SearchContext,
     journals: Sequence[Journal],
@@ -291,11 +296,13 @@ def _trackers(
     """All trackers: the journal first, callbacks last, as they may raise anything."""
     # Islands write their journals themselves.
     trackers: list[Tracker | None] = [*journals] if context.settings.islands == 1 else []
-    trackers += [GenerationLog(), _progress_display(context), mlflow, *context.observers.trackers, callbacks]
+    trackers += [GenerationLog(), context.observers.display, mlflow, *context.observers.trackers, callbacks]
     return tuple(tracker for tracker in trackers if tracker is not None)
 
 
-def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequence[Tail]) -> RunInfo:
+def _run_info(
+    context: SearchContext, journals: Sequence[Journal], tails: Sequence[Tail], plan: Plan
+) -> RunInfo:
     settings, n = context.settings, context.settings.islands
     return RunInfo(
         name=context.folder.path.name,
@@ -309,6 +316,7 @@ def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequen
         n_recorded=sum(journal.record.n_candidates for journal in context.journals),
         n_evaluated=len(context.recorded),
         time_budget=settings.time_budget,
+        seconds_left=None if settings.time_budget is None else plan.search_seconds_left,
         pair=partial(_pair_on_islands, tails) if tails else partial(_pair, journals[0]),
     )
 
