@@ -11,7 +11,6 @@ from nas.execution.executor import Executor
 from nas.execution.gradual import GradualExecutor, wait_for_endings
 from nas.execution.serial import SerialExecutor
 
-
 _SMALL = 2**29
 """Bytes of problems that may be in memory twice: in this process, and where workers read them."""
 

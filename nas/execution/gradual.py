@@ -18,7 +18,7 @@ from nas.execution.serial import SerialExecutor
 _log = logging.getLogger(__name__)
 
 _START_SECONDS = 9.0
-"""Seconds until a private Ray has workers that evaluate, measured on two cores beside an evaluating driver."""
+"""Seconds until a private Ray has workers, measured on two cores beside an evaluating driver."""
 
 _LONG = 120.0
 """Seconds of work from which workers pay anyway: what ends a worker does not end the search."""
@@ -180,7 +180,7 @@ class GradualExecutor:
             self._started.__exit__(None, None, None)
 
     def _keep_handler(self) -> None:
-        """Restore the program's handler of SIGTERM, which Ray's core replaces in whatever thread it starts."""
+        """Restore the program's handler of SIGTERM, which Ray's core replaces in any thread that starts it."""
         is_main = threading.current_thread() is threading.main_thread()
         # None: the handler is not Python's, and cannot be restored.
         if self._handler is not None and self._thread is not None and is_main:

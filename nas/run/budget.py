@@ -57,7 +57,7 @@ class BudgetUsage:
         return self.evaluations < self._n_recorded
 
     def out_of_time(self) -> bool:
-        """Whether the search has to end; without any candidate, so that a short training is still possible."""
+        """Whether the search has to end; without a candidate, so that a short training is still possible."""
         if self.is_behind:
             return False
         return self.plan.is_late(self.plan.search_until if self.evaluations else self.plan.search_until_first)
@@ -67,9 +67,15 @@ class BudgetUsage:
         budget = self.budget
         self.evaluations += 1
         self.candidates += candidate.epochs_done == 0
-        self.epochs += evaluation.n_epochs
-        is_whole = candidate.epochs_done == 0 and candidate.inherits is None and candidate.epochs is None
-        self.plan.observe(evaluation.seconds, evaluation.n_epochs, from_scratch=is_whole)
+        n_epochs = evaluation.n_epochs * max(1, len(evaluation.fold_scores))
+        self.epochs += n_epochs
+        is_whole = (
+            candidate.epochs_done == 0
+            and candidate.inherits is None
+            and candidate.epochs is None
+            and not evaluation.is_partial
+        )
+        self.plan.observe(evaluation.seconds, n_epochs, from_scratch=is_whole)
         if evaluation.failed:
             self.failures += 1
             self.first_failure = self.first_failure or evaluation.error

@@ -96,7 +96,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
 
 
 def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None:
-    """The baselines in a process of their own; None if there are none, or they come later, in this process."""
+    """The baselines in a process of their own; None if there are none, or they come later, in this one."""
     context, prepared = session.context, session.context.prepared
     if (
         not context.settings.baseline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.evolution import Engine
+from nas.evolution import Engine, Individual
 from nas.run.context import SearchContext
 from nas.run.schedule import Plan, seconds_of_work
 from nas.run.winner import refit_epochs, seconds_of_epoch
@@ -52,4 +52,8 @@ class Gauge:
             and expected < _REFIT_MOST * deadline.seconds
         ):
             self._next_refit = share + _REFIT_EVERY
-            self._plan.measured_refit(seconds_of_epoch(self._context.prepared, best.candidate))
+            self._plan.measured_refit(self._seconds_of_epoch(best))
+
+    def _seconds_of_epoch(self, best: Individual) -> float:
+        assert self._context is not None, "the final training is in this process"
+        return seconds_of_epoch(self._context.prepared, best.candidate, self._context.settings.members)

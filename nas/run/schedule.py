@@ -1,9 +1,9 @@
 """The deadline of a command, and the plan of what it does until then.
 
-A time budget counts from the start of the command to its last line. So a search has to end before its budget
-does: the finalists are scored again, the winner is trained, reports are written. `Plan` estimates from what
-it has observed how long that takes at the current speed, and holds the moments at which each phase has to
-end. It decides nothing about candidates: a shorter search is cut off earlier, and is a prefix of a longer one.
+A time budget counts from the start of the command to its last line. So a search has to end before its
+budget does: the finalists are scored again, the winner is trained, reports are written. `Plan` estimates from
+what it has observed how long that takes at the current speed, and holds the moments at which each phase has
+to end. It decides nothing about candidates: a shorter search is cut off earlier, and is a prefix of a longer one.
 
 Everything here is arithmetic over a clock that is passed in.
 """
@@ -116,7 +116,7 @@ class Plan:
     last_work : LastWork
     """
 
-    def __init__(self, deadline: Deadline, last_work: LastWork = LastWork()) -> None:  # noqa: B008
+    def __init__(self, deadline: Deadline, last_work: LastWork = LastWork()) -> None:
         self.deadline = deadline
         self.last_work = last_work
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
@@ -126,7 +126,7 @@ class Plan:
         self._piece = 0.0
 
     def observe(self, seconds: float, n_epochs: int, *, from_scratch: bool) -> None:
-        """Take in an evaluation: its seconds and epochs, and whether it was a training from scratch."""
+        """Take in an evaluation: its seconds, its epochs over all folds, and whether it was from scratch."""
         if n_epochs and seconds > 0:
             self._recent.append((seconds, n_epochs))
         if from_scratch:
@@ -249,7 +249,7 @@ def counting_from(moment: float) -> Iterator[None]:
 
 
 def countdown(seconds: float, clock: Clock = time.monotonic) -> Callable[[], float]:
-    """The seconds that are left of an estimate, from now on; NaN where there is no estimate, or none is left."""
+    """The seconds that are left of an estimate, from now on; NaN without an estimate, or once none is left."""
     end = clock() + seconds
 
     def left() -> float:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from nas.execution import SharingExecutor
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
-from nas.run.islands import Archipelago, Island, run_islands
 from nas.run.gauge import Gauge
+from nas.run.islands import Archipelago, Island, run_islands
 from nas.run.loop import CandidateStream, search_loop
 from nas.run.short_training import short_findings
 from nas.run.start import Session
@@ -72,7 +72,7 @@ def _on_one_engine(session: Session) -> Findings:
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=lambda number: history[number][1],
-        state=weights.of,
+        states=weights.of,
     )
 
 

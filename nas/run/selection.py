@@ -35,6 +35,9 @@ _REFERENCE_SEEDS = 3
 _FEW_FOLDS, _FEW_FINALISTS = 2, 2
 """Where time is short: with fewer, the scores say nothing that the search's own scores do not."""
 
+_TASKS = 4
+"""Cohorts of finalists that are cross-validated in a single problem: work for as many workers."""
+
 _MAX_BYTES = 2**31
 """Bytes that folds may take at once: an eighth of the memory of a machine with 16 GiB."""
 
@@ -158,19 +161,32 @@ def select(
     affordable : float
         Trainings that there is time for: fewer finalists are scored on at least two folds.
     """
-    n = min(n_finalists, int(min(affordable, 1e9) / _FEW_FOLDS) - 1)
+    n_problems = 1 if prepared.problem.folds else _FEW_FOLDS
+    n = min(n_finalists, int(min(affordable, 1e9) / n_problems) - 1)
     if n < min(_FEW_FINALISTS, n_finalists):
         return None
     finalists = engine.finalists(n, anew=refit)
     genomes = [finalist.genome for finalist in finalists] + [REFERENCE]
     scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
-    folds = map(executor.hold, prepared.folds(seed, scalings))
+    # With folds inside the problem, further folds of the same rows are a single problem.
+    folds = (
+        iter([prepared.repeated(seed, scalings)])
+        if prepared.problem.folds
+        else prepared.folds(seed, scalings)
+    )
+    folds = map(executor.hold, folds)
     rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)
     scored = rescoring.on_folds(folds, prepared.problem, should_stop, out_of_time)
     if scored is None:
         return None
     by_fold, reference_evaluations = scored
     rescores = [_rescore(genome, [fold[i] for fold in by_fold]) for i, genome in enumerate(genomes)]
+    if any(None in fold for fold in by_fold):
+        has_scores = [bool(rescore.scores) for rescore in rescores]
+        finalists = list(itertools.compress(finalists, has_scores))
+        rescores = [*itertools.compress(rescores[:-1], has_scores), rescores[-1]]
+        if len(finalists) < min(_FEW_FINALISTS, n_finalists):
+            return None
     position = engine.named(finalists, [rescore.mean for rescore in rescores[:-1]])
     return Selection(
         winner=finalists[position],
@@ -178,22 +194,27 @@ def select(
         position=position,
         reference=rescores[-1],
         reference_scores=tuple(
-            evaluation.fitness for evaluation in reference_evaluations if not evaluation.failed
+            evaluation.fitness
+            for evaluation in reference_evaluations
+            if evaluation is not None and not evaluation.failed
         ),
-        n_folds=len(by_fold),
+        n_folds=len(by_fold) * prepared.problem.n_folds,
     )
 
 
 def n_scorings(prepared: Prepared, n_finalists: int) -> int:
     """Trainings that `select` takes at most."""
-    return prepared.n_folds * (n_finalists + 1) + _REFERENCE_SEEDS
+    return (1 if prepared.problem.folds else prepared.n_folds) * (n_finalists + 1) + _REFERENCE_SEEDS
 
 
-def _rescore(genome: Genome, evaluations: Sequence[Evaluation]) -> Rescore:
-    """The scores of a genome by its evaluations on each fold."""
-    valid = [evaluation for evaluation in evaluations if not evaluation.failed]
-    scores = tuple(evaluation.fitness for evaluation in valid)
-    return Rescore(genome, scores, tuple(evaluation.best_epoch for evaluation in valid))
+def _rescore(genome: Genome, evaluations: Sequence[Evaluation | None]) -> Rescore:
+    """The scores of a genome by its evaluations on each fold; None where there was no time."""
+    valid = [evaluation for evaluation in evaluations if evaluation is not None and not evaluation.failed]
+    of_folds = [evaluation.fold_scores or (evaluation.fitness,) for evaluation in valid]
+    epochs = [
+        (evaluation.best_epoch,) * len(of_fold) for evaluation, of_fold in zip(valid, of_folds, strict=True)
+    ]
+    return Rescore(genome, tuple(itertools.chain(*of_folds)), tuple(itertools.chain(*epochs)))
 
 
 def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
@@ -234,11 +255,12 @@ class Rescoring:
         search_problem: Problem,
         should_stop: Callable[[], bool],
         out_of_time: Callable[[], bool] = lambda: False,
-    ) -> tuple[list[list[Evaluation]], list[Evaluation]] | None:
+    ) -> tuple[list[list[Evaluation | None]], list[Evaluation | None]] | None:
         """The evaluations of all genomes on each fold, and those of the reference on the search's own split.
 
-        None if `should_stop` ended that, or `out_of_time` before any fold was completed; afterwards, the
-        folds that are completed. A fold is made when its turn comes.
+        None if `should_stop` ended that. Once `out_of_time`, the folds that are completed, or with none, what
+        there is of the first, which may hold all folds; None stands for the rest. A fold is made when its
+        turn comes.
         """
         has_fold, has_split = True, True
         while has_fold or has_split or self._in_flight:
@@ -250,13 +272,10 @@ class Rescoring:
                 if should_stop():
                     return None
                 break
-        completed = [
-            [self._evaluations[i] for i in ids] if self._evaluations.keys() >= set(ids) else []
-            for ids in self._ids_of_batch
-        ]
-        on_split = completed.pop() if not has_split else []
-        by_fold = list(filter(None, completed))
-        return (by_fold, on_split) if by_fold else None
+        batches = [[self._evaluations.get(i) for i in ids] for ids in self._ids_of_batch]
+        on_split = batches.pop() if not has_split else []
+        completed = [batch for batch in batches if None not in batch]
+        return completed or batches[:1], on_split
 
     def _start(self, problem: Problem | None, genomes: Sequence[Genome]) -> bool:
         """Submit genomes on a problem; whether there is one."""
@@ -269,7 +288,7 @@ class Rescoring:
         ]
         self._in_flight[n] = problem
         self._ids_of_batch.append([candidate.id for candidate in candidates])
-        for cohort in plan_cohorts(candidates, problem):
+        for cohort in plan_cohorts(candidates, problem, _TASKS if problem.folds else 1):
             self._executor.submit(Task(problem, cohort))
         return True
 

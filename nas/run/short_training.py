@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 from nas.evaluation import Candidate, Evaluation, Problem, evaluate
-from nas.network import State
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
 from nas.run.schedule import Plan
@@ -28,8 +27,8 @@ def short_findings(session: Session, findings: Findings) -> Findings:
     engine = context.engine(replace(context.recipe, halving=False, surrogate="none"))
     candidate = engine.ask()[0]
     evaluation = _train(candidate, problem, session.plan)
-    state = evaluation.state
-    evaluation = replace(evaluation, state=None)
+    states = evaluation.states
+    evaluation = replace(evaluation, states=())
     engine.tell(evaluation.without_curves())
     usage = BudgetUsage(context.settings.budget, plan=session.plan)
     usage.add(candidate, evaluation)
@@ -40,17 +39,13 @@ def short_findings(session: Session, findings: Findings) -> Findings:
         problem.training.epochs,
     )
 
-    def kept_state(number: int) -> State:
-        assert state is not None, "a candidate that did not fail has weights"
-        return state
-
     return replace(
         findings,
         engine=engine,
         usage=usage,
         history=[(candidate, evaluation)],
         evaluation=lambda number: evaluation,
-        state=kept_state,
+        states=lambda number: states,
     )
 
 

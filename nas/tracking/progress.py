@@ -71,9 +71,7 @@ class ProgressDisplay:
             self._best_text = f"{self._run.metric} {evaluation.fitness:.4f} ({candidate.genome})"
         if self._live is not None:
             failed = f", {self._failures} failed" if self._failures else ""
-            self._live.update(
-                self._task, completed=self._n_networks, best=f"best {self._best_text}{failed}"
-            )
+            self._live.update(self._task, completed=self._n_networks, best=f"best {self._best_text}{failed}")
 
     def generation(self, generation: Generation) -> None:
         """Print a line, unless there is a live line."""
@@ -87,6 +85,8 @@ class ProgressDisplay:
 
     def finished(self, outcome: Outcome) -> None:
         """Show that the search ends; what else has to be written may take a moment."""
+        if self._live is not None:
+            self._live.refresh()
         self._show("ending")
 
     def close(self) -> None:
