@@ -212,6 +212,8 @@ def test_the_record_of_settings_is_flat_and_read_back() -> None:
             "islands",
             "seed",
             "population_size",
+            "folds",
+            "members",
             "inherit",
             "halving",
         ),

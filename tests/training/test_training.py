@@ -372,7 +372,9 @@ def test_watching_does_not_change_the_training() -> None:
     assert trained_bytes(should_stop=lambda: False) == trained_bytes()
     (X, y), config = some_rows(), TrainingConfig(epochs=5, dropout=0.4)
     alone = train(some_network(), X, y, config)
-    watched = train(some_network(), X, y, config, validation=some_rows(seed=8), score=lambda p, y: 0.0)
+    watched = train(
+        some_network(), X, y, config, validation=some_rows(seed=8), score=lambda p, y, weights: 0.0
+    )
     assert watched.train_loss == alone.train_loss
 
 
@@ -430,7 +432,7 @@ def test_patience_means_nothing_without_validation_rows() -> None:
 
 
 def test_scores_are_recorded_after_every_epoch() -> None:
-    def accuracy(p: Floats, y: Array) -> float:
+    def accuracy(p: Floats, y: Array, weights: Floats | None = None) -> float:
         return float(accuracy_score(y, p.argmax(axis=1)))
 
     network, (X, y), held_out = some_network(), some_rows(), some_rows(30, seed=2)
@@ -441,10 +443,10 @@ def test_scores_are_recorded_after_every_epoch() -> None:
     )
 
 
-def scores(*values: float) -> Callable[[Floats, Array], float]:
+def scores(*values: float) -> Callable[..., float]:
     """A score that is told beforehand, epoch by epoch."""
     left = iter(values)
-    return lambda p, y: next(left)
+    return lambda p, y, weights: next(left)
 
 
 def falling(epochs: int, **changes: Any) -> TrainingConfig:
