@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_INTERRUPTED = 130
+"""The exit code of an interrupted program."""
+
 _GRACE = 0.7
 """Seconds from the second signal to the end of the process.
 
@@ -99,7 +102,8 @@ class Signals:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            atexit._run_exitfuncs()
+            if code != _INTERRUPTED:
+                atexit._run_exitfuncs()
             os._exit(code)
         return code
 

@@ -98,6 +98,8 @@ class GradualExecutor:
         self._use_workers_if_ready()
         if self._workers is not None:
             return self._workers.completed(should_stop)
+        if should_stop():
+            return None
         start = time.monotonic()
 
         def checked() -> bool:
@@ -146,7 +148,8 @@ class GradualExecutor:
     def __exit__(self, *exception: Any) -> None:
         self.retire()
         try:
-            if exception[:1] != (KeyboardInterrupt,) and self._seconds_left() > _LAST_SECONDS:
+            is_hurried = self._interrupted() or self._seconds_left() < _LAST_SECONDS
+            if not is_hurried and exception[:1] != (KeyboardInterrupt,):
                 self._ending.join()
         finally:
             self._keep_handler()
@@ -180,7 +183,7 @@ class GradualExecutor:
             self._started.__exit__(None, None, None)
 
     def _keep_handler(self) -> None:
-        """Restore the program's handler of SIGTERM, which Ray's core replaces in any thread that starts it."""
+        """Restore the program's handler of SIGTERM, which Ray's core replaces when it starts."""
         is_main = threading.current_thread() is threading.main_thread()
         # None: the handler is not Python's, and cannot be restored.
         if self._handler is not None and self._thread is not None and is_main:

@@ -11,6 +11,7 @@ from nas.export import save_network
 from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.findings import Findings
 from nas.run.result import SearchResult
+from nas.run.schedule import countdown
 from nas.run.selection import Selection
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
@@ -125,7 +126,8 @@ def write_result(session: Session, result: SearchResult) -> None:
     except Exception as error:  # noqa: BLE001  # the network is saved
         _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
     if session.report is not None and session.has_evaluations and not session.interruption.requested():
-        session.report.make(session.should_give_up)
+        session.context.observers.phase("report", countdown(session.plan.conclusion_seconds))
+        session.report.make(session.interruption.requested, session.is_late)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

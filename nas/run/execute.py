@@ -48,7 +48,6 @@ def execute(context: SearchContext) -> SearchResult:
                 tracker.started(session.info)
             result = _search_and_conclude(session)
             session.hint.disarm()
-            context.observers.phase("report", countdown(session.plan.conclusion_seconds))
             outcome = outcome_of(session, result)
             if session.mlflow is not None:
                 session.mlflow.won(outcome)
@@ -91,7 +90,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
-    phase("baselines")
+    phase("baselines" if session.context.settings.baseline else "test scores")
     return conclude(session, findings, winner, selection, network, seconds, baselines)
 
 

@@ -41,7 +41,7 @@ class ReportProcess:
             with contextlib.suppress(OSError):
                 self._process = Beside(_MODULES)
 
-    def make(self, give_up: Callable[[], bool]) -> None:
+    def make(self, interrupted: Callable[[], bool], is_late: Callable[[], bool]) -> None:
         """Write the report, or log why there is none: no search fails because of a picture."""
         path = self._folder.path
         self.prepare()
@@ -51,10 +51,11 @@ class ReportProcess:
             return
         try:
             process.call("nas.reporting:report", str(path))
-            if process.result(give_up) is None:
+            if process.result(lambda: interrupted() or is_late()) is None:
                 for file in path.glob(f"**/.*.{process.pid}"):
                     file.unlink(missing_ok=True)
-                _log.warning("%s: no report, for lack of time; to make it: %s", path, command("report", path))
+                reason = "it was interrupted" if interrupted() else "the time was up"
+                _log.warning("%s: no report, as %s; to make it: %s", path, reason, command("report", path))
         except BesideError as error:
             _log.warning("%s: no report, because: %s; the search is complete", path, error)
 

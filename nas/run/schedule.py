@@ -1,9 +1,9 @@
 """The deadline of a command, and the plan of what it does until then.
 
-A time budget counts from the start of the command to its last line. So a search has to end before its
-budget does: the finalists are scored again, the winner is trained, reports are written. `Plan` estimates from
-what it has observed how long that takes at the current speed, and holds the moments at which each phase has
-to end. It decides nothing about candidates: a shorter search is cut off earlier, and is a prefix of a longer one.
+A time budget counts from the start of the command to its last line. So a search has to end before that: the
+finalists are scored again, the winner is trained, reports are written. `Plan` estimates from what it has
+observed how long that takes at the current speed, and holds the moments at which each phase has to end. It
+decides nothing about candidates: a shorter search is cut off earlier, and is a prefix of a longer one.
 
 Everything here is arithmetic over a clock that is passed in.
 """
@@ -249,7 +249,7 @@ def counting_from(moment: float) -> Iterator[None]:
 
 
 def countdown(seconds: float, clock: Clock = time.monotonic) -> Callable[[], float]:
-    """The seconds that are left of an estimate, from now on; NaN without an estimate, or once none is left."""
+    """The seconds that are left of an estimate, from now on; NaN without one, or once none is left."""
     end = clock() + seconds
 
     def left() -> float:

@@ -43,6 +43,10 @@ _LAST_SHARE = 0.015
 """Share of a time budget before whose end MLflow's writing is given up; 'nas sync' writes the rest."""
 
 
+_PATIENCE = 1.5
+"""Seconds from an interrupt until MLflow's writing is given up: 'nas sync' and 'nas resume' write the rest."""
+
+
 class ResumeHint:
     """Logs once how to resume an interrupted search: from its first journal until its result."""
 
@@ -115,9 +119,9 @@ class Session:
             return any(len(tail.evaluations) > 0 for tail in self.tails)
         return len(self.journals[0].record.evaluations) > 0
 
-    def should_give_up(self) -> bool:
+    def is_late(self) -> bool:
         """Whether the search has to end, with what there is."""
-        return self.interruption.requested() or self.plan.is_late(self.plan.give_up_at)
+        return self.plan.is_late(self.plan.give_up_at)
 
 
 @contextmanager
@@ -141,7 +145,7 @@ def started(context: SearchContext) -> Iterator[Session]:
         hint.arm()
     # The lock is released last, after the executor has ended.
     with Interruption(hint.log) as interruption, ExitStack() as lock, ExitStack() as stack:
-        mlflow = _connect(context)
+        mlflow = _connect(context, interruption)
         context.observers.phase("starting")
         try:
             executor = stack.enter_context(executor_for(_workers(context), interruption.requested))
@@ -247,7 +251,7 @@ def _workers(context: SearchContext) -> Workers:
     )
 
 
-def _connect(context: SearchContext) -> MLflowTracker | None:
+def _connect(context: SearchContext, interruption: Interruption) -> MLflowTracker | None:
     """The tracker for MLflow, which connects in the background."""
     tracking = context.observers.tracking
     if tracking is None:
@@ -259,7 +263,8 @@ def _connect(context: SearchContext) -> MLflowTracker | None:
     deadline = context.deadline
 
     def give_up() -> bool:
-        return deadline.seconds is not None and deadline.left() < _LAST_SHARE * deadline.seconds
+        is_late = deadline.seconds is not None and deadline.left() < _LAST_SHARE * deadline.seconds
+        return is_late or interruption.requested_for(_PATIENCE)
 
     return MLflowTracker(*place, tracking.policy, tracking.register, give_up=give_up)
 
