@@ -68,6 +68,11 @@ class _Logical:
         self._running: list[Task] = []
         self._rng = random.Random(0)
 
+    @property
+    def n_active(self) -> int:
+        """See `Executor.n_active`."""
+        return 0
+
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`; itself."""
         return problem

@@ -39,6 +39,10 @@ class Executor(Protocol):
     `tests/execution/test_contract.py` holds what every executor has to do.
     """
 
+    @property
+    def n_active(self) -> int:
+        """Workers on this machine that evaluate beside this process."""
+
     def hold(self, problem: Problem) -> Problem:
         """Copy a problem into the memory that workers read: the copy is valid until the context ends.
 

@@ -85,6 +85,11 @@ class GradualExecutor:
         self._is_retired = False
         self._handler: Any = None
 
+    @property
+    def n_active(self) -> int:
+        """See `Executor.n_active`."""
+        return 0 if self._workers is None else self._workers.n_active
+
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`; the problem itself: workers read a copy, so that it should be small."""
         return problem

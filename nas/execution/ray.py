@@ -132,6 +132,11 @@ class RayExecutor:
         self._references.clear()
         self._stack.__exit__(*exception)
 
+    @property
+    def n_active(self) -> int:
+        """See `Executor.n_active`; of another Ray it is not known where its workers are."""
+        return min(len(self._running), self._n_workers or 0) if self._cluster.is_private else 0
+
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`."""
         reference = ray.put(problem)

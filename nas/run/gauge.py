@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from nas.evolution import Engine, Individual
+from nas.execution import Executor
 from nas.run.context import SearchContext
-from nas.run.schedule import Plan, seconds_of_work
+from nas.run.schedule import Plan, piece_of_work, seconds_without
 from nas.run.winner import refit_epochs, seconds_of_epoch
 
 _SPEED_EVERY, _REFIT_EVERY = 0.04, 0.15
@@ -27,10 +30,11 @@ class Gauge:
         None where the final training is not in this process: it is estimated from the candidates then.
     engine : Engine
         Of the search.
+    executor : Executor
     """
 
-    def __init__(self, plan: Plan, context: SearchContext | None, engine: Engine) -> None:
-        self._plan, self._context, self._engine = plan, context, engine
+    def __init__(self, plan: Plan, context: SearchContext | None, engine: Engine, executor: Executor) -> None:
+        self._plan, self._context, self._engine, self._executor = plan, context, engine, executor
         self._next_speed, self._next_refit = 0.0, _REFIT_FROM
 
     def measure(self) -> None:
@@ -41,7 +45,7 @@ class Gauge:
         share = deadline.elapsed() / deadline.seconds
         if share >= self._next_speed:
             self._next_speed = share + _SPEED_EVERY
-            self._plan.measured_speed(seconds_of_work())
+            self._plan.measured_speed(seconds_without(piece_of_work, self._busy))
         if best is None or not self._plan.last_work.n_refits:
             return
         self._plan.expect_refit(refit_epochs(best))
@@ -54,6 +58,11 @@ class Gauge:
             self._next_refit = share + _REFIT_EVERY
             self._plan.measured_refit(self._seconds_of_epoch(best))
 
+    @property
+    def _busy(self) -> float:
+        return self._executor.n_active / (os.cpu_count() or 1)
+
     def _seconds_of_epoch(self, best: Individual) -> float:
         assert self._context is not None, "the final training is in this process"
-        return seconds_of_epoch(self._context.prepared, best.candidate, self._context.settings.members)
+        n = self._context.settings.members
+        return seconds_of_epoch(self._context.prepared, best.candidate, n, self._busy)

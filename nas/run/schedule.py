@@ -44,6 +44,9 @@ _EXIT_SECONDS = 0.5
 _CONCLUSION_SHARE = 0.2
 """Share of the budget that everything after the final training may take at most."""
 
+_STEPS = 300_000
+"""Of a piece of work: a fiftieth of a second, in which a busy machine has changed between processes."""
+
 _SHORT_TRAINING = 0.15
 """Share of the budget that is kept for one short training while no candidate has been evaluated."""
 
@@ -88,15 +91,18 @@ class LastWork:
     ----------
     n_scorings : int
         Trainings of finalists and references.
+    n_fewest_scorings : int
+        With fewer, finalists are not scored at all.
     n_refits : int
         Final trainings, one after the other; 0 where the search's weights are kept.
     n_workers : int
         Trainings of finalists at once.
     n_pieces : float
-        Everything else, in pieces of work as `seconds_of_work` measures: test scores, report, tracking.
+        Everything else, in pieces of work as `piece_of_work` measures: test scores, report, tracking.
     """
 
     n_scorings: int = 0
+    n_fewest_scorings: int = 0
     n_refits: int = 0
     n_workers: int = 1
     n_pieces: float = 0.0
@@ -141,9 +147,9 @@ class Plan:
         """Take in the measured time of an epoch of the final training."""
         self._refit_pace = seconds_per_epoch
 
-    def measured_speed(self, seconds_of_work: float) -> None:
+    def measured_speed(self, seconds: float) -> None:
         """Take in the present seconds of a piece of work."""
-        self._piece = seconds_of_work
+        self._piece = seconds
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -193,7 +199,9 @@ class Plan:
     @property
     def search_until(self) -> float:
         """The moment at which the last candidate has to be evaluated."""
-        return self.select_by - self._at_most(_SELECTION_SHARE, _SELECTION_PART * self.selection_seconds)
+        seconds = self._at_most(_SELECTION_SHARE, _SELECTION_PART * self.selection_seconds)
+        fewest = self.last_work.n_fewest_scorings * self.scoring_seconds / max(1, self.last_work.n_workers)
+        return self.select_by - (seconds if seconds >= fewest else 0.0)
 
     @property
     def search_until_first(self) -> float:
@@ -264,11 +272,27 @@ def command_start() -> float:
     return time.monotonic() if start is None else start
 
 
-def seconds_of_work(repeats: int = 3) -> float:
-    """Seconds that a fixed piece of work takes now: the speed of this machine under its present load."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        total = 0
-        for i in range(100_000):
-            total += i & 7
-    return (time.perf_counter() - start) / repeats
+def seconds_without(function: Callable[[], object], busy: float) -> float:
+    """Seconds that a function would take if the workers of this search were idle, by a call while they work.
+
+    Of n processes that compute on c cores each gets a share of c / n, so that elapsed time exceeds processor
+    time by a factor of n / c; without b of them, by a factor of n / c - b / c, and of 1 at least.
+
+    Parameters
+    ----------
+    function : callable
+        Computes in this thread.
+    busy : float
+        Workers for each core.
+    """
+    start, own_start = time.perf_counter(), time.thread_time()
+    function()
+    elapsed, own = time.perf_counter() - start, time.thread_time() - own_start
+    return own * max(1.0, elapsed / own - busy) if own > 0 else elapsed
+
+
+def piece_of_work() -> None:
+    """A fixed piece of work, whose duration shows the speed of this machine under its present load."""
+    total = 0
+    for i in range(_STEPS):
+        total += i & 7

@@ -202,6 +202,11 @@ def select(
     )
 
 
+def n_fewest_scorings(prepared: Prepared) -> int:
+    """Trainings below which `select` has no time."""
+    return (1 if prepared.problem.folds else _FEW_FOLDS) * (_FEW_FINALISTS + 1)
+
+
 def n_scorings(prepared: Prepared, n_finalists: int) -> int:
     """Trainings that `select` takes at most."""
     return (1 if prepared.problem.folds else prepared.n_folds) * (n_finalists + 1) + _REFERENCE_SEEDS

@@ -17,7 +17,7 @@ from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
 from nas.run.report_process import ReportProcess
 from nas.run.schedule import LastWork, Plan
-from nas.run.selection import n_scorings
+from nas.run.selection import n_fewest_scorings, n_scorings
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
 from nas.tracking.folder import RunFolder
@@ -35,8 +35,8 @@ _PROBLEMS = 6
 """Problems that an executor holds at most: that of the search, and five folds at its end."""
 
 
-_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 100, 500, 200
-"""What follows the final training, in pieces of `nas.run.schedule.seconds_of_work`: measured on two cores."""
+_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 30, 170, 70
+"""What follows the final training, in pieces of `nas.run.schedule.piece_of_work`: measured on two cores."""
 
 
 _LAST_SHARE = 0.015
@@ -44,7 +44,7 @@ _LAST_SHARE = 0.015
 
 
 _PATIENCE = 1.5
-"""Seconds from an interrupt until MLflow's writing is given up: 'nas sync' and 'nas resume' write the rest."""
+"""Seconds from an interrupt until MLflow's writing is given up; 'nas sync' writes the rest."""
 
 
 class ResumeHint:
@@ -227,6 +227,7 @@ def _last_work(context: SearchContext) -> LastWork:
     settings, observers = context.settings, context.observers
     return LastWork(
         n_scorings=n_scorings(context.prepared, settings.n_finalists),
+        n_fewest_scorings=n_fewest_scorings(context.prepared),
         n_refits=settings.ensemble if settings.refit else 0,
         n_workers=settings.workers or 1,
         n_pieces=_CONCLUSION_PIECES

@@ -21,8 +21,6 @@ from nas.cli import main
 from nas.errors import InputError, RunningError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.run.budget import Budget
-from nas.run.islands import Island
 from nas.tracking.parts import AllEvaluations, recorded_evaluations, to_global_ids
 
 N = 3
