@@ -69,13 +69,7 @@ class BudgetUsage:
         self.candidates += candidate.epochs_done == 0
         n_epochs = evaluation.n_epochs * max(1, len(evaluation.fold_scores))
         self.epochs += n_epochs
-        is_whole = (
-            candidate.epochs_done == 0
-            and candidate.inherits is None
-            and candidate.epochs is None
-            and not evaluation.is_partial
-        )
-        self.plan.observe(evaluation.seconds, n_epochs, from_scratch=is_whole)
+        self.plan.observe(evaluation.seconds, n_epochs)
         if evaluation.failed:
             self.failures += 1
             self.first_failure = self.first_failure or evaluation.error

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from statistics import fmean
 
-from nas.evolution import Engine, Individual
+from nas.evaluation import Problem
+from nas.evolution import Engine
 from nas.execution import Executor
 from nas.run.context import SearchContext
-from nas.run.schedule import Plan, piece_of_work, seconds_without
+from nas.run.schedule import Plan, piece_of_work, processor_seconds, slowdown
 from nas.run.winner import refit_epochs, seconds_of_epoch
 
 _SPEED_EVERY, _REFIT_EVERY = 0.04, 0.15
@@ -20,12 +23,17 @@ _REFIT_MOST = 0.03
 """Share of the budget that an epoch may take to be measured; of longer epochs there is no time for many."""
 
 
+_SLOWDOWNS = 8
+"""Measurements of the load that are averaged: a single one is a matter of luck."""
+
+
 class Gauge:
-    """Measures how fast this machine is at the moment, and how long the final training will take.
+    """Measures how fast this machine is at the moment, and how long what follows the search will take.
 
     Parameters
     ----------
     plan : Plan
+    problem : Problem
     context : SearchContext or None
         None where the final training is not in this process: it is estimated from the candidates then.
     engine : Engine
@@ -33,9 +41,14 @@ class Gauge:
     executor : Executor
     """
 
-    def __init__(self, plan: Plan, context: SearchContext | None, engine: Engine, executor: Executor) -> None:
-        self._plan, self._context, self._engine, self._executor = plan, context, engine, executor
+    def __init__(
+        self, plan: Plan, problem: Problem, context: SearchContext | None, engine: Engine, executor: Executor
+    ) -> None:
+        self._plan, self._problem, self._context = plan, problem, context
+        self._engine, self._executor = engine, executor
         self._next_speed, self._next_refit = 0.0, _REFIT_FROM
+        self._slowdowns: deque[float] = deque(maxlen=_SLOWDOWNS)
+        self._refit_pace: float | None = None
 
     def measure(self) -> None:
         """Measure what is due; nothing without a time budget."""
@@ -45,24 +58,23 @@ class Gauge:
         share = deadline.elapsed() / deadline.seconds
         if share >= self._next_speed:
             self._next_speed = share + _SPEED_EVERY
-            self._plan.measured_speed(seconds_without(piece_of_work, self._busy))
+            self._slowdowns.append(slowdown(self._executor.n_active / (os.cpu_count() or 1)))
+            self._plan.measured_speed(processor_seconds(piece_of_work) * self._slowdown)
+            if self._refit_pace is not None:
+                self._plan.measured_refit(self._refit_pace * self._slowdown)
         if best is None or not self._plan.last_work.n_refits:
             return
+        training = self._problem.training
+        n_epochs = min(training.epochs, best.age + (training.patience or training.epochs))
+        self._plan.expect_scoring(n_epochs * max(1, self._problem.n_folds))
         self._plan.expect_refit(refit_epochs(best))
-        expected = self._plan.refit_seconds_per_epoch
-        if (
-            share >= self._next_refit
-            and self._context is not None
-            and expected < _REFIT_MOST * deadline.seconds
-        ):
+        is_short = self._plan.refit_seconds_per_epoch < _REFIT_MOST * deadline.seconds
+        if self._context is not None and share >= self._next_refit and is_short:
             self._next_refit = share + _REFIT_EVERY
-            self._plan.measured_refit(self._seconds_of_epoch(best))
+            n = self._context.settings.members
+            self._refit_pace = seconds_of_epoch(self._context.prepared, best.candidate, n)
+            self._plan.measured_refit(self._refit_pace * self._slowdown)
 
     @property
-    def _busy(self) -> float:
-        return self._executor.n_active / (os.cpu_count() or 1)
-
-    def _seconds_of_epoch(self, best: Individual) -> float:
-        assert self._context is not None, "the final training is in this process"
-        n = self._context.settings.members
-        return seconds_of_epoch(self._context.prepared, best.candidate, n, self._busy)
+    def _slowdown(self) -> float:
+        return fmean(self._slowdowns)

@@ -172,7 +172,7 @@ def _search_island(
             interrupted=_rarely(flags.at_once.is_set),
             end_after_batch=end_after_batch,
             before_batch=migrate,
-            after_evaluation=Gauge(plan, None, engine, executor).measure,
+            after_evaluation=Gauge(plan, problem, None, engine, executor).measure,
         )
         # An island that has exhausted the space would try no more in a longer search either, so its elites
         # stay valid; any other end cuts a search short.

@@ -10,6 +10,7 @@ Everything here is arithmetic over a clock that is passed in.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import deque
@@ -32,6 +33,9 @@ _SELECTION_PART = 0.8
 """Part of the finalists' estimated time that is planned: their scoring can end after any fold, so that an
 estimate that was too high leaves no time unused."""
 
+_SCORING_MARGIN = 1.5
+"""Of the number of finalists: all folds of a finalist are trained at once, so that half of them is nothing."""
+
 _REFIT_MARGIN = 1.1
 """The final training cannot be cut short without losing it."""
 
@@ -41,11 +45,14 @@ _RECENT = 24
 _EXIT_SECONDS = 0.5
 """What the interpreter needs to exit."""
 
-_CONCLUSION_SHARE = 0.2
+_CONCLUSION_SHARE = 0.12
 """Share of the budget that everything after the final training may take at most."""
 
 _STEPS = 300_000
-"""Of a piece of work: a fiftieth of a second, in which a busy machine has changed between processes."""
+"""Of a piece of work: a fiftieth of a second."""
+
+_HASHED = 2**24
+"""Bytes whose hash takes a fiftieth of a second, in which a busy machine has changed between processes."""
 
 _SHORT_TRAINING = 0.15
 """Share of the budget that is kept for one short training while no candidate has been evaluated."""
@@ -126,18 +133,19 @@ class Plan:
         self.deadline = deadline
         self.last_work = last_work
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
-        self._n_whole = self._whole_epochs = 0
+        self._scoring_epochs = 0
         self._refit_epochs = 0
         self._refit_pace: float | None = None
         self._piece = 0.0
 
-    def observe(self, seconds: float, n_epochs: int, *, from_scratch: bool) -> None:
-        """Take in an evaluation: its seconds, its epochs over all folds, and whether it was from scratch."""
+    def observe(self, seconds: float, n_epochs: int) -> None:
+        """Take in an evaluation: its seconds, and its epochs over all folds."""
         if n_epochs and seconds > 0:
             self._recent.append((seconds, n_epochs))
-        if from_scratch:
-            self._n_whole += 1
-            self._whole_epochs += n_epochs
+
+    def expect_scoring(self, n_epochs: int) -> None:
+        """Take in how many epochs over all folds the training of a finalist would take."""
+        self._scoring_epochs = n_epochs
 
     def expect_refit(self, n_epochs: int) -> None:
         """Take in how many epochs the final training of the best candidate so far would take."""
@@ -167,8 +175,7 @@ class Plan:
     @property
     def scoring_seconds(self) -> float:
         """The estimated time of one training of a finalist."""
-        mean_epochs = self._whole_epochs / self._n_whole if self._n_whole else 0.0
-        return mean_epochs * self.seconds_per_epoch
+        return self._scoring_epochs * self.seconds_per_epoch
 
     @property
     def selection_seconds(self) -> float:
@@ -188,8 +195,8 @@ class Plan:
 
     @property
     def give_up_at(self) -> float:
-        """The moment from which on nothing is waited for any more, at the cost of the report."""
-        return self.deadline.end - self._at_most(_CONCLUSION_SHARE, 2 * _EXIT_SECONDS)
+        """The moment from which on nothing but MLflow is waited for any more, at the cost of the report."""
+        return self.deadline.end - self._at_most(_CONCLUSION_SHARE, 4 * _EXIT_SECONDS)
 
     @property
     def select_by(self) -> float:
@@ -200,7 +207,8 @@ class Plan:
     def search_until(self) -> float:
         """The moment at which the last candidate has to be evaluated."""
         seconds = self._at_most(_SELECTION_SHARE, _SELECTION_PART * self.selection_seconds)
-        fewest = self.last_work.n_fewest_scorings * self.scoring_seconds / max(1, self.last_work.n_workers)
+        work = self.last_work
+        fewest = _SCORING_MARGIN * work.n_fewest_scorings * self.scoring_seconds / max(1, work.n_workers)
         return self.select_by - (seconds if seconds >= fewest else 0.0)
 
     @property
@@ -237,7 +245,8 @@ class Plan:
         if not self.scoring_seconds:
             return 0.0
         left = self.select_by - self.deadline.clock()
-        return max(0.0, left) * max(1, self.last_work.n_workers) / self.scoring_seconds
+        seconds = _SCORING_MARGIN * self.scoring_seconds / max(1, self.last_work.n_workers)
+        return max(0.0, left) / seconds
 
     def _at_most(self, share: float, seconds: float) -> float:
         return min(share * (self.deadline.seconds or 0.0), seconds)
@@ -272,27 +281,34 @@ def command_start() -> float:
     return time.monotonic() if start is None else start
 
 
-def seconds_without(function: Callable[[], object], busy: float) -> float:
-    """Seconds that a function would take if the workers of this search were idle, by a call while they work.
+def processor_seconds(function: Callable[[], object]) -> float:
+    """Seconds of processor time that a function takes in this thread."""
+    start = time.thread_time()
+    function()
+    return time.thread_time() - start
+
+
+def slowdown(busy: float = 0.0) -> float:
+    """Elapsed time for each second of processor time, at the present load of this machine; at least 1.
 
     Of n processes that compute on c cores each gets a share of c / n, so that elapsed time exceeds processor
-    time by a factor of n / c; without b of them, by a factor of n / c - b / c, and of 1 at least.
+    time by a factor of n / c; without b of them, by n / c - b / c.
 
     Parameters
     ----------
-    function : callable
-        Computes in this thread.
     busy : float
-        Workers for each core.
+        Workers of this search for each core, which compute now and will not then.
     """
+    # Hashing needs no lock of the interpreter, for which a thread that imports libraries would have to be
+    # waited for: that it slows this thread down says nothing about the machine.
     start, own_start = time.perf_counter(), time.thread_time()
-    function()
+    hashlib.sha256(bytes(_HASHED)).digest()
     elapsed, own = time.perf_counter() - start, time.thread_time() - own_start
-    return own * max(1.0, elapsed / own - busy) if own > 0 else elapsed
+    return max(1.0, elapsed / own - busy) if own > 0 else 1.0
 
 
 def piece_of_work() -> None:
-    """A fixed piece of work, whose duration shows the speed of this machine under its present load."""
+    """A fixed piece of work, whose duration shows the speed of this machine."""
     total = 0
     for i in range(_STEPS):
         total += i & 7

@@ -60,7 +60,7 @@ def _on_one_engine(session: Session) -> Findings:
         session.trackers,
         interrupted=session.interruption.requested,
         end_after_batch=end_after_batch,
-        after_evaluation=Gauge(session.plan, context, engine, session.executor).measure,
+        after_evaluation=Gauge(session.plan, problem, context, engine, session.executor).measure,
     )
     generation = engine.generation()
     history = recorded.first(usage.evaluations)

@@ -18,7 +18,7 @@ from nas.network import MLP, State
 from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.preparation import Prepared
-from nas.run.schedule import Plan, seconds_without
+from nas.run.schedule import Plan, processor_seconds
 from nas.run.selection import Selection
 from nas.runtime import Ensemble, Network
 from nas.settings.search_settings import SearchSettings
@@ -124,15 +124,13 @@ def refit_epochs(member: Individual, selection: Selection | None = None) -> int:
     return math.ceil(_REFIT_EPOCHS * (matching[0].epochs if matching else member.age))
 
 
-def seconds_of_epoch(prepared: Prepared, candidate: Candidate, n: int, busy: float) -> float:
-    """The seconds that an epoch of the final training of `n` networks takes, measured by a few epochs.
-
-    `busy` workers for each core compute now, and will not then.
-    """
+def seconds_of_epoch(prepared: Prepared, candidate: Candidate, n: int) -> float:
+    """The processor time that an epoch of the final training of `n` networks takes, by a few epochs."""
     source = prepared.final
     for epochs in (1, _MEASURED_EPOCHS):
-        train = partial(_trained_from_scratch, source, candidate, epochs / _REFIT_EPOCHS, n, None)
-        seconds = seconds_without(train, busy)
+        seconds = processor_seconds(
+            partial(_trained_from_scratch, source, candidate, epochs / _REFIT_EPOCHS, n, None)
+        )
         if seconds > _MEASURED_SECONDS:
             break
     return seconds / epochs

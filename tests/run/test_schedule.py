@@ -44,7 +44,8 @@ def test_phases_end_one_after_the_other() -> None:
     # 80 % are planned. The final training has 20 epochs of three times 0.1 s, with a margin of a tenth.
     # Everything else: 100 pieces of 0.01 s, and half a second to exit.
     plan = plan_of(100.0, Clock())
-    plan.observe(1.0, 10, from_scratch=True)
+    plan.observe(1.0, 10)
+    plan.expect_scoring(10)
     plan.expect_refit(20)
     plan.measured_speed(0.01)
     assert plan.conclude_by == pytest.approx(1100 - 1.5)
@@ -56,7 +57,8 @@ def test_phases_end_one_after_the_other() -> None:
 
 def test_without_a_budget_there_is_no_end() -> None:
     plan = plan_of(None, Clock())
-    plan.observe(1.0, 10, from_scratch=True)
+    plan.observe(1.0, 10)
+    plan.expect_scoring(10)
     assert plan.search_until == plan.give_up_at == math.inf
     assert (plan.affordable_epochs(500), plan.affordable_scorings()) == (500, math.inf)
     assert not plan.is_late(plan.search_until)
@@ -65,10 +67,11 @@ def test_without_a_budget_there_is_no_end() -> None:
 def test_the_search_keeps_half_of_a_budget_that_is_too_small_for_the_rest() -> None:
     clock = Clock()
     plan = plan_of(10.0, clock)
-    plan.observe(100.0, 10, from_scratch=True)
+    plan.observe(100.0, 10)
+    plan.expect_scoring(10)
     plan.expect_refit(1000)
     plan.measured_speed(10.0)
-    assert plan.search_until >= clock.now + 3.5
+    assert plan.search_until >= clock.now + 4.0
     assert plan.search_until <= plan.select_by <= plan.conclude_by <= plan.give_up_at <= clock.now + 10
 
 
