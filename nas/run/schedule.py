@@ -34,7 +34,7 @@ _SELECTION_PART = 0.8
 estimate that was too high leaves no time unused."""
 
 _SCORING_MARGIN = 1.5
-"""Of the number of finalists: all folds of a finalist are trained at once, so that half of them is nothing."""
+"""Of the number of finalists: all folds of a finalist train at once, and half of a training is nothing."""
 
 _REFIT_MARGIN = 1.1
 """The final training cannot be cut short without losing it."""
