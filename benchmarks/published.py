@@ -4,9 +4,8 @@
                                    [--seed N] [--json FILE]
 
 Each file holds `X`, `y`, `task` and the test rows of its splits, `test_idx`; of those known by name
-without any, the first so many rows are the official training part. A split is one ``fit``: a search of so
-many seconds on two cores, then the finalists and the last training, which are in the seconds of the row
-and not in those asked for. Regression counts by the root mean squared error in the units of the target.
+without any, the first so many rows are the official training part. A split is one ``fit`` of so many seconds
+on two cores in all: the search, the finalists and the last training. Regression counts by the root mean squared error in the units of the target.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="+", metavar="FILE.npz")
     parser.add_argument("--quick", action="store_true", help="one split of 5 seconds")
     parser.add_argument("--splits", type=int, metavar="N", help="the first N of a file; default: 5, quick: 1")
-    parser.add_argument("--seconds", type=float, metavar="N", help="of searching; default: as asked for")
+    parser.add_argument("--seconds", type=float, metavar="N", help="of each fit; default: as asked for")
     parser.add_argument("--ensemble", type=int, default=1, metavar="K", help="see the estimators; default: 1")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", metavar="FILE", help="write figures, rows and machine")

@@ -40,7 +40,7 @@ class ProgressDisplay:
         self._best: tuple[float, float] | None = None
         self._best_text = "none yet"
         self._n_networks = self._failures = 0
-        self._deadline: float | None = None
+        self._has_started = False
 
     def __enter__(self) -> ProgressDisplay:
         screen.end()
@@ -50,15 +50,19 @@ class ProgressDisplay:
         self.close()
 
     def phase(self, name: str, left: Left | None = None) -> None:
-        """Show another phase, and the seconds that are left of it."""
+        """Show another phase, and the seconds that are left of it.
+
+        Without a terminal, phases are printed once the search has started: what is refused before that is
+        refused in one line.
+        """
         self._show(name, left=left)
-        if self._live is None:
+        if self._live is None and self._has_started:
             seconds = math.nan if left is None else left()
             self._print(f"{name}, {duration(seconds)} left" if math.isfinite(seconds) else name)
 
     def started(self, run: RunInfo) -> None:
         """Show the search."""
-        self._run, self._since = run, time.monotonic()
+        self._run, self._since, self._has_started = run, time.monotonic(), True
         self._show("searching", total=run.n_candidates, left=self._seconds_left, best="best none yet")
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
