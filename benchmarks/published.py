@@ -5,7 +5,8 @@
 
 Each file holds `X`, `y`, `task` and the test rows of its splits, `test_idx`; of those known by name
 without any, the first so many rows are the official training part. A split is one ``fit`` of so many seconds
-on two cores in all: the search, the finalists and the last training. Regression counts by the root mean squared error in the units of the target.
+on two cores in all: the search, the finalists and the last training. Regression counts by the root mean
+squared error in the units of the target.
 """
 
 from __future__ import annotations

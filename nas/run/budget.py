@@ -67,9 +67,8 @@ class BudgetUsage:
         budget = self.budget
         self.evaluations += 1
         self.candidates += candidate.epochs_done == 0
-        n_epochs = evaluation.n_epochs * max(1, len(evaluation.fold_scores))
-        self.epochs += n_epochs
-        self.plan.observe(evaluation.seconds, n_epochs)
+        self.epochs += evaluation.n_network_epochs
+        self.plan.observe(evaluation.seconds, evaluation.n_network_epochs)
         if evaluation.failed:
             self.failures += 1
             self.first_failure = self.first_failure or evaluation.error
