@@ -26,6 +26,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.data import load
 from benchmarks.harness import Figure, report
@@ -127,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     report(figures, rows, options.json)
 
 
-def _row(name: str, watched: Watched) -> dict[str, object]:
+def _row(name: str, watched: Watched) -> dict[str, Any]:
     if watched.code:
         raise SystemExit(f"{name}: expected the exit code 0, got {watched.code}: {watched.output[-2000:]}")
     row = {
