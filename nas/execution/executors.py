@@ -7,12 +7,17 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from nas.execution.endings import wait_for_endings
 from nas.execution.executor import Executor
-from nas.execution.gradual import GradualExecutor, wait_for_endings
+from nas.execution.gradual import GradualExecutor
 from nas.execution.serial import SerialExecutor
 
 _SMALL = 2**29
 """Bytes of problems that may be in memory twice: in this process, and where workers read them."""
+
+
+_LAST_SECONDS = 2.0
+"""Seconds before a deadline from which on the end of workers is not waited for."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ def executor_for(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
         return SerialExecutor()
     wait_for_endings()
 
+    def is_late() -> bool:
+        return workers.seconds_left() < _LAST_SECONDS
+
     def with_workers(interrupted: Callable[[], bool]) -> Executor:
         # Importing Ray takes a second, and a search in this process does without.
         from nas.execution.ray import RayExecutor
@@ -59,6 +67,7 @@ def executor_for(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
             address=workers.address,
             resources=workers.resources,
             interrupted=interrupted,
+            is_late=is_late,
         )
 
     is_gradual = workers.n is not None and workers.n_expected is not None and workers.n_bytes <= _SMALL
@@ -66,7 +75,9 @@ def executor_for(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
         return with_workers(interrupted)
     assert workers.n is not None
     assert workers.n_expected is not None
-    return GradualExecutor(with_workers, workers.n, workers.n_expected, workers.seconds_left, interrupted)
+    return GradualExecutor(
+        with_workers, workers.n, workers.n_expected, workers.seconds_left, interrupted, is_late
+    )
 
 
 def _ray_runs() -> bool:

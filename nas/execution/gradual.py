@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nas.evaluation import Evaluation, Problem
+from nas.execution.endings import in_background
 from nas.execution.executor import Executor, Task
 from nas.execution.serial import SerialExecutor
 
@@ -29,19 +30,6 @@ _PATIENCE = 2.0
 _SWITCH_INTERVAL = 0.0005
 """Seconds after which Python's threads take turns. With its 0.005 s, each of the many short operations of a
 training could wait so long for a thread that imports a library or talks to Ray."""
-
-
-_LAST_SECONDS = 2.0
-"""Seconds before a deadline from which on the end of workers is not waited for."""
-
-_endings: list[threading.Thread] = []
-"""Ends of workers that go on in the background."""
-
-
-def wait_for_endings() -> None:
-    """Wait until the workers of earlier searches have ended: a process has one Ray at most."""
-    while _endings:
-        _endings.pop(0).join()
 
 
 def workers_pay(seconds: float, n_workers: int) -> bool:
@@ -64,6 +52,8 @@ class GradualExecutor:
     seconds_left : callable
         Seconds that the search may go on at most; may be infinity.
     interrupted : callable
+    is_late : callable
+        Whether the end of workers is not waited for, because a budget is spent.
     """
 
     def __init__(
@@ -73,7 +63,9 @@ class GradualExecutor:
         n_expected: int,
         seconds_left: Callable[[], float],
         interrupted: Callable[[], bool],
+        is_late: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_late = is_late
         self._make, self._n_workers = start, n_workers
         self._n_expected, self._seconds_left, self._interrupted = n_expected, seconds_left, interrupted
         self._serial = SerialExecutor()
@@ -139,9 +131,7 @@ class GradualExecutor:
         """End the workers in the background: no task follows."""
         if not self._is_retired:
             self._is_retired = True
-            self._ending = threading.Thread(target=self._end_workers, name="nas-workers-end", daemon=True)
-            self._ending.start()
-            _endings.append(self._ending)
+            self._ending = in_background(self._end_workers)
 
     def __enter__(self) -> GradualExecutor:
         if threading.current_thread() is threading.main_thread():
@@ -153,7 +143,7 @@ class GradualExecutor:
     def __exit__(self, *exception: Any) -> None:
         self.retire()
         try:
-            is_hurried = self._interrupted() or self._seconds_left() < _LAST_SECONDS
+            is_hurried = self._interrupted() or self._is_late()
             if not is_hurried and exception[:1] != (KeyboardInterrupt,):
                 self._ending.join()
         finally:

@@ -39,7 +39,7 @@ _SCORING_MARGIN = 1.5
 _REFIT_MARGIN = 1.1
 """The final training cannot be cut short without losing it."""
 
-_RECENT = 24
+RECENT = 24
 """Evaluations that show the current speed."""
 
 _EXIT_SECONDS = 0.5
@@ -132,7 +132,7 @@ class Plan:
     def __init__(self, deadline: Deadline, last_work: LastWork = LastWork()) -> None:
         self.deadline = deadline
         self.last_work = last_work
-        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._scoring_epochs = 0
         self._refit_epochs = 0
         self._refit_pace: float | None = None

@@ -11,6 +11,7 @@ from nas.run.findings import Findings
 from nas.run.gauge import Gauge
 from nas.run.islands import Archipelago, Island, run_islands
 from nas.run.loop import CandidateStream, search_loop
+from nas.run.schedule import RECENT
 from nas.run.short_training import short_findings
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
@@ -105,6 +106,13 @@ def _on_islands(session: Session) -> Findings:
         trackers=session.trackers,
         tails=session.tails,
     )
-    return run_islands(
+    findings = run_islands(
         archipelago, executor, session.interruption.requested, session.callbacks.stop_requested
     )
+    # The islands have plans of their own; what follows them is planned here.
+    problem, history = context.prepared.problem, findings.history
+    for number in range(max(0, len(history) - RECENT), len(history)):
+        evaluation = history[number][1]
+        session.plan.observe(evaluation.seconds, evaluation.n_network_epochs)
+    Gauge(session.plan, problem, context, findings.engine, executor).measure()
+    return findings
