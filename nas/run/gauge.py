@@ -11,7 +11,7 @@ from nas.evolution import Engine
 from nas.execution import Executor
 from nas.run.context import SearchContext
 from nas.run.schedule import Plan, piece_of_work, processor_seconds, slowdown
-from nas.run.winner import refit_epochs, seconds_of_epoch
+from nas.run.winner import n_members, refit_epochs, seconds_of_epoch
 
 _SPEED_EVERY, _REFIT_EVERY = 0.04, 0.15
 """Shares of the budget between two measurements of the machine's speed, and of the final training."""
@@ -71,7 +71,7 @@ class Gauge:
         is_short = self._plan.refit_seconds_per_epoch < _REFIT_MOST * deadline.seconds
         if self._context is not None and share >= self._next_refit and is_short:
             self._next_refit = share + _REFIT_EVERY
-            n = self._context.settings.members
+            n = n_members(self._context.settings, self._context.prepared)
             self._refit_pace = seconds_of_epoch(self._context.prepared, best.candidate, n)
             self._plan.measured_refit(self._refit_pace * self._slowdown)
 

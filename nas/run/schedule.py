@@ -102,6 +102,8 @@ class LastWork:
         With fewer, finalists are not scored at all.
     n_refits : int
         Final trainings, one after the other; 0 where the search's weights are kept.
+    n_members : int
+        Networks of a final training.
     n_workers : int
         Trainings of finalists at once.
     n_pieces : float
@@ -111,6 +113,7 @@ class LastWork:
     n_scorings: int = 0
     n_fewest_scorings: int = 0
     n_refits: int = 0
+    n_members: int = 1
     n_workers: int = 1
     n_pieces: float = 0.0
 
@@ -170,7 +173,7 @@ class Plan:
         """Of the final training: as measured, otherwise estimated."""
         if self._refit_pace is not None:
             return self._refit_pace
-        return _REFIT_COST * self.seconds_per_epoch
+        return _REFIT_COST * self.last_work.n_members * self.seconds_per_epoch
 
     @property
     def scoring_seconds(self) -> float:

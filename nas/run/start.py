@@ -18,6 +18,7 @@ from nas.run.interruption import Interruption
 from nas.run.report_process import ReportProcess
 from nas.run.schedule import LastWork, Plan
 from nas.run.selection import n_fewest_scorings, n_scorings
+from nas.run.winner import n_members
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
 from nas.tracking.folder import RunFolder
@@ -229,6 +230,7 @@ def _last_work(context: SearchContext) -> LastWork:
         n_scorings=n_scorings(context.prepared, settings.n_finalists),
         n_fewest_scorings=n_fewest_scorings(context.prepared),
         n_refits=settings.ensemble if settings.refit else 0,
+        n_members=n_members(settings, context.prepared),
         n_workers=settings.workers or 1,
         n_pieces=_CONCLUSION_PIECES
         + (_REPORT_PIECES if observers.report else 0)
