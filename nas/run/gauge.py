@@ -51,25 +51,25 @@ class Gauge:
         self._refit_pace: float | None = None
 
     def measure(self) -> None:
-        """Measure what is due; nothing without a time budget."""
+        """Measure what is due; without a time budget, once, for the time that the screen shows."""
         deadline, best = self._plan.deadline, self._engine.best
-        if deadline.seconds is None:
-            return
-        share = deadline.elapsed() / deadline.seconds
+        share = deadline.elapsed() / deadline.seconds if deadline.seconds is not None else 0.0
         if share >= self._next_speed:
             self._next_speed = share + _SPEED_EVERY
             self._slowdowns.append(slowdown(self._executor.n_active / (os.cpu_count() or 1)))
             self._plan.measured_speed(processor_seconds(piece_of_work) * self._slowdown)
             if self._refit_pace is not None:
                 self._plan.measured_refit(self._refit_pace * self._slowdown)
-        if best is None or not self._plan.last_work.n_refits:
+        if best is None:
             return
         training = self._problem.training
         n_epochs = min(training.epochs, best.age + (training.patience or training.epochs))
         self._plan.expect_scoring(n_epochs * max(1, self._problem.n_folds))
         self._plan.expect_refit(refit_epochs(best))
-        is_short = self._plan.refit_seconds_per_epoch < _REFIT_MOST * deadline.seconds
-        if self._context is not None and share >= self._next_refit and is_short:
+        is_due = share >= self._next_refit and self._plan.last_work.n_refits > 0
+        if deadline.seconds is None or self._context is None or not is_due:
+            return
+        if self._plan.refit_seconds_per_epoch < _REFIT_MOST * deadline.seconds:
             self._next_refit = share + _REFIT_EVERY
             n = n_members(self._context.settings, self._context.prepared)
             self._refit_pace = seconds_of_epoch(self._context.prepared, best.candidate, n)
