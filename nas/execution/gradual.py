@@ -66,7 +66,7 @@ class GradualExecutor:
         is_late: Callable[[], bool] = lambda: False,
     ) -> None:
         self._is_late = is_late
-        self._make, self._n_workers = start, n_workers
+        self._make, self._n_asked = start, n_workers
         self._n_expected, self._seconds_left, self._interrupted = n_expected, seconds_left, interrupted
         self._serial = SerialExecutor()
         self._queue: deque[Task] = deque()
@@ -81,6 +81,11 @@ class GradualExecutor:
     def n_active(self) -> int:
         """See `Executor.n_active`."""
         return 0 if self._workers is None else self._workers.n_active
+
+    @property
+    def n_workers(self) -> int:
+        """Evaluations at once: by this process, or by the workers once they are ready."""
+        return 1 if self._workers is None else self._n_asked
 
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`; the problem itself: workers read a copy, so that it should be small."""
@@ -111,7 +116,7 @@ class GradualExecutor:
             self._seconds += time.monotonic() - start
             self._n_evaluated += len(evaluations)
             left = (self._n_expected - self._n_evaluated) * self._seconds / max(1, self._n_evaluated)
-            if self._thread is None and workers_pay(min(left, self._seconds_left()), self._n_workers):
+            if self._thread is None and workers_pay(min(left, self._seconds_left()), self._n_asked):
                 self._start_workers()
         return evaluations
 

@@ -71,13 +71,13 @@ def _search_and_conclude(session: Session) -> SearchResult:
     since = time.monotonic()
     findings = search_candidates(session)
     seconds = time.monotonic() - since
-    if session.report is not None:
-        session.report.prepare()
     baselines = _start_baselines(session, seconds)
     phase, plan = session.context.observers.phase, session.plan
     phase("checking finalists", countdown(plan.selection_seconds))
     selection = _select(session, findings)
     session.executor.retire()
+    if session.report is not None and not session.interruption.requested():
+        session.report.prepare()
     winner = _best_of(findings) if selection is None else selection.winner
     phase("last training", countdown(plan.refit_seconds))
     network = final_model(

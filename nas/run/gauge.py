@@ -9,6 +9,7 @@ from statistics import fmean
 from nas.evaluation import Problem
 from nas.evolution import Engine
 from nas.execution import Executor
+from nas.execution.gradual import GradualExecutor
 from nas.run.context import SearchContext
 from nas.run.schedule import Plan, piece_of_work, processor_seconds, slowdown
 from nas.run.winner import n_members, refit_epochs, seconds_of_epoch
@@ -16,8 +17,9 @@ from nas.run.winner import n_members, refit_epochs, seconds_of_epoch
 _SPEED_EVERY, _REFIT_EVERY = 0.04, 0.15
 """Shares of the budget between two measurements of the machine's speed, and of the final training."""
 
-_REFIT_FROM = 0.5
-"""Share of the budget from which on the best candidate's final training is measured: it may win."""
+_REFIT_FROM = 0.2
+"""Share of the budget from which on the best candidate's final training is measured: others may follow, but
+an estimate from the candidates' own trainings is several times too long or too short."""
 
 _REFIT_MOST = 0.03
 """Share of the budget that an epoch may take to be measured; of longer epochs there is no time for many."""
@@ -54,6 +56,8 @@ class Gauge:
         """Measure what is due; without a time budget, once, for the time that the screen shows."""
         deadline, best = self._plan.deadline, self._engine.best
         share = deadline.elapsed() / deadline.seconds if deadline.seconds is not None else 0.0
+        if isinstance(self._executor, GradualExecutor):
+            self._plan.n_workers = self._executor.n_workers
         if share >= self._next_speed:
             self._next_speed = share + _SPEED_EVERY
             self._slowdowns.append(slowdown(self._executor.n_active / (os.cpu_count() or 1)))

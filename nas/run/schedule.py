@@ -33,7 +33,7 @@ _SELECTION_PART = 0.8
 """Part of the finalists' estimated time that is planned: their scoring can end after any fold, so that an
 estimate that was too high leaves no time unused."""
 
-_SCORING_MARGIN = 1.5
+_SCORING_MARGIN = 2.0
 """Of the number of finalists: all folds of a finalist train at once, and half of a training is nothing."""
 
 _REFIT_MARGIN = 1.1
@@ -130,11 +130,14 @@ class Plan:
     ----------
     deadline : Deadline
     last_work : LastWork
+    n_workers : int
+        Trainings at once at present.
     """
 
     def __init__(self, deadline: Deadline, last_work: LastWork = LastWork()) -> None:
         self.deadline = deadline
         self.last_work = last_work
+        self.n_workers = last_work.n_workers
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._scoring_epochs = 0
         self._refit_epochs = 0
@@ -184,7 +187,7 @@ class Plan:
     def selection_seconds(self) -> float:
         """The estimated time of scoring all finalists."""
         work = self.last_work
-        return work.n_scorings * self.scoring_seconds / max(1, work.n_workers)
+        return work.n_scorings * self.scoring_seconds / max(1, self.n_workers)
 
     @property
     def refit_seconds(self) -> float:
@@ -211,7 +214,7 @@ class Plan:
         """The moment at which the last candidate has to be evaluated."""
         seconds = self._at_most(_SELECTION_SHARE, _SELECTION_PART * self.selection_seconds)
         work = self.last_work
-        fewest = _SCORING_MARGIN * work.n_fewest_scorings * self.scoring_seconds / max(1, work.n_workers)
+        fewest = _SCORING_MARGIN * work.n_fewest_scorings * self.scoring_seconds / max(1, self.n_workers)
         return self.select_by - (seconds if seconds >= fewest else 0.0)
 
     @property
@@ -248,7 +251,7 @@ class Plan:
         if not self.scoring_seconds:
             return 0.0
         left = self.select_by - self.deadline.clock()
-        seconds = _SCORING_MARGIN * self.scoring_seconds / max(1, self.last_work.n_workers)
+        seconds = _SCORING_MARGIN * self.scoring_seconds / max(1, self.n_workers)
         return max(0.0, left) / seconds
 
     def _at_most(self, share: float, seconds: float) -> float:
