@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
-from nas.execution import SharingExecutor
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
 from nas.run.gauge import Gauge
-from nas.run.islands import Archipelago, Island, run_islands
+from nas.run.islands import search_on_islands
 from nas.run.loop import CandidateStream, search_loop
-from nas.run.schedule import RECENT
 from nas.run.short_training import short_findings
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
@@ -28,8 +25,7 @@ def search_candidates(session: Session) -> Findings:
     KeyboardInterrupt
         If the search was interrupted before the first candidate, or while it replayed a journal.
     """
-    on_islands = session.context.settings.islands > 1
-    findings = _on_islands(session) if on_islands else _on_one_engine(session)
+    findings = _on_one_engine(session) if session.context.n_parts == 1 else search_on_islands(session)
     if findings.stop_reason == StopReason.TIME and findings.usage.evaluations == 0:
         return short_findings(session, findings)
     if findings.stop_reason == StopReason.INTERRUPTED:
@@ -75,44 +71,3 @@ def _on_one_engine(session: Session) -> Findings:
         evaluation=lambda number: history[number][1],
         states=weights.of,
     )
-
-
-def _on_islands(session: Session) -> Findings:
-    context, executor = session.context, session.executor
-    settings, n = context.settings, context.settings.islands
-    assert isinstance(executor, SharingExecutor), "settings with several islands have workers"
-    islands = [
-        Island(
-            i=i,
-            n=n,
-            folder=context.folder.parts[i],
-            info=replace(session.info, identity={**session.info.identity, "island": i}, pair=None),
-            recipe=context.recipe,
-            seed=settings.seed,
-            limits=settings.limits,
-            starts=settings.starts,
-            budget=settings.budget.divided(n),
-            n_recorded=len(session.journals[i].record.evaluations),
-            deadline=context.deadline,
-            last_work=session.plan.last_work,
-        )
-        for i in range(n)
-    ]
-    archipelago = Archipelago(
-        islands,
-        # This engine only compares: what it takes in has been trained, and its scores are known.
-        merged=context.engine(replace(context.recipe, halving=False, surrogate="none")),
-        problem=context.prepared.problem,
-        trackers=session.trackers,
-        tails=session.tails,
-    )
-    findings = run_islands(
-        archipelago, executor, session.interruption.requested, session.callbacks.stop_requested
-    )
-    # The islands have plans of their own; what follows them is planned here.
-    problem, history = context.prepared.problem, findings.history
-    for number in range(max(0, len(history) - RECENT), len(history)):
-        evaluation = history[number][1]
-        session.plan.observe(evaluation.seconds, evaluation.n_network_epochs)
-    Gauge(session.plan, problem, context, findings.engine, executor).measure()
-    return findings

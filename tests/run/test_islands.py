@@ -153,7 +153,7 @@ class TestAWholeSearch:
         assert weights(result) == weights(whole)
 
     @pytest.mark.slow
-    def test_islands_that_die_come_back(self, tmp_path: Path, whole: nas.SearchResult) -> None:
+    def test_islands_that_are_killed_are_restarted(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
         while not folder.exists():
