@@ -201,7 +201,7 @@ def _merits(rescores: Sequence[Rescore]) -> list[float]:
 
     On few rows a score such as accuracy has few values, and the best of them is often luck; the loss is
     smooth, but of a confident network it says little about its score. Of ten genomes on vehicle and credit_g
-    (five seeds each) the best by accuracy had a test accuracy of 0.8400 and 0.7500, by loss 0.8306 and 0.7590,
+    (five seeds each) the best by accuracy had a test accuracy of 0.8400 and 0.7500, by loss 0.8306 and 0.759,
     by the mean rank 0.8447 and 0.7560.
     """
     if any(not rescore.scores or math.isnan(rescore.loss) for rescore in rescores):
