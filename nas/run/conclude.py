@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from nas.evolution import Individual
 from nas.export import save_network
+from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.findings import Findings
 from nas.run.result import SearchResult
+from nas.run.schedule import countdown
 from nas.run.selection import Selection
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
-from nas.run.test_scores import score_test_rows
+from nas.run.test_scores import TestScores, score_test_rows
 from nas.runtime import Ensemble, Network
 from nas.tracking import Outcome
 
@@ -30,6 +32,7 @@ def conclude(
     selection: Selection | None,
     network: Network | Ensemble,
     seconds: float,
+    baselines: BaselineProcess | None = None,
 ) -> SearchResult:
     """Score the trained winner once on the test rows, save it, and make the result.
 
@@ -44,17 +47,26 @@ def conclude(
         The winner, trained.
     seconds : float
         Duration of the search phase.
+    baselines : BaselineProcess, optional
+        Where the baselines are fitted already; otherwise they are fitted here.
     """
-    context, prepared = session.context, session.context.prepared
+    context, prepared, plan = session.context, session.context.prepared, session.plan
+    interrupted = session.interruption.requested
+
+    def fitted_beside() -> dict[str, Baseline | str]:
+        assert baselines is not None, "this is called if there is a process"
+        return baselines.results(interrupted, lambda: plan.is_late(plan.conclude_by))
+
     test = score_test_rows(
         prepared,
         network,
         baseline=context.settings.baseline,
         seed=context.settings.seed,
         interruption=session.interruption,
+        seconds=min(seconds, max(0.0, plan.conclude_by - plan.deadline.clock())),
+        beside=None if baselines is None else fitted_beside,
     )
-    network.provenance.update(_finite({"test_score": test.score, "baseline_test_score": test.baseline}))
-    interrupted = session.interruption.requested()
+    network.provenance.update(_finite(_test_scores(test)))
     return SearchResult(
         run_dir=context.folder.path,
         model_path=save_network(network, context.folder.best),
@@ -72,7 +84,7 @@ def conclude(
         n_failures=findings.usage.failures,
         heredity=findings.heredity,
         seconds=seconds,
-        stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
+        stopped=StopReason.INTERRUPTED if interrupted() else findings.stop_reason,
         dropped=prepared.dropped,
     )
 
@@ -82,8 +94,7 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
     context, selection = session.context, result.selection
     scores = {
         "validation_score": result.evaluation.fitness,
-        "test_score": result.test.score,
-        "baseline_test_score": result.test.baseline,
+        **_test_scores(result.test),
         "best_n_parameters": result.evaluation.n_parameters,
         "rescored": selection.rescore.mean if selection else None,
         "selection_bias": selection.selection_bias if selection else None,
@@ -91,25 +102,32 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
     }
     return Outcome(
         "interrupted" if result.stopped == StopReason.INTERRUPTED else "finished",
-        best=result.best,
+        best=result.best if session.has_evaluations else None,  # it is in the journal
         scores=_finite(scores),
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
     )
 
 
+def _test_scores(test: TestScores) -> dict[str, float | None]:
+    """The scores on the test rows by their names in the saved network and in MLflow."""
+    return {
+        "test_score": test.score,
+        "baseline_test_score": test.baseline,
+        "trees_test_score": test.trees,
+    }
+
+
 def write_result(session: Session, result: SearchResult) -> None:
-    """Write the result into the folder, and the report; no search fails because of a picture."""
+    """Write the result into the folder, and the report."""
     folder = session.context.folder
     try:
         folder.keep_result(result.record(), session.context.run_id)
-        if session.context.observers.report and not session.interruption.requested():
-            # Importing matplotlib takes a second, and a search without a report does without.
-            from nas.reporting import report
-
-            report(folder.path)
-    except Exception as error:  # noqa: BLE001
-        _log.warning("%s: no report, because: %s; the search is complete", folder.path, error)
+    except Exception as error:  # noqa: BLE001  # the network is saved
+        _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
+    if session.report is not None and session.has_evaluations and not session.interruption.requested():
+        session.context.observers.phase("report", countdown(session.plan.conclusion_seconds))
+        session.report.make(session.interruption.requested, session.is_late)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

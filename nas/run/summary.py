@@ -36,11 +36,7 @@ def summary(result: SearchResult) -> str:
         *_ensemble(result),
         f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, {_held_out(result)}",
     ]
-    if result.test.baseline is not None:
-        lines += [
-            f"scikit-learn      {metric} {result.test.baseline:.4f}, its default MLP (one layer of 100)",
-            f"difference        {_difference(result)}",
-        ]
+    lines += _baselines(result, metric)
     if result.dropped:
         names = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
         lines.append(
@@ -143,12 +139,38 @@ def _counts(result: SearchResult) -> str:
     return f"{counts}{failed}{_REASONS.get(result.stopped, '')}"
 
 
-def _difference(result: SearchResult) -> str:
-    """The difference to the baseline, and whether it is statistically significant."""
-    difference, error = result.test.difference, result.test.difference_error
-    assert difference is not None, "there is a baseline"
-    assert error is not None, "and an error with it"
-    return _verdict(difference, error, "the default", f"n = {result.test.n_rows} test rows")
+def _baselines(result: SearchResult, metric: str) -> list[str]:
+    """The scores of scikit-learn's models, the differences, and whether trees are better on this table."""
+    test = result.test
+    lines = []
+    for key, title, name, other, score, difference, error in (
+        (
+            "network",
+            "scikit-learn      ",
+            "its default MLP (one layer of 100)",
+            "the default",
+            test.baseline,
+            test.difference,
+            test.difference_error,
+        ),
+        (
+            "trees",
+            "trees             ",
+            "scikit-learn's default HistGradientBoosting",
+            "trees",
+            test.trees,
+            test.trees_difference,
+            test.trees_difference_error,
+        ),
+    ):
+        if score is None or difference is None or error is None:
+            lines += [f"{title}{name}: {test.left_out[key]}"] if key in test.left_out else []
+            continue
+        verdict = _verdict(difference, error, other, f"n = {test.n_rows} test rows")
+        lines += [f"{title}{metric} {score:.4f}, {name}", f"difference        {verdict}"]
+    if test.trees_are_better:
+        lines.append("                  On this table trees are better than the best network found.")
+    return lines
 
 
 def _held_out(result: SearchResult) -> str:

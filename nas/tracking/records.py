@@ -294,7 +294,7 @@ _RESULT = keyed(
                     "single_layer_gain",
                 ),
                 *("single_layer_gain_error", "baseline_test_score", "test_difference"),
-                "test_difference_error",
+                *("test_difference_error", "trees_test_score", "trees_difference", "trees_difference_error"),
             ),
             optional(NUMBER),
         ),
