@@ -5,11 +5,27 @@ The way of a table: `load_dataset` reads it from a source and decides the meanin
 training rows, which `encode_training_rows` and `nas.runtime.Preprocessor` apply.
 """
 
-from nas.data.cuts import Cuts, Split, folds, held_out, in_groups, in_order, n_folds, split
+from nas.data.cuts import (
+    Cuts,
+    Split,
+    folds,
+    held_out,
+    in_groups,
+    in_order,
+    n_folds,
+    n_folds_of_candidates,
+    split,
+)
 from nas.data.dataset import Dataset, load_arguments, load_dataset
 from nas.data.description import Description, describe
 from nas.data.files import read_table
-from nas.data.preprocessing import Rows, encode_training_rows, fit_preprocessors, settle_kinds
+from nas.data.preprocessing import (
+    Rows,
+    encode_training_rows,
+    fit_preprocessors,
+    settle_kinds,
+    with_target_means,
+)
 from nas.data.sources import BUNDLED
 from nas.data.targets import plain_label
 
@@ -30,8 +46,10 @@ __all__ = [
     "load_arguments",
     "load_dataset",
     "n_folds",
+    "n_folds_of_candidates",
     "plain_label",
     "read_table",
     "settle_kinds",
     "split",
+    "with_target_means",
 ]

@@ -18,6 +18,10 @@ from nas.network.arrays import Array
 _LARGE = 10_000
 """Rows above which three folds judge as surely as five folds of fewer rows."""
 
+_ENOUGH = 4000
+"""Rows from which a fifth of them judges as well as all: at 5,000 rows the regret of a single split is nearly
+gone (Schneider et al. 2025, arXiv 2506.19540)."""
+
 _NO_ROWS: Array = np.empty(0, np.int64)
 
 
@@ -41,24 +45,28 @@ class Cuts:
         The cuts by which finalists are trained and judged again.
     trains_on_all : bool
         Whether the winner is finally trained on training and validation rows.
+    cross_validates : bool
+        Whether candidates are judged by all folds, instead of by the validation rows of `split`.
     """
 
     split: Split
     folds: Sequence[tuple[Array, Array]]
     trains_on_all: bool = True
+    cross_validates: bool = False
 
     @classmethod
     def by(cls, pairs: Sequence[tuple[Array, Array]], *, trains_on_all: bool = True) -> Cuts:
-        """Cuts in which all pairs of (train, validation) judge finalists, and a single pair candidates.
+        """Cuts in which all pairs of (train, validation) judge candidates and finalists.
 
-        The single pair has the most training rows: the last of folds in order of time, else the first.
+        The split is the pair with the most training rows: the last of folds in order of time, else the first.
         """
         train, validation = max(pairs, key=lambda pair: len(pair[0]))
-        return cls(Split(np.sort(train), np.sort(validation), _NO_ROWS), pairs, trains_on_all)
+        parts = Split(np.sort(train), np.sort(validation), _NO_ROWS)
+        return cls(parts, pairs, trains_on_all, len(pairs) > 1)
 
     def digest(self) -> str:
         """A fingerprint: the first 16 digits of a SHA-256."""
-        sha = hashlib.sha256(repr((self.trains_on_all, len(self.folds))).encode())
+        sha = hashlib.sha256(repr((self.trains_on_all, len(self.folds), self.cross_validates)).encode())
         for rows in itertools.chain(self.split, *self.folds):
             sha.update(np.asarray(rows, np.int64).tobytes() + b";")
         return sha.hexdigest()[:16]
@@ -129,6 +137,11 @@ def folds(dataset: Dataset, rows: Array, n: int, seed: int) -> list[tuple[Array,
 def n_folds(n_rows: int) -> int:
     """The number of folds for a number of rows."""
     return 3 if n_rows > _LARGE else 5
+
+
+def n_folds_of_candidates(n_rows: int) -> int:
+    """The number of folds that candidates are judged by, for a number of rows; 1: by a single split."""
+    return 1 if n_rows >= _ENOUGH else n_folds(n_rows)
 
 
 def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) -> Cuts:

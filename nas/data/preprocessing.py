@@ -195,6 +195,18 @@ def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floa
     return X
 
 
+def with_target_means(preprocessor: Preprocessor, table: Table, targets: Floats) -> Preprocessor:
+    """The same encoding with the target means of these rows: a fold must not see targets that judge it."""
+
+    def refitted(column: Column) -> Column:
+        if not column.means:
+            return column
+        means, _ = _standardized(*_target_means(column, table[column.name], targets))
+        return replace(column, means=tuple(map(tuple, means.tolist())))
+
+    return Preprocessor(map(refitted, preprocessor.columns))
+
+
 def settle_kinds(
     table: pd.DataFrame,
     categorical: Collection[str] = (),

@@ -7,7 +7,7 @@
 
 from nas.evaluation.candidate import RESCORE, WORST_FITNESS, WORST_LOSS, Candidate, Checkpoint, Evaluation
 from nas.evaluation.problem import Problem, build_network, network_activations, training_config
-from nas.evaluation.worker import evaluate, fit, plan_cohorts
+from nas.evaluation.worker import Training, evaluate, fit, plan_cohorts
 
 __all__ = [
     "RESCORE",
@@ -17,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "Problem",
+    "Training",
     "build_network",
     "evaluate",
     "fit",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.genome import Genome
 from nas.network import State
-from nas.scoring import WORST_SCORE
+from nas.scoring import WORST_SCORE, error_over_folds
 
 WORST_FITNESS = WORST_SCORE
 """The fitness of a candidate that failed: finite, because DEAP cannot order NaN or infinity."""
@@ -17,6 +18,9 @@ WORST_LOSS = 1e9
 
 RESCORE = "rescore"
 """The operator of candidates that are trained from scratch for their score only: no state is kept."""
+
+FIRST_FOLD = "first fold"
+"""The reason of the end of an evaluation whose first fold did not reach the candidate's bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Candidate:
         Epochs after which an earlier training of the same genome stopped, which this continues; 0: none.
     epochs : int, optional
         Epochs after which training stops, counted from the start; None: at the end of the training.
+    bar : float, optional
+        The score that the first fold has to reach for the other folds to be trained; None: all are trained.
     """
 
     id: int
@@ -54,9 +60,11 @@ class Candidate:
     inherits: int | None = None
     epochs_done: int = 0
     epochs: int | None = None
+    bar: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The candidate as plain values for JSON."""
+        bar = {} if self.bar is None else {"bar": self.bar}
         return {
             "id": self.id,
             "genome": self.genome.to_dict(),
@@ -67,6 +75,7 @@ class Candidate:
             "inherits": self.inherits,
             "epochs_done": self.epochs_done,
             "epochs": self.epochs,
+            **bar,
         }
 
     @classmethod
@@ -84,23 +93,27 @@ class Evaluation:
     ----------
     candidate_id : int
     fitness : float
-        The validation score at the best epoch, to be maximized; `WORST_FITNESS` if it failed.
+        The validation score at the best epoch, to be maximized, or its mean over folds; `WORST_FITNESS` if it
+        failed.
     validation_loss : float
-        The validation loss at that epoch; `WORST_LOSS` if it failed.
+        The validation loss at that epoch, or its mean; `WORST_LOSS` if it failed.
     n_parameters : int
     best_epoch : int
-        The epoch, from 1, with the best weights.
+        The epoch, from 1, with the best weights, or its median over folds.
     stopped : str
-        The reason of training's end; see `nas.training.TrainingResult`. "failed" if there was no training.
+        The reason of training's end; see `nas.training.TrainingResult`. "failed" if there was no training,
+        `FIRST_FOLD` if the first fold's score did not reach the candidate's bar.
     train_losses, validation_losses, validation_scores : tuple of float
-        One number for each epoch of this training, with six significant digits.
+        One number for each epoch of this training, with six significant digits; those of the first fold.
+    fold_scores : tuple of float
+        The score of each fold that was trained; empty without cross-validation.
     n_epochs : int
         The number of these epochs; computed from the curves if they are given.
     error : str, optional
         The reason of the failure.
-    state : State, optional
-        The trained state: the last one if training may continue, else that of the best epoch. The loop
-        moves it to its checkpoints; no journal holds it.
+    states : tuple of State
+        The trained state, or one of each fold: the last one if training may continue, else that of the best
+        epoch. The loop moves them to its checkpoints; no journal holds them.
     seconds : float
         Duration, as a share of the cohort's: the only attribute that may differ between runs.
     """
@@ -114,9 +127,10 @@ class Evaluation:
     train_losses: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
     validation_scores: tuple[float, ...] = ()
+    fold_scores: tuple[float, ...] = ()
     n_epochs: int = 0
     error: str | None = None
-    state: State | None = field(default=None, compare=False, repr=False)
+    states: tuple[State, ...] = field(default=(), compare=False, repr=False)
     seconds: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +139,17 @@ class Evaluation:
 
     def without_curves(self) -> Evaluation:
         """The evaluation without curves and state: some hundred bytes, for any number of epochs."""
-        return replace(self, train_losses=(), validation_losses=(), validation_scores=(), state=None)
+        return replace(self, train_losses=(), validation_losses=(), validation_scores=(), states=())
+
+    @property
+    def standard_error(self) -> float:
+        """The standard error of the fitness; NaN with fewer than two folds."""
+        return error_over_folds(self.fold_scores)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only the first fold was trained, of several."""
+        return self.stopped == FIRST_FOLD
 
     @property
     def failed(self) -> bool:
@@ -135,12 +159,15 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """The trained state of a candidate and its genome, from which another candidate's training starts."""
+    """The trained states of a candidate and its genome, from which another candidate's training starts.
+
+    There is one state for each fold of the candidate, or a single state.
+    """
 
     genome: Genome
-    state: State
+    states: tuple[State, ...]
 
     @classmethod
-    def for_child(cls, child: Candidate, genome: Genome, state: State) -> Checkpoint:
-        """The checkpoint for `child`: the last state if the child continues this training, else the best."""
-        return cls(genome, state if child.epochs_done else state.best or state)
+    def for_child(cls, child: Candidate, genome: Genome, states: Sequence[State]) -> Checkpoint:
+        """The checkpoint for `child`: the last states if the child continues this training, else the best."""
+        return cls(genome, tuple(state if child.epochs_done else state.best or state for state in states))

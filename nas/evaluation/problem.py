@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import attrgetter
@@ -15,7 +15,7 @@ from nas.network import MLP
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.scoring import Metric
-from nas.training import TrainingConfig
+from nas.training import Fold, TrainingConfig, TrainingData
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,11 @@ class Problem:
         The weight of each row in the loss and in the score.
     scaled : mapping
         `X_train` and `X_validation` for genomes with another scaling of numbers, by its name.
+    folds : sequence of Fold
+        Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
+    by_fold : sequence of Problem
+        The same cuts as problems of their own, with training and validation rows each, where inputs are
+        encoded by the targets: inputs then differ from fold to fold.
     """
 
     X_train: Floats
@@ -53,6 +58,13 @@ class Problem:
     weights_train: Floats | None = None
     weights_validation: Floats | None = None
     scaled: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+    folds: Sequence[Fold] = ()
+    by_fold: Sequence[Problem] = ()
+
+    @property
+    def n_folds(self) -> int:
+        """The trainings of each candidate: 1 without cross-validation."""
+        return max(1, len(self.folds))
 
     def of(self, genome: Genome) -> Problem:
         """The problem with the inputs in the scaling of a genome."""
@@ -77,14 +89,32 @@ class Problem:
         arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
         weights = (self.weights_train, self.weights_validation)
         scaled = (array for pair in self.scaled.values() for array in pair)
-        return sum(array.nbytes for array in (*arrays, *weights, *scaled) if array is not None)
+        own = sum(array.nbytes for array in (*arrays, *weights, *scaled) if array is not None)
+        return own + sum(problem.n_bytes for problem in self.by_fold)
 
-    def score(self, predictions: Floats, y: Array) -> float:
-        """The score of predictions for the validation rows, weighted by `weights_validation`."""
-        return self.metric(predictions, y, self.weights_validation)
+    def data(self, *, validate: bool) -> TrainingData:
+        """The rows in the form that training takes; without `validate` there are none to validate on."""
+        if self.folds and validate:
+            return TrainingData(
+                self.X_train,
+                self.y_train,
+                folds=self.folds,
+                score=self.metric,
+                sample_weight=self.weights_train,
+            )
+        return TrainingData(
+            self.X_train,
+            self.y_train,
+            validation=(self.X_validation, self.y_validation) if validate else None,
+            score=self.metric,
+            sample_weight=self.weights_train,
+            validation_weight=self.weights_validation if validate else None,
+        )
 
 
-def build_network(genome: Genome, seed: int, problem: Problem, *, initialize: bool = True) -> MLP:
+def build_network(
+    genome: Genome, seed: int | Sequence[int], problem: Problem, *, initialize: bool = True
+) -> MLP:
     """The network that a genome describes, with the initial weights that the seed draws, or zeros."""
     rng = np.random.default_rng(seed) if initialize else None
     return MLP(network_sizes(genome, problem), network_activations(genome), problem.loss, rng=rng)

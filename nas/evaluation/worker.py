@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from statistics import fmean, median
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from nas.alignment import origins
-from nas.evaluation.candidate import RESCORE, WORST_LOSS, Candidate, Checkpoint, Evaluation
+from nas.evaluation.candidate import FIRST_FOLD, RESCORE, WORST_LOSS, Candidate, Checkpoint, Evaluation
 from nas.evaluation.problem import (
     Problem,
     build_network,
@@ -24,9 +25,10 @@ from nas.evaluation.problem import (
     network_sizes,
     training_config,
 )
+from nas.genome import Genome
 from nas.network import MLP, State, morph
 from nas.scoring import NoScore
-from nas.training import Member, Plan, TrainingData, TrainingResult, plan, train_cohort
+from nas.training import Member, Plan, TrainingResult, TrainingStop, plan, train_cohort
 from nas.training.planner import MOST
 
 
@@ -43,16 +45,17 @@ def plan_cohorts(
     cohorts = []
     for shared in dict.fromkeys(map(_shared, candidates)):
         group = [candidate for candidate in candidates if _shared(candidate) == shared]
-        plans = [
-            Plan(
-                network_sizes(candidate.genome, problem),
-                network_activations(candidate.genome),
-                training_config(candidate.genome, problem.training),
-            )
-            for candidate in group
-        ]
+        plans = [_plan(candidate, problem) for candidate in group]
         cohorts += [tuple(group[i] for i in cohort) for cohort in plan(plans, most)]
     return cohorts
+
+
+def _plan(candidate: Candidate, problem: Problem) -> Plan:
+    return Plan(
+        network_sizes(candidate.genome, problem),
+        network_activations(candidate.genome),
+        training_config(candidate.genome, problem.training),
+    )
 
 
 def _shared(candidate: Candidate) -> tuple[int, int | None, str | None]:
@@ -66,12 +69,16 @@ def evaluate(
     checkpoints: Mapping[int, Checkpoint] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Evaluation] | None:
-    """Train candidates together and score each on the validation rows.
+    """Train candidates together and score each on the validation rows, or on every fold.
+
+    With folds, all candidates train on the first, and on the others those whose score on it reaches their
+    bar: a candidate that is worse there than the best candidate is on its worst fold goes no further (Bergman
+    et al. 2024, arXiv 2405.03389). The folds of a candidate are members of a cohort.
 
     Divergence, running out of memory, overrunning the time limit and a score that is no number are
     failures of a candidate, recorded with their reason; any other exception is a bug and is raised.
     If a cohort has too little memory, or takes longer than the limits of all its members together,
-    the members concerned are trained again, each solo.
+    the candidates concerned are trained again, each solo.
 
     Parameters
     ----------
@@ -88,76 +95,165 @@ def evaluate(
         One for each candidate, in their order. None if `should_stop` ended the training: the curves so far
         would depend on the time of the interruption.
     """
-    start = time.perf_counter()
-    trained = _train(candidates, problem, checkpoints or {}, should_stop)
-    if trained is None:
-        return None
-    # The step of a cohort is one list of operations: no member has a time of its own.
-    seconds = round((time.perf_counter() - start) / len(candidates), 4)
+    results: dict[int, list[TrainingResult]] = {candidate.id: [] for candidate in candidates}
+    seconds = dict.fromkeys(results, 0.0)
+    again: set[int] = set()
+    remaining = list(candidates)
+    for folds in _stages(problem):
+        start = time.perf_counter()
+        trainings = [
+            Training.of(candidate, fold, problem, (checkpoints or {}).get(candidate.id))
+            for fold in folds
+            for candidate in remaining
+        ]
+        for training, result in zip(trainings, _train(trainings, problem, should_stop), strict=True):
+            if result is None:
+                again.add(training.candidate.id)
+            elif result.stopped == "interrupted":
+                return None
+            else:
+                results[training.candidate.id].append(result)
+        # The step of a cohort is one list of operations: no member has a time of its own.
+        for candidate in remaining:
+            seconds[candidate.id] += (time.perf_counter() - start) / len(remaining)
+        remaining = [
+            candidate
+            for candidate in remaining
+            if candidate.id not in again and _reaches_bar(candidate, results[candidate.id])
+        ]
+        if not remaining:
+            break
     evaluations = []
-    for candidate, evaluation in zip(candidates, trained, strict=True):
-        if evaluation is not None:
-            evaluations.append(replace(evaluation, seconds=seconds))
+    for candidate in candidates:
+        if candidate.id in again and len(candidates) > 1:
+            # Now that the memory of the others' training is free.
+            repeated = evaluate([candidate], problem, checkpoints, should_stop)
+            if repeated is None:
+                return None
+            evaluations += repeated
             continue
-        repeated = evaluate([candidate], problem, checkpoints, should_stop)
-        if repeated is None:
-            return None
-        evaluations += repeated
+        evaluation = _evaluation(candidate, results[candidate.id], problem)
+        evaluations.append(replace(evaluation, seconds=round(seconds[candidate.id], 4)))
     return evaluations
 
 
-def _train(
-    candidates: Sequence[Candidate],
-    problem: Problem,
-    checkpoints: Mapping[int, Checkpoint],
-    should_stop: Callable[[], bool] | None,
-) -> list[Evaluation | None] | None:
-    """The evaluations; None for candidates to be trained again solo, as other members may be the cause.
+def _stages(problem: Problem) -> list[range]:
+    """The folds that are trained together: the first, then all others."""
+    return [range(1), range(1, problem.n_folds)] if problem.folds else [range(1)]
 
-    It returns before they are trained again, so that the memory of this training is free then.
+
+def _reaches_bar(candidate: Candidate, results: Sequence[TrainingResult]) -> bool:
+    """Whether further folds of a candidate are trained."""
+    if any(result.error is not None or result.stopped == "time" for result in results):
+        return False
+    return candidate.bar is None or _at_best_epoch(results[0])[0] >= candidate.bar
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training of a candidate on a fold, or on the only training rows of a problem.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    fold : int
+        From 0; 0 without cross-validation.
+    state : State, optional
+        The start; None: initial weights.
+    ended : TrainingResult, optional
+        The result of an earlier training of this fold, which early stopping ended: there is nothing to do.
     """
-    solo = len(candidates) == 1
-    try:
-        states = [_first_state(candidate, problem, checkpoints.get(candidate.id)) for candidate in candidates]
-        networks = [
-            build_network(candidate.genome, candidate.seed, problem, initialize=state is None)
-            for candidate, state in zip(candidates, states, strict=True)
-        ]
-        results = fit(
-            networks,
-            candidates,
-            problem,
-            states=states,
-            keep_states=any(candidate.operator != RESCORE for candidate in candidates),
-            should_stop=should_stop,
-        )
-    except MemoryError as error:
-        if not solo:
-            return [None] * len(candidates)
-        failure = Evaluation(candidates[0].id, error=f"out of memory: {error}")
-        return [replace(failure, n_parameters=_n_parameters(candidates[0], problem))]
-    if any(result.stopped == "interrupted" for result in results):
-        return None
-    return [
-        None if result.stopped == "time" and not solo else _evaluation(candidate, result, problem)
-        for candidate, result in zip(candidates, results, strict=True)
-    ]
+
+    candidate: Candidate
+    fold: int = 0
+    state: State | None = None
+    ended: TrainingResult | None = None
+
+    @classmethod
+    def of(cls, candidate: Candidate, fold: int, problem: Problem, checkpoint: Checkpoint | None) -> Training:
+        """The training with the state that it starts from."""
+        if checkpoint is None:
+            return cls(candidate, fold)
+        state = checkpoint.states[fold]
+        if candidate.epochs_done == 0:
+            return cls(candidate, fold, _inherited(candidate, fold, problem, checkpoint.genome, state))
+        if problem.folds and state.epochs < candidate.epochs_done:
+            ended = TrainingResult(TrainingStop.PATIENCE, state.epochs, (), best=state)
+            return cls(candidate, fold, ended=ended)
+        return cls(candidate, fold, state)
+
+    def seeds(self, purpose: int | None = None) -> list[int]:
+        """Numbers that seed a generator of this training; folds after the first have their own."""
+        numbers = [self.candidate.seed, *([] if purpose is None else [purpose])]
+        return numbers + [self.fold] * (self.fold > 0)
 
 
-def _first_state(candidate: Candidate, problem: Problem, checkpoint: Checkpoint | None) -> State | None:
-    """The state that a candidate's training starts from; None: initial weights."""
-    if checkpoint is None:
-        return None
-    if candidate.epochs_done:
-        return checkpoint.state
+def _inherited(candidate: Candidate, fold: int, problem: Problem, parent: Genome, state: State) -> State:
+    """The state of a parent, transformed to the child's structure."""
     return morph(
-        checkpoint.state,
-        network_sizes(checkpoint.genome, problem),
-        network_activations(checkpoint.genome),
+        state,
+        network_sizes(parent, problem),
+        network_activations(parent),
         network_sizes(candidate.genome, problem),
         network_activations(candidate.genome),
-        origins(candidate.genome, checkpoint.genome),
-        np.random.default_rng([candidate.seed, 2]),
+        origins(candidate.genome, parent),
+        np.random.default_rng(Training(candidate, fold).seeds(2)),
+    )
+
+
+def _train(
+    trainings: Sequence[Training], problem: Problem, should_stop: Callable[[], bool] | None
+) -> list[TrainingResult | None]:
+    """The results; None for trainings to be repeated with no other candidate's, which may be the cause.
+
+    The first folds are one cohort, as `plan_cohorts` has decided; the others are planned here.
+    """
+    solo = len({training.candidate.id for training in trainings}) == 1
+    results: list[TrainingResult | None] = [training.ended for training in trainings]
+    due = [i for i, training in enumerate(trainings) if training.ended is None]
+    for cohort in _cohorts([trainings[i] for i in due], problem):
+        places = [due[i] for i in cohort]
+        try:
+            trained = _train_cohort([trainings[i] for i in places], problem, should_stop)
+        except MemoryError as error:
+            if not solo:
+                continue
+            failure = TrainingResult(TrainingStop.FAILED, 0, (), error=f"out of memory: {error}")
+            trained = [failure] * len(places)
+        for i, result in zip(places, trained, strict=True):
+            results[i] = None if result.stopped == "time" and not solo else result
+        if any(result.stopped == "interrupted" for result in trained):
+            interrupted = replace(trained[0], stopped=TrainingStop.INTERRUPTED)
+            return [interrupted for _ in trainings]
+    return results
+
+
+def _cohorts(trainings: Sequence[Training], problem: Problem) -> list[list[int]]:
+    """Positions of the trainings that are done together."""
+    if all(training.fold == 0 for training in trainings):
+        return [list(range(len(trainings)))] if trainings else []
+    cohorts = []
+    # Where inputs differ from fold to fold, a cohort can have one fold only.
+    for fold in sorted({training.fold for training in trainings}) if problem.by_fold else [None]:
+        positions = [i for i, training in enumerate(trainings) if fold in (None, training.fold)]
+        planned = plan([_plan(trainings[i].candidate, problem) for i in positions])
+        cohorts += [[positions[i] for i in cohort] for cohort in planned]
+    return cohorts
+
+
+def _train_cohort(
+    trainings: Sequence[Training], problem: Problem, should_stop: Callable[[], bool] | None
+) -> list[TrainingResult]:
+    networks = [
+        build_network(training.candidate.genome, training.seeds(), problem, initialize=training.state is None)
+        for training in trainings
+    ]
+    return fit(
+        networks,
+        trainings,
+        problem,
+        keep_states=any(training.candidate.operator != RESCORE for training in trainings),
+        should_stop=should_stop,
     )
 
 
@@ -167,11 +263,10 @@ def _n_parameters(candidate: Candidate, problem: Problem) -> int:
 
 def fit(
     networks: Sequence[MLP],
-    candidates: Sequence[Candidate],
+    trainings: Sequence[Training],
     problem: Problem,
     *,
     validate: bool = True,
-    states: Sequence[State | None] | None = None,
     keep_states: bool = False,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[TrainingResult]:
@@ -182,75 +277,89 @@ def fit(
     Parameters
     ----------
     networks : sequence of MLP
-        Trained in place.
-    candidates : sequence of Candidate
+        Trained in place, from the states of their trainings, or from their own parameters.
+    trainings : sequence of Training
     problem : Problem
     validate : bool
-        Whether the validation rows decide about the best epoch; otherwise the last epoch counts.
-    states : sequence of State or None, optional
-        The start of each network; None: its own parameters.
+        Whether validation rows decide about the best epoch; otherwise all rows train, and the last epoch
+        counts.
     keep_states : bool
         Whether results get their states.
     should_stop : callable, optional
     """
-    problem = problem.of(candidates[0].genome)
-    data = TrainingData(
-        problem.X_train,
-        problem.y_train,
-        validation=(problem.X_validation, problem.y_validation) if validate else None,
-        score=problem.score,
-        sample_weight=problem.weights_train,
-        validation_weight=problem.weights_validation if validate else None,
-    )
+    first = trainings[0]
+    if problem.by_fold and validate:
+        problem = replace(problem.by_fold[first.fold], training=problem.training)
+    problem = problem.of(first.candidate.genome)
+    limit = problem.training.time_limit
+    # The limit is that of a candidate: each of its folds has a share.
+    training = replace(problem.training, time_limit=limit and limit / problem.n_folds)
     members = [
         Member(
             network,
-            training_config(candidate.genome, problem.training),
+            training_config(entry.candidate.genome, training),
             # Seeds differ by the epochs before: a training that continues draws new masks.
-            np.random.default_rng([candidate.seed, 1, candidate.epochs_done]),
-            state,
+            np.random.default_rng([*entry.seeds(1), entry.candidate.epochs_done]),
+            entry.state,
+            entry.fold if problem.folds and validate else 0,
         )
-        for network, candidate, state in zip(
-            networks, candidates, states or [None] * len(networks), strict=True
-        )
+        for network, entry in zip(networks, trainings, strict=True)
     ]
     with _blas().limit(limits=1, user_api="blas"):
         return train_cohort(
             members,
-            data,
+            problem.data(validate=validate),
             batch_seed=problem.batch_seed,
-            stop_after=candidates[0].epochs,
+            stop_after=first.candidate.epochs,
             keep_states=keep_states,
             should_stop=should_stop,
         )
 
 
-def _evaluation(candidate: Candidate, result: TrainingResult, problem: Problem) -> Evaluation:
+def _evaluation(candidate: Candidate, results: Sequence[TrainingResult], problem: Problem) -> Evaluation:
+    """The evaluation by the results of a candidate's folds, or by its only result."""
     limit = problem.training.time_limit
     failure = Evaluation(candidate.id, n_parameters=_n_parameters(candidate, problem))
-    if result.stopped == "time":
+    if any(result.stopped == "time" for result in results):
         # The epoch at which time ran out depends on the machine: its curves would differ between runs.
         return replace(failure, stopped="time", error=f"no result within {limit:g} s")
+    failed = next((result for result in results if result.error is not None), None)
+    with_curves = failed or next((result for result in results if result.train_loss), results[0])
     trained = replace(
         failure,
-        best_epoch=result.best_epoch,
-        stopped=result.stopped,
-        train_losses=_curve(result.train_loss),
-        validation_losses=_curve(result.validation_loss),
-        validation_scores=_curve(result.validation_score),
-        error=result.error,
+        best_epoch=round(median(result.best_epoch for result in results)),
+        stopped=str(_stopped(results, problem)),
+        train_losses=_curve(with_curves.train_loss),
+        validation_losses=_curve(with_curves.validation_loss),
+        validation_scores=_curve(with_curves.validation_score),
+        error=None if failed is None else failed.error,
     )
     if trained.failed:
         return trained
-    score, loss = _at_best_epoch(result)
-    if isinstance(score, NoScore):
-        return replace(trained, error=f"{problem.metric.name}: {score.reason}")
+    scores, losses = zip(*map(_at_best_epoch, results), strict=True)
+    for score in scores:
+        if isinstance(score, NoScore):
+            return replace(trained, error=f"{problem.metric.name}: {score.reason}")
     return replace(
         trained,
-        fitness=_six_digits(score),
-        validation_loss=_six_digits(min(loss, WORST_LOSS)),
-        state=_checkpoint_state(candidate, result, problem),
+        fitness=_six_digits(fmean(scores)),
+        validation_loss=_six_digits(min(fmean(losses), WORST_LOSS)),
+        fold_scores=tuple(map(_six_digits, scores)) if problem.folds else (),
+        states=tuple(
+            state
+            for result in results
+            if (state := _checkpoint_state(candidate, result, problem)) is not None
+        ),
     )
+
+
+def _stopped(results: Sequence[TrainingResult], problem: Problem) -> str:
+    """The reason of the end of all folds: "epochs" if a fold may go on."""
+    if any(result.error is not None for result in results):
+        return next(result.stopped for result in results if result.error is not None)
+    if len(results) < problem.n_folds:
+        return FIRST_FOLD
+    return next((result.stopped for result in results if result.stopped == "epochs"), results[0].stopped)
 
 
 def _at_best_epoch(result: TrainingResult) -> tuple[float, float]:

@@ -39,6 +39,8 @@ class Candidates:
     next_rung: Callable[[int], int] | None
     in_flight: dict[int, Proposal] = field(default_factory=dict)
     n_made: int = 0
+    _best: dict[int | None, Evaluation] = field(default_factory=dict)
+    """The best evaluation of each rung, by the epochs up to it."""
 
     def candidate(self, proposal: Proposal, generation: int) -> Candidate:
         """Return the next candidate, which is in flight until `individual` takes its evaluation."""
@@ -48,6 +50,7 @@ class Candidates:
         continued = proposal.operator.origin is Origin.CONTINUE
         parent = proposal.parents[0] if continued else self.warm_start_from(proposal)
         epochs_done = proposal.parents[0].candidate.epochs or 0 if continued else 0
+        epochs = None if self.next_rung is None else self.next_rung(epochs_done)
         return Candidate(
             id=number,
             genome=proposal.genome,
@@ -57,12 +60,25 @@ class Candidates:
             parents=tuple(parent.id for parent in proposal.parents),
             inherits=None if parent is None else parent.id,
             epochs_done=epochs_done,
-            epochs=None if self.next_rung is None else self.next_rung(epochs_done),
+            epochs=epochs,
+            bar=self._bar(epochs),
         )
 
+    def _bar(self, epochs: int | None) -> float | None:
+        """The score on its first fold below which a candidate has no chance: the best one's worst fold.
+
+        None with several objectives: a network that is worse may be on the front for its costs.
+        """
+        best = self._best.get(epochs)
+        return None if best is None or len(self.objectives) > 1 else min(best.fold_scores)
+
     def warm_start_from(self, proposal: Proposal) -> Individual | None:
-        """Return the parent that gives a child its first weights; None without inheritance."""
-        return most_similar_parent(proposal) if self.inherit else None
+        """Return the parent that gives a child its first weights; None without inheritance.
+
+        Each fold inherits from the same fold: a parent that trained on its first fold only gives no weights.
+        """
+        parent = most_similar_parent(proposal) if self.inherit else None
+        return None if parent is None or parent.evaluation.is_partial else parent
 
     def individual(self, candidate: Candidate, evaluation: Evaluation) -> tuple[Individual, Proposal]:
         """Return the individual of an evaluated candidate, and the proposal that it came from."""
@@ -72,5 +88,9 @@ class Candidates:
             if parent.id == candidate.inherits:
                 # A continued training has inherited the epochs that it had inherited before, not its own.
                 age += parent.inherited if candidate.epochs_done else parent.age
+        if evaluation.fold_scores and not evaluation.is_partial:
+            best = self._best.get(candidate.epochs)
+            if best is None or evaluation.fitness > best.fitness:
+                self._best[candidate.epochs] = evaluation
         costs = None if self.costs is None else self.costs(candidate.genome)
         return Individual(candidate, evaluation, costs, self.objectives, age), proposal

@@ -155,6 +155,8 @@ class SearchContext:
             "islands": settings.islands,
             "training": asdict(prepared.problem.training),
         }
+        if prepared.problem.folds:
+            identity["folds"] = prepared.problem.n_folds
         if prepared.cuts is not None:
             identity["cuts"] = prepared.cuts.digest()
         return identity
@@ -196,7 +198,9 @@ def new_context(
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
-    prepared = prepare(dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.scaling)
+    prepared = prepare(
+        dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.scaling, settings.folds
+    )
     return SearchContext(
         folder=folder,
         run_id=uuid.uuid4().hex if run_id is None else run_id,

@@ -28,8 +28,8 @@ class Findings:
         See `nas.run.SearchResult`.
     history : sequence of (Candidate, Evaluation)
         Everything that was tried.
-    evaluation, state : functions of a candidate's id
-        Its evaluation with all curves, and its trained weights, if they are kept.
+    evaluation, states : functions of a candidate's id
+        Its evaluation with all curves, and its trained weights, of each fold, if they are kept.
     """
 
     stop_reason: StopReason
@@ -39,4 +39,4 @@ class Findings:
     heredity: tuple[float, ...]
     history: Sequence[tuple[Candidate, Evaluation]]
     evaluation: Callable[[int], Evaluation]
-    state: Callable[[int], State]
+    states: Callable[[int], tuple[State, ...]]

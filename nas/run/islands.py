@@ -281,7 +281,7 @@ def _merged_findings(
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=history.of,
-        state=lambda number: weights[number % n].of(number // n),
+        states=lambda number: weights[number % n].of(number // n),
     )
 
 

@@ -197,9 +197,9 @@ class CandidateStream:
                     return None
                 self._completed |= {evaluation.candidate_id: evaluation for evaluation in completed}
             evaluation = self._completed.pop(candidate.id)
-            if evaluation.state is not None:
-                self._weights.keep(candidate.id, evaluation.state)
-                evaluation = replace(evaluation, state=None)
+            if evaluation.states:
+                self._weights.keep(candidate.id, evaluation.states)
+                evaluation = replace(evaluation, states=())
         self.pending.popleft()
         self.ended_batch = candidate.id == self._batches[0][-1].id
         if self.ended_batch:

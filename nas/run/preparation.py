@@ -19,7 +19,9 @@ from nas.data import (
     fit_preprocessors,
     folds,
     n_folds,
+    n_folds_of_candidates,
     split,
+    with_target_means,
 )
 from nas.errors import DataError
 from nas.evaluation import Problem
@@ -27,7 +29,7 @@ from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scoring import Metric, Scorer
-from nas.training import TrainingConfig
+from nas.training import Fold, TrainingConfig
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at: most trainings have stopped early by then."""
@@ -46,11 +48,12 @@ class Prepared:
     split : Split
         Rows for training, validation and test.
     preprocessor : Preprocessor
-        Fitted on the training rows only, with numbers standardized.
+        Fitted on the training rows only, with numbers standardized. With folds, these are all rows that are
+        not for testing: the folds share what follows from the features alone.
     target : Target
-        Fitted on the training rows only.
+        Fitted on the same rows.
     problem : Problem
-        The encoded training and validation rows.
+        The encoded training and validation rows, or the training rows and their folds.
     cuts : Cuts, optional
         Cuts that a caller has given; None where the search makes its own.
     scaled : mapping of str to Preprocessor
@@ -89,14 +92,41 @@ class Prepared:
         return _network_target(self.dataset, self.target)[0][rows]
 
     @property
+    def outputs(self) -> Array:
+        """The targets of the training rows in the form of outputs: classes as one-hot rows."""
+        y = self.problem.y_train
+        return np.eye(self.problem.n_outputs)[y] if y.ndim == 1 else y
+
+    def preprocessor_of(self, scaling: str | None, fold: Fold | None = None) -> Preprocessor:
+        """The encoding with a scaling of numbers; of a fold, with the target means of its training rows."""
+        preprocessor = self.scaled.get(scaling or "", self.preprocessor)
+        if fold is None or not any(column.means for column in preprocessor.columns):
+            return preprocessor
+        rows = Rows(self.dataset.table, self.split.train[fold.train])
+        return with_target_means(preprocessor, rows, self.outputs[fold.train])
+
+    @property
     def search_rows(self) -> Array:
         """The rows that are not for testing, as ascending positions in the table."""
         return np.sort(np.concatenate([self.split.train, self.split.validation]))
 
     @property
     def example_rows(self) -> Array:
-        """Rows to show as examples: the test rows, or if there are none, the validation rows."""
-        return self.split.test if len(self.split.test) else self.split.validation
+        """Rows to show as examples: the test rows, or if there are none, the validation or training rows."""
+        return next(rows for rows in reversed(self.split) if len(rows))
+
+    def repeated(self, seed: int, scalings: Sequence[str] = ()) -> Problem:
+        """The cross-validated problem with other folds, drawn by the seed, or with those of the caller."""
+        pairs = (
+            folds(self.dataset, self.search_rows, self.problem.n_folds, seed)
+            if self.cuts is None
+            else self.cuts.folds
+        )
+        problem = self.problem
+        return _with_folds(
+            _encode(self.dataset, self.split, problem.training, problem.batch_seed, problem.metric, scalings),
+            pairs,
+        ).problem
 
     def fold(self, train: Array, validation: Array, scalings: Sequence[str] = ()) -> Problem:
         """The problem with other training and validation rows; encodings are fitted on the training rows."""
@@ -139,8 +169,11 @@ def prepare(
     scoring: str | Scorer | None = None,
     cuts: Cuts | None = None,
     scalings: Sequence[str] = (),
+    n_folds: int | None = None,
 ) -> Prepared:
     """Split the rows, fit the encoding on the training part, and encode.
+
+    With folds, the training part has all rows that are not for testing, and its folds judge candidates.
 
     Parameters
     ----------
@@ -155,6 +188,9 @@ def prepare(
         Cuts to use instead of `nas.data.split`.
     scalings : sequence of str
         The ways to scale numbers that genomes may ask for; see `nas.genome.SCALINGS`.
+    n_folds : int, optional
+        The number of folds by which candidates are judged, 1 for the validation part; by default it follows
+        from the number of rows. Not read with cuts.
 
     Raises
     ------
@@ -162,6 +198,10 @@ def prepare(
         If the targets are too far apart for float32, or no column of the training part varies.
     """
     parts = split(dataset, seed) if cuts is None else cuts.split
+    pairs = _pairs(dataset, parts, seed, cuts, n_folds)
+    if pairs:
+        rows = np.unique(np.concatenate([rows for pair in pairs for rows in pair]))
+        parts = Split(rows, rows[:0], parts.test)
     training = replace(default_training(len(parts.train)), **(overrides or {}))
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
@@ -173,10 +213,55 @@ def prepare(
         scale=target.scale,
         names=dataset.target_names,
         targets=dataset.y,
-        validation=parts.validation,
+        validation=[validation for _, validation in pairs] or [parts.validation],
     )
     further_scalings = tuple(name for name in scalings if name != "standard")
-    return replace(_encode(dataset, parts, training, seed, metric, further_scalings), cuts=cuts)
+    prepared = _encode(dataset, parts, training, seed, metric, further_scalings)
+    return replace(_with_folds(prepared, pairs) if pairs else prepared, cuts=cuts)
+
+
+def _pairs(
+    dataset: Dataset, parts: Split, seed: int, cuts: Cuts | None, n: int | None
+) -> Sequence[tuple[Array, Array]]:
+    """The folds that candidates are judged by; none where a single split does."""
+    if cuts is not None:
+        return cuts.folds if cuts.cross_validates else ()
+    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    n = n_folds_of_candidates(len(rows)) if n is None else min(n, len(rows))
+    return folds(dataset, rows, n, seed) if n > 1 else ()
+
+
+def _with_folds(prepared: Prepared, pairs: Sequence[tuple[Array, Array]]) -> Prepared:
+    """The prepared training rows with their folds, given as positions in the table."""
+    rows, problem = prepared.split.train, prepared.problem
+    cuts = [Fold(*(np.searchsorted(rows, np.sort(part)) for part in pair)) for pair in pairs]
+    by_fold: Sequence[Problem] = ()
+    if any(column.means for column in prepared.preprocessor.columns):
+        by_fold = [_problem_of_fold(prepared, fold) for fold in cuts]
+    return replace(prepared, problem=replace(problem, folds=cuts, by_fold=by_fold))
+
+
+def _problem_of_fold(prepared: Prepared, fold: Fold) -> Problem:
+    """A fold as a problem of its own, with the target means of its training rows."""
+    problem, table, rows = prepared.problem, prepared.dataset.table, prepared.split.train
+    train, validation = Rows(table, rows[fold.train]), Rows(table, rows[fold.validation])
+    y, targets = problem.y_train, prepared.outputs[fold.train]
+    inputs = {}
+    for name in ("standard", *prepared.scaled):
+        own = prepared.preprocessor_of(name, fold)
+        inputs[name] = encode_training_rows(own, train, targets), own.encode(validation)
+    X_train, X_validation = inputs.pop("standard")
+    weights = problem.weights_train
+    return replace(
+        problem,
+        X_train=X_train,
+        y_train=y[fold.train],
+        X_validation=X_validation,
+        y_validation=y[fold.validation],
+        weights_train=None if weights is None else weights[fold.train],
+        weights_validation=None if weights is None else weights[fold.validation],
+        scaled=inputs,
+    )
 
 
 def default_training(n_rows: int) -> TrainingConfig:

@@ -58,14 +58,14 @@ def reproduce(
         last = f"0 to {max(recorded)}" if recorded else "none"
         raise InputError(f"candidate: expected one that the run has evaluated, got {candidate_id} of {last}")
     line = _ancestors(candidate_id, recorded, weights)
-    state: State | None = None
+    states: tuple[State, ...] = ()
     for i in line:
-        evaluation = _train_again(recorded[i][0], problem, recorded, weights, state)
-        if i != candidate_id and (evaluation.failed or evaluation.state is None):
+        evaluation = _train_again(recorded[i][0], problem, recorded, weights, states)
+        if i != candidate_id and (evaluation.failed or not evaluation.states):
             raise RunError(
                 f"candidate {i}: expected weights that {candidate_id} inherits, got: {evaluation.error}"
             )
-        state = evaluation.state
+        states = evaluation.states
     candidate, before = recorded[candidate_id]
     return Reproduction(candidate, before, evaluation, tuple(line[:-1]))
 
@@ -85,13 +85,12 @@ def _train_again(
     problem: Problem,
     recorded: Mapping[int, tuple[Candidate, Evaluation]],
     weights: Weights,
-    state: State | None,
+    states: tuple[State, ...],
 ) -> Evaluation:
     checkpoints = {}
     if candidate.inherits is not None:
-        parent_state = weights.of(candidate.inherits) if state is None else state
         checkpoints[candidate.id] = Checkpoint.for_child(
-            candidate, recorded[candidate.inherits][0].genome, parent_state
+            candidate, recorded[candidate.inherits][0].genome, states or weights.of(candidate.inherits)
         )
     evaluations = evaluate([candidate], problem, checkpoints)
     assert evaluations is not None, "there is no should_stop"

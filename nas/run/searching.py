@@ -68,7 +68,7 @@ def _on_one_engine(session: Session) -> Findings:
         heredity=generation.heredity if generation is not None else (),
         history=history,
         evaluation=lambda number: history[number][1],
-        state=weights.of,
+        states=weights.of,
     )
 
 

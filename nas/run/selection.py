@@ -32,6 +32,9 @@ REFERENCE = Genome((100,))
 _REFERENCE_SEEDS = 3
 """Seeds with which the reference is trained on the search's own split: a mean varies less than a score."""
 
+_TASKS = 4
+"""Cohorts of finalists that are cross-validated in a single problem: work for as many workers."""
+
 _MAX_BYTES = 2**31
 """Bytes that folds may take at once: an eighth of the memory of a machine with 16 GiB."""
 
@@ -150,7 +153,13 @@ def select(
     finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [finalist.genome for finalist in finalists] + [REFERENCE]
     scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
-    folds = map(executor.hold, prepared.folds(seed, scalings))
+    # With folds inside the problem, further folds of the same rows are a single problem.
+    folds = (
+        iter([prepared.repeated(seed, scalings)])
+        if prepared.problem.folds
+        else prepared.folds(seed, scalings)
+    )
+    folds = map(executor.hold, folds)
     rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)
     by_fold = rescoring.on_folds(folds, prepared.problem, should_stop)
     if by_fold is None:
@@ -166,15 +175,18 @@ def select(
         reference_scores=tuple(
             evaluation.fitness for evaluation in reference_evaluations if not evaluation.failed
         ),
-        n_folds=len(by_fold),
+        n_folds=len(by_fold) * prepared.problem.n_folds,
     )
 
 
 def _rescore(genome: Genome, evaluations: Sequence[Evaluation]) -> Rescore:
     """The scores of a genome by its evaluations on each fold."""
     valid = [evaluation for evaluation in evaluations if not evaluation.failed]
-    scores = tuple(evaluation.fitness for evaluation in valid)
-    return Rescore(genome, scores, tuple(evaluation.best_epoch for evaluation in valid))
+    of_folds = [evaluation.fold_scores or (evaluation.fitness,) for evaluation in valid]
+    epochs = [
+        (evaluation.best_epoch,) * len(of_fold) for evaluation, of_fold in zip(valid, of_folds, strict=True)
+    ]
+    return Rescore(genome, tuple(itertools.chain(*of_folds)), tuple(itertools.chain(*epochs)))
 
 
 def _candidate(genome: Genome, numbers: Sequence[int]) -> Candidate:
@@ -237,7 +249,7 @@ class Rescoring:
         ]
         self._in_flight[n] = problem
         self._ids_of_batch.append([candidate.id for candidate in candidates])
-        for cohort in plan_cohorts(candidates, problem):
+        for cohort in plan_cohorts(candidates, problem, _TASKS if problem.folds else 1):
             self._executor.submit(Task(problem, cohort))
         return True
 

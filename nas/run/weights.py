@@ -16,7 +16,7 @@ import json
 import math
 import struct
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,12 @@ class Weights:
         self._present = {int(file.stem) for file in folder.glob("*.npz") if file.stem.isdecimal()}
         self._pool = ThreadPoolExecutor(1, "weights")  # without a thread until it has something to do
         self._syncing: dict[int, Future[None]] = {}
-        self._cache: OrderedDict[int, State] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[State, ...]] = OrderedDict()
         self._n_bytes = 0
 
-    def keep(self, candidate_id: int, state: State) -> None:
-        """Write a state; raises `SearchError` if there is no room."""
-        arrays, facts = state.to_arrays()
+    def keep(self, candidate_id: int, states: Sequence[State]) -> None:
+        """Write the state of each fold, or a single state; raises `SearchError` if there is no room."""
+        arrays, facts = _to_arrays(states)
         # An archive with a damaged directory may seem to have fewer parts.
         facts |= {"candidate": candidate_id, "run": self._run_id, "arrays": list(arrays)}
         file = self._file(candidate_id)
@@ -79,7 +79,7 @@ class Weights:
         self._present.add(candidate_id)
         # Concurrently with the training: in sequence it would take up to two percent of a search's time.
         self._syncing[candidate_id] = self._pool.submit(sync_path, file)
-        self._add_to_cache(candidate_id, state)
+        self._add_to_cache(candidate_id, states)
 
     def sync(self, candidate_ids: Collection[int]) -> None:
         """Wait until the states of some candidates are on disk, if the file system supports that."""
@@ -93,8 +93,8 @@ class Weights:
         """Whether the state is kept."""
         return candidate_id in self._present
 
-    def of(self, candidate_id: int) -> State:
-        """A state, from the cache or its file; raises `RunError` if that is missing or damaged."""
+    def of(self, candidate_id: int) -> tuple[State, ...]:
+        """The states of a candidate, from the cache or its file; `RunError` if that is missing or damaged."""
         if candidate_id in self._cache:
             return self._cache[candidate_id]
         file = self._file(candidate_id)
@@ -105,11 +105,10 @@ class Weights:
         try:
             arrays = _arrays_in(content)
             facts = json.loads(str(arrays.pop("facts")))
-            _check(arrays, facts)
             for key, value in (("candidate", candidate_id), ("run", self._run_id), ("arrays", list(arrays))):
                 if facts.get(key, value) != value:  # earlier versions wrote none of them
                     raise ValueError(f"weights of {key} {facts[key]!r}, not {value!r}")
-            return State.from_arrays(arrays, facts)
+            return _from_arrays(arrays, facts)
         except _DAMAGE as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RunError(f"{file}: expected trained weights, got a damaged file: {reason}") from None
@@ -122,17 +121,16 @@ class Weights:
             self._syncing.pop(candidate_id, None)
             self._drop_from_cache(candidate_id)
 
-    def _add_to_cache(self, candidate_id: int, state: State) -> None:
+    def _add_to_cache(self, candidate_id: int, states: Sequence[State]) -> None:
         # A copy: a worker's arrays are in the memory that all processes share, and would fill it.
         self._drop_from_cache(candidate_id)
-        self._cache[candidate_id] = copy = state.copy()
-        self._n_bytes += copy.n_bytes
+        self._cache[candidate_id] = copies = tuple(state.copy() for state in states)
+        self._n_bytes += sum(copy.n_bytes for copy in copies)
         while self._n_bytes > _IN_MEMORY:
             self._drop_from_cache(next(iter(self._cache)))
 
     def _drop_from_cache(self, candidate_id: int) -> None:
-        state = self._cache.pop(candidate_id, None)
-        if state is not None:
+        for state in self._cache.pop(candidate_id, ()):
             self._n_bytes -= state.n_bytes
 
     def _file(self, candidate_id: int) -> Path:
@@ -144,6 +142,35 @@ _DAMAGE = (
     *(BadZipFile, struct.error),
 )
 """What `zipfile`, NumPy and JSON raise for a damaged file."""
+
+
+def _to_arrays(states: Sequence[State]) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays of all states by name, and their facts; names of several states begin with a number."""
+    if len(states) == 1:
+        return states[0].to_arrays()
+    arrays: dict[str, Array] = {}
+    folds = []
+    for i, state in enumerate(states):
+        of_state, facts = state.to_arrays()
+        arrays |= {f"{i}/{name}": array for name, array in of_state.items()}
+        folds.append(facts)
+    return arrays, {"folds": folds}
+
+
+def _from_arrays(arrays: dict[str, Array], facts: dict[str, Any]) -> tuple[State, ...]:
+    """The states that `_to_arrays` took apart; raises one of `_DAMAGE` if their types are wrong."""
+    parts = [(arrays, facts)]
+    if "folds" in facts:
+        parts = []
+        for i, of_fold in enumerate(facts["folds"]):
+            start = f"{i}/"
+            own = {
+                name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
+            }
+            parts.append((own, of_fold))
+    for of_state, own_facts in parts:
+        _check(of_state, own_facts)
+    return tuple(State.from_arrays(of_state, own_facts) for of_state, own_facts in parts)
 
 
 def _arrays_in(content: bytes) -> dict[str, Array]:

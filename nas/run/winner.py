@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nas._version import __version__
-from nas.evaluation import Candidate, build_network, fit, network_activations, training_config
+from nas.evaluation import Candidate, Training, build_network, fit, network_activations, training_config
 from nas.evolution import Individual
-from nas.network import State
+from nas.network import MLP, State
 from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.preparation import Prepared
 from nas.run.selection import Selection
 from nas.runtime import Ensemble, Network
 from nas.settings.search_settings import SearchSettings
+from nas.training import Fold
 
 _REFIT_EPOCHS = 1.25
-"""Epochs of the final training for each epoch up to the best in the search: measured, see `final_network`."""
+"""Epochs of the final training for each epoch up to the best in the search: see `_trained_from_scratch`."""
 
 _REFIT_BATCHES = 2
-"""Batches of the final training for each of the search: measured, see `final_network`."""
+"""Batches of the final training for each of the search: measured, see `_trained_from_scratch`."""
 
 _POOL = 50
 """The best candidates from which an ensemble is selected; their predictions take a second on most tables."""
@@ -57,34 +58,41 @@ def final_model(
     interrupted : callable
     """
     n_picks = 1 if interrupted() else settings.ensemble
-    members = [(winner, 1)]
+    picks = [(winner, 1)]
     if n_picks > 1:
         pool = findings.engine.finalists(_POOL, anew=settings.refit)
-        members = select_members(winner, pool, findings.state, prepared.problem, n_picks)
-    networks = [
-        final_network(
+        picks = select_members(winner, pool, findings.states, prepared.problem, n_picks)
+    trained = [
+        final_networks(
             prepared,
             member.candidate,
             epochs=_refit_epochs(member, selection) if settings.refit else None,
-            state=findings.state(member.id),
+            states=findings.states(member.id),
             provenance=_provenance(member, prepared, settings.seed, run_name),
+            n=1 if interrupted() else settings.members,
             should_stop=interrupted,
         )
-        for member, _ in members
+        for member, _ in picks
     ]
-    first = networks[0]
-    # A member that failed in the final training was fitted on other rows than the rest, with another
-    # encoding.
+    first = trained[0][0]
+    # A pick that failed in the final training was fitted on other rows than the rest, with another encoding.
     is_refit = first.provenance["refit"]
-    included = [i for i, network in enumerate(networks) if network.provenance["refit"] == is_refit]
-    if len(included) == 1:
+    members = [
+        (network, individual.candidate, count / len(networks))
+        for networks, (individual, count) in zip(trained, picks, strict=True)
+        for network in networks
+        if network.provenance["refit"] == is_refit
+    ]
+    if len(members) == 1:
         return first
     ensemble = Ensemble(
-        [networks[i] for i in included], [members[i][1] for i in included], provenance=first.provenance
+        [network for network, _, _ in members],
+        [share for _, _, share in members],
+        provenance=first.provenance,
     )
     ensemble.provenance["members"] = [
-        {"candidate": members[i][0].candidate.to_dict(), "share": share}
-        for i, share in zip(included, ensemble.member_weights, strict=True)
+        {"candidate": candidate.to_dict(), "share": share}
+        for (_, candidate, _), share in zip(members, ensemble.member_weights, strict=True)
     ]
     return ensemble
 
@@ -114,57 +122,92 @@ def _provenance(member: Individual, prepared: Prepared, seed: int, run_name: str
     }
 
 
-def final_network(
+def final_networks(
     prepared: Prepared,
     candidate: Candidate,
     *,
     epochs: int | None,
-    state: State | None,
+    states: Sequence[State],
     provenance: Mapping[str, Any],
+    n: int = 1,
     should_stop: Callable[[], bool] | None = None,
-) -> Network:
-    """A candidate's trained network with its preprocessing.
+) -> list[Network]:
+    """A candidate's trained networks with their preprocessing, of which predictions are the mean.
 
-    With `epochs`, the network is trained from scratch on training and validation rows together, for a quarter
-    more epochs than these, on batches of half the size, with the learning rate annealed along a cosine
-    (Loshchilov & Hutter 2017). If that diverges or is stopped, or without `epochs`, it gets the weights of
-    `state`, which the search has scored. The key ``refit`` of its provenance holds which.
+    With `epochs`, `n` networks are trained from scratch, as one cohort, on training and validation rows
+    together, for a quarter more epochs than these, on batches of half the size, with the learning rate
+    annealed along a cosine (Loshchilov & Hutter 2017). If one of them diverges or training is stopped, or
+    without `epochs`, the networks have the weights of `states`, which the search has scored, one of each fold.
+    The key ``refit`` of their provenance holds which.
     """
-    source = prepared if epochs is None else prepared.final
-    network = build_network(candidate.genome, candidate.seed, source.problem)
     if epochs is not None:
-        # No validation rows are left to pick a good epoch by, and at a constant rate the last epoch is
-        # a matter of luck: for the 20 best genomes of a search on digits, test accuracy was 0.966 on
-        # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
-        # on vehicle, segment and concrete. The genome's own schedule is not used.
-        # Smaller batches, which a search has no time for, generalize better (Keskar et al. 2017): with
-        # half the size the score on 10,000 unseen rows was higher by 0.0017 on average, for five genomes,
-        # two samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
-        # decay, and twice the epochs brought less, or harmed some.
-        # Only divergence may end it early: the network would not be the one that the search has found.
-        measured = training_config(candidate.genome, source.problem.training)
-        training = replace(
-            source.problem.training,
-            time_limit=None,
-            epochs=math.ceil(_REFIT_EPOCHS * epochs),
-            batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
-            schedule="cosine",
-        )
-        problem = replace(source.problem, training=training)
-        genome = replace(candidate.genome, schedule=None, batch_size=None)
-        from_scratch = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-        (result,) = fit([network], [from_scratch], problem, validate=False, should_stop=should_stop)
-        if result.error is not None or result.stopped == "interrupted":
-            return final_network(prepared, candidate, epochs=None, state=state, provenance=provenance)
-    else:
-        assert state is not None, "the winner's state is kept until the end"
+        source = prepared.final
+        networks = _trained_from_scratch(source, candidate, epochs, n, should_stop)
+        if networks is not None:
+            return [
+                _exported(source, candidate, network, {**provenance, "refit": True}) for network in networks
+            ]
+    folds = prepared.problem.folds if prepared.problem.by_fold else ()
+    if folds:
+        # Each fold has an encoding of its own, and an ensemble a single one.
+        states = states[:1]
+    networks = []
+    for state in states:
+        network = build_network(candidate.genome, candidate.seed, prepared.problem, initialize=False)
         network.parameters[...] = (state.best or state).parameters
+        networks.append(network)
+    assert networks, "the winner's states are kept until the end"
+    fold = folds[0] if folds else None
+    return [
+        _exported(prepared, candidate, network, {**provenance, "refit": False}, fold) for network in networks
+    ]
+
+
+def _trained_from_scratch(
+    source: Prepared, candidate: Candidate, epochs: int, n: int, should_stop: Callable[[], bool] | None
+) -> list[MLP] | None:
+    """The networks after their last training; None if one of them diverged or training was stopped."""
+    # No validation rows are left to pick a good epoch by, and at a constant rate the last epoch is
+    # a matter of luck: for the 20 best genomes of a search on digits, test accuracy was 0.966 on
+    # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
+    # on vehicle, segment and concrete. The genome's own schedule is not used.
+    # Smaller batches, which a search has no time for, generalize better (Keskar et al. 2017): with
+    # half the size the score on 10,000 unseen rows was higher by 0.0017 on average, for five genomes,
+    # two samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
+    # decay, and twice the epochs brought less, or harmed some.
+    # Only divergence may end it early: the network would not be the one that the search has found.
+    measured = training_config(candidate.genome, source.problem.training)
+    training = replace(
+        source.problem.training,
+        time_limit=None,
+        epochs=math.ceil(_REFIT_EPOCHS * epochs),
+        batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
+        schedule="cosine",
+    )
+    problem = replace(source.problem, training=training)
+    genome = replace(candidate.genome, schedule=None, batch_size=None)
+    from_scratch = replace(candidate, genome=genome, epochs_done=0, epochs=None)
+    seeds = [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
+    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
+    networks = [build_network(genome, seed, problem) for seed in seeds]
+    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
+    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
+    return None if failed else networks
+
+
+def _exported(
+    source: Prepared,
+    candidate: Candidate,
+    network: MLP,
+    provenance: Mapping[str, Any],
+    fold: Fold | None = None,
+) -> Network:
     return Network(
-        task=prepared.dataset.task,
-        columns=source.scaled.get(candidate.genome.scaling or "", source.preprocessor).columns,
+        task=source.dataset.task,
+        columns=source.preprocessor_of(candidate.genome.scaling, fold).columns,
         target=source.target,
         activations=list(network_activations(candidate.genome)),
         weights=network.weights,
         biases=network.biases,
-        provenance={**provenance, "refit": epochs is not None},
+        provenance=provenance,
     )

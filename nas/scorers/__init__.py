@@ -31,7 +31,7 @@ def metric_for(
     scale: Sequence[float] = (),
     names: Sequence[str] = (),
     targets: Array | None = None,
-    validation: Array | None = None,
+    validation: Sequence[Array] = (),
 ) -> Metric:
     """The metric for the networks of a task.
 
@@ -53,8 +53,8 @@ def metric_for(
         Names of the targets, for messages.
     targets : array, optional
         The table's targets, in the form of ``Dataset.y``; by default generated targets.
-    validation : int array, optional
-        The rows of `targets` that candidates are judged by.
+    validation : sequence of int arrays
+        The rows of `targets` that candidates are judged by: one part, or one of each fold.
 
     Raises
     ------
@@ -85,8 +85,8 @@ def metric_for(
     if reason is not None:
         message = f"scoring: {name}: tried out on made-up predictions for {task}: {reason}"
         raise InputError(message + _way_out(scoring, problem, values, y))
-    if validation is not None:
-        _check_classes(metric, problem, y, validation)
+    for rows in validation:
+        _check_classes(metric, problem, y, rows)
     return metric if _takes_weights(metric, y) else _without_weights(metric)
 
 

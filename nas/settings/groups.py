@@ -230,6 +230,16 @@ class StrategySettings:
         metavar="NAME",
         example="balanced_accuracy",
     )
+    folds: int | None = setting(
+        None,
+        whole(1),
+        "Folds that candidates are cross-validated on; 1 holds out a fifth of the rows instead",
+        more="The folds of a candidate train together; candidates without a chance train on the first only.",
+        unit="folds",
+        otherwise="5 for fewer than 4,000 rows, else 1",
+        metavar="K",
+        example=10,
+    )
     starts: Iterable[Genome] | str | os.PathLike[str] = setting(
         (),
         anything("iterable of Genome, or path", "genomes, a run's folder or a JSON file"),
@@ -312,6 +322,13 @@ class SelectionSettings:
         True,
         flag(),
         "Whether the winner is trained once more, on training and validation rows together",
+    )
+    members: int = setting(
+        1,
+        whole(1),
+        "Trainings of the winner, with other initial weights each, of which predictions are the mean",
+        unit="networks",
+        metavar="K",
     )
     baseline: bool = setting(
         True,

@@ -44,7 +44,7 @@ FORMAT_VERSION = 2
 _LONGEST = 64 * 2**20
 """Bytes of a line; the line of a candidate that was trained for 10,000 epochs is a hundredth of that."""
 
-_KEYS = [field.name for field in fields(Evaluation) if field.name not in ("state", "n_epochs")]
+_KEYS = [field.name for field in fields(Evaluation) if field.name not in ("states", "n_epochs")]
 """Fields of an evaluation that are written: weights have files of their own, epochs follow from curves."""
 
 Pair = tuple[Candidate, Evaluation]
@@ -343,12 +343,12 @@ def _read_json(line: bytes) -> Any:
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the fields that are not None; raises `ValueError` if a number is NaN or infinite."""
+    """Return the fields that are not None, and scores of folds if any; `ValueError` if a number is not finite."""
     curves = (evaluation.train_losses, evaluation.validation_losses, evaluation.validation_scores)
     if not math.isfinite(sum(map(sum, curves), evaluation.fitness + evaluation.validation_loss)):
         raise ValueError(f"candidate {evaluation.candidate_id}: expected finite numbers to write, got others")
     values = ((name, getattr(evaluation, name)) for name in _KEYS)
-    return {name: value for name, value in values if value is not None}
+    return {name: value for name, value in values if value is not None and (name != "fold_scores" or value)}
 
 
 _WRONG = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)

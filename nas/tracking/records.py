@@ -163,7 +163,7 @@ CANDIDATE = keyed(
         "operator": TEXT,
         "parents": WHOLES,
     },
-    {"inherits": optional(WHOLE), "epochs_done": WHOLE, "epochs": optional(WHOLE)},
+    {"inherits": optional(WHOLE), "epochs_done": WHOLE, "epochs": optional(WHOLE), "bar": NUMBER},
 )
 """A candidate as `Candidate.to_dict` writes it."""
 
@@ -178,6 +178,7 @@ EVALUATION = keyed(
         "train_losses": NUMBERS,
         "validation_losses": NUMBERS,
         "validation_scores": NUMBERS,
+        "fold_scores": NUMBERS,
         "error": optional(TEXT),
         "seconds": NUMBER,
     },

@@ -10,18 +10,20 @@ From the entry to the array operations:
 
 from nas.training.cohort import Member
 from nas.training.config import TrainingConfig
-from nas.training.data import TrainingData
+from nas.training.data import Fold, TrainingData
 from nas.training.loop import train_cohort
 from nas.training.passes import predict
 from nas.training.planner import Plan, plan
-from nas.training.records import TrainingResult
+from nas.training.records import TrainingResult, TrainingStop
 
 __all__ = [
+    "Fold",
     "Member",
     "Plan",
     "TrainingConfig",
     "TrainingData",
     "TrainingResult",
+    "TrainingStop",
     "plan",
     "predict",
     "train_cohort",

@@ -11,7 +11,7 @@ from nas.training.cohort import Member
 from nas.training.config import SHARED, shared
 
 
-def checked(members: Sequence[Member], seed: int, *, validated: bool) -> list[Member]:
+def checked(members: Sequence[Member], seed: int, *, validated: bool, n_folds: int = 0) -> list[Member]:
     """The members, each with a generator and with a state that it can continue from.
 
     Parameters
@@ -21,6 +21,8 @@ def checked(members: Sequence[Member], seed: int, *, validated: bool) -> list[Me
         Seeds the generators of members without one.
     validated : bool
         Whether there are validation rows.
+    n_folds : int
+        The number of folds; 0 without cross-validation.
 
     Raises
     ------
@@ -30,6 +32,7 @@ def checked(members: Sequence[Member], seed: int, *, validated: bool) -> list[Me
     _check_shapes(members)
     _check_generators(members)
     _check_states(members)
+    _check_folds(members, n_folds)
     return [
         replace(
             member,
@@ -75,6 +78,12 @@ def _check_generators(members: Sequence[Member]) -> None:
     generators = [member.rng for member in members if member.rng is not None]
     if len({id(rng) for rng in generators}) < len(generators):
         raise ValueError("members: expected a generator of its own for each network, got the same rng twice")
+
+
+def _check_folds(members: Sequence[Member], n_folds: int) -> None:
+    for member in members:
+        if not 0 <= member.fold < max(1, n_folds):
+            raise ValueError(f"members: expected folds from 0 to {max(1, n_folds) - 1}, got {member.fold}")
 
 
 def _check_states(members: Sequence[Member]) -> None:

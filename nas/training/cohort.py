@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.arrays import Array, Floats, Ints, host, to_host, xp, zeros
 from nas.network.mlp import MLP, PREDICTION_ROWS
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.state import State
 from nas.training.config import TrainingConfig
+from nas.training.data import Rows
 from nas.training.layout import Layout, Shape
 from nas.training.passes import Workspace
 
@@ -29,12 +30,15 @@ class Member:
         cohort. By default it is seeded by the order of the batches.
     state : State, optional
         The start in place of the network's own parameters. Moments of another optimizer are not used.
+    fold : int
+        The position of its fold in the data's; 0 where there are none.
     """
 
     network: MLP
     config: TrainingConfig
     rng: host.random.Generator | None = None
     state: State | None = None
+    fold: int = 0
 
     @property
     def dropouts(self) -> tuple[float, ...]:
@@ -96,6 +100,7 @@ class Cohort:
         self._optimizers = list(self._lay_out_optimizers())
         self._clips = any(member.config.clip_norm is not None for member in members)
         self._spaces: dict[tuple[int, bool], Workspace] = {}
+        self._spaces_of_folds: dict[int, Workspace] = {}
 
     def _buffer(self) -> Floats:
         return zeros(self.layout.size, self._dtype)
@@ -156,7 +161,7 @@ class Cohort:
         X : float array of shape (all rows, inputs)
         targets : array for these rows, as the loss asks for
         rows : int array of shape (rows,)
-        weights : float array of shape (rows,), optional
+        weights : float array of shape (rows,) or (members, rows), optional
             Factors of these rows' losses.
         factor : float
             Factor of the learning rates.
@@ -186,27 +191,20 @@ class Cohort:
                     for part in parts:
                         part *= limit / norm
 
-    def validate(
-        self, X: Floats, targets: Array, weights: Floats | None = None, *, keep: bool
-    ) -> tuple[Floats, Floats | None]:
+    def validate(self, part: Rows, *, keep: bool) -> tuple[Floats, Floats]:
         """The mean loss of each member over rows, and the predictions if `keep` is true.
-
-        Parameters
-        ----------
-        X : float array of shape (rows, inputs)
-        targets : array for these rows, as the loss asks for
-        weights : float array of shape (rows,), optional
-            Factors of these rows' losses, 1 on average.
 
         Returns
         -------
         losses : float64 array of shape (members,)
         predictions : float array of shape (members, rows, outputs)
+            Without rows unless `keep` is true.
         """
+        X, targets, weights = part.X, part.y, part.weights
         n_members = len(self.members)
         losses = xp.empty((n_members, len(X)), self._dtype)
-        shape = (n_members, len(X), self.layout.n_outputs)
-        predictions = xp.empty(shape, self._dtype) if keep else None
+        shape = (n_members, len(X) * keep, self.layout.n_outputs)
+        predictions = xp.empty(shape, self._dtype)
         # Blocks of one size share a workspace; the last, shorter block has its own.
         for start in range(0, len(X), PREDICTION_ROWS):
             rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
@@ -214,11 +212,62 @@ class Cohort:
             space.load(X, xp.arange(rows.start, rows.stop))
             p = space.forward()
             losses[:, rows] = space.loss.per_row(p, targets[..., rows])
-            if predictions is not None:
+            if keep:
                 predictions[:, rows] = p.transpose(1, 2, 0)
         if weights is not None:
             losses *= weights
-        return losses.mean(axis=1, dtype=host.float64), predictions
+        return to_host(losses.mean(axis=1, dtype=host.float64)), predictions
+
+    def validate_folds(self, parts: Sequence[Rows], *, keep: bool) -> tuple[Floats, list[Floats]]:
+        """The mean loss of each member over the rows of its fold, and the predictions if `keep` is true.
+
+        Parameters
+        ----------
+        parts : sequence of Rows
+            The validation rows of each fold.
+
+        Returns
+        -------
+        losses : float64 array of shape (members,)
+        predictions : list of float arrays of shape (rows of the member's fold, outputs)
+        """
+        of_folds: dict[int, list[int]] = {}
+        for i, member in enumerate(self.members):
+            of_folds.setdefault(member.fold, []).append(i)
+        # Of all folds, whether they have members or not: products must not depend on the members.
+        most = max(map(len, parts))
+        losses = xp.zeros((len(self.members), most), self._dtype)
+        predictions = xp.empty((len(self.members), most, self.layout.n_outputs), self._dtype)
+        for start in range(0, most, PREDICTION_ROWS):
+            rows = xp.arange(start, min(start + PREDICTION_ROWS, most))
+            space = self._space_of_folds(len(rows), list(of_folds))
+            for group, fold in enumerate(of_folds):
+                # Shorter folds repeat their last row, which is not read.
+                space.load(parts[fold].X, xp.minimum(rows, len(parts[fold]) - 1), group)
+            p = space.forward()
+            for fold, members in of_folds.items():
+                part = slice(start, min(start + len(rows), len(parts[fold])))
+                own = xp.ascontiguousarray(p[:, members, : max(0, part.stop - start)])
+                losses[members, part] = space.loss.per_row(own, parts[fold].y[..., part])
+                if keep:
+                    predictions[members, part] = own.transpose(1, 2, 0)
+        means = host.empty(len(self.members))
+        for fold, members in of_folds.items():
+            of_rows, weights = losses[members, : len(parts[fold])], parts[fold].weights
+            means[members] = to_host(
+                (of_rows if weights is None else of_rows * weights).mean(axis=1, dtype=float)
+            )
+        lengths = [len(parts[member.fold]) for member in self.members]
+        return means, [predictions[i, :n] for i, n in enumerate(lengths)] if keep else []
+
+    def _space_of_folds(self, rows: int, folds: list[int]) -> Workspace:
+        """The workspace for validation on blocks of so many rows of each fold."""
+        space = self._spaces_of_folds.get(rows)
+        if space is None:
+            loss, groups = self.members[0].network.loss, [folds.index(member.fold) for member in self.members]
+            space = Workspace(self.layout, self.parameters, loss, rows, groups=groups)
+            self._spaces_of_folds[rows] = space
+        return space
 
     def write_back(self, member: int) -> None:
         """Copy a member's current parameters into its network."""
@@ -246,6 +295,7 @@ class Cohort:
         staying = [i for i in range(len(self.members)) if i not in leaving]
         # Memory that is not copied is freed before the copies are made: the peak stays below two cohorts.
         self._spaces.clear()
+        self._spaces_of_folds.clear()
         steps = self._steps
         self._optimizers = []
         self._gradient = self._gradient[:0]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nas.network.arrays import Array, Floats, host, to_device
+from nas.network.arrays import Array, Floats, Ints, host, to_device
 from nas.network.mlp import MLP
 
-Score = Callable[[Floats, Array], float]
-"""``score(predictions, y)``, to be maximized, of predictions of shape (rows, outputs)."""
+Score = Callable[[Floats, Array, Floats | None], float]
+"""``score(predictions, y, weights)``, to be maximized, of predictions of shape (rows, outputs)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A cut of the rows for cross-validation: some rows train, others validate, and any row may do neither.
+
+    Attributes
+    ----------
+    train, validation : int arrays of ascending row numbers, without a common row
+    """
+
+    train: Ints
+    validation: Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +40,9 @@ class TrainingData:
     sample_weight : array of shape (rows,), optional
         Weights of the rows' losses, scaled to 1 on average.
     validation_weight : array of shape (rows,), optional
-        Weights of the validation rows' losses; a `score` has to apply its own.
+        Weights of the validation rows' losses, and of their score.
+    folds : sequence of Fold, optional
+        Cuts of `X`, in place of `validation`: each member trains and is validated on the rows of its fold.
     """
 
     X: Floats
@@ -36,19 +51,46 @@ class TrainingData:
     score: Score | None = None
     sample_weight: Floats | None = None
     validation_weight: Floats | None = None
+    folds: Sequence[Fold] = ()
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether there are rows to validate on."""
+        return self.validation is not None or bool(self.folds)
 
     def training_rows(self, network: MLP) -> Rows:
-        """The rows to train on, checked for this network; `ValueError` where they do not fit."""
-        check_rows(network, self.X, self.y, "training")
-        return Rows(network, self.X, self.y, row_weights(network, self.y, self.sample_weight))
+        """The rows to train on, checked for this network; `ValueError` where they do not fit.
 
-    def validation_rows(self, network: MLP) -> Rows | None:
-        """The rows to validate on, checked likewise; None if there are none."""
-        if self.validation is None:
-            return None
-        X, y = self.validation
+        With folds, their weights are of shape (folds, rows), and 0 for rows that a fold does not train on.
+        """
+        check_rows(network, self.X, self.y, "training")
+        if not self.folds:
+            return Rows(network, self.X, self.y, row_weights(network, self.y, self.sample_weight))
+        weights = host.stack([self._weights_of(network, fold) for fold in self.folds])
+        return Rows(network, self.X, self.y, weights)
+
+    def _weights_of(self, network: MLP, fold: Fold) -> Floats:
+        """The weights of all rows in the loss of a fold's members: 1 on average over all rows."""
+        weights = host.zeros(len(self.X))
+        weights[fold.train] = 1 if self.sample_weight is None else self.sample_weight[fold.train]
+        result = row_weights(network, self.y, weights)
+        assert result is not None, "there are weights"
+        return result
+
+    def validation_parts(self, network: MLP) -> list[Rows]:
+        """The rows to validate on, checked likewise: none, one part for all members, or one for each fold."""
+        if not self.folds:
+            return [] if self.validation is None else [self._part(network, *self.validation)]
+        return [
+            self._part(network, self.X[fold.validation], self.y[fold.validation], fold) for fold in self.folds
+        ]
+
+    def _part(self, network: MLP, X: Floats, y: Array, fold: Fold | None = None) -> Rows:
+        weights = self.validation_weight
+        if fold is not None:
+            weights = None if self.sample_weight is None else self.sample_weight[fold.validation]
         check_rows(network, X, y, "validation")
-        return Rows(network, X, y, row_weights(network, y, self.validation_weight))
+        return Rows(network, X, y, row_weights(network, y, weights), weights)
 
 
 class Rows:
@@ -62,9 +104,19 @@ class Rows:
     truth : array
         The targets in the form in which they came, as scores read them.
     weights : float array of shape (rows,), optional
+        Scaled to 1 on average, on the device.
+    score_weights : float array of shape (rows,), optional
+        The weights in the form in which they came.
     """
 
-    def __init__(self, network: MLP, X: Floats, y: Array, weights: Floats | None = None) -> None:
+    def __init__(
+        self,
+        network: MLP,
+        X: Floats,
+        y: Array,
+        weights: Floats | None = None,
+        score_weights: Floats | None = None,
+    ) -> None:
         dtype = network.parameters.dtype
         # Batches are copied from rows of the same type without conversion. Numbers beyond float32 become
         # infinite here, and are reported as divergence.
@@ -73,6 +125,7 @@ class Rows:
         self.y = to_device(y if network.loss.has_class_targets else y.T[:, host.newaxis])
         self.truth = y
         self.weights = None if weights is None else to_device(weights)
+        self.score_weights = score_weights
 
     def __len__(self) -> int:
         return len(self.X)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from nas.network.arrays import DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.schedules import rate_factor
@@ -14,7 +15,7 @@ from nas.training.checks import checked
 from nas.training.cohort import Cohort, Member
 from nas.training.data import Rows, TrainingData
 from nas.training.denormals import flush_to_zero
-from nas.training.records import Record, StopReason, TrainingResult
+from nas.training.records import Record, TrainingResult, TrainingStop
 
 
 def train_cohort(
@@ -28,7 +29,8 @@ def train_cohort(
 ) -> list[TrainingResult]:
     """Train networks of any shapes together, in place, by mini-batch gradient descent.
 
-    All get the same batches: the order of the rows follows from `batch_seed` and the epoch. With
+    All get the same batches: the order of the rows follows from `batch_seed` and the epoch. With folds, a
+    member gives the rows that its fold does not train on a weight of 0. With
     validation rows each network ends with the weights of its best epoch there, by the score if there is
     one, then by the loss; otherwise with those of the last epoch. A network that stops early or diverges
     leaves the cohort, and the rest continue as if it had stayed: bit for bit in float32 if BLAS gives a
@@ -86,20 +88,20 @@ def train_cohort(
         raise ValueError(f"batch_seed: expected a number >= 0, got {batch_seed}")
     if stop_after is not None and stop_after < 1:
         raise ValueError(f"stop_after: expected at least 1 epoch, or None, got {stop_after}")
-    members = checked(members, batch_seed, validated=data.validation is not None)
+    members = checked(members, batch_seed, validated=data.is_validated, n_folds=len(data.folds))
     network, config, state = members[0].network, members[0].config, members[0].state
     # Rows are checked once: all networks of a cohort have the same inputs and outputs.
-    rows, held_out = data.training_rows(network), data.validation_rows(network)
+    rows, parts = data.training_rows(network), data.validation_parts(network)
     start = 0 if state is None else state.epochs
     limit = None if config.time_limit is None else config.time_limit * len(members)
     watch = _Watch(limit, should_stop)
     # Records look for divergence once an epoch: warnings at each overflow would repeat that.
     with host.errstate(all="ignore"), flush_to_zero():
-        training = _Training(members, rows, held_out, data, keep_states=keep_states)
+        training = _Training(members, rows, parts, data, keep_states=keep_states)
         for epoch in range(start + 1, min(config.epochs, stop_after or config.epochs) + 1):
             if not training.run_epoch(epoch, _row_order(len(rows), batch_seed, epoch), watch):
                 break
-        training.end(watch.stopped or "epochs")
+        training.end(watch.stopped or TrainingStop.EPOCHS)
     return [training.results[id(member.network)] for member in members]
 
 
@@ -109,13 +111,13 @@ class _Watch:
     def __init__(self, time_limit: float | None, should_stop: Callable[[], bool] | None) -> None:
         self._deadline = None if time_limit is None else time.perf_counter() + time_limit
         self._should_stop = should_stop
-        self.stopped: StopReason | None = None
+        self.stopped: TrainingStop | None = None
 
     def check(self) -> bool:
         if self._deadline is not None and time.perf_counter() > self._deadline:
-            self.stopped = "time"
+            self.stopped = TrainingStop.TIME
         elif self._should_stop is not None and self._should_stop():
-            self.stopped = "interrupted"
+            self.stopped = TrainingStop.INTERRUPTED
         return self.stopped is not None
 
 
@@ -129,7 +131,7 @@ class _Training:
         self,
         members: Sequence[Member],
         rows: Rows,
-        held_out: Rows | None,
+        parts: list[Rows],
         data: TrainingData,
         *,
         keep_states: bool,
@@ -141,7 +143,8 @@ class _Training:
                 # Should no epoch be better, the network has the weights of the best epoch before.
                 member.network.parameters[...] = (member.state.best or member.state).parameters
         self._keep_states = keep_states
-        self._rows, self._held_out, self._score = rows, held_out, data.score
+        self._rows, self._parts, self._score = rows, parts, data.score
+        self._has_folds = bool(data.folds)
         self._config = members[0].config
         self._batch_size = min(self._config.batch_size, len(rows))
         self._steps_per_epoch = math.ceil(len(rows) / self._batch_size)
@@ -154,13 +157,13 @@ class _Training:
         if watch.stopped:
             return False
         self._record(epoch, losses)
-        patience = self._config.patience if self._held_out is not None else None
-        leaving: dict[int, StopReason] = {}
+        patience = self._config.patience if self._parts else None
+        leaving: dict[int, TrainingStop] = {}
         for i, record in enumerate(self._records):
             if record.error:
-                leaving[i] = "diverged"
+                leaving[i] = TrainingStop.DIVERGED
             elif patience and epoch - record.improved >= patience:
-                leaving[i] = "patience"
+                leaving[i] = TrainingStop.PATIENCE
         self._leave(leaving)
         return bool(self._records)
 
@@ -171,12 +174,15 @@ class _Training:
         totals = xp.zeros((len(self._records), size))
         n_before, n_total = (epoch - 1) * self._steps_per_epoch, config.epochs * self._steps_per_epoch
         factor, steady = 1.0, config.schedule == "constant" and not config.warmup
+        folds = xp.asarray([member.fold for member in self._cohort.members])
         for i in range(self._steps_per_epoch):
             batch = order[i * size : (i + 1) * size]
             if not steady:
                 factor = rate_factor(config.schedule, n_before + i, n_total, config.warmup)
             # The last batch of an epoch may be shorter; it has its own workspace.
-            weights = None if rows.weights is None else rows.weights[batch]
+            weights = None if rows.weights is None else rows.weights.take(batch, -1)
+            if weights is not None and self._has_folds:
+                weights = weights[folds]
             losses = step(rows.X, rows.y.take(batch, -1), batch, weights, factor)
             sums = totals if len(batch) == size else totals[:, : len(batch)]
             xp.add(sums, losses, out=sums)
@@ -186,38 +192,41 @@ class _Training:
 
     def _record(self, epoch: int, train_losses: Floats) -> None:
         """Validate, and add a finished epoch to each member's record."""
-        cohort, held_out = self._cohort, self._held_out
-        if held_out is None:
+        cohort, parts = self._cohort, self._parts
+        if not parts:
             for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
                 record.add_training(epoch, float(loss), finite=cohort.is_finite(i))
             return
         keep = self._score is not None
-        losses, predictions = cohort.validate(held_out.X, held_out.y, held_out.weights, keep=keep)
-        losses = to_host(losses)
+        validate = (
+            partial(cohort.validate_folds, parts) if self._has_folds else partial(cohort.validate, parts[0])
+        )
+        losses, predictions = validate(keep=keep)
         for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
             score = None
             # A score of predictions that are not finite may raise: the loss reports them.
-            if self._score and predictions is not None and math.isfinite(losses[i]):
-                score = self._score(to_host(predictions[i]), held_out.truth)
+            if self._score and math.isfinite(losses[i]):
+                part = parts[cohort.members[i].fold]
+                score = self._score(to_host(predictions[i]), part.truth, part.score_weights)
             if record.add(epoch, float(loss), float(losses[i]), score):
                 cohort.write_back(i)
                 if self._keep_states:
                     record.best = record.stamp(cohort.state(i, epoch))
 
-    def _leave(self, leaving: Mapping[int, StopReason]) -> None:
+    def _leave(self, leaving: Mapping[int, TrainingStop]) -> None:
         """Make the results of these members, and go on with a smaller cohort."""
         if not leaving:
             return
         for i, stopped in leaving.items():
             record = self._records[i]
-            if self._held_out is None:
+            if not self._parts:
                 self._cohort.write_back(i)  # with validation rows it was written back at its best epoch
                 if self._keep_states:
-                    diverged = stopped == "diverged"
+                    diverged = stopped is TrainingStop.DIVERGED
                     record.best = None if diverged else self._cohort.state(i, record.epochs)
             result = record.result(stopped)
             if self._keep_states:
-                last = self._last_state(i) if stopped == "epochs" else None
+                last = self._last_state(i) if stopped is TrainingStop.EPOCHS else None
                 result = replace(result, best=record.best, last=last)
             self.results[id(self._cohort.members[i].network)] = result
         self._records = [record for i, record in enumerate(self._records) if i not in leaving]
@@ -230,7 +239,7 @@ class _Training:
             return record.best  # the same arrays, not a second copy
         return replace(record.stamp(self._cohort.state(i, record.epochs)), best=record.best)
 
-    def end(self, stopped: StopReason) -> None:
+    def end(self, stopped: TrainingStop) -> None:
         """Make the results of all remaining members."""
         self._leave(dict.fromkeys(range(len(self._records)), stopped))
 

@@ -10,7 +10,7 @@ as their arguments; running them allocates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from nas.network.activations import ACTIVATIONS
@@ -36,11 +36,14 @@ class Workspace:
         Receives the result of a backward pass; without it there are forward passes only.
     dropouts : sequence of sequences of float, optional
         The share that each member drops of each hidden layer's units; none by default.
+    groups : sequence of int, optional
+        The number of the batch that each member reads, from 0, where members read different batches; such
+        a workspace has forward passes only. By default all read the same batch.
 
     Attributes
     ----------
     inputs : float array of shape (rows, inputs)
-        The batch that `load` copied.
+        The batch that `load` copied, or the first of several.
     predictions : float array of shape (outputs, members, rows)
         The result of `forward`.
     hidden : list of float arrays of shape (units, rows)
@@ -58,19 +61,15 @@ class Workspace:
         *,
         gradient: Floats | None = None,
         dropouts: Sequence[Sequence[float]] = (),
+        groups: Sequence[int] = (),
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self._parameters = parameters
         self._zeros = partial(zeros, dtype=parameters.dtype)
-        self._with_ones = self._zeros((rows, layout.n_rows[0]))
-        self._with_ones[:, -1] = 1
-        # Rows are gathered into contiguous memory first: the inputs beside the ones have gaps.
-        self.inputs, self._gathered = self._with_ones[:, :-1], self._zeros((rows, layout.n_inputs))
-        self._columns = self._with_ones.T
-        # A batch that fits the cache is transposed by a copy: products by a transposed view are slower.
-        self._transposes = fits_cache(self._columns)
-        if self._transposes:
-            self._columns = self._zeros(self._columns.shape)
+        self._groups = tuple(groups)
+        self._batches = [_Batch(rows, layout, self._zeros) for _ in range(1 + max(groups, default=0))]
+        self.inputs, self._with_ones = self._batches[0].inputs, self._batches[0].with_ones
+        self._columns = self._batches[0].columns
         hidden = range(1, layout.depth + 1)
         # For each layer: linear outputs; activations, in the same memory if the derivative allows it; inputs
         # of the next layer, which differ under dropout. The rows of ones are set once in all of them.
@@ -112,15 +111,13 @@ class Workspace:
         """The calls of a forward pass, up to the linear outputs."""
         layout = self.layout
         calls: list[Call] = []
-        if self._transposes:
-            # Ones included: biases are a column of the weights.
-            calls.append((xp.copyto, (self._columns, self._with_ones.T)))
+        for batch in self._batches:
+            calls += batch.transposition
         for layer in range(1, layout.depth + 2):
             if layer == 1 <= layout.depth:
-                wide = layout.wide(self._parameters)
-                calls += self._product(wide, self._columns, self._linear[1][: len(wide)])
+                calls += self._multiply_first()
             else:
-                for stack in layout.stacks(layer):
+                for stack in self._stacks(layer):
                     weights, out = _matrices(self._parameters, stack), self._outputs_of(self._linear, stack)
                     calls += self._product(weights, self._inputs_of(stack), out)
             if layer <= layout.depth:
@@ -128,6 +125,30 @@ class Workspace:
         if self._separate:
             calls.append((xp.copyto, (self.predictions, self._outputs.swapaxes(0, 1))))
         return calls
+
+    def _multiply_first(self) -> list[Call]:
+        """The product of the first hidden layer: one of all members, or one of each if batches differ."""
+        wide, linear = self.layout.wide(self._parameters), self._linear[1]
+        if not self._groups:
+            return self._product(wide, self._columns, linear[: len(wide)])
+        calls: list[Call] = []
+        for i in self.layout.members(1):
+            units = self.layout.places[i][0].rows
+            # With the row of ones below them, where that is a product too.
+            rows = slice(units.start, min(units.stop + 1, len(wide)))
+            calls += self._product(wide[rows], self._columns_of(i), linear[rows])
+        return calls
+
+    def _stacks(self, layer: int) -> Iterator[list[Place]]:
+        """The stacks of a layer; those that read the inputs are cut up where members read several batches."""
+        for stack in self.layout.stacks(layer):
+            if self._groups and stack[0].source == 0:
+                yield from ([place] for place in stack)
+            else:
+                yield stack
+
+    def _columns_of(self, member: int) -> Floats:
+        return self._batches[self._groups[member] if self._groups else 0].columns
 
     def _activate(self, layer: int) -> list[Call]:
         z, a = self._linear[layer], self.hidden[layer - 1]
@@ -221,13 +242,13 @@ class Workspace:
     def _inputs_of(self, stack: list[Place]) -> Floats:
         """The rows that a stack reads, ones included: each member's own units, or the shared inputs."""
         if stack[0].source == 0:
-            return self._columns
+            # Only outputs read the inputs: those of members without hidden layers.
+            return self._columns_of(stack[0].rows.start // self.layout.n_outputs)
         return _units(self._read[stack[0].source], stack, source=True, with_ones=True)
 
-    def load(self, X: Floats, rows: Ints) -> None:
-        """Copy the batch, by its row numbers, from a table of shape (all rows, inputs)."""
-        take_rows(X, rows, self._gathered)
-        xp.copyto(self.inputs, self._gathered)
+    def load(self, X: Floats, rows: Ints, group: int = 0) -> None:
+        """Copy a group's batch, by its row numbers, from a table of shape (all rows, inputs)."""
+        self._batches[group].load(X, rows)
 
     def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:
         """Draw dropout masks: 0 for dropped units, 1 / (1 - dropout) for all others (Srivastava et al. 2014).
@@ -269,6 +290,37 @@ class Workspace:
             xp.multiply(p, row_weights / self.rows, out=p)
         run(self._backward)
         return losses
+
+
+class _Batch:
+    """The memory of a batch's inputs, with a column of ones: in rows, and in columns for products.
+
+    Attributes
+    ----------
+    with_ones : float array of shape (rows, inputs + 1)
+    inputs : float array of shape (rows, inputs)
+        The same without the ones.
+    columns : float array of shape (inputs + 1, rows)
+    transposition : list of Call
+        Fills the columns, where these are memory of their own.
+    """
+
+    def __init__(self, rows: int, layout: Layout, new: Callable[[tuple[int, ...]], Floats]) -> None:
+        self.with_ones = new((rows, layout.n_rows[0]))
+        self.with_ones[:, -1] = 1
+        # Rows are gathered into contiguous memory first: the inputs beside the ones have gaps.
+        self.inputs, self._gathered = self.with_ones[:, :-1], new((rows, layout.n_inputs))
+        self.columns = self.with_ones.T
+        self.transposition: list[Call] = []
+        # A batch that fits the cache is transposed by a copy: products by a transposed view are slower.
+        if fits_cache(self.columns):
+            # Ones included: biases are a column of the weights.
+            self.columns = new(self.columns.shape)
+            self.transposition = [(xp.copyto, (self.columns, self.with_ones.T))]
+
+    def load(self, X: Floats, rows: Ints) -> None:
+        take_rows(X, rows, self._gathered)
+        xp.copyto(self.inputs, self._gathered)
 
 
 def predict(network: MLP, X: Floats) -> Floats:

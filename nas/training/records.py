@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from enum import StrEnum
 
 from nas.network.state import State
 
-StopReason = Literal["epochs", "patience", "time", "interrupted", "diverged"]
+
+class TrainingStop(StrEnum):
+    """The reasons of a training's end."""
+
+    EPOCHS = "epochs"
+    PATIENCE = "patience"
+    TIME = "time"
+    INTERRUPTED = "interrupted"
+    DIVERGED = "diverged"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +26,7 @@ class TrainingResult:
 
     Attributes
     ----------
-    stopped : str
-        The reason of its end: "epochs", "patience", "time", "interrupted" or "diverged".
+    stopped : TrainingStop
     best_epoch : int
         The epoch, from 1, of the weights that the network now has; 0 if none was finished. Epochs before the
         state from which training continued count too.
@@ -32,7 +40,7 @@ class TrainingResult:
         The state to continue from, if training ended by "epochs" and states are kept.
     """
 
-    stopped: StopReason
+    stopped: TrainingStop
     best_epoch: int
     train_loss: tuple[float, ...]
     validation_loss: tuple[float, ...] = ()
@@ -109,7 +117,7 @@ class Record:
         score = self._scores[-1] if self._scores else None
         return replace(state, loss=self._losses[-1] if self._losses else None, score=score, least=self._least)
 
-    def result(self, stopped: StopReason) -> TrainingResult:
+    def result(self, stopped: TrainingStop) -> TrainingResult:
         """The curves as a result, without states."""
         curves = (tuple(self._train), tuple(self._losses), tuple(self._scores))
         return TrainingResult(stopped, self.best_epoch, *curves, self.error)
