@@ -237,13 +237,16 @@ def _categories(columns: Sequence[Column], **options: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     """The fitted pipeline: an encoder of columns, and a model."""
     inputs = _Inputs(network)
-    models = [_mlp(member, inputs) for member in network.members]
+    models = [_mlp(member, inputs, network.uncertainty.temperature) for member in network.members]
     model = models[0] if len(models) == 1 else _voting(network, models)
     return make_pipeline(inputs.transformer(), model)
 
 
-def _mlp(network: Network, inputs: _Inputs) -> Any:
-    """scikit-learn's network with the weights of ours; raises `InputError` on other activations."""
+def _mlp(network: Network, inputs: _Inputs, temperature: float) -> Any:
+    """scikit-learn's network with the weights of ours; raises `InputError` on other activations.
+
+    The temperature divides the last layer's weights.
+    """
     names = set(network.activations)
     if len(names) > 1 or not names <= set(_ACTIVATIONS):
         raise InputError(
@@ -257,7 +260,9 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
     if network.task == "regression":
         scale, mean = np.array(network.target.scale), np.array(network.target.mean)
         weights[-1], biases[-1] = weights[-1] * scale, biases[-1] * scale + mean
-    elif network.task == "classification":
+    else:
+        weights[-1], biases[-1] = weights[-1] / temperature, biases[-1] / temperature
+    if network.task == "classification":
         _reorder(weights, biases, target)
     kind = MLPRegressor if network.task == "regression" else MLPClassifier
     # A fixed seed for weights that are discarded: without, NumPy's global random state would be used.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from nas.evolution import Individual
 from nas.export import save_network
 from nas.run.findings import Findings
+from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
 from nas.run.selection import Selection
 from nas.run.start import Session
@@ -16,6 +17,7 @@ from nas.run.stop_reason import StopReason
 from nas.run.test_scores import TestScores, score_test_rows
 from nas.runtime import Ensemble, Network
 from nas.tracking import Outcome
+from nas.uncertainty import Columns
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +31,10 @@ def conclude(
     winner: Individual,
     selection: Selection | None,
     network: Network | Ensemble,
+    held_out: HeldOut | None,
     seconds: float,
 ) -> SearchResult:
-    """Score the trained winner once on the test rows, save it, and make the result.
+    """Measure the trained winner's uncertainty, score it once on the test rows, save it, make the result.
 
     Parameters
     ----------
@@ -42,10 +45,15 @@ def conclude(
         How the winner was selected; None if that was interrupted.
     network : Network or Ensemble
         The winner, trained.
+    held_out : HeldOut, optional
+        The search's networks of the winner, with rows that they were not trained on.
     seconds : float
         Duration of the search phase.
     """
     context, prepared = session.context, session.context.prepared
+    oof = None if held_out is None else held_out.predictions(network.target)
+    if oof is not None:
+        add_uncertainty(network, oof, prepared)
     test = score_test_rows(
         prepared,
         network,
@@ -75,6 +83,8 @@ def conclude(
         seconds=seconds,
         stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
         dropped=prepared.dropped,
+        oof=oof,
+        columns=_columns(session, findings, held_out),
     )
 
 
@@ -87,6 +97,7 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
         "best_n_parameters": result.evaluation.n_parameters,
         "rescored": selection.rescore.mean if selection else None,
         "selection_bias": selection.selection_bias if selection else None,
+        "temperature": result.temperature,
         "search_seconds": round(result.seconds, 3),
     }
     return Outcome(
@@ -96,6 +107,15 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
     )
+
+
+def _columns(session: Session, findings: Findings, held_out: HeldOut | None) -> Columns | None:
+    """The importance of columns; None where it is unknown, or the search was interrupted."""
+    context = session.context
+    if held_out is None or not context.settings.importance or session.interruption.requested():
+        return None
+    passes = findings.usage.epochs * len(context.prepared.split.train)
+    return held_out.importance(context.settings.seed, passes)
 
 
 def _test_scores(test: TestScores) -> dict[str, float | None]:
@@ -111,7 +131,10 @@ def write_result(session: Session, result: SearchResult) -> None:
     """Write the result into the folder, and the report; no search fails because of a picture."""
     folder = session.context.folder
     try:
-        folder.keep_result(result.record(), session.context.run_id)
+        record = result.record()
+        folder.keep_result(record, session.context.run_id)
+        if rows := record.get("columns", {}).get("importance"):
+            folder.keep_columns(rows)
         if session.context.observers.report and not session.interruption.requested():
             # Importing matplotlib takes a second, and a search without a report does without.
             from nas.reporting import report

@@ -79,6 +79,7 @@ def search(
     refit: bool = True,
     members: int = 1,
     baseline: bool = True,
+    importance: bool = True,
     name: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     tracking: bool = True,

@@ -11,6 +11,7 @@ from nas.evolution import Individual
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.findings import Findings
+from nas.run.out_of_fold import held_out
 from nas.run.result import SearchResult
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, select
@@ -67,6 +68,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
     seconds = time.monotonic() - since
     selection = _select(session, findings)
     winner = _best_of(findings) if selection is None else selection.winner
+    held_out_rows = held_out(winner.candidate.genome, findings.states(winner.id), session.context.prepared)
     network = final_model(
         findings,
         winner,
@@ -76,7 +78,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
         run_name=session.context.folder.path.name,
         interrupted=session.interruption.requested,
     )
-    return conclude(session, findings, winner, selection, network, seconds)
+    return conclude(session, findings, winner, selection, network, held_out_rows, seconds)
 
 
 def _best_of(findings: Findings) -> Individual:
