@@ -250,7 +250,8 @@ class Uncertainty:
         if not self.scales:
             return bounds
         curves = zip(outputs.T, self.positions, self.scales, strict=True)
-        return bounds * np.column_stack([np.interp(*curve) for curve in curves])
+        result: Array = bounds * np.column_stack([np.interp(*curve) for curve in curves])
+        return result
 
 
 class Preprocessor:

@@ -309,8 +309,14 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
     Raises
     ------
     InputError
-        For several targets or labels, which these classes do not support.
+        For several targets or labels, which these classes do not support; and with a temperature, as these
+        classes would predict by the probabilities that it has changed.
     """
+    if network.uncertainty.temperature != 1.0:
+        raise InputError(
+            "format sklearn: expected an ensemble without a temperature, got one of "
+            f"{network.uncertainty.temperature:g}; all other formats have it"
+        )
     if network.task != "classification" and len(network.target.names) > 1:
         raise InputError(
             f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def model(loss: str, sizes: tuple[int, ...] = (4, 6, 5, 3), n: int = 40, seed: i
     rng = np.random.default_rng(seed)
     network = MLP(sizes, ["tanh", "relu"][: len(sizes) - 2], loss, rng=rng)
     X = rng.normal(size=(n, sizes[0])).astype(np.float32)
-    y = {
+    y: Any = {
         "cross_entropy": rng.integers(sizes[-1], size=n),
         "binary_cross_entropy": rng.integers(2, size=(n, sizes[-1])).astype(np.float32),
         "squared_error": rng.normal(size=(n, sizes[-1])).astype(np.float32),
