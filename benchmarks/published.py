@@ -60,7 +60,15 @@ class Splits:
 
 
 def load_splits(file: str) -> Splits:
-    """A file's table, categories as text, with its splits; `ValueError` if it has none."""
+    """A file's table with its splits; `ValueError` if it has none."""
+    loaded = load_table(file)
+    if not loaded.test_rows:
+        raise ValueError(f"{file}: expected test_idx, or one of {', '.join(_OFFICIAL)}")
+    return loaded
+
+
+def load_table(file: str) -> Splits:
+    """A file's table, categories as text, with its splits if it has any."""
     name = Path(file).stem
     with np.load(file, allow_pickle=False) as arrays:
         found = dict(arrays)
@@ -70,12 +78,9 @@ def load_splits(file: str) -> Splits:
     for column in X.columns[found.get("cat_mask", np.zeros(n_columns, bool))]:
         codes = X[column]
         X[column] = codes.map("code {:g}".format).where(codes.notna(), None)
-    if "test_idx" in found:
-        test_rows = [np.asarray(rows, int) for rows in found["test_idx"]]
-    elif name in _OFFICIAL:
+    test_rows = [np.asarray(rows, int) for rows in found.get("test_idx", ())]
+    if not test_rows and name in _OFFICIAL:
         test_rows = [np.arange(_OFFICIAL[name], len(X))]
-    else:
-        raise ValueError(f"{file}: expected test_idx, or one of {', '.join(_OFFICIAL)}")
     return Splits(name, X, found["y"], str(found["task"]) == "reg", test_rows)
 
 

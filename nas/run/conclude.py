@@ -46,14 +46,14 @@ def conclude(
     network : Network or Ensemble
         The winner, trained.
     held_out : HeldOut, optional
-        The search's networks of the winner, with rows that they were not trained on.
+        Networks of the winner, with rows that they were not trained on.
     seconds : float
         Duration of the search phase.
     """
     context, prepared = session.context, session.context.prepared
     oof = None if held_out is None else held_out.predictions(network.target)
-    if oof is not None:
-        add_uncertainty(network, oof, prepared)
+    if held_out is not None and oof is not None:
+        add_uncertainty(network, held_out, oof, prepared)
     test = score_test_rows(
         prepared,
         network,

@@ -11,12 +11,12 @@ from nas.evolution import Individual
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.findings import Findings
-from nas.run.out_of_fold import held_out
+from nas.run.out_of_fold import HeldOut, held_out
 from nas.run.result import SearchResult
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, select
 from nas.run.start import Session, finish, started
-from nas.run.winner import final_model
+from nas.run.winner import final_model, refit_epochs
 from nas.tracking import Outcome
 from nas.tracking.shown import as_text
 
@@ -68,7 +68,6 @@ def _search_and_conclude(session: Session) -> SearchResult:
     seconds = time.monotonic() - since
     selection = _select(session, findings)
     winner = _best_of(findings) if selection is None else selection.winner
-    held_out_rows = held_out(winner.candidate.genome, findings.states(winner.id), session.context.prepared)
     network = final_model(
         findings,
         winner,
@@ -78,7 +77,23 @@ def _search_and_conclude(session: Session) -> SearchResult:
         run_name=session.context.folder.path.name,
         interrupted=session.interruption.requested,
     )
-    return conclude(session, findings, winner, selection, network, held_out_rows, seconds)
+    held_out = _held_out(session, findings, winner, selection)
+    return conclude(session, findings, winner, selection, network, held_out, seconds)
+
+
+def _held_out(
+    session: Session, findings: Findings, winner: Individual, selection: Selection | None
+) -> HeldOut | None:
+    """The winner's networks with rows that they were not trained on."""
+    is_refit = session.context.settings.refit and not session.interruption.requested()
+    return held_out(
+        winner.candidate,
+        findings.states(winner.id),
+        session.context.prepared,
+        epochs=refit_epochs(winner, selection) if is_refit else None,
+        search_epochs=findings.usage.epochs,
+        should_stop=session.interruption.requested,
+    )
 
 
 def _best_of(findings: Findings) -> Individual:

@@ -1,22 +1,27 @@
-"""What the winner's networks of the search say of rows that they were not trained on.
+"""What the winner's networks say of rows that they were not trained on.
 
-With folds, the search has trained a network for each, and every row that is not for testing is held out once;
-with a single split, the validation rows are. Nothing is trained for it.
+With folds, there is a network for each, and every row that is not for testing is held out once; with a single
+split, the validation rows are.
+
+The networks have the settings of the last training: those of the search have been stopped at their best
+epoch, and are less sure of themselves, and less exact, than the network that is saved. The folds train as one
+cohort. Where even that would take a large part of the search's time, the search's own networks serve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nas.evaluation import build_network
+from nas.evaluation import Candidate, Training, build_network, fit
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.genome import Genome
 from nas.network import MLP, State
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared
+from nas.run.winner import last_training
 from nas.runtime import Column, Predictor, Target
 from nas.training import predict
 from nas.uncertainty import Columns, FoldModel, column_importance, measure
@@ -29,6 +34,15 @@ A pass of prediction takes a third of a training's: these are about 3 % of the s
 
 _FREE_PASSES = 200_000
 """Rows that may pass after any search: tenths of a second."""
+
+_REFIT_COST = 2.5
+"""Steps of the last training for each step up to the best epoch in the search: see `nas.run.winner`."""
+
+_FREE_WORK = 3e9
+"""Multiplications of rows by weights, forward, that any search may add: a few seconds of a core."""
+
+_TRAINING_SHARE = 0.25
+"""Epochs of the folds' last trainings, in batches of half the size, as a share of the search's epochs."""
 
 _BLOCKS = 5
 """Parts of the validation rows of a single split, for the interval of an importance."""
@@ -47,12 +61,15 @@ class HeldOut:
         The positions of each column's inputs, by the column's name.
     target : Target
         In which the models' outputs are standardized.
+    refit : bool
+        Whether they were trained as the network of the last training.
     """
 
     models: Sequence[FoldModel]
     rows: Sequence[Array]
     inputs: dict[str, slice]
     target: Target
+    refit: bool
 
     def predictions(self, target: Target) -> OutOfFold:
         """The predictions, standardized as another network's with this target."""
@@ -76,25 +93,96 @@ class HeldOut:
         )
 
 
-def held_out(genome: Genome, states: Sequence[State], prepared: Prepared) -> HeldOut | None:
-    """The networks of a genome that the search has trained, with the rows that they were not trained on.
+def held_out(
+    candidate: Candidate,
+    states: Sequence[State],
+    prepared: Prepared,
+    *,
+    epochs: int | None,
+    search_epochs: int,
+    should_stop: Callable[[], bool],
+) -> HeldOut | None:
+    """The networks of a candidate, with the rows that they were not trained on.
 
     Parameters
     ----------
-    genome : Genome
+    candidate : Candidate
     states : sequence of State
-        Of each fold, or of the single split.
+        The search's own networks, of each fold or of the single split.
     prepared : Prepared
+    epochs : int, optional
+        The epochs that suit the candidate; None where there is no last training.
+    search_epochs : int
+        The epochs of the whole search.
+    should_stop : callable
 
     Returns
     -------
     HeldOut, or None
         None if some fold has no network, as where only the first was trained.
     """
-    problem, parts = prepared.problem, prepared.split
-    if len(states) != problem.n_folds:
+    if epochs is not None and _is_cheap(candidate.genome, prepared, epochs, search_epochs):
+        parameters = _trained_last(candidate, prepared, epochs, should_stop)
+        if parameters is not None:
+            return _with_rows(candidate.genome, parameters, prepared, refit=True)
+    if len(states) != prepared.problem.n_folds:
         return None
-    networks = [_network(genome, state, prepared) for state in states]
+    parameters = [(state.best or state).parameters for state in states]
+    return _with_rows(candidate.genome, parameters, prepared, refit=False)
+
+
+def _is_cheap(genome: Genome, prepared: Prepared, epochs: int, search_epochs: int) -> bool:
+    """Whether the last trainings of all folds take little time, or a small part of the search's."""
+    problem = prepared.problem
+    steps = _REFIT_COST * epochs
+    work = (
+        steps
+        * problem.n_folds
+        * len(problem.X_train)
+        * genome.n_parameters(problem.n_inputs, problem.n_outputs)
+    )
+    return work <= _FREE_WORK or steps <= _TRAINING_SHARE * search_epochs
+
+
+def add_uncertainty(network: Predictor, held_out: HeldOut, oof: OutOfFold, prepared: Prepared) -> None:
+    """Give a network the uncertainty that predictions for held-out rows say it has.
+
+    There is no temperature where networks that were trained otherwise would decide it: other trainings are
+    more or less sure of themselves, and so is the mean of an ensemble.
+    """
+    y = prepared.dataset.y[oof.rows]
+    if network.task == "regression":
+        y = (y - np.array(network.target.mean)) / np.array(network.target.scale)
+    alike = len(network.members) == 1 and network.provenance.get("refit") == held_out.refit
+    network.uncertainty = measure(oof, y, network.task, calibrate=alike)
+
+
+def _trained_last(
+    candidate: Candidate, prepared: Prepared, epochs: int, should_stop: Callable[[], bool]
+) -> list[Floats] | None:
+    """The parameters of each fold's network after a last training; None if one failed or was stopped."""
+    problem, from_scratch = last_training(prepared.problem, candidate, epochs)
+    # Validation rows neither end the training nor choose its epoch: there are none in the last training.
+    training = replace(problem.training, patience=problem.training.epochs + 1)
+    problem = replace(problem, training=training)
+    trainings = [Training(from_scratch, fold) for fold in range(problem.n_folds)]
+    networks = [build_network(from_scratch.genome, entry.seeds(0), problem) for entry in trainings]
+    at_once = 1 if problem.by_fold else len(trainings)
+    parameters = []
+    for i in range(0, len(trainings), at_once):
+        cohort = slice(i, i + at_once)
+        for result in fit(
+            networks[cohort], trainings[cohort], problem, keep_states=True, should_stop=should_stop
+        ):
+            if result.last is None:
+                return None
+            parameters.append(result.last.parameters)
+    return parameters
+
+
+def _with_rows(genome: Genome, parameters: Sequence[Floats], prepared: Prepared, *, refit: bool) -> HeldOut:
+    problem, parts = prepared.problem, prepared.split
+    networks = [_network(genome, values, prepared) for values in parameters]
     if problem.folds:
         rows = [parts.train[fold.validation] for fold in problem.folds]
         X = (
@@ -106,23 +194,13 @@ def held_out(genome: Genome, states: Sequence[State], prepared: Prepared) -> Hel
     else:
         rows, X, y = [parts.validation], [problem.of(genome).X_validation], [problem.y_validation]
     models = [FoldModel(*of_fold) for of_fold in zip(networks, X, y, strict=True)]
-    return HeldOut(models, rows, _places(prepared.preprocessor_of(genome.scaling).columns), prepared.target)
+    inputs = _places(prepared.preprocessor_of(genome.scaling).columns)
+    return HeldOut(models, rows, inputs, prepared.target, refit)
 
 
-def add_uncertainty(network: Predictor, oof: OutOfFold, prepared: Prepared) -> None:
-    """Give a network the uncertainty that predictions for held-out rows say it has.
-
-    An ensemble has no temperature: its mean is less sure of itself than the networks of the folds.
-    """
-    y = prepared.dataset.y[oof.rows]
-    if network.task == "regression":
-        y = (y - np.array(network.target.mean)) / np.array(network.target.scale)
-    network.uncertainty = measure(oof, y, network.task, calibrate=len(network.members) == 1)
-
-
-def _network(genome: Genome, state: State, prepared: Prepared) -> MLP:
+def _network(genome: Genome, parameters: Floats, prepared: Prepared) -> MLP:
     network = build_network(genome, 0, prepared.problem, initialize=False)
-    network.parameters[...] = (state.best or state).parameters
+    network.parameters[...] = parameters
     return network
 
 

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from nas._version import __version__
-from nas.evaluation import Candidate, Training, build_network, fit, network_activations, training_config
+from nas.evaluation import (
+    Candidate,
+    Problem,
+    Training,
+    build_network,
+    fit,
+    network_activations,
+    training_config,
+)
 from nas.evolution import Individual
 from nas.network import MLP, State
 from nas.run.ensemble import select_members
@@ -23,10 +31,10 @@ from nas.settings.search_settings import SearchSettings
 from nas.training import Fold
 
 _REFIT_EPOCHS = 1.25
-"""Epochs of the final training for each epoch up to the best in the search: see `_trained_from_scratch`."""
+"""Epochs of the final training for each epoch up to the best in the search: see `last_training`."""
 
 _REFIT_BATCHES = 2
-"""Batches of the final training for each of the search: measured, see `_trained_from_scratch`."""
+"""Batches of the final training for each of the search: measured, see `last_training`."""
 
 _POOL = 50
 """The best candidates from which an ensemble is selected; their predictions take a second on most tables."""
@@ -66,7 +74,7 @@ def final_model(
         final_networks(
             prepared,
             member.candidate,
-            epochs=_refit_epochs(member, selection) if settings.refit else None,
+            epochs=refit_epochs(member, selection) if settings.refit else None,
             states=findings.states(member.id),
             provenance=_provenance(member, prepared, settings.seed, run_name),
             n=1 if interrupted() else settings.members,
@@ -97,7 +105,7 @@ def final_model(
     return ensemble
 
 
-def _refit_epochs(member: Individual, selection: Selection | None) -> int | None:
+def refit_epochs(member: Individual, selection: Selection | None) -> int | None:
     """The number of epochs after which a member was best; None where it keeps the search's weights."""
     if selection is None:
         return None
@@ -167,6 +175,17 @@ def _trained_from_scratch(
     source: Prepared, candidate: Candidate, epochs: int, n: int, should_stop: Callable[[], bool] | None
 ) -> list[MLP] | None:
     """The networks after their last training; None if one of them diverged or training was stopped."""
+    problem, from_scratch = last_training(source.problem, candidate, epochs)
+    seeds = [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
+    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
+    networks = [build_network(from_scratch.genome, seed, problem) for seed in seeds]
+    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
+    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
+    return None if failed else networks
+
+
+def last_training(problem: Problem, candidate: Candidate, epochs: int) -> tuple[Problem, Candidate]:
+    """The problem and the candidate with the settings of the last training, by the epochs that suit it."""
     # No validation rows are left to pick a good epoch by, and at a constant rate the last epoch is
     # a matter of luck: for the 20 best genomes of a search on digits, test accuracy was 0.966 on
     # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
@@ -176,23 +195,17 @@ def _trained_from_scratch(
     # two samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
     # decay, and twice the epochs brought less, or harmed some.
     # Only divergence may end it early: the network would not be the one that the search has found.
-    measured = training_config(candidate.genome, source.problem.training)
+    measured = training_config(candidate.genome, problem.training)
     training = replace(
-        source.problem.training,
+        problem.training,
         time_limit=None,
         epochs=math.ceil(_REFIT_EPOCHS * epochs),
         batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
         schedule="cosine",
     )
-    problem = replace(source.problem, training=training)
     genome = replace(candidate.genome, schedule=None, batch_size=None)
     from_scratch = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-    seeds = [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
-    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
-    networks = [build_network(genome, seed, problem) for seed in seeds]
-    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
-    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
-    return None if failed else networks
+    return replace(problem, training=training), from_scratch
 
 
 def _exported(

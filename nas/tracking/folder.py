@@ -82,7 +82,7 @@ class RunFolder:
         return [RunFolder(path) for path in existing_parts(self.path)]
 
     def artifacts(self) -> list[Path]:
-        """Return the existing files that MLflow shows: journals, the report, its pictures, a table of columns."""
+        """Return the existing files that MLflow shows: journals, report, pictures, the table of columns."""
         others = itertools.chain(self.path.glob("plots/*.svg"), self.path.glob(COLUMNS))
         return sorted([*self.path.rglob(JOURNAL), *self.path.glob("report.*"), *others])
 
