@@ -215,8 +215,10 @@ def _of_network(run: Path, other: Path) -> list[Kind]:
     run_id = RunArchive(run).run_id
 
     def state() -> Any:
-        arrays, facts = Weights(run / "weights", run_id=run_id).of(number).to_arrays()
-        return {name: one.tobytes() for name, one in arrays.items()}, facts
+        states = [state.to_arrays() for state in Weights(run / "weights", run_id=run_id).of(number)]
+        return [
+            ({name: array.tobytes() for name, array in arrays.items()}, facts) for arrays, facts in states
+        ]
 
     def header(content: bytes, other: bytes, rng: random.Random) -> bytes:
         length = int.from_bytes(content[:8], "little")

@@ -132,9 +132,9 @@ class _SameForAll(Weights):
     def __init__(self) -> None:
         self._state = State(np.zeros(0, "f"), (), ("adam", 0.0), 0, 0)
 
-    def of(self, candidate_id: int) -> State:
+    def of(self, candidate_id: int) -> tuple[State, ...]:
         """See `Weights.of`."""
-        return self._state
+        return (self._state,)
 
     def sync(self, candidate_ids: object) -> None:
         """See `Weights.sync`."""

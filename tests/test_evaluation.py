@@ -142,8 +142,8 @@ def the_one(
     """A candidate's evaluation, and what its training left."""
     (found,) = evaluate([candidate], problem, {} if checkpoint is None else {candidate.id: checkpoint}) or []
     assert not found.failed, found.error
-    assert found.state is not None
-    return found, found.state
+    (state,) = found.states
+    return found, state
 
 
 def with_training(problem: Problem, **changes: Any) -> Problem:
@@ -166,7 +166,7 @@ def test_an_heir_begins_with_its_parents_function(problem: Problem, child: str) 
     still = with_training(problem, learning_rate=1e-12, epochs=1)
     genome = replace(CHILDREN[child], learning_rate=None)
     candidate = Candidate(1, genome, 4, 1, "widen", (0,), inherits=0)
-    found, _ = the_one(still, candidate, Checkpoint(PARENT, state))
+    found, _ = the_one(still, candidate, Checkpoint(PARENT, (state,)))
     assert found.validation_loss == pytest.approx(parent.validation_loss, rel=1e-4)  # float32
     assert found.fitness == parent.fitness
     fresh, _ = the_one(still, replace(candidate, inherits=None))
@@ -178,7 +178,7 @@ def test_the_first_epoch_of_an_heir_is_near_its_parents_last(problem: Problem, c
     problem = with_training(problem, epochs=30, patience=None)
     parent, state = the_one(problem, Candidate(0, PARENT, 3, 0, "random"))
     candidate = Candidate(1, CHILDREN[child], 4, 1, "widen", (0,), inherits=0)
-    found, _ = the_one(problem, candidate, Checkpoint(PARENT, state))
+    found, _ = the_one(problem, candidate, Checkpoint(PARENT, (state,)))
     fresh, _ = the_one(problem, replace(candidate, inherits=None))
     assert abs(found.validation_losses[0] - parent.validation_loss) < 0.15
     assert fresh.validation_losses[0] > found.validation_losses[0] + 0.15
@@ -193,8 +193,8 @@ def test_an_heir_takes_the_weights_of_the_best_epoch(problem: Problem) -> None:
     assert parent.best_epoch < 8
     still = with_training(problem, learning_rate=1e-12, epochs=1)
     child = Candidate(1, Genome((16,), "tanh"), 4, 1, "copy", (0,), inherits=0)
-    checkpoint = Checkpoint.for_child(child, wild, state)
-    assert checkpoint.state is state.best
+    checkpoint = Checkpoint.for_child(child, wild, (state,))
+    assert checkpoint.states[0] is state.best
     found, _ = the_one(still, child, checkpoint)
     assert found.fitness == parent.fitness
     assert found.validation_loss == pytest.approx(parent.validation_loss, rel=1e-4)  # float32
@@ -207,7 +207,7 @@ def test_who_goes_on_ends_where_it_would_have_without_the_break(problem: Problem
     whole, left = the_one(problem, Candidate(0, genome, 3, 0, "random"))
     first, state = the_one(problem, Candidate(0, genome, 3, 0, "random", epochs=3))
     then = Candidate(1, genome, 77, 1, "continue", (0,), inherits=0, epochs_done=3, epochs=9)
-    second, end = the_one(problem, then, Checkpoint(genome, state))
+    second, end = the_one(problem, then, Checkpoint(genome, (state,)))
     assert (first.stopped, second.stopped, whole.stopped) == ("epochs",) * 3
     assert first.train_losses + second.train_losses == whole.train_losses
     assert first.validation_losses + second.validation_losses == whole.validation_losses
@@ -227,7 +227,7 @@ def test_who_goes_on_from_a_better_epoch_keeps_its_score(problem: Problem) -> No
     # From here on it only gets worse: what counts is the epoch before the break.
     ruined = with_training(problem, learning_rate=30.0, optimizer="sgd", clip_norm=1.0, epochs=20)
     then = Candidate(1, genome, 4, 1, "continue", (0,), inherits=0, epochs_done=6, epochs=8)
-    second, end = the_one(ruined, then, Checkpoint(genome, state))
+    second, end = the_one(ruined, then, Checkpoint(genome, (state,)))
     assert max(second.validation_scores) < first.fitness
     assert second.best_epoch == first.best_epoch <= 6
     assert (second.fitness, second.validation_loss) == (first.fitness, first.validation_loss)
@@ -249,7 +249,7 @@ def test_patience_counts_over_the_break(problem: Problem) -> None:
     genome, still = Genome((4,)), with_training(problem, learning_rate=1e-12, patience=4, epochs=20)
     first, state = the_one(still, Candidate(0, genome, 3, 0, "random", epochs=3))
     then = Candidate(1, genome, 4, 1, "continue", (0,), inherits=0, epochs_done=3, epochs=20)
-    second, _ = the_one(still, then, Checkpoint(genome, state))
+    second, _ = the_one(still, then, Checkpoint(genome, (state,)))
     assert (first.stopped, second.stopped) == ("epochs", "patience")
     assert len(first.train_losses + second.train_losses) == 5
 
@@ -292,7 +292,7 @@ def test_a_score_that_is_no_number_is_a_failure_with_its_reason(problem: Problem
     failed, fine, also = evaluate(asked, replace(problem, metric=Metric("picky", picky))) or []
     assert failed.error == also.error == "picky: expected a number, got RuntimeError: too timid"
     assert failed.fitness == WORST_FITNESS
-    assert failed.state is None
+    assert failed.states == ()
     assert failed.validation_scores == ()
     json.dumps([failed.validation_losses, fine.validation_scores], allow_nan=False)
     assert not fine.failed

@@ -410,7 +410,7 @@ def test_every_scorer_of_scikit_learn_scores_or_is_refused_in_a_sentence(kind: s
     for name in metrics.get_scorer_names():
         judged = plain(name, options, y, p)
         try:
-            metric = metric_for(name, **options, validation=rows)
+            metric = metric_for(name, **options, validation=[rows])
         except InputError as found:
             error = str(found)
         else:
@@ -499,7 +499,7 @@ def test_the_second_class_is_positive_where_scikit_learn_has_none_and_that_is_sa
 
 def test_a_score_that_needs_every_class_names_the_one_that_does_not_validate() -> None:
     codes = np.array([0] * 30 + [1])
-    options: dict[str, Any] = {"classes": ("no", "yes"), "targets": codes, "validation": np.arange(10)}
+    options: dict[str, Any] = {"classes": ("no", "yes"), "targets": codes, "validation": [np.arange(10)]}
     message = r"scoring: roc_auc: expected rows of every class among the 10 that judge .* none of 'yes': "
     with pytest.raises(InputError, match=message):
         metric_for("roc_auc", "classification", **options)
@@ -508,7 +508,7 @@ def test_a_score_that_needs_every_class_names_the_one_that_does_not_validate() -
 
 def test_classes_that_are_missing_do_not_count_in_areas_by_class() -> None:
     options, y, p, rows = table_of("rare")
-    metric = metric_for("roc_auc_ovr", **options, validation=rows)
+    metric = metric_for("roc_auc_ovr", **options, validation=[rows])
     areas = [metrics.roc_auc_score(y == code, p[:, code]) for code in (0, 1)]
     assert metric(p, y) == pytest.approx(np.mean(areas))
 

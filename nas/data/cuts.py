@@ -148,7 +148,7 @@ def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) ->
     """Hold out a random fraction `share` of rows to judge candidates; shuffled folds judge finalists.
 
     Both sides are stratified by class as far as classes have enough rows; the only row of a class is a
-    training row. Given `n`, candidates are judged by the first of `n` folds instead.
+    training row. Given `n`, candidates are judged by `n` folds instead.
     """
     pairs = folds(dataset, np.arange(dataset.n_rows), n or n_folds(dataset.n_rows), seed)
     if n is not None:
@@ -160,7 +160,7 @@ def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) ->
 def in_order(dataset: Dataset, share: float, n: int | None = None) -> Cuts:
     """Hold out the last fraction `share` of rows in order of time; folds validate on later rows.
 
-    Given `n`, candidates are judged by the last of `n` folds instead.
+    Given `n`, candidates are judged by `n` folds instead.
     """
     from sklearn.model_selection import TimeSeriesSplit
 
@@ -176,7 +176,7 @@ def in_order(dataset: Dataset, share: float, n: int | None = None) -> Cuts:
 def in_groups(dataset: Dataset, groups: Array, share: float, seed: int, n: int | None = None) -> Cuts:
     """Hold out whole groups, about a fraction `share` of rows; no group is on both sides of a cut.
 
-    Given `n`, candidates are judged by a single fold of `n` instead.
+    Given `n`, candidates are judged by `n` folds instead.
 
     Raises
     ------

@@ -77,7 +77,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     time_budget: float | None = None
     algorithm: str = "auto"
     scoring: Any = None
-    validation_fraction: float = 0.2
+    validation_fraction: float | None = None
     cv: Any = None
     time_order: bool = False
     categorical_features: Any = None

@@ -28,12 +28,13 @@ _OWN = {
         Default: accuracy, or R² for regression. A scorer that takes ``sample_weight`` gets the weights.
 """,
     "validation_fraction": """\
-    validation_fraction : float
-        Share of rows that candidates are scored on, unless `cv` or validation rows are given.
+    validation_fraction : float, optional
+        Share of rows that candidates are scored on, unless `cv` or validation rows are given. Default:
+        5 folds below 4,000 rows, else a fifth of the rows.
 """,
     "cv": """\
     cv : int, splitter or iterable of (train, test), optional
-        Cuts to score on: candidates on the cut with most training rows, finalists on all cuts.
+        Cuts to score on: candidates and finalists are cross-validated on all of them.
 """,
     "time_order": """\
     time_order : bool

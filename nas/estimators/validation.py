@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import check_cv
 
-from nas.data import Cuts, Dataset, held_out, in_groups, in_order
+from nas.data import Cuts, Dataset, held_out, in_groups, in_order, n_folds_of_candidates
 from nas.errors import InputError
 from nas.network.arrays import Array
+
+_FRACTION = 0.2
+"""The share of rows that are held out where there are enough, between scikit-learn's 0.1 and 0.25."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +23,9 @@ class Validation:
 
     Parameters
     ----------
-    fraction : float
-        The share of rows that are held out, unless `cv` or validation rows decide.
+    fraction : float, optional
+        The share of rows that are held out, unless `cv` or validation rows decide; by default a fifth,
+        or none where there are so few rows that candidates are cross-validated.
     cv : int, splitter or iterable of (train, test), optional
         A number of folds, or the cuts themselves.
     time_order : bool
@@ -37,14 +41,16 @@ class Validation:
         If a value is out of bounds, or two parameters contradict each other.
     """
 
-    fraction: float
+    fraction: float | None
     cv: Any
     time_order: bool
     groups: Any
     seed: int
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.fraction, (int, float)) and 0 < self.fraction < 1):
+        if self.fraction is not None and not (
+            isinstance(self.fraction, (int, float)) and 0 < self.fraction < 1
+        ):
             raise InputError(f"validation_fraction: expected a number between 0 and 1, got {self.fraction!r}")
         if isinstance(self.cv, Integral) and self.cv < 2:
             raise InputError(f"cv: expected at least 2 folds, got {self.cv}")
@@ -75,11 +81,15 @@ class Validation:
         n = int(self.cv) if isinstance(self.cv, Integral) else None
         if self.cv is not None and n is None:
             return self._split_by_cv(dataset, counting, X)
+        fraction = self.fraction
+        if fraction is None:
+            fraction, by_rows = _FRACTION, n_folds_of_candidates(dataset.n_rows)
+            n = by_rows if n is None and by_rows > 1 else n
         if groups is not None:
-            return in_groups(dataset, groups, self.fraction, self.seed, n)
+            return in_groups(dataset, groups, fraction, self.seed, n)
         if self.time_order:
-            return in_order(dataset, self.fraction, n)
-        return held_out(dataset, self.fraction, self.seed, n)
+            return in_order(dataset, fraction, n)
+        return held_out(dataset, fraction, self.seed, n)
 
     def _by_validation_rows(self, dataset: Dataset, n_train: int) -> Cuts:
         if self.cv is not None or self.groups is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
@@ -11,6 +13,34 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evolution.individual import Individual
 from nas.evolution.lineage import Origin, Proposal, most_similar_parent
 from nas.space import CostModel
+
+_LATEST = 20
+"""The latest candidates of a rung that count: a search proposes better candidates as it goes on."""
+
+
+@dataclass
+class _Rung:
+    """The candidates that were cross-validated after the same epochs."""
+
+    best: Evaluation | None = None
+    first_scores: deque[float] = field(default_factory=lambda: deque(maxlen=_LATEST))
+
+    def add(self, evaluation: Evaluation) -> None:
+        self.first_scores.append(evaluation.fold_scores[0])
+        is_better = self.best is None or evaluation.fitness > self.best.fitness
+        if is_better and not evaluation.is_partial:
+            self.best = evaluation
+
+    @property
+    def bar(self) -> float | None:
+        """The median of the latest scores on the first fold, or the best candidate's worst fold if more.
+
+        So half of the candidates at most are trained on all folds. A candidate that is worse on a fold than
+        the best is on its worst has no chance (Bergman et al. 2024, arXiv 2405.03389).
+        """
+        if self.best is None:
+            return None
+        return max(median(self.first_scores), min(self.best.fold_scores))
 
 
 @dataclass
@@ -39,8 +69,8 @@ class Candidates:
     next_rung: Callable[[int], int] | None
     in_flight: dict[int, Proposal] = field(default_factory=dict)
     n_made: int = 0
-    _best: dict[int | None, Evaluation] = field(default_factory=dict)
-    """The best evaluation of each rung, by the epochs up to it."""
+    _rungs: dict[int | None, _Rung] = field(default_factory=dict)
+    """By the epochs up to each rung."""
 
     def candidate(self, proposal: Proposal, generation: int) -> Candidate:
         """Return the next candidate, which is in flight until `individual` takes its evaluation."""
@@ -65,12 +95,12 @@ class Candidates:
         )
 
     def _bar(self, epochs: int | None) -> float | None:
-        """The score on its first fold below which a candidate has no chance: the best one's worst fold.
+        """The score on its first fold below which a candidate is not trained on the others.
 
         None with several objectives: a network that is worse may be on the front for its costs.
         """
-        best = self._best.get(epochs)
-        return None if best is None or len(self.objectives) > 1 else min(best.fold_scores)
+        rung = self._rungs.get(epochs)
+        return None if rung is None or len(self.objectives) > 1 else rung.bar
 
     def warm_start_from(self, proposal: Proposal) -> Individual | None:
         """Return the parent that gives a child its first weights; None without inheritance.
@@ -88,9 +118,7 @@ class Candidates:
             if parent.id == candidate.inherits:
                 # A continued training has inherited the epochs that it had inherited before, not its own.
                 age += parent.inherited if candidate.epochs_done else parent.age
-        if evaluation.fold_scores and not evaluation.is_partial:
-            best = self._best.get(candidate.epochs)
-            if best is None or evaluation.fitness > best.fitness:
-                self._best[candidate.epochs] = evaluation
+        if evaluation.fold_scores:
+            self._rungs.setdefault(candidate.epochs, _Rung()).add(evaluation)
         costs = None if self.costs is None else self.costs(candidate.genome)
         return Individual(candidate, evaluation, costs, self.objectives, age), proposal

@@ -52,7 +52,9 @@ class GaussianProcess:
         self._bounds = [_BOUNDS[name] for name in names]
         self._log = self._prior[:, 0].copy()
 
-    def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> GaussianProcess:
+    def fit(
+        self, X: Floats, y: Floats, *, adapt: bool = True, noise: Floats | None = None
+    ) -> GaussianProcess:
         """Fit observations.
 
         Parameters
@@ -61,6 +63,8 @@ class GaussianProcess:
         y : float array of shape (observations,)
         adapt : bool
             Whether to adapt length scales and variances, too.
+        noise : float array of shape (observations,), optional
+            The variance of each observation's noise as a multiple of the others'; by default 1 for all.
         """
         self._numbers: dict[bytes, int] = {}
         self._mean, self._std = float(y.mean()), float(y.std()) or 1.0
@@ -71,7 +75,7 @@ class GaussianProcess:
             optimum = minimize(
                 self._loss,
                 self._log,
-                args=(X, same, z),
+                args=(X, same, z, noise),
                 jac=True,
                 method="L-BFGS-B",
                 bounds=self._bounds,
@@ -81,7 +85,7 @@ class GaussianProcess:
                 self._log = optimum.x
         self._observed = self._points(X)
         K = self._covariance(self._observed, self._observed)
-        K[np.diag_indices(len(X))] += np.exp(self._log[-1]) + _JITTER
+        K[np.diag_indices(len(X))] += np.exp(self._log[-1]) * (1.0 if noise is None else noise) + _JITTER
         self._root = cholesky(K, lower=True, overwrite_a=True)
         self._alpha = cho_solve((self._root, True), z)
         return self
@@ -123,7 +127,9 @@ class GaussianProcess:
         np.add(covariance, own, out=covariance, where=np.equal.outer(A.numbers, B.numbers))
         return covariance
 
-    def _loss(self, log: Floats, X: Floats, same: Array, z: Floats) -> tuple[float, Floats]:
+    def _loss(
+        self, log: Floats, X: Floats, same: Array, z: Floats, factors: Floats | None = None
+    ) -> tuple[float, Floats]:
         """Return the negative log posterior density, up to a constant, and its gradient.
 
         Equations 5.8 and 5.9 of Rasmussen & Williams, with the priors.
@@ -134,7 +140,9 @@ class GaussianProcess:
         scaled, squares = _scaled(X, log[: self._d])
         root, decay, kernel = _matern(_distances(scaled, squares, scaled, squares))
         try:
-            L = cholesky(signal * kernel + own * same + (noise + _JITTER) * np.eye(n), lower=True)
+            of_noise = np.eye(n) if factors is None else np.diag(factors)
+            diagonal = noise * of_noise + _JITTER * np.eye(n)
+            L = cholesky(signal * kernel + own * same + diagonal, lower=True)
         except LinAlgError:
             return math.inf, np.zeros_like(log)
         lower, _ = dpotri(L, lower=1)
@@ -150,7 +158,7 @@ class GaussianProcess:
         gradient[self._d :] += (
             (by_covariance * signal * kernel).sum(),
             own * (by_covariance * same).sum(),
-            noise * by_covariance.trace(),
+            noise * (by_covariance.trace() if factors is None else by_covariance.diagonal() @ factors),
         )
         loss = 0.5 * float(z @ alpha) + float(np.log(L.diagonal()).sum()) + 0.5 * float(z_log @ z_log)
         return loss, gradient

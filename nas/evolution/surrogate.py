@@ -67,8 +67,11 @@ class Posterior(Protocol):
 class Model(Protocol):
     """A regression model with a standard deviation for each prediction."""
 
-    def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Model:
-        """Fit observations of shape (n, features) and (n,); with `adapt` also the model's hyperparameters."""
+    def fit(self, X: Floats, y: Floats, *, adapt: bool = True, noise: Floats | None = None) -> Model:
+        """Fit observations of shape (n, features) and (n,); with `adapt` also the model's hyperparameters.
+
+        `noise`, of shape (n,): variances of the observations' noise, as multiples of the usual one.
+        """
 
     def posterior(self, X: Floats) -> Posterior:
         """Predict points of shape (n, features)."""
@@ -83,12 +86,13 @@ class Trees:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Trees:
-        """See `Model.fit`."""
+    def fit(self, X: Floats, y: Floats, *, adapt: bool = True, noise: Floats | None = None) -> Trees:
+        """See `Model.fit`; noisier observations have less weight."""
         from sklearn.ensemble import ExtraTreesRegressor
 
         self._seed += 1
-        self._forest = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32).fit(X, y)
+        forest = ExtraTreesRegressor(_TREES, random_state=self._seed % 2**32)
+        self._forest = forest.fit(X, y, sample_weight=None if noise is None else 1 / noise)
         return self
 
     def posterior(self, X: Floats) -> Posterior:
@@ -203,7 +207,9 @@ class Surrogate:
         adapt = len(ranking) >= growth * self._n_adapted
         from scipy.special import ndtri
 
-        self._model.fit(self._observed(best), ndtri((np.arange(n) + 0.5) / n), adapt=adapt)
+        self._model.fit(
+            self._observed(best), ndtri((np.arange(n) + 0.5) / n), adapt=adapt, noise=_noise(best)
+        )
         self._n_observed = len(ranking)
         if adapt:
             self._n_adapted = self._n_observed
@@ -279,6 +285,15 @@ class Surrogate:
         of_genomes = np.frombuffer(b"".join(map(self._features, genomes))).reshape(len(genomes), -1)
         trained = np.log2(1 + np.array([ages, np.minimum(epochs, self._full)])) / _LONGEST
         return np.column_stack([of_genomes, *trained])
+
+
+def _noise(individuals: Sequence[Individual]) -> Floats | None:
+    """The variances of fitness as multiples of the smallest: that of a mean of n folds is about 1 / n.
+
+    None where all were scored alike.
+    """
+    n_folds = np.array([max(1, len(individual.evaluation.fold_scores)) for individual in individuals], float)
+    return None if n_folds.min() == n_folds.max() else n_folds.max() / n_folds
 
 
 def _process(n_coordinates: int) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scoring import Metric, Scorer
 from nas.training import Fold, TrainingConfig
+
+_log = logging.getLogger(__name__)
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at: most trainings have stopped early by then."""
@@ -228,7 +231,20 @@ def _pairs(
         return cuts.folds if cuts.cross_validates else ()
     rows = np.sort(np.concatenate([parts.train, parts.validation]))
     n = n_folds_of_candidates(len(rows)) if n is None else min(n, len(rows))
-    return folds(dataset, rows, n, seed) if n > 1 else ()
+    if n < 2:
+        return ()
+    if dataset.task == "classification":
+        counts = np.bincount(dataset.y[rows], minlength=len(dataset.classes))
+        rare = [
+            f"{label} ({count})" for label, count in zip(dataset.classes, counts, strict=True) if count < n
+        ]
+        if rare:
+            _log.warning(
+                "classes with fewer rows than the %d folds, so that some folds have none: %s",
+                n,
+                ", ".join(rare),
+            )
+    return folds(dataset, rows, n, seed)
 
 
 def _with_folds(prepared: Prepared, pairs: Sequence[tuple[Array, Array]]) -> Prepared:

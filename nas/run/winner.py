@@ -145,7 +145,7 @@ def final_networks(
     With `epochs`, `n` networks are trained from scratch, as one cohort, on training and validation rows
     together, for a quarter more epochs than these, on batches of half the size, with the learning rate
     annealed along a cosine (Loshchilov & Hutter 2017). If one of them diverges or training is stopped, or
-    without `epochs`, the networks have the weights of `states`, which the search has scored, one of each fold.
+    without `epochs`, the networks have the weights of `states`, which the search has scored.
     The key ``refit`` of their provenance holds which.
     """
     if epochs is not None:

@@ -343,7 +343,7 @@ def _read_json(line: bytes) -> Any:
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the fields that are not None, and scores of folds if any; `ValueError` if a number is not finite."""
+    """Return the fields that have a value; raises `ValueError` if a number is NaN or infinite."""
     curves = (evaluation.train_losses, evaluation.validation_losses, evaluation.validation_scores)
     if not math.isfinite(sum(map(sum, curves), evaluation.fitness + evaluation.validation_loss)):
         raise ValueError(f"candidate {evaluation.candidate_id}: expected finite numbers to write, got others")

@@ -81,7 +81,7 @@ def train_cohort(
     >>> network = MLP((4, 8, 2), ["relu"], "cross_entropy", rng=rng)
     >>> data = TrainingData(rng.normal(size=(50, 4)), rng.integers(2, size=50))
     >>> (result,) = train_cohort([Member(network, TrainingConfig(epochs=5))], data)
-    >>> result.stopped, len(result.train_loss)
+    >>> str(result.stopped), len(result.train_loss)
     ('epochs', 5)
     """
     if batch_seed < 0:

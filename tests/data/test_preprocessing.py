@@ -430,7 +430,7 @@ def mixed(n: int = 100) -> pd.DataFrame:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_training_columns_have_mean_0_and_deviation_1(seed: int) -> None:
-    prepared = prepare(load_dataset(mixed(), target="kind"), seed)
+    prepared = prepare(load_dataset(mixed(), target="kind"), seed, n_folds=1)
     starts = np.cumsum([0, *(column.n_inputs for column in prepared.preprocessor.columns)])
     numeric = [
         start
@@ -453,7 +453,7 @@ def test_training_columns_have_mean_0_and_deviation_1(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_everything_is_learned_from_the_training_rows_alone(seed: int, target: str) -> None:
     dataset = load_dataset(mixed(), target=target)
-    prepared = prepare(dataset, seed)
+    prepared = prepare(dataset, seed, n_folds=1)
     # What the other rows hold changes; which rows they are stays.
     spoiled = mixed()
     others = np.concatenate([prepared.split.validation, prepared.split.test])
@@ -463,7 +463,7 @@ def test_everything_is_learned_from_the_training_rows_alone(seed: int, target: s
     spoiled.loc[others, "constant"] = others
     if target == "size":
         spoiled.loc[others, "size"] = 1e6 + others
-    again = prepare(load_dataset(spoiled, target=target), seed)
+    again = prepare(load_dataset(spoiled, target=target), seed, n_folds=1)
     assert np.array_equal(again.split.train, prepared.split.train)
     assert again.preprocessor.columns == prepared.preprocessor.columns
     assert again.target == prepared.target
@@ -483,7 +483,7 @@ def test_columns_that_are_not_used_are_named() -> None:
 
 def test_values_to_predict_are_standardized_by_the_training_rows() -> None:
     dataset = load_dataset(mixed(), target="size,count", task="regression")
-    prepared = prepare(dataset, 0)
+    prepared = prepare(dataset, 0, n_folds=1)
     scaler = StandardScaler().fit(dataset.y[prepared.split.train])
     assert_allclose(prepared.target.mean, scaler.mean_, rtol=1e-12)
     assert_allclose(prepared.target.scale, scaler.scale_, rtol=1e-12)
@@ -506,7 +506,7 @@ LOSSES: list[tuple[Any, str, str, int, tuple[int, ...]]] = [
 def test_the_loss_suits_the_target(
     y: Any, loss: str, metric: str, n_outputs: int, shape: tuple[int, ...]
 ) -> None:
-    problem = prepare(load_dataset((np.arange(100)[:, None], y)), 0).problem
+    problem = prepare(load_dataset((np.arange(100)[:, None], y)), 0, n_folds=1).problem
     assert (problem.loss, problem.metric.name, problem.n_outputs) == (loss, metric, n_outputs)
     assert (problem.y_train.shape, problem.y_validation.shape) == ((64, *shape), (16, *shape))
     assert problem.X_train.dtype == np.float32

@@ -34,6 +34,20 @@ def test_the_gradient_is_that_of_finite_differences(seed: int) -> None:
     _, gradient = process._loss(log, X, same(X), z)
     numeric = approx_fprime(log, lambda at: process._loss(at, X, same(X), z)[0], 1e-6)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-3)
+    factors = rng.uniform(1, 5, 12)
+    _, gradient = process._loss(log, X, same(X), z, factors)
+    numeric = approx_fprime(log, lambda at: process._loss(at, X, same(X), z, factors)[0], 1e-6)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-3, atol=1e-3)
+
+
+def test_a_noisier_observation_counts_less() -> None:
+    X = np.array([[0.2], [0.2], [0.8]])
+    y = np.array([1.0, 0.0, 0.5])
+    process = GaussianProcess(1)
+    alike = process.fit(X, y, adapt=False).mean(X)[0]
+    noisy = process.fit(X, y, adapt=False, noise=np.array([5.0, 1.0, 1.0])).mean(X)[0]
+    assert alike == pytest.approx(0.5)
+    assert noisy < alike - 0.05
 
 
 def test_the_posterior_is_scikit_learns() -> None:

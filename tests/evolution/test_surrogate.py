@@ -150,7 +150,7 @@ class Opinion:
 class Counting:
     """A model that predicts a better rank for earlier genomes."""
 
-    def fit(self, X: Floats, y: Floats, *, adapt: bool = True) -> Counting:
+    def fit(self, X: Floats, y: Floats, *, adapt: bool = True, noise: Floats | None = None) -> Counting:
         return self
 
     def posterior(self, X: Floats) -> Opinion:

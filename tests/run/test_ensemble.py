@@ -33,14 +33,14 @@ def individuals(widths: list[int]) -> list[Individual]:
     ]
 
 
-def states(pool: list[Individual], problem: Problem) -> dict[int, State]:
+def states(pool: list[Individual], problem: Problem) -> dict[int, tuple[State]]:
     """Of untrained networks."""
     networks = {one.id: build_network(one.candidate.genome, one.candidate.seed, problem) for one in pool}
-    return {i: State(one.parameters.copy(), (), ("sgd", 0.0), 0, 0) for i, one in networks.items()}
+    return {i: (State(one.parameters.copy(), (), ("sgd", 0.0), 0, 0),) for i, one in networks.items()}
 
 
 def test_each_pick_is_the_one_that_helps_most() -> None:
-    problem = prepare(DATA, 0).problem
+    problem = prepare(DATA, 0, n_folds=1).problem
     pool = individuals([3, 8, 5, 13, 7, 4])
     kept = states(pool, problem)
     members = select_members(pool[2], pool, kept.__getitem__, problem, 4)
@@ -49,23 +49,23 @@ def test_each_pick_is_the_one_that_helps_most() -> None:
 
     def outputs(one: Individual) -> Any:
         network = build_network(one.candidate.genome, 0, problem, initialize=False)
-        network.parameters[...] = kept[one.id].parameters
+        network.parameters[...] = kept[one.id][0].parameters
         return network.predict(problem.X_validation)
 
     # By hand: no other last pick would have been better than what there is.
     total = sum(n * outputs(one) for one, n in members)
-    score = problem.score(total / 4, problem.y_validation)
-    alone = problem.score(outputs(pool[2]), problem.y_validation)
+    score = problem.metric(total / 4, problem.y_validation)
+    alone = problem.metric(outputs(pool[2]), problem.y_validation)
     assert score >= alone
     again = select_members(pool[2], pool, kept.__getitem__, problem, 4)
     assert [(one.id, n) for one, n in again] == [(one.id, n) for one, n in members]
-    second = [problem.score((outputs(pool[2]) + outputs(one)) / 2, problem.y_validation) for one in pool]
+    second = [problem.metric((outputs(pool[2]) + outputs(one)) / 2, problem.y_validation) for one in pool]
     picked = select_members(pool[2], pool, kept.__getitem__, problem, 2)[-1][0]
     assert second[picked.id] == max(second)
 
 
 def test_one_pick_is_the_winner_alone() -> None:
-    problem = prepare(DATA, 0).problem
+    problem = prepare(DATA, 0, n_folds=1).problem
     pool = individuals([3, 8])
     kept = states(pool, problem)
     assert select_members(pool[1], pool, kept.__getitem__, problem, 1) == [(pool[1], 1)]

@@ -104,7 +104,7 @@ def test_the_second_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ("module", "phase"),
     [
         (nas.run.execute, "select"),
-        (nas.run.winner, "final_network"),
+        (nas.run.winner, "final_networks"),
         (nas.run.conclude, "score_test_rows"),
     ],
 )

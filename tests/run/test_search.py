@@ -36,10 +36,10 @@ import nas
 from nas.data.cuts import split
 from nas.data.sources import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
-from nas.evaluation import WORST_FITNESS, Candidate, build_network, evaluate, fit
+from nas.evaluation import WORST_FITNESS, Candidate, Training, build_network, evaluate, fit
 from nas.genome import SCALINGS
 from nas.run.preparation import prepare
-from nas.run.winner import final_network
+from nas.run.winner import final_networks
 from nas.space import cost_model
 from nas.tracking.journal import read_journal
 
@@ -167,14 +167,14 @@ def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
     prepared = prepare(nas.load_dataset("iris"), 0, {"epochs": 3})
     one = Candidate(0, nas.Genome((8,)), 1, 0, "random")
     networks = [
-        final_network(prepared, candidate, epochs=epochs, state=None, provenance={})
+        final_networks(prepared, candidate, epochs=epochs, states=(), provenance={})[0]
         for candidate, epochs in ((one, 4), (one, 4), (one, 40))
     ]
     first, again, longer = (network.weights[0].tobytes() for network in networks)
     assert first == again != longer
     # Whom it inherits from, and what rung it was on, have no part in it.
     child = Candidate(0, nas.Genome((8,)), 1, 3, "continue", (2,), inherits=2, epochs_done=2, epochs=3)
-    network = final_network(prepared, child, epochs=4, state=None, provenance={})
+    (network,) = final_networks(prepared, child, epochs=4, states=(), provenance={})
     assert network.weights[0].tobytes() == first
     assert network.provenance == {"refit": True}
 
@@ -185,20 +185,19 @@ def test_a_refit_takes_batches_of_half_the_size_that_the_search_took() -> None:
     half = replace(source.training, batch_size=8, epochs=5, schedule="cosine")
     expected = build_network(nas.Genome((8,)), 1, source)
     plain = Candidate(0, nas.Genome((8,)), 1, 0, "random")
-    fit([expected], [plain], replace(source, training=half), validate=False)
+    fit([expected], [Training(plain)], replace(source, training=half), validate=False)
     for gene, alike in ((None, True), (16, True), (32, False)):
         one = Candidate(0, nas.Genome((8,), batch_size=gene), 1, 0, "random")
-        network = final_network(prepared, one, epochs=4, state=None, provenance={})
+        (network,) = final_networks(prepared, one, epochs=4, states=(), provenance={})
         assert np.array_equal(network.weights[0], expected.weights[0]) == alike
 
 
 def test_a_refit_that_diverges_leaves_what_was_measured() -> None:
-    prepared = prepare(nas.load_dataset("diabetes"), 0, {"epochs": 30})
+    prepared = prepare(nas.load_dataset("diabetes"), 0, {"epochs": 30}, n_folds=1)
     (found,) = evaluate([Candidate(0, nas.Genome((8,)), 1, 0, "random")], prepared.problem) or []
-    assert found.state is not None
     wild = nas.Genome((8,), learning_rate=100.0, optimizer="sgd")
-    network = final_network(
-        prepared, Candidate(0, wild, 1, 0, "random"), epochs=9, state=found.state, provenance={}
+    (network,) = final_networks(
+        prepared, Candidate(0, wild, 1, 0, "random"), epochs=9, states=found.states, provenance={}
     )
     assert network.provenance == {"refit": False}
     X = prepared.dataset.table.iloc[prepared.split.validation]
@@ -211,7 +210,7 @@ def test_the_last_training_is_annealed_whatever_the_genome_carries() -> None:
     trained = set()
     for schedule in (None, "constant", "step"):
         one = Candidate(0, nas.Genome((8,), schedule=schedule), 1, 0, "random")
-        network = final_network(prepared, one, epochs=3, state=None, provenance={})
+        (network,) = final_networks(prepared, one, epochs=3, states=(), provenance={})
         trained.add(network.weights[0].tobytes())
     assert len(trained) == 1
 
@@ -748,7 +747,7 @@ class TestRefusals:
 
     def test_a_batch_larger_than_the_table_is_refused(self, tmp_path: Path) -> None:
         space = nas.SearchSpace(depth=(1, 1), widths=(4,), batch_size=(16, 512), name="mine")
-        with pytest.raises(SpaceError, match=r"space mine: batch_size: expected at most 96, .* got 512"):
+        with pytest.raises(SpaceError, match=r"space mine: batch_size: expected at most 120, .* got 512"):
             search("iris", tmp_path, space=space)
 
     def test_networks_larger_than_the_machine_are_refused(self, tmp_path: Path) -> None:

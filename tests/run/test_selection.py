@@ -33,7 +33,7 @@ GENOMES = [Genome((6,)), Genome((12, 4), "tanh"), Genome((), learning_rate=0.03)
 
 
 def iris(epochs: int = 12) -> Prepared:
-    return prepare(nas.load_dataset("iris"), 3, {"epochs": epochs})
+    return prepare(nas.load_dataset("iris"), 3, {"epochs": epochs}, n_folds=1)
 
 
 def found(fitness: float, genome: Genome = GENOMES[0]) -> Individual:
@@ -305,7 +305,7 @@ def test_where_everyone_fails_on_every_fold_the_searchs_winner_stays(
         return replace(fold(*arguments), metric=Metric("picky", fail))
 
     monkeypatch.setattr(Prepared, "fold", without_scores)
-    result = search("iris", tmp_path, algorithm="plus", n_finalists=3, refit=refit)
+    result = search("iris", tmp_path, algorithm="plus", n_finalists=3, refit=refit, folds=1)
     chosen = result.selection
     assert chosen is not None
     assert not any(one.scores for one in [*chosen.finalists, chosen.reference])
@@ -333,7 +333,7 @@ def test_one_fold_that_is_left_has_no_error_and_says_so(
         return problem if next(n_folds) == 0 else replace(problem, metric=Metric("picky", fail))
 
     monkeypatch.setattr(Prepared, "fold", often_without_scores)
-    words = summary(search("iris", tmp_path, algorithm="plus", n_finalists=3))
+    words = summary(search("iris", tmp_path, algorithm="plus", n_finalists=3, folds=1))
     assert ", trained anew on 1 of 5 other cuts of the rows, best of 3" in words
     assert "nan" not in words
 

@@ -6,7 +6,7 @@ import errno
 import math
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ def some_state(epochs: int = 3, n: int = 7) -> State:
     return State(numbers(), (numbers(), numbers()), ("adam", 0.0), 21, epochs, 0.5, 0.8, (0.3, 2), best)
 
 
-def same(one: State, other: State) -> bool:
-    arrays, facts = one.to_arrays()
+def same(states: Sequence[State], other: State) -> bool:
+    (state,) = states
+    arrays, facts = state.to_arrays()
     its_arrays, its_facts = other.to_arrays()
     equal = all(array.tobytes() == its_arrays[name].tobytes() for name, array in arrays.items())
     return facts == its_facts and list(arrays) == list(its_arrays) and equal
@@ -67,7 +68,7 @@ def test_what_is_kept_comes_back_as_it_was(tmp_path: Path) -> None:
     states = {7: some_state(3), 12: some_state(4, n=1000), 3: some_state(5).best}
     for number, state in states.items():
         assert state is not None
-        weights.keep(number, state)
+        weights.keep(number, (state,))
     for number, state in states.items():
         assert state is not None
         assert same(Weights(tmp_path / "weights").of(number), state)
@@ -75,16 +76,15 @@ def test_what_is_kept_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_what_a_training_left_comes_back_as_it_was(tmp_path: Path, problem: Problem) -> None:
     (found,) = evaluate([Candidate(0, Genome((4, 3)), 1, 0, "random", epochs=5)], problem) or []
-    assert found.state is not None
     weights = Weights(tmp_path / "weights")
-    weights.keep(0, found.state)
-    assert same(weights.of(0), found.state)
+    weights.keep(0, found.states)
+    assert same(weights.of(0), found.states[0])
 
 
 def test_a_state_without_a_score_comes_back(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
-    weights.keep(0, State(np.ones(3, np.float32), (), ("sgd", 0.0), 0, 1, 0.5, math.nan, (0.5, 1)))
-    state = weights.of(0)
+    weights.keep(0, (State(np.ones(3, np.float32), (), ("sgd", 0.0), 0, 1, 0.5, math.nan, (0.5, 1)),))
+    (state,) = weights.of(0)
     assert state.score is not None
     assert math.isnan(state.score)
     assert state.best is None
@@ -93,7 +93,7 @@ def test_a_state_without_a_score_comes_back(tmp_path: Path) -> None:
 def test_only_those_told_and_not_needed_are_forgotten(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
     for number in range(6):
-        weights.keep(number, some_state())
+        weights.keep(number, (some_state(),))
     weights.forget(4, {1, 3, 99})
     assert files(tmp_path / "weights") == {1, 3, 4, 5}
     # Another life of the search knows of those that were there.
@@ -107,12 +107,12 @@ def test_the_latest_are_in_memory_and_no_more_than_there_is_room_for(
     monkeypatch.setattr("nas.run.weights._IN_MEMORY", 3 * some_state().n_bytes)
     weights = Weights(tmp_path / "weights")
     state = some_state()
-    weights.keep(0, state)
+    weights.keep(0, (state,))
     state.parameters[:] = 0  # in memory that a worker takes back
     assert same(weights.of(0), some_state())
     for number in range(1, 5):
-        weights.keep(number, some_state())
-    weights.keep(4, some_state(epochs=9))
+        weights.keep(number, (some_state(),))
+    weights.keep(4, (some_state(epochs=9),))
     weights.forget(4, {0, 1, 3})
     for file in (tmp_path / "weights").iterdir():
         file.unlink()
@@ -125,7 +125,7 @@ def test_the_latest_are_in_memory_and_no_more_than_there_is_room_for(
 
 def test_weights_that_are_gone_may_be_forgotten(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
-    weights.keep(0, some_state())
+    weights.keep(0, (some_state(),))
     (tmp_path / "weights" / "0.npz").unlink()
     weights.forget(1, set())
     assert not files(tmp_path / "weights")
@@ -150,7 +150,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_weights_are_refused_in_a_sentence(tmp_path: Path, damage: str) -> None:
-    Weights(tmp_path).keep(5, some_state())
+    Weights(tmp_path).keep(5, (some_state(),))
     file = tmp_path / "5.npz"
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     with pytest.raises(RunError, match=r"5\.npz: expected trained weights, got a damaged file") as error:
@@ -166,9 +166,9 @@ def test_missing_weights_are_refused_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
-    weights.keep(0, some_state())
+    weights.keep(0, (some_state(),))
     with full_disk(2000), pytest.raises(SearchError) as error:
-        weights.keep(1, some_state(n=1000))
+        weights.keep(1, (some_state(n=1000),))
     assert f"to go on from there: nas resume {tmp_path}" in str(error.value)
     assert "expected room to write, got: File too large" in str(error.value)
     assert files(tmp_path / "weights") == {0}

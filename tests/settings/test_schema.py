@@ -212,6 +212,8 @@ def test_the_record_of_settings_is_flat_and_read_back() -> None:
             "islands",
             "seed",
             "population_size",
+            "folds",
+            "members",
             "inherit",
             "halving",
         ),
@@ -225,6 +227,7 @@ def test_the_record_of_settings_is_flat_and_read_back() -> None:
             "ensemble",
             "refit",
             "baseline",
+            "importance",
         ),
     }  # the keys of config.json, which earlier versions wrote and later ones read
     assert SearchSettings.from_dict(record) == settings

@@ -264,9 +264,9 @@ def test_a_spoiled_line_of_an_island_is_refused_while_it_is_followed(run: Path) 
 
 def test_weights_of_another_candidate_or_run_are_refused(tmp_path: Path) -> None:
     state = State(np.ones(3, np.float32), (), ("sgd", 0.0), 0, 1)
-    Weights(tmp_path, run_id="one").keep(5, state)
+    Weights(tmp_path, run_id="one").keep(5, (state,))
     shutil.copy(tmp_path / "5.npz", tmp_path / "6.npz")
-    assert Weights(tmp_path, run_id="one").of(5).epochs == 1
+    assert Weights(tmp_path, run_id="one").of(5)[0].epochs == 1
     with pytest.raises(RunError, match="got a damaged file: weights of candidate 5, not 6"):
         Weights(tmp_path, run_id="one").of(6)
     with pytest.raises(RunError, match="got a damaged file: weights of run 'one', not 'other'"):

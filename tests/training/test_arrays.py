@@ -67,7 +67,17 @@ ALLOWED = {
     # Ufuncs, and what makes and fills arrays: all in CuPy under the same names.
     *("abs", "add", "clip", "divide", "exp", "expm1", "greater", "log", "log1p", "maximum", "minimum"),
     *("multiply", "negative", "sqrt", "square", "subtract", "tanh", "dot", "matmul"),
-    *("arange", "asarray", "copyto", "empty", "empty_like", "full", "isfinite", "newaxis"),
+    *(
+        "arange",
+        "asarray",
+        "ascontiguousarray",
+        "copyto",
+        "empty",
+        "empty_like",
+        "full",
+        "isfinite",
+        "newaxis",
+    ),
     *("ones", "ones_like", "zeros", "zeros_like", "dtype", "float32", "float64", "int64", "uint8"),
 }
 

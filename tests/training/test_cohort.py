@@ -132,7 +132,7 @@ def test_members_train_as_each_would_alone(loss: str, weighted: bool) -> None:
     X, y = some_rows(loss)
     options: dict[str, Any] = {
         "validation": some_rows(loss, 30, seed=2),
-        "score": lambda p, y: float(p[:, 0].sum()),
+        "score": lambda p, y, weights: float(p[:, 0].sum()),
     }
     if weighted:
         options["sample_weight"] = np.linspace(0, 2, len(X))

@@ -126,7 +126,7 @@ def test_the_best_score_before_the_break_is_not_forgotten() -> None:
     (network,), (X, y) = some_networks(WIDTHS[:1]), some_rows()
     told = iter([0.2, 0.8, 0.5, 0.6, 0.7, 0.8])
 
-    def score(p: Floats, truth: Array) -> float:
+    def score(p: Floats, truth: Array, weights: Floats | None) -> float:
         return next(told)
 
     config = replace(CONFIG, epochs=6, learning_rate=1e-3)

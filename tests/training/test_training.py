@@ -25,7 +25,7 @@ import nas.training.loop
 from nas.network import MLP, OPTIMIZERS, SCHEDULES
 from nas.network.arrays import Array, Floats
 from nas.network.schedules import rate_factor
-from nas.training import TrainingConfig, TrainingResult
+from nas.training import TrainingConfig, TrainingResult, TrainingStop
 from nas.training.passes import Workspace
 
 FULL_BATCH = TrainingConfig(epochs=3, batch_size=1000, optimizer="sgd", learning_rate=0.1, patience=None)
@@ -104,7 +104,7 @@ def test_one_step_of_gradient_descent_by_hand() -> None:
     X, y = np.array([[1.0], [2.0]]), np.array([[5.0], [3.0]])
     result = train(network, X, y, replace(FULL_BATCH, epochs=1))
     np.testing.assert_allclose(network.parameters, [1.9, 1], rtol=1e-14)
-    assert result == TrainingResult("epochs", 1, (2.0,))
+    assert result == TrainingResult(TrainingStop.EPOCHS, 1, (2.0,))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -372,7 +372,9 @@ def test_watching_does_not_change_the_training() -> None:
     assert trained_bytes(should_stop=lambda: False) == trained_bytes()
     (X, y), config = some_rows(), TrainingConfig(epochs=5, dropout=0.4)
     alone = train(some_network(), X, y, config)
-    watched = train(some_network(), X, y, config, validation=some_rows(seed=8), score=lambda p, y: 0.0)
+    watched = train(
+        some_network(), X, y, config, validation=some_rows(seed=8), score=lambda p, y, weights: 0.0
+    )
     assert watched.train_loss == alone.train_loss
 
 
@@ -430,7 +432,7 @@ def test_patience_means_nothing_without_validation_rows() -> None:
 
 
 def test_scores_are_recorded_after_every_epoch() -> None:
-    def accuracy(p: Floats, y: Array) -> float:
+    def accuracy(p: Floats, y: Array, weights: Floats | None = None) -> float:
         return float(accuracy_score(y, p.argmax(axis=1)))
 
     network, (X, y), held_out = some_network(), some_rows(), some_rows(30, seed=2)
@@ -441,10 +443,10 @@ def test_scores_are_recorded_after_every_epoch() -> None:
     )
 
 
-def scores(*values: float) -> Callable[[Floats, Array], float]:
+def scores(*values: float) -> Callable[..., float]:
     """A score that is told beforehand, epoch by epoch."""
     left = iter(values)
-    return lambda p, y: next(left)
+    return lambda p, y, weights: next(left)
 
 
 def falling(epochs: int, **changes: Any) -> TrainingConfig:
@@ -507,7 +509,7 @@ def test_a_time_limit_ends_training_inside_an_epoch() -> None:
     with recorder.listening():
         result = train(network, X, y, TrainingConfig(epochs=1, batch_size=1, time_limit=0.05))
     assert time.perf_counter() - start >= 0.05
-    assert result == TrainingResult("time", 0, ())
+    assert result == TrainingResult(TrainingStop.TIME, 0, ())
     assert 0 < len(recorder.batches) < 300_000
 
 
@@ -555,7 +557,7 @@ def test_a_network_stopped_in_its_first_epoch_has_its_initial_weights() -> None:
     network, (X, y) = some_network(), some_rows(20)
     before = network.parameters.copy()
     result = train(network, X, y, TrainingConfig(batch_size=4, time_limit=0), validation=(X, y))
-    assert result == TrainingResult("time", 0, ())
+    assert result == TrainingResult(TrainingStop.TIME, 0, ())
     np.testing.assert_array_equal(network.parameters, before)
 
 
@@ -589,7 +591,9 @@ def test_divergence_is_reported_with_its_epoch_and_does_not_raise(optimizer: str
 def test_a_validation_loss_that_overflows_is_divergence() -> None:
     network, X, y = regression(depth=1)
     result = train(network, X, y, TrainingConfig(epochs=3), validation=(np.float32(1e30) * X, y))
-    assert result == TrainingResult("diverged", 0, (), error="the validation loss became inf in epoch 1")
+    assert result == TrainingResult(
+        TrainingStop.DIVERGED, 0, (), error="the validation loss became inf in epoch 1"
+    )
 
 
 def test_rows_too_large_for_the_networks_type_are_divergence() -> None:
@@ -605,7 +609,9 @@ def test_a_last_step_that_overflows_is_divergence() -> None:
     network = MLP((1, 1), [], "squared_error")
     X, y = np.full((1, 1), 1e20, np.float32), np.full((1, 1), 1e18, np.float32)
     result = train(network, X, y, replace(FULL_BATCH, epochs=1, learning_rate=1000))
-    assert result == TrainingResult("diverged", 0, (), error="the weights became infinite or NaN in epoch 1")
+    assert result == TrainingResult(
+        TrainingStop.DIVERGED, 0, (), error="the weights became infinite or NaN in epoch 1"
+    )
 
 
 # scikit-learn
