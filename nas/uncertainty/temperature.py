@@ -14,7 +14,7 @@ from nas.network.arrays import Array, Floats
 _RANGE = (0.05, 20.0)
 """Bounds of the temperature: beyond them a network's probabilities hold no information at all."""
 
-_STEPS = 60
+_STEPS = 32
 """Of the search by golden section, each of which narrows the range to 0.62 of its width."""
 
 _TINY = 1e-30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,3 +146,25 @@ def test_rows_of_several_folds_count_once() -> None:
     assert oof.rows.tolist() == [1, 2, 4]
     assert oof.predictions[:, 0].tolist() == [0.1, 0.2, 0.4]
     assert oof.fold.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_handful_of_rows_measure_something(n: int) -> None:
+    oof = OutOfFold(np.arange(n), np.full((n, 2), 0.5), np.zeros(n, int))
+    measured = measure(oof, np.zeros(n, int), "classification")
+    assert measured.n_rows == n
+    assert np.isinf(measured.bounds(0.9)).all()
+
+
+def test_rows_of_a_single_network_have_a_temperature_and_scales_too() -> None:
+    p, y = chances(60_000, 0)
+    oof = OutOfFold(np.arange(len(y)), p, np.zeros(len(y), int))
+    assert measure(oof, y, "classification").temperature == pytest.approx(
+        measure(replace(oof, fold=np.arange(len(y)) % 7), y, "classification").temperature
+    )
+    assert measure(oof, y, "classification").temperature > 1.2
+    assert measure(oof, y, "classification", calibrate=False).temperature == 1
+    predictions, truth = values(600, 0, grows=1.0)
+    assert measure(
+        OutOfFold(np.arange(600), predictions[:, np.newaxis], np.zeros(600, int)), truth, "regression"
+    ).scales
