@@ -81,6 +81,7 @@ def test_the_saved_network_has_intervals_that_hold_new_rows(tmp_path: Path) -> N
         assert covered.mean() == pytest.approx(coverage, abs=0.09)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refit", [True, False])
 def test_a_calibrated_network_predicts_the_same_classes(tmp_path: Path, refit: bool) -> None:
     rng = np.random.default_rng(0)
@@ -97,6 +98,7 @@ def test_a_calibrated_network_predicts_the_same_classes(tmp_path: Path, refit: b
     np.testing.assert_array_equal(network.predict(X), labels)
 
 
+@pytest.mark.slow
 def test_a_temperature_is_that_of_networks_that_were_trained_alike(tmp_path: Path) -> None:
     result = found("wine", tmp_path)
     prepared, oof = prepare(nas.load_dataset("wine"), 0), result.oof
@@ -108,12 +110,14 @@ def test_a_temperature_is_that_of_networks_that_were_trained_alike(tmp_path: Pat
     assert result.network.uncertainty.temperature > 2
     add_uncertainty(result.network, replace(alike, refit=False), too_sure, prepared)
     assert result.network.uncertainty.temperature == 1
-    ensemble = nas.Ensemble([result.network, result.network], [1, 1], result.network.provenance)
+    (member,) = result.network.members
+    ensemble = nas.Ensemble([member, member], [1, 1], result.network.provenance)
     add_uncertainty(ensemble, alike, too_sure, prepared)
     assert ensemble.uncertainty.temperature == 1
     assert ensemble.uncertainty.n_rows == len(oof.rows)
 
 
+@pytest.mark.slow
 def test_probabilities_of_the_test_score_are_those_of_the_saved_network(tmp_path: Path) -> None:
     result = found("wine", tmp_path, scoring="neg_log_loss", epochs=5, n_candidates=4)
     dataset = nas.load_dataset("wine")
@@ -123,6 +127,7 @@ def test_probabilities_of_the_test_score_are_those_of_the_saved_network(tmp_path
     assert result.test.score == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_search_measures_the_same(tmp_path: Path) -> None:
     whole = found("iris", tmp_path, n_candidates=12)
     again = resume(whole.run_dir)
@@ -131,6 +136,7 @@ def test_a_resumed_search_measures_the_same(tmp_path: Path) -> None:
     assert again.columns == whole.columns
 
 
+@pytest.mark.slow
 def test_several_labels_and_several_targets_have_their_own_scores(tmp_path: Path) -> None:
     X, y = make_multilabel_classification(200, 5, n_classes=3, random_state=0)
     result = found((X, y), tmp_path, epochs=5)
@@ -144,6 +150,7 @@ def test_several_labels_and_several_targets_have_their_own_scores(tmp_path: Path
     assert result.oof.predictions.shape == (192, 2)
 
 
+@pytest.mark.slow
 def test_a_single_split_holds_out_its_validation_rows(tmp_path: Path) -> None:
     data = table()
     result = found(data, tmp_path, target="y", folds=1)
@@ -156,6 +163,7 @@ def test_a_single_split_holds_out_its_validation_rows(tmp_path: Path) -> None:
     assert result.columns.effects[0].low > 0
 
 
+@pytest.mark.slow
 def test_categories_with_target_means_are_held_out_by_encodings_of_their_folds(tmp_path: Path) -> None:
     # 60 towns, with targets that are noise: means that had seen a row's own target would predict it.
     rng = np.random.default_rng(0)
@@ -168,6 +176,7 @@ def test_categories_with_target_means_are_held_out_by_encodings_of_their_folds(t
     assert np.corrcoef(result.oof.predictions[:, 0], truth)[0, 1] < 0.2
 
 
+@pytest.mark.slow
 def test_without_importance_there_is_none(tmp_path: Path) -> None:
     result = found("iris", tmp_path, importance=False, report=True)
     assert result.columns is None
@@ -176,6 +185,7 @@ def test_without_importance_there_is_none(tmp_path: Path) -> None:
     assert "Which columns matter" not in (result.run_dir / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_wide_table_names_the_columns_that_were_shuffled(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data = pd.DataFrame(rng.normal(size=(100, 400)), columns=[f"c${i}$" for i in range(400)])
@@ -189,6 +199,7 @@ def test_a_wide_table_names_the_columns_that_were_shuffled(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_few_epochs_of_searching_spare_the_last_trainings_of_large_folds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +228,7 @@ def result_state(prepared: Any, result: nas.SearchResult, fold: int) -> Any:
     return evaluation.states[fold]
 
 
+@pytest.mark.slow
 def test_the_folds_are_trained_as_the_last_network_is(tmp_path: Path) -> None:
     # With as many epochs and the same schedule, their errors are those of the network that is saved.
     result = found(table(1000), tmp_path, target="y", epochs=40)
@@ -230,6 +242,7 @@ def test_the_folds_are_trained_as_the_last_network_is(tmp_path: Path) -> None:
     assert out_of_fold == pytest.approx(error, rel=0.1)
 
 
+@pytest.mark.slow
 def test_estimators_have_intervals_and_sets() -> None:
     data = table()
     regressor = NASRegressor("tiny", n_candidates=4, epochs=20, random_state=0)
