@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nas.evaluation import Candidate, Training, build_network, fit
 from nas.evaluation.out_of_fold import OutOfFold
@@ -73,7 +74,8 @@ class HeldOut:
 
     def predictions(self, target: Target) -> OutOfFold:
         """The predictions, standardized as another network's with this target."""
-        outputs = [predict(model.network, model.X) for model in self.models]
+        with _one_thread():
+            outputs = [predict(model.network, model.X) for model in self.models]
         if target.scale:
             outputs = [_standardized(values, self.target, target) for values in outputs]
         return OutOfFold.joined(list(self.rows), outputs)
@@ -85,12 +87,9 @@ class HeldOut:
             (model,) = models
             parts = np.array_split(np.arange(len(model.X)), _BLOCKS)
             models = [FoldModel(model.network, model.X[part], model.y[part]) for part in parts if len(part)]
-        return column_importance(
-            models,
-            self.inputs,
-            seed=seed,
-            most_passes=max(_FREE_PASSES, _IMPORTANCE_SHARE * search_passes),
-        )
+        most = max(_FREE_PASSES, _IMPORTANCE_SHARE * search_passes)
+        with _one_thread():
+            return column_importance(models, self.inputs, seed=seed, most_passes=most)
 
 
 def held_out(
@@ -129,6 +128,11 @@ def held_out(
         return None
     parameters = [(state.best or state).parameters for state in states]
     return _with_rows(candidate.genome, parameters, prepared, refit=False)
+
+
+def _one_thread() -> threadpool_limits:
+    """Products on one thread have the same bits everywhere; small ones take longer on several."""
+    return threadpool_limits(1, user_api="blas")
 
 
 def _is_cheap(genome: Genome, prepared: Prepared, epochs: int, search_epochs: int) -> bool:

@@ -157,7 +157,7 @@ def test_a_handful_of_rows_measure_something(n: int) -> None:
 
 
 def test_rows_of_a_single_network_have_a_temperature_and_scales_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.uncertainty.measure._MOST_ROWS", 700)
+    monkeypatch.setattr("nas.uncertainty.measurement._MOST_ROWS", 700)
     p, y = chances(2100, 0)
     oof = OutOfFold(np.arange(len(y)), p, np.zeros(len(y), int))
     assert measure(oof, y, "classification").temperature == pytest.approx(
