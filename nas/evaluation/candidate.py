@@ -147,6 +147,11 @@ class Evaluation:
         return error_over_folds(self.fold_scores)
 
     @property
+    def n_network_epochs(self) -> int:
+        """The epochs of all folds together, if these were as many as the first fold's."""
+        return self.n_epochs * max(1, len(self.fold_scores))
+
+    @property
     def is_partial(self) -> bool:
         """Whether only the first fold was trained, of several."""
         return self.stopped == FIRST_FOLD

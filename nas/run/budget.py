@@ -69,7 +69,7 @@ class BudgetUsage:
         if self.evaluations == self._n_recorded:
             self._since = time.monotonic()
         self.candidates += candidate.epochs_done == 0
-        self.epochs += evaluation.n_epochs * max(1, len(evaluation.fold_scores))
+        self.epochs += evaluation.n_network_epochs
         if evaluation.failed:
             self.failures += 1
             self.first_failure = self.first_failure or evaluation.error

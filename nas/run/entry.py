@@ -77,7 +77,7 @@ def search(
     n_finalists: int = 6,
     ensemble: int = 1,
     refit: bool = True,
-    members: int = 1,
+    members: int | None = None,
     baseline: bool = True,
     importance: bool = True,
     name: str | None = None,

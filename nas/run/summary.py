@@ -116,6 +116,9 @@ def _ensemble(result: SearchResult) -> list[str]:
     network = result.network
     if len(network.members) == 1:
         return []
+    if len({member.sizes for member in network.members}) == 1:
+        n = len(network.members)
+        return [f"ensemble          mean of {n} trainings of this network, saved and tested as one"]
     parts = [
         f"{weight:.0%} {'-'.join(map(str, member.sizes[1:-1])) or 'linear'}"
         for member, weight in zip(network.members, network.member_weights, strict=True)

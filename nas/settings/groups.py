@@ -323,12 +323,15 @@ class SelectionSettings:
         flag(),
         "Whether the winner is trained once more, on training and validation rows together",
     )
-    members: int = setting(
-        1,
+    members: int | None = setting(
+        None,
         whole(1),
         "Trainings of the winner, with other initial weights each, of which predictions are the mean",
+        more="1 for a single network.",
         unit="networks",
+        otherwise="5 for fewer than 10,000 rows of one target without limits or further objectives, else 1",
         metavar="K",
+        example=1,
     )
     baseline: bool = setting(
         True,

@@ -136,8 +136,8 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
         Raises `InputError` if the scoring was a function, or the algorithm a strategy of the caller's own,
         which a file cannot hold, and it is not among the changes.
         """
-        # A record without folds is of an earlier version, which judged candidates by a single split.
-        values = {"folds": 1, **record, **changes}
+        # A record without these keys is of an earlier version: a single split, and a single last training.
+        values = {"folds": 1, "members": 1, **record, **changes}
         if isinstance(values["scoring"], Mapping):
             name = values["scoring"].get("function")
             raise InputError(f"scoring: expected the function {name} that the search had, got none")

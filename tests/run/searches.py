@@ -26,6 +26,7 @@ QUICK: dict[str, Any] = {
     "epochs": 6,
     "n_workers": 0,
     "n_finalists": 1,
+    "members": 1,
     "baseline": False,
     "progress": False,
     "tracking": False,

@@ -93,7 +93,7 @@ def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> N
     assert words in summary(result)
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     fresh = [one for one, _ in result.history if not one.epochs_done]
-    trained = sum(len(evaluation.train_losses) for _, evaluation in result.history)
+    trained = sum(evaluation.n_network_epochs for _, evaluation in result.history)
     assert record["stopped"] == why
     assert record["candidates"] == result.n_candidates == len(fresh)
     assert record["epochs"] == result.n_epochs == trained
@@ -102,7 +102,7 @@ def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> N
     if why == "candidates":
         assert len(fresh) == 20 < len(result.history)
     elif why == "epochs":
-        assert trained - len(last.train_losses) < 120 <= trained
+        assert trained - last.n_network_epochs < 120 <= trained
     elif why == "target":
         assert [pair[1].fitness >= 0.95 for pair in result.history].index(True) == len(result.history) - 1
     elif why == "patience":
