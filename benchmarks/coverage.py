@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--candidates", type=int, metavar="N", help="of each search; default: 30, quick: 6")
     parser.add_argument("--seeds", type=int, metavar="N", help="default: 3, quick: 1")
     parser.add_argument("--coverage", type=float, default=0.9, metavar="C", help="default: 0.9")
-    parser.add_argument("--members", type=int, default=1, metavar="K", help="see nas search; default: 1")
+    parser.add_argument("--members", type=int, metavar="K", help="see nas search; default: as there")
     parser.add_argument("--json", metavar="FILE", help="write figures, rows and machine")
     return parser
 

@@ -16,7 +16,7 @@ from nas.run.result import SearchResult
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, select
 from nas.run.start import Session, finish, started
-from nas.run.winner import final_model, refit_epochs
+from nas.run.winner import final_model, n_members, refit_epochs
 from nas.tracking import Outcome
 from nas.tracking.shown import as_text
 
@@ -91,6 +91,7 @@ def _held_out(
         findings.states(winner.id),
         session.context.prepared,
         epochs=refit_epochs(winner, selection) if is_refit else None,
+        n_members=n_members(session.context.settings, session.context.prepared),
         search_epochs=findings.usage.epochs,
         should_stop=session.interruption.requested,
     )

@@ -22,15 +22,15 @@ from nas.genome import Genome
 from nas.network import MLP, State
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared
-from nas.run.winner import last_training
+from nas.run.winner import last_training, member_seeds
 from nas.runtime import Column, Predictor, Target
 from nas.training import predict
 from nas.uncertainty import Columns, FoldModel, column_importance, measure
 
-_IMPORTANCE_SHARE = 0.1
+_IMPORTANCE_SHARE = 0.02
 """Rows that pass through networks for the importance of columns, as a share of those of the search.
 
-A pass of prediction takes a third of a training's: these are about 3 % of the search's time.
+A pass through a single network takes longer than one in a cohort: 0.5 s on digits, 3 % of a search of 30.
 """
 
 _FREE_PASSES = 200_000
@@ -42,8 +42,8 @@ _REFIT_COST = 2.5
 _FREE_WORK = 3e9
 """Multiplications of rows by weights, forward, that any search may add: a few seconds of a core."""
 
-_TRAINING_SHARE = 0.25
-"""Epochs of the folds' last trainings, in batches of half the size, as a share of the search's epochs."""
+_TRAINING_SHARE, _MEMBERS_SHARE = 0.25, 0.1
+"""Epochs of the folds' last trainings as shares of the search's: of one network each, and of several."""
 
 _BLOCKS = 5
 """Parts of the validation rows of a single split, for the interval of an importance."""
@@ -56,6 +56,8 @@ class HeldOut:
     Attributes
     ----------
     models : sequence of FoldModel
+    further : sequence of sequence of MLP
+        For each model the further networks of its fold, where predictions are a mean of several.
     rows : sequence of int array
         For each model the positions of its rows in the table.
     inputs : dict
@@ -67,6 +69,7 @@ class HeldOut:
     """
 
     models: Sequence[FoldModel]
+    further: Sequence[Sequence[MLP]]
     rows: Sequence[Array]
     inputs: dict[str, slice]
     target: Target
@@ -75,7 +78,10 @@ class HeldOut:
     def predictions(self, target: Target) -> OutOfFold:
         """The predictions, standardized as another network's with this target."""
         with _one_thread():
-            outputs = [predict(model.network, model.X) for model in self.models]
+            outputs = [
+                np.mean([predict(network, model.X) for network in (model.network, *others)], axis=0)
+                for model, others in zip(self.models, self.further, strict=True)
+            ]
         if target.scale:
             outputs = [_standardized(values, self.target, target) for values in outputs]
         return OutOfFold.joined(list(self.rows), outputs)
@@ -98,6 +104,7 @@ def held_out(
     prepared: Prepared,
     *,
     epochs: int | None,
+    n_members: int,
     search_epochs: int,
     should_stop: Callable[[], bool],
 ) -> HeldOut | None:
@@ -111,8 +118,10 @@ def held_out(
     prepared : Prepared
     epochs : int, optional
         The epochs that suit the candidate; None where there is no last training.
+    n_members : int
+        Networks of which the last training makes a mean; each fold has as many, or fewer to save time.
     search_epochs : int
-        The epochs of the whole search.
+        The epochs of the whole search, of all folds.
     should_stop : callable
 
     Returns
@@ -120,14 +129,15 @@ def held_out(
     HeldOut, or None
         None if some fold has no network, as where only the first was trained.
     """
-    if epochs is not None and _is_cheap(candidate.genome, prepared, epochs, search_epochs):
-        parameters = _trained_last(candidate, prepared, epochs, should_stop)
-        if parameters is not None:
-            return _with_rows(candidate.genome, parameters, prepared, refit=True)
+    n = 0 if epochs is None else _n_affordable(candidate.genome, prepared, epochs, search_epochs)
+    if epochs is not None and n:
+        trained = _trained_last(candidate, prepared, epochs, min(n, n_members), should_stop)
+        if trained is not None:
+            return _with_rows(candidate.genome, trained, prepared, refit=True)
     if len(states) != prepared.problem.n_folds:
         return None
-    parameters = [(state.best or state).parameters for state in states]
-    return _with_rows(candidate.genome, parameters, prepared, refit=False)
+    own = [[_network(candidate.genome, (state.best or state).parameters, prepared)] for state in states]
+    return _with_rows(candidate.genome, own, prepared, refit=False)
 
 
 def _one_thread() -> threadpool_limits:
@@ -135,58 +145,58 @@ def _one_thread() -> threadpool_limits:
     return threadpool_limits(1, user_api="blas")
 
 
-def _is_cheap(genome: Genome, prepared: Prepared, epochs: int, search_epochs: int) -> bool:
-    """Whether the last trainings of all folds take little time, or a small part of the search's."""
+def _n_affordable(genome: Genome, prepared: Prepared, epochs: int, search_epochs: int) -> int:
+    """The number of last trainings of each fold that take little time, or a small part of the search's."""
     problem = prepared.problem
-    steps = _REFIT_COST * epochs
-    work = (
-        steps
-        * problem.n_folds
-        * len(problem.X_train)
-        * genome.n_parameters(problem.n_inputs, problem.n_outputs)
-    )
-    return work <= _FREE_WORK or steps <= _TRAINING_SHARE * search_epochs
+    all_epochs = _REFIT_COST * epochs * problem.n_folds
+    work = all_epochs * len(problem.X_train) * genome.n_parameters(problem.n_inputs, problem.n_outputs)
+    several = max(int(_FREE_WORK / work), int(_MEMBERS_SHARE * search_epochs / all_epochs))
+    return max(several, int(all_epochs <= _TRAINING_SHARE * search_epochs))
 
 
 def add_uncertainty(network: Predictor, held_out: HeldOut, oof: OutOfFold, prepared: Prepared) -> None:
     """Give a network the uncertainty that predictions for held-out rows say it has.
 
     There is no temperature where networks that were trained otherwise would decide it: other trainings are
-    more or less sure of themselves, and so is the mean of an ensemble.
+    more or less sure of themselves, and the mean of several networks is less sure than a single one.
     """
     y = prepared.dataset.y[oof.rows]
     if network.task == "regression":
         y = (y - np.array(network.target.mean)) / np.array(network.target.scale)
-    alike = len(network.members) == 1 and network.provenance.get("refit") == held_out.refit
+    is_mean = len(network.members) > 1
+    alike = network.provenance.get("refit") == held_out.refit and is_mean == any(held_out.further)
     network.uncertainty = measure(oof, y, network.task, calibrate=alike)
 
 
 def _trained_last(
-    candidate: Candidate, prepared: Prepared, epochs: int, should_stop: Callable[[], bool]
-) -> list[Floats] | None:
-    """The parameters of each fold's network after a last training; None if one failed or was stopped."""
+    candidate: Candidate, prepared: Prepared, epochs: int, n: int, should_stop: Callable[[], bool]
+) -> list[list[MLP]] | None:
+    """The `n` networks of each fold after a last training; None if one failed or was stopped."""
     problem, from_scratch = last_training(prepared.problem, candidate, epochs)
     # Validation rows neither end the training nor choose its epoch: there are none in the last training.
     training = replace(problem.training, patience=problem.training.epochs + 1)
     problem = replace(problem, training=training)
-    trainings = [Training(from_scratch, fold) for fold in range(problem.n_folds)]
-    networks = [build_network(from_scratch.genome, entry.seeds(0), problem) for entry in trainings]
-    at_once = 1 if problem.by_fold else len(trainings)
-    parameters = []
-    for i in range(0, len(trainings), at_once):
-        cohort = slice(i, i + at_once)
-        for result in fit(
-            networks[cohort], trainings[cohort], problem, keep_states=True, should_stop=should_stop
-        ):
+    seeds = member_seeds(candidate, n)
+    by_fold = [
+        [Training(replace(from_scratch, seed=seed), fold) for seed in seeds]
+        for fold in range(problem.n_folds)
+    ]
+    # Folds with inputs of their own are cohorts of their own.
+    cohorts = by_fold if problem.by_fold else [[entry for entries in by_fold for entry in entries]]
+    trained: list[MLP] = []
+    for cohort in cohorts:
+        networks = [build_network(from_scratch.genome, entry.seeds(0), problem) for entry in cohort]
+        for result in fit(networks, cohort, problem, keep_states=True, should_stop=should_stop):
             if result.last is None:
                 return None
-            parameters.append(result.last.parameters)
-    return parameters
+            trained.append(_network(candidate.genome, result.last.parameters, prepared))
+    return [trained[i : i + n] for i in range(0, len(trained), n)]
 
 
-def _with_rows(genome: Genome, parameters: Sequence[Floats], prepared: Prepared, *, refit: bool) -> HeldOut:
+def _with_rows(
+    genome: Genome, by_fold: Sequence[Sequence[MLP]], prepared: Prepared, *, refit: bool
+) -> HeldOut:
     problem, parts = prepared.problem, prepared.split
-    networks = [_network(genome, values, prepared) for values in parameters]
     if problem.folds:
         rows = [parts.train[fold.validation] for fold in problem.folds]
         X = (
@@ -197,9 +207,10 @@ def _with_rows(genome: Genome, parameters: Sequence[Floats], prepared: Prepared,
         y = [problem.y_train[fold.validation] for fold in problem.folds]
     else:
         rows, X, y = [parts.validation], [problem.of(genome).X_validation], [problem.y_validation]
-    models = [FoldModel(*of_fold) for of_fold in zip(networks, X, y, strict=True)]
+    models = [FoldModel(networks[0], *of_fold) for networks, *of_fold in zip(by_fold, X, y, strict=True)]
+    further = [networks[1:] for networks in by_fold]
     inputs = _places(prepared.preprocessor_of(genome.scaling).columns)
-    return HeldOut(models, rows, inputs, prepared.target, refit)
+    return HeldOut(models, further, rows, inputs, prepared.target, refit)
 
 
 def _network(genome: Genome, parameters: Floats, prepared: Prepared) -> MLP:

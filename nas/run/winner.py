@@ -86,7 +86,7 @@ def final_model(
             epochs=refit_epochs(member, selection) if settings.refit else None,
             states=findings.states(member.id),
             provenance=_provenance(member, prepared, settings.seed, run_name),
-            n=_n_members(settings, prepared),
+            n=n_members(settings, prepared),
             should_stop=interrupted,
         )
         for member, _ in picks
@@ -114,7 +114,7 @@ def final_model(
     return ensemble
 
 
-def _n_members(settings: SearchSettings, prepared: Prepared) -> int:
+def n_members(settings: SearchSettings, prepared: Prepared) -> int:
     """The number of last trainings of each pick."""
     if settings.members is not None:
         return settings.members
@@ -196,12 +196,17 @@ def _trained_from_scratch(
 ) -> list[MLP] | None:
     """The networks after their last training; None if one of them diverged or training was stopped."""
     problem, from_scratch = last_training(source.problem, candidate, epochs)
-    seeds = [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
+    seeds = member_seeds(candidate, n)
     trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
     networks = [build_network(from_scratch.genome, seed, problem) for seed in seeds]
     results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
     failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
     return None if failed else networks
+
+
+def member_seeds(candidate: Candidate, n: int) -> list[int]:
+    """The seeds of a candidate's last trainings, its own first."""
+    return [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
 
 
 def last_training(problem: Problem, candidate: Candidate, epochs: int) -> tuple[Problem, Candidate]:

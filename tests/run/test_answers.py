@@ -105,7 +105,7 @@ def test_a_temperature_is_that_of_networks_that_were_trained_alike(tmp_path: Pat
     assert oof is not None
     sure = oof.predictions.astype(float) ** 4
     too_sure = replace(oof, predictions=sure / sure.sum(axis=1, keepdims=True))
-    alike = HeldOut([], [], {}, result.network.target, refit=True)
+    alike = HeldOut([], [], [], {}, result.network.target, refit=True)
     add_uncertainty(result.network, alike, too_sure, prepared)
     assert result.network.uncertainty.temperature > 2
     add_uncertainty(result.network, replace(alike, refit=False), too_sure, prepared)
@@ -115,6 +115,9 @@ def test_a_temperature_is_that_of_networks_that_were_trained_alike(tmp_path: Pat
     add_uncertainty(ensemble, alike, too_sure, prepared)
     assert ensemble.uncertainty.temperature == 1
     assert ensemble.uncertainty.n_rows == len(oof.rows)
+    mean = replace(alike, further=[[object()]])  # type: ignore[list-item]  # a second network of the fold
+    add_uncertainty(ensemble, mean, too_sure, prepared)
+    assert ensemble.uncertainty.temperature > 2
 
 
 @pytest.mark.slow
@@ -125,6 +128,24 @@ def test_probabilities_of_the_test_score_are_those_of_the_saved_network(tmp_path
     chances = nas.load_network(result.run_dir).predict_proba(dataset.table.iloc[rows])
     expected = np.log(chances[np.arange(len(rows)), dataset.y[rows]].astype(float)).mean()
     assert result.test.score == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_mean_of_several_networks_is_held_out_by_means_of_as_many(tmp_path: Path) -> None:
+    one = found("wine", tmp_path / "one", n_candidates=4)
+    mean = found("wine", tmp_path / "mean", n_candidates=4, members=3)
+    assert len(mean.network.members) == 3
+    assert one.oof is not None
+    assert mean.oof is not None
+    y = nas.load_dataset("wine").y[mean.oof.rows]
+
+    def log_loss(oof: OutOfFold) -> float:
+        return float(-np.log(oof.predictions[np.arange(len(y)), y]).mean())
+
+    assert log_loss(mean.oof) != log_loss(one.oof)
+    np.testing.assert_allclose(mean.oof.predictions.sum(axis=1), 1, rtol=1e-5)
+    # The first network of each fold is that of a single last training.
+    assert mean.columns == one.columns
 
 
 @pytest.mark.slow
@@ -207,19 +228,27 @@ def test_few_epochs_of_searching_spare_the_last_trainings_of_large_folds(
     result = found("iris", tmp_path, n_candidates=4)
     states = [result_state(prepared, result, fold) for fold in range(prepared.problem.n_folds)]
 
-    def of(search_epochs: int) -> Any:
+    def of(search_epochs: int, epochs: int | None = 8, n_states: int = 5) -> Any:
         return held_out(
-            result.best, states, prepared, epochs=8, search_epochs=search_epochs, should_stop=lambda: False
+            result.best,
+            states[:n_states],
+            prepared,
+            epochs=epochs,
+            n_members=3,
+            search_epochs=search_epochs,
+            should_stop=lambda: False,
         )
 
-    assert of(1).refit  # a small table: it takes no time
+    def n_of(held: Any) -> int:
+        return 1 + len(held.further[0])
+
+    assert (of(1).refit, n_of(of(1))) == (True, 3)  # a small table: it takes no time
     monkeypatch.setattr("nas.run.out_of_fold._FREE_WORK", 0)
-    assert not of(79).refit
-    assert of(80).refit
-    assert (
-        held_out(result.best, states[:1], prepared, epochs=None, search_epochs=9, should_stop=lambda: False)
-        is None
-    )
+    assert not of(399).refit
+    assert (of(400).refit, n_of(of(400))) == (True, 1)  # 8 epochs of 5 folds take as long as 100
+    assert n_of(of(2000)) == 2
+    assert n_of(of(4000)) == 3
+    assert of(9, epochs=None, n_states=1) is None
 
 
 def result_state(prepared: Any, result: nas.SearchResult, fold: int) -> Any:
