@@ -37,12 +37,15 @@ class Format:
         Of the file; empty for a folder.
     write_with_rows : function of a network, a path and rows, optional
         In place of `write`, for formats that contain example rows.
+    simplified : function of a network
+        The network as far as the format can express it, with which the export is compared.
     """
 
     write: Callable[[Predictor, Path], object]
     load: Callable[[Predictor, Path], Predict]
     suffix: str
     write_with_rows: Callable[[Predictor, Path, pd.DataFrame | None], object] | None = None
+    simplified: Callable[[Predictor], Predictor] = lambda network: network
 
 
 def _with(package: str, module: str) -> Any:
@@ -68,7 +71,7 @@ def _torch() -> Format:
 
 def _sklearn() -> Format:
     module = import_module("nas.export.sklearn_pipeline")  # the import takes seconds
-    return Format(module.write_sklearn, module.load_sklearn, ".skops")
+    return Format(module.write_sklearn, module.load_sklearn, ".skops", simplified=module.simplified)
 
 
 def _mlflow() -> Format:
@@ -124,7 +127,7 @@ def write_export(
                 form.write_with_rows(network, unchecked, rows)
             else:
                 form.write(network, unchecked)
-            agreement = check(network, form.load(network, unchecked), rows)
+            agreement = check(form.simplified(network), form.load(network, unchecked), rows)
             if place.is_dir():
                 shutil.rmtree(place)
             unchecked.replace(place)

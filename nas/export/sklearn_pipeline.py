@@ -7,8 +7,11 @@ and None or NaN for missing values. An ensemble is a `VotingClassifier` or `Voti
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,8 @@ from nas.network import ACTIVATIONS
 from nas.network.arrays import Array, Floats
 from nas.runtime import Column, Network, Predictor, cell_key
 
+_log = logging.getLogger(__name__)
+
 TRUSTED = ["numpy.dtype"]
 """Types that skops does not trust by default: imputers store the dtype of their columns."""
 
@@ -55,8 +60,29 @@ _TRAINING = (
 
 
 def write_sklearn(network: Predictor, path: Path) -> None:
-    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent."""
+    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent.
+
+    Logs a warning where the pipeline lacks an ensemble's temperature.
+    """
+    if simplified(network) is not network:
+        _log.warning(
+            "sklearn: probabilities are those without the ensemble's temperature of %.3g; all other formats "
+            "have it",
+            network.uncertainty.temperature,
+        )
     skops.io.dump(_pipeline(network), path)
+
+
+def simplified(network: Predictor) -> Predictor:
+    """The network without what a pipeline cannot have: an ensemble's temperature.
+
+    scikit-learn's classes predict by the mean of probabilities, and a temperature of the members moves it.
+    """
+    if len(network.members) == 1 or network.uncertainty.temperature == 1.0:
+        return network
+    plain = copy(network)
+    plain.uncertainty = replace(network.uncertainty, temperature=1.0)
+    return plain
 
 
 def load_sklearn(network: Predictor, path: Path) -> Predict:
@@ -237,7 +263,8 @@ def _categories(columns: Sequence[Column], **options: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     """The fitted pipeline: an encoder of columns, and a model."""
     inputs = _Inputs(network)
-    models = [_mlp(member, inputs, network.uncertainty.temperature) for member in network.members]
+    temperature = simplified(network).uncertainty.temperature
+    models = [_mlp(member, inputs, temperature) for member in network.members]
     model = models[0] if len(models) == 1 else _voting(network, models)
     return make_pipeline(inputs.transformer(), model)
 
@@ -309,14 +336,8 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
     Raises
     ------
     InputError
-        For several targets or labels, which these classes do not support; and with a temperature, as these
-        classes would predict by the probabilities that it has changed.
+        For several targets or labels, which these classes do not support.
     """
-    if network.uncertainty.temperature != 1.0:
-        raise InputError(
-            "format sklearn: expected an ensemble without a temperature, got one of "
-            f"{network.uncertainty.temperature:g}; all other formats have it"
-        )
     if network.task != "classification" and len(network.target.names) > 1:
         raise InputError(
             f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"

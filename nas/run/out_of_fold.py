@@ -127,14 +127,16 @@ def held_out(
     Returns
     -------
     HeldOut, or None
-        None if some fold has no network, as where only the first was trained.
+        None if some fold has no network: only the first was trained, and there is no last training.
     """
+    has_own = len(states) == prepared.problem.n_folds
     n = 0 if epochs is None else _n_affordable(candidate.genome, prepared, epochs, search_epochs)
-    if epochs is not None and n:
+    if epochs is not None and (n or not has_own):
+        n = max(1, n)  # a candidate of which the search has trained a single fold has no others
         trained = _trained_last(candidate, prepared, epochs, min(n, n_members), should_stop)
         if trained is not None:
             return _with_rows(candidate.genome, trained, prepared, refit=True)
-    if len(states) != prepared.problem.n_folds:
+    if not has_own:
         return None
     own = [[_network(candidate.genome, (state.best or state).parameters, prepared)] for state in states]
     return _with_rows(candidate.genome, own, prepared, refit=False)

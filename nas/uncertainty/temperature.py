@@ -51,29 +51,36 @@ def fit_temperature(logarithms: Floats, y: Array) -> float:
 def helpful_temperature(logarithms: Floats, y: Array, fold: Array) -> float:
     """The temperature of all rows if temperatures of other folds lower the log loss of each fold, else 1.
 
+    The gain has to exceed its standard error over rows: of few rows chance makes a temperature too.
+
     Parameters
     ----------
     logarithms, y
         See `fit_temperature`.
     fold : int array of shape (rows,)
     """
-    scaled = 0.0
+    gains = np.empty(len(y))
     for number in np.unique(fold):
         held_out = fold == number
         if held_out.all():
             return 1.0
         temperature = fit_temperature(logarithms[~held_out], y[~held_out])
-        scaled += log_loss(logarithms[held_out], y[held_out], temperature) * held_out.sum()
-    helps = scaled / len(y) < log_loss(logarithms, y, 1.0)
+        rows, truth = logarithms[held_out], y[held_out]
+        gains[held_out] = _row_losses(rows, truth, 1.0) - _row_losses(rows, truth, temperature)
+    helps = gains.mean() > gains.std() / np.sqrt(len(y))
     return fit_temperature(logarithms, y) if helps else 1.0
 
 
 def log_loss(logarithms: Floats, y: Array, temperature: float) -> float:
     """The mean of -log of the true class' probability at a temperature."""
+    return float(_row_losses(logarithms, y, temperature).mean())
+
+
+def _row_losses(logarithms: Floats, y: Array, temperature: float) -> Floats:
     scaled = logarithms / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
-    of_truth = scaled[np.arange(len(y)), y]
-    return float((np.log(np.exp(scaled).sum(axis=1)) - of_truth).mean())
+    losses: Floats = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(y)), y]
+    return losses
 
 
 def as_logarithms(probabilities: Floats) -> Floats:

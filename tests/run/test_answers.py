@@ -103,21 +103,21 @@ def test_a_temperature_is_that_of_networks_that_were_trained_alike(tmp_path: Pat
     result = found("wine", tmp_path)
     prepared, oof = prepare(nas.load_dataset("wine"), 0), result.oof
     assert oof is not None
-    sure = oof.predictions.astype(float) ** 4
-    too_sure = replace(oof, predictions=sure / sure.sum(axis=1, keepdims=True))
+    doubtful = oof.predictions.astype(float) ** 0.2
+    unsure = replace(oof, predictions=doubtful / doubtful.sum(axis=1, keepdims=True))
     alike = HeldOut([], [], [], {}, result.network.target, refit=True)
-    add_uncertainty(result.network, alike, too_sure, prepared)
-    assert result.network.uncertainty.temperature > 2
-    add_uncertainty(result.network, replace(alike, refit=False), too_sure, prepared)
+    add_uncertainty(result.network, alike, unsure, prepared)
+    assert result.network.uncertainty.temperature < 0.5
+    add_uncertainty(result.network, replace(alike, refit=False), unsure, prepared)
     assert result.network.uncertainty.temperature == 1
     (member,) = result.network.members
     ensemble = nas.Ensemble([member, member], [1, 1], result.network.provenance)
-    add_uncertainty(ensemble, alike, too_sure, prepared)
+    add_uncertainty(ensemble, alike, unsure, prepared)
     assert ensemble.uncertainty.temperature == 1
     assert ensemble.uncertainty.n_rows == len(oof.rows)
     mean = replace(alike, further=[[object()]])  # type: ignore[list-item]  # a second network of the fold
-    add_uncertainty(ensemble, mean, too_sure, prepared)
-    assert ensemble.uncertainty.temperature > 2
+    add_uncertainty(ensemble, mean, unsure, prepared)
+    assert ensemble.uncertainty.temperature < 0.5
 
 
 @pytest.mark.slow
@@ -249,6 +249,7 @@ def test_few_epochs_of_searching_spare_the_last_trainings_of_large_folds(
     assert n_of(of(2000)) == 2
     assert n_of(of(4000)) == 3
     assert of(9, epochs=None, n_states=1) is None
+    assert n_of(of(9, n_states=1)) == 1  # a winner of which the search has trained one fold
 
 
 def result_state(prepared: Any, result: nas.SearchResult, fold: int) -> Any:

@@ -62,6 +62,15 @@ def test_without_help_on_other_folds_there_is_none() -> None:
     assert helpful_temperature(sure, y, np.zeros(300, int)) == 1.0  # a single fold judges nothing
 
 
+def test_on_few_rows_chance_makes_no_temperature() -> None:
+    rng = np.random.default_rng(0)
+    temperatures = []
+    for _ in range(60):
+        logarithms, y = overconfident(40, 1.0, seed=int(rng.integers(2**31)))
+        temperatures.append(helpful_temperature(logarithms, y, np.arange(40) % 5))
+    assert np.mean(np.array(temperatures) == 1) > 0.75
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 20), st.integers(2, 6))
 @settings(max_examples=50, deadline=None)
 def test_no_temperature_changes_a_class(seed: int, temperature: float, n_classes: int) -> None:
