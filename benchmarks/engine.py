@@ -228,7 +228,7 @@ def _drawn(data: Data, rng: random.Random) -> Task:
 def _ratios(
     tasks: Sequence[Task],
     repeats: int,
-    whom: Sequence[Callable[[Task], Callable[[], object]]],
+    competitors: Sequence[Callable[[Task], Callable[[], object]]],
     *,
     one_cohort: bool = False,
 ) -> dict[str, float]:
@@ -236,11 +236,11 @@ def _ratios(
     contestants: dict[str, Callable[[], object]] = {
         "nas": (lambda: _together(tasks)) if one_cohort else (lambda: _as_planned(tasks))
     }
-    for peer in whom:
+    for peer in competitors:
         if peer in _peers():
             contestants[peer.__name__] = partial(_one_by_one, [peer(task) for task in tasks])
     seconds = interleaved(contestants, repeats)
-    return {peer.__name__: seconds.get(peer.__name__, float("nan")) / seconds["nas"] for peer in whom}
+    return {peer.__name__: seconds.get(peer.__name__, float("nan")) / seconds["nas"] for peer in competitors}
 
 
 def _one_by_one(runs: Sequence[Callable[[], object]]) -> None:

@@ -62,7 +62,7 @@ def _contestants(network: Network, table: pd.DataFrame, folder: Path) -> dict[st
     for name in ("python", "onnx", "sklearn", "torch"):
         if name == "torch" and not importlib.util.find_spec("torch"):
             continue
-        form = FORMATS[name]()
+        form = FORMATS[name]
         place = write_export(network, name, folder / f"{name}-{len(table)}{form.suffix}").path
         contestants |= _of_format(name, place, network, table, X)
     return contestants

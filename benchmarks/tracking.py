@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.harness import Figure, report
 from benchmarks.mlflow_server import Server, late
-from benchmarks.scaling import stub_search
+from benchmarks.stub_search import stub_search
 
 _LATE = 0.2
 

@@ -78,9 +78,10 @@ def origins(child: Genome, parent: Genome) -> tuple[int | None, ...]:
 
 @lru_cache(maxsize=2**14)
 def layer_distance(a: Layer, b: Layer) -> float:
-    """Return the doublings of width between two layers, plus 1 each for another activation and dropout."""
+    """Return the doublings of width between two layers, plus 1 for each other gene that differs."""
     doublings: float = abs(math.log2(a.width) - math.log2(b.width))
-    return doublings + (a.activation != b.activation) + (a.dropout != b.dropout)
+    genes: int = sum(map(ne, a[1:], b[1:]))
+    return doublings + genes
 
 
 @lru_cache(maxsize=2**14)
@@ -136,7 +137,7 @@ def _numbered(genomes: Sequence[Genome]) -> tuple[Any, list[Any], Any]:
     doublings : float array of shape (genomes, layers of the deepest genome)
         Binary logarithms of widths; 0 where a genome has no layer.
     names : list of int arrays of the same shape
-        Codes of the layers' activations and of their dropouts.
+        Codes of the layers' other genes, an array for each.
     genes : int array of shape (genomes, genes)
         Codes of the other genes.
     """
@@ -145,22 +146,20 @@ def _numbered(genomes: Sequence[Genome]) -> tuple[Any, list[Any], Any]:
     codes: dict[tuple[int, Any], int] = {}
     rows = [[_layer_numbers(layer, codes) for layer in genome.layers] for genome in genomes]
     doublings, *names = (
-        np.array([([numbers[i] for numbers in row] + padding)[:deepest] for row in rows]) for i in range(3)
+        np.array([([numbers[i] for numbers in row] + padding)[:deepest] for row in rows])
+        for i in range(1 + len(LAYER_GENES))
     )
+    first = len(LAYER_GENES)
     genes = np.array(
         [
-            [codes.setdefault(pair, len(codes)) for pair in enumerate(_network_genes(genome), 2)]
+            [codes.setdefault(pair, len(codes)) for pair in enumerate(_network_genes(genome), first)]
             for genome in genomes
         ]
     )
     return doublings, names, genes
 
 
-def _layer_numbers(layer: Layer, codes: dict[tuple[int, Any], int]) -> tuple[float, int, int]:
-    """Encode the width (in doublings), the activation and the dropout of a layer."""
-    width, activation, dropout = layer
-    return (
-        math.log2(width),
-        codes.setdefault((0, activation), len(codes)),
-        codes.setdefault((1, dropout), len(codes)),
-    )
+def _layer_numbers(layer: Layer, codes: dict[tuple[int, Any], int]) -> tuple[float, ...]:
+    """Encode the width of a layer (in doublings), and its other genes."""
+    width, *genes = layer
+    return (math.log2(width), *(codes.setdefault(pair, len(codes)) for pair in enumerate(genes)))

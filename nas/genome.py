@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
-GENES = (
-    *("activation", "learning_rate", "batch_size", "weight_decay", "dropout", "optimizer", "schedule"),
-    "scaling",
-)
-"""The optional genes, in the order of `Genome.to_dict` and of a genome's text."""
+
+class Effect(StrEnum):
+    """What a gene decides."""
+
+    STRUCTURE = "structure"
+    """The network's function."""
+
+    TRAINING = "training"
+    """The setting of the same name in `nas.training.TrainingConfig`."""
+
+    INPUTS = "inputs"
+    """How the cells of a table become inputs: networks of equal genes can read the same arrays."""
+
+
+def _gene(effect: Effect, label: str = "", *, of_layers: bool = False, standard: str | None = None) -> Any:
+    """Declare an optional gene.
+
+    Parameters
+    ----------
+    effect : Effect
+    label : str
+        Text before its value in the text of a genome.
+    of_layers : bool
+        Whether it belongs to hidden layers: one value that all layers share, or a value for each.
+    standard : str, optional
+        Of a gene of inputs: the value that has the effect of not carrying the gene.
+    """
+    return field(
+        default=None,
+        metadata={"effect": effect, "label": label, "of_layers": of_layers, "standard": standard},
+    )
+
 
 SCALINGS = ("standard", "quantile")
 """How numeric columns become inputs: "standard" scales to mean 0 and standard deviation 1; "quantile" maps
 ranks among the training rows to normal scores, so that heavy tails and outliers have no weight."""
 
-LAYER_GENES = ("activation", "dropout")
-"""Genes of the hidden layers: one value that all layers share, or a value for each layer."""
-
-_LABELS = {
-    "learning_rate": "lr=",
-    "batch_size": "batch=",
-    "weight_decay": "decay=",
-    "dropout": "dropout=",
-    "schedule": "schedule=",
-    "scaling": "scaling=",
-}
+Encoding = tuple[str | None, ...]
+"""The values of the genes of inputs, in the order of `GENES`; None for a gene that is not carried."""
 
 
 class Layer(NamedTuple):
@@ -84,14 +103,14 @@ class Genome:
     """
 
     widths: tuple[int, ...]
-    activation: str | tuple[str, ...] | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    weight_decay: float | None = None
-    dropout: float | tuple[float, ...] | None = None
-    optimizer: str | None = None
-    schedule: str | None = None
-    scaling: str | None = None
+    activation: str | tuple[str, ...] | None = _gene(Effect.STRUCTURE, of_layers=True)
+    learning_rate: float | None = _gene(Effect.TRAINING, "lr=")
+    batch_size: int | None = _gene(Effect.TRAINING, "batch=")
+    weight_decay: float | None = _gene(Effect.TRAINING, "decay=")
+    dropout: float | tuple[float, ...] | None = _gene(Effect.TRAINING, "dropout=", of_layers=True)
+    optimizer: str | None = _gene(Effect.TRAINING)
+    schedule: str | None = _gene(Effect.TRAINING, "schedule=")
+    scaling: str | None = _gene(Effect.INPUTS, "scaling=", standard="standard")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -163,6 +182,11 @@ class Genome:
         """The dropout of each hidden layer; ``None`` where the genome carries none."""
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
 
+    @property
+    def encoding(self) -> Encoding:
+        """The values of the genes of inputs."""
+        return tuple(getattr(self, name) for name in INPUT_GENES)
+
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Count the weights and biases of this network between the given numbers of inputs and outputs."""
         return sum(self._weights_and_biases(n_inputs, n_outputs))
@@ -207,8 +231,32 @@ class Genome:
             value = getattr(self, name)
             if value is not None:
                 values = value if isinstance(value, tuple) else (value,)
-                words.append(_LABELS.get(name, "") + ",".join(map(_short, values)))
+                words.append(_LABELS[name] + ",".join(map(_short, values)))
         return " ".join(words)
+
+
+_DECLARED = {field.name: field.metadata for field in fields(Genome) if field.metadata}
+_LABELS = {name: declared["label"] for name, declared in _DECLARED.items()}
+
+GENES = tuple(_DECLARED)
+"""The optional genes, in the order of `Genome.to_dict` and of a genome's text."""
+
+LAYER_GENES = tuple(name for name, declared in _DECLARED.items() if declared["of_layers"])
+"""Genes of the hidden layers: one value that all layers share, or a value for each layer."""
+
+TRAINING_GENES = tuple(name for name, declared in _DECLARED.items() if declared["effect"] is Effect.TRAINING)
+"""Genes that replace settings of the training."""
+
+INPUT_GENES = tuple(name for name, declared in _DECLARED.items() if declared["effect"] is Effect.INPUTS)
+"""Genes that decide how the cells of a table become inputs."""
+
+STANDARD_ENCODING: Encoding = (None,) * len(INPUT_GENES)
+
+
+def is_standard(encoding: Encoding) -> bool:
+    """Return whether these inputs are those of a genome without genes of inputs."""
+    standards = (_DECLARED[name]["standard"] for name in INPUT_GENES)
+    return all(value in (None, standard) for value, standard in zip(encoding, standards, strict=True))
 
 
 _WHOLE = frozenset({int})

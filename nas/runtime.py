@@ -51,7 +51,7 @@ _DEEPEST_JSON = 64  # levels; a record has 5, and Python's own limit of recursio
 _MOST_DIGITS = 300  # of a whole number: float64 holds up to 308, and int() takes quadratic time
 _PIECE = 1024  # rows that are multiplied at once: activations of usual widths then stay in the cache
 _CELLS = 2**18  # numbers that are encoded at once: 2 MiB, which stay in the cache
-_FARTHEST = 1e6  # bound of encoded values in standard deviations, so that float32 products stay finite
+FARTHEST = 1e6  # bound of encoded values in standard deviations, so that float32 products stay finite
 
 Array = NDArray[Any]
 Table = Any
@@ -293,7 +293,7 @@ class Preprocessor:
                         column.encode(values, encoded[:, start : start + column.n_inputs])
                     start += column.n_inputs
         # A number may be so far from the mean that float32 cannot hold it.
-        np.clip(encoded, -_FARTHEST, _FARTHEST, out=encoded)
+        np.clip(encoded, -FARTHEST, FARTHEST, out=encoded)
         return encoded
 
     def _encode_together(self, table: Table, encoded: Array) -> Collection[int]:

@@ -62,7 +62,7 @@ HOMES = {
     },
     "matplotlib": {"reporting/matplotlib_files.py", "reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
-    "onnx": {"export/onnx.py", "export/onnx_encoding.py", "export/onnx_graph.py"},
+    "onnx": {"export/onnx.py"},
     "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},
     "skops": {"export/sklearn_pipeline.py"},
 }

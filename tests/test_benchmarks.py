@@ -36,7 +36,7 @@ def test_a_front_is_measured_from_a_tenth_beyond_the_worst_of_both() -> None:
     assert search_quality._dominated(its, mine) == pytest.approx(0.01 * 0.1 / (0.11 * 1.1))
 
 
-def test_a_front_of_nobody_has_no_share() -> None:
+def test_an_empty_front_has_no_share() -> None:
     assert math.isnan(search_quality._dominated(row("nas-pareto"), row("pareto", front=[(0.2, 10.0)])))
 
 

@@ -272,7 +272,7 @@ def test_a_candidate_is_trained_again(capsys: pytest.CaptureFixture[str]) -> Non
         ([], "candidates"),
     ],
 )
-def test_what_ended_the_search_is_told(
+def test_the_reason_that_ended_the_search_is_printed(
     capsys: pytest.CaptureFixture[str], options: list[str], why: str
 ) -> None:
     code, out, _ = run(capsys, "search", "iris", *QUICK, *options, "--no-tracking", "--no-baseline", "--json")

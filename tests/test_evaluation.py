@@ -45,7 +45,7 @@ def test_a_generation_is_divided_into_work_for_four(problem: Problem, n: int) ->
 
 @given(st.lists(st.sampled_from([(0, 4), (4, 12), (0, 12), (0, None)]), min_size=1, max_size=20))
 @settings(deadline=None)
-def test_who_is_trained_together_begins_and_stops_together(
+def test_candidates_of_a_cohort_begin_and_stop_together(
     problem: Problem, spans: list[tuple[int, int | None]]
 ) -> None:
     asked = [
@@ -76,7 +76,7 @@ def test_different_schedules_are_different_cohorts(problem: Problem) -> None:
 
 
 def test_each_scaling_is_trained_on_inputs_of_its_own(problem: Problem) -> None:
-    both = replace(problem, scaled={"quantile": (problem.X_train[:, ::-1] * 2, problem.X_validation * 0)})
+    both = replace(problem, encoded={("quantile",): (problem.X_train[:, ::-1] * 2, problem.X_validation * 0)})
     asked = candidates(*(Genome((4,), scaling=(None, "standard", "quantile")[i % 3]) for i in range(9)))
     cohorts = plan_cohorts(asked, both)
     assert len(cohorts) == 3
@@ -160,7 +160,7 @@ CHILDREN = {
 
 
 @pytest.mark.parametrize("child", CHILDREN)
-def test_an_heir_begins_with_its_parents_function(problem: Problem, child: str) -> None:
+def test_a_child_begins_with_its_parents_function(problem: Problem, child: str) -> None:
     parent, state = the_one(problem, Candidate(0, PARENT, 3, 0, "random"))
     # At a rate that moves nothing the first epoch shows what it began with.
     still = with_training(problem, learning_rate=1e-12, epochs=1)
@@ -174,7 +174,7 @@ def test_an_heir_begins_with_its_parents_function(problem: Problem, child: str) 
 
 
 @pytest.mark.parametrize("child", CHILDREN)
-def test_the_first_epoch_of_an_heir_is_near_its_parents_last(problem: Problem, child: str) -> None:
+def test_the_first_epoch_of_a_child_is_near_its_parents_last(problem: Problem, child: str) -> None:
     problem = with_training(problem, epochs=30, patience=None)
     parent, state = the_one(problem, Candidate(0, PARENT, 3, 0, "random"))
     candidate = Candidate(1, CHILDREN[child], 4, 1, "widen", (0,), inherits=0)
@@ -184,7 +184,7 @@ def test_the_first_epoch_of_an_heir_is_near_its_parents_last(problem: Problem, c
     assert fresh.validation_losses[0] > found.validation_losses[0] + 0.15
 
 
-def test_an_heir_takes_the_weights_of_the_best_epoch(problem: Problem) -> None:
+def test_a_child_takes_the_weights_of_the_best_epoch(problem: Problem) -> None:
     # At a high rate the last epoch is not the best one.
     wild = Genome((16,), "tanh", learning_rate=0.3)
     problem = with_training(problem, patience=None, epochs=20)
@@ -201,7 +201,7 @@ def test_an_heir_takes_the_weights_of_the_best_epoch(problem: Problem) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_who_goes_on_ends_where_it_would_have_without_the_break(problem: Problem, schedule: str) -> None:
+def test_a_continued_training_ends_as_an_uninterrupted_one(problem: Problem, schedule: str) -> None:
     genome = Genome((8, 6), "relu", schedule=schedule, learning_rate=0.01)
     problem = with_training(problem, patience=None, epochs=9)
     whole, left = the_one(problem, Candidate(0, genome, 3, 0, "random"))
@@ -221,7 +221,7 @@ def test_who_goes_on_ends_where_it_would_have_without_the_break(problem: Problem
     assert (end.best or end).parameters.tobytes() == (left.best or left).parameters.tobytes()
 
 
-def test_who_goes_on_from_a_better_epoch_keeps_its_score(problem: Problem) -> None:
+def test_a_training_that_continues_from_a_better_epoch_keeps_its_score(problem: Problem) -> None:
     genome, problem = Genome((8, 6), "relu"), with_training(problem, learning_rate=0.02, patience=None)
     first, state = the_one(problem, Candidate(0, genome, 3, 0, "random", epochs=6))
     # From here on it only gets worse: what counts is the epoch before the break.
@@ -236,7 +236,7 @@ def test_who_goes_on_from_a_better_epoch_keeps_its_score(problem: Problem) -> No
 
 
 @pytest.mark.parametrize("epochs", [None, 8])
-def test_who_cannot_go_on_leaves_its_best_epoch_alone(problem: Problem, epochs: int | None) -> None:
+def test_a_training_that_is_over_leaves_only_its_best_epoch(problem: Problem, epochs: int | None) -> None:
     wild = Genome((16,), "tanh", learning_rate=0.3)
     problem = with_training(problem, patience=None, epochs=8)
     found, state = the_one(problem, Candidate(0, wild, 3, 0, "random", epochs=epochs))

@@ -23,11 +23,35 @@ from nas.errors import InputError, RunError, SearchError
 from nas.run.interruption import Interruption
 from nas.run.preparation import prepare
 from nas.run.test_scores import score_test_rows
-from nas.scorers import metric_for
+from nas.scorers import metric_for as metric_of_targets
+from nas.scorers.targets import ScoredTargets
 from nas.scoring import METRICS, WORST_SCORE, Metric, NoScore
 
 RNG = np.random.default_rng(5)
 N = 90
+
+
+def metric_for(
+    scoring: Any,
+    task: str,
+    *,
+    classes: Any = (),
+    mean: Any = (),
+    scale: Any = (),
+    names: Any = (),
+    targets: Any = None,
+    validation: Any = (),
+) -> Metric:
+    """The metric of a task, by default for generated targets with all classes."""
+    problem = ScoredTargets(task, tuple(classes), np.array(mean, float), np.array(scale, float), tuple(names))
+    if targets is None:
+        n = 8 * max(2, len(classes))
+        targets = {
+            "regression": np.random.default_rng(0).normal(size=(n, len(mean))) * problem.scale + problem.mean,
+            "multilabel": (np.add.outer(np.arange(n), np.arange(len(classes))) % 3 == 0).astype(np.float32),
+            "classification": np.arange(n) % max(1, len(classes)),
+        }[task]
+    return metric_of_targets(scoring, problem, targets, validation)
 
 
 def binary() -> tuple[Any, ...]:
@@ -168,7 +192,7 @@ def test_whole_weights_in_a_score_are_copies_of_rows(case: Any) -> None:
 
 
 @pytest.mark.parametrize("scoring", ["neg_max_error", lambda estimator, X, y: float(np.mean(y))])
-def test_a_scorer_that_knows_no_weights_judges_all_rows_alike(scoring: Any) -> None:
+def test_a_scorer_without_weights_scores_all_rows_alike(scoring: Any) -> None:
     p, y, options = one_value()
     metric = metric_for(scoring, **options)
     assert metric(p, y, np.linspace(0, 1, len(y))) == metric(p, y)
@@ -246,7 +270,7 @@ def test_a_metric_goes_to_workers_as_it_is() -> None:
 
 
 def test_scikit_learns_warnings_are_not_passed_on() -> None:
-    # That nobody was predicted to be of a class is so in the first epochs of many.
+    # In the first epochs of many networks no row is predicted to be of some class.
     y = np.array([[0.0], [1.0], [1.0]], np.float32)
     metric = metric_for("precision_macro", "classification", classes=(0, 1))
     with warnings.catch_warnings():

@@ -45,13 +45,14 @@ def add_export(commands: Any) -> None:
     export = commands.add_parser("export", help="write a network in another format")
     export.set_defaults(command=_export)
     export.add_argument("model", metavar="MODEL", help="a run's folder, or the 'best' folder in it")
-    export.add_argument(
-        "--format",
-        required=True,
-        metavar="FORMAT",
-        help="native (a folder of JSON and safetensors), python (one file that needs NumPy alone), onnx, "
-        "torch, sklearn (a pipeline in a skops file) or mlflow",
-    )
+    form = export.add_argument("--format", required=True, metavar="FORMAT")
+
+    def list_formats() -> None:
+        from nas.export.formats import FORMATS
+
+        form.help = "; ".join(f"{name} ({entry.description})" for name, entry in FORMATS.items())
+
+    export.complete_help.append(list_formats)
     export.add_argument("--output", required=True, metavar="PATH", help="the file or folder to write")
     export.add_argument("--overwrite", action="store_true", help="replace a file or folder that exists")
 

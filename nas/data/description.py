@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nas.data.dataset import Dataset, load_dataset
-from nas.data.preprocessing import fit_preprocessor
+from nas.data.preprocessing import fit_preprocessors
 from nas.runtime import Column
 
 _HEAD = ("column", "kind", "different", "gaps", "examples", "becomes")
@@ -59,9 +59,9 @@ def describe(data: Any, **options: Any) -> Description:
         As `nas.load_dataset`.
     """
     dataset = load_dataset(data, **options)
-    fitted = fit_preprocessor(
+    (fitted,) = fit_preprocessors(
         dataset.table, dataset.categorical, _targets(dataset), readings=dataset.readings
-    )
+    ).values()
     rows = [_row(dataset, column) for column in fitted.columns]
     rows += [
         {

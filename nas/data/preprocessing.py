@@ -14,6 +14,7 @@ from nas.data.columns import check_finite, convert, read_column
 from nas.data.numbers import CELLS, Fit, fit_numbers
 from nas.data.reading import Reading
 from nas.errors import DataError
+from nas.genome import STANDARD_ENCODING, Encoding
 from nas.network.arrays import Array, Floats
 from nas.runtime import PARTS, Column, Preprocessor, as_numbers, cell_key
 
@@ -89,14 +90,16 @@ class Rows(Mapping[str, Any]):
 Table = pd.DataFrame | Rows
 
 
-def fit_preprocessor(
+def fit_preprocessors(
     table: Table,
     categorical: Collection[str] = (),
     targets: Floats | None = None,
-    scaling: str = "standard",
+    encodings: Sequence[Encoding] = (STANDARD_ENCODING,),
     readings: Mapping[str, Reading] | None = None,
-) -> Preprocessor:
-    """Fit the encoding of a table: numbers, parts of dates, categories, target means, gap indicators.
+) -> dict[Encoding, Preprocessor]:
+    """Fit the encodings of a table: numbers, parts of dates, categories, target means, gap indicators.
+
+    Columns of numbers are collected into blocks of `CELLS` numbers, which are fitted together.
 
     Parameters
     ----------
@@ -109,8 +112,8 @@ def fit_preprocessor(
         are target-encoded by them: with the mean of each target over the category's rows, shrunk towards
         the mean of all rows (Micci-Barreca 2001; scikit-learn's `TargetEncoder`). Without targets, or with
         more than `MAX_CATEGORIES`, columns are one-hot encoded, and the rarest categories share an input.
-    scaling : str
-        A name in `nas.genome.SCALINGS`.
+    encodings : sequence of Encoding
+        The ways in which genomes ask for numbers to be scaled.
     readings : mapping, optional
         The meaning of each column's cells, if `settle_kinds` has decided it on more rows.
 
@@ -119,20 +122,6 @@ def fit_preprocessor(
     DataError
         If all columns are constant or empty, or cells do not have the type that `settle_kinds` converts to.
     """
-    return fit_preprocessors(table, categorical, targets, (scaling,), readings)[scaling]
-
-
-def fit_preprocessors(
-    table: Table,
-    categorical: Collection[str] = (),
-    targets: Floats | None = None,
-    scalings: Sequence[str] = ("standard",),
-    readings: Mapping[str, Reading] | None = None,
-) -> dict[str, Preprocessor]:
-    """Fit the encodings of a table for several scalings; return them by name. See `fit_preprocessor`.
-
-    Columns of numbers are collected into blocks of `CELLS` numbers, which are fitted together.
-    """
     fits: list[Fit] = []
     numeric: dict[int, Reading] = {}
     waiting: list[tuple[int, str, Floats]] = []
@@ -140,7 +129,7 @@ def fit_preprocessors(
     def fit_waiting() -> None:
         if waiting:
             places, names, numbers = zip(*waiting, strict=True)
-            fitted = fit_numbers(names, np.stack(numbers), by_rank="quantile" in scalings)
+            fitted = fit_numbers(names, np.stack(numbers), by_rank=any(map(_by_rank, encodings)))
             for i, fit in zip(places, fitted, strict=True):
                 fits[i] = _as_read(fit, numeric[i])
             waiting.clear()
@@ -166,14 +155,20 @@ def fit_preprocessors(
             f"table: expected at least one column that varies, got {len(fits)} columns "
             "that are constant or empty in the training rows"
         )
-    return {name: _preprocessor(fits, name) for name in scalings}
+    return {encoding: _preprocessor(fits, by_rank=_by_rank(encoding)) for encoding in encodings}
 
 
 _NOTHING = Fit(Column("", "dropped"), Column("", "dropped"))
 
 
-def _preprocessor(fits: Sequence[Fit], scaling: str) -> Preprocessor:
-    if scaling != "quantile":
+def _by_rank(encoding: Encoding) -> bool:
+    """Whether numbers become normal scores of their ranks; see `nas.genome.SCALINGS`."""
+    (scaling,) = encoding
+    return scaling == "quantile"
+
+
+def _preprocessor(fits: Sequence[Fit], *, by_rank: bool) -> Preprocessor:
+    if not by_rank:
         return Preprocessor(fit.standard for fit in fits)
     curves = {i: fit.curve for i, fit in enumerate(fits) if fit.curve is not None}
     return Preprocessor((fit.quantile for fit in fits), curves)

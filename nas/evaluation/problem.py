@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.genome import GENES, Genome
+from nas.genome import TRAINING_GENES, Encoding, Genome, is_standard
 from nas.network import MLP
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
@@ -37,8 +37,8 @@ class Problem:
         Decides the order of the batches, the same for all candidates.
     weights_train, weights_validation : arrays of shape (rows,), optional
         The weight of each row in the loss and in the score.
-    scaled : mapping
-        `X_train` and `X_validation` for genomes with another scaling of numbers, by its name.
+    encoded : mapping
+        `X_train` and `X_validation` for genomes with another encoding of inputs, by that.
     folds : sequence of Fold
         Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
     by_fold : sequence of Problem
@@ -57,7 +57,7 @@ class Problem:
     batch_seed: int
     weights_train: Floats | None = None
     weights_validation: Floats | None = None
-    scaled: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
+    encoded: Mapping[Encoding, tuple[Floats, Floats]] = field(default_factory=dict)
     folds: Sequence[Fold] = ()
     by_fold: Sequence[Problem] = ()
 
@@ -67,10 +67,10 @@ class Problem:
         return max(1, len(self.folds))
 
     def of(self, genome: Genome) -> Problem:
-        """The problem with the inputs in the scaling of a genome."""
-        if genome.scaling in (None, "standard"):
+        """The problem with the inputs in the encoding of a genome."""
+        if is_standard(genome.encoding):
             return self
-        X_train, X_validation = self.scaled[genome.scaling]
+        X_train, X_validation = self.encoded[genome.encoding]
         return replace(self, X_train=X_train, X_validation=X_validation)
 
     @property
@@ -88,8 +88,8 @@ class Problem:
         """Memory of the arrays, in bytes."""
         arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
         weights = (self.weights_train, self.weights_validation)
-        scaled = (array for pair in self.scaled.values() for array in pair)
-        own = sum(array.nbytes for array in (*arrays, *weights, *scaled) if array is not None)
+        encoded = (array for pair in self.encoded.values() for array in pair)
+        own = sum(array.nbytes for array in (*arrays, *weights, *encoded) if array is not None)
         return own + sum(problem.n_bytes for problem in self.by_fold)
 
     def data(self, *, validate: bool) -> TrainingData:
@@ -135,13 +135,11 @@ def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     return _with_genes(defaults, *_training_genes(genome))
 
 
-_TRAINING = tuple(name for name in GENES if name not in ("activation", "scaling"))
-_training_genes = attrgetter(*_TRAINING)
+_training_genes = attrgetter(*TRAINING_GENES)
 
 
 @lru_cache(maxsize=1024)
 def _with_genes(defaults: TrainingConfig, *values: Any) -> TrainingConfig:
     # Planning cohorts asks again and again for the same genes: most children have those of a parent.
-    return replace(
-        defaults, **{key: value for key, value in zip(_TRAINING, values, strict=True) if value is not None}
-    )
+    genes = zip(TRAINING_GENES, values, strict=True)
+    return replace(defaults, **{key: value for key, value in genes if value is not None})

@@ -25,7 +25,7 @@ from nas.evaluation.problem import (
     network_sizes,
     training_config,
 )
-from nas.genome import Genome
+from nas.genome import Encoding, Genome
 from nas.network import MLP, State, morph
 from nas.scoring import NoScore
 from nas.training import Member, Plan, TrainingResult, TrainingStop, plan, train_cohort
@@ -58,9 +58,9 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
     )
 
 
-def _shared(candidate: Candidate) -> tuple[int, int | None, str | None]:
+def _shared(candidate: Candidate) -> tuple[int, int | None, Encoding]:
     """The attributes that all candidates of a cohort have in common."""
-    return candidate.epochs_done, candidate.epochs, candidate.genome.scaling
+    return candidate.epochs_done, candidate.epochs, candidate.genome.encoding
 
 
 def evaluate(
@@ -272,7 +272,7 @@ def fit(
 ) -> list[TrainingResult]:
     """Train candidates' networks on one BLAS thread, so that every process computes the same bits.
 
-    All candidates have the same epochs before them, and the same scaling.
+    All candidates have the same epochs before them, and the same encoding of inputs.
 
     Parameters
     ----------

@@ -86,8 +86,6 @@ class Engine:
         What the strategy reads, the population among it.
     archive : Archive
         All evaluated individuals, failures aside.
-    batches_in_flight : int
-        Batches that may be evaluated at once.
 
     Raises
     ------
@@ -106,11 +104,11 @@ class Engine:
         surrogate: Surrogate | None = None,
     ) -> None:
         self.strategy, self.seed, self.options = strategy, seed, options
-        self.halving, self.surrogate = halving, surrogate
+        self.halving = halving
         self.objectives = options.objectives or strategy.default_objectives
-        self.batches_in_flight = _batches_in_flight(strategy, options.batches_in_flight)
         size = _population_size(strategy, options.population_size)
-        self.state = EvolutionState(space, random.Random(seed), size, self.batches_in_flight, surrogate)
+        n_batches = _batches_in_flight(strategy, options.batches_in_flight)
+        self.state = EvolutionState(space, random.Random(seed), size, n_batches, surrogate)
         self.archive = strategy.archive()
         next_rung = None if halving is None else halving.next_rung
         self._candidates = Candidates(seed, self.objectives, options.costs, options.inherit, next_rung)
@@ -129,7 +127,7 @@ class Engine:
     @property
     def can_ask(self) -> bool:
         """Whether the next batch may be asked for."""
-        return len(self._batches) < self.batches_in_flight
+        return len(self._batches) < self.state.batches_in_flight
 
     def ask(self) -> list[Candidate]:
         """Return the candidates of the next batch; none if the space is exhausted.
@@ -203,7 +201,7 @@ class Engine:
         return self.archive.ranking.best(n)
 
     def immigrate(self, genomes: Sequence[Genome]) -> None:
-        """Propose genomes of another island in the next batches, except those that were proposed here.
+        """Propose genomes of another engine in the next batches, except those that were proposed here.
 
         Migrants are trained like all other candidates.
         """
@@ -225,7 +223,8 @@ class Engine:
         if not self._batch_results:
             return self._latest
         individuals = [*self.state.population, *_successes(self._batch_results)]
-        return self._statistics.summary(self._batches[0][0].generation, self.best, individuals)
+        number = self._batches[0][0].generation
+        return self._statistics.summary(number, self.state.n_evaluated, self.best, individuals)
 
     def live_checkpoints(self) -> set[int]:
         """Return the ids of candidates of which trained weights are needed: by children, or at the end."""
@@ -245,11 +244,13 @@ class Engine:
 
     def _end_batch(self, number: int) -> None:
         """Fit the surrogate, and let the strategy select the next population."""
-        if self.surrogate is not None and self.archive.individuals:
-            self.surrogate.learn(self.archive.ranking)
+        surrogate = self.state.surrogate
+        if surrogate is not None and self.archive.individuals:
+            surrogate.learn(self.archive.ranking)
         self.state.population = self.strategy.survive(self.state, _successes(self._batch_results))
         self._batch_results = []
-        self._latest = self._statistics.summary(number, self.best, self.state.population)
+        population, n_evaluated = self.state.population, self.state.n_evaluated
+        self._latest = self._statistics.summary(number, n_evaluated, self.best, population)
 
 
 def _continued(individual: Individual) -> Proposal:

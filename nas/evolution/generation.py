@@ -64,7 +64,7 @@ class Statistics:
     """Counts and sums over all candidates of a search, from which generations are summarized."""
 
     def __init__(self) -> None:
-        self.n_evaluated = self.n_failures = 0
+        self.n_failures = 0
         self._heredity: list[tuple[float, int]] = []
         """For each layer position the sum of inherited shares, and the number of children with that layer."""
 
@@ -74,7 +74,6 @@ class Statistics:
 
     def count(self, individual: Individual, proposal: Proposal) -> None:
         """Count an evaluated candidate, failed or not, and what it has from its parents."""
-        self.n_evaluated += 1
         self.n_failures += individual.evaluation.failed
         if proposal.operator.crossover is None:
             return
@@ -86,14 +85,14 @@ class Statistics:
             self._heredity[position] = (total + share, n + 1)
 
     def summary(
-        self, number: int, best: Individual | None, population: Sequence[Individual]
+        self, number: int, evaluated: int, best: Individual | None, population: Sequence[Individual]
     ) -> Generation | None:
         """Summarize the state after a batch; None before any candidate has succeeded."""
         if best is None or not population:
             return None
         return Generation(
             number=number,
-            evaluated=self.n_evaluated,
+            evaluated=evaluated,
             failures=self.n_failures,
             diversity=mean_distance([individual.genome for individual in population]),
             best_genome=best.genome,

@@ -22,7 +22,7 @@ class Origin(StrEnum):
     """Given by the caller of the search."""
 
     MIGRANT = "migrant"
-    """Sent by another island."""
+    """Sent by another engine, around a ring; see `nas.evolution.migration`."""
 
     CONTINUE = "continue"
     """The same genome as its parent's, trained on from the parent's weights (successive halving)."""
@@ -93,10 +93,10 @@ class Proposal:
 def most_similar_parent(proposal: Proposal) -> Individual | None:
     """Return the parent with the weights that fit the genome best; None without such a parent.
 
-    Parents with another scaling of the inputs do not count, as their first layer reads other numbers.
+    Parents with another encoding of inputs do not count, as their first layer reads other numbers.
     """
     genome = proposal.genome
-    parents = [parent for parent in proposal.parents if parent.genome.scaling == genome.scaling]
+    parents = [parent for parent in proposal.parents if parent.genome.encoding == genome.encoding]
     if len(parents) < 2:
         return parents[0] if parents else None
     return min(parents, key=lambda parent: genome_distance(genome, parent.genome))

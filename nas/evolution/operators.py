@@ -1,6 +1,6 @@
 """Structural operators: mutations and crossovers of genomes that keep children inside the space.
 
-A layer (width, activation, dropout) is inherited as a whole. A mutation takes (genome, space, rng) and
+A layer (its width and `LAYER_GENES`) is inherited as a whole. A mutation takes (genome, space, rng) and
 returns a changed genome, or None where it does not apply; a crossover takes two parents.
 """
 
@@ -14,13 +14,10 @@ from typing import Any
 
 from nas.alignment import align
 from nas.genome import LAYER_GENES, Genome, Layer
-from nas.space import SearchSpace
+from nas.space import DOMAINS, SearchSpace
 
 Mutation = Callable[[Genome, SearchSpace, random.Random], Genome | None]
 Crossover = Callable[[Genome, Genome, SearchSpace, random.Random], Genome]
-
-_UNORDERED = ("activation", "optimizer", "schedule", "scaling")
-"""Genes of values without an order."""
 
 
 def mix_layers(first: Genome, second: Genome, space: SearchSpace, rng: random.Random) -> Genome:
@@ -86,7 +83,7 @@ def insert_layer(genome: Genome, space: SearchSpace, rng: random.Random) -> Geno
                 layer = layer._replace(**{key: rng.choice(space.genes[key])})
     else:
         genes = {key: rng.choice(space.genes[key]) for key in LAYER_GENES if key in space.genes}
-        layer = Layer(rng.choice(space.widths_tuple), genes.get("activation"), genes.get("dropout"))
+        layer = Layer(rng.choice(space.widths_tuple), *map(genes.get, LAYER_GENES))
     layers.insert(position, layer)
     return _genome(space, layers, _genes(genome, space))
 
@@ -131,12 +128,12 @@ def step_gene(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome 
     """Change a gene: to a neighbouring value where values have an order, else to any other value."""
     keys = space.steppable_genes
     if not genome.depth:
-        keys = tuple(key for key in keys if key != "dropout")
+        keys = tuple(key for key in keys if key not in LAYER_GENES)
     if not keys:
         return None
     key = rng.choice(keys)
-    if key == "dropout":
-        return _step_layers(genome, space, rng, "dropout")
+    if key in LAYER_GENES:
+        return _step_layers(genome, space, rng, key)
     genes = _genes(genome, space)
     genes[key] = _step(key, genes[key], space, rng)
     return _genome(space, list(genome.layers), genes)
@@ -181,7 +178,7 @@ def inherited(child: Genome, first: Genome, second: Genome) -> tuple[float, ...]
 
     Layers correspond in order: the matching of the child's layers with those of both parents that explains
     most genes counts (dynamic programming over the three sequences). The genes of a layer are its width,
-    and its activation and dropout where it carries them; a gene that all layers of a parent share may come
+    and its other genes where it carries them; a gene that all layers of a parent share may come
     from any of them.
 
     Parameters
@@ -243,12 +240,9 @@ def _equal(layer: Layer, values: Sequence[Any]) -> int:
 
 
 def _in_common(layers: Sequence[Layer]) -> tuple[Any, ...]:
-    """Return the width, activation and dropout that all layers share; None where they differ."""
-    return tuple(column[0] if len(set(column)) == 1 else None for column in zip(*layers, strict=True)) or (
-        None,
-        None,
-        None,
-    )
+    """Return the width and other genes that all layers share; None where they differ."""
+    columns = zip(*layers, strict=True) if layers else ((None,),) * len(Layer._fields)
+    return tuple(column[0] if len(set(column)) == 1 else None for column in columns)
 
 
 def shrink(genome: Genome, space: SearchSpace, rng: random.Random) -> Genome | None:
@@ -300,7 +294,7 @@ def _step_layers(genome: Genome, space: SearchSpace, rng: random.Random, key: st
 
 def _step(key: str, value: Any, space: SearchSpace, rng: random.Random) -> Any:
     values = space.genes[key]
-    if key in _UNORDERED:
+    if not DOMAINS[key].ordered:
         return rng.choice([option for option in values if option != value])
     return rng.choice(_neighbours(value, values))
 

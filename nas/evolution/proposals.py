@@ -84,7 +84,7 @@ class Proposals:
         """The genomes that a small space has left, in random order, once children repeat themselves."""
 
     def immigrate(self, genomes: Sequence[Genome]) -> None:
-        """Propose genomes of another island next, except those that were proposed before."""
+        """Propose genomes of another engine next, except those that were proposed before."""
         waiting = {arrival.genome for arrival in self._arrivals}
         for genome in dict.fromkeys(genomes):
             if genome not in self._state.proposed and genome not in waiting:

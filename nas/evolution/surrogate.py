@@ -306,7 +306,7 @@ def _process(n_coordinates: int) -> Model:
 def features(genome: Genome, space: SearchSpace) -> list[float]:
     """Return a genome as numbers from 0 to 1, of which all genomes of a space have equally many.
 
-    The depth; widths, activations and dropouts layer by layer, or once where all layers share them, with 0
+    The depth; widths and other genes of layers layer by layer, or once where all layers share them, with 0
     where there is no layer; then the other genes. Ordered values become their position among all values,
     names an indicator each, or a single indicator for two names.
     """

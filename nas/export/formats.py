@@ -1,6 +1,6 @@
 """The formats of exports. Files are checked against the original network before they are put in place.
 
-A new format is a module beside this, with a function that writes and a function that loads, and an entry in
+A new format is a module beside this, with a function `write` and a function `load`, and an entry in
 `FORMATS`; the command line and the tests read the table.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,83 +17,84 @@ import pandas as pd
 
 from nas.errors import InputError
 from nas.export.check import Agreement, Predict, check
-from nas.export.native import load_native, save_network
-from nas.export.python_file import load_python_file, write_python_file
 from nas.isolation import isolated
 from nas.runtime import Predictor
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a network is written in a format, and loaded for the check.
+    """A format of exports.
 
     Attributes
     ----------
-    write : function of a network and a path
-    load : function of a network and a path
-        Gives the exported network's predictions for a table; see `nas.export.check.Predict`.
+    module : str
+        The module beside this with its functions: ``write(network, path)``, and ``load(network, path)``,
+        which returns the exported network's predictions for a table; see `nas.export.check.Predict`.
+    description : str
+        A few words for the command line's help.
     suffix : str
         Of the file; empty for a folder.
-    write_with_rows : function of a network, a path and rows, optional
-        In place of `write`, for formats that contain example rows.
-    simplified : function of a network
-        The network as far as the format can express it, with which the export is compared.
+    package : str, optional
+        The optional package that it needs, an extra of this one.
+    takes_rows : bool
+        Whether ``write`` takes example rows as a third argument.
+    simplifies : bool
+        Whether the module has ``simplified(network)``, the network as far as the format can express it, with
+        which the export is compared.
     """
 
-    write: Callable[[Predictor, Path], object]
-    load: Callable[[Predictor, Path], Predict]
-    suffix: str
-    write_with_rows: Callable[[Predictor, Path, pd.DataFrame | None], object] | None = None
-    simplified: Callable[[Predictor], Predictor] = lambda network: network
+    module: str
+    description: str
+    suffix: str = ""
+    package: str | None = None
+    takes_rows: bool = False
+    simplifies: bool = False
+
+    def write(self, network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
+        """Write a network to a path that is free."""
+        self._functions().write(network, path, *((rows,) if self.takes_rows else ()))
+
+    def load(self, network: Predictor, path: Path) -> Predict:
+        """Load what was written for this network."""
+        predict: Predict = self._functions().load(network, path)
+        return predict
+
+    def simplified(self, network: Predictor) -> Predictor:
+        """The network as far as the format can express it."""
+        simple: Predictor = self._functions().simplified(network) if self.simplifies else network
+        return simple
+
+    def _functions(self) -> Any:
+        """The module, imported now, as formats need slow and optional packages."""
+        try:
+            if self.package is not None:
+                import_module(self.package)
+            return import_module(f"nas.export.{self.module}")
+        except ImportError:
+            if self.package is None:
+                raise
+            raise InputError(
+                f"format {self.package}: expected the package {self.package}; "
+                f"pip install 'evonas[{self.package}]'"
+            ) from None
 
 
-def _with(package: str, module: str) -> Any:
-    """Import a module of ours that needs an optional package; raises `InputError` without it."""
-    try:
-        import_module(package)
-        return import_module(module)
-    except ImportError:
-        raise InputError(
-            f"format {package}: expected the package {package}; pip install 'evonas[{package}]'"
-        ) from None
-
-
-def _onnx() -> Format:
-    module = _with("onnx", "nas.export.onnx")
-    return Format(module.write_onnx, module.load_onnx, ".onnx")
-
-
-def _torch() -> Format:
-    module = _with("torch", "nas.export.torch_module")
-    return Format(module.write_torch, module.load_torch, "")
-
-
-def _sklearn() -> Format:
-    module = import_module("nas.export.sklearn_pipeline")  # the import takes seconds
-    return Format(module.write_sklearn, module.load_sklearn, ".skops", simplified=module.simplified)
-
-
-def _mlflow() -> Format:
-    module = import_module("nas.export.mlflow_model")  # likewise
-    return Format(module.write_mlflow, module.load_mlflow, "", module.write_mlflow)
-
-
-FORMATS: dict[str, Callable[[], Format]] = {
-    "native": lambda: Format(save_network, load_native, ""),
-    "python": lambda: Format(write_python_file, load_python_file, ".py"),
-    "onnx": _onnx,
-    "torch": _torch,
-    "sklearn": _sklearn,
-    "mlflow": _mlflow,
+FORMATS = {
+    "native": Format("native", "a folder of JSON and safetensors"),
+    "python": Format("python_file", "one file that needs NumPy alone", ".py"),
+    "onnx": Format("onnx", "a graph from raw columns to labels", ".onnx", package="onnx"),
+    "torch": Format("torch_module", "a folder with a module and its state_dict", package="torch"),
+    "sklearn": Format("sklearn_pipeline", "a pipeline in a skops file", ".skops", simplifies=True),
+    "mlflow": Format("mlflow_model", "a folder for mlflow models serve", takes_rows=True),
 }
-"""All formats by name. Entries are functions, which import optional and slow packages when called."""
+"""All formats by name."""
 
 
 def format_named(name: str) -> Format:
-    """The format with a name; raises `InputError` if it is unknown, or its package is not installed."""
+    """The format with a name; raises `InputError` if it is unknown."""
     if name not in FORMATS:
         raise InputError(f"format: expected {', '.join(FORMATS)}, got {name!r}")
-    return FORMATS[name]()
+    return FORMATS[name]
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,7 @@ def write_export(
     try:
         with tempfile.TemporaryDirectory(dir=place.absolute().parent, prefix=".nas-export-") as folder:
             unchecked = Path(folder, place.name)
-            if form.write_with_rows is not None:
-                form.write_with_rows(network, unchecked, rows)
-            else:
-                form.write(network, unchecked)
+            form.write(network, unchecked, rows)
             agreement = check(form.simplified(network), form.load(network, unchecked), rows)
             if place.is_dir():
                 shutil.rmtree(place)

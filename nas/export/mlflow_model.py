@@ -99,7 +99,7 @@ _KINDS = {"clock": "time of day", "duration": "duration"}
 _ANY_TYPE = AnyType()  # type: ignore[no-untyped-call]
 
 
-def write_mlflow(network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
+def write(network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
     """Write a network as an MLflow model, a folder that ``mlflow models serve`` takes.
 
     The input example has real rows if given, generated rows otherwise.
@@ -245,7 +245,7 @@ def write_model_code(folder: Path) -> Path:
     return path
 
 
-def load_mlflow(network: Predictor, path: Path) -> Predict:
+def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the model, loaded by MLflow."""
     model = mlflow.pyfunc.load_model(str(path))
 

@@ -66,7 +66,12 @@ def record_text(record: Mapping[str, Any]) -> str:
     return "\n".join(["{", ",\n".join(entries), "}", ""])
 
 
-def load_native(network: Predictor, path: Path) -> Predict:
+def write(network: Predictor, path: Path) -> None:
+    """Write a network to a folder; see `save_network`."""
+    save_network(network, path)
+
+
+def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the saved network."""
     return at_work(network, load_network(path))
 

@@ -24,24 +24,51 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from nas._version import __version__
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
-from nas.export.onnx_encoding import FARTHEST, encoded_column
-from nas.export.onnx_graph import Graph, Names
-from nas.network import ACTIVATIONS
+from nas.export.onnx_encoding import encoded_column
+from nas.export.onnx_graph import Graph, Names, Node
+from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network, Predictor, cell_key, model_record
+from nas.network.formula import translate
+from nas.runtime import FARTHEST, Column, Network, Predictor, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 """Versions of operators and of the file format that onnxruntime 1.12 (2022) and later read."""
 
+_ML, _ML_OPERATORS = "ai.onnx.ml", ("LabelEncoder",)
+"""The domain of operators for machine learning, and those that are used."""
+
+_OWN: Mapping[str, Mapping[str, Any]] = {
+    "Elu": {"alpha": 1.0},
+    "LeakyRelu": {"alpha": LEAKY_SLOPE},
+    **{operator: {} for operator in ("Relu", "Sigmoid", "Softplus", "Tanh")},
+}
+"""ONNX's own activations, with the names of ours but for case and underscores, and their attributes."""
+
+_OPERATORS = {
+    "add": "Add",
+    "subtract": "Sub",
+    "multiply": "Mul",
+    "divide": "Div",
+    "negative": "Neg",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "exp": "Exp",
+    "log": "Log",
+    "abs": "Abs",
+    "maximum": "Max",
+    "minimum": "Min",
+}
+"""The operators of formulas, see `nas.network.formula`, in ONNX."""
+
 _log = logging.getLogger(__name__)
 
 
-def write_onnx(network: Predictor, path: Path) -> None:
+def write(network: Predictor, path: Path) -> None:
     """Write a network as an ONNX model with its preprocessing, labels and units.
 
     Logs a warning for each name that is changed, and each input that takes converted cells.
@@ -59,9 +86,10 @@ def write_onnx(network: Predictor, path: Path) -> None:
     X = graph.add("Concat", *encoded, axis=1)
     X = graph.add("Clip", X, graph.constant(-FARTHEST), graph.constant(FARTHEST))
     outputs = _outputs(graph, network, [_linear_outputs(graph, member, X) for member in network.members])
+    constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "nas", inputs, outputs, graph.constants),
-        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)],
+        helper.make_graph(list(map(_node, graph.nodes)), "nas", inputs, outputs, constants),
+        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML, _ML_OPSET)],
         producer_name="nas",
         producer_version=__version__,
         ir_version=_IR,
@@ -77,9 +105,19 @@ def write_onnx(network: Predictor, path: Path) -> None:
     )
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
-    names.warn()
+    for warning in names.warnings():
+        _log.warning("onnx: %s", warning)
     for name, need in needs.items():
         _log.warning("onnx: the input %r takes %s", name, need)
+
+
+def _node(node: Node) -> Any:
+    """A node in the form of the library."""
+    attributes = dict(node.attributes)
+    if "to" in attributes:
+        attributes["to"] = helper.np_dtype_to_tensor_dtype(np.dtype(attributes["to"]))
+    domain = _ML if node.operator in _ML_OPERATORS else None
+    return helper.make_node(node.operator, node.inputs, [node.out], domain=domain, **attributes)
 
 
 def _need(column: Column) -> str:
@@ -105,15 +143,16 @@ def _linear(graph: Graph, X: str, weight: Array, bias: Array) -> str:
 
 
 def _activate(graph: Graph, name: str, z: str) -> str:
-    """The steps of an activation; see `nas.network.activations.OnnxStep`."""
-    results: list[str] = []
-    for operator, inputs, attributes in ACTIVATIONS[name].onnx:
-        values = [
-            z if value == "z" else results[value] if isinstance(value, int) else graph.constant(value)
-            for value in inputs
-        ]
-        results.append(graph.add(operator, *values, **attributes))
-    return results[-1] if results else z
+    """Add the nodes of an activation: ONNX's own, or the operators of its formula."""
+    for operator, attributes in _OWN.items():
+        if operator.lower() == name.replace("_", ""):
+            return graph.add(operator, z, **attributes)
+
+    def call(function: str, operands: list[str | float]) -> str:
+        values = (value if isinstance(value, str) else graph.constant(value) for value in operands)
+        return graph.add(_OPERATORS[function], *values)
+
+    return translate(ACTIVATIONS[name].formula, z, call)
 
 
 def _linear_outputs(graph: Graph, member: Network, X: str) -> str:
@@ -156,7 +195,7 @@ def _outputs(graph: Graph, network: Predictor, linear: Sequence[str]) -> list[An
     first, chance = graph.names.outputs.values()
     n = network.members[0].sizes[-1]
     if network.task == "multilabel":
-        graph.add("Cast", graph.add("Greater", mean, graph.constant(0.5)), out=first, to=TensorProto.INT64)
+        graph.add("Cast", graph.add("Greater", mean, graph.constant(0.5)), out=first, to=np.int64)
         graph.add("Identity", chances, out=chance)
         return [
             helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]),
@@ -182,7 +221,7 @@ def _both(graph: Graph, chance: str) -> str:
 def _values(graph: Graph, network: Predictor, z: str) -> Any:
     """Add the nodes from standardized values to units of the target, as float64; return the output."""
     scale, mean = (graph.constant(part, np.float64) for part in (network.target.scale, network.target.mean))
-    units = graph.add("Mul", graph.add("Cast", z, to=TensorProto.DOUBLE), scale)
+    units = graph.add("Mul", graph.add("Cast", z, to=np.float64), scale)
     n, name = len(network.target.names), graph.names.outputs["values"]
     if n > 1:
         graph.add("Add", units, mean, out=name)
@@ -200,7 +239,7 @@ def _labels(graph: Graph, classes: Sequence[Any]) -> tuple[str, int]:
     return graph.texts([str(label) for label in classes]), TensorProto.STRING
 
 
-def load_onnx(network: Predictor, path: Path) -> Predict:
+def load(network: Predictor, path: Path) -> Predict:
     """The exported model in onnxruntime; raises `InputError` if that is not installed."""
     try:
         import onnxruntime

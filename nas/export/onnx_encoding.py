@@ -6,15 +6,11 @@ The nodes compute what `nas.runtime.Column.encode` computes.
 from __future__ import annotations
 
 import numpy as np
-from onnx import TensorProto
 
 from nas.errors import InputError
 from nas.export.onnx_graph import Graph
 from nas.network.arrays import Array
-from nas.runtime import Column, category_key
-
-FARTHEST = 1e6
-"""The bound of encoded values, as in `nas.runtime.Preprocessor`."""
+from nas.runtime import FARTHEST, Column, category_key
 
 
 def encoded_column(graph: Graph, column: Column) -> list[str]:
@@ -38,8 +34,8 @@ def encoded_column(graph: Graph, column: Column) -> list[str]:
         # Clipped in float64: float32 may not hold the scaled number.
         far = np.float64(FARTHEST)
         cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
-        parts = [graph.add("Cast", cut, to=TensorProto.FLOAT)]
-        return [*parts, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else parts
+        parts = [graph.add("Cast", cut, to=np.float32)]
+        return [*parts, graph.add("Cast", absent, to=np.float32)] if column.indicator else parts
     n = column.n_places
     if n == 0:
         return []
@@ -55,7 +51,6 @@ def encoded_column(graph: Graph, column: Column) -> list[str]:
     codes = graph.add(
         "LabelEncoder",
         cells,
-        domain="ai.onnx.ml",
         keys_strings=list(positions),
         values_int64s=list(positions.values()),
         default_int64=other_place,
@@ -79,8 +74,8 @@ def _encoded_dates(graph: Graph, column: Column, cells: str) -> list[str]:
         centred = graph.add("Sub", calendar.part(part), graph.constant(mean, np.float64))
         scaled = graph.add("Div", centred, graph.constant(scale, np.float64))
         filled = graph.add("Where", absent, zero, scaled)
-        inputs.append(graph.add("Cast", filled, to=TensorProto.FLOAT))
-    return [*inputs, graph.add("Cast", absent, to=TensorProto.FLOAT)] if column.indicator else inputs
+        inputs.append(graph.add("Cast", filled, to=np.float32))
+    return [*inputs, graph.add("Cast", absent, to=np.float32)] if column.indicator else inputs
 
 
 class _Calendar:
@@ -134,7 +129,7 @@ class _Calendar:
         days = self._do("Add", days, self._do("Sub", self._whole(year, 4.0), self._whole(year, 100.0)))
         of_year = self._do("Sub", day, days)
         march = self._whole(self._do("Add", self._do("Mul", of_year, 5.0), 2.0), 153.0)
-        is_next = self._graph.add("Cast", self._do("Greater", march, 9.5), to=TensorProto.DOUBLE)
+        is_next = self._graph.add("Cast", self._do("Greater", march, 9.5), to=np.float64)
         month = self._do("Sub", self._do("Add", march, 3.0), self._do("Mul", is_next, 12.0))
         year = self._do("Add", self._do("Add", year, self._do("Mul", era, 400.0)), is_next)
         return year, month

@@ -1,19 +1,16 @@
-"""An ONNX graph under construction: names of inputs and outputs, nodes and constants."""
+"""An ONNX graph as plain data: names of inputs and outputs, nodes and constants."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import helper, numpy_helper
 
+from nas.network.arrays import Array
 from nas.runtime import Predictor
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,13 @@ class Names:
             for kind, pairs in names_by_kind.items()
         }
 
-    def warn(self) -> None:
-        """Log a warning for each changed name."""
-        for column, name in self.changed["inputs"].items():
-            _log.warning("onnx: column %r: the input for it is called %r", column, name)
-        for own_name, name in self.changed["outputs"].items():
-            _log.warning("onnx: the output %r is called %r, as a column has its name", own_name, name)
+    def warnings(self) -> list[str]:
+        """A sentence for each changed name."""
+        inputs, outputs = self.changed["inputs"].items(), self.changed["outputs"].items()
+        return [
+            *(f"column {column!r}: the input for it is called {name!r}" for column, name in inputs),
+            *(f"the output {own!r} is called {name!r}, as a column has its name" for own, name in outputs),
+        ]
 
 
 _OUTPUTS = {
@@ -88,13 +86,23 @@ def _free(name: str, used: Collection[str]) -> str:
     return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in used)
 
 
+class Node(NamedTuple):
+    """An operator of ONNX, or of its extension for machine learning, with a single output."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    out: str
+    attributes: Mapping[str, Any]
+    """A type of numbers, the attribute `to`, is a type of NumPy."""
+
+
 class Graph:
     """Nodes and constants in order, each with a unique name."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        self.nodes: list[Node] = []
+        self.constants: dict[str, Array] = {}
         self._n = 0
 
     def name(self, stem: str) -> str:
@@ -105,7 +113,7 @@ class Graph:
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         """Add a constant array; return its name."""
         name = self.name("constant")
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        self.constants[name] = np.asarray(value, dtype)
         return name
 
     def texts(self, values: Sequence[str]) -> str:
@@ -113,7 +121,7 @@ class Graph:
         return self.constant(values, object)
 
     def add(self, operator: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
-        """Add a node with a single output; return the name of the output, `out` or a new name."""
+        """Add a node; return the name of its output, `out` or a new name."""
         out = out or self.name(operator.lower())
-        self.nodes.append(helper.make_node(operator, list(inputs), [out], **attributes))
+        self.nodes.append(Node(operator, inputs, out, attributes))
         return out

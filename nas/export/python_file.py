@@ -94,7 +94,7 @@ if __name__ == "__main__":
 '''
 
 
-def write_python_file(network: Predictor, path: Path) -> None:
+def write(network: Predictor, path: Path) -> None:
     """Write a network as a Python file: the source of `nas.runtime`, the record and the weights as text."""
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     _, _, body = source.partition('"""\n\nfrom __future__ import annotations\n')
@@ -113,7 +113,7 @@ def _folded(text: str, width: int = 100) -> str:
     return "\n".join(["(", *(f'    "{line}"' for line in lines), ")"])
 
 
-def load_python_file(network: Predictor, path: Path) -> Predict:
+def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the file, imported as a module: it was written by this process just before."""
     return at_work(network, _module(path).network)
 

@@ -34,19 +34,15 @@ from sklearn.preprocessing import (
 
 from nas.errors import InputError
 from nas.export.check import Predict, standardized
-from nas.network import ACTIVATIONS
 from nas.network.arrays import Array, Floats
-from nas.runtime import Column, Network, Predictor, cell_key
+from nas.runtime import FARTHEST, Column, Network, Predictor, cell_key
 
 _log = logging.getLogger(__name__)
 
 TRUSTED = ["numpy.dtype"]
 """Types that skops does not trust by default: imputers store the dtype of their columns."""
 
-_FARTHEST = 1e6
-"""The bound of encoded values, as in `nas.runtime.Preprocessor`."""
-
-_ACTIVATIONS = {name: kind.sklearn for name, kind in ACTIVATIONS.items() if kind.sklearn}
+_ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 """scikit-learn's names of the activations that it has."""
 
 _OTHER_CATEGORY = "\0any other"
@@ -59,7 +55,7 @@ _TRAINING = (
 """Attributes that scikit-learn sets in a training, which an exported network did not have."""
 
 
-def write_sklearn(network: Predictor, path: Path) -> None:
+def write(network: Predictor, path: Path) -> None:
     """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent.
 
     Logs a warning where the pipeline lacks an ensemble's temperature.
@@ -85,7 +81,7 @@ def simplified(network: Predictor) -> Predictor:
     return plain
 
 
-def load_sklearn(network: Predictor, path: Path) -> Predict:
+def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the pipeline, loaded by skops."""
     pipeline = skops.io.load(path, trusted=TRUSTED)
 
@@ -222,7 +218,7 @@ class _Inputs:
 
 
 def _numbers(*first: Any) -> Any:
-    """The steps of numbers: gaps filled, standardized, clipped at `_FARTHEST`."""
+    """The steps of numbers: gaps filled, standardized, clipped at `FARTHEST`."""
     return make_pipeline(SimpleImputer(), *first, StandardScaler(), MinMaxScaler(clip=True))
 
 
@@ -243,8 +239,8 @@ def _learn_numbers(pipeline: Any, columns: Sequence[Column]) -> None:
     scaler.mean_ = (np.array([column.mean for column in columns]) - lows) / spans
     scaler.scale_ = np.array([column.scale for column in columns]) / spans
     scaler.var_ = np.square(scaler.scale_)
-    clip.set_params(feature_range=(-_FARTHEST, _FARTHEST))
-    clip.fit(np.array([[-_FARTHEST], [_FARTHEST]]).repeat(len(columns), axis=1))
+    clip.set_params(feature_range=(-FARTHEST, FARTHEST))
+    clip.fit(np.array([[-FARTHEST], [FARTHEST]]).repeat(len(columns), axis=1))
 
 
 def _categories(columns: Sequence[Column], **options: Any) -> Any:

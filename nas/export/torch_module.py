@@ -19,8 +19,9 @@ from safetensors.numpy import save
 from nas import runtime
 from nas.export.check import Predict, at_work
 from nas.export.native import record_text
-from nas.network import ACTIVATIONS
+from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array
+from nas.network.formula import translate
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
 _TABLES = "tables.py"
@@ -49,7 +50,7 @@ import tables
 HERE = Path(__file__).parent
 
 
-class Model(nn.Module):
+{classes}class Model(nn.Module):
     """{members}."""
 
     def __init__(self) -> None:
@@ -119,6 +120,23 @@ def load() -> Model:
     return model.eval()
 '''
 
+_CLASS = '''class {name}(nn.Module):
+    """The activation {activation}."""
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return {formula}
+
+
+'''
+
+_OWN = (
+    *("Identity()", "Sigmoid()", "Tanh()", "ReLU()", f"LeakyReLU({LEAKY_SLOPE})", "ELU()"),
+    *('GELU(approximate="tanh")', "SiLU()", "Softplus()"),
+)
+"""PyTorch's own modules, with the names of our activations but for case and underscores."""
+
+_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+
 _OUTSIDE = '''
 
 class Outside(Predictor):
@@ -133,7 +151,7 @@ class Outside(Predictor):
 '''
 
 
-def write_torch(network: Predictor, path: Path) -> None:
+def write(network: Predictor, path: Path) -> None:
     """Write a network or an ensemble as a PyTorch module in a folder."""
     path.mkdir()
     source = Path(runtime.__file__).read_text(encoding="utf-8")
@@ -152,7 +170,9 @@ def _definition(network: Predictor) -> str:
     regression = network.task == "regression"
     meaning = "values in standard deviations of the target" if regression else "probabilities"
     link = "z" if regression else "torch.softmax(z, dim=1)" if classes else "torch.sigmoid(z)"
+    names = dict.fromkeys(name for member in network.members for name in member.activations)
     return _MODEL.format(
+        classes="".join(_class(name) for name in names if not _activation(name).startswith("nn.")),
         outputs=meaning if regression or several else "logits",
         members=f"The mean of {len(network.members)} networks" if several else "A single network",
         layers="\n".join(_layers(member.sizes, member.activations) for member in network.members),
@@ -170,9 +190,35 @@ def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
-            lines.append(f"{ACTIVATIONS[activations[i]].torch},")
+            lines.append(f"{_activation(activations[i])},")
     inner = "".join(f"                {line}\n" for line in lines)
     return f"            nn.Sequential(\n{inner}            ),"
+
+
+def _activation(name: str) -> str:
+    """The source of an activation's module: PyTorch's own, or of a class that `_class` defines."""
+    own_modules = (source for source in _OWN if source.partition("(")[0].lower() == name.replace("_", ""))
+    return next((f"nn.{source}" for source in own_modules), f"{_class_name(name)}()")
+
+
+def _class_name(activation: str) -> str:
+    return activation.title().replace("_", "")
+
+
+def _class(activation: str) -> str:
+    """The source of a class that computes an activation by its formula."""
+    formula = translate(ACTIVATIONS[activation].formula, "z", _call)
+    return _CLASS.format(name=_class_name(activation), activation=activation, formula=formula)
+
+
+def _call(function: str, operands: list[str | float]) -> str:
+    """The source of an operator of `nas.network.formula`."""
+    if function in _SIGNS:
+        first, second = operands
+        return f"({first} {_SIGNS[function]} {second})"
+    # Numbers as tensors without dimensions, which are on any device and of any type.
+    tensors = (text if isinstance(text, str) else f"torch.tensor({text})" for text in operands)
+    return f"torch.{function}({', '.join(tensors)})"
 
 
 def _state_dict(network: Predictor) -> dict[str, Array]:
@@ -186,7 +232,7 @@ def _state_dict(network: Predictor) -> dict[str, Array]:
     return arrays
 
 
-def load_torch(network: Predictor, path: Path) -> Predict:
+def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the module, imported from files that this process wrote just before."""
     return at_work(network, _module(path).load())
 

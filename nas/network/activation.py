@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from nas.network.arrays import Floats, xp
 from nas.network.calls import Call
-
-
-class OnnxStep(NamedTuple):
-    """An operator of an ONNX graph that computes an activation, or a part of it.
-
-    `inputs` are "z", the activation's input; the number, from 0, of an earlier step; or a
-    constant, as a float. The last step's result is the activation's.
-    """
-
-    operator: str
-    inputs: tuple[str | int | float, ...] = ("z",)
-    attributes: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +44,8 @@ class Activation:
     latency : float
         Microseconds of one row, of up to 256 units, through the exported network's function, as measured
         on one core of a Xeon; see `nas.space.costs`.
-    onnx : tuple of OnnxStep
-        The activation as ONNX operators; none: the input is passed on.
-    torch : str
-        The activation as a module of PyTorch, in source code.
-    sklearn : str, optional
-        The name in scikit-learn's networks; None: scikit-learn has no such activation.
+    formula : str
+        The function as an expression that export formats translate; see `nas.network.formula`.
     """
 
     name: str
@@ -78,9 +61,7 @@ class Activation:
     small_slope: tuple[float, float] | None = None
     operations: int
     latency: float
-    onnx: tuple[OnnxStep, ...] = field(repr=False)
-    torch: str
-    sklearn: str | None = None
+    formula: str
 
     def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
         """Calls that do `forward` on these arrays of shape (numbers,)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from nas.network.activation import Activation, OnnxStep
+from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
 
@@ -182,8 +182,6 @@ def _softplus_backward(da: Floats, z: Floats, a: Floats) -> None:
     da *= slope
 
 
-_SIGMOID = OnnxStep("Sigmoid")
-
 DEFAULT_ACTIVATION = "relu"
 """The activation of hidden layers where a genome has no such gene."""
 
@@ -198,9 +196,7 @@ ACTIVATIONS: dict[str, Activation] = {
             linear_from=-math.inf,
             operations=1,
             latency=0.1,
-            onnx=(),
-            torch="nn.Identity()",
-            sklearn="identity",
+            formula="z",
         ),
         Activation(
             name="sigmoid",
@@ -212,9 +208,7 @@ ACTIVATIONS: dict[str, Activation] = {
             small_slope=(1.0, 0.25),
             operations=7,
             latency=2.3,
-            onnx=(_SIGMOID,),
-            torch="nn.Sigmoid()",
-            sklearn="logistic",
+            formula="sigmoid(z)",
         ),
         Activation(
             name="tanh",
@@ -226,9 +220,7 @@ ACTIVATIONS: dict[str, Activation] = {
             small_slope=(0.5, 1.0),
             operations=4,
             latency=0.3,
-            onnx=(OnnxStep("Tanh"),),
-            torch="nn.Tanh()",
-            sklearn="tanh",
+            formula="tanh(z)",
         ),
         _ReLU(
             name="relu",
@@ -240,9 +232,7 @@ ACTIVATIONS: dict[str, Activation] = {
             pair_factor=1.0,
             operations=3,
             latency=0.7,
-            onnx=(OnnxStep("Relu"),),
-            torch="nn.ReLU()",
-            sklearn="relu",
+            formula="maximum(z, 0)",
         ),
         Activation(
             name="leaky_relu",
@@ -253,8 +243,7 @@ ACTIVATIONS: dict[str, Activation] = {
             pair_factor=1 + LEAKY_SLOPE,
             operations=5,
             latency=1.1,
-            onnx=(OnnxStep("LeakyRelu", attributes={"alpha": LEAKY_SLOPE}),),
-            torch=f"nn.LeakyReLU({LEAKY_SLOPE})",
+            formula=f"maximum(z, {LEAKY_SLOPE} * z)",
         ),
         Activation(
             name="elu",
@@ -265,8 +254,7 @@ ACTIVATIONS: dict[str, Activation] = {
             linear_from=0.0,
             operations=7,
             latency=1.9,
-            onnx=(OnnxStep("Elu", attributes={"alpha": 1.0}),),
-            torch="nn.ELU()",
+            formula="maximum(z, 0) + exp(minimum(z, 0)) - 1",
         ),
         Activation(
             name="gelu",
@@ -280,19 +268,8 @@ ACTIVATIONS: dict[str, Activation] = {
             pair_factor=1.0,
             operations=27,
             latency=4.9,
-            # z/2 · (1 + tanh(sqrt(2/π) · (z + 0.044715 z³))), as above.
-            onnx=(
-                OnnxStep("Mul", ("z", "z")),
-                OnnxStep("Mul", (0, "z")),
-                OnnxStep("Mul", (1, _GELU_CUBIC)),
-                OnnxStep("Add", ("z", 2)),
-                OnnxStep("Mul", (3, _SQRT_2_BY_PI)),
-                OnnxStep("Tanh", (4,)),
-                OnnxStep("Add", (5, 1.0)),
-                OnnxStep("Mul", (6, 0.5)),
-                OnnxStep("Mul", ("z", 7)),
-            ),
-            torch='nn.GELU(approximate="tanh")',
+            # As above.
+            formula=f"z * 0.5 * (1 + tanh({_SQRT_2_BY_PI} * z * (1 + {_GELU_CUBIC} * z * z)))",
         ),
         Activation(
             name="silu",
@@ -306,8 +283,7 @@ ACTIVATIONS: dict[str, Activation] = {
             pair_factor=1.0,
             operations=13,
             latency=2.8,
-            onnx=(_SIGMOID, OnnxStep("Mul", ("z", 0))),
-            torch="nn.SiLU()",
+            formula="z * sigmoid(z)",
         ),
         Activation(
             name="softplus",
@@ -320,8 +296,7 @@ ACTIVATIONS: dict[str, Activation] = {
             pair_factor=1.0,
             operations=10,
             latency=2.2,
-            onnx=(OnnxStep("Softplus"),),
-            torch="nn.Softplus()",
+            formula="maximum(z, 0) + log(1 + exp(-abs(z)))",
         ),
     )
 }

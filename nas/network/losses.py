@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, host, largest, xp
 
 HUBER_DELTA = 1.0
@@ -106,11 +107,7 @@ def _cross_entropy_gradient(p: Floats, y: Array) -> Floats:
 
 
 def _sigmoid(z: Floats) -> None:
-    # (1 + tanh(z / 2)) / 2 cannot overflow.
-    z *= 0.5
-    xp.tanh(z, out=z)
-    z += 1
-    z *= 0.5
+    ACTIVATIONS["sigmoid"].forward(z, z)
 
 
 def _log_loss(p: Floats, y: Array) -> Floats:

@@ -39,13 +39,13 @@ class BudgetUsage:
         self._n_without_improvement = 0
         self._best = -math.inf
 
-    def include(self, island: BudgetUsage) -> None:
-        """Add the counts of an island."""
-        self.evaluations += island.evaluations
-        self.candidates += island.candidates
-        self.epochs += island.epochs
-        self.failures += island.failures
-        self.first_failure = self.first_failure or island.first_failure
+    def include(self, part: BudgetUsage) -> None:
+        """Add the counts of a part of the search."""
+        self.evaluations += part.evaluations
+        self.candidates += part.candidates
+        self.epochs += part.epochs
+        self.failures += part.failures
+        self.first_failure = self.first_failure or part.first_failure
 
     @property
     def seconds(self) -> float:

@@ -127,6 +127,8 @@ def check_callbacks(callbacks: Sequence[Callback], trackers: Sequence[Tracker]) 
 
 
 def _check(option: str, objects: Sequence[object], methods: Sequence[str]) -> None:
+    if not isinstance(objects, Sequence):
+        raise InputError(f"{option}: expected a list of objects, got {objects!r}")
     for number, instance in enumerate(objects):
         # A class has the methods, too, but they lack their instance.
         lacking = [name for name in methods if not callable(getattr(instance, name, None))]

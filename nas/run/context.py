@@ -15,7 +15,7 @@ from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
 from nas.run.preparation import Prepared, prepare
 from nas.settings.search_settings import SearchSettings
-from nas.space import CostModel, cost_model
+from nas.space import CostModel, cost_model, encodings_of
 from nas.tracking import Tracker
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder
@@ -92,7 +92,7 @@ class SearchContext:
     data : PreparedData
     observers : Observers
     journals : tuple of Journal
-        One for each island, where the search is resumed; empty for a new search.
+        One for each part of the run, where the search is resumed; empty for a new search.
     """
 
     folder: RunFolder
@@ -116,8 +116,13 @@ class SearchContext:
         return cost_model(problem.n_inputs, problem.n_outputs)
 
     @property
+    def n_parts(self) -> int:
+        """The parts of the run, each with an engine and a journal of its own; see `nas.tracking.parts`."""
+        return self.settings.islands
+
+    @property
     def recorded(self) -> Sequence[Pair]:
-        """The evaluations that a resumed search has in its journals, of all islands, by global ids."""
+        """The evaluations that a resumed search has in its journals, of all parts, by global ids."""
         if not self.journals:
             return ()
         return recorded_evaluations([journal.record.evaluations for journal in self.journals])
@@ -152,7 +157,7 @@ class SearchContext:
             "limits": settings.limits.to_dict(),
             "starts": [genome.to_dict() for genome in settings.starts],
             "seed": settings.seed,
-            "islands": settings.islands,
+            "islands": self.n_parts,
             "training": asdict(prepared.problem.training),
         }
         if prepared.problem.folds:
@@ -199,7 +204,13 @@ def new_context(
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
     prepared = prepare(
-        dataset, settings.seed, overrides, settings.scoring, cuts, settings.space.scaling, settings.folds
+        dataset,
+        settings.seed,
+        overrides,
+        settings.scoring,
+        cuts,
+        encodings_of(settings.space),
+        settings.folds,
     )
     return SearchContext(
         folder=folder,

@@ -43,13 +43,13 @@ def select_members(
         At least 1.
     """
     # Members read the same inputs.
-    scaling = winner.candidate.genome.scaling
+    encoding = winner.candidate.genome.encoding
     individuals = [winner]
     individuals += [
         member
         for member in pool
         if member.id != winner.id
-        and member.candidate.genome.scaling == scaling
+        and member.candidate.genome.encoding == encoding
         and not member.evaluation.is_partial
     ]
     predictions = [_predictions(member, states(member.id), problem) for member in individuals]

@@ -1,4 +1,4 @@
-"""All-gather between the processes of islands: messages, round by round, as files.
+"""All-gather between processes: messages, round by round, as files.
 
 A file outlives the process that wrote it, so that a process which crashes and is restarted gathers the same
 again.
@@ -21,12 +21,12 @@ from nas.genome import Genome
 from nas.runtime import strict_json
 
 _POLL = 0.05
-"""Seconds between two checks for the messages of other islands: short beside a round, which takes seconds."""
+"""Seconds between two checks for messages of other processes: short beside a round, which takes seconds."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What an island sends in a round: its elites, the best first, and the state of its search."""
+    """What a process sends in a round: its elites, the best first, and the state of its search."""
 
     elites: list[Genome]
     generation: Generation | None
@@ -47,10 +47,10 @@ class Message:
 
 
 class Exchange:
-    """All-gather of messages between `n` islands; can be sent to processes of this machine.
+    """All-gather of messages between `n` processes of this machine, which it can be sent to.
 
-    What an island receives in a round depends on the round only, never on which island is fast. The sender
-    need not be running: an island that crashes and is restarted sends the same messages, and receives the
+    What a process receives in a round depends on the round only, never on which process is fast. The sender
+    need not be running: a process that crashes and is restarted sends the same messages, and receives the
     same.
 
     Parameters
@@ -59,7 +59,7 @@ class Exchange:
         A folder for the messages. Only the driver enters the context, which creates the folder anew and
         removes it at the end.
     n : int
-        The number of islands, which are numbered from 0.
+        The number of processes, which are numbered from 0.
     """
 
     def __init__(self, folder: Path, n: int) -> None:
@@ -77,19 +77,19 @@ class Exchange:
     def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def all_gather(self, island: int, round_: int, message: Message) -> list[Message] | None:
-        """Send a message, and wait for those of all islands in this round, in the order of the islands.
+    def all_gather(self, process: int, round_: int, message: Message) -> list[Message] | None:
+        """Send a message, and wait for those of all processes in this round, in the order of the processes.
 
-        None as soon as it is known that an island has left without sending a message in this round.
+        None as soon as it is known that a process has left without sending a message in this round.
 
         Raises
         ------
         SearchError
             If there is no room for the message.
         """
-        self._write(self._message_file(island, round_), message)
+        self._write(self._message_file(process, round_), message)
         while self._folder.is_dir():
-            # Check departures first: a departed island sends no more, so a message that is missing after the
+            # Check departures first: a departed process sends no more, so a message that is missing after the
             # check will never come.
             departed = [i for i in range(self._n) if self._departure_file(i).exists()]
             files = self._files(round_)
@@ -100,17 +100,17 @@ class Exchange:
             time.sleep(_POLL)
         return None
 
-    def leave(self, island: int, last: Message | None = None) -> None:
+    def leave(self, process: int, last: Message | None = None) -> None:
         """Take part in no further round; with a last message, that counts in all rounds which follow."""
         if last is not None:
-            self._write(self._last_message_file(island), last)
+            self._write(self._last_message_file(process), last)
         else:
-            # If there is no room, the driver gets the error nevertheless, and ends the other islands.
+            # If there is no room, the driver gets the error nevertheless, and ends the other processes.
             with contextlib.suppress(OSError):
-                self._departure_file(island).touch()
+                self._departure_file(process).touch()
 
     def since(self, round_: int) -> list[list[Message]]:
-        """The messages of each complete round from this round on with a new message of some island."""
+        """The messages of each complete round from this round on with a new message of some process."""
         rounds = []
         while any(self._message_file(i, round_).exists() for i in range(self._n)):
             files = self._files(round_)
@@ -120,17 +120,17 @@ class Exchange:
             round_ += 1
         return rounds
 
-    def _message_file(self, island: int, round_: int) -> Path:
-        return self._folder / f"{island}-{round_}.json"
+    def _message_file(self, process: int, round_: int) -> Path:
+        return self._folder / f"{process}-{round_}.json"
 
-    def _last_message_file(self, island: int) -> Path:
-        return self._folder / f"{island}-last.json"
+    def _last_message_file(self, process: int) -> Path:
+        return self._folder / f"{process}-last.json"
 
-    def _departure_file(self, island: int) -> Path:
-        return self._folder / f"{island}-left"
+    def _departure_file(self, process: int) -> Path:
+        return self._folder / f"{process}-left"
 
     def _files(self, round_: int) -> list[Path | None]:
-        """The file with each island's message of a round; None where there is none."""
+        """The file with each process's message of a round; None where there is none."""
         options = ((self._message_file(i, round_), self._last_message_file(i)) for i in range(self._n))
         return [next((file for file in files if file.exists()), None) for files in options]
 
@@ -152,4 +152,4 @@ def read_message(file: Path) -> Message:
     try:
         return Message.from_dict(strict_json(file.read_bytes()))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise SearchError(f"{file}: expected the message of an island, got: {error}") from None
+        raise SearchError(f"{file}: expected the message of a process, got: {error}") from None

@@ -39,10 +39,8 @@ def export_network(
         A network or an ensemble, the folder of a saved one, or a run's folder, whose table is then read for
         rows.
     format : str
-        "native", a folder of JSON and safetensors; "python", a single file that needs only NumPy;
-        "onnx", a graph from raw columns to labels and probabilities; "torch", a folder with a module
-        definition and its state_dict; "sklearn", a fitted pipeline in a skops file, for activations of
-        scikit-learn; "mlflow", a model folder for ``mlflow models serve``.
+        A name in `nas.export.FORMATS`, such as "python", a single file that needs only NumPy; ``nas export
+        --help`` describes all.
     output : path
         The file or folder to write.
     rows : DataFrame, optional

@@ -14,7 +14,7 @@ from nas.run.stop_reason import StopReason
 
 @dataclass(frozen=True)
 class Findings:
-    """What an engine has found, or the engines of several islands together.
+    """What an engine has found, or the engines of several parts together.
 
     Attributes
     ----------

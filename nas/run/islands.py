@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,6 +37,9 @@ from nas.tracking import RunInfo, Tracker
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Tail, read_journal
 from nas.tracking.parts import AllEvaluations, to_global_ids
+
+if TYPE_CHECKING:  # the islands' processes do without what a session needs
+    from nas.run.start import Session
 
 ROUND = 50
 """Candidates of each island between two migrations: enough for a population to change several times."""
@@ -224,7 +228,41 @@ class Archipelago:
     tails: Sequence[Tail]
 
 
-def run_islands(
+def search_on_islands(session: Session) -> Findings:
+    """Search with an engine for each part of the run."""
+    context, executor = session.context, session.executor
+    settings, n = context.settings, context.n_parts
+    assert isinstance(executor, SharingExecutor), "settings with several islands have workers"
+    islands = [
+        Island(
+            i=i,
+            n=n,
+            folder=context.folder.parts[i],
+            info=replace(session.info, identity={**session.info.identity, "island": i}, pair=None),
+            recipe=context.recipe,
+            seed=settings.seed,
+            limits=settings.limits,
+            starts=settings.starts,
+            budget=settings.budget.divided(n),
+            n_recorded=len(session.journals[i].record.evaluations),
+            since=time.monotonic(),
+        )
+        for i in range(n)
+    ]
+    archipelago = Archipelago(
+        islands,
+        # This engine only compares: what it takes in has been trained, and its scores are known.
+        merged=context.engine(replace(context.recipe, halving=False, surrogate="none")),
+        problem=context.prepared.problem,
+        trackers=session.trackers,
+        tails=session.tails,
+    )
+    return _run_islands(
+        archipelago, executor, session.interruption.requested, session.callbacks.stop_requested
+    )
+
+
+def _run_islands(
     archipelago: Archipelago,
     executor: SharingExecutor,
     interrupted: Callable[[], bool],

@@ -149,7 +149,7 @@ class CandidateStream:
             missing = {candidate.id for candidate in within_budget if candidate.id >= self._n_recorded}
             # Planned for the whole batch, and trained whole even if only some are within the budget: the
             # members of a cohort decide about rounding, and a longer search has to begin with this one.
-            n_tasks = -(-_TASKS // self._engine.batches_in_flight)
+            n_tasks = -(-_TASKS // self._engine.state.batches_in_flight)
             for cohort in plan_cohorts(batch, self._problem, n_tasks):
                 if any(candidate.id in missing for candidate in cohort):
                     self._executor.submit(Task(self._problem, cohort, self._checkpoints(cohort)))

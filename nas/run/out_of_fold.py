@@ -211,7 +211,7 @@ def _with_rows(
         rows, X, y = [parts.validation], [problem.of(genome).X_validation], [problem.y_validation]
     models = [FoldModel(networks[0], *of_fold) for networks, *of_fold in zip(by_fold, X, y, strict=True)]
     further = [networks[1:] for networks in by_fold]
-    inputs = _places(prepared.preprocessor_of(genome.scaling).columns)
+    inputs = _places(prepared.preprocessor_of(genome.encoding).columns)
     return HeldOut(models, further, rows, inputs, prepared.target, refit)
 
 

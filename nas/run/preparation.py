@@ -26,9 +26,11 @@ from nas.data import (
 )
 from nas.errors import DataError
 from nas.evaluation import Problem
+from nas.genome import STANDARD_ENCODING, Encoding, is_standard
 from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
+from nas.scorers.targets import ScoredTargets
 from nas.scoring import Metric, Scorer
 from nas.training import Fold, TrainingConfig
 
@@ -59,8 +61,8 @@ class Prepared:
         The encoded training and validation rows, or the training rows and their folds.
     cuts : Cuts, optional
         Cuts that a caller has given; None where the search makes its own.
-    scaled : mapping of str to Preprocessor
-        Preprocessors for the other scalings that genomes may ask for, by their names.
+    preprocessors : mapping of Encoding to Preprocessor
+        Preprocessors for the other encodings of inputs that genomes may ask for.
     """
 
     dataset: Dataset
@@ -69,7 +71,7 @@ class Prepared:
     target: Target
     problem: Problem
     cuts: Cuts | None = None
-    scaled: Mapping[str, Preprocessor] = field(default_factory=dict)
+    preprocessors: Mapping[Encoding, Preprocessor] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -84,11 +86,11 @@ class Prepared:
         """
         parts = self.split
         rows = self.search_rows if self.cuts is None or self.cuts.trains_on_all else parts.train
-        return self._encoded(Split(rows, rows[:0], parts.test), tuple(self.scaled))
+        return self._encoded(Split(rows, rows[:0], parts.test), tuple(self.preprocessors))
 
-    def _encoded(self, parts: Split, scalings: Sequence[str]) -> Prepared:
+    def _encoded(self, parts: Split, encodings: Sequence[Encoding]) -> Prepared:
         problem = self.problem
-        return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric, scalings)
+        return _encode(self.dataset, parts, problem.training, problem.batch_seed, problem.metric, encodings)
 
     def targets(self, rows: Array) -> Array:
         """The targets of rows in the form that the network's loss and the metric take."""
@@ -100,9 +102,9 @@ class Prepared:
         y = self.problem.y_train
         return np.eye(self.problem.n_outputs)[y] if y.ndim == 1 else y
 
-    def preprocessor_of(self, scaling: str | None, fold: Fold | None = None) -> Preprocessor:
-        """The encoding with a scaling of numbers; of a fold, with the target means of its training rows."""
-        preprocessor = self.scaled.get(scaling or "", self.preprocessor)
+    def preprocessor_of(self, encoding: Encoding, fold: Fold | None = None) -> Preprocessor:
+        """The preprocessor that makes inputs; of a fold, with the target means of its training rows."""
+        preprocessor = self.preprocessor if is_standard(encoding) else self.preprocessors[encoding]
         if fold is None or not any(column.means for column in preprocessor.columns):
             return preprocessor
         rows = Rows(self.dataset.table, self.split.train[fold.train])
@@ -118,7 +120,7 @@ class Prepared:
         """Rows to show as examples: the test rows, or if there are none, the validation or training rows."""
         return next(rows for rows in reversed(self.split) if len(rows))
 
-    def repeated(self, seed: int, scalings: Sequence[str] = ()) -> Problem:
+    def repeated(self, seed: int, encodings: Sequence[Encoding] = ()) -> Problem:
         """The cross-validated problem with other folds, drawn by the seed, or with those of the caller."""
         pairs = (
             folds(self.dataset, self.search_rows, self.problem.n_folds, seed)
@@ -127,20 +129,22 @@ class Prepared:
         )
         problem = self.problem
         return _with_folds(
-            _encode(self.dataset, self.split, problem.training, problem.batch_seed, problem.metric, scalings),
+            _encode(
+                self.dataset, self.split, problem.training, problem.batch_seed, problem.metric, encodings
+            ),
             pairs,
         ).problem
 
-    def fold(self, train: Array, validation: Array, scalings: Sequence[str] = ()) -> Problem:
+    def fold(self, train: Array, validation: Array, encodings: Sequence[Encoding] = ()) -> Problem:
         """The problem with other training and validation rows; encodings are fitted on the training rows."""
-        return self._encoded(Split(train, validation, self.split.test), scalings).problem
+        return self._encoded(Split(train, validation, self.split.test), encodings).problem
 
-    def folds(self, seed: int, scalings: Sequence[str] = ()) -> Iterator[Problem]:
+    def folds(self, seed: int, encodings: Sequence[Encoding] = ()) -> Iterator[Problem]:
         """The problem with other cuts of the rows that are not for testing, in sequence.
 
         Folds are drawn by the seed unless a caller has given cuts; encodings are fitted on each fold's
-        training rows. Folds without a column that varies in the training rows are left out. Inputs are scaled
-        in the ways that `scalings` names, besides the standard one.
+        training rows. Folds without a column that varies in the training rows are left out. Inputs are
+        encoded in the ways that `encodings` names, besides the standard one.
 
         The iterator keeps no reference to a fold, as a generator's frame would until the next fold exists:
         folds are as large as the table, and a caller may release one before the next is made.
@@ -150,12 +154,12 @@ class Prepared:
             if self.cuts is None
             else self.cuts.folds
         )
-        return filter(None, map(partial(self._fold_or_none, scalings=scalings), pairs))
+        return filter(None, map(partial(self._fold_or_none, encodings=encodings), pairs))
 
-    def _fold_or_none(self, cut: tuple[Array, Array], scalings: Sequence[str]) -> Problem | None:
+    def _fold_or_none(self, cut: tuple[Array, Array], encodings: Sequence[Encoding]) -> Problem | None:
         """A fold; None if no column varies in its training rows."""
         try:
-            return self.fold(*cut, scalings)
+            return self.fold(*cut, encodings)
         except DataError:
             return None
 
@@ -171,7 +175,7 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     scoring: str | Scorer | None = None,
     cuts: Cuts | None = None,
-    scalings: Sequence[str] = (),
+    encodings: Sequence[Encoding] = (),
     n_folds: int | None = None,
 ) -> Prepared:
     """Split the rows, fit the encoding on the training part, and encode.
@@ -189,8 +193,8 @@ def prepare(
         See `nas.scorers.metric_for`.
     cuts : Cuts, optional
         Cuts to use instead of `nas.data.split`.
-    scalings : sequence of str
-        The ways to scale numbers that genomes may ask for; see `nas.genome.SCALINGS`.
+    encodings : sequence of Encoding
+        The encodings of inputs that genomes may ask for, besides the standard one.
     n_folds : int, optional
         The number of folds by which candidates are judged, 1 for the validation part; by default it follows
         from the number of rows. Not read with cuts.
@@ -208,18 +212,15 @@ def prepare(
     training = replace(default_training(len(parts.train)), **(overrides or {}))
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
+    mean, scale = np.array(target.mean, float), np.array(target.scale, float)
     metric = metric_for(
         scoring,
-        dataset.task,
-        classes=labels,
-        mean=target.mean,
-        scale=target.scale,
-        names=dataset.target_names,
-        targets=dataset.y,
-        validation=[validation for _, validation in pairs] or [parts.validation],
+        ScoredTargets(dataset.task, tuple(labels), mean, scale, tuple(dataset.target_names)),
+        dataset.y,
+        [validation for _, validation in pairs] or [parts.validation],
     )
-    further_scalings = tuple(name for name in scalings if name != "standard")
-    prepared = _encode(dataset, parts, training, seed, metric, further_scalings)
+    further = tuple(encoding for encoding in encodings if not is_standard(encoding))
+    prepared = _encode(dataset, parts, training, seed, metric, further)
     return replace(_with_folds(prepared, pairs) if pairs else prepared, cuts=cuts)
 
 
@@ -263,10 +264,10 @@ def _problem_of_fold(prepared: Prepared, fold: Fold) -> Problem:
     train, validation = Rows(table, rows[fold.train]), Rows(table, rows[fold.validation])
     y, targets = problem.y_train, prepared.outputs[fold.train]
     inputs = {}
-    for name in ("standard", *prepared.scaled):
-        own = prepared.preprocessor_of(name, fold)
-        inputs[name] = encode_training_rows(own, train, targets), own.encode(validation)
-    X_train, X_validation = inputs.pop("standard")
+    for encoding in (STANDARD_ENCODING, *prepared.preprocessors):
+        own = prepared.preprocessor_of(encoding, fold)
+        inputs[encoding] = encode_training_rows(own, train, targets), own.encode(validation)
+    X_train, X_validation = inputs.pop(STANDARD_ENCODING)
     weights = problem.weights_train
     return replace(
         problem,
@@ -276,7 +277,7 @@ def _problem_of_fold(prepared: Prepared, fold: Fold) -> Problem:
         y_validation=y[fold.validation],
         weights_train=None if weights is None else weights[fold.train],
         weights_validation=None if weights is None else weights[fold.validation],
-        scaled=inputs,
+        encoded=inputs,
     )
 
 
@@ -297,20 +298,20 @@ def _encode(
     training: TrainingConfig,
     seed: int,
     metric: Metric,
-    scalings: Sequence[str] = (),
+    encodings: Sequence[Encoding] = (),
 ) -> Prepared:
     """Fit encodings and target on the training part, and encode that and the validation part."""
     rows, validation_rows = Rows(dataset.table, parts.train), Rows(dataset.table, parts.validation)
     target = _fit_target(dataset, parts.train)
     y, loss, n_outputs = _network_target(dataset, target)
     targets = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
-    names = ("standard", *scalings)
-    fitted = fit_preprocessors(rows, dataset.categorical, targets, names, dataset.readings)
+    all_encodings = (STANDARD_ENCODING, *encodings)
+    fitted = fit_preprocessors(rows, dataset.categorical, targets, all_encodings, dataset.readings)
     inputs = {
-        name: (encode_training_rows(preprocessor, rows, targets), preprocessor.encode(validation_rows))
-        for name, preprocessor in fitted.items()
+        encoding: (encode_training_rows(preprocessor, rows, targets), preprocessor.encode(validation_rows))
+        for encoding, preprocessor in fitted.items()
     }
-    standard, (X_train, X_validation) = fitted.pop("standard"), inputs.pop("standard")
+    standard, (X_train, X_validation) = fitted.pop(STANDARD_ENCODING), inputs.pop(STANDARD_ENCODING)
     problem = Problem(
         X_train=X_train,
         y_train=y[parts.train],
@@ -323,9 +324,9 @@ def _encode(
         batch_seed=seed,
         weights_train=None if dataset.weights is None else dataset.weights[parts.train],
         weights_validation=None if dataset.weights is None else dataset.weights[parts.validation],
-        scaled=inputs,
+        encoded=inputs,
     )
-    return Prepared(dataset, parts, standard, target, problem, scaled=fitted)
+    return Prepared(dataset, parts, standard, target, problem, preprocessors=fitted)
 
 
 def _fit_target(dataset: Dataset, train: Array) -> Target:

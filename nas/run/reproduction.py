@@ -31,11 +31,11 @@ class Reproduction:
     repeated: Evaluation
     retrained: tuple[int, ...]
 
-    def to_global_ids(self, island: int, n: int) -> Reproduction:
-        """The same with global ids, those of a whole search on `n` islands."""
-        candidate, recorded = to_global_ids((self.candidate, self.recorded), island, n)
+    def to_global_ids(self, part: int, n: int) -> Reproduction:
+        """The same with global ids, those of a whole search with `n` parts."""
+        candidate, recorded = to_global_ids((self.candidate, self.recorded), part, n)
         repeated = replace(self.repeated, candidate_id=candidate.id)
-        return Reproduction(candidate, recorded, repeated, tuple(i * n + island for i in self.retrained))
+        return Reproduction(candidate, recorded, repeated, tuple(i * n + part for i in self.retrained))
 
 
 def reproduce(

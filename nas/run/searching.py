@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import replace
 
-from nas.execution import SharingExecutor
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
-from nas.run.islands import Archipelago, Island, run_islands
+from nas.run.islands import search_on_islands
 from nas.run.loop import CandidateStream, search_loop
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
@@ -26,8 +23,7 @@ def search_candidates(session: Session) -> Findings:
     KeyboardInterrupt
         If the search was interrupted before the first candidate, or while it replayed a journal.
     """
-    on_islands = session.context.settings.islands > 1
-    findings = _on_islands(session) if on_islands else _on_one_engine(session)
+    findings = _on_one_engine(session) if session.context.n_parts == 1 else search_on_islands(session)
     if findings.stop_reason == StopReason.INTERRUPTED:
         if findings.engine.best is None or findings.is_behind:
             raise KeyboardInterrupt
@@ -69,37 +65,4 @@ def _on_one_engine(session: Session) -> Findings:
         history=history,
         evaluation=lambda number: history[number][1],
         states=weights.of,
-    )
-
-
-def _on_islands(session: Session) -> Findings:
-    context, executor = session.context, session.executor
-    settings, n = context.settings, context.settings.islands
-    assert isinstance(executor, SharingExecutor), "settings with several islands have workers"
-    islands = [
-        Island(
-            i=i,
-            n=n,
-            folder=context.folder.parts[i],
-            info=replace(session.info, identity={**session.info.identity, "island": i}, pair=None),
-            recipe=context.recipe,
-            seed=settings.seed,
-            limits=settings.limits,
-            starts=settings.starts,
-            budget=settings.budget.divided(n),
-            n_recorded=len(session.journals[i].record.evaluations),
-            since=time.monotonic(),
-        )
-        for i in range(n)
-    ]
-    archipelago = Archipelago(
-        islands,
-        # This engine only compares: what it takes in has been trained, and its scores are known.
-        merged=context.engine(replace(context.recipe, halving=False, surrogate="none")),
-        problem=context.prepared.problem,
-        trackers=session.trackers,
-        tails=session.tails,
-    )
-    return run_islands(
-        archipelago, executor, session.interruption.requested, session.callbacks.stop_requested
     )

@@ -152,12 +152,13 @@ def select(
     """
     finalists = engine.finalists(n_finalists, anew=refit)
     genomes = [finalist.genome for finalist in finalists] + [REFERENCE]
-    scalings = [name for name in prepared.scaled if name in {genome.scaling for genome in genomes}]
+    used = {genome.encoding for genome in genomes}
+    encodings = [encoding for encoding in prepared.preprocessors if encoding in used]
     # With folds inside the problem, further folds of the same rows are a single problem.
     folds = (
-        iter([prepared.repeated(seed, scalings)])
+        iter([prepared.repeated(seed, encodings)])
         if prepared.problem.folds
-        else prepared.folds(seed, scalings)
+        else prepared.folds(seed, encodings)
     )
     folds = map(executor.hold, folds)
     rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)

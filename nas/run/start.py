@@ -16,6 +16,7 @@ from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
+from nas.space import check_fits
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
 from nas.tracking.folder import RunFolder
@@ -68,9 +69,9 @@ class Session:
     interruption : Interruption
     hint : ResumeHint
     journals : tuple of Journal
-        One for each island.
+        One for each part of the run.
     tails : tuple of Tail
-        They follow the journals that islands write themselves; empty with one engine.
+        They follow the journals that processes of the parts write; empty with one engine.
     trackers : tuple of Tracker
         The journal is the first: what the other trackers show is on disk already.
     callbacks : CallbackTracker
@@ -147,7 +148,7 @@ def started(context: SearchContext) -> Iterator[Session]:
 def check_space(context: SearchContext) -> None:
     """Raise `InputError` if the limits leave nothing of the space, or exclude a genome to start with."""
     settings, problem, costs = context.settings, context.prepared.problem, context.costs
-    settings.space.check_fits(len(problem.X_train), problem.n_inputs, problem.n_outputs)
+    check_fits(settings.space, len(problem.X_train), problem.n_inputs, problem.n_outputs)
     settings.limits.smallest(settings.space, costs)
     for genome in settings.starts:
         if not settings.limits.allow(costs(genome)):
@@ -192,15 +193,15 @@ def _connect(context: SearchContext) -> MLflowTracker | None:
 
 def _new_journals(context: SearchContext, lock: ExitStack) -> tuple[Journal, ...]:
     """The folder of a new run, locked until `lock` is closed, and its journals."""
-    lock.callback(context.folder.create(context.config(), context.settings.islands).release)
+    lock.callback(context.folder.create(context.config(), context.n_parts).release)
     return tuple(Journal(part.journal) for part in context.folder.parts)
 
 
 def _tails(context: SearchContext, journals: Sequence[Journal]) -> tuple[Tail, ...]:
-    if context.settings.islands == 1:
+    if context.n_parts == 1:
         return ()
     for journal in journals:
-        journal.close()  # each island opens its own
+        journal.close()  # each part's process opens its own
     return tuple(Tail(part.journal) for part in context.folder.parts)
 
 
@@ -219,14 +220,14 @@ def _trackers(
     callbacks: CallbackTracker,
 ) -> tuple[Tracker, ...]:
     """All trackers: the journal first, callbacks last, as they may raise anything."""
-    # Islands write their journals themselves.
-    trackers: list[Tracker | None] = [*journals] if context.settings.islands == 1 else []
+    # The processes of several parts write their journals themselves.
+    trackers: list[Tracker | None] = [*journals] if context.n_parts == 1 else []
     trackers += [GenerationLog(), _progress_display(context), mlflow, *context.observers.trackers, callbacks]
     return tuple(tracker for tracker in trackers if tracker is not None)
 
 
 def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequence[Tail]) -> RunInfo:
-    settings, n = context.settings, context.settings.islands
+    settings, n = context.settings, context.n_parts
     return RunInfo(
         name=context.folder.path.name,
         run_id=context.run_id,
@@ -239,7 +240,7 @@ def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequen
         n_recorded=sum(journal.record.n_candidates for journal in context.journals),
         n_evaluated=len(context.recorded),
         time_budget=settings.time_budget,
-        pair=partial(_pair_on_islands, tails) if tails else partial(_pair, journals[0]),
+        pair=partial(_pair_in_parts, tails) if tails else partial(_pair, journals[0]),
     )
 
 
@@ -248,6 +249,6 @@ def _pair(journal: Journal, number: int) -> Pair:
     return journal.record.evaluations[number]
 
 
-def _pair_on_islands(tails: Sequence[Tail], number: int) -> Pair:
-    """A candidate by its global id, and its evaluation, from the journal of its island."""
+def _pair_in_parts(tails: Sequence[Tail], number: int) -> Pair:
+    """A candidate by its global id, and its evaluation, from the journal of its part."""
     return pair_of([tail.evaluations for tail in tails], number)

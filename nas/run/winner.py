@@ -242,7 +242,7 @@ def _exported(
 ) -> Network:
     return Network(
         task=source.dataset.task,
-        columns=source.preprocessor_of(candidate.genome.scaling, fold).columns,
+        columns=source.preprocessor_of(candidate.genome.encoding, fold).columns,
         target=source.target,
         activations=list(network_activations(candidate.genome)),
         weights=network.weights,

@@ -24,13 +24,8 @@ from nas.scoring import METRICS, Metric, NoScore, Scorer, scorer_name
 
 def metric_for(
     scoring: str | Scorer | None,
-    task: str,
-    *,
-    classes: Sequence[Any] = (),
-    mean: Sequence[float] = (),
-    scale: Sequence[float] = (),
-    names: Sequence[str] = (),
-    targets: Array | None = None,
+    problem: ScoredTargets,
+    targets: Array,
     validation: Sequence[Array] = (),
 ) -> Metric:
     """The metric for the networks of a task.
@@ -43,16 +38,10 @@ def metric_for(
         or R² for regression. The estimator has `predict`, and for classes `predict_proba` and
         `decision_function`, which return the predictions for the validation rows, whatever `X` is. Weights
         of rows are passed to scorers with a parameter ``sample_weight``; others ignore them.
-    task : str
-        "classification", "multilabel" or "regression".
-    classes : sequence
-        Labels in the order of the network's codes.
-    mean, scale : sequences of float
-        Mean and standard deviation of each regression target, which networks predict standardized.
-    names : sequence of str
-        Names of the targets, for messages.
-    targets : array, optional
-        The table's targets, in the form of ``Dataset.y``; by default generated targets.
+    problem : ScoredTargets
+        The task, and how networks encode its targets.
+    targets : array
+        The table's targets, in the form of ``Dataset.y``.
     validation : sequence of int arrays
         The rows of `targets` that candidates are judged by: one part, or one of each fold.
 
@@ -71,15 +60,14 @@ def metric_for(
     - a ``pos_label`` that is no class becomes the second class in sorted order;
     - predictions at or below the bound of logarithmic scores are clipped, see `nas.scorers.clipping`.
     """
+    task = problem.task
     name = _name(scoring, task)
     if name in METRICS and isinstance(scoring, (str, type(None))):
         if (name == "r2") != (task == "regression"):
             raise InputError(f"scoring: expected a score for {task}, got {name!r}")
         return METRICS[name]
     scorer = _scorer(scoring)
-    problem = ScoredTargets(task, tuple(classes), np.array(mean, float), np.array(scale, float), tuple(names))
-    y = problem.generated() if targets is None else problem.as_networks(targets)
-    values = problem.as_table(y) if targets is None else targets.reshape(len(targets), -1)
+    y, values = problem.as_networks(targets), targets.reshape(len(targets), -1)
     metric = _metric(scorer, name, problem, values)
     reason = try_out(metric, problem, y)
     if reason is not None:

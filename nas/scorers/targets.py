@@ -45,17 +45,6 @@ class ScoredTargets:
             return targets.astype(np.float32).reshape(-1, 1)
         return targets
 
-    def generated(self) -> Array:
-        """Generated targets with all classes, in the form of the loss."""
-        n = 8 * max(2, len(self.classes))
-        if self.task == "regression":
-            y: Array = np.random.default_rng(0).normal(size=(n, len(self.mean)))
-            return y
-        if self.task == "multilabel":
-            indicators: Array = np.add.outer(np.arange(n), np.arange(len(self.classes))) % 3 == 0
-            return indicators.astype(np.float32)
-        return self.as_networks(np.arange(n) % len(self.classes))
-
     def as_table(self, y: Array) -> Array:
         """Targets, or predictions of regression, in the form of the table."""
         if self.task == "regression":

@@ -32,9 +32,9 @@ class Budget:
     patience: int | None = None
 
     def divided(self, n: int) -> Budget:
-        """The budget of each of `n` islands.
+        """The budget of each of `n` parts of a search.
 
-        Candidates and epochs are divided and rounded up; each island has the other limits in full.
+        Candidates and epochs are divided and rounded up; each part has the other limits in full.
         """
         epochs = None if self.epochs is None else -(-self.epochs // n)
         return replace(self, candidates=-(-self.candidates // n), epochs=epochs)

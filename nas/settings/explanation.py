@@ -81,7 +81,7 @@ def _section(group: type[Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-_COLUMNS = ("setting", "option", "type", "default", "bounds", "unit", "meaning", "since")
+_COLUMNS = ("setting", "option", "type", "default", "bounds", "unit", "meaning")
 
 
 def _row(setting: Setting) -> tuple[str, ...]:
@@ -99,7 +99,6 @@ def _row(setting: Setting) -> tuple[str, ...]:
         bounds,
         setting.unit,
         meaning,
-        setting.since,
     )
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from nas.errors import InputError
 from nas.settings.budget import Budget
 from nas.settings.kinds import (
     amounts,
-    anything,
     choice,
     choice_or_object,
     finite,
@@ -23,6 +23,7 @@ from nas.settings.kinds import (
     positive,
     several,
     text,
+    text_or_object,
     whole,
 )
 from nas.settings.setting import setting
@@ -148,7 +149,13 @@ class StrategySettings:
 
     space: SearchSpace | str | os.PathLike[str] = setting(
         "small",
-        anything("SearchSpace, str or path", "a SearchSpace, a name or a path"),
+        text_or_object(
+            "SearchSpace, str or path",
+            "a name or a path",
+            os.PathLike,
+            "nas.space:SearchSpace",
+            or_objects=", or a SearchSpace",
+        ),
         "Search space: the name of a bundled space or a TOML file; see 'nas spaces'",
         metavar="NAME|FILE",
     )
@@ -223,7 +230,9 @@ class StrategySettings:
     )
     scoring: str | Scorer | None = setting(
         None,
-        anything("str or callable", "a scorer's name"),
+        text_or_object(
+            "str or callable", "a scorer's name", "collections.abc:Callable", or_objects=" or a function"
+        ),
         "Validation score to maximize: the name of a scorer of scikit-learn",
         more="In Python also a function ``scorer(estimator, X, y)``; see `nas.scorers.metric_for`.",
         otherwise="accuracy, or r2 for regression",
@@ -242,7 +251,13 @@ class StrategySettings:
     )
     starts: Iterable[Genome] | str | os.PathLike[str] = setting(
         (),
-        anything("iterable of Genome, or path", "genomes, a run's folder or a JSON file"),
+        text_or_object(
+            "iterable of Genome, or path",
+            "a run's folder or a JSON file",
+            os.PathLike,
+            Iterable,
+            or_objects=", or genomes",
+        ),
         "First candidates: the best genomes of an earlier run's folder, or those listed in a JSON file",
         more="A run's genomes outside of the space are left out. A file lists what `Genome.to_dict` returns.",
         flag="--start",
@@ -294,6 +309,16 @@ class WorkerSettings:
         unit="engines",
         metavar="N",
     )
+
+    def check_workers(self) -> None:
+        """Raise `InputError` on settings that need workers without any, and names of Ray's own resources."""
+        if self.n_workers == 0 and (self.ray_address != "local" or self.resources):
+            raise InputError("n_workers: expected at least 1 with an address or resources of Ray, got 0")
+        if self.n_workers == 0 and self.islands > 1:
+            raise InputError(f"n_workers: expected at least 1 with {self.islands} islands, got 0")
+        for name in self.resources or {}:
+            if name in ("CPU", "GPU"):
+                raise InputError(f"resources: expected num_{name.lower()}s, got {name}")
 
 
 @dataclass(frozen=True, kw_only=True)

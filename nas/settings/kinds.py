@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -139,8 +139,8 @@ def choice_or_object(*fixed: str, registry: str, base: str) -> Kind:
     def holds(value: Any) -> bool:
         if isinstance(value, str):
             return is_among(value)
-        known = getattr(import_module(module), name)
-        return issubclass(value, known) if isinstance(value, type) else isinstance(value, known)
+        required = _class(base)
+        return issubclass(value, required) if isinstance(value, type) else isinstance(value, required)
 
     objects = f", or a class or object of {module}.{name}"
     return Kind(
@@ -153,20 +153,42 @@ def text(expectation: str = "text", type_name: str = "str") -> Kind:
     return Kind(type_name, expectation, lambda value: _is_text(value) and bool(value.strip()))
 
 
-def names(type_name: str, expectation: str) -> Kind:
-    """Names, as a text in which commas join them or as several texts."""
-    return Kind(type_name, expectation, _is_anything, holds_in_file=_is_names)
+def columns(type_name: str) -> Kind:
+    """Names of columns, as a text in which commas join them or as several names.
+
+    Names may be any objects in Python, such as numbers: which are right is for the table to decide.
+    """
+    return Kind(type_name, "names of columns", lambda value: True, holds_in_file=_is_texts)
+
+
+def texts(type_name: str, expectation: str) -> Kind:
+    """Texts, as a text in which commas join them or as several texts or numbers."""
+
+    def holds(value: Any) -> bool:
+        return _is_text(value) or (isinstance(value, Collection) and not isinstance(value, (bytes, Mapping)))
+
+    return Kind(type_name, expectation, holds, holds_in_file=_is_texts)
 
 
 def several(*fixed: str, registry: str = "") -> Kind:
-    """Several of some names; `nas.settings.search_settings.SearchSettings` checks them."""
+    """Several of some names; `nas.settings.search_settings.SearchSettings` checks their combination."""
     choices = Choices(fixed, registry)
-    return Kind("sequence of str", "some of", _is_anything, _split, "", choices, _is_names)
+
+    def holds(value: Any) -> bool:
+        listed = _split(value) if _is_text(value) else value
+        is_listed = isinstance(listed, Sequence) and all(map(_is_text, listed)) and len(listed) > 0
+        return is_listed and len(set(listed)) == len(listed) and set(listed) <= set(choices.names)
+
+    return Kind("sequence of str", "some of", holds, _split, "", choices, _is_texts)
 
 
-def anything(type_name: str, expectation: str) -> Kind:
-    """Values of Python that the search itself checks; text in a file."""
-    return Kind(type_name, expectation, _is_anything, holds_in_file=_is_text)
+def text_or_object(type_name: str, expectation: str, *classes: type | str, or_objects: str = "") -> Kind:
+    """A text, or in Python an object of some classes, given as classes or as ``MODULE:CLASS``."""
+
+    def holds(value: Any) -> bool:
+        return _is_text(value) or isinstance(value, tuple(map(_class, classes)))
+
+    return Kind(type_name, expectation, holds, holds_in_file=_is_text, or_objects=or_objects)
 
 
 def amounts() -> Kind:
@@ -194,12 +216,16 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_names(value: object) -> bool:
+def _is_texts(value: object) -> bool:
     return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
 
 
-def _is_anything(value: object) -> bool:
-    return True
+def _class(named: type | str) -> Any:
+    """A class, which is given itself or as ``MODULE:CLASS``."""
+    if isinstance(named, type):
+        return named
+    module, _, name = named.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _split(listed: str) -> list[str]:

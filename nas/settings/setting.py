@@ -34,8 +34,6 @@ class Setting:
         The option of the command line; by default the name with dashes.
     metavar : str
         The option's value in the command line's help.
-    since : str
-        The version that introduced the setting.
     former : str
         The name in earlier versions, which is still understood.
     example : object
@@ -55,7 +53,6 @@ class Setting:
     otherwise: str = ""
     flag: str = ""
     metavar: str = ""
-    since: str = "0.1"
     former: str = ""
     example: Any = None
     resumable: bool = False

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nas.settings.kinds import (
-    anything,
     choice,
+    columns,
     flag,
-    names,
     text,
+    text_or_object,
+    texts,
 )
 from nas.settings.setting import setting
 
@@ -25,7 +26,7 @@ class TableSettings:
 
     target: str | Iterable[str] | None = setting(
         None,
-        names("str or iterable of str", "names of columns"),
+        columns("str or iterable of str"),
         "The column to predict, or several joined by commas",
         otherwise="a column called target, label, class or y, else the last",
         metavar="COL",
@@ -42,14 +43,14 @@ class TableSettings:
     )
     categorical: str | Collection[str] = setting(
         (),
-        names("str or collection of str", "names of columns"),
+        columns("str or collection of str"),
         "Columns that hold categories although they look like numbers, joined by commas",
         metavar="COLS",
         example=["postcode"],
     )
     na: str | Collection[str] = setting(
         (),
-        names("str or collection of str", "texts"),
+        texts("str or collection of str", "texts"),
         "Cells that are missing values besides empty cells, joined by commas, such as NA,-999",
         metavar="TEXTS",
         example=["NA", "-999"],
@@ -64,7 +65,7 @@ class TableSettings:
     )
     ignore: str | Collection[str] | None = setting(
         None,
-        names("str or collection of str", "names of columns"),
+        columns("str or collection of str"),
         "Columns to leave out, joined by commas; '' for none",
         otherwise="an index, such as a column that counts the rows",
         metavar="COLS",
@@ -87,7 +88,7 @@ class TrackingSettings:
         example="mine",
     )
     runs_dir: str | os.PathLike[str] = setting(
-        "runs", anything("path", "a folder"), "Folder of the runs", metavar="DIR"
+        "runs", text_or_object("path", "a folder", os.PathLike), "Folder of the runs", metavar="DIR"
     )
     tracking: bool = setting(True, flag(), "Whether the run is tracked in MLflow")
     tracking_uri: str | None = setting(

@@ -2,17 +2,23 @@
 
 from nas.space.costs import COSTS, CostModel, Costs, Limits, cost_model
 from nas.space.files import available_spaces, load_space
-from nas.space.space import SearchSpace
-from nas.space.values import Range
+from nas.space.space import DOMAINS, SearchSpace, check_fits, encodings_of
+from nas.space.values import Domain, Names, Numbers, Range
 
 __all__ = [
     "COSTS",
+    "DOMAINS",
     "CostModel",
     "Costs",
+    "Domain",
     "Limits",
+    "Names",
+    "Numbers",
     "Range",
     "SearchSpace",
     "available_spaces",
+    "check_fits",
     "cost_model",
+    "encodings_of",
     "load_space",
 ]

@@ -84,21 +84,11 @@ class Limits:
     ----------
     parameters, flops, latency : float, optional
         See `Costs`; units are theirs.
-
-    Raises
-    ------
-    InputError
-        On a limit that is no number above 0; the message names it.
     """
 
     parameters: float | None = None
     flops: float | None = None
     latency: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, limit in self:
-            if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0 < limit < float("inf"):
-                raise InputError(f"max_{name}: expected a number above 0, got {limit!r}")
 
     def __iter__(self) -> Any:
         """Iterate over the limits that are set, as pairs of name and number."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import SpaceError
-from nas.genome import GENES
-from nas.space.space import SearchSpace
+from nas.genome import LAYER_GENES
+from nas.space.space import DOMAINS, SearchSpace, per_layer_flag
 from nas.space.values import Range, Values, is_number, refused
 
 _LARGEST = 64 * 2**10
@@ -74,19 +74,10 @@ def _shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "search_spaces"
 
 
-_RANGE_KEYS = {"values", "min", "max", "scale", "step"}
-_TABLES = {
-    "depth": {"min", "max"},
-    "widths": _RANGE_KEYS | {"non_increasing", "equal"},
-    "activation": {"values", "per_layer"},
-    "learning_rate": _RANGE_KEYS,
-    "batch_size": _RANGE_KEYS,
-    "weight_decay": _RANGE_KEYS,
-    "dropout": _RANGE_KEYS | {"per_layer"},
-    "optimizer": {"values"},
-    "schedule": {"values"},
-    "scaling": {"values"},
-}
+_TABLES = {"depth": {"min", "max"}} | {key: set(domain.toml_keys) for key, domain in DOMAINS.items()}
+_TABLES["widths"] |= {"non_increasing", "equal"}
+for _key in LAYER_GENES:
+    _TABLES[_key].add("per_layer")
 
 
 def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpace:
@@ -104,14 +95,13 @@ def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpac
         if key not in record["depth"]:
             raise refused(file, f"depth.{key}", "a whole number", "none")
     arguments: dict[str, Any] = {
-        key: _values_from_toml(file, key, record[key]) for key in ("widths", *GENES) if key in record
+        key: _values_from_toml(file, key, record[key]) for key in DOMAINS if key in record
     }
+    arguments |= {per_layer_flag(key): record.get(key, {}).get("per_layer", False) for key in LAYER_GENES}
     space = SearchSpace(
         depth=(record["depth"]["min"], record["depth"]["max"]),
         non_increasing=record["widths"].get("non_increasing", False),
         equal_widths=record["widths"].get("equal", False),
-        activation_per_layer=record.get("activation", {}).get("per_layer", False),
-        dropout_per_layer=record.get("dropout", {}).get("per_layer", False),
         name=file,
         **arguments,
     )

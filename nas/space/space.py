@@ -9,10 +9,14 @@ import random
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
-from nas.genome import GENES, LAYER_GENES, Genome
-from nas.space.values import CHECKS, Values, checked_depth, refused
+from nas.genome import GENES, INPUT_GENES, LAYER_GENES, SCALINGS, Encoding, Genome
+from nas.network.activations import ACTIVATIONS
+from nas.network.optimizers import OPTIMIZERS
+from nas.network.schedules import SCHEDULES
+from nas.space.values import LARGEST_WIDTH, Domain, Names, Numbers, Values, checked_depth, gene, refused
 
 
 @dataclass(frozen=True)
@@ -54,81 +58,68 @@ class SearchSpace:
     """
 
     depth: tuple[int, int]
-    widths: Values
+    widths: Values = field(metadata={"domain": Numbers(1, LARGEST_WIDTH, whole=True)})
     non_increasing: bool = False
     equal_widths: bool = False
-    activation: Sequence[str] = ()
+    activation: Sequence[str] = gene(Names(ACTIVATIONS))
     activation_per_layer: bool = False
-    learning_rate: Values = ()
-    batch_size: Values = ()
-    weight_decay: Values = ()
-    dropout: Values = ()
+    learning_rate: Values = gene(Numbers(1e-12, 10))
+    batch_size: Values = gene(Numbers(1, 1_000_000, whole=True))
+    weight_decay: Values = gene(Numbers(0, 10))
+    dropout: Values = gene(Numbers(0, 0.99))
     dropout_per_layer: bool = False
-    optimizer: Sequence[str] = ()
-    schedule: Sequence[str] = ()
-    scaling: Sequence[str] = ()
+    optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
+    schedule: Sequence[str] = gene(Names(SCHEDULES))
+    scaling: Sequence[str] = gene(Names(SCALINGS))
     name: str = "custom"
-    genes: Mapping[str, tuple[Any, ...]] = field(init=False, repr=False, compare=False)
-    """The optional genes that genomes of this space carry, with their values."""
-
-    per_layer: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """The genes of which each layer has a value of its own."""
-
-    shared_by_layers: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """The genes of which all layers of a genome have the same value; "width" among them with equal widths."""
-
-    network_genes: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """The genes that belong to a genome as a whole."""
-
-    steppable_genes: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """The genes, apart from the activation, that have at least two values."""
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # the dataclass is frozen
         set_field(self, "depth", checked_depth(self.name, self.depth))
-        for key, check in CHECKS.items():
-            set_field(self, key, check(self.name, key, getattr(self, key)))
-        self._derive()
+        for key, domain in DOMAINS.items():
+            set_field(self, key, domain.checked(self.name, key, getattr(self, key)))
         if self.depth[1] > 0 and not self.widths:
             raise refused(self.name, "widths", "at least one width", "none")
-        for key in ("non_increasing", "equal_widths", "activation_per_layer", "dropout_per_layer"):
+        for key in ("non_increasing", "equal_widths", *map(per_layer_flag, LAYER_GENES)):
             if not isinstance(getattr(self, key), bool):
                 raise refused(self.name, key, "true or false", reprlib.repr(getattr(self, key)))
         for key in self.per_layer:
             if key not in self.genes:
-                noun = "names" if key == "activation" else "numbers"
-                raise refused(self.name, key, f"{noun} to choose from for each layer", "none")
+                expected = f"{DOMAINS[key].noun} to choose from for each layer"
+                raise refused(self.name, key, expected, "none")
 
-    def _derive(self) -> None:
-        """Set the fields that follow from the others: operators read them for each child."""
-        genes = {key: tuple(getattr(self, key)) for key in GENES if getattr(self, key)}
-        per_layer = tuple(key for key in LAYER_GENES if getattr(self, f"{key}_per_layer"))
-        shared = tuple(key for key in LAYER_GENES if key not in per_layer)
-        set_field = object.__setattr__
-        set_field(self, "genes", genes)
-        set_field(self, "per_layer", per_layer)
-        set_field(self, "shared_by_layers", ("width", *shared) if self.equal_widths else shared)
-        set_field(self, "network_genes", tuple(key for key in genes if key not in LAYER_GENES))
-        steppable = (key for key, values in genes.items() if key != "activation" and len(values) > 1)
-        set_field(self, "steppable_genes", tuple(steppable))
+    # Computed once: operators read these for each child.
+
+    @cached_property
+    def genes(self) -> Mapping[str, tuple[Any, ...]]:
+        """The optional genes that genomes of this space carry, with their values."""
+        return {key: tuple(getattr(self, key)) for key in GENES if getattr(self, key)}
+
+    @cached_property
+    def per_layer(self) -> tuple[str, ...]:
+        """The genes of which each layer has a value of its own."""
+        return tuple(key for key in LAYER_GENES if getattr(self, per_layer_flag(key)))
+
+    @cached_property
+    def shared_by_layers(self) -> tuple[str, ...]:
+        """The genes of which all layers have the same value; "width" among them with equal widths."""
+        shared = tuple(key for key in LAYER_GENES if key not in self.per_layer)
+        return ("width", *shared) if self.equal_widths else shared
+
+    @cached_property
+    def network_genes(self) -> tuple[str, ...]:
+        """The genes that belong to a genome as a whole."""
+        return tuple(key for key in self.genes if key not in LAYER_GENES)
+
+    @cached_property
+    def steppable_genes(self) -> tuple[str, ...]:
+        """The genes, apart from the activation, that have at least two values."""
+        return tuple(key for key, values in self.genes.items() if key != "activation" and len(values) > 1)
 
     def size(self) -> int:
         """Return the number of different genomes in this space."""
         of_genes = math.prod(len(self.genes[key]) for key in self.network_genes)
-        return of_genes * sum(self._size_at(depth) for depth in self.depths)
-
-    def _size_at(self, depth: int) -> int:
-        """Count the different widths, activations and dropouts of `depth` layers."""
-        if depth == 0:
-            return 1
-        n = len(self.widths_tuple)
-        if self.equal_widths:
-            size = n
-        else:
-            size = math.comb(n + depth - 1, depth) if self.non_increasing else n**depth
-        for key in LAYER_GENES:
-            size *= len(self.genes.get(key, (None,))) ** (depth if key in self.per_layer else 1)
-        return size
+        return of_genes * sum(_size_at(self, depth) for depth in self.depths)
 
     @property
     def depths(self) -> range:
@@ -161,62 +152,18 @@ class SearchSpace:
                 genes[key] = tuple(itertools.product(genes[key], repeat=depth))
             if depth == 0:
                 genes = {key: values for key, values in genes.items() if key not in LAYER_GENES}
-            for widths in self._widths_at(depth):
+            for widths in _widths_at(self, depth):
                 for values in itertools.product(*genes.values()):
                     yield Genome(widths, **dict(zip(genes, values, strict=True)))
-
-    def _widths_at(self, depth: int) -> Iterable[tuple[int, ...]]:
-        """Iterate over the widths of `depth` layers."""
-        if self.equal_widths and depth:
-            return ((width,) * depth for width in self.widths_tuple)
-        if self.non_increasing:
-            return itertools.combinations_with_replacement(self.widths_tuple[::-1], depth)
-        return itertools.product(self.widths_tuple, repeat=depth)
 
     def __contains__(self, genome: object) -> bool:
         if not isinstance(genome, Genome) or genome.depth not in self.depths:
             return False
-        return _fits(self, genome.widths) and all(self._carries(genome, key) for key in GENES)
-
-    def _carries(self, genome: Genome, key: str) -> bool:
-        """Return whether the genome's value of an optional gene is a value of this space."""
-        value, values = getattr(genome, key), getattr(self, key)
-        if not values or (genome.depth == 0 and key in LAYER_GENES):
-            return value is None
-        if isinstance(value, tuple):
-            return key in self.per_layer and set(value) <= set(values)
-        return value in values
-
-    def check_fits(self, n_rows: int, n_inputs: int, n_outputs: int) -> None:
-        """Raise `SpaceError` if training on such a table cannot work for every genome.
-
-        Parameters
-        ----------
-        n_rows : int
-            Rows to train on.
-        n_inputs, n_outputs : int
-            Columns of the encoded table, and outputs of the network.
-        """
-        largest_batch = max(self.genes.get("batch_size", (1,)))
-        if largest_batch > n_rows:
-            raise refused(
-                self.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch)
-            )
-        widest = Genome((self.widths_tuple[-1],) * self.depth[1] if self.depth[1] else ())
-        # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
-        n_bytes, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
-        if n_bytes > available / 2:
-            raise refused(
-                self.name,
-                "widths",
-                f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
-                f"up to {n_bytes / 2**30:.1f} GiB for {widest.depth} layers of "
-                f"{max(widest.widths, default=0)} on {n_inputs} inputs",
-            )
+        return _fits(self, genome.widths) and all(_carries(self, genome, key) for key in GENES)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain values for JSON, with ranges written out."""
-        record = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
+        record = {item.name: getattr(self, item.name) for item in fields(self)}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}
 
     @classmethod
@@ -236,6 +183,84 @@ class SearchSpace:
             per_layer = " per layer" if key in self.per_layer else ""
             parts.append(f"{key}{per_layer} {_abbreviated(values)}")
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
+
+
+DOMAINS: dict[str, Domain] = {
+    item.name: item.metadata["domain"] for item in fields(SearchSpace) if item.metadata
+}
+"""The values that a space may give the widths and each optional gene.
+
+The bounds are those of `nas.training.TrainingConfig`: training accepts all values that a space accepts.
+"""
+
+
+def per_layer_flag(gene: str) -> str:
+    """Return the name of the field that says whether each layer has its own value of a gene."""
+    return f"{gene}_per_layer"
+
+
+def encodings_of(space: SearchSpace) -> tuple[Encoding, ...]:
+    """Return the encodings of inputs that genomes of a space have."""
+    return tuple(itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES)))
+
+
+def _size_at(space: SearchSpace, depth: int) -> int:
+    """Count the different layers, `depth` of them in order."""
+    if depth == 0:
+        return 1
+    n = len(space.widths_tuple)
+    if space.equal_widths:
+        size = n
+    else:
+        size = math.comb(n + depth - 1, depth) if space.non_increasing else n**depth
+    for key in LAYER_GENES:
+        size *= len(space.genes.get(key, (None,))) ** (depth if key in space.per_layer else 1)
+    return size
+
+
+def _widths_at(space: SearchSpace, depth: int) -> Iterable[tuple[int, ...]]:
+    """Iterate over the widths of `depth` layers."""
+    if space.equal_widths and depth:
+        return ((width,) * depth for width in space.widths_tuple)
+    if space.non_increasing:
+        return itertools.combinations_with_replacement(space.widths_tuple[::-1], depth)
+    return itertools.product(space.widths_tuple, repeat=depth)
+
+
+def _carries(space: SearchSpace, genome: Genome, key: str) -> bool:
+    """Return whether the genome's value of an optional gene is a value of this space."""
+    value, values = getattr(genome, key), getattr(space, key)
+    if not values or (genome.depth == 0 and key in LAYER_GENES):
+        return value is None
+    if isinstance(value, tuple):
+        return key in space.per_layer and set(value) <= set(values)
+    return value in values
+
+
+def check_fits(space: SearchSpace, n_rows: int, n_inputs: int, n_outputs: int) -> None:
+    """Raise `SpaceError` if training on such a table cannot work for every genome.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows to train on.
+    n_inputs, n_outputs : int
+        Columns of the encoded table, and outputs of the network.
+    """
+    largest_batch = max(space.genes.get("batch_size", (1,)))
+    if largest_batch > n_rows:
+        raise refused(space.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch))
+    widest = Genome((space.widths_tuple[-1],) * space.depth[1] if space.depth[1] else ())
+    # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
+    n_bytes, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
+    if n_bytes > available / 2:
+        raise refused(
+            space.name,
+            "widths",
+            f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
+            f"up to {n_bytes / 2**30:.1f} GiB for {widest.depth} layers of "
+            f"{max(widest.widths, default=0)} on {n_inputs} inputs",
+        )
 
 
 def _fits(space: SearchSpace, widths: tuple[int, ...]) -> bool:

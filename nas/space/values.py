@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 from nas.errors import SpaceError
-from nas.genome import SCALINGS
-from nas.network.activations import ACTIVATIONS
-from nas.network.optimizers import OPTIMIZERS
-from nas.network.schedules import SCHEDULES
 
-_LARGEST_WIDTH = 65_536
+LARGEST_WIDTH = 65_536
 """Units of a layer, at most: two such layers have 4e9 weights, more than fits the memory of most machines."""
 
 _DEEPEST = 100
@@ -79,7 +75,7 @@ class Range:
             bound = "0 on the linear scale" if self.scale == "linear" else "1 on the log scale"
             raise ValueError(f"step: expected more than {bound}, got {step:g}")
         if whole:
-            return tuple(sorted({round(value) for value in self._by_step(step, _LARGEST_WIDTH)}))
+            return tuple(sorted({round(value) for value in self._by_step(step, LARGEST_WIDTH)}))
         return self._readable(self._by_step(step, _MOST_NUMBERS))
 
     def _by_step(self, step: float, most: int) -> list[float]:
@@ -119,7 +115,6 @@ class Range:
 
 
 Values = Sequence[Any] | Range
-Check = Callable[[str, str, Any], tuple[Any, ...]]
 
 
 def refused(space: str, key: str, expected: str, got: str) -> SpaceError:
@@ -141,42 +136,88 @@ def checked_depth(space: str, depth: Any) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _checked_numbers(low: float, high: float, *, whole: bool = False) -> Check:
-    """Make a check that turns values or a range into a rising tuple of numbers between the bounds."""
-    kind = "whole numbers" if whole else "numbers"
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers between two bounds, both included; whole numbers if `whole`."""
 
-    def check(space: str, key: str, values: Values) -> tuple[float, ...]:
+    low: float
+    high: float
+    whole: bool = False
+    ordered: ClassVar[bool] = True
+    """Whether a value has neighbours."""
+
+    toml_keys: ClassVar[frozenset[str]] = frozenset({"values", "min", "max", "scale", "step"})
+    """Keys of a gene's table in a space's file."""
+
+    @property
+    def noun(self) -> str:
+        """What the values are, in messages."""
+        return "whole numbers" if self.whole else "numbers"
+
+    def checked(self, space: str, key: str, values: Values) -> tuple[Any, ...]:
+        """Turn values or a range into a rising tuple.
+
+        Parameters
+        ----------
+        space, key : str
+            Names of the space and of the gene, for the message.
+        values : sequence or Range
+
+        Raises
+        ------
+        SpaceError
+            On a value that is out of bounds or no number, or a range that has no such values.
+        """
         if isinstance(values, Range):
             ends: tuple[Any, ...] = (values.low, values.high)
         else:
             values = ends = _listed(values)
         for value in ends:
-            valid = _is_whole(value) if whole else is_number(value)
-            if not (valid and low <= value <= high):
-                raise refused(space, key, f"{kind} from {low:g} to {high:g}", reprlib.repr(value))
+            valid = _is_whole(value) if self.whole else is_number(value)
+            if not (valid and self.low <= value <= self.high):
+                expected = f"{self.noun} from {self.low:g} to {self.high:g}"
+                raise refused(space, key, expected, reprlib.repr(value))
         if isinstance(values, Range):
             if values.step is not None and not is_number(values.step):
                 raise refused(space, f"{key}.step", "a number", reprlib.repr(values.step))
             try:
-                return values.values(whole=whole)
+                return values.values(whole=self.whole)
             except ValueError as error:
                 raise SpaceError(f"search space {space}: {key}: {error}") from None
-        return tuple(sorted({int(value) if whole else float(value) for value in values}))
-
-    return check
+        return tuple(sorted({int(value) if self.whole else float(value) for value in values}))
 
 
-def _checked_names(valid_names: Iterable[str]) -> Check:
-    """Make a check that turns names into a tuple without repeats."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of a table."""
 
-    def check(space: str, key: str, values: Any) -> tuple[str, ...]:
+    names: Collection[str]
+    ordered: ClassVar[bool] = False
+    """See `Numbers`."""
+
+    toml_keys: ClassVar[frozenset[str]] = frozenset({"values"})
+    """See `Numbers`."""
+
+    noun: ClassVar[str] = "names"
+    """See `Numbers`."""
+
+    def checked(self, space: str, key: str, values: Values) -> tuple[Any, ...]:
+        """Turn names into a tuple without repeats; see `Numbers.checked`."""
         names = _listed(values)
         for name in names:
-            if name not in tuple(valid_names):
-                raise refused(space, key, f"names among {', '.join(valid_names)}", reprlib.repr(name))
+            if name not in tuple(self.names):
+                expected = f"names among {', '.join(self.names)}"
+                raise refused(space, key, expected, reprlib.repr(name))
         return tuple(dict.fromkeys(names))
 
-    return check
+
+Domain = Numbers | Names
+"""The values that a gene may have."""
+
+
+def gene(domain: Domain) -> Any:
+    """Declare a field of `SearchSpace` for values of an optional gene of `nas.genome.Genome`."""
+    return field(default=(), metadata={"domain": domain})
 
 
 def _listed(values: Any) -> tuple[Any, ...]:
@@ -184,23 +225,6 @@ def _listed(values: Any) -> tuple[Any, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         return (values,)
     return tuple(values)
-
-
-CHECKS: dict[str, Check] = {
-    "widths": _checked_numbers(1, _LARGEST_WIDTH, whole=True),
-    "activation": _checked_names(ACTIVATIONS),
-    "learning_rate": _checked_numbers(1e-12, 10),
-    "batch_size": _checked_numbers(1, 1_000_000, whole=True),
-    "weight_decay": _checked_numbers(0, 10),
-    "dropout": _checked_numbers(0, 0.99),
-    "optimizer": _checked_names(OPTIMIZERS),
-    "schedule": _checked_names(SCHEDULES),
-    "scaling": _checked_names(SCALINGS),
-}
-"""The check of each gene: from (name of the space, name of the gene, values) to a tuple, or `SpaceError`.
-
-The bounds are those of `nas.training.TrainingConfig`: training accepts all values that a space accepts.
-"""
 
 
 def is_number(value: Any) -> bool:

@@ -10,8 +10,8 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas.genome import GENES
-from nas.network import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from nas.genome import GENES, LAYER_GENES
+from nas.space import DOMAINS, Names
 
 Check = Callable[[Any], None]
 
@@ -131,19 +131,20 @@ def _is_count(value: Any) -> bool:
 _WIDTHS = of(
     "a list of whole numbers from 1", lambda value: isinstance(value, list) and all(map(_is_count, value))
 )
-_GENES: dict[str, Check] = {
-    "activation": _single_or_listed(one_of(ACTIVATIONS)),
-    "learning_rate": NUMBER,
-    "batch_size": of("a whole number from 1", _is_count),
-    "weight_decay": NUMBER,
-    "dropout": _single_or_listed(NUMBER),
-    "optimizer": one_of(OPTIMIZERS),
-    "schedule": one_of(SCHEDULES),
-    "scaling": TEXT,
-}
 
 
-_GENOME = keyed({"widths": _WIDTHS}, _GENES)
+def _gene_check(gene: str) -> Check:
+    """Make the check of a gene from the values that spaces may give it."""
+    domain = DOMAINS[gene]
+    if isinstance(domain, Names):
+        check = one_of(domain.names)
+    else:
+        # Bounds are not checked: an earlier version may have had wider ones.
+        check = of("a whole number from 1", _is_count) if domain.whole else NUMBER
+    return _single_or_listed(check) if gene in LAYER_GENES else check
+
+
+_GENOME = keyed({"widths": _WIDTHS}, {gene: _gene_check(gene) for gene in GENES})
 _GENOME_KEYS = ("widths", *GENES)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fitting import fit_preprocessor
 
 from nas.data.columns import convert, read_column
 from nas.data.dataset import load_dataset
-from nas.data.preprocessing import fit_preprocessor, settle_kinds
+from nas.data.preprocessing import settle_kinds
 from nas.errors import DataError
 from nas.runtime import TableError
 

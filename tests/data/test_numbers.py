@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fitting import fit_preprocessor
 from numpy.testing import assert_array_equal
 
 from nas.data import Rows, load_dataset
 from nas.data.numbers import Fit, fit_numbers
-from nas.data.preprocessing import fit_preprocessor, settle_kinds
+from nas.data.preprocessing import settle_kinds
 from nas.export.native import save_network
 from nas.run.preparation import prepare
 from nas.runtime import Column, Network, Preprocessor, TableError, Target
@@ -176,8 +177,8 @@ def counted(n_columns: int, folder: Path) -> dict[str, int]:
 
     dataset = count("load", lambda: load_dataset(labelled, target="y"))
     count("digest", dataset.digest)
-    prepared = count("prepare", lambda: prepare(dataset, 0, scalings=("standard", "quantile")))
-    by_rank = prepared.scaled["quantile"]
+    prepared = count("prepare", lambda: prepare(dataset, 0, encodings=(("standard",), ("quantile",))))
+    by_rank = prepared.preprocessors[("quantile",)]
     count("encode", lambda: Preprocessor(by_rank.columns).encode(table))
     network = Network(
         task="classification",

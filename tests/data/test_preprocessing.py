@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fitting import fit_preprocessor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -19,7 +20,6 @@ from nas.data.dataset import load_dataset
 from nas.data.preprocessing import (
     MAX_CATEGORIES,
     encode_training_rows,
-    fit_preprocessor,
     settle_kinds,
 )
 from nas.errors import DataError
@@ -215,7 +215,7 @@ def many_categories(rows: int = 600, seed: int = 0) -> tuple[pd.DataFrame, Any]:
     return pd.DataFrame({"code": names, "x": rng.normal(0, 1, rows)}), targets
 
 
-def test_many_categories_are_told_by_the_means_of_their_targets_as_in_scikit_learn() -> None:
+def test_many_categories_are_target_encoded_as_in_scikit_learn() -> None:
     table, targets = many_categories()
     preprocessor = fit_preprocessor(table, targets=targets)
     column = preprocessor.columns[0]
@@ -232,7 +232,7 @@ def test_many_categories_are_told_by_the_means_of_their_targets_as_in_scikit_lea
         assert slopes[0] > 0
 
 
-def test_a_training_row_is_not_told_its_own_target() -> None:
+def test_the_target_encoding_of_a_training_row_leaves_out_its_own_target() -> None:
     table, targets = many_categories()
     preprocessor = fit_preprocessor(table, targets=targets)
     X = encode_training_rows(preprocessor, table, targets)
@@ -262,7 +262,7 @@ def test_noise_in_many_categories_is_no_hint_for_training_rows() -> None:
     assert np.corrcoef(naive, targets[:, 0])[0, 1] > 0.3
 
 
-def test_of_too_many_categories_the_rarest_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_categories_the_rarest_share_a_target_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     table, targets = many_categories()
     monkeypatch.setattr(encoding, "_MOST_MEANS", 70)  # of two targets
     column = fit_preprocessor(table, targets=targets).columns[0]
@@ -271,7 +271,7 @@ def test_of_too_many_categories_the_rarest_are_told_together(monkeypatch: pytest
     assert min(counts[list(column.categories)]) >= max(counts.drop(list(column.categories)))
 
 
-def test_more_targets_than_categories_would_have_inputs_are_not_told() -> None:
+def test_more_targets_than_categories_would_have_inputs_are_not_encoded() -> None:
     table, _ = many_categories()
     column = fit_preprocessor(table, targets=np.zeros((600, MAX_CATEGORIES + 1))).columns[0]
     assert (column.means, column.n_inputs) == ((), 34)

@@ -175,14 +175,15 @@ class TestEveryEngine:
 
     def test_batches_are_asked_for_up_to_the_number_in_flight(self, algorithm: str, extra: str) -> None:
         engine = build(algorithm, extra)
-        for _ in range(engine.batches_in_flight):
+        n_batches = engine.state.batches_in_flight
+        for _ in range(n_batches):
             assert engine.can_ask
             batch = engine.ask()
             assert len(batch) == engine.strategy.batch_size(engine.state)
         assert not engine.can_ask
         with pytest.raises(
             RuntimeError,
-            match=f"ask: expected some of {engine.batches_in_flight * len(batch)} evaluations to be told",
+            match=f"ask: expected some of {n_batches * len(batch)} evaluations to be told",
         ):
             engine.ask()
 
@@ -607,7 +608,7 @@ def test_a_recipe_makes_an_engine_with_its_settings(algorithm: str) -> None:
     plain = recipe(algorithm, inherit=False, halving=True, surrogate="none", population_size=6)
     engine = plain.engine(SPACE, 3, epochs=40, costs=COSTS, limits=LIMITS, starts=[Genome((4,))])
     assert type(engine.strategy) is ALGORITHMS["steady-state" if algorithm == "auto" else algorithm]
-    assert (engine.state.population_size, engine.options.inherit, engine.surrogate) == (6, False, None)
+    assert (engine.state.population_size, engine.options.inherit, engine.state.surrogate) == (6, False, None)
     assert engine.halving is not None
     assert engine.halving.rungs == (4, 13, 40)
     assert (engine.seed, engine.options.limits) == (3, LIMITS)

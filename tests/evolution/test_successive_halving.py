@@ -180,7 +180,7 @@ def test_a_batch_begins_with_promotions(space: SearchSpace) -> None:
 
 def test_nsga2_promotes_by_fronts(space: SearchSpace) -> None:
     engine = halving_engine("nsga2", space)
-    batches = [engine.ask() for _ in range(engine.batches_in_flight)]
+    batches = [engine.ask() for _ in range(engine.state.batches_in_flight)]
     evaluated = [candidate for batch in batches for candidate in batch]
     for candidate in evaluated:
         engine.tell(judge(candidate))

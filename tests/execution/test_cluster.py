@@ -168,7 +168,7 @@ def test_an_interrupted_search_leaves_the_cluster_free(tmp_path: Path, nodes: No
     ("address", "why"),
     [("127.0.0.1:1", "[Errno 111] Connection refused"), ("head", "no HOST:PORT")],
 )
-def test_nobody_at_the_address(tmp_path: Path, address: str, why: str) -> None:
+def test_an_address_without_a_cluster_is_refused(tmp_path: Path, address: str, why: str) -> None:
     process = start(tmp_path, "none", "--ray-address", address)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
@@ -184,7 +184,7 @@ def test_this_machine_has_not_what_is_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_a_cluster_with_a_token_takes_those_who_have_it(tmp_path: Path, serial: list[dict[str, Any]]) -> None:
+def test_a_cluster_with_a_token_takes_drivers_with_it(tmp_path: Path, serial: list[dict[str, Any]]) -> None:
     ours = {**ENVIRONMENT, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
     nobodys = {**ENVIRONMENT, "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
     cluster = Nodes(ours)

@@ -36,7 +36,7 @@ def pairs(asked: Sequence[Candidate]) -> list[Sequence[Candidate]]:
 
 
 def all_of(executor: Executor, *tasks: Task) -> list[Evaluation]:
-    """Submit them all, and wait for everyone."""
+    """Submit all tasks, and wait for their results."""
     for task in tasks:
         executor.submit(task)
     found: list[Evaluation] = []

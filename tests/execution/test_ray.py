@@ -144,7 +144,7 @@ def test_a_candidate_that_kills_its_worker_costs_its_cohort_nothing(problem: Pro
     with RayExecutor(2) as executor:
         *fine, failed = ordered(executor, problem, [*good, deadly], size=4)
     assert failed.error == "its worker process died, 3 times"
-    # Those whom it was with are trained again, each alone.
+    # The other members of its cohort are trained again, each solo.
     assert fine == ordered(SerialExecutor(), problem, good)
 
 
@@ -174,7 +174,7 @@ def test_short_cohorts_go_to_a_worker_together(problem: Problem) -> None:
 
 
 @pytest.mark.exhaustive
-def test_who_dies_in_company_is_found(problem: Problem) -> None:
+def test_a_candidate_that_kills_its_worker_is_found_in_its_cohort(problem: Problem) -> None:
     asked = candidates(*[(2 + i,) for i in range(8)])
     deadly = Candidate(8, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
     with RayExecutor(1) as executor:

@@ -35,7 +35,8 @@ from hypothesis import strategies as st
 import nas
 from nas.cli import main
 from nas.errors import ExportError, InputError
-from nas.export import FORMATS, write_export
+from nas.export import FORMATS, torch_module, write_export
+from nas.export import onnx as onnx_format
 from nas.export.check import check, made_up
 from nas.export.onnx import feeds
 from nas.export.onnx_graph import Names
@@ -118,7 +119,7 @@ def network(
 
 
 def place(folder: Path, name: str) -> Path:
-    return folder / f"model{FORMATS[name]().suffix}"
+    return folder / f"model{FORMATS[name].suffix}"
 
 
 @pytest.mark.slow
@@ -266,7 +267,7 @@ def test_an_export_whose_numbers_were_changed_is_refused(tmp_path: Path, name: s
     file.write_bytes(content)
     shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
     with pytest.raises(ValueError, match="another checksum than it was saved with"):
-        FORMATS[name]().load(one, path)
+        FORMATS[name].load(one, path)
 
 
 @pytest.mark.slow
@@ -376,7 +377,7 @@ def test_no_export_moves_a_global_random_state(tmp_path: Path) -> None:
     one = network("two classes", activations=("tanh", "tanh"))
     for i, name in enumerate(HERE):
         before = random_states()
-        write_export(one, name, (tmp_path / str(i)).with_suffix(FORMATS[name]().suffix))
+        write_export(one, name, (tmp_path / str(i)).with_suffix(FORMATS[name].suffix))
         assert random_states() == before, name
 
 
@@ -527,11 +528,28 @@ def test_an_export_that_computes_something_else_is_refused_and_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = network(seed=0), network(seed=1)
-    write = FORMATS["onnx"]().write
-    monkeypatch.setattr("nas.export.onnx.write_onnx", lambda _, path: write(other, path))
+    write = onnx_format.write
+    monkeypatch.setattr(onnx_format, "write", lambda _, path: write(other, path))
     with pytest.raises(ExportError, match="expected the network's own outputs, got others, by up to"):
         write_export(one, "onnx", tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["onnx", "torch"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_that_a_format_has_no_name_for_are_exported_by_their_formulas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, activation: str
+) -> None:
+    if name not in HERE:
+        pytest.skip("PyTorch is not installed")
+    monkeypatch.setattr(onnx_format, "_OWN", {})
+    monkeypatch.setattr(torch_module, "_OWN", ())
+    path = write_export(network(activations=(activation, activation)), name, place(tmp_path, name)).path
+    if name == "torch":
+        assert "nn.Linear" in (source := (path / "model.py").read_text())
+        assert source.count("nn.") == source.count("nn.Linear") + source.count("nn.Module") + 1  # Sequential
+    else:
+        assert {node.op_type for node in onnx.load(str(path)).graph.node}.isdisjoint({"Elu", "Softplus"})
 
 
 def test_other_labels_are_no_agreement() -> None:
@@ -628,7 +646,7 @@ def test_the_winner_of_a_search_is_exported_from_the_command_line(
         output = (
             str(place(tmp_path, name))
             if name in ("native", "python", "onnx")
-            else f"{name}{FORMATS[name]().suffix}"
+            else f"{name}{FORMATS[name].suffix}"
         )
         assert main(["export", "runs/one", "--format", name, "--output", output]) == 0
         assert "largest difference" in (said := capsys.readouterr().out)

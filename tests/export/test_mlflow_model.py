@@ -18,7 +18,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 import nas
-from nas.export.mlflow_model import as_json_holds, schema, write_mlflow
+from nas.export.mlflow_model import as_json_holds, schema
+from nas.export.mlflow_model import write as write_mlflow
 from nas.runtime import Column, Network, Predictor, Target
 
 N = 60

@@ -14,7 +14,7 @@ import pytest
 from mlflow.pyfunc import scoring_server
 
 import nas
-from nas.data.preprocessing import encode_training_rows, fit_preprocessor, settle_kinds
+from nas.data.preprocessing import encode_training_rows, fit_preprocessors, settle_kinds
 from nas.errors import InputError
 from nas.export import write_export
 from nas.export.check import _ROWS
@@ -57,7 +57,7 @@ def network_for(frame: pd.DataFrame) -> Network:
     """A network with random weights for three classes."""
     table, readings = settle_kinds(frame)
     targets = np.random.default_rng(1).normal(size=(len(frame), 3))
-    fitted = fit_preprocessor(table, targets=targets, readings=readings)
+    (fitted,) = fit_preprocessors(table, targets=targets, readings=readings).values()
     encode_training_rows(fitted, table, targets)
     return random_network(fitted.columns)
 

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from nas.network import ACTIVATIONS
 from nas.network.activation import Activation
 from nas.network.arrays import Floats
+from nas.network.formula import OPERATORS, translate
 from nas.network.initializers import INITIALIZERS
 
 FORMULAS: dict[str, Callable[[float], float]] = {
@@ -199,3 +200,21 @@ def test_operations_are_those_of_both_passes(activation: Activation) -> None:
 @every_activation
 def test_the_suited_initializer_exists(activation: Activation) -> None:
     assert activation.initializer in INITIALIZERS
+
+
+_UFUNCS: dict[str, Callable[..., Floats]] = {
+    name: getattr(np, name) for name in OPERATORS if name != "sigmoid"
+} | {"sigmoid": lambda z: 1 / (1 + np.exp(-z))}
+
+
+@every_activation
+def test_a_formula_is_the_function(activation: Activation) -> None:
+    z: Floats = np.linspace(-30, 30, 601)
+    written = translate(activation.formula, z, lambda name, operands: _UFUNCS[name](*operands))
+    np.testing.assert_allclose(written, value(activation, z), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("formula", ["sin(z)", "y + 1", "z ** 2", "z if z else 0", "exp(z, base=2)", "'z'"])
+def test_a_formula_of_other_operators_is_refused(formula: str) -> None:
+    with pytest.raises(ValueError, match="expected add, subtract, multiply"):
+        translate(formula, "z", lambda name, operands: name)

@@ -90,7 +90,7 @@ def run(
     return parameters
 
 
-def test_this_table_knows_every_optimizer() -> None:
+def test_this_table_has_every_optimizer() -> None:
     assert set(FORMULAS) == set(OPTIMIZERS)
 
 

@@ -103,7 +103,7 @@ def test_a_lineage_goes_from_the_first_ancestor_to_the_winner() -> None:
     assert [step.gain for step in steps] == [None, pytest.approx(0.1), pytest.approx(0.1)]
 
 
-def test_changes_are_told_layer_by_layer() -> None:
+def test_changes_are_listed_layer_by_layer() -> None:
     parent = Candidate(0, Genome((64, 16, 8), ("relu", "tanh", "relu"), learning_rate=0.001), 0, 0, "random")
     child = Candidate(1, Genome((64, 8), ("relu", "relu"), learning_rate=0.002), 0, 0, "remove_layer")
     assert changed(parent, child) == "without layer 2 of 16, learning rate: 0.001 → 0.002"
@@ -148,7 +148,7 @@ def test_the_map_counts_by_depth_and_mean_width() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=12))
-def test_nobody_dominates_the_front_and_it_dominates_all(points: list[tuple[int, int]]) -> None:
+def test_the_front_is_not_dominated_and_dominates_all_others(points: list[tuple[int, int]]) -> None:
     networks = [network(candidate(i, (8,)), float(f)) for i, (_, f) in enumerate(points)]
     found = front(networks, [float(cost) for cost, _ in points])
     for cost, fitness in points:

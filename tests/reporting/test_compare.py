@@ -68,7 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_what_differed_and_who_won_is_said(runs: Path) -> None:
+def test_a_comparison_states_the_differences_and_the_winner(runs: Path) -> None:
     comparison = nas.compare([runs / "one", runs / "two"])
     assert comparison.comparable
     text = str(comparison)

@@ -112,7 +112,7 @@ def test_shares_are_those_of_an_additive_function() -> None:
     assert shares["learning rate"] == pytest.approx(0.25, abs=0.08)
 
 
-def test_every_gene_has_columns_of_its_own_and_those_who_have_it() -> None:
+def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> None:
     networks = drawn(50, planted)
     X, groups = encode_networks(networks, SPACE)
     assert [group.name for group in groups] == [

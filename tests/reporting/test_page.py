@@ -55,7 +55,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
 
 
 @pytest.mark.slow
-def test_a_search_leaves_a_report_that_asks_nobody_for_anything(result: nas.SearchResult) -> None:
+def test_a_search_leaves_a_report_that_loads_nothing_from_elsewhere(result: nas.SearchResult) -> None:
     text = (result.run_dir / "report.html").read_text(encoding="utf-8")
     page = Parsed(text)
     assert page.open == []

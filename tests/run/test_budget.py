@@ -144,7 +144,7 @@ def test_workers_do_not_move_the_end(tmp_path: Path, why: str) -> None:
 
 
 @pytest.mark.exhaustive
-def test_a_search_of_nobody_new_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_a_search_without_new_candidates_goes_on_where_it_ended(tmp_path: Path) -> None:
     result = search("wine", tmp_path, **RACE | {"n_candidates": 20})
     again = resume(result.run_dir)
     assert_same_search(result, again)

@@ -26,7 +26,7 @@ def close(one: Reproduction) -> bool:
 
 
 @pytest.mark.exhaustive
-def test_who_inherits_nothing_is_trained_as_it_was(run: nas.SearchResult) -> None:
+def test_a_candidate_without_inherited_weights_is_trained_as_before(run: nas.SearchResult) -> None:
     before = journal_without_times(run)
     for candidate, evaluation in run.history[:4]:
         assert candidate.inherits is None
@@ -64,7 +64,7 @@ def test_a_failure_fails_again(tmp_path: Path) -> None:
     assert one.repeated.error == "the training loss became nan in epoch 1"
 
 
-def test_who_is_not_there_cannot_be_trained(run: nas.SearchResult) -> None:
+def test_a_candidate_that_the_run_lacks_cannot_be_trained(run: nas.SearchResult) -> None:
     last = run.history[-1][0].id
     expected = f"candidate: expected one that the run has evaluated, got 999 of 0 to {last}"
     with pytest.raises(InputError, match=re.escape(expected)):

@@ -87,7 +87,7 @@ def test_messages_of_an_earlier_driver_are_removed_and_no_file_stays(tmp_path: P
         assert waiting.result() == [message(1), message(2)]
 
 
-def test_nobody_waits_once_the_driver_has_left(tmp_path: Path) -> None:
+def test_no_island_waits_once_the_driver_has_left(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         with Exchange(tmp_path / "exchange", 2) as exchange:
             waiting = pool.submit(exchange.all_gather, 0, 0, message(1))

@@ -128,7 +128,7 @@ def test_fifty_kills_of_workers_change_nothing(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
             # Who is killed again and again counts as the cause, so the next falls some evaluations later:
-            # there are 16 under way at most, so that nobody is hit three times.
+            # there are 16 under way at most, so that no candidate is hit three times.
             while process.poll() is None and lines(folder) <= before + 8:
                 time.sleep(0.02)
         if process.poll() is not None:

@@ -145,7 +145,7 @@ def test_signals_are_noted_once_and_handlers_come_back() -> None:
         assert not interruption.requested()
         signal.raise_signal(signal.SIGINT)
         assert interruption.requested()
-        # Nobody handles SIGTERM here: it would end this process, as it did before.
+        # Nothing handles SIGTERM here: it would end this process, as it did before.
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)

@@ -155,7 +155,7 @@ class TestAWholeSearch:
         assert weights(result) == weights(whole)
 
     @pytest.mark.slow
-    def test_islands_that_die_come_back(self, tmp_path: Path, whole: nas.SearchResult) -> None:
+    def test_islands_that_are_killed_are_restarted(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
         process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
         while not folder.exists():
@@ -242,7 +242,7 @@ def test_islands_need_workers(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_who_comes_back_has_the_time_that_is_left() -> None:
+def test_a_restarted_island_has_the_time_that_is_left() -> None:
     island = object.__new__(Island)
     vars(island).update(budget=Budget(10, seconds=60.0), n_recorded=5, since=time.monotonic() - 20)
     assert island.budget_left(5) == island.budget

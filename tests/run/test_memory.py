@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from searches import RACE, assert_same_search, search
 
-from benchmarks.scaling import stub_search
+from benchmarks.stub_search import stub_search
 from nas.evaluation import Candidate, Evaluation, Problem
 from nas.execution.ray import RayExecutor
 from nas.tracking.journal import Journal, read_journal
@@ -49,7 +49,7 @@ def test_the_driver_remembers_two_kilobytes_of_a_candidate_at_most(tmp_path: Pat
     assert len(read_journal(tmp_path / "journal.jsonl").evaluations) >= 3000
 
 
-def test_an_evaluation_without_its_curves_knows_how_long_they_were() -> None:
+def test_an_evaluation_without_its_curves_has_their_length() -> None:
     whole = Evaluation(3, fitness=0.5, train_losses=(0.3, 0.2), validation_losses=(0.4, 0.3))
     lean = whole.without_curves()
     assert (whole.n_epochs, lean.n_epochs, lean.train_losses, lean.validation_losses) == (2, 2, (), ())

@@ -143,7 +143,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
 ) -> None:
     made = make_multilabel_classification(300, 6, n_classes=3, random_state=0) if data == "labels" else data
     result = search(made, tmp_path, refit=False, n_finalists=3, **RACE | WAYS[way] | {"n_candidates": 16})
-    prepared = prepare(nas.load_dataset(made), 0, scalings=SCALINGS)
+    prepared = prepare(nas.load_dataset(made), 0, encodings=[(scaling,) for scaling in SCALINGS])
     rows = prepared.split.validation
     table, problem = prepared.dataset.table.iloc[rows], prepared.problem.of(result.best.genome)
     network = build_network(result.best.genome, 0, problem, initialize=False)
@@ -163,7 +163,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
     assert provenance["refit"] is False
 
 
-def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
+def test_a_refit_takes_the_given_number_of_epochs() -> None:
     prepared = prepare(nas.load_dataset("iris"), 0, {"epochs": 3})
     one = Candidate(0, nas.Genome((8,)), 1, 0, "random")
     networks = [
@@ -172,7 +172,7 @@ def test_a_refit_takes_as_many_epochs_as_it_is_told() -> None:
     ]
     first, again, longer = (network.weights[0].tobytes() for network in networks)
     assert first == again != longer
-    # Whom it inherits from, and what rung it was on, have no part in it.
+    # Its parent, and the rung it was on, have no part in it.
     child = Candidate(0, nas.Genome((8,)), 1, 3, "continue", (2,), inherits=2, epochs_done=2, epochs=3)
     (network,) = final_networks(prepared, child, epochs=4, states=(), provenance={})
     assert network.weights[0].tobytes() == first
@@ -401,7 +401,7 @@ class TestResume:
         whole = search("iris", tmp_path / "whole", n_candidates=20)
         lines = (whole.run_dir / "journal.jsonl").read_bytes().splitlines(keepends=True)
         for kept in (0, 1, 2, 9, 13, 20, 21):
-            # While all candidates are among the best twenty, nobody's weights are forgotten.
+            # While all candidates are among the best twenty, no weights are removed.
             torn = search("iris", tmp_path / f"torn{kept}", n_candidates=20)
             rest = lines[kept][: len(lines[kept]) // 2] if kept < len(lines) else b""
             (torn.run_dir / "journal.jsonl").write_bytes(b"".join(lines[:kept]) + rest)
@@ -565,7 +565,7 @@ class TestLimits:
 
     @pytest.mark.exhaustive
     @pytest.mark.parametrize("algorithm", ["auto", "plus", "comma", "aging", "nsga2", "random"])
-    def test_nobody_exceeds_the_limits(self, tmp_path: Path, algorithm: str) -> None:
+    def test_no_candidate_of_a_search_exceeds_the_limits(self, tmp_path: Path, algorithm: str) -> None:
         limits = {"max_parameters": 3000, "max_flops": 5000.0, "max_latency": 9.0}
         result = search("wine", tmp_path, **RACE | limits | {"algorithm": algorithm})
         costs = cost_model(13, 3)
@@ -722,6 +722,15 @@ class TestRefusals:
             ({"objectives": ("speed",)}, InputError, "objectives: expected some of error, parameters"),
             ({"objectives": ("parameters", "error")}, InputError, "objectives: expected error first, got"),
             ({"objectives": ("error", "error")}, InputError, "objectives: expected some of"),
+            ({"objectives": 5}, InputError, "objectives: expected some of error, .*, latency, got 5"),
+            ({"objectives": [5]}, InputError, r"objectives: expected some of error, .*, got \[5\]"),
+            ({"objectives": ()}, InputError, r"objectives: expected some of error, .*, got \(\)"),
+            ({"starts": 5}, InputError, "starts: expected a run's folder or a JSON file, or genomes, got 5"),
+            ({"scoring": 5}, InputError, "scoring: expected a scorer's name or a function, got 5"),
+            ({"space": 5}, InputError, "space: expected a name or a path, or a SearchSpace, got 5"),
+            ({"na": 5}, InputError, "na: expected texts, got 5"),
+            ({"callbacks": 5}, InputError, "callbacks: expected a list of objects, got 5"),
+            ({"trackers": 5}, InputError, "trackers: expected a list of objects, got 5"),
             (
                 {"objectives": ("error", "flops"), "algorithm": "plus"},
                 InputError,
@@ -744,6 +753,10 @@ class TestRefusals:
         with pytest.raises(error, match=complaint):
             search("iris", tmp_path / "runs", **options)
         assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+    def test_a_folder_that_is_no_path_is_refused(self) -> None:
+        with pytest.raises(InputError, match="runs_dir: expected a folder, got 5"):
+            nas.search("iris", runs_dir=5)  # type: ignore[arg-type]
 
     def test_a_batch_larger_than_the_table_is_refused(self, tmp_path: Path) -> None:
         space = nas.SearchSpace(depth=(1, 1), widths=(4,), batch_size=(16, 512), name="mine")

@@ -98,7 +98,7 @@ def test_a_reference_that_failed_on_the_own_split_leaves_no_selection_bias() -> 
     assert math.isfinite(selection(reference_scores=()).gain[0])
 
 
-def test_who_failed_everywhere_is_below_everyone() -> None:
+def test_a_finalist_that_failed_on_every_fold_is_ranked_last() -> None:
     nothing = Rescore(GENOMES[0], (), ())
     assert nothing.mean == -math.inf
     assert math.isnan(nothing.error)
@@ -132,7 +132,7 @@ def test_every_row_that_is_not_for_testing_validates_once() -> None:
         assert not {*train, *validation} & set(prepared.split.test)
 
 
-def test_everyone_is_trained_on_the_same_folds_with_seeds_of_its_own() -> None:
+def test_all_finalists_are_trained_on_the_same_folds_with_seeds_of_their_own() -> None:
     class Spy(SerialExecutor):
         tasks: list[Task] = []  # noqa: RUF012
 
@@ -281,7 +281,7 @@ def test_among_several_objectives_the_knee_is_named(tmp_path: Path) -> None:
     # Where the front is small, others fill the places up.
     assert len({one.genome for one in chosen.finalists} & on_it) >= min(2, len(on_it))
     for _, one in front:
-        # Nobody is better in both.
+        # No candidate is better in both.
         assert not any(
             other.fitness >= one.fitness
             and other.n_parameters <= one.n_parameters
@@ -292,7 +292,7 @@ def test_among_several_objectives_the_knee_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("refit", [True, False])
-def test_where_everyone_fails_on_every_fold_the_searchs_winner_stays(
+def test_where_all_finalists_fail_on_every_fold_the_winner_of_the_search_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: bool
 ) -> None:
     # Regression: nothing was left to take the median epochs of.

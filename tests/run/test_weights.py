@@ -1,4 +1,4 @@
-"""Files of trained weights: kept as long as somebody may inherit them; and if they are not there."""
+"""Files of trained weights: kept as long as a child may inherit them; and missing files."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_state_without_a_score_comes_back(tmp_path: Path) -> None:
     assert state.best is None
 
 
-def test_only_those_told_and_not_needed_are_forgotten(tmp_path: Path) -> None:
+def test_only_weights_of_observed_candidates_that_are_not_needed_are_removed(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
     for number in range(6):
         weights.keep(number, (some_state(),))
@@ -123,7 +123,7 @@ def test_the_latest_are_in_memory_and_no_more_than_there_is_room_for(
             weights.of(gone)
 
 
-def test_weights_that_are_gone_may_be_forgotten(tmp_path: Path) -> None:
+def test_weights_that_are_missing_may_be_removed(tmp_path: Path) -> None:
     weights = Weights(tmp_path / "weights")
     weights.keep(0, (some_state(),))
     (tmp_path / "weights" / "0.npz").unlink()
@@ -203,7 +203,7 @@ def test_a_long_search_keeps_only_what_is_needed(
 
 
 @pytest.mark.exhaustive
-def test_everyone_is_kept_for_as_long_as_somebody_inherits(tmp_path: Path) -> None:
+def test_weights_are_kept_for_as_long_as_a_child_may_inherit_them(tmp_path: Path) -> None:
     # With few places among the best, and few parents: whoever is asked for is there.
     options = RACE | {"algorithm": "aging", "population_size": 4, "n_candidates": 100}
     result = search("wine", tmp_path, **options)
@@ -215,7 +215,7 @@ def test_everyone_is_kept_for_as_long_as_somebody_inherits(tmp_path: Path) -> No
 @pytest.mark.exhaustive_except("True")
 @pytest.mark.slow
 @pytest.mark.parametrize("refit", [True, False])
-def test_whoever_wins_has_weights(tmp_path: Path, refit: bool) -> None:
+def test_any_winner_has_weights(tmp_path: Path, refit: bool) -> None:
     # Regression: among many finalists was one whose weights had been forgotten.
     options = RACE | {"algorithm": "aging", "population_size": 4, "epochs": 4, "n_candidates": 60}
     result = search("wine", tmp_path, n_finalists=50, refit=refit, **options)

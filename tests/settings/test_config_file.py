@@ -82,7 +82,7 @@ BAD = {
     "bound": ("[limits]\nmax_flops = -1\n", "limits.max_flops: expected a number above 0, got -1"),
     "nan": ("[budget]\ntarget_score = nan\n", "budget.target_score: expected a number, got nan"),
     "choice": ("[strategy]\nalgorithm = 'magic'\n", "strategy.algorithm: expected one of auto, plus, "),
-    "path": ("[strategy]\nspace = 3\n", "strategy.space: expected a SearchSpace, a name or a path, got 3"),
+    "path": ("[strategy]\nspace = 3\n", "strategy.space: expected a name or a path, got 3"),
     "twice": ("[budget]\npatience = 3\npatience = 4\n", "got: Cannot overwrite a value"),
 }
 

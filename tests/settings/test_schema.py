@@ -127,7 +127,6 @@ def test_the_document_is_what_the_command_prints() -> None:
 def test_metadata_are_complete(name: str) -> None:
     setting = SETTINGS[name]
     assert not setting.help.endswith(".")
-    assert setting.since
     assert setting.kind.is_flag or setting.metavar
     setting.check(setting.default)
     if setting.default is None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from nas.errors import InputError, SpaceError
 from nas.evaluation import training_config
-from nas.genome import Genome
-from nas.space.space import SearchSpace, count_in_words
+from nas.genome import GENES, Genome
+from nas.space.space import DOMAINS, SearchSpace, check_fits, count_in_words
 from nas.space.values import Range
 from nas.training import TrainingConfig
 
@@ -384,6 +384,10 @@ def test_a_space_that_makes_no_sense_is_refused_in_one_sentence(change: dict[str
     assert isinstance(caught.value, InputError)
 
 
+def test_a_space_has_values_for_each_gene_of_a_genome() -> None:
+    assert tuple(DOMAINS) == ("widths", *GENES)
+
+
 @pytest.mark.parametrize(
     "extreme",
     [
@@ -403,10 +407,10 @@ def test_training_accepts_the_extremes_of_every_gene(extreme: dict[str, Any]) ->
 
 
 def test_a_space_that_fits_says_nothing() -> None:
-    SearchSpace(depth=(0, 3), widths=(256,), batch_size=(32, 100)).check_fits(
-        n_rows=100, n_inputs=50, n_outputs=3
+    check_fits(
+        SearchSpace(depth=(0, 3), widths=(256,), batch_size=(32, 100)), n_rows=100, n_inputs=50, n_outputs=3
     )
-    SearchSpace(depth=(0, 0), widths=()).check_fits(n_rows=1, n_inputs=50, n_outputs=3)
+    check_fits(SearchSpace(depth=(0, 0), widths=()), n_rows=1, n_inputs=50, n_outputs=3)
 
 
 def test_a_batch_larger_than_the_table_is_refused() -> None:
@@ -414,7 +418,7 @@ def test_a_batch_larger_than_the_table_is_refused() -> None:
     with pytest.raises(
         SpaceError, match="mine: batch_size: expected at most 100, the rows to train on, got 101"
     ):
-        space.check_fits(n_rows=100, n_inputs=50, n_outputs=3)
+        check_fits(space, n_rows=100, n_inputs=50, n_outputs=3)
 
 
 def test_networks_larger_than_the_machine_are_refused() -> None:
@@ -422,7 +426,7 @@ def test_networks_larger_than_the_machine_are_refused() -> None:
     with pytest.raises(
         SpaceError, match=r"mine: widths: expected networks .* half of this machine's .* GiB, got up to"
     ):
-        space.check_fits(n_rows=100, n_inputs=50, n_outputs=3)
+        check_fits(space, n_rows=100, n_inputs=50, n_outputs=3)
 
 
 # Counts.

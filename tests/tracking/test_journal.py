@@ -107,7 +107,7 @@ def test_evaluations_are_read_when_they_are_asked_for(path: Path) -> None:
         found[0]
 
 
-def test_a_journal_knows_what_it_has_written(path: Path) -> None:
+def test_a_journal_returns_what_it_has_written(path: Path) -> None:
     journal = Journal(path)
     write_all(journal, path)
     assert list(journal.record.evaluations) == list(read_journal(path).evaluations) == PAIRS

@@ -276,7 +276,7 @@ def server(tmp_path: Path, runs_dir: Path) -> Iterator[Server]:
 
 
 @pytest.mark.exhaustive
-def test_a_server_is_written_to_and_may_die_midway(
+def test_a_server_is_written_to_and_may_stop_midway(
     server: Server, tmp_path: Path, runs_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Whole first, to a server that lives.
@@ -374,7 +374,7 @@ def test_a_table_has_all_candidates_and_the_data_is_an_input(
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("policy", ["best", "elites"])
-def test_a_policy_decides_who_has_a_run(tmp_path: Path, policy: str) -> None:
+def test_a_policy_decides_which_candidates_have_a_run(tmp_path: Path, policy: str) -> None:
     result = search(tmp_path, track=policy, n_candidates=20)
     wanted = elites(policy)
     expected = [candidate.id for candidate, one in result.history if wanted.add(candidate, one)]

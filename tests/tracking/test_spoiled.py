@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import nas
-from benchmarks import mutations
+from benchmarks import mutation_kinds, mutations
 from nas.data import load_dataset
 from nas.errors import DataError, RunError
 from nas.export import save_network
@@ -42,7 +42,7 @@ MUTATIONS = 60
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two searches that are over, of other seeds."""
-    return mutations.prepare(tmp_path_factory.mktemp("spoiled"))
+    return mutation_kinds.prepare(tmp_path_factory.mktemp("spoiled"))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def run(runs: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 def test_every_kind_of_file_is_mutated(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    assert tuple(kind.name for kind in mutations.kinds(*runs, tmp_path)) == KINDS
+    assert tuple(kind.name for kind in mutation_kinds.kinds(*runs, tmp_path)) == KINDS
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_every_kind_of_file_is_mutated(runs: tuple[Path, Path], tmp_path: Path) 
 def test_a_mutated_file_is_refused_or_means_what_it_meant(
     runs: tuple[Path, Path], run: Path, tmp_path: Path, name: str
 ) -> None:
-    (kind,) = [one for one in mutations.kinds(run, runs[1], tmp_path) if one.name == name]
+    (kind,) = [one for one in mutation_kinds.kinds(run, runs[1], tmp_path) if one.name == name]
     tally = mutations.attack(kind, MUTATIONS, seed=1)
     assert not tally.faults
     assert sum(tally.outcomes.values()) == MUTATIONS
@@ -337,7 +337,7 @@ def test_a_saved_network_is_on_the_disk_before_it_has_its_name(
 def test_a_search_syncs_its_configuration_its_journal_its_winner_and_its_result(
     tmp_path: Path, synced: list[str]
 ) -> None:
-    run, _ = mutations.prepare(tmp_path)
+    run, _ = mutation_kinds.prepare(tmp_path)
     first = synced[: synced.index(f".result.json.{os.getpid()}") + 2]
     assert first[0] == "config.json"
     assert first[-1] == run.name

@@ -212,9 +212,7 @@ def test_what_padding_adds_stays_zero() -> None:
 @pytest.mark.parametrize("n_inputs", [5, 784])
 @pytest.mark.parametrize("batch_size", [16, 128])
 @pytest.mark.parametrize("reason", ["diverged", "patience"])
-def test_who_leaves_leaves_the_others_as_they_would_have_been(
-    n_inputs: int, batch_size: int, reason: str
-) -> None:
+def test_members_that_leave_change_no_other_member(n_inputs: int, batch_size: int, reason: str) -> None:
     # To the last bit: in float32, with widths that share panels and stacks with the one who leaves.
     widths = [(24,), (30, 9), (30, 9), (64, 12), (100,), (8, 8, 8), (30, 9)]
     X, y = some_rows(n=300, inputs=n_inputs)
@@ -247,7 +245,7 @@ def test_who_leaves_leaves_the_others_as_they_would_have_been(
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(40))
-def test_whoever_leaves_whatever_is_trained_the_others_do_not_notice(seed: int) -> None:
+def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None:
     # Members that leave in the first epoch, as their weights are no numbers, up to all but one; stacks
     # that shrink to one, last batches of one row, every rule with its moments, its decay and its masks.
     rng = np.random.default_rng(seed)
@@ -340,7 +338,7 @@ def test_a_cohort_repeats_itself_to_the_last_bit() -> None:
     assert trained() == trained()
 
 
-def test_everyone_of_a_cohort_that_is_stopped_is_stopped() -> None:
+def test_all_members_of_a_stopped_cohort_are_stopped() -> None:
     X, y = some_rows()
     results = train_together(varied(), X, y, varied_configs(), should_stop=lambda: True)
     assert {result.stopped for result in results} == {"interrupted"}

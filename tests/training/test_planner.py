@@ -101,7 +101,7 @@ shapes = st.lists(st.integers(1, 300), max_size=4)
 
 @given(widths=st.lists(shapes, min_size=1, max_size=20), most=st.integers(1, MOST), data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_everyone_is_in_one_cohort_that_can_train_together(
+def test_each_network_is_in_a_single_cohort_that_can_train_together(
     widths: list[list[int]], most: int, data: st.DataObject
 ) -> None:
     plans = [one(*w, config=replace(CONFIG, batch_size=data.draw(st.sampled_from([16, 32])))) for w in widths]
@@ -205,7 +205,7 @@ def seconds(plans: list[Plan], X: Floats, y: Ints, *, together: bool) -> float:
 @pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["tiny", "mixed", "different rates"])
-def test_cohorts_are_never_slower_than_their_members_alone(case: str) -> None:
+def test_cohorts_are_never_slower_than_their_members_solo(case: str) -> None:
     rng, generator = random.Random(1), np.random.default_rng(0)
     X = generator.normal(size=(1500, 64)).astype(np.float32)
     y = generator.integers(10, size=1500)

@@ -145,7 +145,7 @@ def test_the_best_score_before_the_break_is_not_forgotten() -> None:
     assert third.best_epoch == 6
 
 
-def test_who_goes_on_does_not_notice_who_does_not() -> None:
+def test_continued_members_do_not_depend_on_members_that_ended() -> None:
     # Successive halving: of five, three are promoted, and then two. In float32 to the last bit.
     X, y = some_rows()
     held_out = some_rows(40, seed=2)
@@ -214,7 +214,7 @@ def test_without_validation_rows_the_last_state_is_the_best() -> None:
     np.testing.assert_array_equal(network.parameters, result.best.parameters)
 
 
-def test_who_is_new_trains_with_who_goes_on() -> None:
+def test_new_members_train_beside_continued_members() -> None:
     # Each as it would in a cohort of its kind.
     X, y = some_rows()
     states = [state and replace(state, epochs=0, best=None, loss=None) for state in _after(3)]
@@ -272,7 +272,7 @@ def test_a_network_that_is_done_stays_as_it_is() -> None:
         assert_same(one.last, other.last)
 
 
-def test_who_diverges_without_validation_leaves_no_state() -> None:
+def test_a_member_that_diverges_without_validation_leaves_no_state() -> None:
     (network,), (X, y) = some_networks(WIDTHS[:1]), some_rows()
     config = replace(CONFIG, optimizer="sgd", learning_rate=1000.0, weight_decay=1000.0)
     result = train(network, X, y, config, keep_states=True)
