@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 import nas
+from benchmarks.data import load_table
 from benchmarks.harness import Figure, report
-from benchmarks.published import load_table
 from nas import Dataset
 from nas.data import split
 from nas.network.arrays import Array, Floats

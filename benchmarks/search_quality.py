@@ -1,173 +1,229 @@
-"""Quality of search: what nas and other searches find in the same time on the same rows and cores.
+"""Quality of search: what nas and other searches find in the same total time on the same rows and cores.
 
-    python -m benchmarks.search_quality DATA... [--seconds S] [--seeds N] [--first-seed N] [--quick]
-                                        [--contestants A,B] [--json FILE] [--plot FILE]
+    python -m benchmarks.search_quality [DATA...] [--data DIR] [--seconds S] [--seeds N] [--first-seed N]
+                                        [--quick] [--contestants A,B] [--rows FILE] [--json FILE]
+                                        [--plot FILE]
     python -m benchmarks.search_quality --merge FILE... [--json FILE] [--plot FILE]
 
-DATA are names and files that `nas.load_dataset` takes, and .npz files with `X`, `y`, `task` (clf or
-reg), and, where there are any, `feature_names` and `cat_mask`. For each seed all contestants run one
-after the other, on two cores, with the same split: nas, four other searches (see `search_peers`), and
-scikit-learn's default network, which has only a test score. A sixth search is Optuna's NSGA-II over
-score and size.
+DATA are names and files that `nas.load_dataset` takes, .npz files as of `benchmarks.data`, or names of such
+files in DIR. For each seed all contestants run one after the other, on two cores, with the same cut: nas,
+other searches (see `search_peers`), and scikit-learn's default network, which has only a test score. Two
+contestants search by score and size.
 
-Each has S seconds from when its first network can begin; starting processes, imports and the last
-training of the winner are not counted. All validation scores are the best over a training's epochs.
+nas is its command in a process of its own, with ``--time-budget S``, without baseline, report and MLflow,
+which the others do not have. Its total is what it takes from its start to its end, whatever S was; each
+other search then has the same total, from reading the table to the predictions for the test rows:
+processes, imports and the last training are in it. Search curves count from the start, too.
+
+All read standardized numbers and one-hot categories. The peers judge by a fifth of the rows that are not
+for the test, at the best of a training's epochs; validation scores compare only as far as nas judges by the
+same rows. Test scores are compared, with differences paired by test row: their standard errors tell of
+the rows, not of the cuts. Rows of peers are measured again when nas was, as their total is another then.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
-import json
-import logging
 import math
+import re
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from statistics import mean, median
-from typing import Any
 
-import moocore
 import numpy as np
 
-import nas
 from benchmarks import search_peers
-from benchmarks.data import load
-from benchmarks.harness import Figure, report
-from benchmarks.search_peers import PROCESSES, Task
-from nas.data import BUNDLED, Dataset
+from benchmarks.command import Command, CommandError, run_search, test_predictions
+from benchmarks.data import Table, command_split, load_table, resolve
+from benchmarks.harness import report
+from benchmarks.rows import Row, Rows, add_options, read_rows, same_seconds
+from benchmarks.search_figures import LABELS, Points, figures, summary, validation
+from benchmarks.search_methods import METHODS
+from benchmarks.search_peers import PROCESSES, Clock, Task
+from benchmarks.search_plot import plot
+from nas.data import BUNDLED
 from nas.network.arrays import Array, Floats
-from nas.run.preparation import Prepared, prepare
-from nas.space import load_space
+from nas.space import SearchSpace, available_spaces, load_space
+from nas.tracking.archive import RunArchive
 
-SPACE = replace(load_space("small"), scaling=())
-"""The default, but for what the others do not do either: all read the same arrays."""
+SETS = ("vehicle", "credit_g", "car", "segment", "splice", "satimage", "magic_telescope", "adult")
+"""The default sets, from the folder that `--data` names."""
 
-LABELS = {
-    "nas": "nas",
-    "tpe": "Optuna, TPE and Hyperband",
-    "nsga2": "Optuna, NSGA-II",
-    "random": "Optuna, random",
-    "genetic": "sklearn-genetic-opt",
-    "default": "scikit-learn's default",
-    "nas-pareto": "nas, score and size",
-    "pareto": "Optuna, NSGA-II, score and size",
-}
-NEEDS = {
+DEFAULT = ("nas", "tpe", "nsga2", "default")
+"""The contestants unless others are asked for."""
+
+_NEEDS = {
     "genetic": "sklearn_genetic",
     "tpe": "optuna",
     "nsga2": "optuna",
     "random": "optuna",
     "pareto": "optuna",
 }
-RIVALS = ("tpe", "nsga2", "random", "genetic", "default")
-"""Whose test scores are compared with that of nas."""
-
-LINES = [
-    ("nas", "curve", "nas", "#0072B2", "-"),
-    ("tpe", "curve", LABELS["tpe"], "#D55E00", "-"),
-    ("nsga2", "curve", LABELS["nsga2"], "#009E73", "--"),
-    ("random", "curve", LABELS["random"], "#777777", ":"),
-    ("genetic", "curve", LABELS["genetic"], "#CC79A7", "-."),
-]
-"""Okabe and Ito's colours, which the colour-blind can tell apart."""
-
-TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
-
-MANY = 10**6
-"""Candidates of nas: more than it has time for."""
-
-Row = dict[str, Any]
-"""What one contestant came to on one data set with one seed."""
-
-Points = list[tuple[float, float]]
+_KEYS = ("data", "seed", "contestant")
+_ALIKE = ("--no-baseline", "--no-tracking", "--no-report", "--no-progress", "--workers", str(PROCESSES))
+_NAS_OPTIONS = {"nas": _ALIKE, "nas-pareto": (*_ALIKE, "--objectives", "error,parameters")}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure or merge, print, and write what was asked for."""
     options = _parser().parse_args(arguments)
-    if options.merge:
-        raw = [row for file in options.merge for row in json.loads(Path(file).read_text())["rows"]]
-    else:
-        raw = list(_contest(options))
-    if len({row["seconds"] for row in raw}) > 1:
-        raise SystemExit("rows: expected one number of seconds in all, got several")
+    rows = Rows(_KEYS, options.rows)
+    for file in options.merge or ():
+        rows.merge(read_rows(file))
+    if not options.merge:
+        _measure(options, rows)
+    raw = rows.all
+    seconds = same_seconds(raw)
     print()
-    report(_figures(raw), _summary(raw), options.json, raw)
-    print(f"{raw[0]['seconds']:g} s, means over {len({row['seed'] for row in raw})} seeds")
+    report(figures(raw, seconds), summary(raw), options.json, raw)
+    print(f"{seconds:g} s, means over {len({row['seed'] for row in raw})} seeds")
     if options.plot:
-        _plot(raw, options.plot)
+        plot(raw, options.plot)
 
 
-def _contest(options: argparse.Namespace) -> Iterator[Row]:
-    names = options.contestants.split(",") if options.contestants else list(LABELS)
-    if unknown := set(names) - set(LABELS):
-        raise SystemExit(f"--contestants: expected some of {', '.join(LABELS)}, got {', '.join(unknown)}")
-    names = [name for name in names if name not in NEEDS or importlib.util.find_spec(NEEDS[name])]
+def _measure(options: argparse.Namespace, rows: Rows) -> None:
+    names = _contestants(options.contestants.split(",") if options.contestants else DEFAULT)
     seconds = options.seconds or (10.0 if options.quick else 60.0)
-    seeds = options.seeds or (1 if options.quick else 3)
-    for data in options.data or BUNDLED:
-        dataset = load(data)
+    seeds = options.seeds or (1 if options.quick else 5)
+    for data in resolve(options.data or (SETS if options.data_dir else BUNDLED), options.data_dir):
+        contents = load_table(data)
         for seed in range(options.first_seed, options.first_seed + seeds):
-            prepared = prepare(dataset, seed)
-            for name in names:
-                row = _run(name, prepared, seconds, seed)
-                if row is None:
-                    print(f"{dataset.name}, seed {seed}, {name}: nothing in time", file=sys.stderr)
-                    continue
+            for row in _contest(contents, names, seconds, seed, rows):
+                rows.add(row)
                 print(
-                    f"{row['data']}, seed {seed}, {name}: {row['networks']} networks, validation "
-                    f"{_validation(row):.4f}, test {row['test']:.4f}",
+                    f"{row['data']}, seed {seed}, {row['contestant']}: {row['networks']} networks, "
+                    f"validation {validation(row):.4f}, test {row['test']:.4f}, total {row['total']:.1f} s",
                     file=sys.stderr,
                     flush=True,
                 )
-                yield row
 
 
-def _run(name: str, prepared: Prepared, seconds: float, seed: int) -> Row | None:
-    """One contestant's search on one data set with one seed; None if it finished no network."""
-    task = Task.of(prepared, SPACE)
-    row: Row = {"data": prepared.dataset.name, "contestant": name, "seed": seed, "seconds": seconds}
-    if name == "nas":
-        result, times = _nas(prepared.dataset, seconds, seed)
-        row |= _searched(_nas_curve(result, times, seconds), _nas_sizes(result, times, seconds))
-        predictions = _nas_predictions(prepared, result)
-    elif name == "nas-pareto":
-        result, times = _nas(prepared.dataset, seconds, seed, objectives=("error", "parameters"))
-        row |= _searched(_nas_curve(result, times, seconds), _nas_sizes(result, times, seconds))
-        predictions = _nas_predictions(prepared, result)
-    elif name == "default":
-        row |= _searched([], [])
-        predictions = _unscaled(prepared, search_peers.default(task, seed))
+def _contestants(given: Sequence[str]) -> list[str]:
+    """Their names, nas first, as the others have its total; without libraries that are not installed."""
+    if unknown := set(given) - set(LABELS):
+        raise SystemExit(f"--contestants: expected some of {', '.join(LABELS)}, got {', '.join(unknown)}")
+    names = [name for name in LABELS if name in given]
+    order = sorted(names, key=lambda name: name not in _NAS_OPTIONS)
+    for name in [name for name in order if name in _NEEDS and not importlib.util.find_spec(_NEEDS[name])]:
+        print(
+            f"{LABELS[name]} is left out: it is not installed; "
+            "pip install -c constraints.txt '.[bench]' adds it",
+            file=sys.stderr,
+        )
+        order.remove(name)
+    return order
+
+
+def _contest(contents: Table, names: Sequence[str], seconds: float, seed: int, rows: Rows) -> Iterator[Row]:
+    """Rows of the contestants on one set with one seed, but for rows that are measured already."""
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / f"{contents.name}.csv"
+        contents.write(file)
+        for name in names:
+            known = rows.get(data=contents.name, seed=seed, contestant=name)
+            total = (
+                seconds if name in _NAS_OPTIONS else _total_of_nas(contents.name, name, seconds, seed, rows)
+            )
+            if known is not None and known["allowed"] == total:
+                continue
+            base = {
+                "data": contents.name,
+                "contestant": name,
+                "seed": seed,
+                "seconds": seconds,
+                "allowed": total,
+            }
+            if name in _NAS_OPTIONS:
+                folder = Path(place) / name
+                folder.mkdir()
+                found = _nas_row(name, file, contents.task, seconds, seed, folder)
+            else:
+                found = _peer_row(name, file, contents.task, total, seed)
+            if found is None:
+                print(f"{contents.name}, seed {seed}, {name}: nothing in time", file=sys.stderr)
+                continue
+            yield base | found
+
+
+def _total_of_nas(data: str, name: str, seconds: float, seed: int, rows: Rows) -> float:
+    """The total seconds of nas with the same objectives; the seconds asked for where it did not run."""
+    row = rows.get(data=data, seed=seed, contestant="nas-pareto" if name == "pareto" else "nas")
+    return float(row["total"]) if row is not None else seconds
+
+
+def _nas_row(name: str, file: Path, task: str, seconds: float, seed: int, folder: Path) -> Row | None:
+    """The command's row; None if it ended with an error, which is printed."""
+    space, space_file = space_of_all(folder)
+    options = [*_NAS_OPTIONS[name], "--space", str(space_file)]
+    try:
+        command = run_search(file, task, seconds, seed, folder, options)
+        dataset, _, _, test = command_split(file, task, seed)
+        predictions = test_predictions(command, dataset, test)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return None
+    curve, sizes = _curves(command)
+    began = command.line_seconds[0] if command.line_seconds else 0.0
+    its_task = Task.read(file, task, seed, space)
+    return _row(its_task, command.seconds, began, curve, sizes, merits(task, dataset.y[test], predictions))
+
+
+def space_of_all(folder: Path) -> tuple[SearchSpace, Path]:
+    """The space `small` and its file, without scaling: the others read standardized numbers only."""
+    text = available_spaces()["small"].read_text()
+    file = folder / "small.toml"
+    file.write_text(re.sub(r"^\[scaling\]$.*?(?=^\[|\Z)", "", text, flags=re.MULTILINE | re.DOTALL))
+    return load_space(file), file
+
+
+def _curves(command: Command) -> tuple[Points, Points]:
+    """Seconds and scores, errors and sizes, of the candidates."""
+    evaluations = [evaluation for _, evaluation in RunArchive(command.run_dir).evaluations]
+    finished = list(zip(command.line_seconds[1:], evaluations, strict=True))
+    curve = [(seconds, evaluation.fitness) for seconds, evaluation in finished if not evaluation.failed]
+    sizes = [(1 - each.fitness, float(each.n_parameters)) for each in evaluations if not each.failed]
+    return curve, sizes
+
+
+def _peer_row(name: str, file: Path, task: str, total: float, seed: int) -> Row | None:
+    """A peer's row; None if it had no network in time."""
+    now = time.monotonic()
+    clock = Clock(now, now + total)
+    with tempfile.TemporaryDirectory() as folder:
+        space, _ = space_of_all(Path(folder))
+    its_task = Task.read(file, task, seed, space)
+    curve: Points = []
+    sizes: Points = []
+    began = 0.0
+    if name == "default":
+        predictions = search_peers.default(its_task, seed)
     else:
-        found = search_peers.search(name, task, seconds, seed)
+        # Different for all, or a lucky first draw would be that of several.
+        first_seed = 1000 * list(METHODS).index(name) + PROCESSES * seed
+        found = search_peers.search(METHODS[name], its_task, first_seed, clock)
         if found is None:
             return None
-        row |= _searched(
-            [(one.finished, one.score) for one in found.tried],
-            [(1 - one.score, float(one.n_parameters)) for one in found.tried],
-        )
-        predictions = _unscaled(prepared, found.predictions)
-    merits = _merits(prepared, predictions)
-    return row | {
-        "reference": _reference(task),
-        "test": float(merits.mean()),
-        "merits": ",".join(f"{merit:.6g}" for merit in merits),
-    }
+        curve = [(network.finished, network.score) for network in found.tried]
+        sizes = [(1 - network.score, float(network.n_parameters)) for network in found.tried]
+        predictions, began = found.predictions, found.began
+    taken = clock.seconds
+    # R² is the same for a target that is standardized.
+    return _row(its_task, taken, began, curve, sizes, merits(task, its_task.y_test, predictions))
 
 
-def _searched(curve: Points, sizes: Points) -> Row:
-    """A row's part about the search: `curve` of seconds and scores, `sizes` of errors and parameters."""
+def _row(task: Task, total: float, began: float, curve: Points, sizes: Points, its_merits: Floats) -> Row:
     return {
+        "total": round(total, 2),
+        "began": round(began, 2),
         "networks": len(curve),
         "curve": _rising(curve),
         "front": _front(sizes),
+        "reference": _reference(task),
+        "test": float(its_merits.mean()),
+        "merits": ",".join(f"{merit:.6g}" for merit in its_merits),
     }
 
 
@@ -191,141 +247,13 @@ def _front(points: Points) -> Points:
     return kept
 
 
-def _nas(
-    dataset: Dataset, seconds: float, seed: int, objectives: tuple[str, ...] = ("error",)
-) -> tuple[nas.SearchResult, list[float]]:
-    """What nas finds, and after how many seconds each of its candidates was known."""
-    with tempfile.TemporaryDirectory() as folder, _workers(), _Watch(Path(folder)) as watch:
-        result = nas.search(
-            dataset,
-            space=SPACE,
-            objectives=objectives,
-            seed=seed,
-            n_candidates=MANY,
-            time_budget=seconds,
-            n_workers=PROCESSES,
-            baseline=False,
-            tracking=False,
-            progress=False,
-            report=False,
-            runs_dir=folder,
-        )
-        result = replace(result, history=list(result.history))  # it lies in the folder
-    since, *times = watch.times
-    return result, [moment - since for moment in times]
-
-
-@contextmanager
-def _workers() -> Iterator[None]:
-    """Ray with workers that have searched before, as the start of processes is not counted."""
-    importlib.import_module("nas.execution.ray")  # sets what Ray reads when it is imported
-    import ray
-
-    ray.init(
-        address="local",
-        num_cpus=PROCESSES,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=2**30,
-    )
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            nas.search(
-                "iris",
-                n_candidates=4 * PROCESSES,
-                epochs=2,
-                n_workers=PROCESSES,
-                baseline=False,
-                tracking=False,
-                progress=False,
-                report=False,
-                runs_dir=folder,
-            )
-        yield
-    finally:
-        ray.shutdown()
-
-
-class _Watch(threading.Thread):
-    """Takes down, to a 50th of a second, when each line of the journal in a folder of runs was written.
-
-    The first is written when the search begins, each of the others with a candidate.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True)
-        self.times: list[float] = []
-        self._folder, self._over, self._n_bytes = folder, threading.Event(), 0
-
-    def run(self) -> None:
-        """Look until it is over, and then once more."""
-        while not self._over.wait(0.02):
-            self._look()
-        self._look()
-
-    def _look(self) -> None:
-        # Not a folder that is still being made, which has another name a moment later.
-        for path in self._folder.glob("[!.]*/journal.jsonl"):
-            with path.open("rb") as file:
-                file.seek(self._n_bytes)
-                new = file.read()
-            self._n_bytes += len(new)
-            self.times += [time.monotonic()] * new.count(b"\n")
-
-    def __enter__(self) -> _Watch:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        self.join()
-
-
-def _nas_curve(result: nas.SearchResult, times: Sequence[float], seconds: float) -> Points:
-    """When each candidate's score was known."""
-    return [
-        (finished, evaluation.fitness)
-        for (_, evaluation), finished in zip(result.history, times, strict=True)
-        if finished <= seconds and not evaluation.failed
-    ]
-
-
-def _nas_sizes(result: nas.SearchResult, times: Sequence[float], seconds: float) -> Points:
-    """Errors and sizes of the candidates."""
-    return [
-        (1 - evaluation.fitness, float(evaluation.n_parameters))
-        for (_, evaluation), finished in zip(result.history, times, strict=True)
-        if finished <= seconds and not evaluation.failed
-    ]
-
-
-def _nas_predictions(prepared: Prepared, result: nas.SearchResult) -> Array:
-    """What the winner predicts for the test rows, in the form of ``Dataset.y``."""
-    dataset = prepared.dataset
-    predictions = result.network.predict(dataset.table.iloc[prepared.split.test])
-    if dataset.task == "classification":
-        codes = {label: code for code, label in enumerate(dataset.classes)}
-        return np.array([codes[label] for label in predictions.tolist()])
-    return predictions.reshape(len(predictions), -1)
-
-
-def _unscaled(prepared: Prepared, predictions: Array) -> Array:
-    """Predictions of the standardized target in the form of ``Dataset.y``; classes are in it already."""
-    if prepared.dataset.task == "classification":
-        return predictions
-    target = prepared.target
-    unscaled: Array = predictions.reshape(len(predictions), -1) * target.scale + target.mean
-    return unscaled
-
-
-def _merits(prepared: Prepared, predictions: Array) -> Floats:
+def merits(task: str, y: Array, predictions: Array) -> Floats:
     """One number a test row whose mean is the score: right or wrong; or the row's part in R²."""
-    y = prepared.dataset.y[prepared.split.test]
-    if prepared.dataset.task == "classification":
+    if task == "classification":
         right: Floats = np.equal(predictions, y).astype(float)
         return right
-    parts: Floats = (1 - np.square(y - predictions) / y.var(axis=0)).mean(axis=1)
+    y = y.reshape(-1).astype(float)
+    parts: Floats = 1 - np.square(y - predictions.reshape(-1)) / y.var()
     return parts
 
 
@@ -338,215 +266,25 @@ def _reference(task: Task) -> tuple[float, float]:
     return float(np.mean(task.y_validation != np.bincount(task.y_train).argmax())), float(size)
 
 
-def _hypervolume(row: Row) -> float:
-    """What the front dominates, of errors and logarithms of parameters below the row's reference."""
-    if not row["front"]:
-        return math.nan
-    (reference,) = _points([row["reference"]])
-    return float(moocore.hypervolume(_points(row["front"]), ref=reference))
-
-
-def _dominated(mine: Row, its: Row) -> float:
-    """The hypervolume of one front as a share of the other's.
-
-    The reference is a tenth beyond the worst of both fronts (Ishibuchi et al. 2018). Below that of
-    `_hypervolume`, the error of who knows nothing and the largest network, nearly all of the space is
-    dominated by any front, and all fronts come out alike.
-    """
-    if not mine["front"] or not its["front"]:
-        return math.nan
-    one, other = _points(mine["front"]), _points(its["front"])
-    both = np.vstack([one, other])
-    best, worst = both.min(axis=0), both.max(axis=0)
-    reference = worst + 0.1 * np.where(worst > best, worst - best, 1.0)
-    volumes = [float(moocore.hypervolume(points, ref=reference)) for points in (one, other)]
-    return volumes[0] / volumes[1]
-
-
-def _points(pairs: Points) -> Floats:
-    """Errors and logarithms of parameters; float array of shape (points, 2)."""
-    points: Floats = np.array(pairs, float)
-    points[:, 1] = np.log10(points[:, 1])
-    return points
-
-
-def _validation(row: Row) -> float:
-    """The best validation score; NaN for who does not search."""
-    return float(row["curve"][-1][1]) if row["curve"] else math.nan
-
-
-def _reached(row: Row, score: float) -> float:
-    """Seconds until the validation score was at least this; infinity if it never was."""
-    return next((seconds for seconds, its in row["curve"] if its >= score), math.inf)
-
-
-def _difference(pairs: Sequence[tuple[Row, Row]]) -> tuple[float, float]:
-    """Mean test score of the first less that of the second, and its standard error over paired rows."""
-    gaps = [_numbers(mine["merits"]) - _numbers(its["merits"]) for mine, its in pairs]
-    errors = [gap.var(ddof=1) / len(gap) for gap in gaps]
-    return mean(float(gap.mean()) for gap in gaps), math.sqrt(sum(errors)) / len(gaps)
-
-
-def _numbers(text: str) -> Floats:
-    return np.array(text.split(","), float)
-
-
-def _pairs(raw: Sequence[Row], one: str, other: str, data: str | None = None) -> list[tuple[Row, Row]]:
-    """Rows of two contestants on the same data with the same seed."""
-    rows = {(row["contestant"], row["data"], row["seed"]): row for row in raw}
-    return [
-        (row, rows[other, row["data"], row["seed"]])
-        for row in raw
-        if row["contestant"] == one
-        and (other, row["data"], row["seed"]) in rows
-        and data in (None, row["data"])
-    ]
-
-
-def _summary(raw: Sequence[Row]) -> list[Row]:
-    """A row for each data set and contestant."""
-    summary = []
-    for data in dict.fromkeys(row["data"] for row in raw):
-        for name in LABELS:
-            rows = [row for row in raw if (row["data"], row["contestant"]) == (data, name)]
-            if not rows:
-                continue
-            versus, reached = _pairs(raw, "nas", name, data), _pairs(raw, name, "tpe", data)
-            searches = bool(rows[0]["curve"])
-            gap, error = _difference(versus) if versus and name != "nas" else (math.nan, math.nan)
-            summary.append(
-                {
-                    "data": data,
-                    "contestant": name,
-                    "seeds": len(rows),
-                    "networks": mean(row["networks"] for row in rows),
-                    "validation": mean(map(_validation, rows)),
-                    "test": mean(row["test"] for row in rows),
-                    "nas less it": gap,
-                    "±": error,
-                    "reaches tpe (s)": median(_reached(mine, _validation(tpe)) for mine, tpe in reached)
-                    if reached and searches
-                    else math.nan,
-                    "hypervolume": mean(map(_hypervolume, rows)),
-                    "× its": _median([_dominated(*pair) for pair in _pairs(raw, name, "pareto", data)])
-                    if name == "nas-pareto"
-                    else math.nan,
-                }
-            )
-    return summary
-
-
-def _figures(raw: Sequence[Row]) -> list[Figure]:
-    """The figures that the search is asked for."""
-    seconds = raw[0]["seconds"]
-    figures = [_speed(raw, seconds)]
-    ahead = []
-    for data in dict.fromkeys(row["data"] for row in raw):
-        rivals = {name: pairs for name in RIVALS if (pairs := _pairs(raw, "nas", name, data))}
-        if not rivals:
-            continue
-        best = max(rivals, key=lambda name: mean(its["test"] for _, its in rivals[name]))
-        gap, error = _difference(rivals[best])
-        ahead.append(gap > 0)
-        gap /= error or math.inf  # no error: they are right on the same rows
-        figures.append(Figure(f"{data}: test score less that of {best}, in its errors", -1, gap))
-    if ahead:
-        figures.append(Figure("sets with a better test score than any", len(ahead) // 2 + 1, sum(ahead)))
-    ratios = [_dominated(*pair) for pair in _pairs(raw, "nas-pareto", "pareto")]
-    figures.append(Figure("hypervolume / Optuna's NSGA-II (median)", 1.1, _median(ratios)))
-    return [figure for figure in figures if figure.measured == figure.measured]  # without contestants: NaN
-
-
-def _speed(raw: Sequence[Row], seconds: float) -> Figure:
-    times = [_reached(mine, _validation(its)) for mine, its in _pairs(raw, "nas", "tpe")]
-    name = f"seconds until as good as Optuna's TPE after {seconds:g} s (median)"
-    return Figure(name, seconds / 10, _median(times), at_most=True)
-
-
-def _median(values: Sequence[float]) -> float:
-    return median(values) if values else math.nan
-
-
-def _plot(raw: Sequence[Row], file: str) -> None:
-    import matplotlib.pyplot as plt
-
-    sets = list(dict.fromkeys(row["data"] for row in raw))
-    seconds, n_columns = raw[0]["seconds"], min(3, len(sets))
-    n_rows = math.ceil(len(sets) / n_columns)
-    width = 4 * n_columns + 1
-    figure, panels = plt.subplots(
-        n_rows, n_columns, figsize=(width, 3.2 * n_rows + 0.8), layout="constrained", squeeze=False
-    )
-    for panel in panels.flat[len(sets) :]:
-        panel.set_visible(False)
-    first = min(row["curve"][0][0] for row in raw if row["curve"])
-    times = np.geomspace(max(0.05, 0.9 * first), seconds, 500)
-    for data, axes in zip(sets, panels.flat, strict=False):
-        _draw(axes, [row for row in raw if row["data"] == data], times)
-        axes.set_title(data)
-    figure.supxlabel("seconds", fontsize=10)
-    figure.supylabel("best validation score (accuracy or R²)", fontsize=10)
-    drawn = {line.get_label(): line for axes in panels.flat for line in axes.lines}
-    lines = {label: drawn[label] for _, _, label, *_ in LINES if label in drawn}
-    figure.legend(
-        lines.values(),
-        lines.keys(),
-        loc="outside upper center",
-        ncols=int(width // 2.1),
-        fontsize=9,
-        frameon=False,
-    )
-    figure.savefig(file, dpi=150)
-
-
-def _draw(axes: Any, rows: Sequence[Row], times: Floats) -> None:
-    """One set's curves: means over seeds, in bands from the worst to the best seed."""
-    middles = []
-    for name, curve, label, color, style in LINES:
-        scores = np.array([_at(row[curve], times) for row in rows if row["contestant"] == name])
-        if not len(scores):
-            continue
-        middles.append(scores.mean(axis=0))
-        is_ours = (name, curve) == ("nas", "curve")
-        look = {"linewidth": 2.4 if is_ours else 1.4, "zorder": 3 if is_ours else 2, "color": color}
-        axes.step(times, middles[-1], style, where="post", label=label, **look)
-        if len(scores) > 1 and curve == "curve":
-            low, high = scores.min(axis=0), scores.max(axis=0)
-            axes.fill_between(times, low, high, step="post", color=color, alpha=0.12, linewidth=0)
-    # Leave out how bad the first networks were.
-    late = np.array(middles)[:, times >= times[-1] / 20]
-    low, high = np.nanmin(late), np.nanmax(late)
-    span = (high - low) or 0.01
-    axes.set_ylim(low - 0.3 * span, high + 0.1 * span)
-    ticks = [tick for tick in TICKS if times[0] <= tick <= times[-1]]
-    axes.set(xscale="log", xlim=(times[0], times[-1]))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
-    axes.grid(linewidth=0.3)
-
-
-def _at(curve: Points, times: Floats) -> Floats:
-    """The best score at these times; NaN before the first."""
-    moments, scores = np.array([(0.0, math.nan), *curve]).T
-    known: Floats = scores[np.searchsorted(moments, times, side="right") - 1]
-    return known
-
-
 def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.search_quality", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("data", nargs="*", metavar="DATA", help=f"default: {', '.join(BUNDLED)}")
-    parser.add_argument("--seconds", type=float, metavar="S", help="of each search; default: 60, quick: 10")
-    parser.add_argument("--seeds", type=int, metavar="N", help="default: 3, quick: 1")
     parser.add_argument(
-        "--first-seed", type=int, default=0, metavar="N", help="of --seeds in a row; default: 0"
+        "data",
+        nargs="*",
+        metavar="DATA",
+        help=f"default: with --data {', '.join(SETS)}; else {', '.join(BUNDLED)}",
     )
+    parser.add_argument("--data", dest="data_dir", metavar="DIR", help="folder of .npz files")
+    parser.add_argument("--seconds", type=float, metavar="S", help="total, of nas; default: 60, quick: 10")
     parser.add_argument("--quick", action="store_true", help="one seed, 10 seconds")
-    parser.add_argument("--contestants", metavar="A,B", help=f"some of {', '.join(LABELS)}")
-    parser.add_argument("--merge", nargs="+", metavar="FILE", help="JSON of earlier runs, instead of a run")
-    parser.add_argument("--json", metavar="FILE", help="write figures, rows and machine")
+    parser.add_argument(
+        "--contestants", metavar="A,B", help=f"some of {', '.join(LABELS)}; default: {','.join(DEFAULT)}"
+    )
     parser.add_argument("--plot", metavar="FILE", help="draw validation scores over time")
+    add_options(parser, seeds=5)
     return parser
 
 

@@ -16,7 +16,7 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime"},
+    {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime", "screen"},
     {"network"},
     {"training"},
     {"space", "data", "predictions", "scorers", "scoring"},

@@ -11,55 +11,53 @@ import numpy as np
 import pytest
 
 import nas
-from benchmarks import code, coverage, inference, islands, published, scaling, search_quality
+from benchmarks import code, coverage, inference, islands, published, scaling, search_figures
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
-from benchmarks.harness import Figure
 from benchmarks.replay import Table
+from benchmarks.rows import Row
 
 
-def row(contestant: str, **values: Any) -> search_quality.Row:
-    plain = {"data": "d", "seed": 0, "seconds": 60.0, "networks": 3, "curve": [], "front": [], "test": 0.5}
+def row(contestant: str, **values: Any) -> Row:
+    plain = {
+        "data": "d",
+        "seed": 0,
+        "seconds": 60.0,
+        "began": 2.0,
+        "networks": 3,
+        "curve": [],
+        "front": [],
+        "test": 0.5,
+    }
     return plain | {"contestant": contestant, "reference": (0.5, 1e5), "merits": "1,0,1,0"} | values
 
 
 def test_equal_fronts_dominate_as_much() -> None:
     one = row("nas-pareto", front=[(0.1, 1000.0), (0.2, 100.0)])
-    assert search_quality._dominated(one, one) == pytest.approx(1.0)
+    assert search_figures.dominated(one, one) == pytest.approx(1.0)
 
 
 def test_a_front_is_measured_from_a_tenth_beyond_the_worst_of_both() -> None:
     mine = row("nas-pareto", front=[(0.1, 100.0)])
     its = row("pareto", front=[(0.2, 1000.0)])
     # The corners are 0.21 and 10 ** 3.1: mine dominates 0.11 · 1.1, the other 0.01 · 0.1.
-    assert search_quality._dominated(mine, its) == pytest.approx(0.11 * 1.1 / (0.01 * 0.1))
-    assert search_quality._dominated(its, mine) == pytest.approx(0.01 * 0.1 / (0.11 * 1.1))
+    assert search_figures.dominated(mine, its) == pytest.approx(0.11 * 1.1 / (0.01 * 0.1))
+    assert search_figures.dominated(its, mine) == pytest.approx(0.01 * 0.1 / (0.11 * 1.1))
 
 
 def test_an_empty_front_has_no_share() -> None:
-    assert math.isnan(search_quality._dominated(row("nas-pareto"), row("pareto", front=[(0.2, 10.0)])))
+    assert math.isnan(search_figures.dominated(row("nas-pareto"), row("pareto", front=[(0.2, 10.0)])))
 
 
-def test_seconds_count_until_the_score_that_the_other_ends_with() -> None:
-    rows = [
-        row("nas", curve=[(1.0, 0.7), (4.0, 0.8), (9.0, 0.9)]),
-        row("tpe", curve=[(2.0, 0.6), (50.0, 0.8)]),
-        row("nas", seed=1, curve=[(1.0, 0.7)]),
-        row("tpe", seed=1, curve=[(30.0, 0.75)]),
-        row("nas", seed=2, curve=[(1.0, 0.7)]),
-        row("tpe", seed=2, curve=[(30.0, 0.7)]),
-    ]
-    speed = search_quality._speed(rows, 60.0)
-    # 4 s, never, 1 s.
-    assert speed == Figure(
-        "seconds until as good as Optuna's TPE after 60 s (median)", 6.0, 4.0, at_most=True
-    )
-    assert speed.holds
+def test_seconds_count_from_the_start_of_the_search_until_a_score() -> None:
+    searched = row("nas", curve=[(3.0, 0.7), (6.0, 0.8), (11.0, 0.9)])
+    assert search_figures.reached(searched, 0.8) == 4  # the search began after two
+    assert search_figures.reached(searched, 0.95) == math.inf
 
 
 def test_test_scores_are_compared_row_by_row() -> None:
     rows = [row("nas", merits="1,1,1,0"), row("tpe", merits="1,0,1,0")]
-    gap, error = search_quality._difference(search_quality._pairs(rows, "nas", "tpe"))
+    gap, error = search_figures.difference(search_figures.pairs(rows, "nas", "tpe"))
     assert gap == pytest.approx(0.25)
     assert error == pytest.approx(math.sqrt(0.25 / 4))
 
@@ -112,11 +110,10 @@ def test_published_splits_have_categories_as_text(tmp_path: Path) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.ray
-@pytest.mark.usefixtures("running_ray")
 def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) -> None:
     splits = published.load_splits(archive(tmp_path / "some.npz", test_idx=[np.arange(0, 60, 4)]))
     row = published.split_row(splits, 0, 1.0, 1, 0)
-    assert (row["data"], row["split"], row["measure"]) == ("some", 0, "RMSE")
+    assert (row["data"], row["split"], row["measure"], row["asked"]) == ("some", 0, "RMSE", 1.0)
     assert 0 < row["score"] < np.std(splits.y)
     assert row["candidates"] >= 1
 

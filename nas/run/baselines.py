@@ -10,15 +10,17 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nas.execution.beside import Beside
 from nas.network.arrays import Array, Floats
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
+from nas.scoring import METRICS
 
 SHARE = 0.1
 """Share of the search's duration that each baseline may take."""
@@ -267,3 +269,70 @@ KINDS = {
     "trees": _Kind(_Trees, _columns_for_trees, 100),
 }
 """The baselines by name."""
+
+
+def fit_baselines(
+    prepared: Prepared, *, seed: int, seconds: float, interruption: Interruption
+) -> dict[str, Baseline | str]:
+    """Fit all baselines, each within so many seconds; or the reasons why not."""
+    return {
+        name: fit_baseline(name, prepared, seed=seed, seconds=seconds, interruption=interruption)
+        for name in KINDS
+    }
+
+
+def fit_in_process(prepared: Prepared, seed: int, seconds: float) -> dict[str, Baseline | str]:
+    """Fit all baselines in a process of their own; returned without the data, which the caller has."""
+    with Interruption() as interruption:
+        results = fit_baselines(prepared, seed=seed, seconds=seconds, interruption=interruption)
+    return {
+        name: result if isinstance(result, str) else replace(result, prepared=None)  # type: ignore[arg-type]
+        for name, result in results.items()
+    }
+
+
+class BaselineProcess:
+    """Fits the baselines in a process of its own, beside what a search does after its last candidate.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    seed : int
+    seconds : float
+        See `fit_baseline`.
+
+    Raises
+    ------
+    Exception
+        If no process can be started, or the data cannot be sent there.
+    """
+
+    def __init__(self, prepared: Prepared, seed: int, seconds: float) -> None:
+        # Scores are computed by the caller: a scorer of the caller's own may not arrive there.
+        problem = replace(prepared.problem, metric=METRICS["accuracy"])
+        final = replace(prepared.final, problem=replace(prepared.final.problem, metric=METRICS["accuracy"]))
+        sent = replace(prepared, problem=problem)
+        sent.__dict__["final"] = final
+        self._prepared = prepared
+        self._process = Beside(("nas.run.baselines", "sklearn.neural_network", "sklearn.ensemble"))
+        try:
+            self._process.call("nas.run.baselines:fit_in_process", sent, seed, seconds)
+        except BaseException:
+            self._process.close()
+            raise
+
+    def results(self, interrupted: Callable[[], bool], late: Callable[[], bool]) -> dict[str, Baseline | str]:
+        """Wait for the baselines; once `interrupted()` or `late()`, the reason why there are none."""
+        results = None if interrupted() else self._process.result(lambda: interrupted() or late())
+        self.close()
+        if results is None:
+            reason = "the search was interrupted" if interrupted() else "the time was up"
+            return dict.fromkeys(KINDS, f"left out, as {reason}")
+        return {
+            name: result if isinstance(result, str) else replace(result, prepared=self._prepared)
+            for name, result in results.items()
+        }
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from nas.evolution import Individual
 from nas.export import save_network
+from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.findings import Findings
 from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
+from nas.run.schedule import countdown
 from nas.run.selection import Selection
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
@@ -33,6 +35,7 @@ def conclude(
     network: Network | Ensemble,
     held_out: HeldOut | None,
     seconds: float,
+    baselines: BaselineProcess | None = None,
 ) -> SearchResult:
     """Measure the trained winner's uncertainty, score it once on the test rows, save it, make the result.
 
@@ -49,8 +52,16 @@ def conclude(
         Networks of the winner, with rows that they were not trained on.
     seconds : float
         Duration of the search phase.
+    baselines : BaselineProcess, optional
+        Where the baselines are fitted already; otherwise they are fitted here.
     """
-    context, prepared = session.context, session.context.prepared
+    context, prepared, plan = session.context, session.context.prepared, session.plan
+    interrupted = session.interruption.requested
+
+    def fitted_beside() -> dict[str, Baseline | str]:
+        assert baselines is not None, "this is called if there is a process"
+        return baselines.results(interrupted, lambda: plan.is_late(plan.conclude_by))
+
     oof = None if held_out is None else held_out.predictions(network.target)
     if held_out is not None and oof is not None:
         add_uncertainty(network, held_out, oof, prepared)
@@ -60,10 +71,10 @@ def conclude(
         baseline=context.settings.baseline,
         seed=context.settings.seed,
         interruption=session.interruption,
-        seconds=seconds,
+        seconds=min(seconds, max(0.0, plan.conclude_by - plan.deadline.clock())),
+        beside=None if baselines is None else fitted_beside,
     )
     network.provenance.update(_finite(_test_scores(test)))
-    interrupted = session.interruption.requested()
     return SearchResult(
         run_dir=context.folder.path,
         model_path=save_network(network, context.folder.best),
@@ -81,7 +92,7 @@ def conclude(
         n_failures=findings.usage.failures,
         heredity=findings.heredity,
         seconds=seconds,
-        stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
+        stopped=StopReason.INTERRUPTED if interrupted() else findings.stop_reason,
         dropped=prepared.dropped,
         oof=oof,
         columns=_columns(session, findings, held_out),
@@ -102,7 +113,7 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
     }
     return Outcome(
         "interrupted" if result.stopped == StopReason.INTERRUPTED else "finished",
-        best=result.best,
+        best=result.best if session.has_evaluations else None,  # it is in the journal
         scores=_finite(scores),
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
@@ -128,20 +139,18 @@ def _test_scores(test: TestScores) -> dict[str, float | None]:
 
 
 def write_result(session: Session, result: SearchResult) -> None:
-    """Write the result into the folder, and the report; no search fails because of a picture."""
+    """Write the result into the folder, and the report."""
     folder = session.context.folder
     try:
         record = result.record()
         folder.keep_result(record, session.context.run_id)
         if rows := record.get("columns", {}).get("importance"):
             folder.keep_columns(rows)
-        if session.context.observers.report and not session.interruption.requested():
-            # Importing matplotlib takes a second, and a search without a report does without.
-            from nas.reporting import report
-
-            report(folder.path)
-    except Exception as error:  # noqa: BLE001
-        _log.warning("%s: no report, because: %s; the search is complete", folder.path, error)
+    except Exception as error:  # noqa: BLE001  # the network is saved
+        _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
+    if session.report is not None and session.has_evaluations and not session.interruption.requested():
+        session.context.observers.phase("report", countdown(session.plan.conclusion_seconds))
+        session.report.make(session.interruption.requested, session.is_late)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

@@ -103,7 +103,7 @@ def held_out(
     states: Sequence[State],
     prepared: Prepared,
     *,
-    epochs: int | None,
+    epochs: float | None,
     n_members: int,
     search_epochs: int,
     should_stop: Callable[[], bool],
@@ -116,7 +116,7 @@ def held_out(
     states : sequence of State
         The search's own networks, of each fold or of the single split.
     prepared : Prepared
-    epochs : int, optional
+    epochs : float, optional
         The epochs that suit the candidate; None where there is no last training.
     n_members : int
         Networks of which the last training makes a mean; each fold has as many, or fewer to save time.
@@ -147,7 +147,7 @@ def _one_thread() -> threadpool_limits:
     return threadpool_limits(1, user_api="blas")
 
 
-def _n_affordable(genome: Genome, prepared: Prepared, epochs: int, search_epochs: int) -> int:
+def _n_affordable(genome: Genome, prepared: Prepared, epochs: float, search_epochs: int) -> int:
     """The number of last trainings of each fold that take little time, or a small part of the search's."""
     problem = prepared.problem
     all_epochs = _REFIT_COST * epochs * problem.n_folds
@@ -171,7 +171,7 @@ def add_uncertainty(network: Predictor, held_out: HeldOut, oof: OutOfFold, prepa
 
 
 def _trained_last(
-    candidate: Candidate, prepared: Prepared, epochs: int, n: int, should_stop: Callable[[], bool]
+    candidate: Candidate, prepared: Prepared, epochs: float, n: int, should_stop: Callable[[], bool]
 ) -> list[list[MLP]] | None:
     """The `n` networks of each fold after a last training; None if one failed or was stopped."""
     problem, from_scratch = last_training(prepared.problem, candidate, epochs)

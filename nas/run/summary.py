@@ -96,7 +96,7 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
     cuts = f"{n} other cuts" if len(rescore.scores) == n else f"{len(rescore.scores)} of {n} other cuts"
     lines = [
         f"re-scored         {metric} {rescore.mean:.4f}{error_of_mean}, trained anew on {cuts} of the rows, "
-        f"best of {len(selection.finalists)}",
+        f"best of {len(selection.finalists)}{' by score and loss' if result.evaluation.fold_scores else ''}",
     ]
     if math.isfinite(selection.selection_bias):
         selection_bias = round(selection.selection_bias, 4) + 0.0  # there is no -0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nas.network.arrays import Array, Floats
-from nas.run.baselines import FREE_SECONDS, KINDS, SHARE, Baseline, fit_baseline
+from nas.run.baselines import FREE_SECONDS, SHARE, Baseline, fit_baselines
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
 from nas.runtime import Predictor
@@ -69,6 +69,7 @@ def score_test_rows(
     seed: int,
     interruption: Interruption,
     seconds: float = math.inf,
+    beside: Callable[[], Mapping[str, Baseline | str]] | None = None,
 ) -> TestScores:
     """Score a network on the test rows, and scikit-learn's default models for comparison.
 
@@ -85,11 +86,20 @@ def score_test_rows(
     interruption : Interruption
     seconds : float
         Duration of the search: a baseline that takes more than a tenth of it is left out.
+    beside : callable, optional
+        Waits for the baselines, where they have been fitted elsewhere meanwhile.
     """
     rows = prepared.split.test
     if len(rows) == 0:
         return TestScores(math.nan, math.nan)
-    fitted, left_out = _baselines(prepared, seed, seconds, interruption) if baseline else ({}, {})
+    results: Mapping[str, Baseline | str] = {}
+    if baseline and beside is not None:
+        results = beside()
+    elif baseline:
+        allowed = seconds_for_baselines(seconds)
+        results = fit_baselines(prepared, seed=seed, seconds=allowed, interruption=interruption)
+    fitted = {name: result for name, result in results.items() if isinstance(result, Baseline)}
+    left_out = {name: result for name, result in results.items() if isinstance(result, str)}
     table = prepared.dataset.table.iloc[rows]
     names = list(fitted)
     if prepared.problem.metric in METRICS.values():
@@ -117,17 +127,9 @@ class _Scored:
 _NONE = (None, None, None)
 
 
-def _baselines(
-    prepared: Prepared, seed: int, seconds: float, interruption: Interruption
-) -> tuple[dict[str, Baseline], dict[str, str]]:
-    """The baselines that are fitted, and the reasons for the others."""
-    allowed = max(FREE_SECONDS, SHARE * seconds)
-    results = {
-        name: fit_baseline(name, prepared, seed=seed, seconds=allowed, interruption=interruption)
-        for name in KINDS
-    }
-    fitted = {name: result for name, result in results.items() if isinstance(result, Baseline)}
-    return fitted, {name: result for name, result in results.items() if isinstance(result, str)}
+def seconds_for_baselines(seconds: float) -> float:
+    """Seconds that each baseline may take after a search of so many."""
+    return max(FREE_SECONDS, SHARE * seconds)
 
 
 def _by_rows(row_scores: Sequence[Floats]) -> _Scored:

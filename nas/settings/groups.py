@@ -57,8 +57,10 @@ class BudgetSettings:
     time_budget: float | None = setting(
         None,
         number(0.001),
-        "Wall time of the search in seconds, after start-up",
-        more="The first candidate is always finished. Time only shortens the sequence of candidates.",
+        "Wall time of the whole command in seconds: start, search, last training, report and tracking",
+        more="Counted from the start of the process, or from the call in Python. Time only shortens the "
+        "sequence of candidates, and what follows it; there is always a network. A resumed search has it "
+        "anew.",
         unit="s",
         otherwise="no limit",
         metavar="SECONDS",
@@ -277,6 +279,7 @@ class WorkerSettings:
         whole(0),
         "Ray worker processes; 0 trains in this process, without Ray",
         unit="processes",
+        more="By default they are started only where they save time; meanwhile this process trains.",
         otherwise="the number of cores, or what a running Ray has room for",
         flag="--workers",
         metavar="N",
