@@ -21,6 +21,7 @@ LAYERS = [
     {"training"},
     {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
+    {"uncertainty"},
     {"evolution"},
     {"settings"},
     {"execution"},
@@ -41,7 +42,12 @@ HOMES = {
         "evolution/migration.py",
         "evolution/pareto.py",
     },
-    "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
+    "scipy": {
+        "evolution/gaussian_process.py",
+        "evolution/surrogate.py",
+        "reporting/importance.py",
+        "uncertainty/importance.py",
+    },
     "ray": {
         "execution/ray.py",
         "execution/ray_cluster.py",

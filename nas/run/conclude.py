@@ -10,6 +10,7 @@ from nas.evolution import Individual
 from nas.export import save_network
 from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.findings import Findings
+from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
 from nas.run.schedule import countdown
 from nas.run.selection import Selection
@@ -18,6 +19,7 @@ from nas.run.stop_reason import StopReason
 from nas.run.test_scores import TestScores, score_test_rows
 from nas.runtime import Ensemble, Network
 from nas.tracking import Outcome
+from nas.uncertainty import Columns
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +33,11 @@ def conclude(
     winner: Individual,
     selection: Selection | None,
     network: Network | Ensemble,
+    held_out: HeldOut | None,
     seconds: float,
     baselines: BaselineProcess | None = None,
 ) -> SearchResult:
-    """Score the trained winner once on the test rows, save it, and make the result.
+    """Measure the trained winner's uncertainty, score it once on the test rows, save it, make the result.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ def conclude(
         How the winner was selected; None if that was interrupted.
     network : Network or Ensemble
         The winner, trained.
+    held_out : HeldOut, optional
+        Networks of the winner, with rows that they were not trained on.
     seconds : float
         Duration of the search phase.
     baselines : BaselineProcess, optional
@@ -57,6 +62,9 @@ def conclude(
         assert baselines is not None, "this is called if there is a process"
         return baselines.results(interrupted, lambda: plan.is_late(plan.conclude_by))
 
+    oof = None if held_out is None else held_out.predictions(network.target)
+    if held_out is not None and oof is not None:
+        add_uncertainty(network, held_out, oof, prepared)
     test = score_test_rows(
         prepared,
         network,
@@ -86,6 +94,8 @@ def conclude(
         seconds=seconds,
         stopped=StopReason.INTERRUPTED if interrupted() else findings.stop_reason,
         dropped=prepared.dropped,
+        oof=oof,
+        columns=_columns(session, findings, held_out),
     )
 
 
@@ -98,6 +108,7 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
         "best_n_parameters": result.evaluation.n_parameters,
         "rescored": selection.rescore.mean if selection else None,
         "selection_bias": selection.selection_bias if selection else None,
+        "temperature": result.temperature,
         "search_seconds": round(result.seconds, 3),
     }
     return Outcome(
@@ -107,6 +118,15 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
     )
+
+
+def _columns(session: Session, findings: Findings, held_out: HeldOut | None) -> Columns | None:
+    """The importance of columns; None where it is unknown, or the search was interrupted."""
+    context = session.context
+    if held_out is None or not context.settings.importance or session.interruption.requested():
+        return None
+    passes = findings.usage.epochs * len(context.prepared.split.train)
+    return held_out.importance(context.settings.seed, passes)
 
 
 def _test_scores(test: TestScores) -> dict[str, float | None]:
@@ -122,7 +142,10 @@ def write_result(session: Session, result: SearchResult) -> None:
     """Write the result into the folder, and the report."""
     folder = session.context.folder
     try:
-        folder.keep_result(result.record(), session.context.run_id)
+        record = result.record()
+        folder.keep_result(record, session.context.run_id)
+        if rows := record.get("columns", {}).get("importance"):
+            folder.keep_columns(rows)
     except Exception as error:  # noqa: BLE001  # the network is saved
         _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
     if session.report is not None and session.has_evaluations and not session.interruption.requested():

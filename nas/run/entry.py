@@ -81,6 +81,7 @@ def search(
     refit: bool = True,
     members: int | None = None,
     baseline: bool = True,
+    importance: bool = True,
     name: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     tracking: bool = True,

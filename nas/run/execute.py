@@ -12,13 +12,14 @@ from nas.run.baselines import BaselineProcess
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.findings import Findings
+from nas.run.out_of_fold import HeldOut, held_out
 from nas.run.result import SearchResult
 from nas.run.schedule import countdown
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, select
 from nas.run.start import Session, finish, started
 from nas.run.test_scores import seconds_for_baselines
-from nas.run.winner import final_model
+from nas.run.winner import affordable_epochs, final_model, n_members
 from nas.tracking import Outcome
 from nas.tracking.shown import as_text
 
@@ -90,8 +91,9 @@ def _search_and_conclude(session: Session) -> SearchResult:
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
+    held_out = _held_out(session, findings, winner, selection)
     phase("baselines" if session.context.settings.baseline else "test scores")
-    return conclude(session, findings, winner, selection, network, seconds, baselines)
+    return conclude(session, findings, winner, selection, network, held_out, seconds, baselines)
 
 
 def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None:
@@ -110,6 +112,23 @@ def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None
         return None
     session.resources.callback(process.close)
     return process
+
+
+def _held_out(
+    session: Session, findings: Findings, winner: Individual, selection: Selection | None
+) -> HeldOut | None:
+    """The winner's networks with rows that they were not trained on."""
+    settings, plan, interrupted = session.context.settings, session.plan, session.interruption.requested
+    is_refit = settings.refit and not interrupted()
+    return held_out(
+        winner.candidate,
+        findings.states(winner.id),
+        session.context.prepared,
+        epochs=affordable_epochs(winner, selection, plan) if is_refit else None,
+        n_members=n_members(settings, session.context.prepared),
+        search_epochs=findings.usage.epochs,
+        should_stop=lambda: interrupted() or plan.is_late(plan.give_up_at),
+    )
 
 
 def _best_of(findings: Findings) -> Individual:

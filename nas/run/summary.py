@@ -9,9 +9,12 @@ from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
 from nas.run.stop_reason import StopReason
 from nas.tracking.address import is_server
-from nas.tracking.shown import command
+from nas.tracking.shown import as_text, command
 
 _NAMES = {"r2": "R²"}
+
+_MOST_NAMES = 5
+"""Columns that a line names."""
 
 _REASONS = {
     StopReason.TIME: "; the time was up",
@@ -37,6 +40,7 @@ def summary(result: SearchResult) -> str:
         f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, {_held_out(result)}",
     ]
     lines += _baselines(result, metric)
+    lines += _columns(result)
     if result.dropped:
         names = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
         lines.append(
@@ -137,6 +141,17 @@ def _counts(result: SearchResult) -> str:
     failed = f", {result.n_failures} failed" if result.n_failures else ""
     counts = f"{result.n_candidates} networks, {result.n_epochs:,} epochs in {result.seconds:.1f} s"
     return f"{counts}{failed}{_REASONS.get(result.stopped, '')}"
+
+
+def _columns(result: SearchResult) -> list[str]:
+    """The columns that matter most, of those with an effect beyond their error."""
+    if result.columns is None:
+        return []
+    names = [as_text(effect.name) for effect in result.columns.effects if effect.low > 0][:_MOST_NAMES]
+    n = result.columns.n_columns
+    if not names:
+        return [f"columns           none of {n} matters beyond doubt by itself"]
+    return [f"columns           of {n} these matter most: {', '.join(names)}"]
 
 
 def _baselines(result: SearchResult, metric: str) -> list[str]:

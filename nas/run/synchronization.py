@@ -37,7 +37,7 @@ _SCORES = {
         key: key
         for key in (
             *("validation_score", "test_score", "baseline_test_score", "trees_test_score"),
-            *("rescored", "selection_bias"),
+            *("rescored", "selection_bias", "temperature"),
         )
     },
     "search_seconds": "seconds",

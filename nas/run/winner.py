@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from nas._version import __version__
-from nas.evaluation import Candidate, Training, build_network, fit, network_activations, training_config
+from nas.evaluation import (
+    Candidate,
+    Problem,
+    Training,
+    build_network,
+    fit,
+    network_activations,
+    training_config,
+)
 from nas.evolution import Individual
 from nas.network import MLP, State
 from nas.run.ensemble import select_members
@@ -26,10 +34,10 @@ from nas.space import Limits
 from nas.training import Fold
 
 _REFIT_EPOCHS = 1.25
-"""Epochs of the final training for each epoch up to the best in the search: see `_trained_from_scratch`."""
+"""Epochs of the final training for each epoch up to the best in the search: see `last_training`."""
 
 _REFIT_BATCHES = 2
-"""Batches of the final training for each of the search: measured, see `_trained_from_scratch`."""
+"""Batches of the final training for each of the search: measured, see `last_training`."""
 
 _MEASURED_EPOCHS, _MEASURED_SECONDS = 5, 0.1
 """If an epoch takes no longer, its time is measured by several."""
@@ -80,8 +88,7 @@ def final_model(
     def epochs(member: Individual) -> float | None:
         if not settings.refit or interrupted():
             return None
-        n = refit_epochs(member, selection)
-        return plan.affordable_epochs(n) / _REFIT_EPOCHS or None
+        return affordable_epochs(member, selection, plan)
 
     def should_stop() -> bool:
         return interrupted() or plan.is_late(plan.give_up_at)
@@ -134,6 +141,11 @@ def n_members(settings: SearchSettings, prepared: Prepared) -> int:
     is_small = prepared.dataset.n_rows < _MANY_ROWS
     one_target = prepared.dataset.task == "classification" or prepared.problem.n_outputs == 1
     return _MEMBERS if is_free and is_small and one_target and prepared.dataset.task != "multilabel" else 1
+
+
+def affordable_epochs(member: Individual, selection: Selection | None, plan: Plan) -> float | None:
+    """The epochs that suit a member, as far as there is time for its last training; None: there is none."""
+    return plan.affordable_epochs(refit_epochs(member, selection)) / _REFIT_EPOCHS or None
 
 
 def refit_epochs(member: Individual, selection: Selection | None = None) -> int:
@@ -215,6 +227,22 @@ def _trained_from_scratch(
     source: Prepared, candidate: Candidate, epochs: float, n: int, should_stop: Callable[[], bool] | None
 ) -> list[MLP] | None:
     """The networks after their last training; None if one of them diverged or training was stopped."""
+    problem, from_scratch = last_training(source.problem, candidate, epochs)
+    seeds = member_seeds(candidate, n)
+    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
+    networks = [build_network(from_scratch.genome, seed, problem) for seed in seeds]
+    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
+    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
+    return None if failed else networks
+
+
+def member_seeds(candidate: Candidate, n: int) -> list[int]:
+    """The seeds of a candidate's last trainings, its own first."""
+    return [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
+
+
+def last_training(problem: Problem, candidate: Candidate, epochs: float) -> tuple[Problem, Candidate]:
+    """The problem and the candidate with the settings of the last training, by the epochs that suit it."""
     # No validation rows are left to pick a good epoch by, and at a constant rate the last epoch is
     # a matter of luck: for the 20 best genomes of a search on digits, test accuracy was 0.966 on
     # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
@@ -224,23 +252,17 @@ def _trained_from_scratch(
     # two samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
     # decay, and twice the epochs brought less, or harmed some.
     # Only divergence may end it early: the network would not be the one that the search has found.
-    measured = training_config(candidate.genome, source.problem.training)
+    measured = training_config(candidate.genome, problem.training)
     training = replace(
-        source.problem.training,
+        problem.training,
         time_limit=None,
         epochs=math.ceil(_REFIT_EPOCHS * epochs),
         batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
         schedule="cosine",
     )
-    problem = replace(source.problem, training=training)
     genome = replace(candidate.genome, schedule=None, batch_size=None)
     from_scratch = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-    seeds = [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
-    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
-    networks = [build_network(genome, seed, problem) for seed in seeds]
-    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
-    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
-    return None if failed else networks
+    return replace(problem, training=training), from_scratch
 
 
 def _exported(

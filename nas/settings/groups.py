@@ -367,3 +367,8 @@ class SelectionSettings:
         "Whether scikit-learn's default network and its gradient-boosted trees are scored beside the winner",
         more="One that would take more than a tenth of the search's time is left out.",
     )
+    importance: bool = setting(
+        True,
+        flag(),
+        "Whether the importance of columns is measured, by shuffling each among rows that were held out",
+    )

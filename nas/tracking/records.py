@@ -262,6 +262,11 @@ CONFIG = keyed(
 
 _BEST = keyed({"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE})
 
+_IMPORTANCE = keyed(
+    {"column": TEXT},
+    dict.fromkeys(("importance", "low", "high"), optional(NUMBER)),
+)
+
 _RESULT = keyed(
     {
         "best": _BEST,
@@ -284,6 +289,11 @@ _RESULT = keyed(
         "finalists": listed(keyed({"genome": check_genome, "scores": NUMBERS})),
         "named": WHOLE,
         "single_layer_scores": NUMBERS,
+        "temperature": NUMBER,
+        "columns": keyed(
+            {"n_columns": WHOLE, "n_rows": WHOLE, "importance": listed(_IMPORTANCE)},
+            {"loss": optional(NUMBER)},
+        ),
         **dict.fromkeys(
             (
                 *(
