@@ -87,7 +87,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     patience: int | None = None
     target_score: float | None = None
     max_parameters: float | None = None
-    n_finalists: int = 6
+    n_finalists: int | None = None
     ensemble: int = 1
     refit: bool = True
     n_jobs: int | None = None

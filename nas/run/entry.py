@@ -76,7 +76,7 @@ def search(
     starts: Iterable[Genome] | str | os.PathLike[str] = (),
     epochs: int | None = None,
     candidate_time_limit: float = 600.0,
-    n_finalists: int = 6,
+    n_finalists: int | None = None,
     ensemble: int = 1,
     refit: bool = True,
     members: int | None = None,

@@ -16,7 +16,7 @@ from nas.run.out_of_fold import HeldOut, held_out
 from nas.run.result import SearchResult
 from nas.run.schedule import countdown
 from nas.run.searching import search_candidates
-from nas.run.selection import Selection, select
+from nas.run.selection import Selection, finalists_to_score, select
 from nas.run.start import Session, finish, started
 from nas.run.test_scores import seconds_for_baselines
 from nas.run.winner import affordable_epochs, final_model, n_members
@@ -152,7 +152,7 @@ def _select(session: Session, findings: Findings) -> Selection | None:
         session.context.prepared,
         session.executor,
         settings.seed,
-        settings.n_finalists,
+        finalists_to_score(session.context.prepared, settings.n_finalists),
         refit=settings.refit,
         should_stop=session.interruption.requested,
         out_of_time=lambda: plan.is_late(plan.select_by),

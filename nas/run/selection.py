@@ -35,6 +35,9 @@ _REFERENCE_SEEDS = 3
 _FEW_FOLDS, _FEW_FINALISTS = 2, 2
 """Where time is short: with fewer, the scores say nothing that the search's own scores do not."""
 
+_FINALISTS, _FINALISTS_AFTER_FOLDS = 6, 3
+"""Finalists by default: after cross-validation, more are within its error of each other."""
+
 _TASKS = 4
 """Cohorts of finalists that are cross-validated in a single problem: work for as many workers."""
 
@@ -213,9 +216,22 @@ def n_fewest_scorings(prepared: Prepared) -> int:
     return (1 if prepared.problem.folds else _FEW_FOLDS) * (_FEW_FINALISTS + 1)
 
 
+def finalists_to_score(prepared: Prepared, requested: int | None) -> int:
+    """The number of finalists; fewer by default where every candidate is cross-validated already."""
+    if requested is not None:
+        return requested
+    return _FINALISTS_AFTER_FOLDS if prepared.problem.folds else _FINALISTS
+
+
 def n_scorings(prepared: Prepared, n_finalists: int) -> int:
     """Trainings that `select` takes at most."""
-    return (1 if prepared.problem.folds else prepared.n_folds) * (n_finalists + 1) + _REFERENCE_SEEDS
+    n_problems = 1 if prepared.problem.folds else prepared.n_folds
+    return n_problems * (n_finalists + 1) + _n_reference_seeds(prepared.problem)
+
+
+def _n_reference_seeds(problem: Problem) -> int:
+    """The trainings of the reference on the search's own rows: the mean over folds varies little already."""
+    return 1 if problem.folds else _REFERENCE_SEEDS
 
 
 def _rescore(genome: Genome, evaluations: Sequence[Evaluation | None]) -> Rescore:
@@ -296,7 +312,7 @@ class Rescoring:
             if has_fold and len(self._in_flight) < self._max_in_flight:
                 has_fold = self._start(next(folds, None), self._genomes)
             elif has_split and not has_fold and len(self._in_flight) < self._max_in_flight:
-                has_split = not self._start(search_problem, [REFERENCE] * _REFERENCE_SEEDS)
+                has_split = not self._start(search_problem, [REFERENCE] * _n_reference_seeds(search_problem))
             elif not self._collect(lambda: should_stop() or out_of_time()):
                 if should_stop():
                     return None

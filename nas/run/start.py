@@ -17,7 +17,7 @@ from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
 from nas.run.report_process import ReportProcess
 from nas.run.schedule import LastWork, Plan
-from nas.run.selection import n_fewest_scorings, n_scorings
+from nas.run.selection import finalists_to_score, n_fewest_scorings, n_scorings
 from nas.run.winner import n_members
 from nas.space import check_fits
 from nas.tracking import Outcome, RunInfo, Tracker
@@ -228,7 +228,7 @@ def _last_work(context: SearchContext) -> LastWork:
     """What follows the last candidate."""
     settings, observers = context.settings, context.observers
     return LastWork(
-        n_scorings=n_scorings(context.prepared, settings.n_finalists),
+        n_scorings=n_scorings(context.prepared, finalists_to_score(context.prepared, settings.n_finalists)),
         n_fewest_scorings=n_fewest_scorings(context.prepared),
         n_refits=settings.ensemble if settings.refit else 0,
         n_members=n_members(settings, context.prepared),
@@ -244,7 +244,9 @@ def _workers(context: SearchContext) -> Workers:
     n_bytes = _PROBLEMS * prepared.problem.n_bytes
     # A number of workers is taken literally; and a function of the caller's may end its process.
     may_wait = settings.n_workers is None and settings.islands == 1 and not callable(settings.scoring)
-    n_expected = settings.n_candidates + n_scorings(prepared, settings.n_finalists)
+    n_expected = settings.n_candidates + n_scorings(
+        prepared, finalists_to_score(prepared, settings.n_finalists)
+    )
     return Workers(
         settings.workers,
         settings.ray_address,

@@ -330,11 +330,13 @@ class SelectionSettings:
 
     section: ClassVar[str] = "selection"
 
-    n_finalists: int = setting(
-        6,
+    n_finalists: int | None = setting(
+        None,
         whole(1),
         "Best networks that are scored again on other validation rows before the winner is selected",
         unit="networks",
+        otherwise="3 where candidates are cross-validated, else 6",
+        example=6,
         flag="--finalists",
         metavar="N",
     )
