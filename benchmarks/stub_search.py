@@ -41,6 +41,11 @@ class _Logical:
         self._running: list[Task] = []
         self._rng = random.Random(0)
 
+    @property
+    def n_active(self) -> int:
+        """See `Executor.n_active`."""
+        return 0
+
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`; itself."""
         return problem
@@ -66,6 +71,9 @@ class _Logical:
         """See `Executor.drop`."""
         self._waiting.clear()
         self._running.clear()
+
+    def retire(self) -> None:
+        """See `Executor.retire`."""
 
     def __enter__(self) -> _Logical:
         return self

@@ -15,7 +15,12 @@ from nas.runtime import ModelError, Predictor, TableError, load_network
 
 
 def write_predictions(
-    model: str, data: str, output: str | None = None, *, probabilities: bool = False
+    model: str,
+    data: str,
+    output: str | None = None,
+    *,
+    probabilities: bool = False,
+    interval: float | None = None,
 ) -> None:
     """Predict for the rows of a CSV or Parquet file, and write a CSV with one row for each.
 
@@ -29,6 +34,8 @@ def write_predictions(
         The file to write; standard output if not given.
     probabilities : bool
         Whether to add a column of probabilities for each class.
+    interval : float, optional
+        The coverage of intervals, or of sets of classes, that are added as columns.
 
     Raises
     ------
@@ -37,7 +44,8 @@ def write_predictions(
     """
     try:
         network = load_network(model)
-        frame = predictions(network, _table_for(network, data), probabilities=probabilities)
+        table = _table_for(network, data)
+        frame = predictions(network, table, probabilities=probabilities, interval=interval)
     except (ModelError, TableError) as error:
         raise InputError(str(error)) from None
     if output is None:
@@ -73,11 +81,14 @@ def _has_names(data: str, names: Collection[str]) -> bool:
         return False
 
 
-def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool = False) -> pd.DataFrame:
+def predictions(
+    network: Predictor, table: pd.DataFrame, *, probabilities: bool = False, interval: float | None = None
+) -> pd.DataFrame:
     """Predict for a table.
 
-    Returns a frame with a column for each target, and, for `probabilities`, for each class or label;
-    raises `InputError` if a network for regression is asked for probabilities.
+    Returns a frame with a column for each target, for `probabilities` also for each class or label, and for
+    an `interval` also for its lower and upper bound, or for the set of classes; raises `InputError` if a
+    network for regression is asked for probabilities, or the coverage of the interval is not between 0 and 1.
     """
     if probabilities and network.task == "regression":
         raise InputError("--proba: expected a network for classes, got one for regression")
@@ -91,4 +102,8 @@ def predictions(network: Predictor, table: pd.DataFrame, *, probabilities: bool 
         probabilities_of_rows = network.predict_proba(table)
         labels = network.target.classes if network.task == "classification" else names
         columns |= {f"probability_{label}": probabilities_of_rows[:, i] for i, label in enumerate(labels)}
+    if interval is not None:
+        if not 0 < interval < 1:
+            raise InputError(f"--interval: expected a coverage above 0 and below 1, got {interval:g}")
+        columns |= network.interval_columns(table, interval)
     return pd.DataFrame(columns)

@@ -15,10 +15,11 @@ A saved network is a folder with two files:
 An ensemble has, in place of ``layers``, ``members``, a list of the same records, and ``shares``, the weight
 of each member in the mean; the arrays are called ``member_0.weight_0`` and so on.
 
-Version 4 is written. Its ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
-file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without
-blanks; a file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3
-(either, with columns that have ``means`` or ``knots``) have none, and are still read.
+Version 4 is written, or 5 where the network has an `Uncertainty`, in ``uncertainty``. Their ``checksum``
+holds two SHA-256 digests: ``weights``, of the bytes of the weights file, and ``record``, of ``model.json``
+without its ``checksum``, as JSON with sorted keys and without blanks; a file that does not match them is
+refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or
+``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 4  # of the format; see the top of this file
+VERSION = 5  # of the format, the newest; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -205,6 +206,54 @@ class Target:
     scale: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far predictions may be wrong, measured on rows that were held out from training.
+
+    Probabilities are those of the linear outputs divided by the temperature (Guo et al. 2017), which changes
+    no predicted class. The conformity scores of held-out rows (Vovk et al. 2005) bound the score of a
+    new row: for regression the error in standard deviations of the target, divided by its scale; for classes
+    1 minus the probability of the class.
+
+    Attributes
+    ----------
+    temperature : float
+    n_rows : int
+        Held-out rows; 0 where there are no intervals.
+    scores : tuple of tuple of float
+        For each target or label, or once for classes, rising scores: of all rows, or of as many rows at equal
+        distances of rank, with the largest last.
+    positions, scales : tuple of tuple of float
+        For each target, rising predictions and the scales of errors at them, in standard deviations of the
+        target, with straight lines between; empty where errors are alike everywhere.
+    """
+
+    temperature: float = 1.0
+    n_rows: int = 0
+    scores: tuple[tuple[float, ...], ...] = ()
+    positions: tuple[tuple[float, ...], ...] = ()
+    scales: tuple[tuple[float, ...], ...] = ()
+
+    def bounds(self, coverage: float) -> Array:
+        """The score that a new row does not exceed with the probability `coverage`, for each target.
+
+        Infinity where too few rows were held out for such a coverage.
+        """
+        rank = math.ceil(round((self.n_rows + 1) * coverage, 9))
+        if rank > self.n_rows:
+            return np.full(len(self.scores), np.inf)
+        return np.array([scores[math.ceil(rank * len(scores) / self.n_rows) - 1] for scores in self.scores])
+
+    def reach(self, outputs: Array, coverage: float) -> Array:
+        """Half the widths of intervals around standardized values, of their shape (rows, targets)."""
+        bounds = np.broadcast_to(self.bounds(coverage), outputs.shape)
+        if not self.scales:
+            return bounds
+        curves = zip(outputs.T, self.positions, self.scales, strict=True)
+        result: Array = bounds * np.column_stack([np.interp(*curve) for curve in curves])
+        return result
+
+
 class Preprocessor:
     """The encoder from tables to the float32 matrix of network inputs.
 
@@ -289,6 +338,7 @@ class Predictor:
         self.preprocessor = preprocessor
         self.target = target
         self.provenance = dict(provenance or {})
+        self.uncertainty = Uncertainty()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -319,9 +369,12 @@ class Predictor:
             return values[:, 0] if values.shape[1] == 1 else values
         if self.task == "multilabel":
             return (outputs > 0.5).astype(np.int64)
-        winners = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int)
-        labels: Array = _label_array(self.target.classes)[winners]
+        labels: Array = _label_array(self.target.classes)[_winners(outputs)]
         return labels
+
+    def predict_codes(self, table: Table) -> Array:
+        """The positions of predicted classes in ``target.classes``, of shape (rows,)."""
+        return _winners(self._outputs(self.preprocessor.encode(table)))
 
     def predict_proba(self, table: Table) -> Array:
         """Probabilities of shape (rows, classes), or (rows, labels) for several labels.
@@ -330,10 +383,73 @@ class Predictor:
         """
         if self.task == "regression":
             raise TypeError("predict_proba: expected a classifier, got a network for regression")
-        outputs = self._outputs(self.preprocessor.encode(table))
+        outputs = self._outputs(self.preprocessor.encode(table), self.uncertainty.temperature)
         if self.task == "classification" and outputs.shape[1] == 1:
             return np.hstack([1 - outputs, outputs])
         return outputs
+
+    def predict_interval(self, table: Table, coverage: float = 0.9) -> Array:
+        """Lower and upper bounds of shape (rows, 2), or (rows, targets, 2) for several targets.
+
+        The bounds enclose the true value of a new row like those of the training table with a probability of
+        about `coverage`, each target on its own. They are infinite where too few rows were held out. Raises
+        `ValueError` unless 0 < `coverage` < 1, `TypeError` for classes, `ModelError` for a network without
+        errors of held-out rows, otherwise as `predict`.
+        """
+        self._check_coverage("predict_interval", coverage, needs_values=True)
+        outputs = self._outputs(self.preprocessor.encode(table)).astype(float)
+        reach = self.uncertainty.reach(outputs, coverage)
+        scale, mean = np.array(self.target.scale, float), np.array(self.target.mean, float)
+        with np.errstate(over="ignore"):
+            bounds = [(outputs + side * reach) * scale + mean for side in (-1, 1)]
+        result = np.sort(np.stack(bounds, axis=-1), axis=-1)  # a scale may be negative
+        return result[:, 0] if result.shape[1] == 1 else result
+
+    def predict_set(self, table: Table, coverage: float = 0.9) -> Array:
+        """Whether each class is in the row's prediction set, bool of shape (rows, classes).
+
+        For several labels of shape (rows, labels, 2): whether 0 and 1 are in the set. The set of a new row
+        like those of the training table holds its true class with a probability of about `coverage`, and is
+        the smallest of that kind (Sadinle et al. 2019): it is empty where no class is probable enough. Raises
+        as `predict_interval`, `TypeError` for regression.
+        """
+        self._check_coverage("predict_set", coverage, needs_values=False)
+        chances = self.predict_proba(table).astype(float)
+        bounds = self.uncertainty.bounds(coverage)
+        if self.task == "multilabel":
+            return np.stack([chances, 1 - chances], axis=-1) <= bounds[:, np.newaxis]
+        return 1 - chances <= bounds
+
+    def interval_columns(self, table: Table, coverage: float) -> dict[str, Array]:
+        """Intervals or sets as named columns of a table: lower and upper bounds, or labels joined by "|"."""
+        names = self.target.names
+        if self.task == "regression":
+            bounds = self.predict_interval(table, coverage).reshape(-1, len(names), 2)
+            sides = (("lower", 0), ("upper", 1))
+            return {f"{side}_{name}": bounds[:, i, j] for i, name in enumerate(names) for side, j in sides}
+        sets = self.predict_set(table, coverage)
+        by_label = zip(names, sets.swapaxes(0, 1), strict=False)
+        by_name = {names[0]: sets} if self.task == "classification" else dict(by_label)
+        labels = [str(label) for label in self.target.classes or (0, 1)]
+        return {f"set_{name}": _joined(rows, labels) for name, rows in by_name.items()}
+
+    def _check_coverage(self, method: str, coverage: float, *, needs_values: bool) -> None:
+        has_values = self.task == "regression"
+        if has_values != needs_values:
+            kinds = ("regression", "classes") if needs_values else ("classes", "regression")
+            other = "predict_set" if needs_values else "predict_interval"
+            raise TypeError(
+                f"{method}: expected a network for {kinds[0]}, got one for {kinds[1]}; see {other}"
+            )
+        if not _is_number(coverage) or not 0 < coverage < 1:
+            raise ValueError(
+                f"coverage: expected a number above 0 and below 1, such as 0.9, got {_short(coverage)}"
+            )
+        if not self.uncertainty.n_rows:
+            raise ModelError(
+                f"{method}: expected a network with errors of held-out rows, got one that was saved without "
+                "them; a new search measures them"
+            )
 
     def transform(self, table: Table) -> Array:
         """Outputs of the last hidden layer, of shape (rows, units); the inputs if there is no hidden layer.
@@ -343,7 +459,7 @@ class Predictor:
         X = self.preprocessor.encode(table)
         return np.hstack([member._by_piece(member._hidden, X) for member in self.members])
 
-    def _outputs(self, X: Array) -> Array:
+    def _outputs(self, X: Array, temperature: float = 1.0) -> Array:
         """Probabilities, or values in standard deviations, of shape (rows, outputs)."""
         raise NotImplementedError
 
@@ -405,9 +521,14 @@ class Network(Predictor):
         """The weight 1 of the single member."""
         return (1.0,)
 
-    def _outputs(self, X: Array) -> Array:
+    def _outputs(self, X: Array, temperature: float = 1.0) -> Array:
         link = _link(self.task, len(self.biases[-1]))
-        return self._by_piece(lambda piece: link(self._hidden(piece) @ self.weights[-1] + self.biases[-1]), X)
+
+        def outputs(piece: Array) -> Array:
+            z = self._hidden(piece) @ self.weights[-1] + self.biases[-1]
+            return link(z if temperature == 1.0 else z / z.dtype.type(temperature))
+
+        return self._by_piece(outputs, X)
 
     def _by_piece(self, function: Callable[[Array], Array], X: Array) -> Array:
         """`function` of the rows, `_PIECE` rows at a time; raises `ModelError` if numbers overflow."""
@@ -466,13 +587,26 @@ class Ensemble(Predictor):
         """The weight of each member in the mean; the sum is 1."""
         return self._member_weights
 
-    def _outputs(self, X: Array) -> Array:
+    def _outputs(self, X: Array, temperature: float = 1.0) -> Array:
         parts = [
-            np.float32(weight) * member._outputs(X)
+            np.float32(weight) * member._outputs(X, temperature)
             for weight, member in zip(self.member_weights, self.members, strict=True)
         ]
         result: Array = sum(parts[1:], parts[0])
         return result
+
+
+def _winners(outputs: Array) -> Array:
+    """The position of the most probable class in each row."""
+    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int)
+
+
+def _joined(sets: Array, labels: Sequence[str]) -> Array:
+    """The labels in each row's set, joined by "|"."""
+    texts = [
+        "|".join(label for label, is_in in zip(labels, row, strict=True) if is_in) for row in sets.tolist()
+    ]
+    return np.array(texts, object)
 
 
 def load_network(path: str | os.PathLike[str]) -> Network | Ensemble:
@@ -500,9 +634,11 @@ def model_record(network: Predictor) -> dict[str, Any]:
     layers = [
         {"sizes": list(member.sizes), "activations": list(member.activations)} for member in network.members
     ]
+    has_uncertainty = network.uncertainty != Uncertainty()
+    uncertainty = asdict(network.uncertainty) if has_uncertainty else {}
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if uncertainty else VERSION - 1,
         "task": network.task,
         "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
@@ -511,6 +647,7 @@ def model_record(network: Predictor) -> dict[str, Any]:
             if isinstance(network, Ensemble)
             else {"layers": layers[0]}
         ),
+        **({"uncertainty": uncertainty} if uncertainty else {}),
         "provenance": network.provenance,
     }
 
@@ -1409,14 +1546,27 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
                 provenance={} if several else provenance,
             )
         )
-    return Ensemble(members, _value(record, "shares", list), provenance) if several else members[0]
+    network = Ensemble(members, _value(record, "shares", list), provenance) if several else members[0]
+    network.uncertainty = uncertainty_of(record, network)
+    return network
+
+
+def uncertainty_of(record: Mapping[str, Any], network: Predictor) -> Uncertainty:
+    """What a record says of a network's uncertainty; raises `ModelError` if it does not fit the network."""
+    if "uncertainty" not in record:
+        return Uncertainty()
+    if record["version"] < 5:
+        raise ModelError(f"uncertainty of version 5 in version {record['version']}")
+    uncertainty = _fields_from(Uncertainty, record["uncertainty"], "uncertainty")
+    _check_uncertainty(uncertainty, 1 if network.task == "classification" else len(network.target.names))
+    return uncertainty
 
 
 def _names(prefix: str, n_layers: int) -> list[str]:
     return [f"{prefix}{kind}_{i}" for i in range(n_layers) for kind in ("weight", "bias")]
 
 
-_Entry = TypeVar("_Entry", Column, Target)
+_Entry = TypeVar("_Entry", Column, Target, Uncertainty)
 
 
 def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
@@ -1442,7 +1592,7 @@ def _fields_from(cls: type[_Entry], entry: Any, noun: str) -> _Entry:
 
 _FIELDS: dict[type[Any], dict[str, tuple[str, bool]]] = {
     cls: {field.name: (str(field.type), field.default is MISSING) for field in fields(cls)}
-    for cls in (Column, Target)
+    for cls in (Column, Target, Uncertainty)
 }
 """The type of each field of a dataclass, and whether it is required."""
 
@@ -1537,6 +1687,26 @@ def _check_tables(column: Column) -> None:
         or any(lower[0] >= upper[0] or lower[1] >= upper[1] for lower, upper in pairwise(knots))
     ):
         raise ModelError(f"column {column.name!r}: knots that do not rise")
+
+
+def _check_uncertainty(uncertainty: Uncertainty, n_targets: int) -> None:
+    """Raise `ModelError` unless temperature and scales are above 0, and scores and positions rise."""
+    n, scores, curves = uncertainty.n_rows, uncertainty.scores, (uncertainty.positions, uncertainty.scales)
+    if not (uncertainty.temperature > 0 and n >= 0):
+        raise ModelError(f"uncertainty: temperature {uncertainty.temperature} and {n} rows")
+    if len(scores) != (n_targets if n else 0) or not all(0 < len(row) <= n for row in scores):
+        raise ModelError(f"uncertainty: scores for {len(scores)} of {n_targets} targets and {n} rows")
+    if any(len(curve) not in (0, n_targets) for curve in curves) or [*map(len, curves[0])] != [
+        *map(len, curves[1])
+    ]:
+        raise ModelError(f"uncertainty: scales for {len(curves[1])} of {n_targets} targets")
+    rising = [*scores, *curves[0]]
+    if any(a > b for row in rising for a, b in pairwise(row)) or not all(map(len, curves[0])):
+        raise ModelError("uncertainty: numbers that do not rise")
+    if any(number < 0 for row in scores for number in row) or any(
+        number <= 0 for row in curves[1] for number in row
+    ):
+        raise ModelError("uncertainty: scores below 0, or scales not above 0")
 
 
 def _check_network(network: Network) -> None:

@@ -16,11 +16,12 @@ import nas
 ROOT = Path(nas.__file__).parent
 
 LAYERS = [
-    {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime"},
+    {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime", "screen"},
     {"network"},
     {"training"},
     {"space", "data", "predictions", "scorers", "scoring"},
     {"evaluation"},
+    {"uncertainty"},
     {"evolution"},
     {"settings"},
     {"execution"},
@@ -41,7 +42,12 @@ HOMES = {
         "evolution/migration.py",
         "evolution/pareto.py",
     },
-    "scipy": {"evolution/gaussian_process.py", "evolution/surrogate.py", "reporting/importance.py"},
+    "scipy": {
+        "evolution/gaussian_process.py",
+        "evolution/surrogate.py",
+        "reporting/importance.py",
+        "uncertainty/importance.py",
+    },
     "ray": {
         "execution/ray.py",
         "execution/ray_cluster.py",

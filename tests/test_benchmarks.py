@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import code, inference, islands, published, scaling, search_figures
+import nas
+from benchmarks import code, coverage, inference, islands, published, scaling, search_figures
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
 from benchmarks.replay import Table
@@ -115,6 +116,19 @@ def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) 
     assert (row["data"], row["split"], row["measure"], row["asked"]) == ("some", 0, "RMSE", 1.0)
     assert 0 < row["score"] < np.std(splits.y)
     assert row["candidates"] >= 1
+
+
+@pytest.mark.slow
+def test_coverage_is_measured_on_rows_that_no_search_has_seen() -> None:
+    options = coverage._parser().parse_args(["--candidates", "2"])
+    rows = [coverage.row_of(nas.load_dataset(name), 0, options) for name in ("iris", "diabetes")]
+    assert [(row["rows"], row["tested"]) for row in rows] == [(100, 70), (295, 206)]
+    assert all(0.5 < row["coverage"] <= 1 for row in rows)
+    mean = (rows[0]["coverage"] + rows[1]["coverage"]) / 2
+    at_least, at_most, lowest, loss = coverage.figures_of(rows, 0.9)
+    assert at_least.measured == at_most.measured == pytest.approx(mean)
+    assert lowest.measured == min(row["coverage"] for row in rows)
+    assert loss.measured == rows[0]["log loss"] - rows[0]["without"]
 
 
 @pytest.mark.slow

@@ -77,7 +77,9 @@ def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[s
     assert set(result["best"]) == {"genome", "widths", "fitness", "n_parameters"}
     assert result["candidates"] == 6
     assert result["best"]["widths"] == result["best"]["genome"]["widths"]
-    assert "6/6 candidates" in err.splitlines()[-1]
+    assert "6/6 candidates" in err
+    phases = [line.partition(",")[0] for line in err.splitlines()[-3:]]
+    assert phases == ["checking finalists", "last training", "baselines"]
 
 
 def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixture[str]) -> None:

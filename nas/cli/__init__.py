@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             from nas.cli.program import run
 
-            return run(arguments, signals)
+            return signals.ended(run(arguments, signals))
         except KeyboardInterrupt:
             return signals.interrupted()
 

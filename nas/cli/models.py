@@ -17,13 +17,26 @@ def add_predict(commands: Any) -> None:
     predict.add_argument("data", metavar="DATA", help="a CSV or Parquet file")
     predict.add_argument("--output", metavar="FILE", help="a CSV file to write; default: standard output")
     predict.add_argument("--proba", action="store_true", help="add a column of probability for each class")
+    predict.add_argument(
+        "--interval",
+        type=float,
+        metavar="COVERAGE",
+        help="add the bounds that enclose the true value with this probability, such as 0.9; for classes the "
+        "set that holds the true class",
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
     from nas.predictions import write_predictions
 
     make_data(sys.stdout)
-    write_predictions(options.model, options.data, options.output, probabilities=options.proba)
+    write_predictions(
+        options.model,
+        options.data,
+        options.output,
+        probabilities=options.proba,
+        interval=options.interval,
+    )
     return 0
 
 

@@ -10,9 +10,12 @@ import argparse
 import errno
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 
+from nas import screen
 from nas._version import __version__
+from nas.cli.clock import process_start
 from nas.cli.models import add_export, add_predict
 from nas.cli.options import by_new_names
 from nas.cli.parser import Parser, complain
@@ -57,8 +60,10 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
 
 
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
+    since = process_start() if arguments is None else time.monotonic()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(by_new_names(arguments))
+    options.since = since
     if options.command not in RUNS:
         signals.raise_on_signal()
     elif "run" in options:
@@ -71,9 +76,13 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except InputError as error:
+        screen.end()
         return complain(error, 2)
     except NASError as error:
+        screen.end()
         return complain(error, 1)
+    finally:
+        screen.end()
 
 
 def _parser() -> Parser:

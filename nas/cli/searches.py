@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import screen
 from nas.cli.options import add_groups, add_settings, values_from
 from nas.cli.parser import Parser
 
@@ -108,6 +109,7 @@ def add_config(commands: Any) -> None:
 
 
 def _search(options: argparse.Namespace) -> int:
+    _show_start(options)
     from nas.settings import GROUPS
 
     values = {}
@@ -117,8 +119,16 @@ def _search(options: argparse.Namespace) -> int:
         values = read_config(options.config)
     values |= values_from(options, *GROUPS)
     from nas.run import search
+    from nas.run.schedule import counting_from
 
-    return _report(search(options.data, **values), as_json=options.json)
+    with counting_from(options.since):
+        return _report(search(options.data, **values), as_json=options.json)
+
+
+def _show_start(options: argparse.Namespace) -> None:
+    """Something on the screen while the libraries are imported."""
+    if getattr(options, "progress", True) is not False and sys.stderr is not None:
+        screen.begin(sys.stderr, "nas: starting", options.since)
 
 
 def _describe(options: argparse.Namespace) -> int:
@@ -131,10 +141,13 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    _show_start(options)
     from nas.run import resume
+    from nas.run.schedule import counting_from
     from nas.settings import GROUPS
 
-    result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
+    with counting_from(options.since):
+        result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
     return _report(result, as_json=options.json)
 
 

@@ -37,8 +37,10 @@ from nas.estimators.validation import Validation
 from nas.isolation import isolated
 from nas.network.arrays import Array, Floats
 from nas.run.context import Observers, new_context
+from nas.run.display import display
 from nas.run.execute import execute
 from nas.run.result import SearchResult
+from nas.run.schedule import Deadline, command_start
 from nas.settings import values_of
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space
@@ -85,7 +87,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     patience: int | None = None
     target_score: float | None = None
     max_parameters: float | None = None
-    n_finalists: int = 6
+    n_finalists: int | None = None
     ensemble: int = 1
     refit: bool = True
     n_jobs: int | None = None
@@ -129,6 +131,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         -------
         self
         """
+        since = command_start()
         rows = self._read(X, y, sample_weight, reset=True)
         check_lengths(rows.X, groups)
         held_out = None
@@ -140,7 +143,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         seed = _seed_of(self.random_state)
         validation = Validation(self.validation_fraction, self.cv, self.time_order, groups, seed)
         cuts = validation.cuts(dataset, rows.counting, None if held_out is None else len(rows.X), rows.X)
-        self._store(*self._search(dataset, cuts, seed))
+        self._store(*self._search(dataset, cuts, seed, since))
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> _Rows:
@@ -192,15 +195,19 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         settings["space"] = self.space if isinstance(self.space, SearchSpace) else load_space(self.space)
         return SearchSettings(**settings, n_workers=0 if jobs == 1 else jobs, seed=seed, baseline=False)
 
-    def _search(self, dataset: Dataset, cuts: Cuts, seed: int) -> tuple[SearchResult, pd.DataFrame]:
+    def _search(
+        self, dataset: Dataset, cuts: Cuts, seed: int, since: float
+    ) -> tuple[SearchResult, pd.DataFrame]:
         """The result, and a table of all candidates, read before a temporary folder is removed."""
         settings = self._settings(seed)
         with ExitStack() as stack:
             runs_dir = self._runs_dir(stack)
             folder = new_run_folder(runs_dir, None if self._keeps_runs else "fit", _NAME)
             tracked = Tracking(tracking_store(self.tracking_uri, runs_dir), "auto") if self.tracking else None
-            observers = Observers(tracked, progress=bool(self.verbose), report=self._keeps_runs)
-            result = execute(new_context(folder, dataset, settings, observers, cuts=cuts))
+            shown = stack.enter_context(display(bool(self.verbose)))
+            observers = Observers(tracked, shown, report=self._keeps_runs)
+            deadline = Deadline(settings.time_budget, since)
+            result = execute(new_context(folder, dataset, settings, observers, cuts=cuts, deadline=deadline))
             return result, result.to_frame()
 
     @property

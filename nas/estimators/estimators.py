@@ -60,8 +60,17 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
         table = self.read_rows(X)
         if self.network_.task == "multilabel":
             return self.network_.predict(table)
-        classes: Array = self.classes_[self.network_.predict_proba(table).argmax(axis=1)]
+        classes: Array = self.classes_[self.network_.predict_codes(table)]
         return classes
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> Array:
+        """Whether each class is in a row's prediction set, bool of shape (rows, classes).
+
+        The set holds the true class with a probability of about `coverage`. For several labels of shape
+        (rows, labels, 2): whether 0 and 1 are in the set. Raises `ValueError` unless 0 < `coverage` < 1.
+        """
+        table = self.read_rows(X)
+        return self.network_.predict_set(table, coverage)
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of shape (rows, classes), or (rows, labels) for several labels."""
@@ -109,6 +118,15 @@ class NASRegressor(RegressorMixin, SearchEstimator):  # type: ignore[misc] # unt
         table = self.read_rows(X)
         return _in_double(self.network_).predict(table)
 
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Array:
+        """Lower and upper bounds of shape (rows, 2), or (rows, targets, 2) for several targets.
+
+        They enclose the true value with a probability of about `coverage`, each target on its own. Raises
+        `ValueError` unless 0 < `coverage` < 1.
+        """
+        table = self.read_rows(X)
+        return _in_double(self.network_).predict_interval(table, coverage)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
@@ -122,7 +140,9 @@ def _in_double(network: Network | Ensemble) -> Network | Ensemble:
     checks allow for predictions that are returned in float64.
     """
     if isinstance(network, Ensemble):
-        return Ensemble([_member_in_double(member) for member in network.members], network.member_weights)
+        double = Ensemble([_member_in_double(member) for member in network.members], network.member_weights)
+        double.uncertainty = network.uncertainty
+        return double
     return _member_in_double(network)
 
 

@@ -39,6 +39,10 @@ class Executor(Protocol):
     `tests/execution/test_contract.py` holds what every executor has to do.
     """
 
+    @property
+    def n_active(self) -> int:
+        """Workers on this machine that evaluate beside this process."""
+
     def hold(self, problem: Problem) -> Problem:
         """Copy a problem into the memory that workers read: the copy is valid until the context ends.
 
@@ -67,6 +71,9 @@ class Executor(Protocol):
 
     def drop(self) -> None:
         """Clear the queue, and end the tasks that are running."""
+
+    def retire(self) -> None:
+        """End what is not needed any more, in the background: no task follows."""
 
     def __enter__(self) -> Executor: ...
 

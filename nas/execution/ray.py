@@ -21,6 +21,7 @@ import ray.exceptions
 
 from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, evaluate
 from nas.execution.attempts import ATTEMPTS, Attempt, AttemptQueue, time_limit
+from nas.execution.endings import in_background
 from nas.execution.executor import StopFlag, Task, bug
 
 _POLL = 0.2
@@ -79,6 +80,8 @@ class RayExecutor:
     interrupted : callable, optional
         Whether Ray's start is to be abandoned: entering the context then raises `KeyboardInterrupt`. When a
         `KeyboardInterrupt` leaves the context, Ray is shut down in the background.
+    is_late : callable, optional
+        Whether Ray is shut down in the background at a regular end, too.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class RayExecutor:
         resources: Mapping[str, float] | None = None,
         cluster: Cluster | None = None,
         interrupted: Callable[[], bool] = lambda: False,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> None:
         assert n_workers or address != "local" or cluster, "a private Ray has a size"
         self._shared_cluster = cluster
@@ -97,10 +101,14 @@ class RayExecutor:
         self._n_bytes = n_bytes
         self._address = address
         self._interrupted = interrupted
+        self._is_late = is_late
         self._resources = dict(resources or {})
         self._queue = AttemptQueue()
         self._running: dict[Any, Attempt] = {}
         self._references: dict[int, tuple[Problem, Any]] = {}
+
+    def retire(self) -> None:
+        """See `Executor.retire`; workers end with the context, as they hold the data."""
 
     def __enter__(self) -> RayExecutor:
         with ExitStack() as stack:
@@ -127,7 +135,15 @@ class RayExecutor:
 
     def __exit__(self, *exception: Any) -> None:
         self._references.clear()
-        self._stack.__exit__(*exception)
+        if exception[:1] == (None,) and (self._is_late() or self._interrupted()):
+            in_background(self._stack.close)
+        else:
+            self._stack.__exit__(*exception)
+
+    @property
+    def n_active(self) -> int:
+        """See `Executor.n_active`; of another Ray it is not known where its workers are."""
+        return min(len(self._running), self._n_workers or 0) if self._cluster.is_private else 0
 
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`."""

@@ -16,6 +16,11 @@ class SerialExecutor:
     def __init__(self) -> None:
         self._queue: deque[Task] = deque()
 
+    @property
+    def n_active(self) -> int:
+        """See `Executor.n_active`."""
+        return 0
+
     def hold(self, problem: Problem) -> Problem:
         """See `Executor.hold`; returns the problem itself, as no other process reads it."""
         return problem
@@ -40,6 +45,9 @@ class SerialExecutor:
     def drop(self) -> None:
         """See `Executor.drop`."""
         self._queue.clear()
+
+    def retire(self) -> None:
+        """See `Executor.retire`; there is nothing to end."""
 
     def __enter__(self) -> SerialExecutor:
         return self

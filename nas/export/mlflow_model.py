@@ -42,17 +42,25 @@ from mlflow.types.schema import AnyType
 _MODEL = '''
 
 class _Model(mlflow.pyfunc.PythonModel):
-    """The network as MLflow calls it; ``params={"probabilities": True}`` asks for probabilities."""
+    """The network as MLflow calls it.
+
+    ``params={"probabilities": True}`` asks for probabilities, ``params={"interval": 0.9}`` for the bounds of
+    intervals, or for prediction sets, with this coverage.
+    """
 
     def load_context(self, context):
         self.network = load_network(context.artifacts["network"])
 
     def predict(self, context, model_input: pandas.DataFrame, params=None):
         # MLflow warns without the type annotation; without a signature other types come, too.
-        asked = self.network.predict_proba if (params or {}).get("probabilities") else self.network.predict
+        params = params or {}
+        asked = self.network.predict_proba if params.get("probabilities") else self.network.predict
         try:
-            return asked(_as_table(model_input, [column.name for column in self.network.columns]))
-        except TableError as error:  # MLflow's server shows its message; of other errors a traceback
+            rows = _as_table(model_input, [column.name for column in self.network.columns])
+            if params.get("interval"):
+                return pandas.DataFrame(self.network.interval_columns(rows, params["interval"]))
+            return asked(rows)
+        except ValueError as error:  # MLflow's server shows its message; of other errors a traceback
             raise mlflow.exceptions.MlflowException.invalid_parameter_value(str(error)) from None
 
 
@@ -144,10 +152,12 @@ def save_mlflow_model(
 
 
 def signature_of(network: Predictor, example: pd.DataFrame) -> ModelSignature:
-    """The signature: columns, the output for example rows, and the parameter ``probabilities``."""
+    """The signature: columns, the output for example rows, and the parameters."""
     # The inputs are replaced below; MLflow warns if it infers them from whole numbers.
     nothing = pd.DataFrame({"a": [0.0]})
-    signature = infer_signature(nothing, network.predict(example), params={"probabilities": False})
+    signature = infer_signature(
+        nothing, network.predict(example), params={"probabilities": False, "interval": 0.0}
+    )
     signature.inputs = schema(network)
     return signature
 

@@ -5,6 +5,9 @@ in seconds since 1970, times of day since midnight, and durations; text for cate
 it, where "" is missing. The model's metadata "reads" describe for each input how text is converted to it.
 Operators are of opset 17, which runtimes of 2022 and later support.
 
+Probabilities are scaled by the network's temperature. The metadata "uncertainty" hold the conformity scores
+of held-out rows, for intervals and sets as `nas.runtime.Uncertainty` makes them.
+
 Inputs have the names of their columns; outputs are ``label`` and ``probabilities``, ``labels`` and
 ``probabilities``, or ``values``. Where a name is impossible, the metadata ``inputs`` and ``outputs`` map
 it to the name in the graph.
@@ -82,7 +85,7 @@ def write(network: Predictor, path: Path) -> None:
     encoded = [part for column in columns for part in encoded_column(graph, column)]
     X = graph.add("Concat", *encoded, axis=1)
     X = graph.add("Clip", X, graph.constant(-FARTHEST), graph.constant(FARTHEST))
-    outputs = _outputs(graph, network, _mean(graph, network, X))
+    outputs = _outputs(graph, network, [_linear_outputs(graph, member, X) for member in network.members])
     constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     model = helper.make_model(
         helper.make_graph(list(map(_node, graph.nodes)), "nas", inputs, outputs, constants),
@@ -93,6 +96,7 @@ def write(network: Predictor, path: Path) -> None:
     )
     record = model_record(network)
     metadata = {key: record[key] for key in ("task", "target", "provenance")}
+    metadata |= {"uncertainty": record["uncertainty"]} if "uncertainty" in record else {}
     metadata |= {kind: pairs for kind, pairs in names.changed.items() if pairs}
     needs = {names.inputs[column.name]: need for column in columns if (need := _need(column))}
     metadata |= {"reads": needs} if needs else {}
@@ -151,9 +155,16 @@ def _activate(graph: Graph, name: str, z: str) -> str:
     return translate(ACTIVATIONS[name].formula, z, call)
 
 
-def _mean(graph: Graph, network: Predictor, X: str) -> str:
+def _linear_outputs(graph: Graph, member: Network, X: str) -> str:
+    """Add the layers of a network; return its linear outputs."""
+    for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
+        X = _activate(graph, name, _linear(graph, X, weight, bias))
+    return _linear(graph, X, member.weights[-1], member.biases[-1])
+
+
+def _mean(graph: Graph, network: Predictor, linear: Sequence[str], temperature: float = 1.0) -> str:
     """The weighted mean of the members' outputs: probabilities, or standardized values."""
-    parts = [_member(graph, member, X) for member in network.members]
+    parts = [_link(graph, network, z, temperature) for z in linear]
     if len(parts) == 1:
         return parts[0]
     weighted = [
@@ -163,38 +174,48 @@ def _mean(graph: Graph, network: Predictor, X: str) -> str:
     return graph.add("Sum", *weighted)
 
 
-def _member(graph: Graph, member: Network, X: str) -> str:
-    """Add the layers of a network; return probabilities, or standardized values."""
-    for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
-        X = _activate(graph, name, _linear(graph, X, weight, bias))
-    z = _linear(graph, X, member.weights[-1], member.biases[-1])
-    if member.task == "regression":
+def _link(graph: Graph, network: Predictor, z: str, temperature: float) -> str:
+    """From linear outputs to probabilities, or standardized values."""
+    if network.task == "regression":
         return z
-    if member.task == "classification" and member.sizes[-1] > 1:
+    if temperature != 1.0:
+        z = graph.add("Div", z, graph.constant(temperature))
+    if network.task == "classification" and network.members[0].sizes[-1] > 1:
         return graph.add("Softmax", z, axis=1)
     return graph.add("Sigmoid", z)
 
 
-def _outputs(graph: Graph, network: Predictor, mean: str) -> list[Any]:
-    """Add the nodes from the members' mean to labels, probabilities or values; return the outputs."""
+def _outputs(graph: Graph, network: Predictor, linear: Sequence[str]) -> list[Any]:
+    """Add the nodes from linear outputs to labels, probabilities or values; return the outputs."""
+    mean = _mean(graph, network, linear)
     if network.task == "regression":
         return [_values(graph, network, mean)]
+    temperature = network.uncertainty.temperature
+    chances = mean if temperature == 1.0 else _mean(graph, network, linear, temperature)
     first, chance = graph.names.outputs.values()
     n = network.members[0].sizes[-1]
-    if n == 1 and network.task == "classification":
-        complement = graph.add("Sub", graph.constant(1), mean)
-        chances = graph.add("Concat", complement, mean, out=chance, axis=1)
-    else:
-        chances = graph.add("Identity", mean, out=chance)
-    n_columns = 2 if n == 1 and network.task == "classification" else n
-    chance_info = helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", n_columns])
     if network.task == "multilabel":
-        graph.add("Cast", graph.add("Greater", chances, graph.constant(0.5)), out=first, to=np.int64)
-        return [helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]), chance_info]
+        graph.add("Cast", graph.add("Greater", mean, graph.constant(0.5)), out=first, to=np.int64)
+        graph.add("Identity", chances, out=chance)
+        return [
+            helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]),
+            helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", n]),
+        ]
+    if n == 1:
+        mean, chances = _both(graph, mean), _both(graph, chances)
     labels, kind = _labels(graph, network.target.classes)
-    best = graph.add("ArgMax", chances, axis=1, keepdims=0)
-    graph.add("Gather", labels, best, out=first)
-    return [helper.make_tensor_value_info(first, kind, ["rows"]), chance_info]
+    # The temperature changes no class, not even of an ensemble, in which it moves members' votes.
+    graph.add("Gather", labels, graph.add("ArgMax", mean, axis=1, keepdims=0), out=first)
+    graph.add("Identity", chances, out=chance)
+    return [
+        helper.make_tensor_value_info(first, kind, ["rows"]),
+        helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", max(n, 2)]),
+    ]
+
+
+def _both(graph: Graph, chance: str) -> str:
+    """The probabilities of two classes by that of the second."""
+    return graph.add("Concat", graph.add("Sub", graph.constant(1), chance), chance, axis=1)
 
 
 def _values(graph: Graph, network: Predictor, z: str) -> Any:

@@ -22,10 +22,11 @@ As a module::
     from {stem} import network
     network.predict(table)        # a data frame, a mapping from columns to values, or rows in order
     network.predict_proba(table)  # for classes
+    network.predict_interval(table, 0.9)  # for numbers; predict_set for classes
 
 As a program::
 
-    python {stem}.py data.csv [--proba] > predictions.csv
+    python {stem}.py data.csv [--proba] [--interval 0.9] > predictions.csv
 
 Empty cells of a CSV are missing values.
 """
@@ -58,19 +59,25 @@ def read_csv(path: str) -> dict[str, list[Any]]:
 
 def main(arguments: list[str]) -> int:
     """Predict for a CSV file, and print a CSV."""
-    paths = [argument for argument in arguments if argument != "--proba"]
-    if len(paths) != 1:
-        print(f"usage: python {{sys.argv[0]}} data.csv [--proba] > predictions.csv", file=sys.stderr)
-        return 2
+    usage = f"python {{sys.argv[0]}} data.csv [--proba] [--interval 0.9] > predictions.csv"
+    parser = argparse.ArgumentParser(usage=usage)
+    parser.add_argument("data")
+    parser.add_argument("--proba", action="store_true")
+    parser.add_argument("--interval", type=float)
+    options = parser.parse_args(arguments)
     try:
-        table = read_csv(paths[0])
+        table = read_csv(options.data)
         predicted = network.predict(table)
         head = [f"predicted_{{name}}" for name in network.target.names]
         parts = [predicted.reshape(len(predicted), -1)]
-        if "--proba" in arguments and network.task != "regression":
+        if options.proba and network.task != "regression":
             names = network.target.classes if network.task == "classification" else network.target.names
             head += [f"probability_{{name}}" for name in names]
             parts.append(network.predict_proba(table))
+        if options.interval is not None:
+            columns = network.interval_columns(table, options.interval)
+            head += columns
+            parts += [cells.reshape(-1, 1) for cells in columns.values()]
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
         print(f"{{sys.argv[0]}}: {{error}}", file=sys.stderr)
         return 2
@@ -91,7 +98,7 @@ def write(network: Predictor, path: Path) -> None:
     """Write a network as a Python file: the source of `nas.runtime`, the record and the weights as text."""
     source = Path(runtime.__file__).read_text(encoding="utf-8")
     _, _, body = source.partition('"""\n\nfrom __future__ import annotations\n')
-    imports = "from __future__ import annotations\n\nimport base64\nimport csv\nimport sys\n"
+    imports = "from __future__ import annotations\n\nimport argparse\nimport base64\nimport csv\nimport sys\n"
     weights = save(arrays_of(network))
     record = json.dumps(sealed(model_record(network), weights), allow_nan=False)
     program = _PROGRAM.format(record=repr(record), numbers=_folded(base64.b64encode(weights).decode()))

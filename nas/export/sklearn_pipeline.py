@@ -7,8 +7,11 @@ and None or NaN for missing values. An ensemble is a `VotingClassifier` or `Voti
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,8 @@ from nas.export.check import Predict, standardized
 from nas.network.arrays import Array, Floats
 from nas.runtime import FARTHEST, Column, Network, Predictor, cell_key
 
+_log = logging.getLogger(__name__)
+
 TRUSTED = ["numpy.dtype"]
 """Types that skops does not trust by default: imputers store the dtype of their columns."""
 
@@ -51,8 +56,29 @@ _TRAINING = (
 
 
 def write(network: Predictor, path: Path) -> None:
-    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent."""
+    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent.
+
+    Logs a warning where the pipeline lacks an ensemble's temperature.
+    """
+    if simplified(network) is not network:
+        _log.warning(
+            "sklearn: probabilities are those without the ensemble's temperature of %.3g; all other formats "
+            "have it",
+            network.uncertainty.temperature,
+        )
     skops.io.dump(_pipeline(network), path)
+
+
+def simplified(network: Predictor) -> Predictor:
+    """The network without what a pipeline cannot have: an ensemble's temperature.
+
+    scikit-learn's classes predict by the mean of probabilities, and a temperature of the members moves it.
+    """
+    if len(network.members) == 1 or network.uncertainty.temperature == 1.0:
+        return network
+    plain = copy(network)
+    plain.uncertainty = replace(network.uncertainty, temperature=1.0)
+    return plain
 
 
 def load(network: Predictor, path: Path) -> Predict:
@@ -233,13 +259,17 @@ def _categories(columns: Sequence[Column], **options: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     """The fitted pipeline: an encoder of columns, and a model."""
     inputs = _Inputs(network)
-    models = [_mlp(member, inputs) for member in network.members]
+    temperature = simplified(network).uncertainty.temperature
+    models = [_mlp(member, inputs, temperature) for member in network.members]
     model = models[0] if len(models) == 1 else _voting(network, models)
     return make_pipeline(inputs.transformer(), model)
 
 
-def _mlp(network: Network, inputs: _Inputs) -> Any:
-    """scikit-learn's network with the weights of ours; raises `InputError` on other activations."""
+def _mlp(network: Network, inputs: _Inputs, temperature: float) -> Any:
+    """scikit-learn's network with the weights of ours; raises `InputError` on other activations.
+
+    The temperature divides the last layer's weights.
+    """
     names = set(network.activations)
     if len(names) > 1 or not names <= set(_ACTIVATIONS):
         raise InputError(
@@ -253,7 +283,9 @@ def _mlp(network: Network, inputs: _Inputs) -> Any:
     if network.task == "regression":
         scale, mean = np.array(network.target.scale), np.array(network.target.mean)
         weights[-1], biases[-1] = weights[-1] * scale, biases[-1] * scale + mean
-    elif network.task == "classification":
+    else:
+        weights[-1], biases[-1] = weights[-1] / temperature, biases[-1] / temperature
+    if network.task == "classification":
         _reorder(weights, biases, target)
     kind = MLPRegressor if network.task == "regression" else MLPClassifier
     # A fixed seed for weights that are discarded: without, NumPy's global random state would be used.

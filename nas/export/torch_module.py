@@ -62,11 +62,11 @@ HERE = Path(__file__).parent
         record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
+    def forward(self, X: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """From inputs of shape (rows, {n_inputs}) to outputs of shape (rows, {n_outputs})."""
         if len(self.members) == 1:
-            return self.members[0](X)
-        outputs = [self.link(member(X)) for member in self.members]
+            return self.members[0](X) / temperature
+        outputs = [self.link(member(X) / temperature) for member in self.members]
         return sum(weight * part for weight, part in zip(self.member_weights, outputs))
 
     @staticmethod
@@ -74,10 +74,10 @@ HERE = Path(__file__).parent
         """From a member's linear outputs to {link_meaning}."""
         return {link}
 
-    def _numbers(self, X):
+    def _numbers(self, X, temperature=1.0):
         device = next(self.parameters()).device.type
         with torch.no_grad(), torch.autocast(device, enabled=False):
-            outputs = self(self._inputs(X))
+            outputs = self(self._inputs(X), temperature)
             outputs = self.link(outputs) if len(self.members) == 1 else outputs
             return outputs.to("cpu", torch.float32).numpy()
 
@@ -95,8 +95,16 @@ HERE = Path(__file__).parent
         return self.tables.predict(table)
 
     def predict_proba(self, table):
-        """Probabilities of shape (rows, classes), or (rows, labels)."""
+        """Probabilities of shape (rows, classes), or (rows, labels), scaled by the temperature."""
         return self.tables.predict_proba(table)
+
+    def predict_interval(self, table, coverage=0.9):
+        """Lower and upper bounds of shape (rows, 2), or (rows, targets, 2)."""
+        return self.tables.predict_interval(table, coverage)
+
+    def predict_set(self, table, coverage=0.9):
+        """Whether each class is in a row's prediction set, bool of shape (rows, classes)."""
+        return self.tables.predict_set(table, coverage)
 
 
 def load() -> Model:
@@ -138,6 +146,7 @@ class Outside(Predictor):
         columns = [_fields_from(Column, entry, "column") for entry in record["columns"]]
         target = _fields_from(Target, record["target"], "target")
         super().__init__(record["task"], Preprocessor(columns), target, record["provenance"])
+        self.uncertainty = uncertainty_of(record, self)
         self._outputs = outputs
 '''
 

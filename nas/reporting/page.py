@@ -31,7 +31,7 @@ _DPI = 110
 _LETTERS = 125
 """Characters of a line of the PNG: at 8 points, as many fit into its width."""
 
-_SIDES = {"gains": (0.25, 0.75), "importance": (0.3, 0.95)}
+_SIDES = {"gains": (0.25, 0.75), "importance": (0.3, 0.95), "columns": (0.3, 0.95)}
 """Left and right borders, as shares of the width, of pictures with long labels at their sides."""
 
 

@@ -30,6 +30,9 @@ _MOST_STEPS = 15
 _LEAST_PAIRS = 3
 """Children, or sizes, below which a mean gain is not shown or judged."""
 
+_MOST_COLUMNS = 25
+"""Columns that the picture of their importance shows."""
+
 _FEW = 5
 """Networks of a kind below which the best of them depends on their number too much."""
 
@@ -38,6 +41,7 @@ def panels(history: History) -> list[Panel]:
     """Return the panels that have something to show, in the order of reading."""
     makers: Sequence[Callable[[History], Panel | None]] = (
         summary,
+        _columns,
         _structure,
         _progress,
         _map,
@@ -50,6 +54,37 @@ def panels(history: History) -> list[Panel]:
         _next,
     )
     return [panel for make in makers if (panel := make(history)) is not None]
+
+
+def _columns(history: History) -> Panel | None:
+    """Return the panel of the importance of columns; None where it was not measured."""
+    measured = history.result.get("columns")
+    if not measured or not measured["importance"]:
+        return None
+    rows = measured["importance"]
+    shown = rows[:_MOST_COLUMNS]
+    is_regression = history.identity["data"]["task"] == "regression"
+    unit = "squared error, in variances of the target" if is_regression else "log loss"
+    text = (
+        f"Increase of the {unit}, when the cells of a column are shuffled among rows that a network was not "
+        f"trained on ({measured['n_rows']:,} rows), with intervals of 95 %. "
+    )
+    if measured.get("loss") is not None:
+        text += f"With no column shuffled it is {measured['loss']:.4g}. "
+    if len(rows) < measured["n_columns"]:
+        text += (
+            f"Of {measured['n_columns']:,} columns the {len(rows)} with the largest weights were shuffled. "
+        )
+    if len(shown) < len(rows):
+        text += f"Shown are the {len(shown)} most important; column_importance.csv has all. "
+    text += "Columns that say the same share their importance."
+    return Panel(
+        "columns",
+        "Which columns matter",
+        text,
+        lambda figure: pictures.columns(figure, shown, unit),
+        height=0.9 + 0.25 * len(shown),
+    )
 
 
 def _structure(history: History) -> Panel | None:

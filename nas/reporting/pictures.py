@@ -20,6 +20,7 @@ from nas.network.arrays import Floats
 from nas.reporting.analysis import Cell, Expectation, Gain, Size, Step, best_so_far
 from nas.reporting.history import Network
 from nas.reporting.importance import Importance
+from nas.tracking.shown import as_text
 
 Figure = Any
 """A matplotlib figure, or a part of one."""
@@ -42,6 +43,9 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 """matplotlib's settings for all drawings."""
+
+_LONGEST_NAME = 30
+"""Characters of a column's name that have room beside its bar."""
 
 _MANY = 3000
 """Points above which a picture holds them as pixels: an SVG with more is slow to show."""
@@ -162,6 +166,27 @@ def importance(figure: Figure, estimate: Importance) -> None:
     axes.set(xlabel="share of the variance of fitness (pale: not statistically significant)")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+
+
+def columns(figure: Figure, rows: Sequence[Mapping[str, Any]], unit: str) -> None:
+    """Draw the importance of columns, with intervals, of which the largest stay within the picture."""
+    axes = figure.subplots()
+    places = np.arange(len(rows))[::-1]
+    for place, row in zip(places, rows, strict=True):
+        value, low, high = (np.nan if row.get(key) is None else row[key] for key in _EFFECT)
+        axes.barh(place, max(0.0, value), color=ACCENT if low > 0 else PALE, height=0.6)
+        axes.plot([max(0.0, low), max(0.0, high)], [place] * 2, color=INK, linewidth=1)
+    # Names of columns may hold dollar signs, between which matplotlib would typeset formulas.
+    axes.set_yticks(places, [_shortened(as_text(row["column"])) for row in rows], parse_math=False)
+    axes.set(xlabel=f"increase of the {unit} (pale: not statistically significant)")
+    axes.set_xlim(left=0)
+
+
+_EFFECT = ("importance", "low", "high")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def lineage(figure: Figure, steps: Sequence[Step], metric: str) -> None:

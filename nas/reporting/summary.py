@@ -73,6 +73,9 @@ def _scores(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     if (difference := result.get("test_difference")) is not None:
         error = result.get("test_difference_error")
         rows.append(("scikit-learn's default", _verdict(difference, error, "it on the test rows")))
+    if (difference := result.get("trees_difference")) is not None:
+        error = result.get("trees_difference_error")
+        rows.append(("gradient-boosted trees", _verdict(difference, error, "they are on the test rows")))
     return rows
 
 

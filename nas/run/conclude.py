@@ -8,14 +8,18 @@ from collections.abc import Mapping
 
 from nas.evolution import Individual
 from nas.export import save_network
+from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.findings import Findings
+from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
+from nas.run.schedule import countdown
 from nas.run.selection import Selection
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
-from nas.run.test_scores import score_test_rows
+from nas.run.test_scores import TestScores, score_test_rows
 from nas.runtime import Ensemble, Network
 from nas.tracking import Outcome
+from nas.uncertainty import Columns
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +33,11 @@ def conclude(
     winner: Individual,
     selection: Selection | None,
     network: Network | Ensemble,
+    held_out: HeldOut | None,
     seconds: float,
+    baselines: BaselineProcess | None = None,
 ) -> SearchResult:
-    """Score the trained winner once on the test rows, save it, and make the result.
+    """Measure the trained winner's uncertainty, score it once on the test rows, save it, make the result.
 
     Parameters
     ----------
@@ -42,19 +48,33 @@ def conclude(
         How the winner was selected; None if that was interrupted.
     network : Network or Ensemble
         The winner, trained.
+    held_out : HeldOut, optional
+        Networks of the winner, with rows that they were not trained on.
     seconds : float
         Duration of the search phase.
+    baselines : BaselineProcess, optional
+        Where the baselines are fitted already; otherwise they are fitted here.
     """
-    context, prepared = session.context, session.context.prepared
+    context, prepared, plan = session.context, session.context.prepared, session.plan
+    interrupted = session.interruption.requested
+
+    def fitted_beside() -> dict[str, Baseline | str]:
+        assert baselines is not None, "this is called if there is a process"
+        return baselines.results(interrupted, lambda: plan.is_late(plan.conclude_by))
+
+    oof = None if held_out is None else held_out.predictions(network.target)
+    if held_out is not None and oof is not None:
+        add_uncertainty(network, held_out, oof, prepared)
     test = score_test_rows(
         prepared,
         network,
         baseline=context.settings.baseline,
         seed=context.settings.seed,
         interruption=session.interruption,
+        seconds=min(seconds, max(0.0, plan.conclude_by - plan.deadline.clock())),
+        beside=None if baselines is None else fitted_beside,
     )
-    network.provenance.update(_finite({"test_score": test.score, "baseline_test_score": test.baseline}))
-    interrupted = session.interruption.requested()
+    network.provenance.update(_finite(_test_scores(test)))
     return SearchResult(
         run_dir=context.folder.path,
         model_path=save_network(network, context.folder.best),
@@ -72,8 +92,10 @@ def conclude(
         n_failures=findings.usage.failures,
         heredity=findings.heredity,
         seconds=seconds,
-        stopped=StopReason.INTERRUPTED if interrupted else findings.stop_reason,
+        stopped=StopReason.INTERRUPTED if interrupted() else findings.stop_reason,
         dropped=prepared.dropped,
+        oof=oof,
+        columns=_columns(session, findings, held_out),
     )
 
 
@@ -82,34 +104,53 @@ def outcome_of(session: Session, result: SearchResult) -> Outcome:
     context, selection = session.context, result.selection
     scores = {
         "validation_score": result.evaluation.fitness,
-        "test_score": result.test.score,
-        "baseline_test_score": result.test.baseline,
+        **_test_scores(result.test),
         "best_n_parameters": result.evaluation.n_parameters,
         "rescored": selection.rescore.mean if selection else None,
         "selection_bias": selection.selection_bias if selection else None,
+        "temperature": result.temperature,
         "search_seconds": round(result.seconds, 3),
     }
     return Outcome(
         "interrupted" if result.stopped == StopReason.INTERRUPTED else "finished",
-        best=result.best,
+        best=result.best if session.has_evaluations else None,  # it is in the journal
         scores=_finite(scores),
         model_dir=result.model_path,
         example=context.dataset.table.iloc[context.prepared.example_rows[:EXAMPLE_ROWS]],
     )
 
 
+def _columns(session: Session, findings: Findings, held_out: HeldOut | None) -> Columns | None:
+    """The importance of columns; None where it is unknown, or the search was interrupted."""
+    context = session.context
+    if held_out is None or not context.settings.importance or session.interruption.requested():
+        return None
+    passes = findings.usage.epochs * len(context.prepared.split.train)
+    return held_out.importance(context.settings.seed, passes)
+
+
+def _test_scores(test: TestScores) -> dict[str, float | None]:
+    """The scores on the test rows by their names in the saved network and in MLflow."""
+    return {
+        "test_score": test.score,
+        "baseline_test_score": test.baseline,
+        "trees_test_score": test.trees,
+    }
+
+
 def write_result(session: Session, result: SearchResult) -> None:
-    """Write the result into the folder, and the report; no search fails because of a picture."""
+    """Write the result into the folder, and the report."""
     folder = session.context.folder
     try:
-        folder.keep_result(result.record(), session.context.run_id)
-        if session.context.observers.report and not session.interruption.requested():
-            # Importing matplotlib takes a second, and a search without a report does without.
-            from nas.reporting import report
-
-            report(folder.path)
-    except Exception as error:  # noqa: BLE001
-        _log.warning("%s: no report, because: %s; the search is complete", folder.path, error)
+        record = result.record()
+        folder.keep_result(record, session.context.run_id)
+        if rows := record.get("columns", {}).get("importance"):
+            folder.keep_columns(rows)
+    except Exception as error:  # noqa: BLE001  # the network is saved
+        _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
+    if session.report is not None and session.has_evaluations and not session.interruption.requested():
+        session.context.observers.phase("report", countdown(session.plan.conclusion_seconds))
+        session.report.make(session.interruption.requested, session.is_late)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

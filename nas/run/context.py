@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
 from nas.data import Cuts, Dataset
@@ -14,6 +14,7 @@ from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
 from nas.run.preparation import Prepared, prepare
+from nas.run.schedule import Deadline, command_start
 from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model, encodings_of
 from nas.tracking import Tracker
@@ -21,6 +22,9 @@ from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder
 from nas.tracking.journal import Journal, Pair
 from nas.tracking.parts import recorded_evaluations
+
+if TYPE_CHECKING:
+    from nas.tracking.progress import ProgressDisplay
 
 
 class PreparedData:
@@ -58,8 +62,8 @@ class Observers:
     ----------
     tracking : Tracking, optional
         Where it is tracked in MLflow.
-    progress : bool
-        Whether progress is shown on standard error.
+    display : ProgressDisplay, optional
+        Where progress is shown.
     report : bool
         Whether ``report.html`` is made at the end.
     callbacks : sequence of Callback
@@ -68,13 +72,18 @@ class Observers:
     """
 
     tracking: Tracking | None = None
-    progress: bool = True
+    display: ProgressDisplay | None = None
     report: bool = True
     callbacks: Sequence[Callback] = ()
     trackers: Sequence[Tracker] = ()
 
     def __post_init__(self) -> None:
         check_callbacks(self.callbacks, self.trackers)
+
+    def phase(self, name: str, left: Callable[[], float] | None = None) -> None:
+        """Show a phase, and the seconds that are left of it."""
+        if self.display is not None:
+            self.display.phase(name, left)
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class SearchContext:
         The engine that the settings ask for.
     data : PreparedData
     observers : Observers
+    deadline : Deadline
+        When the command has to be done.
     journals : tuple of Journal
         One for each part of the run, where the search is resumed; empty for a new search.
     """
@@ -102,6 +113,7 @@ class SearchContext:
     recipe: Recipe
     data: PreparedData
     observers: Observers
+    deadline: Deadline
     journals: tuple[Journal, ...] = ()
 
     @property
@@ -186,6 +198,7 @@ def new_context(
     run_id: str | None = None,
     journals: Sequence[Journal] = (),
     cuts: Cuts | None = None,
+    deadline: Deadline | None = None,
 ) -> SearchContext:
     """Prepare the data, and choose the engine's recipe.
 
@@ -199,7 +212,10 @@ def new_context(
         Of a run that is resumed.
     cuts : Cuts, optional
         Which rows train and validate, instead of a split by the seed. Such a search cannot be resumed.
+    deadline : Deadline, optional
+        By default that of a command that starts now.
     """
+    deadline = Deadline(settings.time_budget, command_start()) if deadline is None else deadline
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
@@ -228,5 +244,6 @@ def new_context(
         ),
         data=PreparedData(prepared),
         observers=observers,
+        deadline=deadline,
         journals=tuple(journals),
     )

@@ -14,10 +14,12 @@ from nas.genome import Genome
 from nas.isolation import isolated
 from nas.run.callbacks import Callback
 from nas.run.context import Observers, new_context
+from nas.run.display import display
 from nas.run.execute import execute
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.resuming import changes_since, check_same, reconciled, restored
+from nas.run.schedule import Deadline, command_start
 from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.scoring import Scorer
@@ -74,11 +76,12 @@ def search(
     starts: Iterable[Genome] | str | os.PathLike[str] = (),
     epochs: int | None = None,
     candidate_time_limit: float = 600.0,
-    n_finalists: int = 6,
+    n_finalists: int | None = None,
     ensemble: int = 1,
     refit: bool = True,
     members: int | None = None,
     baseline: bool = True,
+    importance: bool = True,
     name: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
     tracking: bool = True,
@@ -116,15 +119,19 @@ def search(
         If no candidate could be trained.
     """
     arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
+    since = command_start()
     check_values(arguments, *GROUPS)
     space = space if isinstance(space, SearchSpace) else load_space(space)
     arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
     settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))
-    dataset = load_dataset(data, **values_of(arguments, TableSettings))
-    folder = new_run_folder(runs_dir, name, dataset.name)
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
-    observers = Observers(tracked, progress, report, callbacks, trackers)
-    return execute(new_context(folder, dataset, settings, observers))
+    with display(progress) as shown:
+        observers = Observers(tracked, shown, report, callbacks, trackers)
+        observers.phase("reading the data")
+        dataset = load_dataset(data, **values_of(arguments, TableSettings))
+        folder = new_run_folder(runs_dir, name, dataset.name)
+        deadline = Deadline(settings.time_budget, since)
+        return execute(new_context(folder, dataset, settings, observers, deadline=deadline))
 
 
 @isolated()
@@ -154,7 +161,8 @@ def resume(
     data : optional
         The data again, if the search had it from memory; else it is read from its source.
     n_candidates, time_budget, n_workers, ray_address, resources : optional
-        Other limits and workers than the search had, perhaps elsewhere; time counts from now.
+        Other limits and workers than the search had, perhaps elsewhere. Time counts from now, whatever the
+        search took before, and includes reading the journal again, which is always completed.
     scoring : callable, optional
         The function again, if the search was given one.
     algorithm : Strategy, optional
@@ -179,6 +187,7 @@ def resume(
     SearchError
         If no candidate could be trained.
     """
+    since = command_start()
     folder = RunFolder(Path(run_dir).absolute())
     changes = {
         "n_candidates": n_candidates,
@@ -189,10 +198,15 @@ def resume(
         "scoring": scoring,
         "algorithm": algorithm,
     }
-    with locked_journals(folder) as journals:
+    with display(progress) as shown, locked_journals(folder) as journals:
+        if shown is not None:
+            shown.phase("reading the data")
         dataset, settings, tracking, run_id = restored(folder, data, changes)
-        observers = Observers(tracking, progress, report, callbacks, trackers)
-        context = new_context(folder, dataset, settings, observers, run_id=run_id, journals=journals)
+        observers = Observers(tracking, shown, report, callbacks, trackers)
+        deadline = Deadline(settings.time_budget, since)
+        context = new_context(
+            folder, dataset, settings, observers, run_id=run_id, journals=journals, deadline=deadline
+        )
         return execute(reconciled(context, n_candidates=n_candidates, force=force))
 
 

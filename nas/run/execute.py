@@ -8,16 +8,23 @@ from dataclasses import replace
 
 from nas.errors import SearchError
 from nas.evolution import Individual
+from nas.run.baselines import BaselineProcess
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.findings import Findings
+from nas.run.out_of_fold import HeldOut, held_out
 from nas.run.result import SearchResult
+from nas.run.schedule import countdown
 from nas.run.searching import search_candidates
-from nas.run.selection import Selection, select
+from nas.run.selection import Selection, finalists_to_score, select
 from nas.run.start import Session, finish, started
-from nas.run.winner import final_model
+from nas.run.test_scores import seconds_for_baselines
+from nas.run.winner import affordable_epochs, final_model, n_members
 from nas.tracking import Outcome
 from nas.tracking.shown import as_text
+
+_SMALL = 2**26
+"""Bytes of a problem that may be copied to the process of the baselines."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +72,15 @@ def _search_and_conclude(session: Session) -> SearchResult:
     since = time.monotonic()
     findings = search_candidates(session)
     seconds = time.monotonic() - since
+    baselines = _start_baselines(session, seconds)
+    phase, plan = session.context.observers.phase, session.plan
+    phase("checking finalists", countdown(plan.selection_seconds))
     selection = _select(session, findings)
+    session.executor.retire()
+    if session.report is not None and not session.interruption.requested():
+        session.report.prepare()
     winner = _best_of(findings) if selection is None else selection.winner
+    phase("last training", countdown(plan.refit_seconds))
     network = final_model(
         findings,
         winner,
@@ -75,8 +89,46 @@ def _search_and_conclude(session: Session) -> SearchResult:
         session.context.settings,
         run_name=session.context.folder.path.name,
         interrupted=session.interruption.requested,
+        plan=session.plan,
     )
-    return conclude(session, findings, winner, selection, network, seconds)
+    held_out = _held_out(session, findings, winner, selection)
+    phase("baselines" if session.context.settings.baseline else "test scores")
+    return conclude(session, findings, winner, selection, network, held_out, seconds, baselines)
+
+
+def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None:
+    """The baselines in a process of their own; None if there are none, or they come later, in this one."""
+    context, prepared = session.context, session.context.prepared
+    if (
+        not context.settings.baseline
+        or len(prepared.split.test) == 0
+        or prepared.problem.n_bytes > _SMALL
+        or session.interruption.requested()
+    ):
+        return None
+    try:
+        process = BaselineProcess(prepared, context.settings.seed, seconds_for_baselines(seconds))
+    except Exception:  # noqa: BLE001  # no further process, or a table that cannot be sent to it
+        return None
+    session.resources.callback(process.close)
+    return process
+
+
+def _held_out(
+    session: Session, findings: Findings, winner: Individual, selection: Selection | None
+) -> HeldOut | None:
+    """The winner's networks with rows that they were not trained on."""
+    settings, plan, interrupted = session.context.settings, session.plan, session.interruption.requested
+    is_refit = settings.refit and not interrupted()
+    return held_out(
+        winner.candidate,
+        findings.states(winner.id),
+        session.context.prepared,
+        epochs=affordable_epochs(winner, selection, plan) if is_refit else None,
+        n_members=n_members(settings, session.context.prepared),
+        search_epochs=findings.usage.epochs,
+        should_stop=lambda: interrupted() or plan.is_late(plan.give_up_at),
+    )
 
 
 def _best_of(findings: Findings) -> Individual:
@@ -90,19 +142,21 @@ def _best_of(findings: Findings) -> Individual:
 
 
 def _select(session: Session, findings: Findings) -> Selection | None:
-    """The winner among the finalists; None if that was interrupted."""
+    """The winner among the finalists; None if that was interrupted, or there is no time for it."""
     _best_of(findings)
     if session.interruption.requested():
         return None
-    settings = session.context.settings
+    settings, plan = session.context.settings, session.plan
     return select(
         findings.engine,
         session.context.prepared,
         session.executor,
         settings.seed,
-        settings.n_finalists,
+        finalists_to_score(session.context.prepared, settings.n_finalists),
         refit=settings.refit,
         should_stop=session.interruption.requested,
+        out_of_time=lambda: plan.is_late(plan.select_by),
+        affordable=plan.affordable_scorings(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,6 +36,7 @@ class Interruption:
 
     def __init__(self, on_request: Callable[[], None] = lambda: None) -> None:
         self._requested = False
+        self._since = 0.0
         self._raising = False
         self._on_request = on_request
         # What a signal's handler may use in the middle of anything: its `put` is reentrant.
@@ -44,6 +46,10 @@ class Interruption:
     def requested(self) -> bool:
         """Whether a signal has come."""
         return self._requested
+
+    def requested_for(self, seconds: float) -> bool:
+        """Whether a signal has come so many seconds ago."""
+        return self._requested and time.monotonic() - self._since >= seconds
 
     def check(self) -> None:
         """Raise `KeyboardInterrupt` if a signal has come; for phases that have nothing yet to be saved."""
@@ -76,7 +82,10 @@ class Interruption:
             signal.signal(*self._outer_handlers.popitem())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        is_first, self._requested = not self._requested, True
+        is_first = not self._requested
+        if is_first:
+            self._since = time.monotonic()
+        self._requested = True
         self._events.put(True)
         if self._raising or not is_first:
             self._outer_handlers[number](number, frame)

@@ -29,7 +29,9 @@ from nas.genome import Genome
 from nas.run.budget import Budget, BudgetUsage
 from nas.run.exchange import Exchange, Message
 from nas.run.findings import Findings
+from nas.run.gauge import Gauge
 from nas.run.loop import CandidateStream, search_loop
+from nas.run.schedule import RECENT, Deadline, LastWork, Plan
 from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model
@@ -71,8 +73,10 @@ class Island:
         The island's share.
     n_recorded : int
         Evaluations in its journal when the driver started it.
-    since : float
-        When that was, on this machine's monotonic clock.
+    deadline : Deadline
+        Of the whole search: in a process that was restarted, the time has been running.
+    last_work : LastWork
+        What follows after all islands.
     """
 
     i: int
@@ -85,18 +89,8 @@ class Island:
     starts: tuple[Genome, ...]
     budget: Budget
     n_recorded: int
-    since: float
-
-    def budget_left(self, n_recorded: int) -> Budget:
-        """The budget of a process that starts with so many evaluations in its journal.
-
-        In a process that was restarted, the time has been running since the driver's start: the other islands
-        would wait for an island that began its time anew.
-        """
-        seconds = self.budget.seconds
-        if seconds is None or n_recorded <= self.n_recorded:
-            return self.budget
-        return replace(self.budget, seconds=max(0.0, seconds - (time.monotonic() - self.since)))
+    deadline: Deadline
+    last_work: LastWork
 
     def engine(self, problem: Problem) -> Engine:
         """The island's own engine."""
@@ -148,7 +142,8 @@ def _search_island(
     journal = Journal(island.folder.journal, island.info.run_dir)
     try:
         recorded = journal.record.evaluations.first(len(journal.record.evaluations))
-        engine, usage = island.engine(problem), BudgetUsage(island.budget_left(len(recorded)), len(recorded))
+        engine, plan = island.engine(problem), Plan(island.deadline, island.last_work)
+        usage = BudgetUsage(island.budget, len(recorded), plan)
         n_rounds = 0
 
         def message() -> Message:
@@ -181,6 +176,7 @@ def _search_island(
             interrupted=_rarely(flags.at_once.is_set),
             end_after_batch=end_after_batch,
             before_batch=migrate,
+            after_evaluation=Gauge(plan, problem, None, engine, executor).measure,
         )
         # An island that has exhausted the space would try no more in a longer search either, so its elites
         # stay valid; any other end cuts a search short.
@@ -245,7 +241,8 @@ def search_on_islands(session: Session) -> Findings:
             starts=settings.starts,
             budget=settings.budget.divided(n),
             n_recorded=len(session.journals[i].record.evaluations),
-            since=time.monotonic(),
+            deadline=context.deadline,
+            last_work=session.plan.last_work,
         )
         for i in range(n)
     ]
@@ -257,9 +254,16 @@ def search_on_islands(session: Session) -> Findings:
         trackers=session.trackers,
         tails=session.tails,
     )
-    return _run_islands(
+    findings = _run_islands(
         archipelago, executor, session.interruption.requested, session.callbacks.stop_requested
     )
+    # The islands have plans of their own; what follows them is planned here.
+    problem, history = context.prepared.problem, findings.history
+    for number in range(max(0, len(history) - RECENT), len(history)):
+        evaluation = history[number][1]
+        session.plan.observe(evaluation.seconds, evaluation.n_network_epochs)
+    Gauge(session.plan, problem, context, findings.engine, executor).measure()
+    return findings
 
 
 def _run_islands(

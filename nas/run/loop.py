@@ -28,6 +28,7 @@ def search_loop(
     interrupted: Callable[[], bool],
     end_after_batch: Callable[[], StopReason | None] = lambda: None,
     before_batch: Callable[[], StopReason | None] = lambda: None,
+    after_evaluation: Callable[[], None] = lambda: None,
 ) -> StopReason:
     """Ask for candidates, evaluate them, keep their weights, record and tell their results in order.
 
@@ -50,6 +51,8 @@ def search_loop(
     before_batch : callable, optional
         Called before each further batch; once it returns a reason, no more candidates are asked for, and the
         search ends with that reason after the batches in flight.
+    after_evaluation : callable, optional
+        Called after each evaluation.
     """
     stop_reason: StopReason | None = None
     drain_reason: StopReason | None = None
@@ -71,6 +74,7 @@ def search_loop(
                     tracker.evaluated(candidate, evaluation)
                 engine.tell(evaluation.without_curves())
                 stop_reason = usage.add(candidate, evaluation)
+                after_evaluation()
             if interrupted():
                 stop_reason = StopReason.INTERRUPTED
             if stream.ended_batch or stop_reason:

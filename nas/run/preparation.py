@@ -116,6 +116,11 @@ class Prepared:
         return np.sort(np.concatenate([self.split.train, self.split.validation]))
 
     @property
+    def n_folds(self) -> int:
+        """The number of cuts that `folds` yields at most."""
+        return n_folds(len(self.search_rows)) if self.cuts is None else len(self.cuts.folds)
+
+    @property
     def example_rows(self) -> Array:
         """Rows to show as examples: the test rows, or if there are none, the validation or training rows."""
         return next(rows for rows in reversed(self.split) if len(rows))

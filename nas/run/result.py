@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from nas.evaluation import Candidate, Evaluation
+from nas.evaluation.out_of_fold import OutOfFold
 from nas.run.selection import Selection
 from nas.run.stop_reason import StopReason
 from nas.run.test_scores import TestScores
 from nas.runtime import Ensemble, Network
 from nas.tracking.table import row
+from nas.uncertainty import Columns
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class SearchResult:
     tracking_uri, mlflow_run_id, mlflow_url : str or None
     dropped : tuple of str
         Columns that the network does not use.
+    oof : OutOfFold or None
+        Predictions for rows that were held out, each by a network of the search that was not trained on the
+        row: `rows`, `predictions` (probabilities, or values in standard deviations) and `fold`.
+    columns : Columns or None
+        Which columns matter: the increase of the loss of these predictions when a column is shuffled.
     """
 
     run_dir: Path
@@ -77,6 +84,14 @@ class SearchResult:
     mlflow_run_id: str | None = None
     mlflow_url: str | None = None
     dropped: tuple[str, ...] = ()
+    oof: OutOfFold | None = field(default=None, repr=False)
+    columns: Columns | None = field(default=None, repr=False)
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of the network's probabilities, 1 where none helps; None for regression."""
+        is_measured = self.network.uncertainty.n_rows > 0 and self.task != "regression"
+        return self.network.uncertainty.temperature if is_measured else None
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each candidate, in order: genome, fitness, operator and parents."""
@@ -115,6 +130,10 @@ class SearchResult:
             "baseline_test_score": _finite(self.test.baseline),
             "test_difference": _finite(self.test.difference),
             "test_difference_error": _finite(self.test.difference_error),
+            "trees_test_score": _finite(self.test.trees),
+            "trees_difference": _finite(self.test.trees_difference),
+            "trees_difference_error": _finite(self.test.trees_difference_error),
+            **self._uncertainty_to_dict(),
             "candidates": self.n_candidates,
             "epochs": self.n_epochs,
             "failures": self.n_failures,
@@ -124,6 +143,26 @@ class SearchResult:
             "mlflow_run_id": self.mlflow_run_id,
             "model_path": str(self.model_path),
         }
+
+    def _uncertainty_to_dict(self) -> dict[str, Any]:
+        """The temperature of probabilities, and the importance of columns."""
+        entries: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
+        if self.columns is not None:
+            entries["columns"] = {
+                "loss": _finite(self.columns.loss),
+                "n_columns": self.columns.n_columns,
+                "n_rows": self.columns.n_rows,
+                "importance": [
+                    {
+                        "column": effect.name,
+                        "importance": _finite(effect.importance),
+                        "low": _finite(effect.low),
+                        "high": _finite(effect.high),
+                    }
+                    for effect in self.columns.effects
+                ],
+            }
+        return entries
 
     def record(self) -> dict[str, Any]:
         """The result as the run's folder keeps it: with the scores of all finalists, for comparisons."""

@@ -6,8 +6,10 @@ import logging
 
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
+from nas.run.gauge import Gauge
 from nas.run.islands import search_on_islands
 from nas.run.loop import CandidateStream, search_loop
+from nas.run.short_training import short_findings
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
@@ -24,6 +26,8 @@ def search_candidates(session: Session) -> Findings:
         If the search was interrupted before the first candidate, or while it replayed a journal.
     """
     findings = _on_one_engine(session) if session.context.n_parts == 1 else search_on_islands(session)
+    if findings.stop_reason == StopReason.TIME and findings.usage.evaluations == 0:
+        return short_findings(session, findings)
     if findings.stop_reason == StopReason.INTERRUPTED:
         if findings.engine.best is None or findings.is_behind:
             raise KeyboardInterrupt
@@ -36,7 +40,7 @@ def _on_one_engine(session: Session) -> Findings:
     context = session.context
     recorded = session.journals[0].record.evaluations
     engine = context.engine(context.recipe)
-    usage = BudgetUsage(context.settings.budget, len(recorded))
+    usage = BudgetUsage(context.settings.budget, len(recorded), session.plan)
     weights = Weights(context.folder.weights, run_id=context.run_id)
     problem, n_candidates = context.prepared.problem, context.settings.budget.candidates
     stream = CandidateStream(engine, problem, session.executor, weights, n_candidates, recorded)
@@ -53,6 +57,7 @@ def _on_one_engine(session: Session) -> Findings:
         session.trackers,
         interrupted=session.interruption.requested,
         end_after_batch=end_after_batch,
+        after_evaluation=Gauge(session.plan, problem, context, engine, session.executor).measure,
     )
     generation = engine.generation()
     history = recorded.first(usage.evaluations)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,10 @@ from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.interruption import Interruption
+from nas.run.report_process import ReportProcess
+from nas.run.schedule import LastWork, Plan
+from nas.run.selection import finalists_to_score, n_fewest_scorings, n_scorings
+from nas.run.winner import n_members
 from nas.space import check_fits
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.address import is_database
@@ -32,6 +35,18 @@ _log = logging.getLogger(__name__)
 
 _PROBLEMS = 6
 """Problems that an executor holds at most: that of the search, and five folds at its end."""
+
+
+_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 30, 170, 70
+"""What follows the final training, in pieces of `nas.run.schedule.piece_of_work`: measured on two cores."""
+
+
+_LAST_SHARE = 0.015
+"""Share of a time budget before whose end MLflow's writing is given up; 'nas sync' writes the rest."""
+
+
+_PATIENCE = 1.5
+"""Seconds from an interrupt until MLflow's writing is given up; 'nas sync' writes the rest."""
 
 
 class ResumeHint:
@@ -66,6 +81,8 @@ class Session:
     info : RunInfo
         What trackers are given at the start.
     executor : Executor
+    plan : Plan
+        When each phase has to end.
     interruption : Interruption
     hint : ResumeHint
     journals : tuple of Journal
@@ -77,11 +94,16 @@ class Session:
     callbacks : CallbackTracker
     mlflow : MLflowTracker, optional
         It is among the trackers, too.
+    report : ReportProcess, optional
+        None where no report was asked for.
+    resources : ExitStack
+        Closed at the end of the session.
     """
 
     context: SearchContext
     info: RunInfo
     executor: Executor
+    plan: Plan
     interruption: Interruption
     hint: ResumeHint
     journals: tuple[Journal, ...]
@@ -89,6 +111,19 @@ class Session:
     trackers: tuple[Tracker, ...]
     callbacks: CallbackTracker
     mlflow: MLflowTracker | None = None
+    report: ReportProcess | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def has_evaluations(self) -> bool:
+        """Whether there is anything in the journals."""
+        if self.tails:
+            return any(len(tail.evaluations) > 0 for tail in self.tails)
+        return len(self.journals[0].record.evaluations) > 0
+
+    def is_late(self) -> bool:
+        """Whether the search has to end, with what there is."""
+        return self.plan.is_late(self.plan.give_up_at)
 
 
 @contextmanager
@@ -112,7 +147,8 @@ def started(context: SearchContext) -> Iterator[Session]:
         hint.arm()
     # The lock is released last, after the executor has ended.
     with Interruption(hint.log) as interruption, ExitStack() as lock, ExitStack() as stack:
-        mlflow = _connect(context)
+        mlflow = _connect(context, interruption)
+        context.observers.phase("starting")
         try:
             executor = stack.enter_context(executor_for(_workers(context), interruption.requested))
             stack.enter_context(context.data.held_by(executor))
@@ -124,10 +160,12 @@ def started(context: SearchContext) -> Iterator[Session]:
                 hint.arm()
             callbacks = CallbackTracker(context.observers.callbacks)
             tails = _tails(context, journals)
+            plan = Plan(context.deadline, _last_work(context))
             session = Session(
                 context=context,
-                info=_run_info(context, journals, tails),
+                info=_run_info(context, journals, tails, plan),
                 executor=executor,
+                plan=plan,
                 interruption=interruption,
                 hint=hint,
                 journals=journals,
@@ -135,6 +173,8 @@ def started(context: SearchContext) -> Iterator[Session]:
                 trackers=_trackers(context, journals, mlflow, callbacks),
                 callbacks=callbacks,
                 mlflow=mlflow,
+                report=_report_process(context, stack),
+                resources=stack,
             )
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
@@ -160,11 +200,22 @@ def finish(session: Session, outcome: Outcome) -> None:
 
     Everything else is saved by now: MLflow may take as long as it needs, or until it is interrupted.
     """
+    display = session.context.observers.display
     with session.interruption.raising(), ExitStack() as stack:
         for journal in session.journals:
             stack.callback(journal.close)
+        if display is not None:
+            stack.callback(display.finished, outcome)  # last: it shows the others until then
         for tracker in reversed(session.trackers):  # a stack is last in, first out
-            stack.callback(tracker.finished, outcome)
+            if tracker is session.mlflow:
+                stack.callback(_finish_mlflow, session, session.mlflow, outcome)
+            elif tracker is not display:
+                stack.callback(tracker.finished, outcome)
+
+
+def _finish_mlflow(session: Session, mlflow: MLflowTracker, outcome: Outcome) -> None:
+    session.context.observers.phase("MLflow")
+    mlflow.finished(outcome)
 
 
 def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, Path | None]:
@@ -173,13 +224,40 @@ def experiment(uri: str, folder: RunFolder, data_name: str) -> tuple[str, str, P
     return uri, as_text(f"nas-{data_name}"), artifacts
 
 
+def _last_work(context: SearchContext) -> LastWork:
+    """What follows the last candidate."""
+    settings, observers = context.settings, context.observers
+    return LastWork(
+        n_scorings=n_scorings(context.prepared, finalists_to_score(context.prepared, settings.n_finalists)),
+        n_fewest_scorings=n_fewest_scorings(context.prepared),
+        n_refits=settings.ensemble if settings.refit else 0,
+        n_members=n_members(settings, context.prepared),
+        n_workers=settings.workers or 1,
+        n_pieces=_CONCLUSION_PIECES
+        + (_REPORT_PIECES if observers.report else 0)
+        + (_TRACKING_PIECES if observers.tracking else 0),
+    )
+
+
 def _workers(context: SearchContext) -> Workers:
-    settings = context.settings
-    n_bytes = _PROBLEMS * context.prepared.problem.n_bytes
-    return Workers(settings.workers, settings.ray_address, settings.resources or {}, n_bytes)
+    settings, prepared = context.settings, context.prepared
+    n_bytes = _PROBLEMS * prepared.problem.n_bytes
+    # A number of workers is taken literally; and a function of the caller's may end its process.
+    may_wait = settings.n_workers is None and settings.islands == 1 and not callable(settings.scoring)
+    n_expected = settings.n_candidates + n_scorings(
+        prepared, finalists_to_score(prepared, settings.n_finalists)
+    )
+    return Workers(
+        settings.workers,
+        settings.ray_address,
+        settings.resources or {},
+        n_bytes,
+        n_expected=n_expected if may_wait else None,
+        seconds_left=context.deadline.left,
+    )
 
 
-def _connect(context: SearchContext) -> MLflowTracker | None:
+def _connect(context: SearchContext, interruption: Interruption) -> MLflowTracker | None:
     """The tracker for MLflow, which connects in the background."""
     tracking = context.observers.tracking
     if tracking is None:
@@ -188,7 +266,21 @@ def _connect(context: SearchContext) -> MLflowTracker | None:
     from nas.tracking.mlflow import MLflowTracker
 
     place = experiment(tracking.uri, context.folder, context.dataset.name)
-    return MLflowTracker(*place, tracking.policy, tracking.register)
+    deadline = context.deadline
+
+    def give_up() -> bool:
+        is_late = deadline.seconds is not None and deadline.left() < _LAST_SHARE * deadline.seconds
+        return is_late or interruption.requested_for(_PATIENCE)
+
+    return MLflowTracker(*place, tracking.policy, tracking.register, give_up=give_up)
+
+
+def _report_process(context: SearchContext, stack: ExitStack) -> ReportProcess | None:
+    if not context.observers.report:
+        return None
+    process = ReportProcess(context.folder)
+    stack.callback(process.close)
+    return process
 
 
 def _new_journals(context: SearchContext, lock: ExitStack) -> tuple[Journal, ...]:
@@ -205,14 +297,6 @@ def _tails(context: SearchContext, journals: Sequence[Journal]) -> tuple[Tail, .
     return tuple(Tail(part.journal) for part in context.folder.parts)
 
 
-def _progress_display(context: SearchContext) -> Tracker | None:
-    if not context.observers.progress:
-        return None
-    from nas.tracking.progress import ProgressDisplay
-
-    return ProgressDisplay(sys.stderr)
-
-
 def _trackers(
     context: SearchContext,
     journals: Sequence[Journal],
@@ -222,11 +306,13 @@ def _trackers(
     """All trackers: the journal first, callbacks last, as they may raise anything."""
     # The processes of several parts write their journals themselves.
     trackers: list[Tracker | None] = [*journals] if context.n_parts == 1 else []
-    trackers += [GenerationLog(), _progress_display(context), mlflow, *context.observers.trackers, callbacks]
+    trackers += [GenerationLog(), context.observers.display, mlflow, *context.observers.trackers, callbacks]
     return tuple(tracker for tracker in trackers if tracker is not None)
 
 
-def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequence[Tail]) -> RunInfo:
+def _run_info(
+    context: SearchContext, journals: Sequence[Journal], tails: Sequence[Tail], plan: Plan
+) -> RunInfo:
     settings, n = context.settings, context.n_parts
     return RunInfo(
         name=context.folder.path.name,
@@ -240,6 +326,7 @@ def _run_info(context: SearchContext, journals: Sequence[Journal], tails: Sequen
         n_recorded=sum(journal.record.n_candidates for journal in context.journals),
         n_evaluated=len(context.recorded),
         time_budget=settings.time_budget,
+        seconds_left=None if settings.time_budget is None else plan.search_seconds_left,
         pair=partial(_pair_in_parts, tails) if tails else partial(_pair, journals[0]),
     )
 

@@ -9,9 +9,12 @@ from nas.run.reproduction import Reproduction
 from nas.run.result import SearchResult
 from nas.run.stop_reason import StopReason
 from nas.tracking.address import is_server
-from nas.tracking.shown import command
+from nas.tracking.shown import as_text, command
 
 _NAMES = {"r2": "R²"}
+
+_MOST_NAMES = 5
+"""Columns that a line names."""
 
 _REASONS = {
     StopReason.TIME: "; the time was up",
@@ -36,11 +39,8 @@ def summary(result: SearchResult) -> str:
         *_ensemble(result),
         f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, {_held_out(result)}",
     ]
-    if result.test.baseline is not None:
-        lines += [
-            f"scikit-learn      {metric} {result.test.baseline:.4f}, its default MLP (one layer of 100)",
-            f"difference        {_difference(result)}",
-        ]
+    lines += _baselines(result, metric)
+    lines += _columns(result)
     if result.dropped:
         names = ", ".join(result.dropped[:10]) + (" …" if len(result.dropped) > 10 else "")
         lines.append(
@@ -96,7 +96,7 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
     cuts = f"{n} other cuts" if len(rescore.scores) == n else f"{len(rescore.scores)} of {n} other cuts"
     lines = [
         f"re-scored         {metric} {rescore.mean:.4f}{error_of_mean}, trained anew on {cuts} of the rows, "
-        f"best of {len(selection.finalists)}",
+        f"best of {len(selection.finalists)}{' by score and loss' if result.evaluation.fold_scores else ''}",
     ]
     if math.isfinite(selection.selection_bias):
         selection_bias = round(selection.selection_bias, 4) + 0.0  # there is no -0
@@ -143,12 +143,49 @@ def _counts(result: SearchResult) -> str:
     return f"{counts}{failed}{_REASONS.get(result.stopped, '')}"
 
 
-def _difference(result: SearchResult) -> str:
-    """The difference to the baseline, and whether it is statistically significant."""
-    difference, error = result.test.difference, result.test.difference_error
-    assert difference is not None, "there is a baseline"
-    assert error is not None, "and an error with it"
-    return _verdict(difference, error, "the default", f"n = {result.test.n_rows} test rows")
+def _columns(result: SearchResult) -> list[str]:
+    """The columns that matter most, of those with an effect beyond their error."""
+    if result.columns is None:
+        return []
+    names = [as_text(effect.name) for effect in result.columns.effects if effect.low > 0][:_MOST_NAMES]
+    n = result.columns.n_columns
+    if not names:
+        return [f"columns           none of {n} matters beyond doubt by itself"]
+    return [f"columns           of {n} these matter most: {', '.join(names)}"]
+
+
+def _baselines(result: SearchResult, metric: str) -> list[str]:
+    """The scores of scikit-learn's models, the differences, and whether trees are better on this table."""
+    test = result.test
+    lines = []
+    for key, title, name, other, score, difference, error in (
+        (
+            "network",
+            "scikit-learn      ",
+            "its default MLP (one layer of 100)",
+            "the default",
+            test.baseline,
+            test.difference,
+            test.difference_error,
+        ),
+        (
+            "trees",
+            "trees             ",
+            "scikit-learn's default HistGradientBoosting",
+            "trees",
+            test.trees,
+            test.trees_difference,
+            test.trees_difference_error,
+        ),
+    ):
+        if score is None or difference is None or error is None:
+            lines += [f"{title}{name}: {test.left_out[key]}"] if key in test.left_out else []
+            continue
+        verdict = _verdict(difference, error, other, f"n = {test.n_rows} test rows")
+        lines += [f"{title}{metric} {score:.4f}, {name}", f"difference        {verdict}"]
+    if test.trees_are_better:
+        lines.append("                  On this table trees are better than the best network found.")
+    return lines
 
 
 def _held_out(result: SearchResult) -> str:

@@ -35,7 +35,10 @@ _MOST_CHILDREN = 2000
 _SCORES = {
     **{
         key: key
-        for key in ("validation_score", "test_score", "baseline_test_score", "rescored", "selection_bias")
+        for key in (
+            *("validation_score", "test_score", "baseline_test_score", "trees_test_score"),
+            *("rescored", "selection_bias", "temperature"),
+        )
     },
     "search_seconds": "seconds",
 }

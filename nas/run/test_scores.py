@@ -1,16 +1,16 @@
-"""Scores on the test part, which is used once: of the winner, and of scikit-learn's default network."""
+"""Scores on the test part, which is used once: of the winner, and of scikit-learn's default models."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nas.network.arrays import Array, Floats
+from nas.run.baselines import FREE_SECONDS, SHARE, Baseline, fit_baselines
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
 from nas.runtime import Predictor
@@ -29,12 +29,16 @@ class TestScores:
     score, error : float
         The winner's.
     baseline : float, optional
-        The baseline's score; None where no baseline was asked for, as the following.
+        The score of scikit-learn's default network; None where no baseline was asked for, as the following.
     difference, difference_error : float, optional
         The winner's score less the baseline's. Its error is that of paired rows, which is smaller than the
         errors of the two scores suggest.
     n_rows : int
         Rows of the test part.
+    trees, trees_difference, trees_difference_error : float, optional
+        As `baseline`, `difference` and `difference_error`, of scikit-learn's default gradient-boosted trees.
+    left_out : mapping of str to str
+        The reasons why a baseline that was asked for has no score, by its name in `nas.run.baselines.KINDS`.
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
@@ -45,62 +49,112 @@ class TestScores:
     difference: float | None = None
     difference_error: float | None = None
     n_rows: int = 0
+    trees: float | None = None
+    trees_difference: float | None = None
+    trees_difference_error: float | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict, compare=False)  # depends on the time
+
+    @property
+    def trees_are_better(self) -> bool:
+        """Whether trees score better, beyond two standard errors of the difference."""
+        difference, error = self.trees_difference, self.trees_difference_error
+        return difference is not None and error is not None and difference < -2 * error
 
 
 def score_test_rows(
-    prepared: Prepared, network: Predictor, *, baseline: bool, seed: int, interruption: Interruption
+    prepared: Prepared,
+    network: Predictor,
+    *,
+    baseline: bool,
+    seed: int,
+    interruption: Interruption,
+    seconds: float = math.inf,
+    beside: Callable[[], Mapping[str, Baseline | str]] | None = None,
 ) -> TestScores:
-    """Score a network on the test rows, and scikit-learn's default for comparison.
+    """Score a network on the test rows, and scikit-learn's default models for comparison.
 
-    The baseline, `MLPClassifier` or `MLPRegressor` with all settings at their defaults, is fitted
-    on training and validation rows together, encoded in the same way, with standardized targets.
-    A Ctrl-C before or during that leaves the baseline out.
+    A Ctrl-C before or during the fit of a baseline leaves it out.
 
     Parameters
     ----------
     prepared : Prepared
     network : Predictor
     baseline : bool
-        Whether there is a baseline.
+        Whether there are baselines; see `nas.run.baselines`.
     seed : int
-        Of the baseline's initial weights, and of bootstrap samples.
+        Of the baselines, and of bootstrap samples.
     interruption : Interruption
+    seconds : float
+        Duration of the search: a baseline that takes more than a tenth of it is left out.
+    beside : callable, optional
+        Waits for the baselines, where they have been fitted elsewhere meanwhile.
     """
     rows = prepared.split.test
     if len(rows) == 0:
         return TestScores(math.nan, math.nan)
+    results: Mapping[str, Baseline | str] = {}
+    if baseline and beside is not None:
+        results = beside()
+    elif baseline:
+        allowed = seconds_for_baselines(seconds)
+        results = fit_baselines(prepared, seed=seed, seconds=allowed, interruption=interruption)
+    fitted = {name: result for name, result in results.items() if isinstance(result, Baseline)}
+    left_out = {name: result for name, result in results.items() if isinstance(result, str)}
     table = prepared.dataset.table.iloc[rows]
-    fitted = _baseline(prepared, seed, interruption) if baseline else None
+    names = list(fitted)
     if prepared.problem.metric in METRICS.values():
         y = prepared.dataset.y[rows]
-        row_scores = _row_scores(prepared, _codes(prepared, network.predict(table)), y)
-        of_baseline = None if fitted is None else _row_scores(prepared, fitted.codes(), y)
-        return replace(_by_rows(row_scores, of_baseline), n_rows=len(rows))
-    y = prepared.targets(rows)
-    outputs = [_outputs(prepared, network, table)] + ([] if fitted is None else [fitted.outputs()])
-    return replace(_by_bootstrap(prepared.problem.metric, outputs, y, seed), n_rows=len(rows))
+        codes = [_codes(prepared, network.predict(table)), *(fitted[name].codes() for name in names)]
+        scored = _by_rows([_row_scores(prepared, predictions, y) for predictions in codes])
+    else:
+        outputs = [_outputs(prepared, network, table)]
+        outputs += [_outputs_of(prepared, fitted[name]) for name in names]
+        scored = _by_bootstrap(prepared.problem.metric, outputs, prepared.targets(rows), seed)
+    by_name = dict(zip(names, scored.others, strict=True))
+    network_scores, trees = by_name.get("network", _NONE), by_name.get("trees", _NONE)
+    return TestScores(scored.score, scored.error, *network_scores, len(rows), *trees, left_out=left_out)
 
 
-def _by_rows(row_scores: Floats, of_baseline: Floats | None) -> TestScores:
+@dataclass(frozen=True)
+class _Scored:
+    """The winner's score and error; of each other its score, the difference, and the difference's error."""
+
+    score: float
+    error: float
+    others: Sequence[tuple[float | None, float | None, float | None]]
+
+
+_NONE = (None, None, None)
+
+
+def seconds_for_baselines(seconds: float) -> float:
+    """Seconds that each baseline may take after a search of so many."""
+    return max(FREE_SECONDS, SHARE * seconds)
+
+
+def _by_rows(row_scores: Sequence[Floats]) -> _Scored:
     """Scores that are means over rows, with their errors."""
-    score, error = _mean_and_error(row_scores)
-    if of_baseline is None:
-        return TestScores(score, error)
-    difference, difference_error = _mean_and_error(row_scores - of_baseline)
-    return TestScores(score, error, float(of_baseline.mean()), difference, difference_error)
+    first, *others = row_scores
+    return _Scored(
+        *_mean_and_error(first),
+        [(float(other.mean()), *_mean_and_error(first - other)) for other in others],
+    )
 
 
-def _by_bootstrap(metric: Metric, predictions: list[Floats], y: Array, seed: int) -> TestScores:
-    """Any scores, with standard errors by the bootstrap (Efron 1979), with the same samples for both."""
+def _by_bootstrap(metric: Metric, predictions: list[Floats], y: Array, seed: int) -> _Scored:
+    """Any scores, with standard errors by the bootstrap (Efron 1979), with the same samples for all."""
     rng = np.random.default_rng(seed)
     samples = [rng.integers(0, len(y), len(y)) for _ in range(_RESAMPLES)]
     scores = [metric(outputs, y) for outputs in predictions]
     resampled = np.array([[metric(outputs[rows], y[rows]) for rows in samples] for outputs in predictions])
-    error = _std(resampled[0])
-    if len(predictions) == 1:
-        return TestScores(scores[0], error)
-    difference_error = _std(resampled[0] - resampled[1])
-    return TestScores(scores[0], error, scores[1], scores[0] - scores[1], difference_error)
+    return _Scored(
+        scores[0],
+        _std(resampled[0]),
+        [
+            (score, scores[0] - score, _std(resampled[0] - other))
+            for score, other in zip(scores[1:], resampled[1:], strict=True)
+        ],
+    )
 
 
 def _std(scores: Floats) -> float:
@@ -147,59 +201,11 @@ def _without_first_of_two(prepared: Prepared, probabilities: Floats) -> Floats:
     return probabilities[:, 1:] if len(prepared.dataset.classes) == 2 else probabilities
 
 
-@dataclass(frozen=True)
-class _Baseline:
-    """scikit-learn's default network, fitted, with the encoded test rows."""
-
-    prepared: Prepared
-    model: Any
-    X: Floats
-
-    def codes(self) -> Array:
-        """Predictions in the form of ``Dataset.y``."""
-        predictions: Array = self.model.predict(self.X)
-        if self.prepared.dataset.task == "regression":
-            return self._values(predictions)
-        return (
-            predictions.reshape(len(self.X), -1)
-            if self.prepared.dataset.task == "multilabel"
-            else predictions
-        )
-
-    def outputs(self) -> Floats:
-        """Predictions in the metric's form."""
-        if self.prepared.dataset.task == "regression":
-            return _standardized(self.prepared, self._values(self.model.predict(self.X)))
-        return _without_first_of_two(self.prepared, self.model.predict_proba(self.X))
-
-    def _values(self, predictions: Array) -> Array:
-        target = self.prepared.final.target
-        values: Array = predictions.reshape(len(self.X), -1) * np.array(target.scale) + np.array(target.mean)
-        return values
-
-
-def _baseline(prepared: Prepared, seed: int, interruption: Interruption) -> _Baseline | None:
-    """The baseline, fitted, which takes minutes on large tables; None if that is interrupted."""
-    if interruption.requested():
-        return None
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-
-    dataset, source = prepared.dataset, prepared.final
-    X = source.preprocessor.encode(dataset.table.iloc[source.split.test])
-    y = dataset.y[source.split.train]
-    mean, scale = np.array(source.target.mean), np.array(source.target.scale)
-    regression = dataset.task == "regression"
-    model = (MLPRegressor if regression else MLPClassifier)(random_state=seed)
-    targets = (y - mean) / scale if regression else y
-    with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt), interruption.raising():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # scikit-learn catches a KeyboardInterrupt itself, warns, and calls the half-trained model fitted.
-        warnings.filterwarnings("ignore", "Training interrupted by user")
-        model.fit(source.problem.X_train, targets[:, 0] if targets.shape[1:] == (1,) else targets)
-    if interruption.requested():
-        return None
-    return _Baseline(prepared, model, X)
+def _outputs_of(prepared: Prepared, baseline: Baseline) -> Floats:
+    """A baseline's predictions in the metric's form."""
+    if prepared.dataset.task == "regression":
+        return _standardized(prepared, baseline.codes())
+    return _without_first_of_two(prepared, baseline.probabilities())
 
 
 def _mean_and_error(values: Floats) -> tuple[float, float]:

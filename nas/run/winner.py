@@ -6,17 +6,27 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nas._version import __version__
-from nas.evaluation import Candidate, Training, build_network, fit, network_activations, training_config
+from nas.evaluation import (
+    Candidate,
+    Problem,
+    Training,
+    build_network,
+    fit,
+    network_activations,
+    training_config,
+)
 from nas.evolution import Individual
 from nas.network import MLP, State
 from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.preparation import Prepared
+from nas.run.schedule import Plan, processor_seconds
 from nas.run.selection import Selection
 from nas.runtime import Ensemble, Network
 from nas.settings.search_settings import SearchSettings
@@ -24,10 +34,13 @@ from nas.space import Limits
 from nas.training import Fold
 
 _REFIT_EPOCHS = 1.25
-"""Epochs of the final training for each epoch up to the best in the search: see `_trained_from_scratch`."""
+"""Epochs of the final training for each epoch up to the best in the search: see `last_training`."""
 
 _REFIT_BATCHES = 2
-"""Batches of the final training for each of the search: measured, see `_trained_from_scratch`."""
+"""Batches of the final training for each of the search: measured, see `last_training`."""
+
+_MEASURED_EPOCHS, _MEASURED_SECONDS = 5, 0.1
+"""If an epoch takes no longer, its time is measured by several."""
 
 _MEMBERS = 5
 """Trainings of the winner on tables with few rows. The mean of five scored higher on the test rows than a
@@ -50,6 +63,7 @@ def final_model(
     *,
     run_name: str,
     interrupted: Callable[[], bool],
+    plan: Plan,
 ) -> Network | Ensemble:
     """The winner after its final training, or the ensemble around it.
 
@@ -59,14 +73,26 @@ def final_model(
         With the weights of the candidates that may be members.
     winner : Individual
     selection : Selection, optional
-        How the winner was selected; None, or once `interrupted`, nothing is trained any more.
+        How the winner was selected; None if that was interrupted, or there was no time for it.
     prepared : Prepared
     settings : SearchSettings
     run_name : str
         For the provenance of the saved network.
     interrupted : callable
+        Once true, nothing is trained any more.
+    plan : Plan
+        How long the training may take.
     """
     n_picks = 1 if interrupted() else settings.ensemble
+
+    def epochs(member: Individual) -> float | None:
+        if not settings.refit or interrupted():
+            return None
+        return affordable_epochs(member, selection, plan)
+
+    def should_stop() -> bool:
+        return interrupted() or plan.is_late(plan.give_up_at)
+
     picks = [(winner, 1)]
     if n_picks > 1:
         pool = findings.engine.finalists(_POOL, anew=settings.refit)
@@ -75,11 +101,11 @@ def final_model(
         final_networks(
             prepared,
             member.candidate,
-            epochs=_refit_epochs(member, selection) if settings.refit else None,
+            epochs=epochs(member),
             states=findings.states(member.id),
             provenance=_provenance(member, prepared, settings.seed, run_name),
-            n=_n_members(settings, prepared),
-            should_stop=interrupted,
+            n=n_members(settings, prepared),
+            should_stop=should_stop,
         )
         for member, _ in picks
     ]
@@ -106,7 +132,7 @@ def final_model(
     return ensemble
 
 
-def _n_members(settings: SearchSettings, prepared: Prepared) -> int:
+def n_members(settings: SearchSettings, prepared: Prepared) -> int:
     """The number of last trainings of each pick."""
     if settings.members is not None:
         return settings.members
@@ -117,15 +143,29 @@ def _n_members(settings: SearchSettings, prepared: Prepared) -> int:
     return _MEMBERS if is_free and is_small and one_target and prepared.dataset.task != "multilabel" else 1
 
 
-def _refit_epochs(member: Individual, selection: Selection | None) -> int | None:
-    """The number of epochs after which a member was best; None where it keeps the search's weights."""
-    if selection is None:
-        return None
-    rescores = [
-        rescore for rescore in selection.finalists if rescore.genome == member.genome and rescore.scores
-    ]
+def affordable_epochs(member: Individual, selection: Selection | None, plan: Plan) -> float | None:
+    """The epochs that suit a member, as far as there is time for its last training; None: there is none."""
+    return plan.affordable_epochs(refit_epochs(member, selection)) / _REFIT_EPOCHS or None
+
+
+def refit_epochs(member: Individual, selection: Selection | None = None) -> int:
+    """The epochs of a member's final training, from the number of epochs after which it was best."""
+    rescores = [] if selection is None else selection.finalists
+    matching = [rescore for rescore in rescores if rescore.genome == member.genome and rescore.scores]
     # A checkpoint that a child started from has been trained for longer than the child itself.
-    return rescores[0].epochs if rescores else member.age
+    return math.ceil(_REFIT_EPOCHS * (matching[0].epochs if matching else member.age))
+
+
+def seconds_of_epoch(prepared: Prepared, candidate: Candidate, n: int) -> float:
+    """The processor time that an epoch of the final training of `n` networks takes, by a few epochs."""
+    source = prepared.final
+    for epochs in (1, _MEASURED_EPOCHS):
+        seconds = processor_seconds(
+            partial(_trained_from_scratch, source, candidate, epochs / _REFIT_EPOCHS, n, None)
+        )
+        if seconds > _MEASURED_SECONDS:
+            break
+    return seconds / epochs
 
 
 def _provenance(member: Individual, prepared: Prepared, seed: int, run_name: str) -> dict[str, Any]:
@@ -146,7 +186,7 @@ def final_networks(
     prepared: Prepared,
     candidate: Candidate,
     *,
-    epochs: int | None,
+    epochs: float | None,
     states: Sequence[State],
     provenance: Mapping[str, Any],
     n: int = 1,
@@ -184,9 +224,25 @@ def final_networks(
 
 
 def _trained_from_scratch(
-    source: Prepared, candidate: Candidate, epochs: int, n: int, should_stop: Callable[[], bool] | None
+    source: Prepared, candidate: Candidate, epochs: float, n: int, should_stop: Callable[[], bool] | None
 ) -> list[MLP] | None:
     """The networks after their last training; None if one of them diverged or training was stopped."""
+    problem, from_scratch = last_training(source.problem, candidate, epochs)
+    seeds = member_seeds(candidate, n)
+    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
+    networks = [build_network(from_scratch.genome, seed, problem) for seed in seeds]
+    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
+    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
+    return None if failed else networks
+
+
+def member_seeds(candidate: Candidate, n: int) -> list[int]:
+    """The seeds of a candidate's last trainings, its own first."""
+    return [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
+
+
+def last_training(problem: Problem, candidate: Candidate, epochs: float) -> tuple[Problem, Candidate]:
+    """The problem and the candidate with the settings of the last training, by the epochs that suit it."""
     # No validation rows are left to pick a good epoch by, and at a constant rate the last epoch is
     # a matter of luck: for the 20 best genomes of a search on digits, test accuracy was 0.966 on
     # average and 0.906 at worst, annealed 0.977 and 0.964 (not refitted 0.973 and 0.964); alike
@@ -196,23 +252,17 @@ def _trained_from_scratch(
     # two samples of 2,500 rows and five tables, and lower by no more than 0.0003 on any. Dropout, more
     # decay, and twice the epochs brought less, or harmed some.
     # Only divergence may end it early: the network would not be the one that the search has found.
-    measured = training_config(candidate.genome, source.problem.training)
+    measured = training_config(candidate.genome, problem.training)
     training = replace(
-        source.problem.training,
+        problem.training,
         time_limit=None,
         epochs=math.ceil(_REFIT_EPOCHS * epochs),
         batch_size=max(1, measured.batch_size // _REFIT_BATCHES),
         schedule="cosine",
     )
-    problem = replace(source.problem, training=training)
     genome = replace(candidate.genome, schedule=None, batch_size=None)
     from_scratch = replace(candidate, genome=genome, epochs_done=0, epochs=None)
-    seeds = [candidate.seed, *map(int, np.random.SeedSequence([candidate.seed, 5]).generate_state(n - 1))]
-    trainings = [Training(replace(from_scratch, seed=seed)) for seed in seeds]
-    networks = [build_network(genome, seed, problem) for seed in seeds]
-    results = fit(networks, trainings, problem, validate=False, should_stop=should_stop)
-    failed = any(result.error is not None or result.stopped == "interrupted" for result in results)
-    return None if failed else networks
+    return replace(problem, training=training), from_scratch
 
 
 def _exported(

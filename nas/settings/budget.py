@@ -18,7 +18,7 @@ class Budget:
     epochs : int, optional
         Epochs of training, summed over all candidates.
     seconds : float, optional
-        Wall time after start-up; the first candidate is always finished.
+        Wall time from the start of the command to its last line.
     target : float, optional
         The validation score at which the search ends.
     patience : int, optional

@@ -57,8 +57,10 @@ class BudgetSettings:
     time_budget: float | None = setting(
         None,
         number(0.001),
-        "Wall time of the search in seconds, after start-up",
-        more="The first candidate is always finished. Time only shortens the sequence of candidates.",
+        "Wall time of the whole command in seconds: start, search, last training, report and tracking",
+        more="Counted from the start of the process, or from the call in Python. Time only shortens the "
+        "sequence of candidates, and what follows it; there is always a network. A resumed search has it "
+        "anew.",
         unit="s",
         otherwise="no limit",
         metavar="SECONDS",
@@ -277,6 +279,7 @@ class WorkerSettings:
         whole(0),
         "Ray worker processes; 0 trains in this process, without Ray",
         unit="processes",
+        more="By default they are started only where they save time; meanwhile this process trains.",
         otherwise="the number of cores, or what a running Ray has room for",
         flag="--workers",
         metavar="N",
@@ -327,11 +330,13 @@ class SelectionSettings:
 
     section: ClassVar[str] = "selection"
 
-    n_finalists: int = setting(
-        6,
+    n_finalists: int | None = setting(
+        None,
         whole(1),
         "Best networks that are scored again on other validation rows before the winner is selected",
         unit="networks",
+        otherwise="3 where candidates are cross-validated, else 6",
+        example=6,
         flag="--finalists",
         metavar="N",
     )
@@ -359,5 +364,13 @@ class SelectionSettings:
         example=1,
     )
     baseline: bool = setting(
-        True, flag(), "Whether the default network of scikit-learn is scored beside the winner"
+        True,
+        flag(),
+        "Whether scikit-learn's default network and its gradient-boosted trees are scored beside the winner",
+        more="One that would take more than a tenth of the search's time is left out.",
+    )
+    importance: bool = setting(
+        True,
+        flag(),
+        "Whether the importance of columns is measured, by shuffling each among rows that were held out",
     )

@@ -12,6 +12,7 @@
       generations.jsonl  the curves of the search
       best/              the winner's network, once the search has ended
       result.json        how the search ended
+      column_importance.csv  which columns matter, if that was measured
       report.html        a report, with its pictures in plots/
 
 A run of several parts has the journal and the weights of each part in a folder of their own; see
@@ -20,12 +21,14 @@ A run of several parts has the journal and the weights of each part in a folder 
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +46,7 @@ JOURNAL = "journal.jsonl"
 WEIGHTS = "weights"
 BEST = "best"
 RESULT = "result.json"
+COLUMNS = "column_importance.csv"
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class RunFolder:
         return [RunFolder(path) for path in existing_parts(self.path)]
 
     def artifacts(self) -> list[Path]:
-        """Return the existing files that MLflow shows: journals, the report and its pictures."""
-        pictures = self.path.glob("plots/*.svg")
-        return sorted([*self.path.rglob(JOURNAL), *self.path.glob("report.*"), *pictures])
+        """Return the existing files that MLflow shows: journals, report, pictures, the table of columns."""
+        others = itertools.chain(self.path.glob("plots/*.svg"), self.path.glob(COLUMNS))
+        return sorted([*self.path.rglob(JOURNAL), *self.path.glob("report.*"), *others])
 
     def create(
         self,
@@ -117,6 +121,17 @@ class RunFolder:
     def keep_result(self, result: Mapping[str, Any], run_id: str) -> None:
         """Write ``result.json`` atomically."""
         replace_synced(self.path / RESULT, sealed({"run_id": run_id, **result}))
+
+    def keep_columns(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write ``column_importance.csv`` atomically: a row for each column."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        content = text.getvalue().encode("utf-8", "surrogateescape")
+        unfinished = self.path / f".{COLUMNS}"
+        unfinished.write_bytes(content)
+        unfinished.replace(self.path / COLUMNS)
 
 
 def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name: str) -> RunFolder:

@@ -48,6 +48,8 @@ class MLflowTracker:
         Which candidates have runs of their own; see `nas.tracking.choice.TrackPolicy`.
     register : str, optional
         Name of the registered model of which the winner becomes the next version.
+    give_up : callable, optional
+        Once true, only the end of the run is written and waited for.
 
     Raises
     ------
@@ -62,7 +64,9 @@ class MLflowTracker:
         artifacts: Path | None,
         policy: str = TrackPolicy.AUTO.value,
         register: str | None = None,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._give_up = give_up
         is_checked = probe(uri)
         self.uri, self._register = public(uri), register
         self._run: RunInfo | None = None
@@ -94,7 +98,7 @@ class MLflowTracker:
 
     def close(self, *, at_once: bool = False) -> None:
         """End the writing thread of a search that does not start; `at_once`: without waiting for it."""
-        self._writer.close(wait=not at_once)
+        self._writer.close((lambda: True) if at_once else (lambda: False))
 
     def hurry(self) -> None:
         """Write only the end of the run from now on; 'nas sync' and 'nas resume' write the rest.
@@ -125,7 +129,7 @@ class MLflowTracker:
         """Begin to write the winner, while the search goes on to make its report."""
         self._candidates.ended()
         jobs = self._candidates.jobs_for_best(outcome.best)
-        if outcome.best is not None and outcome.model_dir is not None:
+        if outcome.model_dir is not None:
             jobs.insert(0, partial(_add_model, outcome=outcome, register=self._register))
         self._writer.put(self._write_points)
         self._writer.put(partial(_run_all, jobs=jobs))
@@ -158,9 +162,15 @@ class MLflowTracker:
             lambda view: view.end(outcome.status),
         ):
             self._writer.put(job)
-        self._writer.close()
-        if self._writer.n_failed:
-            assert self._run is not None, "started comes first"
+        assert self._run is not None, "started comes first"
+        if not self._writer.close(self._give_up):
+            self._finish_soon(outcome)
+            _log.warning(
+                "MLflow: no time to write everything to %s; the journal has it; to write what is missing: %s",
+                self.uri,
+                command("sync", self._run.run_dir),
+            )
+        elif self._writer.n_failed:
             _log.warning(
                 "MLflow: %d writes to %s were not done; the journal has everything; to write what is "
                 "missing: %s",
@@ -205,6 +215,6 @@ def _add_file(view: View, file: Path) -> None:
 
 def _add_model(view: View, outcome: Outcome, register: str | None) -> None:
     """Write the winner's network as a model."""
-    assert outcome.best is not None, "there is a winner"
     assert outcome.model_dir is not None, "the winner is saved"
-    view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), register)
+    number = "none" if outcome.best is None else str(outcome.best.id)
+    view.add_model(outcome.model_dir, outcome.example, number, register)

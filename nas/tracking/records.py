@@ -262,6 +262,11 @@ CONFIG = keyed(
 
 _BEST = keyed({"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE})
 
+_IMPORTANCE = keyed(
+    {"column": TEXT},
+    dict.fromkeys(("importance", "low", "high"), optional(NUMBER)),
+)
+
 _RESULT = keyed(
     {
         "best": _BEST,
@@ -284,6 +289,11 @@ _RESULT = keyed(
         "finalists": listed(keyed({"genome": check_genome, "scores": NUMBERS})),
         "named": WHOLE,
         "single_layer_scores": NUMBERS,
+        "temperature": NUMBER,
+        "columns": keyed(
+            {"n_columns": WHOLE, "n_rows": WHOLE, "importance": listed(_IMPORTANCE)},
+            {"loss": optional(NUMBER)},
+        ),
         **dict.fromkeys(
             (
                 *(
@@ -294,7 +304,7 @@ _RESULT = keyed(
                     "single_layer_gain",
                 ),
                 *("single_layer_gain_error", "baseline_test_score", "test_difference"),
-                "test_difference_error",
+                *("test_difference_error", "trees_test_score", "trees_difference", "trees_difference_error"),
             ),
             optional(NUMBER),
         ),

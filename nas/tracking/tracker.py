@@ -35,7 +35,9 @@ class RunInfo:
     n_recorded, n_evaluated : int
         Different networks, and evaluations, that a resumed search reads from its journal.
     time_budget : float, optional
-        Seconds.
+        Seconds of the whole command.
+    seconds_left : callable, optional
+        Seconds that the search may go on, by its plan; None without a time budget.
     pair : callable, optional
         Returns a candidate and its evaluation with all curves by the candidate's id, once `evaluated` was
         called with it. A tracker can read a candidate later and need not hold all of them in memory.
@@ -52,6 +54,7 @@ class RunInfo:
     n_recorded: int = 0
     n_evaluated: int = 0
     time_budget: float | None = None
+    seconds_left: Callable[[], float] | None = field(default=None, compare=False)
     pair: Callable[[int], tuple[Candidate, Evaluation]] | None = field(default=None, compare=False)
 
 

@@ -102,11 +102,12 @@ class Writer(Generic[S]):
         if self._refusal is not None:
             raise self._refusal
 
-    def close(self, *, wait: bool = True) -> None:
-        """End the thread after the jobs that wait."""
+    def close(self, give_up: Callable[[], bool] = lambda: False) -> bool:
+        """End the thread after the jobs that wait, and return whether it ended before `give_up()`."""
         self._queue.put(None)
-        if wait:
-            self._thread.join()
+        while self._thread.is_alive() and not give_up():
+            self._thread.join(_POLL)
+        return not self._thread.is_alive()
 
     def skip_jobs(self) -> None:
         """Skip all jobs from now on but that of `close_with`."""

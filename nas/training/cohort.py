@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.network.arrays import Array, Floats, Ints, host, to_host, xp, zeros
-from nas.network.mlp import MLP, PREDICTION_ROWS
+from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.state import State
 from nas.training.config import TrainingConfig
 from nas.training.data import Rows
 from nas.training.layout import Layout, Shape
 from nas.training.passes import Workspace
+from nas.training.validation import Validation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +100,8 @@ class Cohort:
         self.layout.set_units(self.parameters)
         self._optimizers = list(self._lay_out_optimizers())
         self._clips = any(member.config.clip_norm is not None for member in members)
-        self._spaces: dict[tuple[int, bool], Workspace] = {}
-        self._spaces_of_folds: dict[int, Workspace] = {}
+        self._spaces: dict[int, Workspace] = {}
+        self._validation: Validation | None = None
 
     def _buffer(self) -> Floats:
         return zeros(self.layout.size, self._dtype)
@@ -139,19 +140,18 @@ class Cohort:
                 numbers[:, : None if biases else -1] = value
         return result
 
-    def _space(self, rows: int, *, backward: bool) -> Workspace:
+    def _space(self, rows: int) -> Workspace:
         """The workspace for batches of so many rows, built at the first of them."""
-        space = self._spaces.get((rows, backward))
-        if space is None:
-            space = self._spaces[rows, backward] = Workspace(
+        if rows not in self._spaces:
+            self._spaces[rows] = Workspace(
                 self.layout,
                 self.parameters,
                 self.members[0].network.loss,
                 rows,
-                gradient=self._gradient if backward else None,
-                dropouts=[member.dropouts for member in self.members] if backward else (),
+                gradient=self._gradient,
+                dropouts=[member.dropouts for member in self.members],
             )
-        return space
+        return self._spaces[rows]
 
     def step(self, X: Floats, targets: Array, rows: Ints, weights: Floats | None, factor: float) -> Floats:
         """One step of every member on these rows; returns their losses, (members, rows), before it.
@@ -166,7 +166,7 @@ class Cohort:
         factor : float
             Factor of the learning rates.
         """
-        space = self._space(len(rows), backward=True)
+        space = self._space(len(rows))
         space.load(X, rows)
         if space.masks:
             space.draw_masks([_generator(member) for member in self.members])
@@ -191,83 +191,13 @@ class Cohort:
                     for part in parts:
                         part *= limit / norm
 
-    def validate(self, part: Rows, *, keep: bool) -> tuple[Floats, Floats]:
-        """The mean loss of each member over rows, and the predictions if `keep` is true.
-
-        Returns
-        -------
-        losses : float64 array of shape (members,)
-        predictions : float array of shape (members, rows, outputs)
-            Without rows unless `keep` is true.
-        """
-        X, targets, weights = part.X, part.y, part.weights
-        n_members = len(self.members)
-        losses = xp.empty((n_members, len(X)), self._dtype)
-        shape = (n_members, len(X) * keep, self.layout.n_outputs)
-        predictions = xp.empty(shape, self._dtype)
-        # Blocks of one size share a workspace; the last, shorter block has its own.
-        for start in range(0, len(X), PREDICTION_ROWS):
-            rows = slice(start, min(start + PREDICTION_ROWS, len(X)))
-            space = self._space(rows.stop - start, backward=False)
-            space.load(X, xp.arange(rows.start, rows.stop))
-            p = space.forward()
-            losses[:, rows] = space.loss.per_row(p, targets[..., rows])
-            if keep:
-                predictions[:, rows] = p.transpose(1, 2, 0)
-        if weights is not None:
-            losses *= weights
-        return to_host(losses.mean(axis=1, dtype=host.float64)), predictions
-
-    def validate_folds(self, parts: Sequence[Rows], *, keep: bool) -> tuple[Floats, list[Floats]]:
-        """The mean loss of each member over the rows of its fold, and the predictions if `keep` is true.
-
-        Parameters
-        ----------
-        parts : sequence of Rows
-            The validation rows of each fold.
-
-        Returns
-        -------
-        losses : float64 array of shape (members,)
-        predictions : list of float arrays of shape (rows of the member's fold, outputs)
-        """
-        of_folds: dict[int, list[int]] = {}
-        for i, member in enumerate(self.members):
-            of_folds.setdefault(member.fold, []).append(i)
-        # Of all folds, whether they have members or not: products must not depend on the members.
-        most = max(map(len, parts))
-        losses = xp.zeros((len(self.members), most), self._dtype)
-        predictions = xp.empty((len(self.members), most, self.layout.n_outputs), self._dtype)
-        for start in range(0, most, PREDICTION_ROWS):
-            rows = xp.arange(start, min(start + PREDICTION_ROWS, most))
-            space = self._space_of_folds(len(rows), list(of_folds))
-            for group, fold in enumerate(of_folds):
-                # Shorter folds repeat their last row, which is not read.
-                space.load(parts[fold].X, xp.minimum(rows, len(parts[fold]) - 1), group)
-            p = space.forward()
-            for fold, members in of_folds.items():
-                part = slice(start, min(start + len(rows), len(parts[fold])))
-                own = xp.ascontiguousarray(p[:, members, : max(0, part.stop - start)])
-                losses[members, part] = space.loss.per_row(own, parts[fold].y[..., part])
-                if keep:
-                    predictions[members, part] = own.transpose(1, 2, 0)
-        means = host.empty(len(self.members))
-        for fold, members in of_folds.items():
-            of_rows, weights = losses[members, : len(parts[fold])], parts[fold].weights
-            means[members] = to_host(
-                (of_rows if weights is None else of_rows * weights).mean(axis=1, dtype=float)
-            )
-        lengths = [len(parts[member.fold]) for member in self.members]
-        return means, [predictions[i, :n] for i, n in enumerate(lengths)] if keep else []
-
-    def _space_of_folds(self, rows: int, folds: list[int]) -> Workspace:
-        """The workspace for validation on blocks of so many rows of each fold."""
-        space = self._spaces_of_folds.get(rows)
-        if space is None:
-            loss, groups = self.members[0].network.loss, [folds.index(member.fold) for member in self.members]
-            space = Workspace(self.layout, self.parameters, loss, rows, groups=groups)
-            self._spaces_of_folds[rows] = space
-        return space
+    def validate(self, parts: Sequence[Rows], *, keep: bool) -> tuple[Floats, list[Floats]]:
+        """The mean loss of each member, and its predictions if `keep` is true; see `Validation.measure`."""
+        if self._validation is None:
+            folds = [member.fold for member in self.members]
+            loss = self.members[0].network.loss
+            self._validation = Validation(self.layout, self.parameters, loss, folds, parts)
+        return self._validation.measure(keep=keep)
 
     def write_back(self, member: int) -> None:
         """Copy a member's current parameters into its network."""
@@ -295,7 +225,7 @@ class Cohort:
         staying = [i for i in range(len(self.members)) if i not in leaving]
         # Memory that is not copied is freed before the copies are made: the peak stays below two cohorts.
         self._spaces.clear()
-        self._spaces_of_folds.clear()
+        self._validation = None
         steps = self._steps
         self._optimizers = []
         self._gradient = self._gradient[:0]

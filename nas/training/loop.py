@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from nas.network.arrays import DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.schedules import rate_factor
@@ -198,10 +197,7 @@ class _Training:
                 record.add_training(epoch, float(loss), finite=cohort.is_finite(i))
             return
         keep = self._score is not None
-        validate = (
-            partial(cohort.validate_folds, parts) if self._has_folds else partial(cohort.validate, parts[0])
-        )
-        losses, predictions = validate(keep=keep)
+        losses, predictions = cohort.validate(parts, keep=keep)
         for i, (record, loss) in enumerate(zip(self._records, train_losses, strict=True)):
             score = None
             # A score of predictions that are not finite may raise: the loss reports them.

@@ -151,32 +151,15 @@ class Workspace:
         return self._batches[self._groups[member] if self._groups else 0].columns
 
     def _activate(self, layer: int) -> list[Call]:
-        z, a = self._linear[layer], self.hidden[layer - 1]
+        layout, z, a = self.layout, self._linear[layer], self.hidden[layer - 1]
         calls: list[Call] = []
-        for name, rows in self.layout.runs(layer):
+        for name, rows in layout.runs(layer):
             calls += ACTIVATIONS[name].lay_out_forward(_flat(z, rows), _flat(a, rows))
-        if reset := self._reset(layer, a):
+        if reset := _reset(layout, layer, a):
             calls.append(reset)
         if layer in self.masks:
             calls.append((xp.multiply, (a, self.masks[layer], self._read[layer])))
         return calls
-
-    def _reset(self, layer: int, a: Floats) -> Call | None:
-        """A call that restores rows of ones and padding, if the activation moved them.
-
-        f(0) = 0 and f(1) = 1 hold for relu, but sigmoid would turn padding into 0.5 and ones into 0.73.
-        """
-        fixed = self.layout.fixed_rows(layer)
-        overwritten: dict[int, float] = {}
-        for name, rows in self.layout.runs(layer):
-            kind = ACTIVATIONS[name]
-            changed = [value for value in (0.0, 1.0) if kind.at(value) != value]
-            span = range(rows.start, rows.stop)
-            overwritten |= {row: value for row, value in fixed.items() if row in span and value in changed}
-        if not overwritten:
-            return None
-        column = xp.asarray(list(overwritten.values()), self._parameters.dtype)[:, xp.newaxis]
-        return a.__setitem__, (xp.asarray(list(overwritten)), column)
 
     def _lay_out_backward(self, gradient: Floats) -> list[Call]:
         """The calls of a backward pass, from the outputs to the first layer."""
@@ -347,6 +330,24 @@ def predict(network: MLP, X: Floats) -> Floats:
 def _needs_inputs(layout: Layout, layer: int) -> bool:
     """Whether a derivative in this layer reads linear outputs, so that activations need their own memory."""
     return any(ACTIVATIONS[name].needs_input for name, _ in layout.runs(layer))
+
+
+def _reset(layout: Layout, layer: int, a: Floats) -> Call | None:
+    """A call that restores rows of ones and padding, if the activation moved them.
+
+    f(0) = 0 and f(1) = 1 hold for relu, but sigmoid would turn padding into 0.5 and ones into 0.73.
+    """
+    fixed = layout.fixed_rows(layer)
+    overwritten: dict[int, float] = {}
+    for name, rows in layout.runs(layer):
+        kind = ACTIVATIONS[name]
+        changed = [value for value in (0.0, 1.0) if kind.at(value) != value]
+        span = range(rows.start, rows.stop)
+        overwritten |= {row: value for row, value in fixed.items() if row in span and value in changed}
+    if not overwritten:
+        return None
+    column = xp.asarray(list(overwritten.values()), a.dtype)[:, xp.newaxis]
+    return a.__setitem__, (xp.asarray(list(overwritten)), column)
 
 
 def _flat(array: Floats, rows: slice) -> Floats:

@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 
 from nas.export import save_network
-from nas.runtime import VERSION, Column, Ensemble, Network, Predictor, Target, load_network
+from nas.runtime import (
+    VERSION,
+    Column,
+    Ensemble,
+    ModelError,
+    Network,
+    Predictor,
+    Target,
+    Uncertainty,
+    load_network,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -29,6 +39,11 @@ TARGETS = {
     "classification": Target(("kind",), classes=("big", 2, "small")),
     "multilabel": Target(("old", "rare")),
     "regression": Target(("price",), mean=(100.0,), scale=(12.5,)),
+}
+UNCERTAINTIES = {
+    "classification": Uncertainty(1.5, 4, ((0.125, 0.375, 0.75, 0.9),)),
+    "multilabel": Uncertainty(0.75, 3, ((0.25, 0.5, 0.75), (0.125, 0.625, 1.0))),
+    "regression": Uncertainty(1.0, 3, ((0.5, 1.0, 2.0),), ((-0.5, 0.0, 1.0),), ((0.5, 0.75, 2.0),)),
 }
 N_OUTPUTS = {"classification": 3, "multilabel": 2, "regression": 1}
 
@@ -48,6 +63,17 @@ def test_old_files_load_and_predict_what_they_did(folder: Path, task: str) -> No
     if task != "regression":
         assert network.predict(TABLE).tolist() == expected["labels"]
     assert network.provenance == {"run": "golden"}
+    for name, cells in expected.get("intervals", {}).items():
+        found = network.interval_columns(TABLE, 0.5)[name].tolist()
+        assert found == (cells if task != "regression" else pytest.approx(cells, rel=1e-5))
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+def test_earlier_files_say_in_a_sentence_that_they_have_no_intervals(version: int) -> None:
+    for task, method in (("regression", "predict_interval"), ("classification", "predict_set")):
+        network = load_network(GOLDEN / f"native-{version}" / task)
+        with pytest.raises(ModelError, match=f"{method}: expected a network with errors of held-out rows"):
+            getattr(network, method)(TABLE)
 
 
 def test_columns_of_dates_and_of_written_numbers_are_read_as_they_were_saved() -> None:
@@ -91,11 +117,14 @@ def write(folder: Path) -> None:
             for _ in range(2)
         )
         network = Ensemble([first, second], [2, 1], {"run": "golden"})
+        network.uncertainty = UNCERTAINTIES[task]
         save_network(network, folder / task)
+        intervals = network.interval_columns(TABLE, 0.5)
         record = {
             "outputs": outputs(network),
             "hidden": network.transform(TABLE).tolist(),
             "labels": network.predict(TABLE).tolist(),
+            "intervals": {name: cells.tolist() for name, cells in intervals.items()},
         }
         (folder / task / "expected.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
 

@@ -16,8 +16,10 @@ from matplotlib.image import imread
 
 import nas
 from nas.errors import InputError
+from nas.evolution import Generation
 from nas.reporting.history import read_history
 from nas.reporting.panels import panels
+from nas.run.callbacks import CallbackContext
 
 pytestmark = pytest.mark.slow  # whole searches
 
@@ -180,15 +182,17 @@ def test_what_cannot_be_reported_is_refused_in_a_sentence(result: nas.SearchResu
 
 @pytest.mark.slow
 def test_a_search_does_not_fail_for_want_of_a_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(run: Path) -> Path:
-        raise OSError("no room")
+    class Obstacle(nas.Callback):
+        def generation(self, context: CallbackContext, generation: Generation) -> None:
+            (context.run_dir / "report.html").mkdir(exist_ok=True)
 
-    monkeypatch.setattr("nas.reporting.report", broken)
-    result = search(tmp_path, n_candidates=4)
+    result = search(tmp_path, n_candidates=4, callbacks=[Obstacle()])
     assert result.model_path.is_dir()
-    assert "no report, because: no room; the search is complete" in caplog.text
+    assert "no report, because: " in caplog.text
+    assert "report.html: expected a file to write to, got: " in caplog.text
+    assert "; the search is complete" in caplog.text
 
 
 def test_a_report_is_not_made_where_none_is_wanted(tmp_path: Path) -> None:

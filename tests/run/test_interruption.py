@@ -135,6 +135,7 @@ def test_after_the_search_what_is_left_to_train_is_left_out(
 def test_a_half_trained_baseline_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Regression: scikit-learn ends its training at a Ctrl-C and calls that fitted.
     step = MLPClassifier._update_no_improvement_count
+    monkeypatch.setattr("nas.run.execute._SMALL", 0)  # a large table's are fitted in this process
     monkeypatch.setattr(MLPClassifier, "_update_no_improvement_count", interrupting(step))
     result = search("iris", tmp_path, algorithm="plus", baseline=True)
     assert (result.stopped, result.test.baseline, result.test.difference) == ("interrupted", None, None)

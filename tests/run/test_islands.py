@@ -21,8 +21,6 @@ from nas.cli import main
 from nas.errors import InputError, RunningError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.run.budget import Budget
-from nas.run.islands import Island
 from nas.tracking.parts import AllEvaluations, recorded_evaluations, to_global_ids
 
 N = 3
@@ -240,17 +238,6 @@ def test_islands_need_workers(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="islands: expected a whole number of at least 1"):
         search(tmp_path, islands=0)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_restarted_island_has_the_time_that_is_left() -> None:
-    island = object.__new__(Island)
-    vars(island).update(budget=Budget(10, seconds=60.0), n_recorded=5, since=time.monotonic() - 20)
-    assert island.budget_left(5) == island.budget
-    assert island.budget_left(6).seconds == pytest.approx(40, abs=1)
-    vars(island).update(since=time.monotonic() - 70)
-    assert island.budget_left(6) == Budget(10, seconds=0.0)
-    vars(island).update(budget=Budget(10))
-    assert island.budget_left(6) == Budget(10)
 
 
 def test_the_archive_is_in_the_order_of_its_ids() -> None:

@@ -13,10 +13,10 @@ import pytest
 from searches import assert_same_search, resume, search
 
 import nas
-import nas.reporting
 import nas.run.conclude
 import nas.run.execute
 from nas.errors import RunningError
+from nas.run.report_process import ReportProcess
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import GenerationLog
 from nas.tracking.journal import Journal
@@ -68,7 +68,7 @@ def test_a_run_is_held_from_its_first_moment_to_its_last(
         (nas.run.execute, "final_model"),
         (nas.run.conclude, "save_network"),
         (RunFolder, "keep_result"),
-        (nas.reporting, "report"),
+        (ReportProcess, "make"),
         (GenerationLog, "finished"),
     ]
     for owner, name in moments:

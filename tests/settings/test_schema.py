@@ -226,6 +226,7 @@ def test_the_record_of_settings_is_flat_and_read_back() -> None:
             "ensemble",
             "refit",
             "baseline",
+            "importance",
         ),
     }  # the keys of config.json, which earlier versions wrote and later ones read
     assert SearchSettings.from_dict(record) == settings

@@ -114,12 +114,13 @@ def test_the_parent_tells_what_was_searched_and_how_it_went(result: nas.SearchRe
     assert parent.data.params["data.rows"] == "150"
     assert parent.data.tags["version.numpy"] == np.__version__
     assert parent.data.metrics["test_score"] == result.test.score
+    assert parent.data.metrics["temperature"] == result.temperature
     assert parent.data.tags["nas.best"] == str(result.best.genome)
     client = mlflow.MlflowClient(uri)
     for name in ("best_fitness", "mean_fitness", "fitness_std", "diversity"):
         assert [point.step for point in client.get_metric_history(parent.info.run_id, name)] == [0, 1, 2, 3]
     artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
-    assert {"journal.jsonl", "search_space.json"} <= artifacts
+    assert {"journal.jsonl", "search_space.json", "column_importance.csv"} <= artifacts
 
 
 def test_the_logged_model_predicts_the_same_without_pickles(
@@ -135,6 +136,11 @@ def test_the_logged_model_predicts_the_same_without_pickles(
     assert (loaded.predict(table) == result.network.predict(table)).all()
     chances = loaded.predict(table, params={"probabilities": True})
     assert np.array_equal(chances, result.network.predict_proba(table))
+    sets = loaded.predict(table, params={"interval": 0.8})
+    expected = result.network.interval_columns(table, 0.8)
+    assert {name: cells.tolist() for name, cells in sets.items()} == {
+        name: cells.tolist() for name, cells in expected.items()
+    }
 
 
 def test_global_state_of_mlflow_is_left_alone(result: nas.SearchResult) -> None:

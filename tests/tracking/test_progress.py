@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import math
+import time
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,27 @@ def test_a_terminal_shows_the_best_and_the_time_left(monkeypatch: pytest.MonkeyP
     assert "4/4" in shown
     assert "best accuracy 0.7500 (4-2), 1 failed" in shown
     assert "0 s left" in shown
+
+
+def test_phases_are_lines_without_a_terminal_once_the_search_has_started() -> None:
+    stream = io.StringIO()
+    with ProgressDisplay(stream) as display:
+        display.phase("reading the data")
+        display.started(RunInfo("one", "0", Path(), SPACE, "accuracy", {}, {}, 4))
+        display.phase("checking finalists", lambda: 8.2)
+        display.phase("last training", lambda: math.nan)
+    assert stream.getvalue() == "checking finalists, 8 s left\nlast training\n"
+
+
+def test_a_phase_on_a_terminal_moves_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    with ProgressDisplay(stream) as display:
+        display.phase("checking finalists", lambda: 61.0)
+        before = len(stream.getvalue())
+        until = time.monotonic() + 10
+        while "0:00:01" not in stream.getvalue() and time.monotonic() < until:
+            time.sleep(0.05)
+    assert "0:00:01" in stream.getvalue()[before:]
+    assert "61 s left" in stream.getvalue()

@@ -118,7 +118,7 @@ def test_waiting_for_the_store_can_be_interrupted() -> None:
     writer = Writer(connect, str, is_checked=False)
     with pytest.raises(KeyboardInterrupt):
         writer.wait_until_ready(interrupt)
-    writer.close(wait=False)
+    writer.close(lambda: True)
     is_released.set()
     writer.wait_until_ready()
 
@@ -137,7 +137,7 @@ def test_after_an_interrupt_only_the_last_job_runs(is_closed: bool) -> None:
     writer.put(write(1))
     assert is_busy.wait(10)
     if is_closed:
-        writer.close(wait=False)
+        writer.close(lambda: True)
     threading.Timer(0.05, is_released.set).start()
     writer.close_with(write(9), patience=10)
     assert store.written == [0, 9]

@@ -128,7 +128,7 @@ def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> Non
     ]
     cohort = Cohort(members, tiled=n > 1)
     cohort.step(np.zeros((32, inputs), np.float32), np.zeros(32, int), np.arange(32), None, 1.0)
-    space = cohort._space(32, backward=True)
+    space = cohort._space(32)
     names = [getattr(call, "func", call).__name__ for call, _ in (*space._forward, *space._backward)]
     done = sum(name in ("matmul", "dot") for name in names)
     layers = range(1, cohort.layout.depth + 1)
@@ -155,7 +155,7 @@ def test_the_model_counts_what_is_done_to_drop_units() -> None:
             Member(network, p.config, np.random.default_rng(0))
             for network, p in zip(networks, plans, strict=True)
         ]
-        space = Cohort(members, tiled=True)._space(32, backward=True)
+        space = Cohort(members, tiled=True)._space(32)
         return len(space._forward) + len(space._backward)
 
     assert n_calls(dropping) == n_calls(plain) + 2 * 2

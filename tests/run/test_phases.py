@@ -1,0 +1,74 @@
+"""The phases of the real command: each is on the screen, and can be interrupted."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nas
+from benchmarks.budget import watch
+
+pytestmark = pytest.mark.slow  # the whole command, with all its imports
+
+COMMAND = [sys.executable, "-m", "nas", "search", "breast_cancer", "--candidates", "8", "--name", "one"]
+
+PATIENCE = 15.0
+"""Seconds until an interrupted command has ended, on a machine that does other things: 5 by itself."""
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("generation 0", 130),
+        ("checking finalists", 130),
+        ("last training", 130),
+        ("baselines", 130),
+        ("report", 0),  # everything else is done
+        ("MLflow", 130),
+    ],
+)
+def test_an_interrupt_leaves_the_best_so_far(tmp_path: Path, line: str, code: int) -> None:
+    with subprocess.Popen(
+        COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        for text in process.stderr:
+            said += text
+            if text.startswith(line):
+                break
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        out, err = process.communicate(timeout=60)
+    assert time.monotonic() - start < PATIENCE, said + err
+    assert "Traceback" not in said + err
+    # A phase may have ended before the signal came; then nothing was left to interrupt.
+    assert process.returncode in (code, 0), said + err
+    network = nas.load_network(tmp_path / "runs" / "one" / "best")
+    assert len(network.predict(nas.load_dataset("breast_cancer").table)) == 569
+    if line == "report":
+        assert "best network" in out
+
+
+def test_something_moves_on_the_screen_all_the_time(tmp_path: Path) -> None:
+    watched = watch(COMMAND, tmp_path)
+    assert watched.code == 0, watched.output
+    assert watched.stretch < 5, watched.stretch_after  # 2 s on a machine that does nothing else
+    for phase in (
+        "nas: starting",
+        "reading the data",
+        "searching",
+        "checking finalists",
+        "last training",
+        "baselines",
+        "report",
+        "MLflow",
+        "best network",
+    ):
+        assert phase in watched.output, phase
+    assert "left" in watched.output
