@@ -63,7 +63,15 @@ _NEEDS = {
     "pareto": "optuna",
 }
 _KEYS = ("data", "seed", "contestant")
-_ALIKE = ("--no-baseline", "--no-tracking", "--no-report", "--no-progress", "--workers", str(PROCESSES))
+_ALIKE = (
+    "--no-baseline",
+    "--no-importance",
+    "--no-tracking",
+    "--no-report",
+    "--no-progress",
+    "--workers",
+    str(PROCESSES),
+)
 _NAS_OPTIONS = {"nas": _ALIKE, "nas-pareto": (*_ALIKE, "--objectives", "error,parameters")}
 
 
