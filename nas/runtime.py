@@ -211,9 +211,9 @@ class Uncertainty:
     """How far predictions may be wrong, measured on rows that were held out from training.
 
     Probabilities are those of the linear outputs divided by the temperature (Guo et al. 2017), which changes
-    no predicted class. The conformity scores of held-out rows (Vovk et al. 2005) bound the score of a
-    new row: for regression the error in standard deviations of the target, divided by its scale; for classes
-    1 minus the probability of the class.
+    no predicted class of a single network. The conformity scores of held-out rows (Vovk et al. 2005) bound
+    the score of a new row: for regression the error in standard deviations of the target, divided by its
+    scale; for classes 1 minus the probability of the class.
 
     Attributes
     ----------
@@ -361,7 +361,7 @@ class Predictor:
         Values are in the target's units; several labels are 0 or 1 each. Raises `TableError` if the table
         does not fit, `ModelError` if outputs overflow.
         """
-        outputs = self._outputs(self.preprocessor.encode(table))
+        outputs = self._outputs(self.preprocessor.encode(table), self.uncertainty.temperature)
         if self.task == "regression":
             with np.errstate(over="ignore"):
                 scale, mean = np.array(self.target.scale, float), np.array(self.target.mean, float)
@@ -374,7 +374,7 @@ class Predictor:
 
     def predict_codes(self, table: Table) -> Array:
         """The positions of predicted classes in ``target.classes``, of shape (rows,)."""
-        return _winners(self._outputs(self.preprocessor.encode(table)))
+        return _winners(self._outputs(self.preprocessor.encode(table), self.uncertainty.temperature))
 
     def predict_proba(self, table: Table) -> Array:
         """Probabilities of shape (rows, classes), or (rows, labels) for several labels.

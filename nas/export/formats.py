@@ -38,9 +38,6 @@ class Format:
         The optional package that it needs, an extra of this one.
     takes_rows : bool
         Whether ``write`` takes example rows as a third argument.
-    simplifies : bool
-        Whether the module has ``simplified(network)``, the network as far as the format can express it, with
-        which the export is compared.
     """
 
     module: str
@@ -48,7 +45,6 @@ class Format:
     suffix: str = ""
     package: str | None = None
     takes_rows: bool = False
-    simplifies: bool = False
 
     def write(self, network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
         """Write a network to a path that is free."""
@@ -58,11 +54,6 @@ class Format:
         """Load what was written for this network."""
         predict: Predict = self._functions().load(network, path)
         return predict
-
-    def simplified(self, network: Predictor) -> Predictor:
-        """The network as far as the format can express it."""
-        simple: Predictor = self._functions().simplified(network) if self.simplifies else network
-        return simple
 
     def _functions(self) -> Any:
         """The module, imported now, as formats need slow and optional packages."""
@@ -84,7 +75,7 @@ FORMATS = {
     "python": Format("python_file", "one file that needs NumPy alone", ".py"),
     "onnx": Format("onnx", "a graph from raw columns to labels", ".onnx", package="onnx"),
     "torch": Format("torch_module", "a folder with a module and its state_dict", package="torch"),
-    "sklearn": Format("sklearn_pipeline", "a pipeline in a skops file", ".skops", simplifies=True),
+    "sklearn": Format("sklearn_pipeline", "a pipeline in a skops file", ".skops"),
     "mlflow": Format("mlflow_model", "a folder for mlflow models serve", takes_rows=True),
 }
 """All formats by name."""
@@ -124,7 +115,7 @@ def write_export(
         with tempfile.TemporaryDirectory(dir=place.absolute().parent, prefix=".nas-export-") as folder:
             unchecked = Path(folder, place.name)
             form.write(network, unchecked, rows)
-            agreement = check(form.simplified(network), form.load(network, unchecked), rows)
+            agreement = check(network, form.load(network, unchecked), rows)
             if place.is_dir():
                 shutil.rmtree(place)
             unchecked.replace(place)

@@ -187,26 +187,23 @@ def _link(graph: Graph, network: Predictor, z: str, temperature: float) -> str:
 
 def _outputs(graph: Graph, network: Predictor, linear: Sequence[str]) -> list[Any]:
     """Add the nodes from linear outputs to labels, probabilities or values; return the outputs."""
-    mean = _mean(graph, network, linear)
+    mean = _mean(graph, network, linear, network.uncertainty.temperature)
     if network.task == "regression":
         return [_values(graph, network, mean)]
-    temperature = network.uncertainty.temperature
-    chances = mean if temperature == 1.0 else _mean(graph, network, linear, temperature)
     first, chance = graph.names.outputs.values()
     n = network.members[0].sizes[-1]
     if network.task == "multilabel":
         graph.add("Cast", graph.add("Greater", mean, graph.constant(0.5)), out=first, to=np.int64)
-        graph.add("Identity", chances, out=chance)
+        graph.add("Identity", mean, out=chance)
         return [
             helper.make_tensor_value_info(first, TensorProto.INT64, ["rows", n]),
             helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", n]),
         ]
     if n == 1:
-        mean, chances = _both(graph, mean), _both(graph, chances)
+        mean = _both(graph, mean)
     labels, kind = _labels(graph, network.target.classes)
-    # The temperature changes no class, not even of an ensemble, in which it moves members' votes.
     graph.add("Gather", labels, graph.add("ArgMax", mean, axis=1, keepdims=0), out=first)
-    graph.add("Identity", chances, out=chance)
+    graph.add("Identity", mean, out=chance)
     return [
         helper.make_tensor_value_info(first, kind, ["rows"]),
         helper.make_tensor_value_info(chance, TensorProto.FLOAT, ["rows", max(n, 2)]),

@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,29 +54,8 @@ _TRAINING = (
 
 
 def write(network: Predictor, path: Path) -> None:
-    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent.
-
-    Logs a warning where the pipeline lacks an ensemble's temperature.
-    """
-    if simplified(network) is not network:
-        _log.warning(
-            "sklearn: probabilities are those without the ensemble's temperature of %.3g; all other formats "
-            "have it",
-            network.uncertainty.temperature,
-        )
+    """Write a network as a fitted pipeline; raises `InputError` if it has no equivalent."""
     skops.io.dump(_pipeline(network), path)
-
-
-def simplified(network: Predictor) -> Predictor:
-    """The network without what a pipeline cannot have: an ensemble's temperature.
-
-    scikit-learn's classes predict by the mean of probabilities, and a temperature of the members moves it.
-    """
-    if len(network.members) == 1 or network.uncertainty.temperature == 1.0:
-        return network
-    plain = copy(network)
-    plain.uncertainty = replace(network.uncertainty, temperature=1.0)
-    return plain
 
 
 def load(network: Predictor, path: Path) -> Predict:
@@ -259,8 +236,7 @@ def _categories(columns: Sequence[Column], **options: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     """The fitted pipeline: an encoder of columns, and a model."""
     inputs = _Inputs(network)
-    temperature = simplified(network).uncertainty.temperature
-    models = [_mlp(member, inputs, temperature) for member in network.members]
+    models = [_mlp(member, inputs, network.uncertainty.temperature) for member in network.members]
     model = models[0] if len(models) == 1 else _voting(network, models)
     return make_pipeline(inputs.transformer(), model)
 

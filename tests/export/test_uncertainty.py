@@ -74,9 +74,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path, kind: str, members: int) -> 
 @pytest.mark.parametrize("kind", ["many classes", "two classes", "several labels"])
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.slow
-def test_every_format_has_the_temperature(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, kind: str, members: int
-) -> None:
+def test_every_format_has_the_temperature(tmp_path: Path, name: str, kind: str, members: int) -> None:
     one = uncertain(kind, members=members, activation="tanh")
     if name == "sklearn" and kind == "several labels" and members > 1:
         with pytest.raises(InputError, match="format sklearn: expected"):
@@ -85,11 +83,10 @@ def test_every_format_has_the_temperature(
     plain = uncertain(kind, members=members, activation="tanh", temperature=1.0)
     table = made_up(one)
     assert np.abs(one.predict_proba(table) - plain.predict_proba(table)).max() > 0.1
-    np.testing.assert_array_equal(one.predict(table), plain.predict(table))
+    if members == 1:
+        np.testing.assert_array_equal(one.predict(table), plain.predict(table))
     exported = write_export(one, name, place(tmp_path, name))
     assert exported.agreement.difference <= 1e-5
-    lacks_it = name == "sklearn" and members > 1  # scikit-learn's ensembles would predict other classes
-    assert ("without the ensemble's temperature of 2.5" in caplog.text) == lacks_it
 
 
 def test_a_temperature_divides_the_linear_outputs() -> None:
