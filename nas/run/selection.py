@@ -6,7 +6,7 @@ that are not for testing; the test rows stay untouched. The finalist with the be
 
 Some rows are easier than other rows, so the two scores of a winner cannot be compared directly. A reference,
 a single layer of 100, which no selection has favoured, is trained on both: the excess of the winner's lead
-over it in the search above its lead on the other cuts is the selection bias of the search's score.
+over it in the search above its expected lead on the other cuts is the selection bias of the search's score.
 """
 
 from __future__ import annotations
@@ -119,7 +119,30 @@ class Selection:
         """The estimated overstatement of the winner's score in the search; NaN if unknown."""
         if not self.reference_scores:
             return math.nan
-        return self.winner.evaluation.fitness - fmean(self.reference_scores) - self.gain[0]
+        return self.winner.evaluation.fitness - fmean(self.reference_scores) - self._expected_lead()
+
+    def _expected_lead(self) -> float:
+        """The posterior mean of the winner's lead over the reference; NaN if either failed on some fold.
+
+        The finalist with the best mean of few folds has been lucky there, too. So its lead is shrunk towards
+        the mean of all finalists' leads, by the share of their variance that the folds' noise explains
+        (empirical Bayes; Efron & Morris 1975). The noise is what is left of the scores without the means of
+        finalists and of folds.
+        """
+        if math.isnan(self.gain[0]):
+            return math.nan
+        complete = [rescore.scores for rescore in self.finalists if len(rescore.scores) == self.n_folds]
+        n, k = len(complete), self.n_folds
+        if n < 2 or k < 2:
+            return self.gain[0]
+        scores = np.array(complete)
+        means = scores.mean(axis=1)
+        noise = scores - means[:, np.newaxis] - scores.mean(axis=0) + scores.mean()
+        variance_of_mean = float(np.square(noise).sum()) / ((n - 1) * (k - 1)) / k
+        variance = float(means.var(ddof=1))
+        share = max(0.0, 1 - variance_of_mean / variance) if variance > 0 else 0.0
+        expected = float(means.mean()) + share * (self.rescore.mean - float(means.mean()))
+        return expected - self.reference.mean
 
     @property
     def gain(self) -> tuple[float, float]:

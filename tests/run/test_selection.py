@@ -81,8 +81,37 @@ def test_selection_bias_and_gain_by_hand() -> None:
     assert error == pytest.approx(0.05 * math.sqrt(1 / 3 + 1 / 2))
     assert one.rescore.error == pytest.approx(0.05 * math.sqrt(1 / 3 + 1 / 2))
     assert one.rescore.epochs == 4
-    # Where the search took place, its lead was 0.95 - 0.81; elsewhere it is 0.05.
-    assert one.selection_bias == pytest.approx(0.14 - 0.05)
+    # Where the search took place, its lead was 0.95 - 0.81; elsewhere it is 0.05, and that of the other -0.3.
+    # These have the variance 0.06125, the noise of a mean has 0.0025 / 2 / 3: the lead is shrunk by that.
+    expected = -0.125 + (1 - 0.0025 / 6 / 0.06125) * 0.175
+    assert one.selection_bias == pytest.approx(0.14 - expected)
+
+
+@pytest.mark.parametrize(
+    ("n_finalists", "own_noise", "spread"), [(3, 0.009, 0.01), (6, 0.02, 0.01), (3, 0.009, 0.005)]
+)
+def test_the_selection_bias_is_estimated_within_a_fifth(
+    n_finalists: int, own_noise: float, spread: float
+) -> None:
+    """By simulated searches with known candidates: the best of 100 by a noisy score, named by other cuts."""
+    rng = np.random.default_rng(0)
+    estimates, truths = [], []
+    for _ in range(1500):
+        quality, place = 0.8 + spread * rng.normal(size=100), 0.01 * rng.normal()
+        searched = quality + place + own_noise * rng.normal(size=100)
+        best = np.argsort(-searched)[:n_finalists]
+        cuts = 0.02 * rng.normal(size=5)
+        finalists = [
+            Rescore(GENOMES[0], tuple(quality[i] + cuts + 0.02 * rng.normal(size=5)), (3,) * 5) for i in best
+        ]
+        reference = Rescore(REFERENCE, tuple(0.79 + cuts + 0.02 * rng.normal(size=5)), (3,) * 5)
+        position = max(range(n_finalists), key=lambda i: finalists[i].mean)
+        winner = best[position]
+        own = (0.79 + place + own_noise * rng.normal(),)
+        one = Selection(found(float(searched[winner])), finalists, position, reference, own, 5)
+        estimates.append(one.selection_bias)
+        truths.append(searched[winner] - place - quality[winner])
+    assert 0.8 < np.mean(estimates) / np.mean(truths) < 1.2
 
 
 @pytest.mark.parametrize(
