@@ -49,6 +49,9 @@ class Candidate:
         Epochs after which training stops, counted from the start; None: at the end of the training.
     bar : float, optional
         The score that the first fold has to reach for the other folds to be trained; None: all are trained.
+    offset : float
+        Added to the score of the first fold, if it is the only one, to compare it with means over all folds:
+        how much harder or easier the first fold is for the best candidate so far.
     """
 
     id: int
@@ -61,10 +64,11 @@ class Candidate:
     epochs_done: int = 0
     epochs: int | None = None
     bar: float | None = None
+    offset: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The candidate as plain values for JSON."""
-        bar = {} if self.bar is None else {"bar": self.bar}
+        bar = {} if self.bar is None else {"bar": self.bar, "offset": self.offset}
         return {
             "id": self.id,
             "genome": self.genome.to_dict(),
@@ -93,8 +97,8 @@ class Evaluation:
     ----------
     candidate_id : int
     fitness : float
-        The validation score at the best epoch, to be maximized, or its mean over folds; `WORST_FITNESS` if it
-        failed.
+        The validation score at the best epoch, to be maximized, or its mean over folds, or the estimate of
+        that by the first fold; `WORST_FITNESS` if it failed.
     validation_loss : float
         The validation loss at that epoch, or its mean; `WORST_LOSS` if it failed.
     n_parameters : int

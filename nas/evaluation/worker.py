@@ -342,7 +342,7 @@ def _evaluation(candidate: Candidate, results: Sequence[TrainingResult], problem
             return replace(trained, error=f"{problem.metric.name}: {score.reason}")
     return replace(
         trained,
-        fitness=_six_digits(fmean(scores)),
+        fitness=_six_digits(fmean(scores) + candidate.offset * (trained.stopped == FIRST_FOLD)),
         validation_loss=_six_digits(min(fmean(losses), WORST_LOSS)),
         fold_scores=tuple(map(_six_digits, scores)) if problem.folds else (),
         states=tuple(

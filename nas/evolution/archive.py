@@ -31,7 +31,7 @@ class Archive:
     ranking : Ranking
         The same individuals from the best to the worst.
     hall_of_fame : deap.tools.HallOfFame
-        The best 20.
+        The best 20 of those that were trained on all folds.
     from_scratch : deap.tools.HallOfFame
         The best 5 of those that inherited no weights.
     """
@@ -56,6 +56,8 @@ class Archive:
             self.ranking.discard(replaced)
         self.individuals[individual.genome] = individual
         self.ranking.add(individual)
+        if individual.evaluation.is_partial:
+            return replaced  # judged by a single fold of several, and without weights for the others
         self.hall_of_fame.update([individual])
         if not individual.inherited:
             self.from_scratch.update([individual])
@@ -106,7 +108,11 @@ class Archive:
         self, n: int, live: Collection[int], fittest: Selector
     ) -> tuple[list[Individual], Sequence[Individual]]:
         """Return the `n` best with available weights, and the best trained from scratch."""
-        available = [individual for individual in self.individuals.values() if individual.id in live]
+        available = [
+            individual
+            for individual in self.individuals.values()
+            if individual.id in live and not individual.evaluation.is_partial
+        ]
         return fittest(available, n), list(self.from_scratch)
 
     def winner(self, finalists: Sequence[Individual], scores: Sequence[float]) -> int:

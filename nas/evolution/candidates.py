@@ -31,16 +31,14 @@ class _Rung:
         if is_better and not evaluation.is_partial:
             self.best = evaluation
 
-    @property
-    def bar(self) -> float | None:
-        """The median of the latest scores on the first fold, or the best candidate's worst fold if more.
+    def bar(self, best: Evaluation) -> float:
+        """The score on the first fold below which a candidate is not trained on the others.
 
-        So half of the candidates at most are trained on all folds. A candidate that is worse on a fold than
-        the best is on its worst has no chance (Bergman et al. 2024, arXiv 2405.03389).
+        The median of the latest scores on that fold, so that about half of the candidates are trained on all
+        folds; but no more than the best candidate's score there, and no less than its worst fold: a candidate
+        that is worse on a fold has no chance (Bergman et al. 2024, arXiv 2405.03389).
         """
-        if self.best is None:
-            return None
-        return max(median(self.first_scores), min(self.best.fold_scores))
+        return max(min(median(self.first_scores), best.fold_scores[0]), min(best.fold_scores))
 
 
 @dataclass
@@ -91,16 +89,18 @@ class Candidates:
             inherits=None if parent is None else parent.id,
             epochs_done=epochs_done,
             epochs=epochs,
-            bar=self._bar(epochs),
+            **self._chance(epochs),
         )
 
-    def _bar(self, epochs: int | None) -> float | None:
-        """The score on its first fold below which a candidate is not trained on the others.
+    def _chance(self, epochs: int | None) -> dict[str, float]:
+        """The bar and the offset of a candidate; none with several objectives.
 
-        None with several objectives: a network that is worse may be on the front for its costs.
+        A network that is worse may be on the front of several objectives for its costs.
         """
         rung = self._rungs.get(epochs)
-        return None if rung is None or len(self.objectives) > 1 else rung.bar
+        if rung is None or rung.best is None or len(self.objectives) > 1:
+            return {}
+        return {"bar": rung.bar(rung.best), "offset": rung.best.fitness - rung.best.fold_scores[0]}
 
     def warm_start_from(self, proposal: Proposal) -> Individual | None:
         """Return the parent that gives a child its first weights; None without inheritance.

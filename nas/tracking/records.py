@@ -164,7 +164,13 @@ CANDIDATE = keyed(
         "operator": TEXT,
         "parents": WHOLES,
     },
-    {"inherits": optional(WHOLE), "epochs_done": WHOLE, "epochs": optional(WHOLE), "bar": NUMBER},
+    {
+        "inherits": optional(WHOLE),
+        "epochs_done": WHOLE,
+        "epochs": optional(WHOLE),
+        "bar": NUMBER,
+        "offset": NUMBER,
+    },
 )
 """A candidate as `Candidate.to_dict` writes it."""
 
