@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,22 +48,35 @@ class Cuts:
         Whether the winner is finally trained on training and validation rows.
     cross_validates : bool
         Whether candidates are judged by all folds, instead of by the validation rows of `split`.
+    redraw : callable, optional
+        Draws other folds by a seed; None where the folds are given.
+    otherwise : Cuts, optional
+        The cuts to use where a score needs rows of every class and some fold has none; None where the caller
+        has asked for these.
     """
 
     split: Split
     folds: Sequence[tuple[Array, Array]]
     trains_on_all: bool = True
     cross_validates: bool = False
+    redraw: Callable[[int], Sequence[tuple[Array, Array]]] | None = None
+    otherwise: Cuts | None = None
 
     @classmethod
-    def by(cls, pairs: Sequence[tuple[Array, Array]], *, trains_on_all: bool = True) -> Cuts:
+    def by(
+        cls,
+        pairs: Sequence[tuple[Array, Array]],
+        *,
+        trains_on_all: bool = True,
+        redraw: Callable[[int], Sequence[tuple[Array, Array]]] | None = None,
+    ) -> Cuts:
         """Cuts in which all pairs of (train, validation) judge candidates and finalists.
 
         The split is the pair with the most training rows: the last of folds in order of time, else the first.
         """
         train, validation = max(pairs, key=lambda pair: len(pair[0]))
         parts = Split(np.sort(train), np.sort(validation), _NO_ROWS)
-        return cls(parts, pairs, trains_on_all, len(pairs) > 1)
+        return cls(parts, pairs, trains_on_all, len(pairs) > 1, redraw)
 
     def digest(self) -> str:
         """A fingerprint: the first 16 digits of a SHA-256."""
@@ -148,11 +162,12 @@ def held_out(dataset: Dataset, share: float, seed: int, n: int | None = None) ->
     """Hold out a random fraction `share` of rows to judge candidates; shuffled folds judge finalists.
 
     Both sides are stratified by class as far as classes have enough rows; the only row of a class is a
-    training row. Given `n`, candidates are judged by `n` folds instead.
+    training row. Given `n`, candidates are judged by `n` folds instead, in which any row validates once.
     """
-    pairs = folds(dataset, np.arange(dataset.n_rows), n or n_folds(dataset.n_rows), seed)
+    rows, n_parts = np.arange(dataset.n_rows), n or n_folds(dataset.n_rows)
+    pairs = folds(dataset, rows, n_parts, seed)
     if n is not None:
-        return Cuts.by(pairs)
+        return Cuts.by(pairs, redraw=partial(folds, dataset, rows, n_parts))
     train, validation = _held_out(dataset, share, seed)
     return Cuts(Split(train, validation, _NO_ROWS), pairs)
 
@@ -186,9 +201,10 @@ def in_groups(dataset: Dataset, groups: Array, share: float, seed: int, n: int |
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise DataError(f"groups: expected at least two, one to train on and one to judge by, got {n_groups}")
-    pairs = _group_folds(dataset, groups, min(n_groups, n or n_folds(dataset.n_rows)), seed)
+    n_parts = min(n_groups, n or n_folds(dataset.n_rows))
+    pairs = _group_folds(dataset, groups, n_parts, seed)
     if n is not None:
-        return Cuts.by(pairs)
+        return Cuts.by(pairs, redraw=partial(_group_folds, dataset, groups, n_parts))
     (first, *_) = _group_folds(dataset, groups, min(n_groups, max(2, round(1 / share))), seed)
     return Cuts(Split(*first, _NO_ROWS), pairs)
 

@@ -326,7 +326,10 @@ def _target_means(column: Column, values: pd.Series, targets: Floats) -> tuple[F
     means = np.empty((column.n_places, targets.shape[1]))
     row_means = np.empty(targets.shape)
     # A fixed seed: the same rows have the same folds, for each target and in each call.
-    parts = list(KFold(_MEAN_FOLDS, shuffle=True, random_state=0).split(places))
+    n = min(_MEAN_FOLDS, len(places))
+    parts = (
+        list(KFold(n, shuffle=True, random_state=0).split(places)) if n > 1 else [(places[:, 0] >= 0,) * 2]
+    )
     for i, target in enumerate(targets.astype(np.float64).T):
         encoder = TargetEncoder(target_type="continuous")
         for rest, part in parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -81,10 +81,16 @@ class Validation:
         n = int(self.cv) if isinstance(self.cv, Integral) else None
         if self.cv is not None and n is None:
             return self._split_by_cv(dataset, counting, X)
-        fraction = self.fraction
-        if fraction is None:
-            fraction, by_rows = _FRACTION, n_folds_of_candidates(dataset.n_rows)
-            n = by_rows if n is None and by_rows > 1 else n
+        by_rows = n_folds_of_candidates(dataset.n_rows)
+        if n is None and self.fraction is None and by_rows > 1:
+            return replace(
+                self._drawn(dataset, groups, by_rows), otherwise=self._drawn(dataset, groups, None)
+            )
+        return self._drawn(dataset, groups, n)
+
+    def _drawn(self, dataset: Dataset, groups: Array | None, n: int | None) -> Cuts:
+        """Cuts into `n` folds, or into a share of held-out rows."""
+        fraction = _FRACTION if self.fraction is None else self.fraction
         if groups is not None:
             return in_groups(dataset, groups, fraction, self.seed, n)
         if self.time_order:

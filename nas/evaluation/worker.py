@@ -106,7 +106,8 @@ def evaluate(
             for fold in folds
             for candidate in remaining
         ]
-        for training, result in zip(trainings, _train(trainings, problem, should_stop), strict=True):
+        trained = _train(trainings, problem, should_stop, solo=len(candidates) == 1)
+        for training, result in zip(trainings, trained, strict=True):
             if result is None:
                 again.add(training.candidate.id)
             elif result.stopped == "interrupted":
@@ -123,9 +124,10 @@ def evaluate(
         ]
         if not remaining:
             break
+    trainings = []
     evaluations = []
     for candidate in candidates:
-        if candidate.id in again and len(candidates) > 1:
+        if candidate.id in again:
             # Now that the memory of the others' training is free.
             repeated = evaluate([candidate], problem, checkpoints, should_stop)
             if repeated is None:
@@ -146,7 +148,8 @@ def _reaches_bar(candidate: Candidate, results: Sequence[TrainingResult]) -> boo
     """Whether further folds of a candidate are trained."""
     if any(result.error is not None or result.stopped == "time" for result in results):
         return False
-    return candidate.bar is None or _at_best_epoch(results[0])[0] >= candidate.bar
+    # Bars are made of scores with six digits.
+    return candidate.bar is None or _six_digits(_at_best_epoch(results[0])[0]) >= candidate.bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +163,8 @@ class Training:
         From 0; 0 without cross-validation.
     state : State, optional
         The start; None: initial weights.
+    inherited : (Genome, State), optional
+        A parent and its state, from which the start is made when the training begins.
     ended : TrainingResult, optional
         The result of an earlier training of this fold, which early stopping ended: there is nothing to do.
     """
@@ -167,6 +172,7 @@ class Training:
     candidate: Candidate
     fold: int = 0
     state: State | None = None
+    inherited: tuple[Genome, State] | None = None
     ended: TrainingResult | None = None
 
     @classmethod
@@ -176,7 +182,7 @@ class Training:
             return cls(candidate, fold)
         state = checkpoint.states[fold]
         if candidate.epochs_done == 0:
-            return cls(candidate, fold, _inherited(candidate, fold, problem, checkpoint.genome, state))
+            return cls(candidate, fold, inherited=(checkpoint.genome, state))
         if problem.folds and state.epochs < candidate.epochs_done:
             ended = TrainingResult(TrainingStop.PATIENCE, state.epochs, (), best=state)
             return cls(candidate, fold, ended=ended)
@@ -188,27 +194,34 @@ class Training:
         return numbers + [self.fold] * (self.fold > 0)
 
 
-def _inherited(candidate: Candidate, fold: int, problem: Problem, parent: Genome, state: State) -> State:
-    """The state of a parent, transformed to the child's structure."""
-    return morph(
+def _started(training: Training, problem: Problem) -> Training:
+    """The training with the state of its parent, transformed to the child's structure, if it inherits."""
+    if training.inherited is None:
+        return training
+    (parent, state), genome = training.inherited, training.candidate.genome
+    start = morph(
         state,
         network_sizes(parent, problem),
         network_activations(parent),
-        network_sizes(candidate.genome, problem),
-        network_activations(candidate.genome),
-        origins(candidate.genome, parent),
-        np.random.default_rng(Training(candidate, fold).seeds(2)),
+        network_sizes(genome, problem),
+        network_activations(genome),
+        origins(genome, parent),
+        np.random.default_rng(training.seeds(2)),
     )
+    return replace(training, state=start, inherited=None)
 
 
 def _train(
-    trainings: Sequence[Training], problem: Problem, should_stop: Callable[[], bool] | None
+    trainings: Sequence[Training],
+    problem: Problem,
+    should_stop: Callable[[], bool] | None,
+    *,
+    solo: bool,
 ) -> list[TrainingResult | None]:
-    """The results; None for trainings to be repeated with no other candidate's, which may be the cause.
+    """The results; None for trainings to be repeated `solo`, as another candidate's may be the cause.
 
     The first folds are one cohort, as `plan_cohorts` has decided; the others are planned here.
     """
-    solo = len({training.candidate.id for training in trainings}) == 1
     results: list[TrainingResult | None] = [training.ended for training in trainings]
     due = [i for i, training in enumerate(trainings) if training.ended is None]
     for cohort in _cohorts([trainings[i] for i in due], problem):
@@ -244,6 +257,7 @@ def _cohorts(trainings: Sequence[Training], problem: Problem) -> list[list[int]]
 def _train_cohort(
     trainings: Sequence[Training], problem: Problem, should_stop: Callable[[], bool] | None
 ) -> list[TrainingResult]:
+    trainings = [_started(training, problem) for training in trainings]
     networks = [
         build_network(training.candidate.genome, training.seeds(), problem, initialize=training.state is None)
         for training in trainings
@@ -287,13 +301,13 @@ def fit(
         Whether results get their states.
     should_stop : callable, optional
     """
-    first = trainings[0]
+    first, n_folds = trainings[0], problem.n_folds
     if problem.by_fold and validate:
         problem = replace(problem.by_fold[first.fold], training=problem.training)
     problem = problem.of(first.candidate.genome)
     limit = problem.training.time_limit
     # The limit is that of a candidate: each of its folds has a share.
-    training = replace(problem.training, time_limit=limit and limit / problem.n_folds)
+    training = replace(problem.training, time_limit=limit and limit / n_folds)
     members = [
         Member(
             network,

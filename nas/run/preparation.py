@@ -24,7 +24,7 @@ from nas.data import (
     split,
     with_target_means,
 )
-from nas.errors import DataError
+from nas.errors import DataError, InputError
 from nas.evaluation import Problem
 from nas.genome import STANDARD_ENCODING, Encoding, is_standard
 from nas.network.arrays import Array
@@ -126,12 +126,15 @@ class Prepared:
         return next(rows for rows in reversed(self.split) if len(rows))
 
     def repeated(self, seed: int, encodings: Sequence[Encoding] = ()) -> Problem:
-        """The cross-validated problem with other folds, drawn by the seed, or with those of the caller."""
-        pairs = (
-            folds(self.dataset, self.search_rows, self.problem.n_folds, seed)
-            if self.cuts is None
-            else self.cuts.folds
-        )
+        """The cross-validated problem with other folds than the search's, or with those of the caller."""
+        # Drawn by another seed: the search's folds were drawn by `seed` itself.
+        other = int(np.random.SeedSequence([seed, 7]).generate_state(1)[0])
+        if self.cuts is None:
+            pairs: Sequence[tuple[Array, Array]] = folds(
+                self.dataset, self.search_rows, self.problem.n_folds, other
+            )
+        else:
+            pairs = self.cuts.folds if self.cuts.redraw is None else self.cuts.redraw(other)
         problem = self.problem
         return _with_folds(
             _encode(
@@ -218,12 +221,23 @@ def prepare(
     target = _fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
     mean, scale = np.array(target.mean, float), np.array(target.scale, float)
-    metric = metric_for(
-        scoring,
-        ScoredTargets(dataset.task, tuple(labels), mean, scale, tuple(dataset.target_names)),
-        dataset.y,
-        [validation for _, validation in pairs] or [parts.validation],
-    )
+    targets = ScoredTargets(dataset.task, tuple(labels), mean, scale, tuple(dataset.target_names))
+    judging = [validation for _, validation in pairs] or [parts.validation]
+    try:
+        metric = metric_for(scoring, targets, dataset.y, judging)
+    except InputError:
+        if not pairs or not (n_folds is None if cuts is None else cuts.otherwise is not None):
+            raise
+        # Perhaps the score needs rows of every class, and a fold has none of a rare class.
+        single = prepare(
+            dataset, seed, overrides, scoring, cuts and cuts.otherwise, encodings=encodings, n_folds=1
+        )
+        _log.warning(
+            "%s cannot be computed on each of %d folds: a single split judges candidates",
+            single.metric,
+            len(pairs),
+        )
+        return single
     further = tuple(encoding for encoding in encodings if not is_standard(encoding))
     prepared = _encode(dataset, parts, training, seed, metric, further)
     return replace(_with_folds(prepared, pairs) if pairs else prepared, cuts=cuts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -92,6 +93,9 @@ def _train_again(
         checkpoints[candidate.id] = Checkpoint.for_child(
             candidate, recorded[candidate.inherits][0].genome, states or weights.of(candidate.inherits)
         )
+    # Solo, a score may be rounded to the other side of the candidate's bar.
+    is_partial = recorded[candidate.id][1].is_partial
+    candidate = replace(candidate, bar=math.inf if is_partial else None)
     evaluations = evaluate([candidate], problem, checkpoints)
     assert evaluations is not None, "there is no should_stop"
     return evaluations[0]

@@ -211,6 +211,9 @@ def final_networks(
     if folds:
         # Each fold has an encoding of its own, and an ensemble a single one.
         states = states[:1]
+    elif n == 1 and states:
+        # A single network was asked for: that of the fold with the best score.
+        states = [max(states, key=lambda state: (state.best or state).score or -math.inf)]
     networks = []
     for state in states:
         network = build_network(candidate.genome, candidate.seed, prepared.problem, initialize=False)

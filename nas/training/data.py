@@ -19,6 +19,7 @@ class Fold:
     Attributes
     ----------
     train, validation : int arrays of ascending row numbers, without a common row
+        A row may be in `train` several times.
     """
 
     train: Ints
@@ -72,7 +73,8 @@ class TrainingData:
     def _weights_of(self, network: MLP, fold: Fold) -> Floats:
         """The weights of all rows in the loss of a fold's members: 1 on average over all rows."""
         weights = host.zeros(len(self.X))
-        weights[fold.train] = 1 if self.sample_weight is None else self.sample_weight[fold.train]
+        # A row may be there several times, as in a bootstrap.
+        host.add.at(weights, fold.train, 1 if self.sample_weight is None else self.sample_weight[fold.train])
         result = row_weights(network, self.y, weights)
         assert result is not None, "there are weights"
         return result

@@ -13,7 +13,8 @@ from sklearn.datasets import load_wine, make_regression
 from sklearn.metrics import accuracy_score
 
 import nas
-from nas.data.cuts import n_folds_of_candidates
+from nas.data.cuts import held_out, in_groups, n_folds_of_candidates
+from nas.errors import InputError
 from nas.evaluation import Candidate, Checkpoint, Evaluation, evaluate
 from nas.evolution import Individual
 from nas.genome import Genome
@@ -121,6 +122,44 @@ def test_a_training_in_two_rungs_ends_as_one() -> None:
     assert second.fitness == whole.fitness
 
 
+def test_a_score_at_the_bar_reaches_it() -> None:
+    prepared = prepared_wine()
+    for one in evaluated(prepared, *(candidate(i, 4 + i) for i in range(4))):
+        tied = candidate(one.candidate_id, 4 + one.candidate_id, bar=one.fold_scores[0])
+        (again,) = evaluated(prepared, tied)
+        assert not again.is_partial
+
+
+def test_finalists_are_scored_on_folds_that_the_search_has_not_seen() -> None:
+    X, y = load_wine(return_X_y=True)
+    dataset = nas.load_dataset((X, y))
+    rows = np.arange(len(y))
+    for cuts in (None, held_out(dataset, 0.2, 0, 5), in_groups(dataset, rows % 9, 0.2, 0, 5)):
+        prepared = prepare(dataset, 0, cuts=cuts)
+        other = prepared.repeated(0).folds
+        searched = [fold.validation.tolist() for fold in prepared.problem.folds]
+        # Of few groups a fold may be drawn again.
+        n_again = sum(fold.validation.tolist() in searched for fold in other)
+        assert n_again == 0 or (cuts is not None and n_again < 3)
+        judged = np.concatenate([fold.validation for fold in other])
+        assert sorted(judged) == sorted(np.concatenate(searched))
+
+
+def test_a_child_without_memory_for_its_inheritance_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepared_wine()
+    (parent,) = evaluated(prepared, candidate(0, 8))
+    child = candidate(1, 8, 8, inherits=0)
+
+    def too_large(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("nas.evaluation.worker.morph", too_large)
+    checkpoint = Checkpoint.for_child(child, Genome((8,)), parent.states)
+    failed, fine = evaluated(prepared, child, candidate(2, 8), checkpoints={1: checkpoint})
+    assert failed.error == "out of memory: no room"
+    assert not fine.failed
+
+
 # What a fold may know
 
 
@@ -207,6 +246,32 @@ def test_a_class_with_fewer_rows_than_folds_is_named(
     result = search((X, y), tmp_path)
     assert "classes with fewer rows than the 5 folds, so that some folds have none: never (2)" in caplog.text
     assert result.evaluation.fitness > 0.6
+
+
+def test_a_score_that_needs_every_class_is_computed_on_a_single_split_where_folds_have_not_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(100) < 3
+    X = rng.normal(size=(100, 3)) + y[:, np.newaxis]
+    model = estimated(scoring="roc_auc").fit(X, y.astype(str))
+    assert 0 <= model.validation_score_ <= 1
+    assert "roc_auc cannot be computed on each of 5 folds: a single split judges candidates" in caplog.text
+    with pytest.raises(InputError, match="expected rows of every class"):
+        estimated(scoring="roc_auc", cv=5).fit(X, y.astype(str))
+
+
+def test_a_fold_of_few_rows_has_target_means() -> None:
+    X = pd.DataFrame({"many": pd.Categorical([f"c{i % 36}" for i in range(90)])})
+    rows, y = np.arange(90), np.random.default_rng(0).normal(size=90)
+    cv = [(rows[:1], rows[3:20]), (rows[:3], rows[3:20]), (rows[:60], rows[60:])]
+    small: dict[str, Any] = {"space": "tiny", "n_candidates": 2, "epochs": 2, "n_finalists": 1}
+    assert np.isfinite(nas.NASRegressor(**small, random_state=0, cv=cv).fit(X, y).validation_score_)
+
+
+def test_a_single_network_without_a_refit_is_that_of_the_best_fold(tmp_path: Path) -> None:
+    result = search("wine", tmp_path, refit=False, max_parameters=400)
+    assert len(result.network.members) == 1
 
 
 def test_folds_are_as_many_as_asked(tmp_path: Path) -> None:
