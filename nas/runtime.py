@@ -1692,7 +1692,7 @@ def _check_tables(column: Column) -> None:
 def _check_uncertainty(uncertainty: Uncertainty, n_targets: int) -> None:
     """Raise `ModelError` unless temperature and scales are above 0, and scores and positions rise."""
     n, scores, curves = uncertainty.n_rows, uncertainty.scores, (uncertainty.positions, uncertainty.scales)
-    if not (uncertainty.temperature > 0 and n >= 0):
+    if not (1e-3 <= uncertainty.temperature <= 1e3 and n >= 0):  # float32 divides by it
         raise ModelError(f"uncertainty: temperature {uncertainty.temperature} and {n} rows")
     if len(scores) != (n_targets if n else 0) or not all(0 < len(row) <= n for row in scores):
         raise ModelError(f"uncertainty: scores for {len(scores)} of {n_targets} targets and {n} rows")

@@ -89,6 +89,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     max_parameters: float | None = None
     n_finalists: int | None = None
     ensemble: int = 1
+    members: int | None = None
     refit: bool = True
     n_jobs: int | None = None
     random_state: Any = None

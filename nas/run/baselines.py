@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nas.execution.beside import Beside
+from nas.execution.beside import Beside, BesideError
 from nas.network.arrays import Array, Floats
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
@@ -323,8 +323,12 @@ class BaselineProcess:
 
     def results(self, interrupted: Callable[[], bool], late: Callable[[], bool]) -> dict[str, Baseline | str]:
         """Wait for the baselines; once `interrupted()` or `late()`, the reason why there are none."""
-        results = None if interrupted() else self._process.result(lambda: interrupted() or late())
-        self.close()
+        try:
+            results = None if interrupted() else self._process.result(lambda: interrupted() or late())
+        except BesideError as error:  # killed, or out of memory: the search itself is not concerned
+            return dict.fromkeys(KINDS, f"left out, because: {error}")
+        finally:
+            self.close()
         if results is None:
             reason = "the search was interrupted" if interrupted() else "the time was up"
             return dict.fromkeys(KINDS, f"left out, as {reason}")

@@ -87,7 +87,7 @@ def _selection(result: SearchResult, metric: str) -> list[str]:
     """How the winner was selected, and how it compares with a single layer of 100."""
     selection = result.selection
     if selection is None:
-        return []
+        return [] if result.stopped == StopReason.INTERRUPTED else ["re-scored         none: the time was up"]
     rescore, n = selection.rescore, selection.n_folds
     if not rescore.scores:
         return [f"re-scored         none: every training on {n} other cuts of the rows failed"]
@@ -118,7 +118,10 @@ def _ensemble(result: SearchResult) -> list[str]:
         return []
     if len({member.sizes for member in network.members}) == 1:
         n = len(network.members)
-        return [f"ensemble          mean of {n} trainings of this network, saved and tested as one"]
+        what = (
+            f"{n} trainings of this network" if network.provenance.get("refit") else f"the {n} fold networks"
+        )
+        return [f"ensemble          mean of {what}, saved and tested as one"]
     parts = [
         f"{weight:.0%} {'-'.join(map(str, member.sizes[1:-1])) or 'linear'}"
         for member, weight in zip(network.members, network.member_weights, strict=True)

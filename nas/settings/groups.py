@@ -355,7 +355,7 @@ class SelectionSettings:
     )
     members: int | None = setting(
         None,
-        whole(1),
+        whole(1, 100),
         "Trainings of the winner, with other initial weights each, of which predictions are the mean",
         more="1 for a single network.",
         unit="networks",

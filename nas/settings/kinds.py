@@ -88,12 +88,16 @@ class Kind:
         return self.type_name == "bool"
 
 
-def whole(least: int) -> Kind:
-    """Whole numbers from a least number."""
+def whole(least: int, most: int | None = None) -> Kind:
+    """Whole numbers from a least number, up to a greatest one if it is given."""
 
     def holds(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and least <= value < _BELOW
+        below = _BELOW if most is None else most + 1
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value < below
 
+    if most is not None:
+        expectation = f"a whole number from {least} to {most}"
+        return Kind("int", expectation, holds, _parser(int, expectation), f"{least} to {most}")
     expectation = f"a whole number of at least {least}, below 2**32"
     return Kind("int", expectation, holds, _parser(int, expectation), f"at least {least}")
 
