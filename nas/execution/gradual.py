@@ -160,8 +160,12 @@ class GradualExecutor:
         self._thread.start()
 
     def _run_start(self) -> None:
+        def is_abandoned() -> bool:
+            # Only the start: the end of started workers is waited for.
+            return (self._is_retired and self._started is None) or self._interrupted()
+
         try:
-            workers = self._make(lambda: self._is_retired or self._interrupted())
+            workers = self._make(is_abandoned)
             workers.__enter__()
             self._started = workers
         except KeyboardInterrupt:
