@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.exhaustive]
 
 N = 240
 
-OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": N}
+OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": N, "folds": 1}
 """A search of half a minute, with halving, inheritance and the model."""
 
 N_SHORT = 70
@@ -35,6 +35,10 @@ COMMON = [
     "--no-report",
     "--no-baseline",
     "--finalists",
+    "1",
+    "--folds",
+    "1",
+    "--members",
     "1",
     "--epochs",
     "12",
@@ -116,7 +120,7 @@ def whole_lines(folder: Path) -> list[dict[str, Any]]:
 
 def test_fifty_kills_of_workers_change_nothing(tmp_path: Path) -> None:
     rng = random.Random(50)
-    whole = search("digits", tmp_path / "whole", space="small", epochs=2, n_candidates=800)
+    whole = search("digits", tmp_path / "whole", space="small", epochs=2, n_candidates=800, folds=1)
     how = ("search", "digits", *COMMON, "--epochs", "2", "--candidates", "800", "--workers", "2")
     process = start(*how, "--runs-dir", tmp_path)
     folder, killed = tmp_path / "one", 0
