@@ -36,7 +36,7 @@ OPTIONS: dict[str, Any] = QUICK | {
 """Of each island a migration, and some candidates after it; with halving and inheritance."""
 
 COMMAND = ["--space", "small", "--epochs", "12", "--islands", str(N), "--candidates", "195", "--name", "one"]
-COMMAND += ["--no-tracking", "--no-report", "--no-baseline", "--finalists", "1"]
+COMMAND += ["--no-tracking", "--no-report", "--no-baseline", "--finalists", "1", "--members", "1"]
 
 
 def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
