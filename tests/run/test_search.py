@@ -534,7 +534,7 @@ class TestResume:
             "--no-report",
             "--no-baseline",
         ]
-        command += ["--finalists", "1"]
+        command += ["--finalists", "1", "--members", "1"]
         command += ["--runs-dir", str(tmp_path / "runs")]
         journal = tmp_path / "runs" / "one" / "journal.jsonl"
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

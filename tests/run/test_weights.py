@@ -205,7 +205,7 @@ def test_a_long_search_keeps_only_what_is_needed(
 @pytest.mark.exhaustive
 def test_weights_are_kept_for_as_long_as_a_child_may_inherit_them(tmp_path: Path) -> None:
     # With few places among the best, and few parents: whoever is asked for is there.
-    options = RACE | {"algorithm": "aging", "population_size": 4, "n_candidates": 100}
+    options = RACE | {"algorithm": "aging", "population_size": 4, "n_candidates": 100, "folds": 1}
     result = search("wine", tmp_path, **options)
     children = [one for one, _ in result.history if one.inherits is not None]
     assert len(children) > 60
