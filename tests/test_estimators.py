@@ -37,7 +37,7 @@ from nas.tracking.journal import Journal
 
 pytestmark = pytest.mark.slow  # whole searches
 
-QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 2, "epochs": 30, "n_finalists": 1}
+QUICK: dict[str, Any] = {"space": "tiny", "n_candidates": 2, "epochs": 30, "n_finalists": 1, "members": 1}
 SMALL: dict[str, Any] = QUICK | {"n_candidates": 6, "random_state": 0}
 
 REPEATED = "check_sample_weight_equivalence_on_dense_data"
@@ -71,7 +71,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Prepared]:
 
 def pairs_of(prepared: Prepared) -> list[tuple[Any, Any]]:
     assert prepared.cuts is not None
-    return [(prepared.split.train, prepared.split.validation), *prepared.cuts.folds]
+    parts = prepared.split
+    # With folds there are no validation rows beside them.
+    return [*([(parts.train, parts.validation)] if len(parts.validation) else []), *prepared.cuts.folds]
 
 
 def stripes(n: int = 300, seed: int = 0) -> tuple[Any, Any]:
@@ -119,7 +121,7 @@ def test_it_is_trained_on_all_rows_and_none_are_kept_for_testing(seen: list[Prep
     NASClassifier(**SMALL).fit(X, y)
     (prepared,) = seen
     assert len(prepared.split.test) == 0
-    assert len(prepared.split.validation) == 60
+    assert sum(len(fold.validation) for fold in prepared.problem.folds) == 300
     assert len(prepared.final.problem.X_train) == 300
 
 
@@ -379,16 +381,16 @@ def test_a_group_is_never_trained_on_and_judged_by(cv: Any, seen: list[Prepared]
 def test_in_order_of_time_nothing_is_judged_by_rows_before(cv: int | None, seen: list[Prepared]) -> None:
     NASClassifier(**SMALL, time_order=True, cv=cv).fit(*stripes())
     assert all(max(train) < min(validation) for train, validation in pairs_of(seen[0]))
-    assert seen[0].split.validation[-1] == 299
+    assert max(seen[0].problem.folds[-1].validation) == 299
 
 
 def test_a_cv_decides_about_every_cut(seen: list[Prepared]) -> None:
     parts = np.where(np.arange(300) < 50, -1, np.arange(300) % 2)  # 50 rows are only trained on
     NASClassifier(**SMALL, cv=PredefinedSplit(parts)).fit(*stripes())
-    for i, (train, validation) in enumerate([pairs_of(seen[0])[0], *pairs_of(seen[0])[1:]][1:]):
+    for i, (train, validation) in enumerate(seen[0].cuts.folds if seen[0].cuts else ()):
         assert validation.tolist() == np.flatnonzero(parts == i).tolist()
         assert train.tolist() == np.flatnonzero(parts != i).tolist()
-    assert len(seen[0].split.validation) == 125
+    assert [len(fold.validation) for fold in seen[0].problem.folds] == [125, 125]
     assert len(seen[0].final.problem.X_train) == 300
 
 
