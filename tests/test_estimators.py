@@ -317,7 +317,7 @@ def test_weights_act_in_training_in_judging_and_in_the_last_training(seen: list[
     for problem, train, validation in (
         (prepared.problem, prepared.split.train, prepared.split.validation),
         (prepared.final.problem, np.arange(150), []),
-        *((one, *pair) for one, pair in zip(prepared.folds(0), pairs_of(prepared)[1:], strict=True)),
+        *((one, *pair) for one, pair in zip(prepared.folds(0), pairs_of(prepared)[-5:], strict=True)),
     ):
         assert problem.weights_train is not None
         assert problem.weights_validation is not None
