@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,14 @@ from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.scoring import Metric
 from nas.training import Fold, TrainingConfig, TrainingData
+
+
+class JudgingPart(NamedTuple):
+    """Rows by which a candidate is judged: inputs, targets and weights."""
+
+    X: Floats
+    y: Array
+    weights: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +99,23 @@ class Problem:
         encoded = (array for pair in self.encoded.values() for array in pair)
         own = sum(array.nbytes for array in (*arrays, *weights, *encoded) if array is not None)
         return own + sum(problem.n_bytes for problem in self.by_fold)
+
+    def judging_parts(self, genome: Genome) -> list[JudgingPart]:
+        """The rows by which a genome is judged: the validation rows, or those of each fold."""
+        if not self.folds:
+            problems: Sequence[Problem] = [self.of(genome)]
+        else:
+            problems = [problem.of(genome) for problem in self.by_fold]
+        if problems:
+            return [
+                JudgingPart(problem.X_validation, problem.y_validation, problem.weights_validation)
+                for problem in problems
+            ]
+        X, y, weights = self.of(genome).X_train, self.y_train, self.weights_train
+        return [
+            JudgingPart(X[rows], y[rows], None if weights is None else weights[rows])
+            for rows in (fold.validation for fold in self.folds)
+        ]
 
     def data(self, *, validate: bool) -> TrainingData:
         """The rows in the form that training takes; without `validate` there are none to validate on."""

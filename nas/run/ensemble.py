@@ -14,7 +14,6 @@ import numpy as np
 
 from nas.evaluation import Problem, build_network
 from nas.evolution import Individual
-from nas.genome import Genome
 from nas.network import State
 from nas.network.arrays import Array, Floats
 from nas.training import predict
@@ -53,14 +52,14 @@ def select_members(
         and not member.evaluation.is_partial
     ]
     predictions = [_predictions(member, states(member.id), problem) for member in individuals]
-    parts = _judging_parts(problem)
-    targets = np.concatenate([_as_outputs(y, predictions[0].shape[1]) for y, _ in parts])
-    ends = np.cumsum([len(y) for y, _ in parts])[:-1]
+    parts = problem.judging_parts(winner.genome)
+    targets = np.concatenate([_as_outputs(part.y, predictions[0].shape[1]) for part in parts])
+    ends = np.cumsum([len(part.y) for part in parts])[:-1]
 
     def merit(outputs: Floats) -> tuple[float, float]:
         # The mean over folds, as the fitness is.
         of_folds = zip(np.split(outputs, ends), parts, strict=True)
-        score = float(np.mean([problem.metric(part, y, weights) for part, (y, weights) in of_folds]))
+        score = float(np.mean([problem.metric(own, part.y, part.weights) for own, part in of_folds]))
         # On few rows many scores are equal: of these the outputs with the least squared error (Brier 1950).
         return (score if np.isfinite(score) else -np.inf), -float(np.mean(np.square(outputs - targets)))
 
@@ -76,29 +75,11 @@ def select_members(
 def _predictions(member: Individual, states: Sequence[State], problem: Problem) -> Floats:
     """Outputs for the validation rows, or for those of each fold by the fold's own network."""
     genome, outputs = member.candidate.genome, []
-    for state, X in zip(states, _judging_inputs(problem, genome), strict=True):
+    for state, part in zip(states, problem.judging_parts(genome), strict=True):
         network = build_network(genome, member.candidate.seed, problem, initialize=False)
         network.parameters[...] = (state.best or state).parameters
-        outputs.append(predict(network, X))
+        outputs.append(predict(network, part.X))
     return np.concatenate(outputs)
-
-
-def _judging_inputs(problem: Problem, genome: Genome) -> list[Floats]:
-    """The inputs of the rows by which candidates are judged: one part, or one of each fold."""
-    if not problem.folds or problem.by_fold:
-        return [part.of(genome).X_validation for part in problem.by_fold or [problem]]
-    X = problem.of(genome).X_train
-    return [X[fold.validation] for fold in problem.folds]
-
-
-def _judging_parts(problem: Problem) -> list[tuple[Array, Floats | None]]:
-    """The targets of these rows, and their weights."""
-    if not problem.folds:
-        return [(problem.y_validation, problem.weights_validation)]
-    y, weights = problem.y_train, problem.weights_train
-    return [
-        (y[fold.validation], None if weights is None else weights[fold.validation]) for fold in problem.folds
-    ]
 
 
 def _as_outputs(y: Array, n_outputs: int) -> Array:

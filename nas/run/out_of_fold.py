@@ -198,18 +198,10 @@ def _trained_last(
 def _with_rows(
     genome: Genome, by_fold: Sequence[Sequence[MLP]], prepared: Prepared, *, refit: bool
 ) -> HeldOut:
-    problem, parts = prepared.problem, prepared.split
-    if problem.folds:
-        rows = [parts.train[fold.validation] for fold in problem.folds]
-        X = (
-            [fold.of(genome).X_validation for fold in problem.by_fold]
-            if problem.by_fold
-            else [problem.of(genome).X_train[fold.validation] for fold in problem.folds]
-        )
-        y = [problem.y_train[fold.validation] for fold in problem.folds]
-    else:
-        rows, X, y = [parts.validation], [problem.of(genome).X_validation], [problem.y_validation]
-    models = [FoldModel(networks[0], *of_fold) for networks, *of_fold in zip(by_fold, X, y, strict=True)]
+    folds, split = prepared.problem.folds, prepared.split
+    rows = [split.train[fold.validation] for fold in folds] if folds else [split.validation]
+    parts = prepared.problem.judging_parts(genome)
+    models = [FoldModel(networks[0], part.X, part.y) for networks, part in zip(by_fold, parts, strict=True)]
     further = [networks[1:] for networks in by_fold]
     inputs = _places(prepared.preprocessor_of(genome.encoding).columns)
     return HeldOut(models, further, rows, inputs, prepared.target, refit)

@@ -84,6 +84,8 @@ class Prepared:
 
         These are training and validation rows together, unless a caller's cuts exclude the latter.
         """
+        if self.problem.folds:  # the training part has all these rows already, encoded
+            return replace(self, problem=replace(self.problem, folds=(), by_fold=()))
         parts = self.split
         rows = self.search_rows if self.cuts is None or self.cuts.trains_on_all else parts.train
         return self._encoded(Split(rows, rows[:0], parts.test), tuple(self.preprocessors))
@@ -125,7 +127,7 @@ class Prepared:
         """Rows to show as examples: the test rows, or if there are none, the validation or training rows."""
         return next(rows for rows in reversed(self.split) if len(rows))
 
-    def repeated(self, seed: int, encodings: Sequence[Encoding] = ()) -> Problem:
+    def repeated(self, seed: int) -> Problem:
         """The cross-validated problem with other folds than the search's, or with those of the caller."""
         # Drawn by another seed: the search's folds were drawn by `seed` itself.
         other = int(np.random.SeedSequence([seed, 7]).generate_state(1)[0])
@@ -135,13 +137,7 @@ class Prepared:
             )
         else:
             pairs = self.cuts.folds if self.cuts.redraw is None else self.cuts.redraw(other)
-        problem = self.problem
-        return _with_folds(
-            _encode(
-                self.dataset, self.split, problem.training, problem.batch_seed, problem.metric, encodings
-            ),
-            pairs,
-        ).problem
+        return _with_folds(self, pairs).problem
 
     def fold(self, train: Array, validation: Array, encodings: Sequence[Encoding] = ()) -> Problem:
         """The problem with other training and validation rows; encodings are fitted on the training rows."""

@@ -53,7 +53,8 @@ class Rescore:
     ----------
     genome : Genome
     scores : tuple of float
-        For each fold the score on its validation rows; folds on which the training failed are left out.
+        For each fold the score on its validation rows; empty, or without those folds, where the training
+        failed.
     best_epochs : tuple of int
         For each of these folds the epoch with the best score.
     loss : float
@@ -199,11 +200,7 @@ def select(
     used = {genome.encoding for genome in genomes}
     encodings = [encoding for encoding in prepared.preprocessors if encoding in used]
     # With folds inside the problem, further folds of the same rows are a single problem.
-    folds = (
-        iter([prepared.repeated(seed, encodings)])
-        if prepared.problem.folds
-        else prepared.folds(seed, encodings)
-    )
+    folds = iter([prepared.repeated(seed)]) if prepared.problem.folds else prepared.folds(seed, encodings)
     folds = map(executor.hold, folds)
     rescoring = Rescoring(executor, genomes, seed, n_bytes=prepared.problem.n_bytes)
     scored = rescoring.on_folds(folds, prepared.problem, should_stop, out_of_time)

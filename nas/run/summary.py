@@ -34,7 +34,7 @@ def summary(result: SearchResult) -> str:
         f"best network      {result.best.genome}",
         f"                  {_layers(result)}; {result.evaluation.n_parameters:,} parameters",
         f"tried             {_counts(result)}",
-        f"validation        {metric} {result.evaluation.fitness:.4f}, the search's own score: optimistic",
+        f"validation        {metric} {_with_error(result.evaluation)}, the search's own score: optimistic",
         *_selection(result, metric),
         *_ensemble(result),
         f"test              {metric} {result.test.score:.4f} ± {result.test.error:.4f}, {_held_out(result)}",
@@ -71,6 +71,12 @@ def reproduction_summary(reproduction: Reproduction) -> str:
         origin = f"trained again: {_numbers(retrained)}" if retrained else "kept"
         lines.insert(2, f"started from      the weights of {candidate.inherits}, {origin}")
     return "\n".join(lines)
+
+
+def _with_error(evaluation: Evaluation) -> str:
+    """The fitness, with its standard error and the number of folds if there are several."""
+    n, error = len(evaluation.fold_scores), evaluation.standard_error
+    return f"{evaluation.fitness:.4f}" + (f" ± {error:.4f} on {n} folds" if math.isfinite(error) else "")
 
 
 def _outcome(evaluation: Evaluation) -> str:
