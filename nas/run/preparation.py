@@ -286,6 +286,8 @@ def _problem_of_fold(prepared: Prepared, fold: Fold) -> Problem:
     weights = problem.weights_train
     return replace(
         problem,
+        folds=(),
+        by_fold=(),
         X_train=X_train,
         y_train=y[fold.train],
         X_validation=X_validation,
