@@ -337,6 +337,11 @@ class BaselineProcess:
             for name, result in results.items()
         }
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def close(self) -> None:
         """End the process."""
         self._process.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from threadpoolctl import threadpool_limits
 
 import nas
-from nas.run.baselines import KINDS, Baseline, fit_baseline
+from nas.run.baselines import KINDS, Baseline, BaselineProcess, fit_baseline
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared, prepare
 from nas.run.summary import summary
@@ -116,3 +118,11 @@ def test_without_baselines_the_summary_has_none(tmp_path: Path) -> None:
     assert not result.test.trees_are_better
     assert "trees" not in summary(result)
     assert "scikit-learn" not in summary(result)
+
+
+def test_a_killed_process_costs_the_baselines_alone() -> None:
+    process = BaselineProcess(prepare(nas.load_dataset("digits"), 0), 0, 1e9)
+    os.kill(process.pid, signal.SIGKILL)
+    results = process.results(lambda: False, lambda: False)
+    assert set(results) == set(KINDS)
+    assert all(isinstance(reason, str) and "left out, because" in reason for reason in results.values())
