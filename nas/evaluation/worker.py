@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from statistics import fmean, median
 
-import numpy as np
-from threadpoolctl import ThreadpoolController
-
-from nas.alignment import origins
 from nas.evaluation.candidate import FIRST_FOLD, RESCORE, WORST_LOSS, Candidate, Checkpoint, Evaluation
+from nas.evaluation.fitting import Training, fit, started
 from nas.evaluation.problem import (
     Problem,
     build_network,
@@ -25,10 +21,10 @@ from nas.evaluation.problem import (
     network_sizes,
     training_config,
 )
-from nas.genome import Encoding, Genome
-from nas.network import MLP, State, morph
+from nas.genome import Encoding
+from nas.network import State
 from nas.scoring import NoScore
-from nas.training import Member, Plan, TrainingResult, TrainingStop, plan, train_cohort
+from nas.training import Plan, TrainingResult, TrainingStop, plan
 from nas.training.planner import MOST
 
 
@@ -152,65 +148,6 @@ def _reaches_bar(candidate: Candidate, results: Sequence[TrainingResult]) -> boo
     return candidate.bar is None or _six_digits(_at_best_epoch(results[0])[0]) >= candidate.bar
 
 
-@dataclass(frozen=True, eq=False)
-class Training:
-    """The training of a candidate on a fold, or on the only training rows of a problem.
-
-    Attributes
-    ----------
-    candidate : Candidate
-    fold : int
-        From 0; 0 without cross-validation.
-    state : State, optional
-        The start; None: initial weights.
-    inherited : (Genome, State), optional
-        A parent and its state, from which the start is made when the training begins.
-    ended : TrainingResult, optional
-        The result of an earlier training of this fold, which early stopping ended: there is nothing to do.
-    """
-
-    candidate: Candidate
-    fold: int = 0
-    state: State | None = None
-    inherited: tuple[Genome, State] | None = None
-    ended: TrainingResult | None = None
-
-    @classmethod
-    def of(cls, candidate: Candidate, fold: int, problem: Problem, checkpoint: Checkpoint | None) -> Training:
-        """The training with the state that it starts from."""
-        if checkpoint is None:
-            return cls(candidate, fold)
-        state = checkpoint.states[fold]
-        if candidate.epochs_done == 0:
-            return cls(candidate, fold, inherited=(checkpoint.genome, state))
-        if problem.folds and state.epochs < candidate.epochs_done:
-            ended = TrainingResult(TrainingStop.PATIENCE, state.epochs, (), best=state)
-            return cls(candidate, fold, ended=ended)
-        return cls(candidate, fold, state)
-
-    def seeds(self, purpose: int | None = None) -> list[int]:
-        """Numbers that seed a generator of this training; folds after the first have their own."""
-        numbers = [self.candidate.seed, *([] if purpose is None else [purpose])]
-        return numbers + [self.fold] * (self.fold > 0)
-
-
-def _started(training: Training, problem: Problem) -> Training:
-    """The training with the state of its parent, transformed to the child's structure, if it inherits."""
-    if training.inherited is None:
-        return training
-    (parent, state), genome = training.inherited, training.candidate.genome
-    start = morph(
-        state,
-        network_sizes(parent, problem),
-        network_activations(parent),
-        network_sizes(genome, problem),
-        network_activations(genome),
-        origins(genome, parent),
-        np.random.default_rng(training.seeds(2)),
-    )
-    return replace(training, state=start, inherited=None)
-
-
 def _train(
     trainings: Sequence[Training],
     problem: Problem,
@@ -257,7 +194,7 @@ def _cohorts(trainings: Sequence[Training], problem: Problem) -> list[list[int]]
 def _train_cohort(
     trainings: Sequence[Training], problem: Problem, should_stop: Callable[[], bool] | None
 ) -> list[TrainingResult]:
-    trainings = [_started(training, problem) for training in trainings]
+    trainings = [started(training, problem) for training in trainings]
     networks = [
         build_network(training.candidate.genome, training.seeds(), problem, initialize=training.state is None)
         for training in trainings
@@ -273,61 +210,6 @@ def _train_cohort(
 
 def _n_parameters(candidate: Candidate, problem: Problem) -> int:
     return candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs)
-
-
-def fit(
-    networks: Sequence[MLP],
-    trainings: Sequence[Training],
-    problem: Problem,
-    *,
-    validate: bool = True,
-    keep_states: bool = False,
-    should_stop: Callable[[], bool] | None = None,
-) -> list[TrainingResult]:
-    """Train candidates' networks on one BLAS thread, so that every process computes the same bits.
-
-    All candidates have the same epochs before them, and the same encoding of inputs.
-
-    Parameters
-    ----------
-    networks : sequence of MLP
-        Trained in place, from the states of their trainings, or from their own parameters.
-    trainings : sequence of Training
-    problem : Problem
-    validate : bool
-        Whether validation rows decide about the best epoch; otherwise all rows train, and the last epoch
-        counts.
-    keep_states : bool
-        Whether results get their states.
-    should_stop : callable, optional
-    """
-    first, n_folds = trainings[0], problem.n_folds
-    if problem.by_fold and validate:
-        problem = replace(problem.by_fold[first.fold], training=problem.training)
-    problem = problem.of(first.candidate.genome)
-    limit = problem.training.time_limit
-    # The limit is that of a candidate: each of its folds has a share.
-    training = replace(problem.training, time_limit=limit and limit / n_folds)
-    members = [
-        Member(
-            network,
-            training_config(entry.candidate.genome, training),
-            # Seeds differ by the epochs before: a training that continues draws new masks.
-            np.random.default_rng([*entry.seeds(1), entry.candidate.epochs_done]),
-            entry.state,
-            entry.fold if problem.folds and validate else 0,
-        )
-        for network, entry in zip(networks, trainings, strict=True)
-    ]
-    with _blas().limit(limits=1, user_api="blas"):
-        return train_cohort(
-            members,
-            problem.data(validate=validate),
-            batch_seed=problem.batch_seed,
-            stop_after=first.candidate.epochs,
-            keep_states=keep_states,
-            should_stop=should_stop,
-        )
 
 
 def _evaluation(candidate: Candidate, results: Sequence[TrainingResult], problem: Problem) -> Evaluation:
@@ -401,9 +283,3 @@ def _curve(values: tuple[float, ...]) -> tuple[float, ...]:
 def _six_digits(value: float) -> float:
     """The number with six significant digits: short in journals, and more precise than a float32 loss."""
     return float(f"{value:.6g}")
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    # Finding the libraries costs half a millisecond, limiting them 14 µs: they are searched once a process.
-    return ThreadpoolController()

@@ -153,7 +153,7 @@ def test_a_child_without_memory_for_its_inheritance_fails_alone(monkeypatch: pyt
     def too_large(*_: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr("nas.evaluation.worker.morph", too_large)
+    monkeypatch.setattr("nas.evaluation.fitting.morph", too_large)
     checkpoint = Checkpoint.for_child(child, Genome((8,)), parent.states)
     failed, fine = evaluated(prepared, child, candidate(2, 8), checkpoints={1: checkpoint})
     assert failed.error == "out of memory: no room"
