@@ -33,7 +33,7 @@ _LAG_A_WORKER = 1 / 4
 
 
 class _Logical:
-    """An executor of logical workers, who know the fitness of a genome without training it."""
+    """An executor of logical workers that know the fitness of a genome without training it."""
 
     def __init__(self, n_workers: int) -> None:
         self._n_workers = n_workers
@@ -55,7 +55,7 @@ class _Logical:
         self._waiting.append(task)
 
     def completed(self, should_stop: Callable[[], bool]) -> list[Evaluation] | None:
-        """See `Executor.completed`; any of those who work is the next to end."""
+        """See `Executor.completed`; any busy worker is the next to end."""
         if should_stop():
             return None
         while self._waiting and len(self._running) < self._n_workers:

@@ -20,7 +20,7 @@ RESCORE = "rescore"
 """The operator of candidates that are trained from scratch for their score only: no state is kept."""
 
 FIRST_FOLD = "first fold"
-"""The reason of the end of an evaluation whose first fold did not reach the candidate's bar."""
+"""Why an evaluation ended after the first fold: its score did not reach the candidate's bar."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def evaluate(
 ) -> list[Evaluation] | None:
     """Train candidates together and score each on the validation rows, or on every fold.
 
-    With folds, all candidates train on the first, and on the others those whose score on it reaches their
+    With folds, all candidates train on the first, and on the others if the score on it reaches their
     bar: a candidate that is worse there than the best candidate is on its worst fold goes no further (Bergman
     et al. 2024, arXiv 2405.03389). The folds of a candidate are members of a cohort.
 

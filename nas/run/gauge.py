@@ -11,7 +11,8 @@ from nas.evolution import Engine
 from nas.execution import Executor
 from nas.execution.gradual import GradualExecutor
 from nas.run.context import SearchContext
-from nas.run.schedule import Plan, piece_of_work, processor_seconds, slowdown
+from nas.run.schedule import Plan
+from nas.run.speed import piece_of_work, processor_seconds, slowdown
 from nas.run.winner import n_members, refit_epochs, seconds_of_epoch
 
 _SPEED_EVERY, _REFIT_EVERY = 0.04, 0.15

@@ -10,7 +10,6 @@ Everything here is arithmetic over a clock that is passed in.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections import deque
@@ -47,12 +46,6 @@ _EXIT_SECONDS = 0.5
 
 _CONCLUSION_SHARE = 0.12
 """Share of the budget that everything after the final training may take at most."""
-
-_STEPS = 300_000
-"""Of a piece of work: a fiftieth of a second."""
-
-_HASHED = 2**24
-"""Bytes whose hash takes a fiftieth of a second, in which a busy machine has changed between processes."""
 
 _SHORT_TRAINING = 0.15
 """Share of the budget that is kept for one short training while no candidate has been evaluated."""
@@ -107,7 +100,7 @@ class LastWork:
     n_workers : int
         Trainings of finalists at once.
     n_pieces : float
-        Everything else, in pieces of work as `piece_of_work` measures: test scores, report, tracking.
+        Everything else, in pieces of work as `nas.run.speed.piece_of_work` measures: test scores, report, tracking.
     """
 
     n_scorings: int = 0
@@ -285,36 +278,3 @@ def command_start() -> float:
     """The moment that budgets count from: now, unless the caller has set another by `counting_from`."""
     start = _start.get()
     return time.monotonic() if start is None else start
-
-
-def processor_seconds(function: Callable[[], object]) -> float:
-    """Seconds of processor time that a function takes in this thread."""
-    start = time.thread_time()
-    function()
-    return time.thread_time() - start
-
-
-def slowdown(busy: float = 0.0) -> float:
-    """Elapsed time for each second of processor time, at the present load of this machine; at least 1.
-
-    Of n processes that compute on c cores each gets a share of c / n, so that elapsed time exceeds processor
-    time by a factor of n / c; without b of them, by n / c - b / c.
-
-    Parameters
-    ----------
-    busy : float
-        Workers of this search for each core, which compute now and will not then.
-    """
-    # Hashing needs no lock of the interpreter, for which a thread that imports libraries would have to be
-    # waited for: that it slows this thread down says nothing about the machine.
-    start, own_start = time.perf_counter(), time.thread_time()
-    hashlib.sha256(bytes(_HASHED)).digest()
-    elapsed, own = time.perf_counter() - start, time.thread_time() - own_start
-    return max(1.0, elapsed / own - busy) if own > 0 else 1.0
-
-
-def piece_of_work() -> None:
-    """A fixed piece of work, whose duration shows the speed of this machine."""
-    total = 0
-    for i in range(_STEPS):
-        total += i & 7

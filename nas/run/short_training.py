@@ -21,7 +21,7 @@ _MARGIN = 1.3
 def short_findings(session: Session, findings: Findings) -> Findings:
     """The first candidate of the search, trained solo for as many epochs as there is time for, at least one.
 
-    It is not in the journal, whose candidates have the same results whatever the budget.
+    It is not in the journal: candidates there have the same results for any budget.
     """
     context, problem = session.context, session.context.prepared.problem
     engine = context.engine(replace(context.recipe, halving=False, surrogate="none"))

@@ -38,11 +38,11 @@ _PROBLEMS = 6
 
 
 _CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 30, 170, 70
-"""What follows the final training, in pieces of `nas.run.schedule.piece_of_work`: measured on two cores."""
+"""What follows the final training, in pieces of `nas.run.speed.piece_of_work`: measured on two cores."""
 
 
 _LAST_SHARE = 0.015
-"""Share of a time budget before whose end MLflow's writing is given up; 'nas sync' writes the rest."""
+"""Share of a time budget that is left when MLflow's writing is given up; 'nas sync' writes the rest."""
 
 
 _PATIENCE = 1.5

@@ -26,8 +26,9 @@ from nas.network import MLP, State
 from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.preparation import Prepared
-from nas.run.schedule import Plan, processor_seconds
+from nas.run.schedule import Plan
 from nas.run.selection import Selection
+from nas.run.speed import processor_seconds
 from nas.runtime import Ensemble, Network
 from nas.settings.search_settings import SearchSettings
 from nas.space import Limits

@@ -43,7 +43,7 @@ def measure(oof: OutOfFold, y: Array, task: str, *, calibrate: bool = True) -> U
 
 
 def _of_labels(predictions: Floats, y: Array, fold: Array, *, calibrate: bool) -> Uncertainty:
-    """One temperature for all labels, whose rows count alike, and scores for each label."""
+    """One temperature for all labels, which count alike, and scores for each label."""
     labels = [as_logarithms(predictions[:, i : i + 1]) for i in range(y.shape[1])]
     temperature = 1.0
     if calibrate:
