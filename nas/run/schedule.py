@@ -100,7 +100,7 @@ class LastWork:
     n_workers : int
         Trainings of finalists at once.
     n_pieces : float
-        Everything else, in pieces of work as `nas.run.speed.piece_of_work` measures: test scores, report, tracking.
+        Everything else, in pieces as `nas.run.speed.piece_of_work`: test scores, report, tracking.
     """
 
     n_scorings: int = 0
