@@ -20,6 +20,7 @@ from nas.execution.beside import Beside, BesideError
 from nas.network.arrays import Array, Floats
 from nas.run.interruption import Interruption
 from nas.run.preparation import Prepared
+from nas.runtime import Target
 from nas.scoring import METRICS
 
 SHARE = 0.1
@@ -41,24 +42,26 @@ class Baseline:
 
     Attributes
     ----------
-    prepared : Prepared
+    task : str
+    target : Target
+        By which targets were standardized.
     model : object with ``predict`` and, for classes, ``predict_proba``
     X : array of shape (test rows, inputs)
     """
 
-    prepared: Prepared
+    task: str
+    target: Target
     model: Any
     X: Floats
 
     def codes(self) -> Array:
         """Predictions in the form of ``Dataset.y``."""
         predictions: Array = self.model.predict(self.X)
-        task = self.prepared.dataset.task
-        if task == "regression":
-            target = self.prepared.final.target
-            values: Array = predictions.reshape(len(self.X), -1) * target.scale + np.array(target.mean)
+        if self.task == "regression":
+            scale, mean = np.array(self.target.scale), np.array(self.target.mean)
+            values: Array = predictions.reshape(len(self.X), -1) * scale + mean
             return values
-        return predictions.reshape(len(self.X), -1) if task == "multilabel" else predictions
+        return predictions.reshape(len(self.X), -1) if self.task == "multilabel" else predictions
 
     def probabilities(self) -> Floats:
         """Probabilities of shape (rows, classes), or (rows, labels)."""
@@ -86,7 +89,7 @@ class _Kind:
 
 
 def fit_baseline(
-    name: str, prepared: Prepared, *, seed: int, seconds: float, interruption: Interruption
+    name: str, source: Prepared, *, seed: int, seconds: float, interruption: Interruption
 ) -> Baseline | str:
     """Fit a baseline on all rows that are not for testing.
 
@@ -94,7 +97,8 @@ def fit_baseline(
     ----------
     name : str
         A key of `KINDS`.
-    prepared : Prepared
+    source : Prepared
+        The data of the last training; see `Prepared.final`.
     seed : int
     seconds : float
         The fit is left out if it would take longer, estimated from a few iterations.
@@ -106,11 +110,11 @@ def fit_baseline(
         Or the reason why there is none.
     """
     kind = KINDS[name]
-    train, test, options = kind.inputs(prepared)
-    y = _targets(prepared)
+    train, test, options = kind.inputs(source)
+    y = _targets(source)
 
     def fit(X: Floats, y: Array, **limits: int) -> Any:
-        return kind.make(prepared.dataset.task, seed, **options, **limits).fit(X, y)
+        return kind.make(source.dataset.task, seed, **options, **limits).fit(X, y)
 
     try:
         # scikit-learn catches a KeyboardInterrupt itself, and calls the half-trained model fitted.
@@ -126,7 +130,7 @@ def fit_baseline(
     return (
         "left out, as the search was interrupted"
         if interruption.requested()
-        else Baseline(prepared, model, test)
+        else Baseline(source.dataset.task, source.target, model, test)
     )
 
 
@@ -162,9 +166,9 @@ def _computing(n_cells: int) -> Iterator[None]:
         yield
 
 
-def _targets(prepared: Prepared) -> Array:
+def _targets(source: Prepared) -> Array:
     """Targets of the training rows: codes, 0 and 1, or standardized values."""
-    source, dataset = prepared.final, prepared.dataset
+    dataset = source.dataset
     y: Array = dataset.y[source.split.train]
     if dataset.task == "regression":
         y = (y - np.array(source.target.mean)) / np.array(source.target.scale)
@@ -177,10 +181,9 @@ def _network(task: str, seed: int, **options: Any) -> Any:
     return (MLPRegressor if task == "regression" else MLPClassifier)(random_state=seed, **options)
 
 
-def _encoded(prepared: Prepared) -> tuple[Floats, Floats, dict[str, Any]]:
+def _encoded(source: Prepared) -> tuple[Floats, Floats, dict[str, Any]]:
     """The inputs that a network of the search has."""
-    source = prepared.final
-    test = source.preprocessor.encode(prepared.dataset.table.iloc[source.split.test])
+    test = source.preprocessor.encode(source.dataset.table.iloc[source.split.test])
     return source.problem.X_train, test, {}
 
 
@@ -235,13 +238,13 @@ def _of_label(model: Any, X: Floats) -> Floats:
     return probabilities[:, position[0]] if len(position) else np.zeros(len(X))
 
 
-def _columns_for_trees(prepared: Prepared) -> tuple[Floats, Floats, dict[str, Any]]:
+def _columns_for_trees(source: Prepared) -> tuple[Floats, Floats, dict[str, Any]]:
     """Numbers with their gaps, and codes of categories: trees need neither scaling nor one-hot encoding.
 
     Dates and columns with target means are as the network reads them.
     """
-    source, table = prepared.final, prepared.dataset.table
-    X_train, X_test, _ = _encoded(prepared)
+    table = source.dataset.table
+    X_train, X_test, _ = _encoded(source)
     parts: list[Floats] = []
     categories: list[int] = []
     start = width = 0
@@ -272,23 +275,19 @@ KINDS = {
 
 
 def fit_baselines(
-    prepared: Prepared, *, seed: int, seconds: float, interruption: Interruption
+    source: Prepared, *, seed: int, seconds: float, interruption: Interruption
 ) -> dict[str, Baseline | str]:
     """Fit all baselines, each within so many seconds; or the reasons why not."""
     return {
-        name: fit_baseline(name, prepared, seed=seed, seconds=seconds, interruption=interruption)
+        name: fit_baseline(name, source, seed=seed, seconds=seconds, interruption=interruption)
         for name in KINDS
     }
 
 
-def fit_in_process(prepared: Prepared, seed: int, seconds: float) -> dict[str, Baseline | str]:
-    """Fit all baselines in a process of their own; returned without the data, which the caller has."""
+def fit_in_process(source: Prepared, seed: int, seconds: float) -> dict[str, Baseline | str]:
+    """Fit all baselines in a process of their own."""
     with Interruption() as interruption:
-        results = fit_baselines(prepared, seed=seed, seconds=seconds, interruption=interruption)
-    return {
-        name: result if isinstance(result, str) else replace(result, prepared=None)  # type: ignore[arg-type]
-        for name, result in results.items()
-    }
+        return fit_baselines(source, seed=seed, seconds=seconds, interruption=interruption)
 
 
 class BaselineProcess:
@@ -296,7 +295,7 @@ class BaselineProcess:
 
     Parameters
     ----------
-    prepared : Prepared
+    source : Prepared
     seed : int
     seconds : float
         See `fit_baseline`.
@@ -307,13 +306,10 @@ class BaselineProcess:
         If no process can be started, or the data cannot be sent there.
     """
 
-    def __init__(self, prepared: Prepared, seed: int, seconds: float) -> None:
+    def __init__(self, source: Prepared, seed: int, seconds: float) -> None:
         # Scores are computed by the caller: a scorer of the caller's own may not arrive there.
-        problem = replace(prepared.problem, metric=METRICS["accuracy"])
-        final = replace(prepared.final, problem=replace(prepared.final.problem, metric=METRICS["accuracy"]))
-        sent = replace(prepared, problem=problem)
-        sent.__dict__["final"] = final
-        self._prepared = prepared
+        problem = replace(source.problem, metric=METRICS["accuracy"], encoded={})
+        sent = replace(source, problem=problem, cuts=None)
         self._process = Beside(("nas.run.baselines", "sklearn.neural_network", "sklearn.ensemble"))
         try:
             self._process.call("nas.run.baselines:fit_in_process", sent, seed, seconds)
@@ -332,10 +328,8 @@ class BaselineProcess:
         if results is None:
             reason = "the search was interrupted" if interrupted() else "the time was up"
             return dict.fromkeys(KINDS, f"left out, as {reason}")
-        return {
-            name: result if isinstance(result, str) else replace(result, prepared=self._prepared)
-            for name, result in results.items()
-        }
+        fitted: dict[str, Baseline | str] = results
+        return fitted
 
     @property
     def pid(self) -> int:

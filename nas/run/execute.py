@@ -107,7 +107,7 @@ def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None
     ):
         return None
     try:
-        process = BaselineProcess(prepared, context.settings.seed, seconds_for_baselines(seconds))
+        process = BaselineProcess(prepared.final, context.settings.seed, seconds_for_baselines(seconds))
     except Exception:  # noqa: BLE001  # no further process, or a table that cannot be sent to it
         return None
     session.resources.callback(process.close)

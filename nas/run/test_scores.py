@@ -97,7 +97,7 @@ def score_test_rows(
         results = beside()
     elif baseline:
         allowed = seconds_for_baselines(seconds)
-        results = fit_baselines(prepared, seed=seed, seconds=allowed, interruption=interruption)
+        results = fit_baselines(prepared.final, seed=seed, seconds=allowed, interruption=interruption)
     fitted = {name: result for name, result in results.items() if isinstance(result, Baseline)}
     left_out = {name: result for name, result in results.items() if isinstance(result, str)}
     table = prepared.dataset.table.iloc[rows]

@@ -23,7 +23,7 @@ from nas.run.summary import summary
 
 
 def fitted(prepared: Prepared, name: str, seconds: float = 1e9) -> Baseline | str:
-    return fit_baseline(name, prepared, seed=0, seconds=seconds, interruption=Interruption())
+    return fit_baseline(name, prepared.final, seed=0, seconds=seconds, interruption=Interruption())
 
 
 def stairs(n: int = 600) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def test_several_labels_and_targets_have_predictions_of_their_shape(name: str) -
     baseline = fitted(prepare(dataset, 0), name)
     assert isinstance(baseline, Baseline)
     assert baseline.codes().shape == baseline.probabilities().shape == (24, 3)
-    assert accuracy_score(dataset.y[baseline.prepared.split.test, 0], baseline.codes()[:, 0]) > 0.8
+    assert accuracy_score(dataset.y[test, 0], baseline.codes()[:, 0]) > 0.8
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -94,7 +94,7 @@ def test_an_interrupted_search_fits_no_baseline(monkeypatch: pytest.MonkeyPatch)
     prepared = prepare(nas.load_dataset("iris"), 0)
     for name in KINDS:
         assert "interrupted" in str(
-            fit_baseline(name, prepared, seed=0, seconds=9, interruption=interruption)
+            fit_baseline(name, prepared.final, seed=0, seconds=9, interruption=interruption)
         )
 
 
@@ -121,7 +121,7 @@ def test_without_baselines_the_summary_has_none(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_costs_the_baselines_alone() -> None:
-    process = BaselineProcess(prepare(nas.load_dataset("digits"), 0), 0, 1e9)
+    process = BaselineProcess(prepare(nas.load_dataset("digits"), 0).final, 0, 1e9)
     os.kill(process.pid, signal.SIGKILL)
     results = process.results(lambda: False, lambda: False)
     assert set(results) == set(KINDS)
