@@ -96,14 +96,13 @@ def fit(
     trainings : sequence of Training
     problem : Problem
     validate : bool
-        Whether validation rows decide about the best epoch; otherwise all rows train, and the last epoch
-        counts.
+        Whether validation rows decide about the best epoch; otherwise the last epoch counts.
     keep_states : bool
         Whether results get their states.
     should_stop : callable, optional
     """
     first, n_folds = trainings[0], problem.n_folds
-    if problem.by_fold and validate:
+    if problem.by_fold:
         problem = replace(problem.by_fold[first.fold], training=problem.training)
     problem = problem.of(first.candidate.genome)
     limit = problem.training.time_limit
@@ -116,7 +115,7 @@ def fit(
             # Seeds differ by the epochs before: a training that continues draws new masks.
             np.random.default_rng([*entry.seeds(1), entry.candidate.epochs_done]),
             entry.state,
-            entry.fold if problem.folds and validate else 0,
+            entry.fold if problem.folds else 0,
         )
         for network, entry in zip(networks, trainings, strict=True)
     ]

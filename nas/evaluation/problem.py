@@ -119,11 +119,12 @@ class Problem:
 
     def data(self, *, validate: bool) -> TrainingData:
         """The rows in the form that training takes; without `validate` there are none to validate on."""
-        if self.folds and validate:
+        if self.folds:
             return TrainingData(
                 self.X_train,
                 self.y_train,
                 folds=self.folds,
+                validates=validate,
                 score=self.metric,
                 sample_weight=self.weights_train,
             )

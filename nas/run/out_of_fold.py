@@ -175,9 +175,6 @@ def _trained_last(
 ) -> list[list[MLP]] | None:
     """The `n` networks of each fold after a last training; None if one failed or was stopped."""
     problem, from_scratch = last_training(prepared.problem, candidate, epochs)
-    # Validation rows neither end the training nor choose its epoch: there are none in the last training.
-    training = replace(problem.training, patience=problem.training.epochs + 1)
-    problem = replace(problem, training=training)
     seeds = member_seeds(candidate, n)
     by_fold = [
         [Training(replace(from_scratch, seed=seed), fold) for seed in seeds]
@@ -188,10 +185,11 @@ def _trained_last(
     trained: list[MLP] = []
     for cohort in cohorts:
         networks = [build_network(from_scratch.genome, entry.seeds(0), problem) for entry in cohort]
-        for result in fit(networks, cohort, problem, keep_states=True, should_stop=should_stop):
-            if result.last is None:
-                return None
-            trained.append(_network(candidate.genome, result.last.parameters, prepared))
+        # Held-out rows neither end the training nor choose its epoch: there are none in the last training.
+        results = fit(networks, cohort, problem, validate=False, should_stop=should_stop)
+        if any(result.error is not None or result.stopped == "interrupted" for result in results):
+            return None
+        trained += networks
     return [trained[i : i + n] for i in range(0, len(trained), n)]
 
 

@@ -44,6 +44,8 @@ class TrainingData:
         Weights of the validation rows' losses, and of their score.
     folds : sequence of Fold, optional
         Cuts of `X`, in place of `validation`: each member trains and is validated on the rows of its fold.
+    validates : bool
+        Whether members of folds are validated; otherwise they only leave out the rows held out by their fold.
     """
 
     X: Floats
@@ -53,11 +55,12 @@ class TrainingData:
     sample_weight: Floats | None = None
     validation_weight: Floats | None = None
     folds: Sequence[Fold] = ()
+    validates: bool = True
 
     @property
     def is_validated(self) -> bool:
         """Whether there are rows to validate on."""
-        return self.validation is not None or bool(self.folds)
+        return self.validation is not None or (bool(self.folds) and self.validates)
 
     def training_rows(self, network: MLP) -> Rows:
         """The rows to train on, checked for this network; `ValueError` where they do not fit.
@@ -81,8 +84,10 @@ class TrainingData:
 
     def validation_parts(self, network: MLP) -> list[Rows]:
         """The rows to validate on, checked likewise: none, one part for all members, or one for each fold."""
-        if not self.folds:
-            return [] if self.validation is None else [self._part(network, *self.validation)]
+        if not self.is_validated:
+            return []
+        if self.validation is not None:
+            return [self._part(network, *self.validation)]
         return [
             self._part(network, self.X[fold.validation], self.y[fold.validation], fold) for fold in self.folds
         ]

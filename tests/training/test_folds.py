@@ -171,3 +171,17 @@ def test_a_member_of_no_fold_is_refused(fold: int) -> None:
     X, y = rows()
     with pytest.raises(ValueError, match="members: expected folds from 0 to 4, got"):
         train_cohort([Member(network((9,), 0), config(), fold=fold)], TrainingData(X, y, folds=folds()))
+
+
+def test_without_validation_a_fold_leaves_out_the_same_rows() -> None:
+    X, y = rows()
+    last = []
+    for validates in (True, False):
+        networks = [network((9,), i) for i in range(K)]
+        data = TrainingData(X, y, folds=folds(), score=score, validates=validates)
+        results = train_folds(networks, data, config())
+        assert [bool(result.validation_loss) for result in results] == [validates] * K
+        states = [result.last or result.best for result in results]
+        last.append([state.parameters.tobytes() for state in states if state is not None])
+    assert len(last[0]) == K
+    assert last[0] == last[1]
