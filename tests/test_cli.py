@@ -193,7 +193,8 @@ def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tm
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0
     assert "report.html" in done.stdout
-    assert all(line.startswith(("generation ", "nas: iris: ")) for line in done.stderr.splitlines())
+    expected = ("nas: iris: ", "generation ", "checking finalists", "last training", "baselines", "report")
+    assert all(line.startswith(expected) for line in done.stderr.splitlines())
     assert not list((tmp_path / "home").iterdir())
     assert not list((tmp_path / "scratch").iterdir())
 

@@ -11,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -36,12 +37,15 @@ class Beside:
     Raises
     ------
     OSError
-        If no process can be started.
+        If no process can be started, or there is no place for temporary files.
     """
 
     def __init__(self, modules: Sequence[str] = ()) -> None:
+        # The process is killed in the end, and removes no temporary files of its own.
+        self._scratch = tempfile.TemporaryDirectory(prefix="nas-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [sys.executable, __file__],
+            env={**os.environ, "TMPDIR": self._scratch.name},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -92,6 +96,7 @@ class Beside:
         with contextlib.suppress(OSError):
             assert self._process.stdin is not None
             self._process.stdin.close()
+        self._scratch.cleanup()
 
     def _exchange(self, message: bytes) -> None:
         assert self._process.stdout is not None

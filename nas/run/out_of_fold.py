@@ -167,7 +167,9 @@ def add_uncertainty(network: Predictor, held_out: HeldOut, oof: OutOfFold, prepa
         y = (y - np.array(network.target.mean)) / np.array(network.target.scale)
     is_mean = len(network.members) > 1
     alike = network.provenance.get("refit") == held_out.refit and is_mean == any(held_out.further)
-    network.uncertainty = measure(oof, y, network.task, calibrate=alike)
+    weights = prepared.dataset.weights
+    weights = None if weights is None else weights[oof.rows]
+    network.uncertainty = measure(oof, y, network.task, weights=weights, calibrate=alike)
 
 
 def _trained_last(

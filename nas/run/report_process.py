@@ -13,10 +13,10 @@ from nas.tracking.shown import command
 _log = logging.getLogger(__name__)
 
 _MODULES = (
-    "nas.reporting",
+    "nas.reporting.pictures",  # before matplotlib, as it sets the folder of matplotlib's files
     "matplotlib.figure",
     "matplotlib.backends.backend_svg",
-    "nas.reporting.pictures",
+    "nas.reporting",
     "scipy.stats",
     "sklearn.ensemble",
 )

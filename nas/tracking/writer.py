@@ -73,8 +73,10 @@ class Writer(Generic[S]):
         self._last: Job[S] | None = None
         self._is_ready = threading.Event()
         self._refusal: TrackingError | None = None
-        self._thread = threading.Thread(target=self._run, name="nas-mlflow", daemon=True)
-        self._thread.start()
+        # Not `Thread.join`: interrupted, that of Python 3.11 releases the lock that the running thread holds,
+        # and takes the thread for ended.
+        self._has_ended = threading.Event()
+        threading.Thread(target=self._run, name="nas-mlflow", daemon=True).start()
 
     @property
     def n_waiting(self) -> int:
@@ -105,9 +107,9 @@ class Writer(Generic[S]):
     def close(self, give_up: Callable[[], bool] = lambda: False) -> bool:
         """End the thread after the jobs that wait, and return whether it ended before `give_up()`."""
         self._queue.put(None)
-        while self._thread.is_alive() and not give_up():
-            self._thread.join(_POLL)
-        return not self._thread.is_alive()
+        while not self._has_ended.wait(_POLL) and not give_up():
+            pass
+        return self._has_ended.is_set()
 
     def skip_jobs(self) -> None:
         """Skip all jobs from now on but that of `close_with`."""
@@ -125,7 +127,7 @@ class Writer(Generic[S]):
         self._queue.put(job)
         self._queue.put(None)
         if self.store is not None:
-            self._thread.join(patience)
+            self._has_ended.wait(patience)
 
     def _connect(self) -> None:
         """Connect to the store; keep a refusal for `wait_until_ready`."""
@@ -138,7 +140,13 @@ class Writer(Generic[S]):
             self._is_ready.set()
 
     def _run(self) -> None:
-        """Run jobs until the end is read from the queue: the body of the thread."""
+        """Run jobs until the end is read from the queue, then say so: the body of the thread."""
+        try:
+            self._run_jobs()
+        finally:
+            self._has_ended.set()
+
+    def _run_jobs(self) -> None:
         if self._is_checked:
             self._run_backlog()
         else:

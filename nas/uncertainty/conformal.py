@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.network.arrays import Array, Floats
+from nas.uncertainty.weighting import effective_size
 
 MOST_SCORES = 1000
 """Scores that are kept of a target: coverages then have steps of a thousandth."""
@@ -43,15 +44,20 @@ class Scales:
         return np.interp(predictions, self.positions, self.scales)
 
 
-def kept_scores(scores: Floats) -> tuple[float, ...]:
+def kept_scores(scores: Floats, weights: Floats | None = None) -> tuple[float, ...]:
     """The scores in rising order, or `MOST_SCORES` of them at equal distances of rank, the largest last.
 
     `nas.runtime.Uncertainty.bounds` reads them; of scores that are left out, the next larger stands for them.
+    With weights there are as many as the rows are worth; the k-th of m is the least score such that rows with
+    k / m of all weight have no larger one.
     """
-    ordered = np.sort(scores)
-    n, m = len(ordered), min(len(ordered), MOST_SCORES)
-    ranks = -(-np.arange(1, m + 1) * n // m)
-    return tuple(ordered[ranks - 1].tolist())
+    order = np.argsort(scores, kind="stable")
+    n = len(order)
+    w = np.ones(n) if weights is None else weights[order] * (n / weights.sum())
+    m = min(effective_size(w), MOST_SCORES)
+    # Sums of weights are rounded, and a rank must not depend on that.
+    ranks = np.searchsorted(np.cumsum(w), np.arange(1, m + 1) * n / m - 1e-9 * n)
+    return tuple(scores[order[np.minimum(ranks, n - 1)]].tolist())
 
 
 def quantile(scores: Floats, coverage: float) -> float:

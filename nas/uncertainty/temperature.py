@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nas.network.arrays import Array, Floats
+from nas.uncertainty.weighting import effective_size
 
 _RANGE = (0.05, 20.0)
 """Bounds of the temperature: beyond them a network's probabilities hold no information at all."""
@@ -21,7 +22,7 @@ _TINY = 1e-30
 """Probability that stands for 0, which has no logarithm."""
 
 
-def fit_temperature(logarithms: Floats, y: Array) -> float:
+def fit_temperature(logarithms: Floats, y: Array, weights: Floats | None = None) -> float:
     """The temperature with the least log loss.
 
     Parameters
@@ -30,50 +31,59 @@ def fit_temperature(logarithms: Floats, y: Array) -> float:
         Logarithms of probabilities; see `as_logarithms`.
     y : int array of shape (rows,)
         The true classes.
+    weights : array of shape (rows,), optional
+        A row of weight 2 counts as two rows.
     """
+
+    def loss(logarithm: float) -> float:
+        return log_loss(logarithms, y, float(np.exp(logarithm)), weights)
+
     # The loss is convex in 1 / temperature: it has a single minimum, in the logarithm too.
     low, high = np.log(_RANGE)
     shrink = (np.sqrt(5) - 1) / 2
     left, right = high - shrink * (high - low), low + shrink * (high - low)
-    losses = [log_loss(logarithms, y, float(np.exp(point))) for point in (left, right)]
+    losses = [loss(left), loss(right)]
     for _ in range(_STEPS):
         if losses[0] < losses[1]:
             high, right, losses[1] = right, left, losses[0]
             left = high - shrink * (high - low)
-            losses[0] = log_loss(logarithms, y, float(np.exp(left)))
+            losses[0] = loss(left)
         else:
             low, left, losses[0] = left, right, losses[1]
             right = low + shrink * (high - low)
-            losses[1] = log_loss(logarithms, y, float(np.exp(right)))
+            losses[1] = loss(right)
     return float(np.exp((low + high) / 2))
 
 
-def helpful_temperature(logarithms: Floats, y: Array, fold: Array) -> float:
+def helpful_temperature(logarithms: Floats, y: Array, fold: Array, weights: Floats | None = None) -> float:
     """The temperature of all rows if temperatures of other folds lower the log loss of each fold, else 1.
 
     The gain has to exceed its standard error over rows: of few rows chance makes a temperature too.
 
     Parameters
     ----------
-    logarithms, y
+    logarithms, y, weights
         See `fit_temperature`.
     fold : int array of shape (rows,)
     """
+    w = np.ones(len(y)) if weights is None else weights
     gains = np.empty(len(y))
     for number in np.unique(fold):
         held_out = fold == number
         if held_out.all():
             return 1.0
-        temperature = fit_temperature(logarithms[~held_out], y[~held_out])
+        temperature = fit_temperature(logarithms[~held_out], y[~held_out], w[~held_out])
         rows, truth = logarithms[held_out], y[held_out]
         gains[held_out] = _row_losses(rows, truth, 1.0) - _row_losses(rows, truth, temperature)
-    helps = gains.mean() > gains.std() / np.sqrt(len(y))
-    return fit_temperature(logarithms, y) if helps else 1.0
+    gain = np.average(gains, weights=w)
+    variance = np.average(np.square(gains - gain), weights=w)
+    helps = gain > np.sqrt(variance / effective_size(w))
+    return fit_temperature(logarithms, y, w) if helps else 1.0
 
 
-def log_loss(logarithms: Floats, y: Array, temperature: float) -> float:
+def log_loss(logarithms: Floats, y: Array, temperature: float, weights: Floats | None = None) -> float:
     """The mean of -log of the true class' probability at a temperature."""
-    return float(_row_losses(logarithms, y, temperature).mean())
+    return float(np.average(_row_losses(logarithms, y, temperature), weights=weights))
 
 
 def _row_losses(logarithms: Floats, y: Array, temperature: float) -> Floats:

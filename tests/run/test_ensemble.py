@@ -77,8 +77,8 @@ def test_a_search_saves_and_tests_its_ensemble(tmp_path: Path, refit: bool) -> N
     result = search("diabetes", tmp_path, ensemble=5, n_candidates=30, refit=refit)
     network = result.network
     assert isinstance(network, Ensemble)
-    # The search has trained a network of each fold, and without a refit these are the members.
-    assert 2 <= len(network.members) / (1 if refit else 5) <= 5
+    # Without a refit each pick is the network of its best fold.
+    assert 2 <= len(network.members) <= 5
     assert sum(network.member_weights) == pytest.approx(1)
     assert network.members[0].sizes[1:-1] == result.best.genome.widths
     table = nas.load_dataset("diabetes").table

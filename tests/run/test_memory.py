@@ -87,9 +87,8 @@ def test_the_driver_has_no_copy_of_what_workers_share(
     shared = search("wine", tmp_path / "shared", **options)
     assert len(alive) == len(shared.history)
     assert not any(alive)
-    # The search's own problem, and one of each cut on which finalists are scored again.
-    assert shared.selection is not None
-    assert len(private) == 2 * (1 + shared.selection.n_folds)
+    # The search's own problem, and the one with the folds on which finalists are scored again.
+    assert len(private) == 2 * 2
     gc.collect()
     assert not any(one() for one in private)
     assert_same_search(shared, search("wine", tmp_path / "alone", **options | {"n_workers": 0}))

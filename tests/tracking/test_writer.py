@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -141,6 +143,32 @@ def test_after_an_interrupt_only_the_last_job_runs(is_closed: bool) -> None:
     threading.Timer(0.05, is_released.set).start()
     writer.close_with(write(9), patience=10)
     assert store.written == [0, 9]
+
+
+def test_after_an_interrupt_of_waiting_the_last_job_is_waited_for() -> None:
+    store, going_on = Numbers(), threading.Event()
+    writer = writer_to(store)
+
+    def interrupt(_: Numbers) -> None:
+        time.sleep(0.2)  # the caller waits by now
+        os.kill(os.getpid(), signal.SIGINT)
+        going_on.wait(30)
+
+    def last(store: Numbers) -> None:
+        time.sleep(0.5)
+        store.write(2)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        writer.put(interrupt)
+        writer.put(write(1))
+        with pytest.raises(KeyboardInterrupt):
+            writer.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    threading.Timer(0.2, going_on.set).start()
+    writer.close_with(last, 30)
+    assert store.written == [2]
 
 
 def test_concurrent_jobs_are_waited_for_and_their_errors_raised() -> None:

@@ -210,7 +210,7 @@ def train() -> int:
             )
             for i in range(len(networks))
         ]  # fmt: skip
-        held_out: dict[str, Any] = {"validation": (X, y), "score": lambda p, y: float(p.sum())}
+        held_out: dict[str, Any] = {"validation": (X, y), "score": lambda p, *_: float(p.sum())}
         for options in ({}, held_out):
             train_together(networks, X, y, configs, sample_weight=np.linspace(0, 1, 41), **options)
         found += [network.parameters.tobytes() for network in networks]

@@ -49,6 +49,31 @@ def test_of_many_scores_the_next_larger_stands_for_those_left_out(n: int) -> Non
         assert quantile(scores, coverage) <= bound <= quantile(scores, min(coverage + 0.0012, 1 - 1e-9))
 
 
+@pytest.mark.parametrize("n", [40, 3000])
+def test_rows_with_more_weight_count_more_in_quantiles(n: int) -> None:
+    rng = np.random.default_rng(n)
+    scores, weights = rng.exponential(size=n), rng.choice([1.0, 4.0], n)
+    equal = kept_scores(scores, np.full(n, 0.3))
+    assert equal == kept_scores(scores)
+    worth = int(weights.sum() ** 2 / (weights**2).sum())
+    kept = Uncertainty(n_rows=worth, scores=(kept_scores(scores, weights),))
+    assert len(kept.scores[0]) == min(worth, MOST_SCORES)
+    for coverage in (0.3, 0.5, 0.9):
+        below = weights[scores <= kept.bounds(coverage)[0]].sum() / weights.sum()
+        assert coverage <= below <= coverage + 4.0 / weights.sum() + 2 / min(worth, MOST_SCORES)
+
+
+def test_intervals_of_a_weighted_group_are_as_wide_as_its_errors() -> None:
+    # A fifth of the rows has ten times the errors, and nearly all of the weight.
+    rng = np.random.default_rng(0)
+    wide = np.arange(2000) % 5 == 0
+    errors = rng.normal(scale=np.where(wide, 1.0, 0.1))
+    oof = OutOfFold(np.arange(2000), np.zeros((2000, 1)), np.arange(2000) % 5)
+    weighted = measure(oof, errors, "regression", weights=np.where(wide, 100.0, 1.0)).bounds(0.9)[0]
+    assert weighted == pytest.approx(np.quantile(np.abs(errors[wide]), 0.9), rel=0.1)
+    assert measure(oof, errors, "regression").bounds(0.9)[0] < 0.6 * weighted
+
+
 @pytest.mark.parametrize("n", [19, 50, 400])
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
 def test_exchangeable_rows_are_covered_as_often_as_asked(n: int, coverage: float) -> None:

@@ -46,6 +46,17 @@ def test_the_temperature_is_that_of_scipys_minimum() -> None:
     assert fit_temperature(logarithms, y) == pytest.approx(found.x, rel=1e-5)
 
 
+def test_whole_weights_are_copies_of_rows() -> None:
+    logarithms, y = overconfident(900, 2.5, seed=4)
+    counts = np.where(y == 0, 3, 1)
+    copies = np.repeat(np.arange(900), counts)
+    weighted = fit_temperature(logarithms, y, counts.astype(float))
+    assert weighted == pytest.approx(fit_temperature(logarithms[copies], y[copies]), rel=1e-6)
+    assert weighted != pytest.approx(fit_temperature(logarithms, y), rel=1e-3)
+    fold = np.arange(900) % 5
+    assert helpful_temperature(logarithms, y, fold, counts.astype(float)) == weighted
+
+
 def test_a_temperature_lowers_the_loss_of_new_rows() -> None:
     logarithms, y = overconfident(2000, 3)
     new, truth = overconfident(2000, 3, seed=9)
