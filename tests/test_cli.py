@@ -78,8 +78,8 @@ def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[s
     assert result["candidates"] == 6
     assert result["best"]["widths"] == result["best"]["genome"]["widths"]
     assert "6/6 candidates" in err
-    phases = [line.partition(",")[0] for line in err.splitlines()[-3:]]
-    assert phases == ["checking finalists", "last training", "baselines"]
+    phases = [line.partition(",")[0] for line in err.splitlines()[-4:]]
+    assert phases == ["checking finalists", "last training", "calibration", "baselines"]
 
 
 def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,8 +193,8 @@ def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tm
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0
     assert "report.html" in done.stdout
-    expected = ("nas: iris: ", "generation ", "checking finalists", "last training", "baselines", "report")
-    assert all(line.startswith(expected) for line in done.stderr.splitlines())
+    expected = ("nas: iris: ", "generation ", "checking finalists", "last training", "calibration")
+    assert all(line.startswith((*expected, "baselines", "report")) for line in done.stderr.splitlines())
     assert not list((tmp_path / "home").iterdir())
     assert not list((tmp_path / "scratch").iterdir())
 

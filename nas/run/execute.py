@@ -91,6 +91,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
+    phase("calibration")
     held_out = _held_out(session, findings, winner, selection)
     phase("baselines" if session.context.settings.baseline else "test scores")
     return conclude(session, findings, winner, selection, network, held_out, seconds, baselines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 
 _STEPS = 10_000
 """Optimizer steps that the default number of epochs aims at: most trainings have stopped early by then."""
+
+_DRAWS = 20
+"""Draws of folds, in search of some in which every class is held out as often as in the search's."""
 
 _LARGEST_TARGET = 1e6
 """Standard deviations from the mean up to which float32 distinguishes a target's values."""
@@ -129,15 +132,31 @@ class Prepared:
 
     def repeated(self, seed: int) -> Problem:
         """The cross-validated problem with other folds than the search's, or with those of the caller."""
-        # Drawn by another seed: the search's folds were drawn by `seed` itself.
-        other = int(np.random.SeedSequence([seed, 7]).generate_state(1)[0])
-        if self.cuts is None:
-            pairs: Sequence[tuple[Array, Array]] = folds(
-                self.dataset, self.search_rows, self.problem.n_folds, other
-            )
-        else:
-            pairs = self.cuts.folds if self.cuts.redraw is None else self.cuts.redraw(other)
-        return _with_folds(self, pairs).problem
+        redraw: Callable[[int], Sequence[tuple[Array, Array]]] = partial(
+            folds, self.dataset, self.search_rows, self.problem.n_folds
+        )
+        if self.cuts is not None:
+            if self.cuts.redraw is None:
+                return _with_folds(self, self.cuts.folds).problem
+            redraw = self.cuts.redraw
+        # Drawn by other seeds: the search's folds were drawn by `seed` itself.
+        for other in np.random.SeedSequence([seed, 7]).generate_state(_DRAWS):
+            problem = _with_folds(self, redraw(int(other))).problem
+            # Some scores cannot be computed without rows of every class.
+            if self._classes_of_all(problem) >= self._classes_of_all(self.problem):
+                break
+        return problem
+
+    def _classes_of_all(self, problem: Problem) -> set[tuple[int, float]]:
+        """The classes, or labels with their values, that the validation rows of every fold hold."""
+        if self.dataset.task == "regression":
+            return set()
+        columns = problem.y_train.reshape(len(problem.y_train), -1)
+        parts = [columns[fold.validation] for fold in problem.folds]
+        values = [
+            {(i, float(value)) for i, y in enumerate(part.T) for value in np.unique(y)} for part in parts
+        ]
+        return set.intersection(*values)
 
     def fold(self, train: Array, validation: Array, encodings: Sequence[Encoding] = ()) -> Problem:
         """The problem with other training and validation rows; encodings are fitted on the training rows."""

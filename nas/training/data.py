@@ -62,6 +62,16 @@ class TrainingData:
         """Whether there are rows to validate on."""
         return self.validation is not None or (bool(self.folds) and self.validates)
 
+    def batch_rows(self, batch_size: int) -> int:
+        """The rows of a batch in which a member has `batch_size` rows of its own, or fewer, on average.
+
+        Members of folds leave out the rows that their fold holds out. With larger batches they take as many
+        steps as without the others, and a step costs the same for all rows of a batch.
+        """
+        n_rows = len(self.X)
+        most = max((len(host.unique(fold.train)) for fold in self.folds), default=n_rows)
+        return min(round(batch_size * n_rows / max(most, 1)), n_rows)
+
     def training_rows(self, network: MLP) -> Rows:
         """The rows to train on, checked for this network; `ValueError` where they do not fit.
 

@@ -145,7 +145,7 @@ class _Training:
         self._rows, self._parts, self._score = rows, parts, data.score
         self._has_folds = bool(data.folds)
         self._config = members[0].config
-        self._batch_size = min(self._config.batch_size, len(rows))
+        self._batch_size = data.batch_rows(self._config.batch_size)
         self._steps_per_epoch = math.ceil(len(rows) / self._batch_size)
         self.results: dict[int, TrainingResult] = {}
 

@@ -13,7 +13,7 @@ from sklearn.datasets import load_wine, make_regression
 from sklearn.metrics import accuracy_score
 
 import nas
-from nas.data.cuts import held_out, in_groups, n_folds_of_candidates
+from nas.data.cuts import Cuts, held_out, in_groups, n_folds_of_candidates
 from nas.errors import InputError
 from nas.evaluation import Candidate, Checkpoint, Evaluation, evaluate
 from nas.evolution import Individual
@@ -143,6 +143,25 @@ def test_finalists_are_scored_on_folds_that_the_search_has_not_seen() -> None:
         assert n_again == 0 or (cuts is not None and n_again < 3)
         judged = np.concatenate([fold.validation for fold in other])
         assert sorted(judged) == sorted(np.concatenate(searched))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_other_folds_hold_out_every_class_that_all_of_the_searchs_do(seed: int) -> None:
+    # One class is in four of twelve groups: of random thirds many have none of these.
+    groups = np.repeat(np.arange(12), 10)
+    y = np.where(groups < 4, 1, 0)
+    X = np.random.default_rng(0).normal(size=(120, 2))
+    dataset = nas.load_dataset((X, y))
+    pairs = [(np.flatnonzero(groups % 3 != i), np.flatnonzero(groups % 3 == i)) for i in range(3)]
+
+    def redraw(other: int) -> list[tuple[Array, Array]]:
+        parts = np.array_split(np.random.default_rng(other).permutation(12), 3)
+        held_out = [np.isin(groups, part) for part in parts]
+        return [(np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in held_out]
+
+    prepared = prepare(dataset, seed, cuts=Cuts.by(pairs, redraw=redraw), scoring="roc_auc")
+    for fold in prepared.repeated(seed).folds:
+        assert set(y[fold.validation]) == {0, 1}
 
 
 def test_a_child_without_memory_for_its_inheritance_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:

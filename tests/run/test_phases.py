@@ -27,6 +27,7 @@ PATIENCE = 15.0
         ("generation 0", 130),
         ("checking finalists", 130),
         ("last training", 130),
+        ("calibration", 130),
         ("baselines", 130),
         ("report", 0),  # everything else is done
         ("MLflow", 130),
@@ -65,6 +66,7 @@ def test_something_moves_on_the_screen_all_the_time(tmp_path: Path) -> None:
         "searching",
         "checking finalists",
         "last training",
+        "calibration",
         "baselines",
         "report",
         "MLflow",

@@ -93,12 +93,30 @@ def test_a_fold_in_a_cohort_is_a_training_on_its_rows(structure: str, task: str)
     )
     for i, fold in enumerate(cuts):
         solo = network(hidden, i, task)
-        expected = alone(solo, fold, config(), task, weights, seed=i)
+        # Of 40 rows a member has 32 of its own, on average.
+        expected = alone(solo, fold, config(batch_size=40), task, weights, seed=i)
         assert results[i].best_epoch == expected.best_epoch
         np.testing.assert_allclose(results[i].validation_loss, expected.validation_loss, rtol=1e-5)
         np.testing.assert_allclose(results[i].validation_score, expected.validation_score, atol=1e-5)
         np.testing.assert_allclose(results[i].train_loss, expected.train_loss, rtol=1e-5)
         np.testing.assert_allclose(together[i].parameters, solo.parameters, atol=1e-5)
+
+
+def test_folds_take_as_many_steps_as_trainings_on_their_rows_alone() -> None:
+    X, y = rows()
+    (fold, *_) = cuts = folds()
+    folded = train_folds([network((9,), i) for i in range(K)], TrainingData(X, y, folds=cuts), config())
+    data = TrainingData(X[fold.train], y[fold.train])
+    (single,) = train_cohort([Member(network((9,), 0), config())], data, keep_states=True)
+    for result in (*folded, single):
+        assert result.last is not None
+        assert result.last.steps == 5 * 16  # 488 of 610 rows, 32 a step
+    # Folds that hold out most rows have batches of all rows at most; several copies of a row count once.
+    few = [Fold(np.array([1, 1, 2]), np.array([0]))]
+    assert TrainingData(X, y, folds=few).batch_rows(32) == N
+    copies = [Fold(np.repeat(np.arange(N // 2), 4), np.arange(N // 2, N))]
+    assert TrainingData(X, y, folds=copies).batch_rows(32) == 64
+    assert TrainingData(X, y).batch_rows(32) == 32
 
 
 def test_the_targets_of_a_fold_have_no_part_in_its_members_training() -> None:
