@@ -13,6 +13,7 @@ def numeric_gradient(
     *,
     row_weights: Floats | None = None,
     weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
     step: float = 1e-6,
 ) -> Floats:
     """Central differences of the loss by each parameter, of the shape of ``network.parameters``.
@@ -22,7 +23,7 @@ def numeric_gradient(
     Parameters
     ----------
     network : MLP
-    X, y, row_weights, weight_decay
+    X, y, row_weights, weight_decay, label_smoothing
         As `MLP.loss_and_gradient` takes them.
     step : float
         Half the distance of the two points of a difference.
@@ -30,7 +31,9 @@ def numeric_gradient(
     result = host.empty_like(network.parameters)
 
     def loss() -> float:
-        return network.loss_and_gradient(X, y, row_weights=row_weights, weight_decay=weight_decay)[0]
+        return network.loss_and_gradient(
+            X, y, row_weights=row_weights, weight_decay=weight_decay, label_smoothing=label_smoothing
+        )[0]
 
     for i, value in enumerate(network.parameters.copy()):
         network.parameters[i] = value + step
@@ -49,9 +52,14 @@ def gradient_error(
     *,
     row_weights: Floats | None = None,
     weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> float:
     """The largest difference between analytic and numeric gradient, over the largest numeric entry."""
-    _, analytic = network.loss_and_gradient(X, y, row_weights=row_weights, weight_decay=weight_decay)
-    numeric = numeric_gradient(network, X, y, row_weights=row_weights, weight_decay=weight_decay)
+    _, analytic = network.loss_and_gradient(
+        X, y, row_weights=row_weights, weight_decay=weight_decay, label_smoothing=label_smoothing
+    )
+    numeric = numeric_gradient(
+        network, X, y, row_weights=row_weights, weight_decay=weight_decay, label_smoothing=label_smoothing
+    )
     # A network without any gradient, such as softmax over one class, has to give 0, not 0 / 0.
     return float(host.abs(analytic - numeric).max() / max(host.abs(numeric).max(), 1e-8))

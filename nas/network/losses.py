@@ -8,6 +8,9 @@ examples, of one network or, on the middle axes, of several.
 - ``gradient(p, y)`` returns the same, and turns the predictions into the gradient of each row's loss
   by `z`, in place.
 
+- ``uniform(p)``, where there are classes, is the loss of each row if every class were as likely, and its
+  gradient by `z`: what label smoothing mixes in.
+
 `y` holds class numbers, of shape (rows,), for softmax, and one number an output, of shape
 (outputs, ..., rows), where an axis may be 1, for the others.
 """
@@ -20,10 +23,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, Floats, host, largest, xp
+from nas.network.arrays import Array, Floats, Ints, host, largest, xp
 
 HUBER_DELTA = 1.0
 """Residual at which Huber's loss turns from quadratic to linear, in standard deviations of the target."""
+
+LARGEST_SMOOTHING = 0.9
+"""The largest share of label smoothing: with 1, all targets would be the same."""
 
 # By type character. Read at import: NumPy warns when it is asked while denormals are flushed to zero.
 _TINY = {kind: host.finfo(kind).tiny for kind in "fd"}
@@ -35,7 +41,7 @@ class Loss:
     """A loss and the output function that it is paired with; see the module for the callables.
 
     `output` names that function: "softmax", "sigmoid" or "linear". `has_class_targets`: whether targets
-    are class numbers.
+    are class numbers; `uniform` is None for targets that are values.
     """
 
     name: str
@@ -44,6 +50,35 @@ class Loss:
     per_row: Callable[[Floats, Array], Floats]
     gradient: Callable[[Floats, Array], Floats]
     has_class_targets: bool = False
+    uniform: Callable[[Floats], tuple[Floats, Floats]] | None = None
+
+    def smoothed_gradient(self, p: Floats, y: Array, networks: Ints, smoothing: Floats) -> Floats:
+        """As `gradient`, with smoothed targets for some of several networks.
+
+        With a share s of smoothing, targets are (1 - s) y + s u, where u has every class as likely
+        (Szegedy et al. 2016, section 7). The loss is linear in the targets, so that loss and gradient are
+        mixtures too: (1 - s) of those of y and s of those of u. The other networks keep every bit.
+
+        Parameters
+        ----------
+        p : float array of shape (outputs, networks, rows)
+            Predictions, which become the gradient.
+        y : array as `gradient` takes it
+        networks : int array of shape (n,)
+            The positions of networks with smoothing.
+        smoothing : float array of shape (n, 1)
+            Their shares, of the type of `p`.
+
+        Returns
+        -------
+        losses : float array of shape (networks, rows)
+        """
+        assert self.uniform is not None, "training refuses label smoothing without classes"
+        losses_of_uniform, uniform = self.uniform(p[:, networks])
+        losses = self.gradient(p, y)
+        losses[networks] += smoothing * (losses_of_uniform - losses[networks])
+        p[:, networks] += smoothing * (uniform - p[:, networks])
+        return losses
 
 
 def _total(values: Floats) -> Floats:
@@ -106,6 +141,10 @@ def _cross_entropy_gradient(p: Floats, y: Array) -> Floats:
     return _minus_log(picked)
 
 
+def _uniform_cross_entropy(p: Floats) -> tuple[Floats, Floats]:
+    return _total(_minus_log(p)) / len(p), p - 1 / len(p)
+
+
 def _sigmoid(z: Floats) -> None:
     ACTIVATIONS["sigmoid"].forward(z, z)
 
@@ -124,6 +163,11 @@ def _log_loss_gradient(p: Floats, y: Array) -> Floats:
     losses = _log_loss(p, y)
     p -= y
     return losses
+
+
+def _uniform_log_loss(p: Floats) -> tuple[Floats, Floats]:
+    # Each output is a choice of its own, between 0 and 1.
+    return 0.5 * (_log_loss(p, xp.zeros_like(p)) + _log_loss(p, xp.ones_like(p))), p - 0.5
 
 
 def _linear(z: Floats) -> None:
@@ -161,8 +205,23 @@ def _huber_gradient(p: Floats, y: Array) -> Floats:
 LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
-        Loss("cross_entropy", "softmax", _softmax, _cross_entropy, _cross_entropy_gradient, True),
-        Loss("binary_cross_entropy", "sigmoid", _sigmoid, _log_loss, _log_loss_gradient),
+        Loss(
+            "cross_entropy",
+            "softmax",
+            _softmax,
+            _cross_entropy,
+            _cross_entropy_gradient,
+            has_class_targets=True,
+            uniform=_uniform_cross_entropy,
+        ),
+        Loss(
+            "binary_cross_entropy",
+            "sigmoid",
+            _sigmoid,
+            _log_loss,
+            _log_loss_gradient,
+            uniform=_uniform_log_loss,
+        ),
         Loss("squared_error", "linear", _linear, _squared_error, _squared_error_gradient),
         Loss("huber", "linear", _linear, _huber, _huber_gradient),
     )

@@ -116,8 +116,25 @@ class MLP:
                 ACTIVATIONS[name].forward(z, inputs[-1])
         return linear, inputs
 
+    def _losses(self, outputs: Floats, y: Array, smoothing: float) -> Floats:
+        """The losses of the rows; predictions, of shape (outputs, rows), become the gradient in place."""
+        if not smoothing:
+            return self.loss.gradient(outputs, y)
+        # One network of several: an axis for it between outputs and rows.
+        y = y if self.loss.has_class_targets else y[:, xp.newaxis]
+        shares = xp.full((1, 1), smoothing, outputs.dtype)
+        losses = self.loss.smoothed_gradient(outputs[:, xp.newaxis], y, xp.zeros(1, int), shares)
+        of_network: Floats = losses[0]
+        return of_network
+
     def loss_and_gradient(
-        self, X: Floats, y: Array, *, row_weights: Floats | None = None, weight_decay: float = 0.0
+        self,
+        X: Floats,
+        y: Array,
+        *,
+        row_weights: Floats | None = None,
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
     ) -> tuple[float, Floats]:
         """The mean loss, with the penalty weight_decay / 2 · ‖weights‖², and its flat gradient.
 
@@ -129,6 +146,8 @@ class MLP:
             Factors of the rows' losses.
         weight_decay : float
             Factor of the penalty; biases are not penalized.
+        label_smoothing : float
+            The share of every class in the targets; see `nas.network.losses.Loss.smoothed_gradient`.
 
         Returns
         -------
@@ -138,7 +157,7 @@ class MLP:
         linear, inputs = self._forward(X)
         outputs = _columns(linear[-1])
         self.loss.link(outputs)
-        losses = self.loss.gradient(outputs, to_device(y if self.loss.has_class_targets else y.T))
+        losses = self._losses(outputs, to_device(y if self.loss.has_class_targets else y.T), label_smoothing)
         if row_weights is not None:
             losses *= to_device(row_weights)
             outputs *= to_device(row_weights)

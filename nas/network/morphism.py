@@ -109,7 +109,8 @@ def _layers(state: State, sizes: Sequence[int], activations: Sequence[str]) -> l
     # Before the first step all moments are 0, and their bias correction would divide 0 by 0.
     moments = state.moments if state.steps else ()
     flats = [array.astype(host.float64) for array in (state.parameters, *moments)]
-    for moment, decay_rate in zip(flats[1:], OPTIMIZERS[state.rule[0]].corrected, strict=False):
+    optimizer, coefficient = state.rule
+    for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
     n_numbers = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
     if any(flat.shape != (n_numbers,) for flat in flats):

@@ -15,6 +15,12 @@ from typing import ClassVar
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call, run
 
+BETA2 = 0.999
+"""The beta2 of Adam that its paper suggests."""
+
+BETA2_BOUNDS = (0.5, 0.9999)
+"""The least and the largest beta2: means of squared gradients over 2 steps, and over 10,000."""
+
 PIECE = 32_768
 """Numbers a piece: five float32 buffers of it are 640 KiB, inside a second-level cache of 1 MiB.
 Measured: steps in pieces of 16,384 take 8 % longer, in pieces of 4,096 50 %."""
@@ -29,8 +35,8 @@ class Optimizer(ABC):
     ----------
     parameters, gradient : float arrays of shape (n,)
         The buffers to step and to read; the gradient's contents may be overwritten by a step.
-    momentum : float
-        The share of the last step that is added to the next, if the rule has momentum.
+    coefficient : float, optional
+        The value of the setting that the moments depend on, see `setting`; by default the usual value.
     spans : sequence of slice, optional
         The parts of the buffers that are stepped; the whole buffers by default.
     moments : list of float arrays of shape (n,), optional
@@ -45,18 +51,20 @@ class Optimizer(ABC):
     """
 
     n_moments: ClassVar[int]
+    setting: ClassVar[str | None] = None
+    """The name of the setting that the moments depend on, such as "momentum"."""
+    usual: ClassVar[float] = 0.0
+    """The usual value of that setting; 0 without one."""
     decoupled_decay: ClassVar[bool] = False
     """Whether weight decay shrinks the weights directly instead of adding to the gradient."""
     squares: ClassVar[frozenset[int]] = frozenset()
     """Positions of the moments that are means of squared gradients."""
-    corrected: ClassVar[tuple[float, ...]] = ()
-    """Decay rates of the moments with bias correction, such as Adam's beta1 and beta2."""
 
     def __init__(
         self,
         parameters: Floats,
         gradient: Floats,
-        momentum: float = 0.9,
+        coefficient: float | None = None,
         *,
         spans: Sequence[slice] | None = None,
         moments: Sequence[Floats] | None = None,
@@ -68,9 +76,9 @@ class Optimizer(ABC):
             moments = [zeros(parameters.size, parameters.dtype) for _ in range(self.n_moments)]
         cuts = [cut for span in spans or [slice(0, parameters.size)] for cut in _cut(span)]
         self._kind = parameters.dtype.type
-        # An operation by an array without axes starts half a microsecond sooner than by a Python number.
-        self.momentum = self._scalar(momentum)
-        # Laid-out calls hold these arrays of one number; a step only overwrites their contents.
+        self.coefficient = self.usual if coefficient is None else coefficient
+        # Laid-out calls hold these arrays of one number; a step only overwrites their contents. An operation
+        # by an array without axes starts half a microsecond sooner than by a Python number.
         self._share, self._factor = self._scalar(0), self._scalar(0)
         # One scratch for all pieces: they are worked through one after the other.
         longest = max(cut.stop - cut.start for cut in cuts)
@@ -131,6 +139,27 @@ class Optimizer(ABC):
         """Factor of the learning rate in this step, such as a bias correction."""
         return 1.0
 
+    @classmethod
+    def corrected(cls, coefficient: float) -> tuple[float, ...]:
+        """Decay rates of the moments with bias correction, such as Adam's beta1 and beta2."""
+        return ()
+
+    @classmethod
+    def converted(
+        cls, moments: Sequence[Floats], steps: int, before: float, now: float
+    ) -> tuple[Floats, ...]:
+        """Moments under another value of the rule's setting; none where they are of no use for it.
+
+        Parameters
+        ----------
+        moments : sequence of float arrays of shape (n,)
+            Means over so many steps.
+        steps : int
+        before, now : float
+            The setting of these moments, and that of the next steps.
+        """
+        return tuple(moments) if now == before else ()
+
     @abstractmethod
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         """The rule on one piece: parameters, gradient, scratch, moments, and the rate, all of one length."""
@@ -158,11 +187,12 @@ class Momentum(Optimizer):
     """v <- momentum v + g; p <- p - rate v (Polyak 1964, in PyTorch's form)."""
 
     n_moments = 1
+    setting, usual = "momentum", 0.9
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (v,) = moments
         return [
-            (xp.multiply, (v, self.momentum, v)),
+            (xp.multiply, (v, self._scalar(self.coefficient), v)),
             (xp.add, (v, g, v)),
             (xp.multiply, (v, rate, s)),
             (xp.subtract, (p, s, p)),
@@ -173,13 +203,14 @@ class Nesterov(Optimizer):
     """v <- momentum v + g; p <- p - rate (g + momentum v) (Sutskever et al. 2013, as in PyTorch)."""
 
     n_moments = 1
+    setting, usual = "momentum", 0.9
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
-        (v,) = moments
+        (v,), momentum = moments, self._scalar(self.coefficient)
         return [
-            (xp.multiply, (v, self.momentum, v)),
+            (xp.multiply, (v, momentum, v)),
             (xp.add, (v, g, v)),
-            (xp.multiply, (v, self.momentum, s)),
+            (xp.multiply, (v, momentum, s)),
             (xp.add, (s, g, s)),
             (xp.multiply, (s, rate, s)),
             (xp.subtract, (p, s, p)),
@@ -208,19 +239,34 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """Kingma & Ba 2015, algorithm 1, with beta1 = 0.9, beta2 = 0.999 and eps = 1e-8.
+    """Kingma & Ba 2015, algorithm 1, with beta1 = 0.9, eps = 1e-8, and beta2 as the coefficient.
 
     The moments are stored without their factors (1 - beta), which go into the step's scalars
     instead: two passes over the buffers fewer, and the same numbers up to rounding.
     """
 
     n_moments = 2
+    setting, usual = "beta2", BETA2
     squares = frozenset({1})
-    corrected = (0.9, 0.999)
+
+    @classmethod
+    def corrected(cls, coefficient: float) -> tuple[float, ...]:
+        """See `Optimizer.corrected`."""
+        return (0.9, coefficient)
+
+    @classmethod
+    def converted(
+        cls, moments: Sequence[Floats], steps: int, before: float, now: float
+    ) -> tuple[Floats, ...]:
+        """The same v_hat under another beta2, so that the first step has the same lengths."""
+        if now == before or not steps:
+            return tuple(moments)
+        m, v = moments
+        return m, v * (_in_v_hat(before, steps) / _in_v_hat(now, steps))
 
     def _correction(self) -> float:
         # m_hat = m (1 - b1) / (1 - b1^t) and v_hat = v (1 - b2) / (1 - b2^t).
-        b1, b2 = self.corrected
+        b1, b2 = self.corrected(self.coefficient)
         root: float = ((1 - b2**self.steps) / (1 - b2)) ** 0.5
         # The division is by sqrt(v) without its factor, so eps is scaled likewise.
         self._eps[...] = 1e-8 * root
@@ -231,7 +277,7 @@ class Adam(Optimizer):
         return self._scalar(0)
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
-        (m, v), (b1, b2) = moments, self.corrected
+        (m, v), (b1, b2) = moments, self.corrected(self.coefficient)
         return [
             (xp.multiply, (m, self._scalar(b1), m)),
             (xp.add, (m, g, m)),
@@ -244,6 +290,11 @@ class Adam(Optimizer):
             (xp.multiply, (s, rate, s)),
             (xp.subtract, (p, s, p)),
         ]
+
+
+def _in_v_hat(beta2: float, steps: int) -> float:
+    """The factor that Adam's bias-corrected second moment has beside the stored one."""
+    return (1 - beta2) / (1 - beta2**steps)
 
 
 class AdamW(Adam):

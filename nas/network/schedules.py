@@ -24,10 +24,19 @@ def cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def coslog4(progress: float) -> float:
+    """Four cosines from none up to the full rate and down to none, each twice as long as the one before it.
+
+    ½ (1 - cos(2π log₂(1 + 15 t))) at progress t (Holzmüller et al. 2024, RealMLP, arXiv 2407.04491).
+    """
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress)))
+
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": constant,
     "step": step,
     "cosine": cosine,
+    "coslog4": coslog4,
 }
 """Every schedule by its name."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.network.arrays import Array, Floats
+from nas.network.optimizers import BETA2, OPTIMIZERS
 
-SETTLED = 40_000
-"""Steps after which Adam's bias correction is 1 in float64: 0.999 to this power is 4e-18."""
+SETTLED = 400_000
+"""Steps after which Adam's bias correction is 1 in float64: 0.9999 (the largest beta2) to this is 4e-18."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +24,8 @@ class State:
     moments : tuple of float arrays of shape (n,)
         The optimizer's moments, in the same order; empty if there are none.
     rule : (str, float)
-        The optimizer of these moments, with its momentum; 0 for optimizers without momentum.
+        The optimizer of these moments, with the setting that they depend on: momentum, or beta2; 0 for
+        optimizers without such a setting. See `nas.network.optimizers.Optimizer.setting`.
     steps : int
         Steps that the moments are means over; 0 without moments.
     epochs : int
@@ -83,11 +85,11 @@ class State:
             }
             best = cls.from_arrays(best_arrays, facts["best"])
         n_moments = sum(name.startswith("moments.") for name in arrays)
-        optimizer, momentum = facts["rule"]
+        optimizer, coefficient = facts["rule"]
         return cls(
             arrays["parameters"],
             tuple(arrays[f"moments.{i}"] for i in range(n_moments)),
-            (optimizer, momentum),
+            (optimizer, _coefficient(optimizer, coefficient)),
             facts["steps"],
             facts["epochs"],
             facts["loss"],
@@ -95,3 +97,8 @@ class State:
             None if facts["least"] is None else (facts["least"][0], facts["least"][1]),
             best,
         )
+
+
+def _coefficient(optimizer: str, recorded: float) -> float:
+    """The setting of a recorded rule; earlier versions, which had no setting for beta2, have written 0."""
+    return BETA2 if OPTIMIZERS[optimizer].setting == "beta2" and recorded == 0 else recorded

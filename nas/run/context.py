@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
@@ -25,6 +26,8 @@ from nas.tracking.parts import recorded_evaluations
 
 if TYPE_CHECKING:
     from nas.tracking.progress import ProgressDisplay
+
+_log = logging.getLogger(__name__)
 
 
 class PreparedData:
@@ -170,7 +173,7 @@ class SearchContext:
             "starts": [genome.to_dict() for genome in settings.starts],
             "seed": settings.seed,
             "islands": self.n_parts,
-            "training": asdict(prepared.problem.training),
+            "training": prepared.problem.training.to_dict(),
         }
         if prepared.problem.folds:
             identity["folds"] = prepared.problem.n_folds
@@ -216,6 +219,8 @@ def new_context(
         By default that of a command that starts now.
     """
     deadline = Deadline(settings.time_budget, command_start()) if deadline is None else deadline
+    if dataset.task == "regression":
+        settings = _without_smoothing(settings)
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
@@ -247,3 +252,13 @@ def new_context(
         deadline=deadline,
         journals=tuple(journals),
     )
+
+
+def _without_smoothing(settings: SearchSettings) -> SearchSettings:
+    """The settings without label smoothing: a space may be meant for any task, and values have no classes."""
+    if not settings.space.label_smoothing:
+        return settings
+    _log.info("label_smoothing is left out of space %s: a regression has no classes", settings.space.name)
+    starts = (replace(genome, label_smoothing=None) for genome in settings.starts)
+    space = replace(settings.space, label_smoothing=())
+    return replace(settings, space=space, starts=tuple(dict.fromkeys(starts)))

@@ -208,10 +208,10 @@ def _check(arrays: dict[str, Array], facts: Any) -> None:
             raise ValueError("two states of networks of different sizes")
     if len(shape) != 1 or any(array.shape != shape or array.dtype.kind != "f" for array in arrays.values()):
         raise ValueError("arrays that are not of the parameters' shape")
-    optimizer, momentum = facts["rule"]
+    optimizer, coefficient = facts["rule"]
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"an unknown optimizer {optimizer!r}")
-    numbers = [momentum, facts["steps"], facts["epochs"], *(facts["least"] or ())]
+    numbers = [coefficient, facts["steps"], facts["epochs"], *(facts["least"] or ())]
     numbers += [facts[key] for key in ("loss", "score") if facts[key] is not None]
     if any(type(number) not in (int, float) for number in numbers):
         raise TypeError(f"no numbers among {numbers!r}")

@@ -14,7 +14,8 @@ from typing import Any
 
 from nas.genome import GENES, INPUT_GENES, LAYER_GENES, SCALINGS, Encoding, Genome
 from nas.network.activations import ACTIVATIONS
-from nas.network.optimizers import OPTIMIZERS
+from nas.network.losses import LARGEST_SMOOTHING
+from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 from nas.space.values import LARGEST_WIDTH, Domain, Names, Numbers, Values, checked_depth, gene, refused
 
@@ -46,6 +47,8 @@ class SearchSpace:
         Whether each layer has a dropout of its own; otherwise all layers share one.
     optimizer, schedule : sequence of str
         Names of optimizers and of learning-rate schedules; empty: not carried.
+    beta2, label_smoothing : sequence of numbers, or Range
+        Of Adam and AdamW, and of the targets of classes; empty: not carried.
     scaling : sequence of str
         How numeric columns become inputs, see `nas.genome.SCALINGS`; empty: not carried, standardized.
     name : str
@@ -70,6 +73,8 @@ class SearchSpace:
     dropout_per_layer: bool = False
     optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
     schedule: Sequence[str] = gene(Names(SCHEDULES))
+    beta2: Values = gene(Numbers(*BETA2_BOUNDS), later=True)
+    label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING), later=True)
     scaling: Sequence[str] = gene(Names(SCALINGS))
     name: str = "custom"
 
@@ -163,7 +168,11 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain values for JSON, with ranges written out."""
-        record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name) or not item.metadata.get("later")
+        }
         return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}
 
     @classmethod

@@ -55,6 +55,11 @@ def _check_shapes(members: Sequence[Member]) -> None:
     for member in members:
         network = member.network
         _ = member.dropouts  # raises unless they are one number, or one a hidden layer
+        if member.config.label_smoothing and network.loss.uniform is None:
+            raise ValueError(
+                f"label_smoothing: expected 0 for {network.loss.name}, whose targets are no classes, "
+                f"got {member.config.label_smoothing:g}"
+            )
         pairs: tuple[tuple[str, object, object], ...] = (
             ("inputs", first.network.sizes[0], network.sizes[0]),
             ("outputs", first.network.sizes[-1], network.sizes[-1]),

@@ -30,7 +30,8 @@ class Member:
         Draws the dropout masks, of no other network: the same generator gives the same masks in any
         cohort. By default it is seeded by the order of the batches.
     state : State, optional
-        The start in place of the network's own parameters. Moments of another optimizer are not used.
+        The start in place of the network's own parameters. Moments of another optimizer are not used;
+        those of another beta2 are converted.
     fold : int
         The position of its fold in the data's; 0 where there are none.
     """
@@ -48,13 +49,17 @@ class Member:
 
     @property
     def rule(self) -> tuple[str, float]:
-        """The optimizer, and its momentum; see `State`."""
+        """The optimizer, and its momentum or beta2; see `State`."""
         return _rule(self.config)
 
     @property
     def moments(self) -> tuple[Floats, ...]:
         """The optimizer's first moments; none: they are 0."""
-        return self.state.moments if self.state and self.state.rule == self.rule else ()
+        optimizer, coefficient = self.rule
+        if self.state is None or not self.state.moments or self.state.rule[0] != optimizer:
+            return ()
+        before = self.state.rule[1]
+        return OPTIMIZERS[optimizer].converted(self.state.moments, self.state.steps, before, coefficient)
 
     @property
     def steps(self) -> int:
@@ -112,14 +117,14 @@ class Cohort:
         `order` sorts members by rule first, so that each optimizer's numbers are few spans.
         """
         kinds = [(*member.rule, member.steps) for member in self.members]
-        for name, momentum, steps in dict.fromkeys(kinds):
-            first = kinds.index((name, momentum, steps))
-            group = slice(first, first + kinds.count((name, momentum, steps)))
+        for name, coefficient, steps in dict.fromkeys(kinds):
+            first = kinds.index((name, coefficient, steps))
+            group = slice(first, first + kinds.count((name, coefficient, steps)))
             configs = [member.config for member in self.members[group]]
             optimizer = OPTIMIZERS[name](
                 self.parameters,
                 self._gradient,
-                momentum,
+                coefficient,
                 spans=self.layout.spans(group),
                 moments=self._moments,
                 rates=self._spread([config.learning_rate for config in configs], group),
@@ -150,6 +155,7 @@ class Cohort:
                 rows,
                 gradient=self._gradient,
                 dropouts=[member.dropouts for member in self.members],
+                smoothings=[member.config.label_smoothing for member in self.members],
             )
         return self._spaces[rows]
 
@@ -258,8 +264,9 @@ def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ..
 
 
 def _rule(config: TrainingConfig) -> tuple[str, float]:
-    """The optimizer, and its momentum; see `State`."""
-    return config.optimizer, config.momentum if config.optimizer in ("momentum", "nesterov") else 0.0
+    """The optimizer, and its momentum or beta2; see `State`."""
+    setting = OPTIMIZERS[config.optimizer].setting
+    return config.optimizer, 0.0 if setting is None else getattr(config, setting)
 
 
 def _generator(member: Member) -> host.random.Generator:

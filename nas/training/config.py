@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from nas.network.optimizers import OPTIMIZERS
+from nas.network.losses import LARGEST_SMOOTHING
+from nas.network.optimizers import BETA2, BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 
 
@@ -23,12 +25,17 @@ class TrainingConfig:
         See `nas.network.OPTIMIZERS`.
     learning_rate, momentum : float
         `momentum` is read by the optimizers "momentum" and "nesterov" only.
+    beta2 : float
+        The share of the mean of squared gradients that a step keeps; read by "adam" and "adamw" only.
     schedule : str
         See `nas.network.SCHEDULES`.
     warmup : float
         The share of all steps over which the rate rises from 0 to its full height.
     weight_decay : float
         Adds weight_decay / 2 · ‖weights‖² to the loss; adamw shrinks the weights directly instead.
+    label_smoothing : float
+        The share s of every class in the targets that training sees, (1 - s) y + s / classes (Szegedy et al.
+        2016); 0 for targets that are values.
     dropout : float or tuple of float
         The share of hidden units that each step drops: one number for all hidden layers, or one a layer.
     clip_norm : float, optional
@@ -44,9 +51,11 @@ class TrainingConfig:
     optimizer: str = "adam"
     learning_rate: float = 0.001
     momentum: float = 0.9
+    beta2: float = BETA2
     schedule: str = "constant"
     warmup: float = 0.0
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     dropout: float | tuple[float, ...] = 0.0
     clip_norm: float | None = None
     patience: int | None = 10
@@ -66,6 +75,14 @@ class TrainingConfig:
             for number in value if per_layer else (value,):
                 if not isinstance(number, kinds) or not low <= number <= high:
                     raise ValueError(f"{name}: expected a {noun} from {low:g} to {high:g}, got {number!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, without the defaults of settings that earlier versions lack.
+
+        A training has the same record in all versions that train the same way, so that runs can be resumed.
+        """
+        record = asdict(self)
+        return {key: value for key, value in record.items() if key not in _LATER or value != _LATER[key]}
 
     def dropouts(self, depth: int) -> tuple[float, ...]:
         """The dropout of each of `depth` hidden layers; `ValueError` if `dropout` is of another depth."""
@@ -93,12 +110,15 @@ _BOUNDS = (
     ("batch_size", 1, math.inf),
     ("learning_rate", 1e-12, 1e3),
     ("momentum", 0, 0.9999),
+    ("beta2", *BETA2_BOUNDS),
     ("warmup", 0, 1),
     ("weight_decay", 0, 1e3),
+    ("label_smoothing", 0, LARGEST_SMOOTHING),
     ("dropout", 0, 0.99),
     ("clip_norm", 1e-12, math.inf),
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )
+_LATER = {"beta2": BETA2, "label_smoothing": 0.0}
 _OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")

@@ -49,8 +49,9 @@ def train_cohort(
     ----------
     members : sequence of Member
         Networks with the same inputs, outputs, loss and type. Their configs may differ in optimizer,
-        momentum, learning rate, weight decay, dropout and `clip_norm`, and must agree in the rest. The
-        time limit holds for each member on average. States must be of the same number of epochs.
+        momentum, beta2, learning rate, weight decay, label smoothing, dropout and `clip_norm`, and must
+        agree in the rest. The time limit holds for each member on average. States must be of the same
+        number of epochs.
     data : TrainingData
     batch_seed : int
         Decides the order of the rows, and the dropout masks of members without a generator.
@@ -70,7 +71,8 @@ def train_cohort(
     ------
     ValueError
         Before the first step, if networks cannot train together, shapes do not fit, numbers are not
-        finite, classes are unknown, or dropouts are not one a hidden layer.
+        finite, classes are unknown, dropouts are not one a hidden layer, or labels that are values are
+        smoothed.
 
     Examples
     --------

@@ -36,6 +36,8 @@ class Workspace:
         Receives the result of a backward pass; without it there are forward passes only.
     dropouts : sequence of sequences of float, optional
         The share that each member drops of each hidden layer's units; none by default.
+    smoothings : sequence of float, optional
+        The label smoothing of each member; none by default.
     groups : sequence of int, optional
         The number of the batch that each member reads, from 0, where members read different batches; such
         a workspace has forward passes only. By default all read the same batch.
@@ -61,6 +63,7 @@ class Workspace:
         *,
         gradient: Floats | None = None,
         dropouts: Sequence[Sequence[float]] = (),
+        smoothings: Sequence[float] = (),
         groups: Sequence[int] = (),
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
@@ -96,6 +99,9 @@ class Workspace:
         self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
         # A mean over rows, as a factor of the type of the parameters.
         self._share = xp.asarray(1 / rows, parameters.dtype)
+        smoothed = [i for i, smoothing in enumerate(smoothings) if smoothing]
+        self._smoothed = xp.asarray(smoothed, int)
+        self._smoothing = xp.asarray([[smoothings[i]] for i in smoothed], parameters.dtype)
         self._backward = [] if gradient is None else self._lay_out_backward(gradient)
 
     def _product(self, A: Floats, B: Floats, out: Floats) -> list[Call]:
@@ -264,7 +270,11 @@ class Workspace:
             Factors of the rows' losses, 1 on average over the training part.
         """
         p = self.forward()
-        losses = self.loss.gradient(p, targets)
+        losses = (
+            self.loss.smoothed_gradient(p, targets, self._smoothed, self._smoothing)
+            if len(self._smoothed)
+            else self.loss.gradient(p, targets)
+        )
         # A mean over rows: every row's gradient gets its share, here once for all layers below.
         if row_weights is None:
             xp.multiply(p, self._share, p)

@@ -31,7 +31,8 @@ class TrainingResult:
         The epoch, from 1, of the weights that the network now has; 0 if none was finished. Epochs before the
         state from which training continued count too.
     train_loss, validation_loss, validation_score : tuple of float
-        The mean loss over the epoch's steps; loss and score on the validation rows after it.
+        The mean loss over the epoch's steps, of smoothed labels where training smooths them; loss and score
+        on the validation rows after it.
     error : str, optional
         The quantity that diverged, and the epoch.
     best : State, optional
