@@ -87,12 +87,12 @@ class Genome:
         The share of units that training drops: a rate for all hidden layers, or a rate for each layer.
     optimizer, schedule : str, optional
         Names of the optimizer and of the learning rate's schedule; see `nas.network.SCHEDULES`.
+    scaling : str, optional
+        How numeric columns become inputs; see `SCALINGS`.
     beta2 : float, optional
         Of Adam and AdamW; other optimizers do not read it.
     label_smoothing : float, optional
         The share of every class in the targets that training sees.
-    scaling : str, optional
-        How numeric columns become inputs; see `SCALINGS`.
 
     Raises
     ------
@@ -114,9 +114,9 @@ class Genome:
     dropout: float | tuple[float, ...] | None = _gene(Effect.TRAINING, "dropout=", of_layers=True)
     optimizer: str | None = _gene(Effect.TRAINING)
     schedule: str | None = _gene(Effect.TRAINING, "schedule=")
+    scaling: str | None = _gene(Effect.INPUTS, "scaling=", standard="standard")
     beta2: float | None = _gene(Effect.TRAINING, "beta2=")
     label_smoothing: float | None = _gene(Effect.TRAINING, "smoothing=")
-    scaling: str | None = _gene(Effect.INPUTS, "scaling=", standard="standard")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 

@@ -41,6 +41,8 @@ def genomes(draw: st.DrawFn) -> Genome:
         dropout=draw(st.none() | RATES | per_layer(RATES)),
         optimizer=draw(st.none() | st.sampled_from(sorted(OPTIMIZERS))),
         schedule=draw(st.none() | st.sampled_from(sorted(SCHEDULES))),
+        beta2=draw(st.none() | RATES),
+        label_smoothing=draw(st.none() | RATES),
     )
 
 
@@ -109,6 +111,9 @@ DIFFERENT = [
     Genome((8, 4), dropout=(0.0, 0.1)),
     Genome((8, 4), dropout=(0.1, 0.0)),
     Genome((8, 4), schedule="step"),
+    Genome((8, 4), beta2=0.95),
+    Genome((8, 4), label_smoothing=0.0),
+    Genome((8, 4), label_smoothing=0.1),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -193,7 +198,7 @@ def test_layers_that_carry_different_genes_are_refused(layers: list[Layer], mess
 
 def test_only_genes_that_are_carried_are_written() -> None:
     assert Genome((8, 4)).to_dict() == {"widths": [8, 4]}
-    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile")
+    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile", 0.95, 0.1)
     assert full.to_dict() == {
         "widths": [8, 4],
         "activation": ["relu", "tanh"],
@@ -204,6 +209,8 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "optimizer": "adam",
         "schedule": "step",
         "scaling": "quantile",
+        "beta2": 0.95,
+        "label_smoothing": 0.1,
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -278,6 +285,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
             "8 elu lr=0.00025 batch=32 decay=0.0001 dropout=0.05 adamw schedule=cosine",
         ),
         (Genome((8, 4), dropout=(0.0, 0.3)), "8-4 dropout=0,0.3"),
+        (Genome((8,), beta2=0.95, label_smoothing=0.1), "8 beta2=0.95 smoothing=0.1"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],

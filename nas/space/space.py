@@ -47,10 +47,10 @@ class SearchSpace:
         Whether each layer has a dropout of its own; otherwise all layers share one.
     optimizer, schedule : sequence of str
         Names of optimizers and of learning-rate schedules; empty: not carried.
-    beta2, label_smoothing : sequence of numbers, or Range
-        Of Adam and AdamW, and of the targets of classes; empty: not carried.
     scaling : sequence of str
         How numeric columns become inputs, see `nas.genome.SCALINGS`; empty: not carried, standardized.
+    beta2, label_smoothing : sequence of numbers, or Range
+        Of Adam and AdamW, and of the targets of classes; empty: not carried.
     name : str
         The name in messages and reports.
 
@@ -73,9 +73,9 @@ class SearchSpace:
     dropout_per_layer: bool = False
     optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
     schedule: Sequence[str] = gene(Names(SCHEDULES))
+    scaling: Sequence[str] = gene(Names(SCALINGS))
     beta2: Values = gene(Numbers(*BETA2_BOUNDS), later=True)
     label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING), later=True)
-    scaling: Sequence[str] = gene(Names(SCALINGS))
     name: str = "custom"
 
     def __post_init__(self) -> None:

@@ -96,6 +96,38 @@ def test_values_worked_out_by_hand(
     np.testing.assert_allclose(gradient(loss, row, target), [slopes], rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("name", "z", "y", "expected", "slopes"),
+    [
+        # Targets 0.1, 0.1 and 0.8 of a share of 0.3 among three classes; p = 1/8, 2/8, 5/8.
+        (
+            "cross_entropy",
+            [math.log(1), math.log(2), math.log(5)],
+            2,
+            0.1 * math.log(8) + 0.1 * math.log(4) + 0.8 * math.log(8 / 5),
+            [1 / 8 - 0.1, 2 / 8 - 0.1, 5 / 8 - 0.8],
+        ),
+        # Targets 0.85 and 0.15 of the same share; p = 3/4.
+        ("binary_cross_entropy", [math.log(3)], [1], 0.85 * math.log(4 / 3) + 0.15 * math.log(4), [-0.1]),
+        ("binary_cross_entropy", [math.log(3)], [0], 0.15 * math.log(4 / 3) + 0.85 * math.log(4), [0.6]),
+    ],
+)
+def test_smoothed_labels_worked_out_by_hand(
+    name: str, z: list[float], y: Any, expected: float, slopes: list[float]
+) -> None:
+    # Of three networks the second is smoothed.
+    loss = LOSSES[name]
+    p = np.repeat(predictions(loss, np.array([z])).T[:, np.newaxis], 3, axis=1)
+    plain = p.copy()
+    target = np.array([y]) if loss.has_class_targets else np.array(y, float).reshape(1, 1, 1)
+    plain_losses = loss.gradient(plain, target)
+    losses = loss.smoothed_gradient(p, target, np.array([1]), np.array([[0.3]]))
+    np.testing.assert_allclose(losses[1], [expected], rtol=1e-14)
+    np.testing.assert_allclose(p[:, 1, 0], slopes, rtol=1e-14, atol=1e-16)
+    np.testing.assert_array_equal(losses[[0, 2]], plain_losses[[0, 2]])
+    np.testing.assert_array_equal(p[:, [0, 2]], plain[:, [0, 2]])
+
+
 @pytest.mark.slow
 @every_loss
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 6), outputs=st.integers(1, 5))
@@ -143,6 +175,7 @@ def test_perfect_values_have_no_loss_and_no_gradient(name: str) -> None:
 
 
 @given(residual=st.floats(-100, 100))
+@settings(deadline=None)
 def test_huber_is_square_inside_delta_and_straight_outside(residual: float) -> None:
     z, y = np.array([[residual]]), np.zeros((1, 1))
     size = abs(residual)

@@ -83,6 +83,18 @@ def test_gradients_follow_finite_differences(
     assert error <= EXACT_GRADIENT
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_gradients_of_smoothed_labels_follow_finite_differences(loss: str, smoothing: float) -> None:
+    network = some_network(loss, ("tanh", "silu"))
+    X, y = some_rows(network)
+    row_weights = np.array([0.0, 0.5, 1, 1, 2, 3])
+    error = gradient_error(network, X, y, row_weights=row_weights, label_smoothing=smoothing)
+    assert error <= EXACT_GRADIENT
+    # The least loss is that of the smoothed targets themselves.
+    assert network.loss_and_gradient(X, y, label_smoothing=smoothing)[0] > 0.3 * smoothing
+
+
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=2, max_size=5),
     n_rows=st.integers(1, 7),

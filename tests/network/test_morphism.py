@@ -56,7 +56,7 @@ def parent_of(
         bias[...] = rng.normal(size=bias.shape)
     n = network.parameters.size
     moments = tuple(rng.uniform(0.1, 1, n).astype(dtype) for _ in range(OPTIMIZERS[optimizer].n_moments))
-    rule = (optimizer, 0.9 if optimizer in ("momentum", "nesterov") else 0.0)
+    rule = (optimizer, OPTIMIZERS[optimizer].usual)
     return network, State(network.parameters.copy(), moments, rule, SETTLED, 5)
 
 
@@ -94,7 +94,7 @@ def test_a_new_unit_by_hand() -> None:
     # One unit, relu(2 x + 1), of which the output is 3 h + 4, and another that the output does not hear.
     parameters = np.array([2.0, 3.0, 1.0, 4.0])
     moments = (np.array([0.2, 0.3, 0.1, 0.4]), np.array([2.0, 5.0, 4.0, 7.0]))
-    parent = State(parameters, moments, ("adam", 0.0), SETTLED, 7)
+    parent = State(parameters, moments, ("adam", 0.999), SETTLED, 7)
     child = morph(parent, (1, 1, 1), ["relu"], (1, 2, 1), ["relu"], [0], np.random.default_rng(0))
     fresh = child.parameters[1]
     assert fresh != 0
@@ -108,7 +108,7 @@ def test_a_new_unit_by_hand() -> None:
 def test_a_new_layer_by_hand() -> None:
     # 2 x + 1 by way of tanh(x / 2), whose weight is another one than 2 was.
     parent = State(
-        np.array([2.0, 1.0]), (np.array([0.2, 0.1]), np.array([4.0, 6.0])), ("adam", 0.0), SETTLED, 1
+        np.array([2.0, 1.0]), (np.array([0.2, 0.1]), np.array([4.0, 6.0])), ("adam", 0.999), SETTLED, 1
     )
     child = morph(parent, (1, 1), [], (1, 1, 1), ["tanh"], [None], np.random.default_rng(0))
     np.testing.assert_array_equal(child.parameters, [0.5, 4, 0, 1])
@@ -329,7 +329,7 @@ def test_young_moments_grow_up() -> None:
 @pytest.mark.parametrize("moments", [(), (np.zeros(9),) * 2])
 def test_a_parent_that_remembers_nothing_has_a_child_that_can_train(moments: tuple[Floats, ...]) -> None:
     network = MLP((2, 2, 1), ["relu"], "squared_error", rng=np.random.default_rng(0), dtype=np.float64)
-    parent = network, State(network.parameters, moments, ("adam", 0.0), 0, 0)
+    parent = network, State(network.parameters, moments, ("adam", 0.999), 0, 0)
     child, state = child_of(parent, (3,), ["relu"], [0])
     assert (state.moments, state.steps) == ((), 0)
     X = np.ones((4, 2))
@@ -373,7 +373,7 @@ def test_an_unchanged_child_trains_like_its_parent() -> None:
     off = np.linalg.norm(stepped[1] - stepped[0]) / np.linalg.norm(stepped[0])
     assert off < 0.005
     fresh = MLP(network.sizes, network.activations, "cross_entropy")
-    train(fresh, X, y, config, state=State(state.parameters, (), ("adam", 0.0), 0, 0))
+    train(fresh, X, y, config, state=State(state.parameters, (), ("adam", 0.999), 0, 0))
     assert np.linalg.norm(fresh.parameters - state.parameters - stepped[0]) > np.linalg.norm(stepped[0])
 
 

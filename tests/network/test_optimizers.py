@@ -10,37 +10,37 @@ from hypothesis import strategies as st
 
 from nas.network import OPTIMIZERS
 from nas.network.arrays import Floats
-from nas.network.optimizers import PIECE, Optimizer
+from nas.network.optimizers import BETA2_BOUNDS, PIECE, Adam, Optimizer
 
 Numbers = Any
 """A float, or an array of numbers that each go their own way: the formulas below hold for both."""
 
 
-def sgd(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], momentum: float) -> Numbers:
+def sgd(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], coefficient: float) -> Numbers:
     for g, rate in zip(gradients, rates, strict=True):
         p = p - rate * g
     return p
 
 
-def polyak(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], momentum: float) -> Numbers:
+def polyak(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], coefficient: float) -> Numbers:
     """PyTorch's documentation of SGD, with nesterov=False and dampening=0."""
     b = 0.0 * p
     for g, rate in zip(gradients, rates, strict=True):
-        b = momentum * b + g
+        b = coefficient * b + g
         p = p - rate * b
     return p
 
 
-def nesterov(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], momentum: float) -> Numbers:
+def nesterov(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], coefficient: float) -> Numbers:
     """PyTorch's documentation of SGD, with nesterov=True."""
     b = 0.0 * p
     for g, rate in zip(gradients, rates, strict=True):
-        b = momentum * b + g
-        p = p - rate * (g + momentum * b)
+        b = coefficient * b + g
+        p = p - rate * (g + coefficient * b)
     return p
 
 
-def rmsprop(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], momentum: float) -> Numbers:
+def rmsprop(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], coefficient: float) -> Numbers:
     """Tieleman & Hinton 2012, with a decay of 0.99."""
     mean_square = 0.0 * p
     for g, rate in zip(gradients, rates, strict=True):
@@ -49,9 +49,9 @@ def rmsprop(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], mo
     return p
 
 
-def adam(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], momentum: float) -> Numbers:
-    """Kingma & Ba 2015, algorithm 1, line by line."""
-    alpha_1, alpha_2, epsilon = 0.9, 0.999, 1e-8
+def adam(p: Numbers, gradients: Sequence[Numbers], rates: Sequence[float], coefficient: float) -> Numbers:
+    """Kingma & Ba 2015, algorithm 1, line by line; beta2 is the coefficient."""
+    alpha_1, alpha_2, epsilon = 0.9, coefficient, 1e-8
     m, v = 0.0 * p, 0.0 * p
     for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
         m = alpha_1 * m + (1 - alpha_1) * g
@@ -79,11 +79,11 @@ rows_of_gradients = st.lists(
 
 
 def run(
-    name: str, start: Floats, gradients: Sequence[Floats], rates: Sequence[float], momentum: float = 0.9
+    name: str, start: Floats, gradients: Sequence[Floats], rates: Sequence[float], coefficient: float = 0.9
 ) -> Floats:
     """The parameters after one step for each gradient."""
     parameters, buffer = start.copy(), np.empty_like(start)
-    optimizer = OPTIMIZERS[name](parameters, buffer, momentum)
+    optimizer = OPTIMIZERS[name](parameters, buffer, coefficient)
     for gradient, rate in zip(gradients, rates, strict=True):
         buffer[...] = gradient
         optimizer.step(rate)
@@ -118,17 +118,17 @@ def test_two_steps_against_a_gradient_of_1_by_hand(name: str, expected: list[flo
     start=st.lists(st.floats(-10, 10), min_size=3, max_size=3),
     gradients=rows_of_gradients,
     rates=st.lists(st.floats(1e-6, 1), min_size=STEPS, max_size=STEPS),
-    momentum=st.floats(0, 0.99),
+    coefficient=st.floats(0.5, 0.99),
 )
 @settings(max_examples=30, deadline=None)
 def test_steps_follow_the_papers_formula(
-    name: str, start: list[float], gradients: list[list[float]], rates: list[float], momentum: float
+    name: str, start: list[float], gradients: list[list[float]], rates: list[float], coefficient: float
 ) -> None:
-    ended = run(name, np.array(start), [np.array(row) for row in gradients], rates, momentum)
+    ended = run(name, np.array(start), [np.array(row) for row in gradients], rates, coefficient)
     expected = [
-        FORMULAS[name](p, [row[i] for row in gradients], rates, momentum) for i, p in enumerate(start)
+        FORMULAS[name](p, [row[i] for row in gradients], rates, coefficient) for i, p in enumerate(start)
     ]
-    # Both round differently, by 1e-16 of numbers up to 20 steps · 10 · 20 / (1 - momentum).
+    # Both round differently, by 1e-16 of numbers up to 20 steps · 10 · 20 / (1 - coefficient).
     np.testing.assert_allclose(ended, expected, rtol=1e-12, atol=1e-10)
 
 
@@ -178,7 +178,7 @@ def test_no_momentum_is_plain_gradient_descent(name: str) -> None:
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=4), list(rng.normal(size=(STEPS, 4)))
     plain = run("sgd", start, gradients, [0.1] * STEPS)
-    np.testing.assert_array_equal(run(name, start, gradients, [0.1] * STEPS, momentum=0.0), plain)
+    np.testing.assert_array_equal(run(name, start, gradients, [0.1] * STEPS, coefficient=0.0), plain)
 
 
 def test_only_adamw_leaves_weight_decay_to_the_training_loop() -> None:
@@ -194,3 +194,37 @@ def test_every_optimizer_finds_the_bottom_of_a_bowl(name: str) -> None:
         optimizer.step(0.02)
     # Steps of RMSProp do not shrink, so that it ends within one of them, 0.02; the others come closer.
     assert np.abs(p - bottom).max() < 0.03
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_by_default_beta2_is_that_of_the_paper(name: str) -> None:
+    start, gradients = np.zeros(3), list(np.random.default_rng(0).normal(size=(STEPS, 3)))
+    parameters, buffer = start.copy(), np.empty_like(start)
+    optimizer = OPTIMIZERS[name](parameters, buffer)
+    for gradient in gradients:
+        buffer[...] = gradient
+        optimizer.step(0.1)
+    np.testing.assert_array_equal(parameters, run(name, start, gradients, [0.1] * STEPS, 0.999))
+
+
+@given(beta2=st.floats(*BETA2_BOUNDS), before=st.floats(*BETA2_BOUNDS), steps=st.integers(1, 10**6))
+@settings(deadline=None)
+def test_converted_moments_have_the_same_bias_corrected_estimates(
+    beta2: float, before: float, steps: int
+) -> None:
+    m, v = np.array([0.5, -2.0]), np.array([3.0, 1e-6])
+    kept, converted = Adam.converted((m, v), steps, before, beta2)
+    assert kept is m
+    # v_hat = v (1 - beta2) / (1 - beta2^t); beta2^t is near 1 after few steps, which costs digits.
+    v_hat, expected = (
+        moment * (1 - beta) / (1 - beta**steps) for moment, beta in ((converted, beta2), (v, before))
+    )
+    np.testing.assert_allclose(v_hat, expected, rtol=1e-9)
+
+
+def test_moments_of_the_same_setting_stay_as_they_are_and_others_without_a_conversion_are_dropped() -> None:
+    moments = [np.ones(2)] * 2
+    for kind in OPTIMIZERS.values():
+        own = moments[: kind.n_moments]
+        assert kind.converted(own, 5, kind.usual, kind.usual) == tuple(own)
+    assert OPTIMIZERS["momentum"].converted(moments[:1], 5, 0.9, 0.5) == ()

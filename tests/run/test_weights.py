@@ -29,8 +29,8 @@ def some_state(epochs: int = 3, n: int = 7) -> State:
     def numbers() -> Any:
         return rng.normal(size=n).astype(np.float32)
 
-    best = State(numbers(), (numbers(), numbers()), ("adam", 0.0), 14, 2, 0.3, 0.9, (0.3, 2))
-    return State(numbers(), (numbers(), numbers()), ("adam", 0.0), 21, epochs, 0.5, 0.8, (0.3, 2), best)
+    best = State(numbers(), (numbers(), numbers()), ("adam", 0.999), 14, 2, 0.3, 0.9, (0.3, 2))
+    return State(numbers(), (numbers(), numbers()), ("adam", 0.999), 21, epochs, 0.5, 0.8, (0.3, 2), best)
 
 
 def same(states: Sequence[State], other: State) -> bool:

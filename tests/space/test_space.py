@@ -30,6 +30,8 @@ GENE_VALUES: dict[str, list[Any]] = {
     "dropout": [0.0, 0.1, 0.2],
     "optimizer": ["adam", "sgd"],
     "schedule": ["constant", "cosine"],
+    "beta2": [0.95, 0.999],
+    "label_smoothing": [0.0, 0.1],
 }
 
 
@@ -143,6 +145,7 @@ def test_what_a_space_samples_can_be_trained(space: SearchSpace, seed: int) -> N
     config = training_config(genome, TrainingConfig())
     assert config.dropouts(genome.depth) == tuple(share or 0.0 for share in genome.dropouts)
     assert config.schedule == (genome.schedule or "constant")
+    assert (config.beta2, config.label_smoothing) == (genome.beta2 or 0.999, genome.label_smoothing or 0.0)
 
 
 def test_samples_reach_every_genome_of_a_small_space() -> None:
@@ -360,6 +363,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"learning_rate": Range(0, 0.1)}, "learning_rate: expected numbers from 1e-12 to 10, got 0"),
     ({"batch_size": (0,)}, "batch_size: expected whole numbers from 1 to 1e+06, got 0"),
     ({"batch_size": (32.5,)}, "batch_size: expected whole numbers from 1 to 1e+06, got 32.5"),
+    ({"beta2": (1.0,)}, "beta2: expected numbers from 0.5 to 0.9999, got 1.0"),
+    ({"label_smoothing": (1.0,)}, "label_smoothing: expected numbers from 0 to 0.9, got 1.0"),
     ({"weight_decay": (-1,)}, "weight_decay: expected numbers from 0 to 10, got -1"),
     ({"weight_decay": Range(0, 1, "log")}, "weight_decay: min: expected more than 0 on the log scale, got 0"),
     ({"dropout": (1.0,)}, "dropout: expected numbers from 0 to 0.99, got 1.0"),
@@ -394,6 +399,7 @@ def test_a_space_has_values_for_each_gene_of_a_genome() -> None:
         {"learning_rate": (1e-12, 10)},
         {"batch_size": (1, 1_000_000)},
         {"weight_decay": (0, 10)},
+        {"beta2": (0.5, 0.9999), "label_smoothing": (0, 0.9)},
         {"dropout": (0, 0.99)},
     ],
     ids=str,

@@ -96,7 +96,9 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "weight_decay = {values = [0, 1e-4]}\n"
             "dropout = {min = 0.0, max = 0.5, per_layer = true}\n"
             "optimizer = {values = ['adam', 'sgd']}\n"
-            "schedule = {values = ['constant', 'cosine']}\n",
+            "schedule = {values = ['constant', 'cosine', 'coslog4']}\n"
+            "beta2 = {values = [0.999, 0.95]}\n"
+            "label_smoothing = {min = 0.0, max = 0.1, step = 0.05}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -110,7 +112,9 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 dropout=Range(0, 0.5),
                 dropout_per_layer=True,
                 optimizer=("adam", "sgd"),
-                schedule=("constant", "cosine"),
+                schedule=("constant", "cosine", "coslog4"),
+                beta2=(0.95, 0.999),
+                label_smoothing=(0.0, 0.05, 0.1),
                 name="mine",
             ),
         ),
@@ -135,10 +139,11 @@ def toml_of(record: dict[str, Any]) -> str:
         "dropout": {"per_layer": "dropout_per_layer"},
     }
     for key in ("widths", *GENES):
+        if not record.get(key):
+            continue
         words = [f"values = {record[key]!r}"]
         words += [f"{name} = {str(record[field]).lower()}" for name, field in flags.get(key, {}).items()]
-        if record[key]:
-            lines.append(f"{key} = {{{', '.join(words)}}}")
+        lines.append(f"{key} = {{{', '.join(words)}}}")
     return "\n".join(lines)
 
 
@@ -155,6 +160,8 @@ def toml_of(record: dict[str, Any]) -> str:
     dropout=st.lists(st.floats(0, 0.99), min_size=1, max_size=3),
     dropout_per_layer=st.booleans(),
     schedule=st.lists(st.sampled_from(["constant", "step", "cosine"]), max_size=3),
+    beta2=st.lists(st.floats(0.5, 0.9999), max_size=3),
+    label_smoothing=st.lists(st.floats(0, 0.9), max_size=3),
 )
 def test_any_space_can_be_written_as_toml(tmp_path: Path, low: int, more: int, **values: Any) -> None:
     space = SearchSpace(depth=(low, low + more), name="mine", **values)

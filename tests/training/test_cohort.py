@@ -103,8 +103,9 @@ def varied(loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float
     return [build(w, a, loss, seed=i, dtype=dtype) for i, (w, a) in enumerate(VARIED)]
 
 
-def varied_configs(config: TrainingConfig = CONFIG) -> list[TrainingConfig]:
+def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy") -> list[TrainingConfig]:
     """Each different in all that may differ."""
+    has_classes = LOSSES[loss].uniform is not None
     rng, optimizers = np.random.default_rng(3), list(OPTIMIZERS)
     dropouts: dict[int, float | tuple[float, ...]] = {1: 0.3, 4: (0.0, 0.4), 5: (0.3, 0.0, 0.5), 8: 0.2}
     return [
@@ -113,6 +114,8 @@ def varied_configs(config: TrainingConfig = CONFIG) -> list[TrainingConfig]:
             optimizer=optimizers[i % len(optimizers)],
             learning_rate=float(10 ** rng.uniform(-3, -2)),
             momentum=0.9 if i % 2 else 0.5,
+            beta2=0.999 if i < len(optimizers) else 0.95,
+            label_smoothing=(0.0, 0.1, 0.3)[i % 3] if has_classes else 0.0,
             weight_decay=0.0 if i % 3 else 0.01 * i,
             dropout=dropouts.get(i, 0.0),
             clip_norm=0.5 if i % 5 == 2 else None,
@@ -128,7 +131,7 @@ def test_these_shapes_have_every_activation() -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_members_train_as_each_would_alone(loss: str, weighted: bool) -> None:
-    together, alone, configs = varied(loss), varied(loss), varied_configs()
+    together, alone, configs = varied(loss), varied(loss), varied_configs(loss=loss)
     X, y = some_rows(loss)
     options: dict[str, Any] = {
         "validation": some_rows(loss, 30, seed=2),
@@ -265,6 +268,8 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
             base,
             optimizer=str(rng.choice(list(OPTIMIZERS))) if seed % 2 else "adam",
             learning_rate=float(10 ** rng.uniform(-4, -2)),
+            beta2=float(rng.choice([0.95, 0.999])),
+            label_smoothing=float(rng.choice([0, 0.1])) if LOSSES[loss].uniform else 0.0,
             weight_decay=float(rng.choice([0, 0.01])),
             dropout=tuple(float(share) for share in rng.choice([0, 0.2], len(w))),
             clip_norm=[None, 0.1][rng.integers(2)],
@@ -326,6 +331,41 @@ def test_the_order_of_members_does_not_matter() -> None:
     assert first == second[::-1]
     for one, other in zip(forwards, backwards[::-1], strict=True):
         np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize(
+    "changed", [{"beta2": 0.95}, {"label_smoothing": 0.2}, {"beta2": 0.9, "label_smoothing": 0.1}]
+)
+def test_members_with_the_defaults_keep_every_bit_beside_others_without(
+    loss: str, changed: dict[str, float]
+) -> None:
+    if not rows_are_alike():
+        pytest.skip("this BLAS rounds a row by its position")
+    X, y = some_rows(loss)
+    plain, mixed = varied(loss, np.float32), varied(loss, np.float32)
+    config = replace(CONFIG, weight_decay=0.01)
+    odd = [replace(config, **changed) if i % 2 else config for i in range(len(plain))]
+    validation = some_rows(loss, 30, seed=2)
+    results = train_together(plain, X, y, [config] * len(plain), validation=validation)
+    others = train_together(mixed, X, y, odd, validation=validation)
+    for i, (network, other) in enumerate(zip(plain, mixed, strict=True)):
+        is_same = network.parameters.tobytes() == other.parameters.tobytes()
+        assert is_same == (results[i] == others[i]) == (i % 2 == 0), i
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_validation_sees_the_labels_as_they_are(loss: str) -> None:
+    # A rate that moves nothing: losses are those of the initial weights.
+    X, y = some_rows(loss)
+    one, other = build((9,), ("relu",), loss), build((9,), ("relu",), loss)
+    config = replace(CONFIG, epochs=1, learning_rate=1e-12)
+    plain = train(one, X, y, config, validation=(X, y))
+    smoothed = train(other, X, y, replace(config, label_smoothing=0.3), validation=(X, y))
+    assert smoothed.validation_loss == pytest.approx(plain.validation_loss, rel=1e-9)
+    assert smoothed.train_loss[0] != pytest.approx(plain.train_loss[0], rel=1e-3)
+    expected, _ = one.loss_and_gradient(X, y, label_smoothing=0.3)
+    assert smoothed.train_loss[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_cohort_repeats_itself_to_the_last_bit() -> None:

@@ -31,12 +31,15 @@ FUNCTIONS: dict[str, Any] = {
     "silu": F.silu,
     "softplus": F.softplus,
 }
-# Ours are sums over outputs; squared error is halved.
+# Ours are sums over outputs; squared error is halved. `s` is the label smoothing, for which PyTorch has no
+# option where a class is a number of 0 or 1.
 COSTS: dict[str, Any] = {
-    "cross_entropy": lambda z, y: F.cross_entropy(z, y),
-    "binary_cross_entropy": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(z),
-    "squared_error": lambda z, y: 0.5 * F.mse_loss(z, y, reduction="sum") / len(z),
-    "huber": lambda z, y: F.huber_loss(z, y, reduction="sum") / len(z),
+    "cross_entropy": lambda z, y, s: F.cross_entropy(z, y, label_smoothing=s),
+    "binary_cross_entropy": lambda z, y, s: (
+        F.binary_cross_entropy_with_logits(z, (1 - s) * y + s / 2, reduction="sum") / len(z)
+    ),
+    "squared_error": lambda z, y, s: 0.5 * F.mse_loss(z, y, reduction="sum") / len(z),
+    "huber": lambda z, y, s: F.huber_loss(z, y, reduction="sum") / len(z),
 }
 
 
@@ -73,8 +76,8 @@ class Theirs:
             X = FUNCTIONS[name](X @ weight + bias)
         return X @ self.weights[-1] + self.biases[-1]
 
-    def cost(self, X: Floats, y: Array) -> Any:
-        return COSTS[self.loss](self.linear(torch.from_numpy(X)), torch.from_numpy(y))
+    def cost(self, X: Floats, y: Array, smoothing: float = 0.0) -> Any:
+        return COSTS[self.loss](self.linear(torch.from_numpy(X)), torch.from_numpy(y), smoothing)
 
     def predict(self, X: Floats) -> Floats:
         z = self.linear(torch.from_numpy(X)).detach()
@@ -94,14 +97,14 @@ class Theirs:
             {"params": self.weights, "weight_decay": config.weight_decay},
             {"params": self.biases, "weight_decay": 0.0},  # decay leaves biases alone
         ]
-        rate = config.learning_rate
+        rate, betas = config.learning_rate, (0.9, config.beta2)
         return {
             "sgd": lambda: torch.optim.SGD(groups, rate),
             "momentum": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum),
             "nesterov": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum, nesterov=True),
             "rmsprop": lambda: torch.optim.RMSprop(groups, rate, alpha=0.99, eps=1e-8),
-            "adam": lambda: torch.optim.Adam(groups, rate),
-            "adamw": lambda: torch.optim.AdamW(groups, rate),
+            "adam": lambda: torch.optim.Adam(groups, rate, betas=betas),
+            "adamw": lambda: torch.optim.AdamW(groups, rate, betas=betas),
         }[config.optimizer]()
 
 
@@ -111,16 +114,31 @@ def test_these_tables_know_everything() -> None:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_forward_loss_and_gradient_agree(loss: str, activation: str) -> None:
+@pytest.mark.parametrize(
+    ("loss", "smoothing"),
+    [*((loss, 0.0) for loss in LOSSES), ("cross_entropy", 0.1), ("binary_cross_entropy", 0.1)],
+)
+def test_forward_loss_and_gradient_agree(loss: str, activation: str, smoothing: float) -> None:
     network, (X, y) = some_network(loss, [activation] * 2), some_rows(loss)
     theirs = Theirs(network)
     np.testing.assert_allclose(network.predict(X), theirs.predict(X), rtol=0, atol=EXACT)
-    cost = theirs.cost(X, y)
+    cost = theirs.cost(X, y, smoothing)
     cost.backward()
-    ours, gradient = network.loss_and_gradient(X, y)
+    ours, gradient = network.loss_and_gradient(X, y, label_smoothing=smoothing)
     assert ours == pytest.approx(cost.item(), rel=0, abs=EXACT)
     np.testing.assert_allclose(gradient, theirs.flat(gradient=True), rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_twenty_steps_with_several_beta2_and_smoothings_agree(loss: str) -> None:
+    shapes = [(7, 5), (9,), (8, 8), (7, 5), (16, 3), (10,)]
+    betas, smoothings = (0.95, 0.99, 0.999), (0.0, 0.1)
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
+    configs = [
+        replace(base, optimizer=optimizer, beta2=beta2, label_smoothing=smoothing)
+        for optimizer, beta2, smoothing in zip(["adam", "adamw"] * 3, betas * 2, smoothings * 3, strict=True)
+    ]
+    check_steps(loss, ["tanh"], shapes, configs)
 
 
 @pytest.mark.exhaustive
@@ -129,22 +147,28 @@ def test_forward_loss_and_gradient_agree(loss: str, activation: str) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_twenty_steps_of_every_optimizer_agree(loss: str, activation: str, weight_decay: float) -> None:
     # All of them together in one cohort, with shapes that are padded and stacked.
-    X, y = some_rows(loss)
     shapes = [(7, 5), (9,), (8, 8), (7, 5), (16, 3), (10,)]
+    base = TrainingConfig(
+        epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=weight_decay, patience=None
+    )
+    check_steps(loss, [activation], shapes, [replace(base, optimizer=name) for name in OPTIMIZERS])
+
+
+def check_steps(
+    loss: str, activation: list[str], shapes: Sequence[tuple[int, ...]], configs: Sequence[TrainingConfig]
+) -> None:
+    """Check that a cohort takes PyTorch's steps, each of all rows."""
+    X, y = some_rows(loss)
     networks = [
-        some_network(loss, [activation] * len(widths), widths, seed) for seed, widths in enumerate(shapes)
+        some_network(loss, activation * len(widths), widths, seed) for seed, widths in enumerate(shapes)
     ]
     theirs = [Theirs(network) for network in networks]
-    base = TrainingConfig(
-        epochs=STEPS, batch_size=len(X), learning_rate=0.01, weight_decay=weight_decay, patience=None
-    )
-    configs = [replace(base, optimizer=name) for name in OPTIMIZERS]
     results = train_together(networks, X, y, configs)
     for network, their, config, result in zip(networks, theirs, configs, results, strict=True):
         optimizer, costs = their.optimizer(config), []
         for _ in range(STEPS):
             optimizer.zero_grad()
-            cost = their.cost(X, y)
+            cost = their.cost(X, y, config.label_smoothing)
             cost.backward()
             optimizer.step()
             costs.append(cost.item())

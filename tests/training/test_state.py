@@ -13,7 +13,7 @@ from trainings import train, train_together
 
 from nas.network import MLP, OPTIMIZERS, State
 from nas.network.arrays import Array, Floats
-from nas.network.optimizers import Optimizer
+from nas.network.optimizers import BETA2_BOUNDS, Optimizer
 from nas.network.state import SETTLED
 from nas.training import TrainingConfig, TrainingResult
 from nas.training.cohort import Cohort
@@ -62,8 +62,16 @@ def assert_same(one: State | None, other: State | None) -> None:
 def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
     X, y = some_rows()
     options: dict[str, Any] = {"validation": some_rows(40, seed=2)} if judged else {}
-    config = replace(CONFIG, optimizer=optimizer, schedule="cosine", warmup=0.2, weight_decay=0.01)
-    configs = [replace(config, clip_norm=0.5 if i == 1 else None) for i in range(n)]
+    config = replace(CONFIG, optimizer=optimizer, schedule="coslog4", warmup=0.2, weight_decay=0.01)
+    configs = [
+        replace(
+            config,
+            clip_norm=0.5 if i == 1 else None,
+            beta2=(0.95, 0.999)[i % 2],
+            label_smoothing=(0.1, 0.0, 0.3)[i % 3],
+        )
+        for i in range(n)
+    ]
     whole, parts = some_networks(WIDTHS[:n]), some_networks(WIDTHS[:n])
     expected = train_together(whole, X, y, configs, keep_states=True, **options)
     results, states = [], None
@@ -171,7 +179,9 @@ def test_members_of_different_steps_keep_their_own_when_others_leave(leaver: int
     X, y = some_rows()
     network = some_networks(WIDTHS[:1])[0]
     moments = (np.full_like(network.parameters, 0.01), np.full_like(network.parameters, 1.0))
-    states = [State(network.parameters, moments if n else (), ("adam", 0.0), n, 2) for n in (12, SETTLED, 0)]
+    states = [
+        State(network.parameters, moments if n else (), ("adam", 0.999), n, 2) for n in (12, SETTLED, 0)
+    ]
     outcomes = []
     for wild in (False, True):
         networks = [some_networks(WIDTHS[:1])[0] for _ in states]
@@ -250,12 +260,41 @@ def test_the_memory_of_another_rule_is_dropped(optimizer: str) -> None:
 def test_another_momentum_is_another_rule() -> None:
     config = replace(CONFIG, optimizer="momentum", momentum=0.5)
     assert {state.rule for state in _after(1, config)} == {("momentum", 0.5)}
-    assert {state.rule for state in _after(1)} == {("adam", 0.0)}
+    assert {state.rule for state in _after(1)} == {("adam", 0.999)}
 
 
 def test_settled_steps_leave_no_correction() -> None:
     for name, kind in OPTIMIZERS.items():
-        assert all(1 - kept**SETTLED == 1 for kept in kind.corrected), name
+        for coefficient in (kind.usual, max(BETA2_BOUNDS)):
+            assert all(1 - kept**SETTLED == 1 for kept in kind.corrected(coefficient)), name
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_the_memory_of_another_beta2_is_converted(optimizer: str) -> None:
+    # After many steps, a first step at a rate that moves nothing: the state has m and v of both.
+    X, y = some_rows()
+    (network,) = some_networks(WIDTHS[:1])
+    rng = np.random.default_rng(0)
+    m, v = (rng.uniform(0.5, 1, network.parameters.size).astype(np.float32) for _ in range(2))
+    state = State(network.parameters.copy(), (m, v), (optimizer, 0.999), SETTLED, 7)
+    config = replace(
+        CONFIG, optimizer=optimizer, beta2=0.95, epochs=8, batch_size=len(X), learning_rate=1e-12
+    )
+    result = train(network, X, y, config, state=state, keep_states=True)
+    assert result.last is not None
+    assert (result.last.rule, result.last.steps) == ((optimizer, 0.95), SETTLED + 1)
+    gradient = result.last.moments[0] - np.float32(0.9) * m
+    expected = 0.95 * v * (1 - 0.999) / (1 - 0.95) + gradient**2
+    np.testing.assert_allclose(result.last.moments[1], expected, rtol=1e-3)
+
+
+def test_states_of_earlier_versions_have_the_beta2_that_these_trained_with() -> None:
+    (state, *_) = _after(1)
+    arrays, facts = state.to_arrays()
+    assert facts["rule"] == ["adam", 0.999]
+    assert_same(State.from_arrays(arrays, {**facts, "rule": ["adam", 0.0]}), state)
+    plain = replace(state, rule=("momentum", 0.0), moments=state.moments[:1])
+    assert State.from_arrays(*plain.to_arrays()).rule == ("momentum", 0.0)
 
 
 def test_a_network_that_is_done_stays_as_it_is() -> None:

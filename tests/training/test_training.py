@@ -142,7 +142,7 @@ def test_a_full_batch_epoch_is_one_step_of_the_optimizer(optimizer: str) -> None
         loss, buffer[...] = stepped.loss_and_gradient(X, y)
         steps.step(0.01)
         losses.append(loss)
-    config = replace(FULL_BATCH, epochs=5, optimizer=optimizer, learning_rate=0.01, momentum=0.8)
+    config = replace(FULL_BATCH, epochs=5, optimizer=optimizer, learning_rate=0.01, momentum=0.8, beta2=0.8)
     result = train(trained, X, y, config)
     # Rows are summed in another order. Adaptive steps divide gradients by their own size, which makes
     # more of that, hence not 1e-14.
