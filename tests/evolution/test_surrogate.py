@@ -84,6 +84,18 @@ def test_features_of_a_worked_example() -> None:
     assert features(genome, space) == [*depth, *widths, *activations, 0.5, 1.0, 0.0]
 
 
+def test_every_gene_of_training_has_features() -> None:
+    space = SearchSpace(
+        depth=(1, 1),
+        widths=(8,),
+        schedule=("constant", "cosine", "coslog4"),
+        beta2=(0.95, 0.99, 0.999),
+        label_smoothing=(0.0, 0.1),
+    )
+    genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1)
+    assert features(genome, space) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0]
+
+
 def test_what_layers_share_is_one_feature() -> None:
     space = SearchSpace(depth=(0, 4), widths=(4, 8), equal_widths=True, activation=("relu", "tanh"))
     assert features(Genome((8, 8), "relu"), space) == [0.5, 1.0, 1.0]

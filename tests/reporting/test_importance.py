@@ -21,6 +21,7 @@ SPACE = SearchSpace(
     activation=("relu", "tanh", "gelu"),
     learning_rate=(0.001, 0.002, 0.004, 0.008),
     weight_decay=(0.0, 0.001, 0.01),
+    beta2=(0.95, 0.999),
 )
 
 
@@ -121,6 +122,7 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "activation",
         "learning rate",
         "weight decay",
+        "beta2",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

@@ -793,3 +793,36 @@ class TestRefusals:
             (tmp_path / "config.json").write_text(content)
         with pytest.raises(RunError, match="expected"):
             nas.resume(tmp_path, progress=False)
+
+
+TRAINING_SPACE = nas.SearchSpace(
+    depth=(1, 2),
+    widths=(4, 8),
+    learning_rate=(0.01,),
+    schedule=("constant", "cosine", "coslog4"),
+    beta2=(0.95, 0.999),
+    label_smoothing=(0.0, 0.1),
+)
+
+
+def test_genes_of_training_are_searched_recorded_and_resumed(tmp_path: Path) -> None:
+    options = RACE | WAYS["aging"] | {"space": TRAINING_SPACE, "folds": 1}
+    whole = search("iris", tmp_path / "whole", **options)
+    genomes = [candidate.genome for candidate, _ in whole.history]
+    for name, values in TRAINING_SPACE.genes.items():
+        assert {getattr(genome, name) for genome in genomes} == set(values), name
+    assert kinds(whole) == {"child", "continued"}
+    assert not any(evaluation.failed for _, evaluation in whole.history)
+    part = search("iris", tmp_path / "part", **options | {"n_candidates": 15})
+    resumed = resume(part.run_dir, n_candidates=32)
+    assert_same_search(resumed, whole)
+
+
+def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
+    starts = [nas.Genome((8,), learning_rate=0.01, schedule="cosine", beta2=0.95, label_smoothing=0.1)]
+    space = {"space": TRAINING_SPACE, "n_candidates": 6}
+    result = search("diabetes", tmp_path, starts=starts, **space)
+    genomes = [candidate.genome for candidate, _ in result.history]
+    assert genomes[0] == replace(starts[0], label_smoothing=None)
+    assert {genome.label_smoothing for genome in genomes} == {None}
+    assert len(resume(result.run_dir, n_candidates=8).history) >= 8

@@ -174,7 +174,7 @@ REFUSED: list[tuple[str, str]] = [
     # unknown keys
     (
         BASE + "[layers]\nmin = 1\n",
-        "layers: expected one of activation, batch_size, depth, description, dropout,",
+        "layers: expected one of activation, batch_size, beta2, depth, description, dropout,",
     ),
     ("max_depth = 3\n" + BASE, "max_depth: expected one of"),
     (
@@ -190,7 +190,7 @@ REFUSED: list[tuple[str, str]] = [
     (BASE + "[dropout]\nper_layer = true\n", "dropout: expected values, or min and max, got no min"),
     (BASE + "equal = 'yes'\n", "equal_widths: expected true or false, got 'yes'"),
     (BASE + "[dropout]\nvalues = [0.1]\nper_layer = 1\n", "dropout_per_layer: expected true or false, got 1"),
-    (BASE + "[schedule]\nvalues = ['linear']\n", "among constant, step, cosine, got 'linear'"),
+    (BASE + "[schedule]\nvalues = ['linear']\n", "among constant, step, cosine, coslog4, got 'linear'"),
     (BASE + "[optimizer]\nmin = 1\nmax = 2\n", "optimizer.min: expected one of values, got an unknown key"),
     # what is missing
     ("", "depth: expected a table [depth], got none"),

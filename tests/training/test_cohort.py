@@ -410,6 +410,13 @@ def test_all_members_of_a_stopped_cohort_are_stopped() -> None:
             {"config": replace(CONFIG, dropout=(0.1, 0.2))},
             "dropout: expected one rate, or one for each of 1 hidden layers, got 2",
         ),
+        (
+            {
+                "networks": [build((4,), ("relu",), "huber")],
+                "configs": [replace(CONFIG, label_smoothing=0.1)],
+            },
+            "label_smoothing: expected 0 for huber, whose targets are no classes, got 0.1",
+        ),
         ({"rngs": generators(1) * 2}, "members: expected a generator of its own for each network"),
     ],
 )

@@ -161,6 +161,19 @@ def test_the_model_counts_what_is_done_to_drop_units() -> None:
     assert n_calls(dropping) == n_calls(plain) + 2 * 2
 
 
+def test_the_model_counts_smoothed_labels_and_optimizers_of_their_own() -> None:
+    plain = [one(8, 16), one(16), one(24)]
+
+    def changed(**changes: float) -> list[Plan]:
+        return [*plain[:2], replace(plain[2], config=replace(CONFIG, **changes))]
+
+    calls = work(plain)["calls"]
+    assert work(changed(label_smoothing=0.1))["calls"] == calls + 20
+    # Two rules, each with a piece in every layer, instead of one piece; 10 operations on each.
+    assert work(changed(beta2=0.95))["calls"] == calls + 10 * (2 * 3 - 1)
+    assert work([replace(p, config=replace(CONFIG, beta2=0.95)) for p in plain]) == work(plain)
+
+
 @given(share=st.floats(0, 0.9), widths=st.lists(st.integers(1, 99), max_size=3))
 def test_one_dropout_is_as_much_work_as_the_same_for_every_layer(share: float, widths: list[int]) -> None:
     same = replace(CONFIG, dropout=(share,) * len(widths))

@@ -714,7 +714,7 @@ def test_read_only_tables_can_be_trained_on() -> None:
     ("setting", "value", "message"),
     [
         ("optimizer", "adagrad", "optimizer: expected one of sgd, .*adamw, got 'adagrad'"),
-        ("schedule", "linear", "schedule: expected one of constant, step, cosine, got 'linear'"),
+        ("schedule", "linear", "schedule: expected one of constant, step, cosine, coslog4, got 'linear'"),
         ("epochs", 0, "epochs: expected a whole number from 1 to inf, got 0"),
         # Regressions: these were taken, and raised a TypeError in training.
         ("epochs", 2.5, r"epochs: expected a whole number from 1 to inf, got 2\.5"),
@@ -729,6 +729,8 @@ def test_read_only_tables_can_be_trained_on() -> None:
         ("momentum", 1.0, r"momentum: expected a number from 0 to 0\.9999, got 1\.0"),
         ("warmup", 1.5, r"warmup: expected a number from 0 to 1, got 1\.5"),
         ("weight_decay", -0.1, r"weight_decay: expected a number from 0 to 1000, got -0\.1"),
+        ("beta2", 1.0, r"beta2: expected a number from 0\.5 to 0\.9999, got 1\.0"),
+        ("label_smoothing", 1.0, r"label_smoothing: expected a number from 0 to 0\.9, got 1\.0"),
         ("dropout", 1.0, r"dropout: expected a number from 0 to 0\.99, got 1\.0"),
         ("dropout", (0.1, 1.0), r"dropout: expected a number from 0 to 0\.99, got 1\.0"),
         ("dropout", (-0.1, 0.1), r"dropout: expected a number from 0 to 0\.99, got -0\.1"),
