@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nas
-from benchmarks import code, coverage, inference, islands, published, scaling, search_figures
+from benchmarks import code, coverage, inference, islands, published, recipe, scaling, search_figures
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
 from benchmarks.replay import Table
@@ -290,3 +290,58 @@ def test_each_example_of_a_part_is_in_the_package() -> None:
         for example in part.examples:
             assert any(re.fullmatch(example, word) for word in words), f"{part.kind}: no file names {example}"
     assert {"network"} in layers_in(code.ROOT / "tests" / "test_architecture.py")
+
+
+def test_an_ingredient_is_compared_alone_and_beside_all_others() -> None:
+    ingredients: dict[str, recipe.Genes] = {
+        "a": {"beta2": 0.95},
+        "b": {"schedule": "coslog4"},
+        "c": {"schedule": "cosine"},
+    }
+    variants = {one.name: one.genes for one in recipe.variants_of(ingredients)}
+    assert variants == {
+        "none": {},
+        **ingredients,
+        "all": {"beta2": 0.95, "schedule": "coslog4"},
+        "all without a": {"schedule": "coslog4"},
+        "all without b": {"beta2": 0.95},
+        "all without c": {"beta2": 0.95},
+        "all with c": {"beta2": 0.95, "schedule": "cosine"},
+    }
+    comparisons = recipe.comparisons_of(ingredients)
+    assert comparisons["b"] == (("none", "b"), ("all without b", "all"))
+    assert comparisons["c"] == (("none", "c"), ("all without c", "all with c"))
+    assert {name for pairs in comparisons.values() for pair in pairs for name in pair} == set(variants)
+
+
+def test_a_gain_is_the_mean_over_sets_of_paired_reductions() -> None:
+    errors = {"p": {0: (0.19, 0.09), 1: (0.09, 0.09)}, "q": {0: (0.39, 0.19)}}
+    rows = [
+        row(name, data=data, structure="8", seed=seed, error=error)
+        for data, seeds in errors.items()
+        for seed, pair in seeds.items()
+        for name, error in zip(("none", "a"), pair, strict=True)
+    ]
+    # With 0.01 added, halves: log 2 and 0 on p, log 2 on q; the means of the sets are (log 2) / 2 and log 2.
+    gain = recipe.gain_of(rows, "none", "a")
+    assert gain.mean == pytest.approx(100 * (1 - 2**-0.75))
+    assert (gain.n, gain.n_better, gain.is_certain) == (2, 2, False)
+    # The standard error of two is half of their difference; Student's factor for one degree is 12.7062.
+    assert gain.high == pytest.approx(100 * (1 - 2 ** -(0.75 + 12.7062 * 0.25)), rel=1e-5)
+    assert recipe.gain_of(rows[:2], "none", "a").n == 1
+    assert str(recipe.gain_of(rows, "none", "b")) == "–"
+
+
+def test_ingredients_of_a_recipe_are_measured_on_the_same_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--ingredients", "label_smoothing", "quantile", "--also", 'fast={"beta2": 0.9}']
+    recipe.main(
+        ["iris", "diabetes", "--quick", "--epochs", "3", "--structures", "8", "--most-rows", "120", *chosen]
+    )
+    printed = capsys.readouterr().out
+    assert printed.count("| label_smoothing | label_smoothing = 0.1 |") == 3  # all, classes, values
+    assert printed.count("| fast | beta2 = 0.9 |") == 3
+    regression = printed[printed.index("regression") :]
+    assert "| label_smoothing = 0.1 | – | – | no |" in regression
+    assert "all without quantile" in printed
+    with pytest.raises(SystemExit):
+        recipe.main(["iris", "--also", 'fast={"speed": 0.9}'])

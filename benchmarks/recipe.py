@@ -1,0 +1,388 @@
+"""What each ingredient of a training brings: alone against none of them, and beside all others.
+
+    python -m benchmarks.recipe [DATA ...] [--data DIR] [--seeds N] [--first-seed N] [--structures W-W ...]
+                                [--rates R ...] [--epochs E] [--most-rows N] [--ingredients NAME ...]
+                                [--also NAME=GENES ...] [--rows FILE] [--merge FILE ...] [--json FILE]
+                                [--quick]
+
+Networks of a fixed structure train by nas's own engine on the training part of a table, with the epoch and
+the learning rate that are best on the validation part, and are scored on the test part: the share of wrong
+answers, or the root mean square error in standard deviations. The variants of one table and seed have the
+same rows and the same initial weights. An ingredient is a gene with a value, or several.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from benchmarks.comparison import Paired
+from benchmarks.data import load, resolve
+from benchmarks.harness import report
+from benchmarks.rows import Row, Rows, add_options, read_rows
+from nas.data import Dataset
+from nas.data.preprocessing import Rows as TableRows
+from nas.evaluation import Candidate, Training, build_network, fit, plan_cohorts
+from nas.genome import GENES, Encoding, Genome
+from nas.network.arrays import Array, Floats
+from nas.run.preparation import Prepared, prepare
+from nas.training import TrainingResult, predict
+
+Genes = Mapping[str, Any]
+
+INGREDIENTS: dict[str, Genes] = {
+    "beta2": {"beta2": 0.95},
+    "coslog4": {"schedule": "coslog4"},
+    "cosine": {"schedule": "cosine"},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "dropout": {"dropout": 0.15},
+    "decay": {"optimizer": "adamw", "weight_decay": 0.02},
+    "quantile": {"scaling": "quantile"},
+}
+"""Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
+
+_PLAIN: Genes = {"activation": "relu"}
+"""Genes of every variant, beside structure and learning rate."""
+
+_FLOOR = 0.01
+"""Added to errors before their ratio, as in Holzmüller et al. 2024: a right answer more among few wrong ones
+would weigh as much as a hundred among many."""
+
+_CONFIDENCE = 0.95
+
+_LABELS = ("alone", "beside all")
+"""The two comparisons of an ingredient, in the order of `comparisons_of`."""
+
+_KEYS = ("data", "structure", "seed", "contestant")
+
+
+class Variant(NamedTuple):
+    """A name, and the genes that differ from those of a plain training."""
+
+    name: str
+    genes: Genes
+
+
+def variants_of(ingredients: Mapping[str, Genes]) -> list[Variant]:
+    """The plain training, each ingredient alone, all of them, and all with each exchanged or taken out."""
+    everything = _all_on(ingredients)
+    found = [Variant("none", {}), *(Variant(name, genes) for name, genes in ingredients.items())]
+    found.append(Variant("all", everything))
+    for name, genes in ingredients.items():
+        found.append(Variant(f"all without {name}", {k: v for k, v in everything.items() if k not in genes}))
+        if {**everything, **genes} != everything:
+            found.append(Variant(f"all with {name}", {**everything, **genes}))
+    return found
+
+
+def comparisons_of(ingredients: Mapping[str, Genes]) -> dict[str, tuple[tuple[str, str], tuple[str, str]]]:
+    """For each ingredient the variants without and with it: alone, and beside all others."""
+    everything = _all_on(ingredients)
+    return {
+        name: (
+            ("none", name),
+            (f"all without {name}", "all" if {**everything, **genes} == everything else f"all with {name}"),
+        )
+        for name, genes in ingredients.items()
+    }
+
+
+def _all_on(ingredients: Mapping[str, Genes]) -> dict[str, Any]:
+    """The genes of all ingredients, but of those with a gene of an earlier ingredient."""
+    everything: dict[str, Any] = {}
+    for genes in ingredients.values():
+        if not set(genes) & set(everything):
+            everything |= genes
+    return everything
+
+
+def measure(
+    dataset: Dataset,
+    seed: int,
+    widths: Sequence[int],
+    rates: Sequence[float],
+    epochs: int | None,
+    variants: Sequence[Variant],
+) -> list[Row]:
+    """Train all variants on one split of the rows, each with every rate; a row for each variant."""
+    overrides = {"patience": None} | ({} if epochs is None else {"epochs": epochs})
+    genomes = [
+        Genome(tuple(widths), **{**_PLAIN, **variant.genes, "learning_rate": rate})
+        for variant in variants
+        for rate in rates
+    ]
+    encodings = tuple(dict.fromkeys(genome.encoding for genome in genomes))
+    prepared = prepare(dataset, seed, overrides, encodings=encodings, n_folds=1)
+    tested = _tested(prepared, list(dict.fromkeys(genomes)), seed)
+    rows = []
+    for variant, start in zip(variants, range(0, len(genomes), len(rates)), strict=True):
+        # The rate that a search would find: by the validation rows, not by the test.
+        of_rates = [tested[genome] for genome in genomes[start : start + len(rates)]]
+        best = max(of_rates, key=lambda one: (one["validation"], -one["validation loss"]))
+        row = {"data": dataset.name, "structure": "-".join(map(str, widths)), "seed": seed}
+        rows.append({**row, "contestant": variant.name, "task": dataset.task, **best})
+    return rows
+
+
+def _tested(prepared: Prepared, genomes: Sequence[Genome], seed: int) -> dict[Genome, Row]:
+    """Train networks of these genomes in cohorts, and score each on the test rows."""
+    problem = prepared.problem
+    # Equal seeds: networks of one structure begin with the same weights.
+    candidates = [Candidate(i, genome, seed, 0, "start") for i, genome in enumerate(genomes)]
+    found = {}
+    for cohort in plan_cohorts(candidates, problem):
+        start = time.perf_counter()
+        networks = [build_network(one.genome, [one.seed], problem.of(one.genome)) for one in cohort]
+        results = fit(networks, [Training(one) for one in cohort], problem)
+        seconds = (time.perf_counter() - start) / len(cohort)
+        for candidate, network, result in zip(cohort, networks, results, strict=True):
+            predictions = predict(network, _test_inputs(prepared, candidate.genome.encoding))
+            error = _error(predictions, prepared.targets(prepared.split.test), network.loss.output)
+            found[candidate.genome] = _row_of(candidate.genome, result, error, seconds)
+    return found
+
+
+def _row_of(genome: Genome, result: TrainingResult, error: float, seconds: float) -> Row:
+    best = result.best_epoch - 1
+    is_trained = result.best_epoch > 0
+    return {
+        "rate": genome.learning_rate,
+        "epoch": result.best_epoch,
+        "validation": result.validation_score[best] if is_trained else -math.inf,
+        "validation loss": result.validation_loss[best] if is_trained else math.inf,
+        "error": error,
+        "training seconds": round(seconds, 3),
+    }
+
+
+def _test_inputs(prepared: Prepared, encoding: Encoding) -> Floats:
+    rows = TableRows(prepared.dataset.table, prepared.split.test)
+    return prepared.preprocessor_of(encoding).encode(rows)
+
+
+def _error(predictions: Floats, y: Array, output: str) -> float:
+    """The share of wrong answers, or the root mean square error of standardized values."""
+    if output == "softmax":
+        return float(np.mean(predictions.argmax(axis=1) != y))
+    if output == "sigmoid":
+        return float(np.mean((predictions > 0.5) != (y > 0.5)))
+    return float(np.sqrt(np.mean(np.square(predictions - y))))
+
+
+class Gain(NamedTuple):
+    """A reduction of the error in per cent, with its interval, over data sets of which some are better."""
+
+    mean: float
+    low: float
+    high: float
+    n_better: int
+    n: int
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the gain is beyond its error."""
+        return self.low > 0
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "–"
+        interval = "" if math.isnan(self.low) else f" ({self.low:+.1f} to {self.high:+.1f})"
+        return f"{self.mean:+.1f}{interval}, {self.n_better} of {self.n}"
+
+
+def gain_of(rows: Sequence[Row], without: str, with_: str) -> Gain:
+    """How much lower the error is with an ingredient: the mean over data sets of means over their seeds.
+
+    Differences are those of logarithms of errors, of the same data, structure and seed. The interval is
+    Student's over data sets, or over seeds where there is one set.
+    """
+    logs = {tuple(row[key] for key in _KEYS): math.log(row["error"] + _FLOOR) for row in rows}
+    by_set: dict[str, list[float]] = {}
+    for (data, structure, seed, contestant), value in logs.items():
+        other = logs.get((data, structure, seed, with_))
+        if contestant == without and other is not None:
+            by_set.setdefault(data, []).append(value - other)
+    means = [fmean(differences) for differences in by_set.values()]
+    gap = Paired.of(means if len(means) > 1 else [one for some in by_set.values() for one in some])
+    reach = gap.error * float(student.ppf((1 + _CONFIDENCE) / 2, gap.n - 1)) if gap.n > 1 else math.nan
+    mean, low, high = (_per_cent(gap.mean + shift) for shift in (0.0, -reach, reach))
+    return Gain(mean, low, high, sum(one > 0 for one in means), len(means))
+
+
+def _per_cent(log_ratio: float) -> float:
+    return 100 * (1 - math.exp(-log_ratio))
+
+
+def summary(rows: Sequence[Row], ingredients: Mapping[str, Genes]) -> list[dict[str, str]]:
+    """A row for each ingredient: its gains alone and beside all others, and which are beyond their error."""
+    lines = []
+    for name, pairs in comparisons_of(ingredients).items():
+        gains = {label: gain_of(rows, *pair) for label, pair in zip(_LABELS, pairs, strict=True)}
+        certain = [label for label, gain in gains.items() if gain.is_certain]
+        lines.append(
+            {"ingredient": name, "genes": _text(ingredients[name])}
+            | {f"{label}: less error, %; sets": str(gain) for label, gain in gains.items()}
+            | {"beyond its error": " and ".join(certain) or "no"}
+        )
+    return lines
+
+
+def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of equal keys as a table in Markdown."""
+    header = list(lines[0])
+    cells = [header, ["---"] * len(header), *([str(value) for value in line.values()] for line in lines)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _text(genes: Genes) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in genes.items())
+
+
+def for_task(variants: Sequence[Variant], task: str) -> list[Variant]:
+    """The variants of a table: labels of a regression cannot be smoothed."""
+    if task != "regression":
+        return list(variants)
+    plain = [
+        Variant(one.name, {key: value for key, value in one.genes.items() if key != "label_smoothing"})
+        for one in variants
+    ]
+    dropped = {"label_smoothing", "all without label_smoothing"}
+    return [one for one in plain if one.name not in dropped]
+
+
+def part_of(dataset: Dataset, most: int, seed: int) -> Dataset:
+    """At most so many rows, drawn by the seed."""
+    if dataset.n_rows <= most:
+        return dataset
+    rows = np.sort(np.random.default_rng([seed, 23]).permutation(dataset.n_rows)[:most])
+    return replace(dataset, table=dataset.table.iloc[rows].reset_index(drop=True), y=dataset.y[rows])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure what is missing, and print the gains as tables."""
+    options = _parser().parse_args(arguments)
+    ingredients = {name: INGREDIENTS[name] for name in options.ingredients} | dict(options.also)
+    kept = Rows(_KEYS, options.rows)
+    if options.merge:
+        kept.merge(row for file in options.merge for row in read_rows(file))
+    else:
+        _measure_all(options, ingredients, kept)
+    rows = [{key: row[key] for key in (*_KEYS, "rate", "epoch", "error")} for row in kept.all]
+    report([], rows, options.json, kept.all)
+    for title, chosen in _groups(kept.all):
+        print(f"\nReduction of the test error, {title}:\n\n{markdown(summary(chosen, ingredients))}")
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """All rows, and those of each task where there are several."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    yield f"{len({row['data'] for row in rows})} data sets", list(rows)
+    for task in tasks if len(tasks) > 1 else []:
+        chosen = [row for row in rows if row["task"] == task]
+        yield f"{task}, {len({row['data'] for row in chosen})} data sets", chosen
+
+
+def _measure_all(options: argparse.Namespace, ingredients: Mapping[str, Genes], kept: Rows) -> None:
+    variants = variants_of(ingredients)
+    for data in resolve(options.files, options.data):
+        dataset = load(data)
+        for seed in _seeds(options):
+            part = part_of(dataset, options.most_rows, seed)
+            for widths in options.structures:
+                _measure_one(part, seed, widths, for_task(variants, part.task), options, kept)
+
+
+def _measure_one(
+    part: Dataset,
+    seed: int,
+    widths: Sequence[int],
+    variants: Sequence[Variant],
+    options: argparse.Namespace,
+    kept: Rows,
+) -> None:
+    structure = "-".join(map(str, widths))
+    missing = [
+        one
+        for one in variants
+        if kept.get(data=part.name, structure=structure, seed=seed, contestant=one.name) is None
+    ]
+    if not missing:
+        return
+    since = time.perf_counter()
+    for row in measure(part, seed, widths, options.rates, options.epochs, missing):
+        kept.add(row)
+    seconds = time.perf_counter() - since
+    print(f"{part.name} {structure}, seed {seed}: {seconds:.1f} s", file=sys.stderr, flush=True)
+
+
+def _seeds(options: argparse.Namespace) -> range:
+    n = options.seeds or (1 if options.quick else 3)
+    return range(options.first_seed, options.first_seed + n)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(int(width) for width in text.split("-"))
+
+
+def _named_genes(text: str) -> tuple[str, Genes]:
+    """An ingredient such as ``robust={"scaling": "robust"}``."""
+    name, _, genes = text.partition("=")
+    try:
+        values = json.loads(genes)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or not set(values) <= set(GENES):
+        raise argparse.ArgumentTypeError(f"expected NAME={{GENE: VALUE}} as JSON, got {text}")
+    return name, values
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.recipe", description=__doc__.split("\n", maxsplit=1)[0]
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="DATA", default=["wine", "diabetes"], help="default: wine, diabetes"
+    )
+    parser.add_argument("--data", metavar="DIR", help="the folder of .npz files")
+    parser.add_argument(
+        "--structures", nargs="+", type=_widths, default=[(128, 128)], metavar="W-W", help="default: 128-128"
+    )
+    parser.add_argument(
+        "--rates", nargs="+", type=float, default=[0.001, 0.004], metavar="R", help="default: 0.001 0.004"
+    )
+    parser.add_argument("--epochs", type=int, metavar="E", help="default: as nas search, by the rows")
+    parser.add_argument("--most-rows", type=int, default=3000, metavar="N", help="of a table; default: 3000")
+    parser.add_argument(
+        "--ingredients",
+        nargs="+",
+        choices=list(INGREDIENTS),
+        default=list(INGREDIENTS),
+        metavar="NAME",
+        help=f"of {', '.join(INGREDIENTS)}; default: all",
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        type=_named_genes,
+        default=[],
+        metavar="NAME=GENES",
+        help="further ingredients, their genes as JSON",
+    )
+    parser.add_argument("--quick", action="store_true", help="one seed")
+    add_options(parser, seeds=3)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
