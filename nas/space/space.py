@@ -74,8 +74,8 @@ class SearchSpace:
     optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
     schedule: Sequence[str] = gene(Names(SCHEDULES))
     scaling: Sequence[str] = gene(Names(SCALINGS))
-    beta2: Values = gene(Numbers(*BETA2_BOUNDS), later=True)
-    label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING), later=True)
+    beta2: Values = gene(Numbers(*BETA2_BOUNDS))
+    label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING))
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -167,12 +167,13 @@ class SearchSpace:
         return _fits(self, genome.widths) and all(_carries(self, genome, key) for key in GENES)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the space as plain values for JSON, with ranges written out."""
-        record = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if getattr(self, item.name) or not item.metadata.get("later")
-        }
+        """Return the space as plain values for JSON, with ranges written out.
+
+        Genes of later versions stand in it only where they are carried, so that the journal of an earlier
+        version describes the same search.
+        """
+        record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record = {key: value for key, value in record.items() if value or key not in _LATER_GENES}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}
 
     @classmethod
@@ -193,6 +194,9 @@ class SearchSpace:
             parts.append(f"{key}{per_layer} {_abbreviated(values)}")
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
 
+
+_LATER_GENES = ("beta2", "label_smoothing")
+"""Genes that the first journals do not name."""
 
 DOMAINS: dict[str, Domain] = {
     item.name: item.metadata["domain"] for item in fields(SearchSpace) if item.metadata

@@ -215,13 +215,9 @@ Domain = Numbers | Names
 """The values that a gene may have."""
 
 
-def gene(domain: Domain, *, later: bool = False) -> Any:
-    """Declare a field of `SearchSpace` for values of an optional gene of `nas.genome.Genome`.
-
-    `later`: whether earlier versions had no such gene. A record of a space without it then leaves it out, and
-    equals theirs, so that runs of theirs can be resumed.
-    """
-    return field(default=(), metadata={"domain": domain, "later": later})
+def gene(domain: Domain) -> Any:
+    """Declare a field of `SearchSpace` for values of an optional gene of `nas.genome.Genome`."""
+    return field(default=(), metadata={"domain": domain})
 
 
 def _listed(values: Any) -> tuple[Any, ...]:
