@@ -18,12 +18,12 @@ examples, of one network or, on the middle axes, of several.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, Floats, Ints, host, largest, xp
+from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, largest, xp
 
 HUBER_DELTA = 1.0
 """Residual at which Huber's loss turns from quadratic to linear, in standard deviations of the target."""
@@ -34,6 +34,30 @@ LARGEST_SMOOTHING = 0.9
 # By type character. Read at import: NumPy warns when it is asked while denormals are flushed to zero.
 _TINY = {kind: host.finfo(kind).tiny for kind in "fd"}
 _EPS = {kind: host.finfo(kind).eps for kind in "fd"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Smoothing:
+    """The label smoothing of several networks; see `Loss.smoothed_gradient`.
+
+    Attributes
+    ----------
+    networks : int array of shape (n,)
+        The positions of networks with smoothing.
+    shares : float array of shape (n, 1)
+        The share of each, of the type of the parameters.
+    """
+
+    networks: Ints
+    shares: Floats
+
+    @classmethod
+    def of(cls, smoothings: Sequence[float], dtype: DTypeLike) -> Smoothing | None:
+        """That of networks with these shares; None where all are 0."""
+        networks = [i for i, share in enumerate(smoothings) if share]
+        if not networks:
+            return None
+        return cls(xp.asarray(networks), xp.asarray([[smoothings[i]] for i in networks], dtype))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +76,30 @@ class Loss:
     has_class_targets: bool = False
     uniform: Callable[[Floats], tuple[Floats, Floats]] | None = None
 
-    def smoothed_gradient(self, p: Floats, y: Array, networks: Ints, smoothing: Floats) -> Floats:
-        """As `gradient`, with smoothed targets for some of several networks.
+    def smoothed_gradient(self, p: Floats, y: Array, smoothing: Smoothing) -> Floats:
+        """As `gradient`, with smoothed targets for some of several networks; the others keep every bit.
 
         With a share s of smoothing, targets are (1 - s) y + s u, where u has every class as likely
         (Szegedy et al. 2016, section 7). The loss is linear in the targets, so that loss and gradient are
-        mixtures too: (1 - s) of those of y and s of those of u. The other networks keep every bit.
+        mixtures too: (1 - s) of those of y and s of those of u.
 
         Parameters
         ----------
         p : float array of shape (outputs, networks, rows)
             Predictions, which become the gradient.
         y : array as `gradient` takes it
-        networks : int array of shape (n,)
-            The positions of networks with smoothing.
-        smoothing : float array of shape (n, 1)
-            Their shares, of the type of `p`.
+        smoothing : Smoothing
 
         Returns
         -------
         losses : float array of shape (networks, rows)
         """
         assert self.uniform is not None, "training refuses label smoothing without classes"
+        networks, shares = smoothing.networks, smoothing.shares
         losses_of_uniform, uniform = self.uniform(p[:, networks])
         losses = self.gradient(p, y)
-        losses[networks] += smoothing * (losses_of_uniform - losses[networks])
-        p[:, networks] += smoothing * (uniform - p[:, networks])
+        losses[networks] += shares * (losses_of_uniform - losses[networks])
+        p[:, networks] += shares * (uniform - p[:, networks])
         return losses
 
 

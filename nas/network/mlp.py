@@ -17,7 +17,7 @@ from itertools import pairwise
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp
 from nas.network.initializers import INITIALIZERS
-from nas.network.losses import LOSSES
+from nas.network.losses import LOSSES, Smoothing
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
@@ -118,14 +118,13 @@ class MLP:
 
     def _losses(self, outputs: Floats, y: Array, smoothing: float) -> Floats:
         """The losses of the rows; predictions, of shape (outputs, rows), become the gradient in place."""
-        if not smoothing:
+        of_network = Smoothing.of([smoothing], outputs.dtype)
+        if of_network is None:
             return self.loss.gradient(outputs, y)
         # One network of several: an axis for it between outputs and rows.
         y = y if self.loss.has_class_targets else y[:, xp.newaxis]
-        shares = xp.full((1, 1), smoothing, outputs.dtype)
-        losses = self.loss.smoothed_gradient(outputs[:, xp.newaxis], y, xp.zeros(1, int), shares)
-        of_network: Floats = losses[0]
-        return of_network
+        losses: Floats = self.loss.smoothed_gradient(outputs[:, xp.newaxis], y, of_network)[0]
+        return losses
 
     def loss_and_gradient(
         self,
@@ -147,7 +146,7 @@ class MLP:
         weight_decay : float
             Factor of the penalty; biases are not penalized.
         label_smoothing : float
-            The share of every class in the targets; see `nas.network.losses.Loss.smoothed_gradient`.
+            The share of every class in the targets; see `nas.network.losses.Loss`.
 
         Returns
         -------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.losses import Smoothing
 from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.state import State
@@ -104,6 +105,7 @@ class Cohort:
                 self.layout.store(member.network, i, buffer, moment)
         self.layout.set_units(self.parameters)
         self._optimizers = list(self._lay_out_optimizers())
+        self._smoothing = Smoothing.of([m.config.label_smoothing for m in self.members], self._dtype)
         self._clips = any(member.config.clip_norm is not None for member in members)
         self._spaces: dict[int, Workspace] = {}
         self._validation: Validation | None = None
@@ -155,7 +157,6 @@ class Cohort:
                 rows,
                 gradient=self._gradient,
                 dropouts=[member.dropouts for member in self.members],
-                smoothings=[member.config.label_smoothing for member in self.members],
             )
         return self._spaces[rows]
 
@@ -176,7 +177,7 @@ class Cohort:
         space.load(X, rows)
         if space.masks:
             space.draw_masks([_generator(member) for member in self.members])
-        losses = space.backpropagate(targets, weights)
+        losses = space.backpropagate(targets, weights, self._smoothing)
         if self._clips:
             # The norm counts the penalty's gradient too, so decay comes before clipping.
             for optimizer in self._optimizers:

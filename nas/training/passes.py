@@ -16,7 +16,7 @@ from functools import partial
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, to_host, xp, zeros
 from nas.network.calls import Call, run
-from nas.network.losses import Loss
+from nas.network.losses import Loss, Smoothing
 from nas.network.mlp import MLP, PREDICTION_ROWS
 from nas.training.layout import Layout, Place, Shape
 from nas.training.products import PANEL, fits_cache, product
@@ -36,8 +36,6 @@ class Workspace:
         Receives the result of a backward pass; without it there are forward passes only.
     dropouts : sequence of sequences of float, optional
         The share that each member drops of each hidden layer's units; none by default.
-    smoothings : sequence of float, optional
-        The label smoothing of each member; none by default.
     groups : sequence of int, optional
         The number of the batch that each member reads, from 0, where members read different batches; such
         a workspace has forward passes only. By default all read the same batch.
@@ -63,7 +61,6 @@ class Workspace:
         *,
         gradient: Floats | None = None,
         dropouts: Sequence[Sequence[float]] = (),
-        smoothings: Sequence[float] = (),
         groups: Sequence[int] = (),
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
@@ -99,9 +96,6 @@ class Workspace:
         self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
         # A mean over rows, as a factor of the type of the parameters.
         self._share = xp.asarray(1 / rows, parameters.dtype)
-        smoothed = [i for i, smoothing in enumerate(smoothings) if smoothing]
-        self._smoothed = xp.asarray(smoothed, int)
-        self._smoothing = xp.asarray([[smoothings[i]] for i in smoothed], parameters.dtype)
         self._backward = [] if gradient is None else self._lay_out_backward(gradient)
 
     def _product(self, A: Floats, B: Floats, out: Floats) -> list[Call]:
@@ -260,7 +254,9 @@ class Workspace:
         run(self._forward)
         return self.predictions
 
-    def backpropagate(self, targets: Array, row_weights: Floats | None = None) -> Floats:
+    def backpropagate(
+        self, targets: Array, row_weights: Floats | None = None, smoothing: Smoothing | None = None
+    ) -> Floats:
         """Fill the gradient with that of each member's mean loss; returns the losses, (members, rows).
 
         Parameters
@@ -268,12 +264,14 @@ class Workspace:
         targets : array as the loss asks for
         row_weights : array of shape (rows,), optional
             Factors of the rows' losses, 1 on average over the training part.
+        smoothing : Smoothing, optional
+            The members whose targets are smoothed.
         """
         p = self.forward()
         losses = (
-            self.loss.smoothed_gradient(p, targets, self._smoothed, self._smoothing)
-            if len(self._smoothed)
-            else self.loss.gradient(p, targets)
+            self.loss.gradient(p, targets)
+            if smoothing is None
+            else self.loss.smoothed_gradient(p, targets, smoothing)
         )
         # A mean over rows: every row's gradient gets its share, here once for all layers below.
         if row_weights is None:

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 
 from nas.network import LOSSES
 from nas.network.arrays import Array, Floats
-from nas.network.losses import HUBER_DELTA, Loss
+from nas.network.losses import HUBER_DELTA, Loss, Smoothing
 
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -121,7 +121,7 @@ def test_smoothed_labels_worked_out_by_hand(
     plain = p.copy()
     target = np.array([y]) if loss.has_class_targets else np.array(y, float).reshape(1, 1, 1)
     plain_losses = loss.gradient(plain, target)
-    losses = loss.smoothed_gradient(p, target, np.array([1]), np.array([[0.3]]))
+    losses = loss.smoothed_gradient(p, target, Smoothing(np.array([1]), np.array([[0.3]])))
     np.testing.assert_allclose(losses[1], [expected], rtol=1e-14)
     np.testing.assert_allclose(p[:, 1, 0], slopes, rtol=1e-14, atol=1e-16)
     np.testing.assert_array_equal(losses[[0, 2]], plain_losses[[0, 2]])
