@@ -316,14 +316,16 @@ def test_what_stays_is_remembered(optimizer: str) -> None:
     assert its.steps == (SETTLED if moments else 0)
 
 
-def test_young_moments_grow_up() -> None:
+@pytest.mark.parametrize("beta2", [0.999, 0.95])
+def test_young_moments_grow_up(beta2: float) -> None:
     # After one step Adam's estimates are g and g², however small the moments are then.
     network, state = parent_of((5,), ["relu"])
     g = np.linspace(-1, 1, network.parameters.size)
-    young = replace(state, moments=(g, g**2), steps=1)
+    young = replace(state, moments=(g, g**2), steps=1, rule=("adam", beta2))
     _, child = child_of((network, young), (5,), ["relu"], [0])
     np.testing.assert_allclose(child.moments[0] * (1 - 0.9), g, rtol=1e-12)
-    np.testing.assert_allclose(child.moments[1] * (1 - 0.999), g**2, rtol=1e-12)
+    np.testing.assert_allclose(child.moments[1] * (1 - beta2), g**2, rtol=1e-12)
+    assert child.rule == ("adam", beta2)
 
 
 @pytest.mark.parametrize("moments", [(), (np.zeros(9),) * 2])

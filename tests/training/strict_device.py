@@ -201,10 +201,11 @@ def train() -> int:
             y = rng.normal(size=(41, 3)).astype(np.float32)
         networks = [MLP((5, 9 + i, 3), [name], loss, rng=rng) for i, name in enumerate(ACTIVATIONS)]
         networks.append(MLP((5, 3), [], loss, rng=rng))
-        optimizers = [*OPTIMIZERS, *OPTIMIZERS]
+        optimizers, smooths = [*OPTIMIZERS, *OPTIMIZERS], LOSSES[loss].uniform is not None
         configs = [
             TrainingConfig(
                 epochs=3, batch_size=20, optimizer=optimizers[i], dropout=0.1 * (i % 2),
+                beta2=0.999 - 0.04 * (i % 2), label_smoothing=0.1 * (i % 2 and smooths),
                 weight_decay=0.01 * (i % 3), learning_rate=0.001 * (1 + i),
                 clip_norm=1.0 if i == 4 else None, patience=1,
             )
