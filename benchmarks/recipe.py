@@ -60,9 +60,6 @@ would weigh as much as a hundred among many."""
 
 _CONFIDENCE = 0.95
 
-_LABELS = ("alone", "beside all")
-"""The two comparisons of an ingredient, in the order of `comparisons_of`."""
-
 _KEYS = ("data", "structure", "seed", "contestant")
 
 
@@ -85,16 +82,15 @@ def variants_of(ingredients: Mapping[str, Genes]) -> list[Variant]:
     return found
 
 
-def comparisons_of(ingredients: Mapping[str, Genes]) -> dict[str, tuple[tuple[str, str], tuple[str, str]]]:
+def comparisons_of(ingredients: Mapping[str, Genes]) -> dict[str, dict[str, tuple[str, str]]]:
     """For each ingredient the variants without and with it: alone, and beside all others."""
     everything = _all_on(ingredients)
-    return {
-        name: (
-            ("none", name),
-            (f"all without {name}", "all" if {**everything, **genes} == everything else f"all with {name}"),
-        )
-        for name, genes in ingredients.items()
-    }
+    found = {}
+    for name, genes in ingredients.items():
+        is_in_all = {**everything, **genes} == everything
+        with_ = "all" if is_in_all else f"all with {name}"
+        found[name] = {"alone": ("none", name), "beside all": (f"all without {name}", with_)}
+    return found
 
 
 def _all_on(ingredients: Mapping[str, Genes]) -> dict[str, Any]:
@@ -224,17 +220,26 @@ def _per_cent(log_ratio: float) -> float:
 
 
 def summary(rows: Sequence[Row], ingredients: Mapping[str, Genes]) -> list[dict[str, str]]:
-    """A row for each ingredient: its gains alone and beside all others, and which are beyond their error."""
-    lines = []
-    for name, pairs in comparisons_of(ingredients).items():
-        gains = {label: gain_of(rows, *pair) for label, pair in zip(_LABELS, pairs, strict=True)}
-        certain = [label for label, gain in gains.items() if gain.is_certain]
-        lines.append(
-            {"ingredient": name, "genes": _text(ingredients[name])}
-            | {f"{label}: less error, %; sets": str(gain) for label, gain in gains.items()}
-            | {"beyond its error": " and ".join(certain) or "no"}
-        )
-    return lines
+    """A row for each ingredient: its gains alone and beside all others, and which are beyond their error.
+
+    The last row is that of all ingredients together against none.
+    """
+    lines = [
+        _line(name, _text(ingredients[name]), {label: gain_of(rows, *pair) for label, pair in pairs.items()})
+        for name, pairs in comparisons_of(ingredients).items()
+    ]
+    together = {"alone": gain_of(rows, "none", "all"), "beside all": gain_of((), "none", "all")}
+    return [*lines, _line("all", "of all above", together)]
+
+
+def _line(name: str, genes: str, gains: Mapping[str, Gain]) -> dict[str, str]:
+    certain = [label for label, gain in gains.items() if gain.is_certain]
+    return {
+        "ingredient": name,
+        "genes": genes,
+        **{f"{label}: less error, %; sets": str(gain) for label, gain in gains.items()},
+        "beyond its error": " and ".join(certain) or "no",
+    }
 
 
 def markdown(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -309,9 +309,10 @@ def test_an_ingredient_is_compared_alone_and_beside_all_others() -> None:
         "all with c": {"beta2": 0.95, "schedule": "cosine"},
     }
     comparisons = recipe.comparisons_of(ingredients)
-    assert comparisons["b"] == (("none", "b"), ("all without b", "all"))
-    assert comparisons["c"] == (("none", "c"), ("all without c", "all with c"))
-    assert {name for pairs in comparisons.values() for pair in pairs for name in pair} == set(variants)
+    assert comparisons["b"] == {"alone": ("none", "b"), "beside all": ("all without b", "all")}
+    assert comparisons["c"] == {"alone": ("none", "c"), "beside all": ("all without c", "all with c")}
+    compared = {name for pairs in comparisons.values() for pair in pairs.values() for name in pair}
+    assert compared == set(variants)
 
 
 def test_a_gain_is_the_mean_over_sets_of_paired_reductions() -> None:
