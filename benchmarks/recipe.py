@@ -35,6 +35,7 @@ from nas.data.preprocessing import Rows as TableRows
 from nas.evaluation import Candidate, Training, build_network, fit, plan_cohorts
 from nas.genome import GENES, Encoding, Genome
 from nas.network.arrays import Array, Floats
+from nas.network.losses import Loss
 from nas.run.preparation import Prepared, prepare
 from nas.training import TrainingResult, predict
 
@@ -143,12 +144,17 @@ def _tested(prepared: Prepared, genomes: Sequence[Genome], seed: int) -> dict[Ge
         seconds = (time.perf_counter() - start) / len(cohort)
         for candidate, network, result in zip(cohort, networks, results, strict=True):
             predictions = predict(network, _test_inputs(prepared, candidate.genome.encoding))
-            error = _error(predictions, prepared.targets(prepared.split.test), network.loss.output)
-            found[candidate.genome] = _row_of(candidate.genome, result, error, seconds)
+            y = prepared.targets(prepared.split.test)
+            found[candidate.genome] = {
+                **_trained(candidate.genome, result),
+                "error": _error(predictions, y, network.loss.output),
+                "log loss": _log_loss(predictions, y, network.loss),
+                "training seconds": round(seconds, 3),
+            }
     return found
 
 
-def _row_of(genome: Genome, result: TrainingResult, error: float, seconds: float) -> Row:
+def _trained(genome: Genome, result: TrainingResult) -> Row:
     best = result.best_epoch - 1
     is_trained = result.best_epoch > 0
     return {
@@ -156,8 +162,6 @@ def _row_of(genome: Genome, result: TrainingResult, error: float, seconds: float
         "epoch": result.best_epoch,
         "validation": result.validation_score[best] if is_trained else -math.inf,
         "validation loss": result.validation_loss[best] if is_trained else math.inf,
-        "error": error,
-        "training seconds": round(seconds, 3),
     }
 
 
@@ -173,6 +177,14 @@ def _error(predictions: Floats, y: Array, output: str) -> float:
     if output == "sigmoid":
         return float(np.mean((predictions > 0.5) != (y > 0.5)))
     return float(np.sqrt(np.mean(np.square(predictions - y))))
+
+
+def _log_loss(predictions: Floats, y: Array, loss: Loss) -> float | None:
+    """The mean log loss of classes, which tells more of few rows than the share of wrong answers."""
+    if loss.uniform is None:
+        return None
+    losses = loss.per_row(predictions.T.copy(), y if loss.has_class_targets else y.T)
+    return float(np.mean(losses, dtype=float))
 
 
 class Gain(NamedTuple):
@@ -196,13 +208,14 @@ class Gain(NamedTuple):
         return f"{self.mean:+.1f}{interval}, {self.n_better} of {self.n}"
 
 
-def gain_of(rows: Sequence[Row], without: str, with_: str) -> Gain:
+def gain_of(rows: Sequence[Row], without: str, with_: str, measure: str = "error") -> Gain:
     """How much lower the error is with an ingredient: the mean over data sets of means over their seeds.
 
-    Differences are those of logarithms of errors, of the same data, structure and seed. The interval is
-    Student's over data sets, or over seeds where there is one set.
+    Differences are those of logarithms of errors (or of another measure), of the same data, structure and
+    seed. The interval is Student's over data sets, or over seeds where there is one set.
     """
-    logs = {tuple(row[key] for key in _KEYS): math.log(row["error"] + _FLOOR) for row in rows}
+    measured = [row for row in rows if row[measure] is not None]
+    logs = {tuple(row[key] for key in _KEYS): math.log(row[measure] + _FLOOR) for row in measured}
     by_set: dict[str, list[float]] = {}
     for (data, structure, seed, contestant), value in logs.items():
         other = logs.get((data, structure, seed, with_))
@@ -219,16 +232,22 @@ def _per_cent(log_ratio: float) -> float:
     return 100 * (1 - math.exp(-log_ratio))
 
 
-def summary(rows: Sequence[Row], ingredients: Mapping[str, Genes]) -> list[dict[str, str]]:
+def summary(
+    rows: Sequence[Row], ingredients: Mapping[str, Genes], measure: str = "error"
+) -> list[dict[str, str]]:
     """A row for each ingredient: its gains alone and beside all others, and which are beyond their error.
 
     The last row is that of all ingredients together against none.
     """
     lines = [
-        _line(name, _text(ingredients[name]), {label: gain_of(rows, *pair) for label, pair in pairs.items()})
+        _line(
+            name,
+            _text(ingredients[name]),
+            {label: gain_of(rows, *pair, measure) for label, pair in pairs.items()},
+        )
         for name, pairs in comparisons_of(ingredients).items()
     ]
-    together = {"alone": gain_of(rows, "none", "all"), "beside all": gain_of((), "none", "all")}
+    together = {"alone": gain_of(rows, "none", "all", measure), "beside all": gain_of((), "none", "all")}
     return [*lines, _line("all", "of all above", together)]
 
 
@@ -237,7 +256,7 @@ def _line(name: str, genes: str, gains: Mapping[str, Gain]) -> dict[str, str]:
     return {
         "ingredient": name,
         "genes": genes,
-        **{f"{label}: less error, %; sets": str(gain) for label, gain in gains.items()},
+        **{f"{label}: % less, sets": str(gain) for label, gain in gains.items()},
         "beyond its error": " and ".join(certain) or "no",
     }
 
@@ -284,17 +303,26 @@ def main(arguments: list[str] | None = None) -> None:
         _measure_all(options, ingredients, kept)
     rows = [{key: row[key] for key in (*_KEYS, "rate", "epoch", "error")} for row in kept.all]
     report([], rows, options.json, kept.all)
-    for title, chosen in _groups(kept.all):
-        print(f"\nReduction of the test error, {title}:\n\n{markdown(summary(chosen, ingredients))}")
+    for title, chosen, measure in _groups(kept.all):
+        lines = markdown(summary(chosen, ingredients, measure))
+        print(f"\nReduction of the {measure} on the test rows, {title}:\n\n{lines}")
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """All rows, and those of each task where there are several."""
+def _groups(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row], str]]:
+    """All rows, those of each task where there are several, and those of classes by their log loss."""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
-    yield f"{len({row['data'] for row in rows})} data sets", list(rows)
+    yield _n_sets(rows), list(rows), "error"
     for task in tasks if len(tasks) > 1 else []:
         chosen = [row for row in rows if row["task"] == task]
-        yield f"{task}, {len({row['data'] for row in chosen})} data sets", chosen
+        yield f"{task}, {_n_sets(chosen)}", chosen, "error"
+    classes = [row for row in rows if row["log loss"] is not None]
+    if classes:
+        yield f"classes, {_n_sets(classes)}", classes, "log loss"
+
+
+def _n_sets(rows: Sequence[Row]) -> str:
+    n = len({row["data"] for row in rows})
+    return f"{n} data set{'s' * (n > 1)}"
 
 
 def _measure_all(options: argparse.Namespace, ingredients: Mapping[str, Genes], kept: Rows) -> None:

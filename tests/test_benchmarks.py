@@ -339,9 +339,9 @@ def test_ingredients_of_a_recipe_are_measured_on_the_same_rows(capsys: pytest.Ca
         ["iris", "diabetes", "--quick", "--epochs", "3", "--structures", "8", "--most-rows", "120", *chosen]
     )
     printed = capsys.readouterr().out
-    assert printed.count("| label_smoothing | label_smoothing = 0.1 |") == 3  # all, classes, values
-    assert printed.count("| fast | beta2 = 0.9 |") == 3
-    regression = printed[printed.index("regression") :]
+    assert printed.count("| label_smoothing | label_smoothing = 0.1 |") == 4  # all, classes, values, log loss
+    assert printed.count("| fast | beta2 = 0.9 |") == 4
+    regression = printed[printed.index("rows, regression") :]
     assert "| label_smoothing = 0.1 | – | – | no |" in regression
     assert "all without quantile" in printed
     with pytest.raises(SystemExit):
