@@ -392,7 +392,7 @@ def _parser() -> argparse.ArgumentParser:
         "--structures", nargs="+", type=_widths, default=[(128, 128)], metavar="W-W", help="default: 128-128"
     )
     parser.add_argument(
-        "--rates", nargs="+", type=float, default=[0.001, 0.004], metavar="R", help="default: 0.001 0.004"
+        "--rates", nargs="+", type=float, default=[0.004, 0.016], metavar="R", help="default: 0.004 0.016"
     )
     parser.add_argument("--epochs", type=int, metavar="E", help="default: as nas search, by the rows")
     parser.add_argument("--most-rows", type=int, default=3000, metavar="N", help="of a table; default: 3000")
