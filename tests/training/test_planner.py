@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ def test_the_model_counts_what_is_done_to_drop_units() -> None:
 def test_the_model_counts_smoothed_labels_and_optimizers_of_their_own() -> None:
     plain = [one(8, 16), one(16), one(24)]
 
-    def changed(**changes: float) -> list[Plan]:
+    def changed(**changes: Any) -> list[Plan]:
         return [*plain[:2], replace(plain[2], config=replace(CONFIG, **changes))]
 
     calls = work(plain)["calls"]
