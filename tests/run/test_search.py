@@ -67,7 +67,7 @@ def kinds(result: nas.SearchResult) -> set[str]:
 @pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2", "random"])
 def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path, way: str) -> None:
     options = RACE | WAYS[way] | {"seed": 11, "n_finalists": 3}
-    results = [search("wine", tmp_path / str(n), n_workers=n, **options) for n in (0, 1, 2, 7)]
+    results = [search("wine", tmp_path / str(n), n_workers=n, **options) for n in (0, 2, 7)]
     serial, *others = results
     for other in others:
         assert_same_search(other, serial)
@@ -551,11 +551,11 @@ class TestResume:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.ray  # and sixty real trainings
+@pytest.mark.ray  # and twenty real trainings of five folds
 def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
     # 0.975 where it was measured, 0.97 being asked for; rounding on other processors may move some
     # of the 360 test rows. A last training at a constant rate, once a mistake here, gave 0.958.
-    result = nas.search("digits", n_candidates=60, runs_dir=tmp_path, tracking=False, progress=False)
+    result = nas.search("digits", n_candidates=20, runs_dir=tmp_path, tracking=False, progress=False)
     assert result.test.score >= 0.965
 
 
