@@ -125,7 +125,7 @@ class SearchContext:
     def costs(self) -> CostModel:
         """The costs of a genome for this data."""
         problem = self.prepared.problem
-        return cost_model(problem.n_inputs, problem.n_outputs)
+        return cost_model(problem.n_inputs_by_encoding, problem.n_outputs)
 
     @property
     def n_parts(self) -> int:

@@ -26,7 +26,7 @@ from nas.data import (
 )
 from nas.errors import DataError, InputError
 from nas.evaluation import Problem
-from nas.genome import STANDARD_ENCODING, Encoding, is_standard
+from nas.genome import STANDARD_ENCODING, Encoding
 from nas.network.arrays import Array
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
@@ -109,7 +109,7 @@ class Prepared:
 
     def preprocessor_of(self, encoding: Encoding, fold: Fold | None = None) -> Preprocessor:
         """The preprocessor that makes inputs; of a fold, with the target means of its training rows."""
-        preprocessor = self.preprocessor if is_standard(encoding) else self.preprocessors[encoding]
+        preprocessor = self.preprocessor if encoding == STANDARD_ENCODING else self.preprocessors[encoding]
         if fold is None or not any(column.means for column in preprocessor.columns):
             return preprocessor
         rows = Rows(self.dataset.table, self.split.train[fold.train])
@@ -253,7 +253,7 @@ def prepare(
             len(pairs),
         )
         return single
-    further = tuple(encoding for encoding in encodings if not is_standard(encoding))
+    further = tuple(encoding for encoding in encodings if encoding != STANDARD_ENCODING)
     prepared = _encode(dataset, parts, training, seed, metric, further)
     return replace(_with_folds(prepared, pairs) if pairs else prepared, cuts=cuts)
 
