@@ -15,11 +15,11 @@ A saved network is a folder with two files:
 An ensemble has, in place of ``layers``, ``members``, a list of the same records, and ``shares``, the weight
 of each member in the mean; the arrays are called ``member_0.weight_0`` and so on.
 
-Version 4 is written at least, or 5 where the network has an `Uncertainty`, in ``uncertainty``. Their ``checksum``
-holds two SHA-256 digests: ``weights``, of the bytes of the weights file, and ``record``, of ``model.json``
-without its ``checksum``, as JSON with sorted keys and without blanks; a file that does not match them is
-refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or
-``knots``) have none, and are still read. Version 6 is written where columns have ``clip`` or ``edges``.
+Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, and 6 where columns have
+``clip`` or ``edges``. Their ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
+file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without blanks; a
+file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with
+columns that have ``means`` or ``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class Column:
     second input that is 1 where the value was missing if `indicator` is set. With `knots`, pairs
     (value, number) that rise, a value is first turned into the number that lies on the straight lines
     from each to the next; beyond the ends, into that of the end. With a `clip` above 0, the input is bent
-    smoothly towards that number, see `smooth_clip`. With rising `edges` of bins, an input for each bin follows
-    that of the value, see `piecewise_linear`; the indicator comes last. Cells of text are read by `number_in`
-    with the column's `decimal` separator and `unit`; with `form` "duration", as seconds.
+    smoothly below that number, see `smooth_clip`. With `edges` of bins that rise, an input for each bin
+    follows that of the value, see `piecewise_linear`; the indicator comes last. Cells of text are read by
+    `number_in` with the column's `decimal` separator and `unit`; with `form` "duration", as seconds.
 
     With `parts`, its cells are dates: it gives an input for each part (see `PARTS`), standardized by the
     pairs (mean, scale) of `scales`, 0 where the date is missing, and an `indicator` as above. Cells of
@@ -363,7 +363,7 @@ def piecewise_linear(x: Array, edges: Sequence[float]) -> Array:
 
 
 def smooth_clip(x: Array, bound: float | Array) -> Array:
-    """x / √(1 + (x / bound)²), which stays below the bound (Holzmüller et al. 2024, "Better by default")."""
+    """X / √(1 + (x / bound)²), which stays below the bound (Holzmüller et al. 2024, "Better by default")."""
     # The square of a number that is farther away may be infinite.
     near = np.clip(x, -FARTHEST, FARTHEST)
     result: Array = near / np.sqrt(1 + np.square(near / bound))

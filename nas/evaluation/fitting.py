@@ -11,7 +11,13 @@ from threadpoolctl import ThreadpoolController
 
 from nas.alignment import origins
 from nas.evaluation.candidate import Candidate, Checkpoint
-from nas.evaluation.problem import Problem, network_activations, network_sizes, training_config
+from nas.evaluation.problem import (
+    Problem,
+    input_change,
+    network_activations,
+    network_sizes,
+    training_config,
+)
 from nas.genome import Genome
 from nas.network import MLP, State, morph
 from nas.training import Member, TrainingResult, TrainingStop, train_cohort
@@ -72,6 +78,7 @@ def started(training: Training, problem: Problem) -> Training:
         network_activations(genome),
         origins(genome, parent),
         np.random.default_rng(training.seeds(2)),
+        input_change(parent, genome, problem),
     )
     return replace(training, state=start, inherited=None)
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nas.evaluation.codes import Codes
 from nas.genome import STANDARD_ENCODING, TRAINING_GENES, Encoding, Genome
-from nas.network import MLP
+from nas.network import MLP, InputChange
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.scoring import Metric
@@ -47,6 +48,8 @@ class Problem:
         The weight of each row in the loss and in the score.
     encoded : mapping
         `X_train` and `X_validation` for genomes with another encoding of inputs, by that.
+    codes : mapping
+        The codes among the inputs of each encoding that has some.
     folds : sequence of Fold
         Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
     by_fold : sequence of Problem
@@ -66,6 +69,7 @@ class Problem:
     weights_train: Floats | None = None
     weights_validation: Floats | None = None
     encoded: Mapping[Encoding, tuple[Floats, Floats]] = field(default_factory=dict)
+    codes: Mapping[Encoding, Codes] = field(default_factory=dict)
     folds: Sequence[Fold] = ()
     by_fold: Sequence[Problem] = ()
 
@@ -161,6 +165,15 @@ def build_network(
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
     """Inputs, hidden widths and outputs of a genome's network."""
     return (problem.n_inputs_of(genome), *genome.widths, problem.n_outputs)
+
+
+def input_change(parent: Genome, genome: Genome, problem: Problem) -> InputChange | None:
+    """How a child's inputs follow from its parent's, of the same scaling; None where they are the same."""
+    if parent.encoding == genome.encoding:
+        return None
+    if genome.encoding in problem.codes:
+        return problem.codes[genome.encoding].added()
+    return problem.codes[parent.encoding].removed()
 
 
 def network_activations(genome: Genome) -> tuple[str, ...]:

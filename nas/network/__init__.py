@@ -4,13 +4,14 @@
 - tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
   `optimizers`, `schedules`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
-  from them: `morphism`, with `layers` and `insertion`;
+  from them: `morphism`, with `layers`, `insertion` and `inputs`;
 - below all: `arrays`, the only file that names the array library, and `calls`.
 
 Training, of one network or of many in one batch, is the room above: `nas.training`.
 """
 
 from nas.network.activations import ACTIVATIONS
+from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
 from nas.network.morphism import is_exact, morph
@@ -24,6 +25,8 @@ __all__ = [
     "MLP",
     "OPTIMIZERS",
     "SCHEDULES",
+    "InputChange",
+    "Lines",
     "State",
     "is_exact",
     "morph",

@@ -2,6 +2,7 @@
 
 Changes of structure in the order of their application, and their effect on the network's function:
 
+    change inputs    exact where inputs are added; otherwise see `nas.network.inputs`
     remove a layer   exact for identity; otherwise each unit becomes the line nearest to it
     narrow           not exact: the units that move the next layer least are removed, their means remain
     swap             not exact: another activation over the same weights
@@ -20,6 +21,7 @@ from itertools import pairwise
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
 from nas.network.initializers import INITIALIZERS
+from nas.network.inputs import InputChange
 from nas.network.insertion import insert, route
 from nas.network.layers import (
     NODE_WEIGHTS,
@@ -42,6 +44,7 @@ def morph(
     child_activations: Sequence[str],
     origins: Sequence[int | None],
     rng: host.random.Generator,
+    inputs: InputChange | None = None,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
@@ -51,12 +54,14 @@ def morph(
     sizes, activations : sequences of int and of str
         The parent's structure, in the form of `MLP`'s parameters.
     child_sizes, child_activations : sequences of int and of str
-        The child's structure; inputs and outputs are the parent's.
+        The child's structure; outputs are the parent's, and so are inputs without `inputs`.
     origins : sequence of int or None
         For each hidden layer of the child the position, from 0, of the parent's layer that it continues,
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
         Draws the weights of new units.
+    inputs : InputChange, optional
+        How the child's inputs follow from the parent's, if they are others.
 
     Returns
     -------
@@ -68,10 +73,12 @@ def morph(
     ValueError
         If structures, origins and state do not fit together.
     """
-    _check(sizes, activations, child_sizes, child_activations, origins)
+    _check(sizes, activations, child_sizes, child_activations, origins, inputs)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
         layers = _layers(parent, sizes, activations)
+        if inputs is not None:
+            inputs.apply(layers[0])
         _change(layers, child_sizes, child_activations, origins, rng)
         return _state(parent, child_sizes, layers)
 
@@ -82,13 +89,16 @@ def is_exact(
     child_sizes: Sequence[int],
     child_activations: Sequence[str],
     origins: Sequence[int | None],
+    inputs: InputChange | None = None,
 ) -> bool:
     """Whether such a child of any parent computes its parent's function, up to rounding; see `morph`."""
-    _check(sizes, activations, child_sizes, child_activations, origins)
+    _check(sizes, activations, child_sizes, child_activations, origins, inputs)
+    if inputs is not None and inputs.lines is not None:
+        return False
     removed = set(range(len(activations))) - set(origins)
     if any(activations[position] != "identity" for position in removed):
         return False
-    before, width = None, sizes[0]
+    before, width = None, child_sizes[0]
     for i, (name, origin) in enumerate(zip(child_activations, origins, strict=True)):
         if origin is None:
             after = next((sizes[1 + parent] for parent in origins[i:] if parent is not None), sizes[-1])
@@ -237,6 +247,7 @@ def _check(
     child_sizes: Sequence[int],
     child_activations: Sequence[str],
     origins: Sequence[int | None],
+    inputs: InputChange | None = None,
 ) -> None:
     """Raise `ValueError` unless the structures are a parent's and a child's."""
     for argument, layer_sizes, names in (
@@ -247,9 +258,10 @@ def _check(
             raise ValueError(
                 f"{argument}: expected {len(names) + 2} for {len(names)} activations, got {layer_sizes}"
             )
-    if (sizes[0], sizes[-1]) != (child_sizes[0], child_sizes[-1]):
+    n_inputs = sizes[0] if inputs is None else len(inputs.origins)
+    if (n_inputs, sizes[-1]) != (child_sizes[0], child_sizes[-1]):
         raise ValueError(
-            f"child_sizes: expected the parent's {sizes[0]} inputs and {sizes[-1]} outputs, got {child_sizes}"
+            f"child_sizes: expected the parent's {n_inputs} inputs and {sizes[-1]} outputs, got {child_sizes}"
         )
     positions = [origin for origin in origins if origin is not None]
     ascending = all(lower < upper for lower, upper in pairwise([-1, *positions, len(activations)]))

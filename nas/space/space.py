@@ -58,7 +58,7 @@ class SearchSpace:
     scaling : sequence of str
         How numeric columns become inputs, see `nas.genome.SCALINGS`; empty: not carried, standardized.
     numeric_encoding : sequence of str
-        What stands beside the scaled numbers, see `nas.genome.NUMERIC_ENCODINGS`; empty: not carried, nothing.
+        What stands beside the scaled numbers, see `nas.genome.NUMERIC_ENCODINGS`; empty: not carried, none.
     name : str
         The name in messages and reports.
 
