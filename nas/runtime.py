@@ -17,8 +17,8 @@ of each member in the mean; the arrays are called ``member_0.weight_0`` and so o
 
 Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, and 6 where columns have
 ``clip`` or ``edges``. Their ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
-file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without blanks; a
-file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with
+file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without blanks;
+a file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with
 columns that have ``means`` or ``knots``) have none, and are still read.
 """
 
