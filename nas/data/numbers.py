@@ -175,11 +175,8 @@ def _by_quartiles(fits: Sequence[Fit], present: Floats) -> list[Fit]:
     Columns that vary only in gaps give 0 for all numbers. Holzmüller et al. 2024, "Better by default".
     """
     low, median, high = np.quantile(present, [0.25, 0.5, 0.75], axis=1)
-    # Half of each, as the range of numbers of opposite signs may be infinite.
-    half_range = present.max(axis=1) / 2 - present.min(axis=1) / 2
-    scale = np.where(high > low, 2 * (high / 2 - low / 2), half_range)
-    scale[~(scale > 0)] = _NO_SCALE
-    scale[scale > _NO_SCALE] = _NO_SCALE
+    scale = np.where(high > low, high - low, np.ptp(present, axis=1) / 2)
+    scale[scale == 0] = _NO_SCALE
     return [
         fit._replace(
             robust=Column(
@@ -197,17 +194,18 @@ def _by_quartiles(fits: Sequence[Fit], present: Floats) -> list[Fit]:
 
 
 def _in_bins(fits: Sequence[Fit], present: Floats) -> list[Fit]:
-    """Columns with the edges of bins at their different quantiles.
+    """Columns with the edges of bins: their quantiles, or their values where few are different.
 
-    A single bin would be the scaled number once more, and has no edges; nor have bins too wide for float64.
+    A single bin would be the scaled number once more, and has no edges.
     """
-    quantiles = np.quantile(present, np.linspace(0, 1, BINS + 1), axis=1).T
+    ordered = np.sort(present, axis=1)
+    n_different = 1 + (np.diff(ordered, axis=1) > 0).sum(axis=1)
+    quantiles = np.quantile(ordered, np.linspace(0, 1, BINS + 1), axis=1).T
     binned = []
-    for fit, row in zip(fits, quantiles, strict=True):
-        edges = np.unique(row)
-        with np.errstate(over="ignore"):
-            is_narrow = np.isfinite(np.diff(edges)).all()
-        binned.append(fit._replace(edges=tuple(edges.tolist())) if len(edges) > 2 and is_narrow else fit)
+    for fit, n, values, levels in zip(fits, n_different.tolist(), ordered, quantiles, strict=True):
+        # Quantiles lie between values where there are few: bins that no number is in.
+        edges = np.unique(values if n <= BINS + 1 else levels)
+        binned.append(fit._replace(edges=tuple(edges.tolist())) if len(edges) > 2 else fit)
     return binned
 
 
