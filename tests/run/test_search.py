@@ -681,7 +681,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "error", "complaint"),
         [
-            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tiny or a TOML file"),
+            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tables, tiny or"),
             (
                 {"algorithm": "magic"},
                 InputError,
