@@ -27,7 +27,7 @@ def encoded_column(graph: Graph, column: Column) -> list[str]:
     if column.kind == "numeric":
         absent = graph.add("IsNaN", cells)
         filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), cells)
-        codes = [_in_bins(graph, filled, np.array(column.edges))] if column.edges else []
+        bins = [_in_bins(graph, filled, np.array(column.edges))] if column.edges else []
         if column.knots:
             filled = _on_lines(graph, filled, np.array(column.knots))
         centred = graph.add("Sub", filled, graph.constant(column.mean, np.float64))
@@ -37,7 +37,7 @@ def encoded_column(graph: Graph, column: Column) -> list[str]:
         cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
         if column.clip:
             cut = _clipped_smoothly(graph, cut, column.clip)
-        parts = [graph.add("Cast", cut, to=np.float32), *codes]
+        parts = [graph.add("Cast", cut, to=np.float32), *bins]
         return [*parts, graph.add("Cast", absent, to=np.float32)] if column.indicator else parts
     n = column.n_places
     if n == 0:

@@ -154,8 +154,9 @@ def test_a_search_among_encodings_is_resumed_exported_and_reported(
     assert exported.agreement.difference <= 1e-5
     history = read_history(result.run_dir)
     assert history.costs is not None
-    for one in history.networks:
-        assert history.costs(one.genome).parameters == one.evaluation.n_parameters
+    for network_tried in history.networks:
+        costs = history.costs(network_tried.genome)
+        assert costs.parameters == network_tried.evaluation.n_parameters
 
 
 @pytest.mark.slow

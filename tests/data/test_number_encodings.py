@@ -110,11 +110,13 @@ def rtdl_encoding(x: np.ndarray[Any, Any], edges: np.ndarray[Any, Any]) -> np.nd
     """`PiecewiseLinearEncoding` of rtdl_num_embeddings for one column: a product, a bias, and clipping."""
     width = np.diff(edges)
     weight, bias = 1.0 / width, -edges[:-1] / width
-    codes = bias + weight * x[:, None]
+    codes: np.ndarray[Any, Any] = bias + weight * x[:, None]
     if codes.shape[1] == 1:
         return codes
     first, middle, last = codes[:, :1], codes[:, 1:-1], codes[:, -1:]
-    return np.concatenate([np.minimum(first, 1.0), np.clip(middle, 0.0, 1.0), np.maximum(last, 0.0)], axis=1)
+    clipped = [np.minimum(first, 1.0), np.clip(middle, 0.0, 1.0), np.maximum(last, 0.0)]
+    result: np.ndarray[Any, Any] = np.concatenate(clipped, axis=1)
+    return result
 
 
 @pytest.mark.parametrize("kind", ["smooth", "rounded", "heavy", "few"])
