@@ -19,7 +19,7 @@ from nas.evaluation.problem import (
     training_config,
 )
 from nas.genome import Genome
-from nas.network import MLP, State, morph
+from nas.network import MLP, State, morph, with_inputs
 from nas.training import Member, TrainingResult, TrainingStop, train_cohort
 
 
@@ -70,15 +70,18 @@ def started(training: Training, problem: Problem) -> Training:
     if training.inherited is None:
         return training
     (parent, state), genome = training.inherited, training.candidate.genome
+    sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
+    if change is not None:
+        state = with_inputs(state, sizes, network_activations(parent), change)
+    child_sizes = network_sizes(genome, problem)
     start = morph(
         state,
-        network_sizes(parent, problem),
+        (child_sizes[0], *sizes[1:]),
         network_activations(parent),
-        network_sizes(genome, problem),
+        child_sizes,
         network_activations(genome),
         origins(genome, parent),
         np.random.default_rng(training.seeds(2)),
-        input_change(parent, genome, problem),
     )
     return replace(training, state=start, inherited=None)
 

@@ -14,7 +14,7 @@ from nas.network.activations import ACTIVATIONS
 from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
-from nas.network.morphism import is_exact, morph
+from nas.network.morphism import is_exact, morph, with_inputs
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 from nas.network.state import State
@@ -30,4 +30,5 @@ __all__ = [
     "State",
     "is_exact",
     "morph",
+    "with_inputs",
 ]

@@ -1,4 +1,4 @@
-"""A change of the inputs of a network: some are added, some are removed, and others stay.
+"""A change of a network's inputs, for `nas.network.with_inputs`: some are added, or removed, others stay.
 
 Added inputs have no effect until the first step. A removed input is replaced by its line over an input that
 stays, so that the first layer computes nearly what it did.

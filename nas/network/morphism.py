@@ -2,13 +2,14 @@
 
 Changes of structure in the order of their application, and their effect on the network's function:
 
-    change inputs    exact where inputs are added; otherwise see `nas.network.inputs`
     remove a layer   exact for identity; otherwise each unit becomes the line nearest to it
     narrow           not exact: the units that move the next layer least are removed, their means remain
     swap             not exact: another activation over the same weights
     insert a layer   see `nas.network.insertion`
     widen            exact: new units have no effect until the first step (Chen et al. 2016, Net2Net;
                      Wei et al. 2016, Network Morphism)
+
+`with_inputs` comes before all of these where a child has other inputs than its parent.
 
 Nothing of this sees data; see `nas.network.layers`. Parameters that remain keep their optimizer's moments.
 """
@@ -44,7 +45,6 @@ def morph(
     child_activations: Sequence[str],
     origins: Sequence[int | None],
     rng: host.random.Generator,
-    inputs: InputChange | None = None,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
@@ -54,14 +54,12 @@ def morph(
     sizes, activations : sequences of int and of str
         The parent's structure, in the form of `MLP`'s parameters.
     child_sizes, child_activations : sequences of int and of str
-        The child's structure; outputs are the parent's, and so are inputs without `inputs`.
+        The child's structure; inputs and outputs are the parent's.
     origins : sequence of int or None
         For each hidden layer of the child the position, from 0, of the parent's layer that it continues,
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
         Draws the weights of new units.
-    inputs : InputChange, optional
-        How the child's inputs follow from the parent's, if they are others.
 
     Returns
     -------
@@ -73,14 +71,25 @@ def morph(
     ValueError
         If structures, origins and state do not fit together.
     """
-    _check(sizes, activations, child_sizes, child_activations, origins, inputs)
+    _check(sizes, activations, child_sizes, child_activations, origins)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
         layers = _layers(parent, sizes, activations)
-        if inputs is not None:
-            inputs.apply(layers[0])
         _change(layers, child_sizes, child_activations, origins, rng)
         return _state(parent, child_sizes, layers)
+
+
+def with_inputs(
+    parent: State, sizes: Sequence[int], activations: Sequence[str], change: InputChange
+) -> State:
+    """The state of a network like its parent with other inputs, which has the same layers above the first.
+
+    Exact where inputs are added only; see `nas.network.inputs`, and `morph` for parameters and the result.
+    """
+    with host.errstate(all="ignore"):
+        layers = _layers(parent, sizes, activations)
+        change.apply(layers[0])
+        return _state(parent, (len(change.origins), *sizes[1:]), layers)
 
 
 def is_exact(
@@ -89,16 +98,13 @@ def is_exact(
     child_sizes: Sequence[int],
     child_activations: Sequence[str],
     origins: Sequence[int | None],
-    inputs: InputChange | None = None,
 ) -> bool:
     """Whether such a child of any parent computes its parent's function, up to rounding; see `morph`."""
-    _check(sizes, activations, child_sizes, child_activations, origins, inputs)
-    if inputs is not None and inputs.lines is not None:
-        return False
+    _check(sizes, activations, child_sizes, child_activations, origins)
     removed = set(range(len(activations))) - set(origins)
     if any(activations[position] != "identity" for position in removed):
         return False
-    before, width = None, child_sizes[0]
+    before, width = None, sizes[0]
     for i, (name, origin) in enumerate(zip(child_activations, origins, strict=True)):
         if origin is None:
             after = next((sizes[1 + parent] for parent in origins[i:] if parent is not None), sizes[-1])
@@ -247,7 +253,6 @@ def _check(
     child_sizes: Sequence[int],
     child_activations: Sequence[str],
     origins: Sequence[int | None],
-    inputs: InputChange | None = None,
 ) -> None:
     """Raise `ValueError` unless the structures are a parent's and a child's."""
     for argument, layer_sizes, names in (
@@ -258,10 +263,9 @@ def _check(
             raise ValueError(
                 f"{argument}: expected {len(names) + 2} for {len(names)} activations, got {layer_sizes}"
             )
-    n_inputs = sizes[0] if inputs is None else len(inputs.origins)
-    if (n_inputs, sizes[-1]) != (child_sizes[0], child_sizes[-1]):
+    if (sizes[0], sizes[-1]) != (child_sizes[0], child_sizes[-1]):
         raise ValueError(
-            f"child_sizes: expected the parent's {n_inputs} inputs and {sizes[-1]} outputs, got {child_sizes}"
+            f"child_sizes: expected the parent's {sizes[0]} inputs and {sizes[-1]} outputs, got {child_sizes}"
         )
     positions = [origin for origin in origins if origin is not None]
     ascending = all(lower < upper for lower, upper in pairwise([-1, *positions, len(activations)]))

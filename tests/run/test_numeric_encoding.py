@@ -19,7 +19,7 @@ from nas.errors import InputError, SpaceError
 from nas.evaluation import Candidate, Checkpoint, Problem, build_network, evaluate, plan_cohorts
 from nas.evaluation.problem import input_change, network_activations, network_sizes
 from nas.genome import NUMERIC_ENCODINGS, SCALINGS, Encoding, Genome
-from nas.network import morph
+from nas.network import morph, with_inputs
 from nas.reporting.history import read_history
 from nas.run.preparation import Prepared, affordable_space, prepare
 from nas.training import predict
@@ -84,9 +84,10 @@ def child_outputs(problem: Problem, parent: Checkpoint, genome: Genome) -> tuple
     sizes = [network_sizes(one, problem) for one in (parent.genome, genome)]
     names = [network_activations(one) for one in (parent.genome, genome)]
     change = input_change(parent.genome, genome, problem)
-    state = morph(
-        parent.states[0], sizes[0], names[0], sizes[1], names[1], [0, 1], np.random.default_rng(0), change
-    )
+    assert change is not None
+    changed = with_inputs(parent.states[0], sizes[0], names[0], change)
+    between = (sizes[1][0], *sizes[0][1:])
+    state = morph(changed, between, names[0], sizes[1], names[1], [0, 1], np.random.default_rng(0))
     networks = []
     for one, parameters in ((parent.genome, parent.states[0].parameters), (genome, state.parameters)):
         network = build_network(one, 0, problem, initialize=False)
