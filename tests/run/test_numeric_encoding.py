@@ -160,6 +160,16 @@ def test_a_search_among_encodings_is_resumed_exported_and_reported(
         assert costs.parameters == network_tried.evaluation.n_parameters
 
 
+@pytest.mark.exhaustive
+@pytest.mark.ray
+def test_encodings_are_searched_alike_by_any_number_of_workers(
+    tmp_path: Path, thresholds: pd.DataFrame
+) -> None:
+    options = {"space": SPACE, "target": "kind", "epochs": 12, "n_candidates": 24, "n_finalists": 3}
+    serial = search(thresholds, tmp_path / "serial", **options)
+    assert_same_search(search(thresholds, tmp_path / "two", n_workers=2, **options), serial)
+
+
 @pytest.mark.slow
 def test_the_space_for_tables_finds_thresholds(tmp_path: Path, thresholds: pd.DataFrame) -> None:
     options = {"target": "kind", "epochs": 20, "n_candidates": 24, "importance": True, "report": True}
