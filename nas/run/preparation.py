@@ -274,12 +274,12 @@ def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
     SpaceError
         If the space has no other numeric encoding.
     """
-    encodings = [one for one in encodings_of(space) if one.numeric_encoding is not None]
+    encodings = [encoding for encoding in encodings_of(space) if encoding.numeric_encoding is not None]
     n_numbers = sum(reading.kind == "numeric" for reading in dataset.readings.values())
     n_bytes = 4 * BINS * n_numbers * dataset.n_rows * len(encodings)
     if n_bytes <= _MOST_CODES:
         return space
-    costly = {one.numeric_encoding for one in encodings}
+    costly = {encoding.numeric_encoding for encoding in encodings}
     values = [value for value in space.numeric_encoding if value not in costly]
     what = (
         f"{BINS} bins for {n_numbers:,} columns of numbers in {dataset.n_rows:,} rows, {len(encodings)} "
