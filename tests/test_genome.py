@@ -193,7 +193,7 @@ def test_layers_that_carry_different_genes_are_refused(layers: list[Layer], mess
 
 def test_only_genes_that_are_carried_are_written() -> None:
     assert Genome((8, 4)).to_dict() == {"widths": [8, 4]}
-    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile")
+    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile", "none")
     assert full.to_dict() == {
         "widths": [8, 4],
         "activation": ["relu", "tanh"],
@@ -204,6 +204,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "optimizer": "adam",
         "schedule": "step",
         "scaling": "quantile",
+        "numeric_encoding": "none",
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 

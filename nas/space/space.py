@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from nas.genome import GENES, INPUT_GENES, LAYER_GENES, SCALINGS, Encoding, Genome
+from nas.genome import (
+    GENES,
+    INPUT_GENES,
+    LAYER_GENES,
+    NUMERIC_ENCODINGS,
+    SCALINGS,
+    Encoding,
+    Genome,
+    encoding_of,
+)
 from nas.network.activations import ACTIVATIONS
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -48,6 +57,8 @@ class SearchSpace:
         Names of optimizers and of learning-rate schedules; empty: not carried.
     scaling : sequence of str
         How numeric columns become inputs, see `nas.genome.SCALINGS`; empty: not carried, standardized.
+    numeric_encoding : sequence of str
+        What stands beside the scaled numbers, see `nas.genome.NUMERIC_ENCODINGS`; empty: not carried, none.
     name : str
         The name in messages and reports.
 
@@ -71,6 +82,7 @@ class SearchSpace:
     optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
     schedule: Sequence[str] = gene(Names(SCHEDULES))
     scaling: Sequence[str] = gene(Names(SCALINGS))
+    numeric_encoding: Sequence[str] = gene(Names(NUMERIC_ENCODINGS))
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -162,8 +174,13 @@ class SearchSpace:
         return _fits(self, genome.widths) and all(_carries(self, genome, key) for key in GENES)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the space as plain values for JSON, with ranges written out."""
+        """Return the space as plain values for JSON, with ranges written out.
+
+        Genes of later versions stand in it only where they are carried, so that the journal of an earlier
+        version describes the same search.
+        """
         record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record = {key: value for key, value in record.items() if value or key not in _LATER_GENES}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}
 
     @classmethod
@@ -185,6 +202,9 @@ class SearchSpace:
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
 
 
+_LATER_GENES = ("numeric_encoding",)
+"""Genes that the first journals do not name."""
+
 DOMAINS: dict[str, Domain] = {
     item.name: item.metadata["domain"] for item in fields(SearchSpace) if item.metadata
 }
@@ -200,8 +220,9 @@ def per_layer_flag(gene: str) -> str:
 
 
 def encodings_of(space: SearchSpace) -> tuple[Encoding, ...]:
-    """Return the encodings of inputs that genomes of a space have."""
-    return tuple(itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES)))
+    """Return the different encodings of inputs that genomes of a space have."""
+    values = itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES))
+    return tuple(dict.fromkeys(map(encoding_of, values)))
 
 
 def _size_at(space: SearchSpace, depth: int) -> int:
@@ -245,7 +266,7 @@ def check_fits(space: SearchSpace, n_rows: int, n_inputs: int, n_outputs: int) -
     n_rows : int
         Rows to train on.
     n_inputs, n_outputs : int
-        Columns of the encoded table, and outputs of the network.
+        Columns of the encoded table, of the encoding that has most, and outputs of the network.
     """
     largest_batch = max(space.genes.get("batch_size", (1,)))
     if largest_batch > n_rows:

@@ -37,7 +37,7 @@ from nas.data.cuts import split
 from nas.data.sources import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, Training, build_network, evaluate, fit
-from nas.genome import SCALINGS
+from nas.genome import SCALINGS, Encoding
 from nas.run.preparation import prepare
 from nas.run.winner import final_networks
 from nas.space import cost_model
@@ -139,7 +139,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
     n_folds = 5 if way == "plus" else 1
     options = RACE | WAYS[way] | {"n_candidates": 16, "folds": n_folds}
     result = search(made, tmp_path, refit=False, n_finalists=3, **options)
-    encodings = [(scaling,) for scaling in SCALINGS]
+    encodings = [Encoding(scaling) for scaling in SCALINGS]
     prepared = prepare(nas.load_dataset(made), 0, encodings=encodings, n_folds=n_folds)
     problem = prepared.problem.of(result.best.genome)
     rows, X, y = prepared.split.validation, problem.X_validation, problem.y_validation
@@ -681,7 +681,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "error", "complaint"),
         [
-            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tiny or a TOML file"),
+            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tables, tiny or"),
             (
                 {"algorithm": "magic"},
                 InputError,
