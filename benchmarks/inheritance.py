@@ -48,7 +48,7 @@ def curve(prepared: Prepared, seed: int, epochs: int, *, inherit: bool, algorith
         seed,
         epochs=problem.training.epochs,
         steps_per_epoch=problem.steps_per_epoch,
-        costs=cost_model(problem.n_inputs, problem.n_outputs),
+        costs=cost_model(problem.n_inputs_by_encoding, problem.n_outputs),
     )
     budget = Budget(_ENDLESS, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder, SerialExecutor() as executor:

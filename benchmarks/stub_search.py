@@ -164,7 +164,7 @@ def stub_search(
         0,
         epochs=_EPOCHS,
         steps_per_epoch=problem.steps_per_epoch,
-        costs=cost_model(problem.n_inputs, problem.n_outputs),
+        costs=cost_model(problem.n_inputs_by_encoding, problem.n_outputs),
     )
     file = folder / "journal.jsonl"
     file.touch()

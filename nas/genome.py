@@ -42,12 +42,26 @@ def _gene(effect: Effect, label: str = "", *, of_layers: bool = False, standard:
     )
 
 
-SCALINGS = ("standard", "quantile")
+SCALINGS = ("standard", "quantile", "robust")
 """How numeric columns become inputs: "standard" scales to mean 0 and standard deviation 1; "quantile" maps
-ranks among the training rows to normal scores, so that heavy tails and outliers have no weight."""
+ranks among the training rows to normal scores, so that heavy tails and outliers have no weight; "robust"
+scales the median to 0 and the interquartile range to 1, and bends values smoothly below 3 (Holzmüller et al.
+2024, "Better by default")."""
 
-Encoding = tuple[str | None, ...]
-"""The values of the genes of inputs, in the order of `GENES`; None for a gene that is not carried."""
+NUMERIC_ENCODINGS = ("none", "piecewise_linear")
+"""What stands beside the scaled number of a numeric column: "none", nothing; "piecewise_linear", an input for
+each bin between quantiles of the training rows, the share of the bin that lies below the number (Gorishniy et
+al. 2022, "On embeddings for numerical features")."""
+
+
+class Encoding(NamedTuple):
+    """How the cells of a table become inputs: the genes of inputs, in the order of `GENES`.
+
+    None for a gene that is not carried, or has the value that has the same effect.
+    """
+
+    scaling: str | None = None
+    numeric_encoding: str | None = None
 
 
 class Layer(NamedTuple):
@@ -89,6 +103,8 @@ class Genome:
         Names of the optimizer and of the learning rate's schedule; see `nas.network.SCHEDULES`.
     scaling : str, optional
         How numeric columns become inputs; see `SCALINGS`.
+    numeric_encoding : str, optional
+        What stands beside the scaled numbers; see `NUMERIC_ENCODINGS`.
     beta2 : float, optional
         Of Adam and AdamW; other optimizers do not read it.
     label_smoothing : float, optional
@@ -115,6 +131,7 @@ class Genome:
     optimizer: str | None = _gene(Effect.TRAINING)
     schedule: str | None = _gene(Effect.TRAINING, "schedule=")
     scaling: str | None = _gene(Effect.INPUTS, "scaling=", standard="standard")
+    numeric_encoding: str | None = _gene(Effect.INPUTS, "numeric=", standard="none")
     beta2: float | None = _gene(Effect.TRAINING, "beta2=")
     label_smoothing: float | None = _gene(Effect.TRAINING, "smoothing=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
@@ -190,8 +207,8 @@ class Genome:
 
     @property
     def encoding(self) -> Encoding:
-        """The values of the genes of inputs."""
-        return tuple(getattr(self, name) for name in INPUT_GENES)
+        """The values of the genes of inputs, the standard ones as None."""
+        return encoding_of(_input_genes(self))
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Count the weights and biases of this network between the given numbers of inputs and outputs."""
@@ -256,13 +273,18 @@ TRAINING_GENES = tuple(name for name, declared in _DECLARED.items() if declared[
 INPUT_GENES = tuple(name for name, declared in _DECLARED.items() if declared["effect"] is Effect.INPUTS)
 """Genes that decide how the cells of a table become inputs."""
 
-STANDARD_ENCODING: Encoding = (None,) * len(INPUT_GENES)
+_input_genes = attrgetter(*INPUT_GENES)
+_STANDARDS = tuple(_DECLARED[name]["standard"] for name in INPUT_GENES)
+
+STANDARD_ENCODING = Encoding()
+"""The inputs of a genome without genes of inputs."""
 
 
-def is_standard(encoding: Encoding) -> bool:
-    """Return whether these inputs are those of a genome without genes of inputs."""
-    standards = (_DECLARED[name]["standard"] for name in INPUT_GENES)
-    return all(value in (None, standard) for value, standard in zip(encoding, standards, strict=True))
+@lru_cache(maxsize=2**8)
+def encoding_of(values: tuple[str | None, ...]) -> Encoding:
+    """Return the encoding that values of the genes of inputs ask for, in the order of `INPUT_GENES`."""
+    pairs = zip(values, _STANDARDS, strict=True)
+    return Encoding(*(None if value == standard else value for value, standard in pairs))
 
 
 _WHOLE = frozenset({int})

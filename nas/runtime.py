@@ -15,11 +15,11 @@ A saved network is a folder with two files:
 An ensemble has, in place of ``layers``, ``members``, a list of the same records, and ``shares``, the weight
 of each member in the mean; the arrays are called ``member_0.weight_0`` and so on.
 
-Version 4 is written, or 5 where the network has an `Uncertainty`, in ``uncertainty``. Their ``checksum``
-holds two SHA-256 digests: ``weights``, of the bytes of the weights file, and ``record``, of ``model.json``
-without its ``checksum``, as JSON with sorted keys and without blanks; a file that does not match them is
-refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or
-``knots``) have none, and are still read.
+Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, and 6 where columns have
+``clip`` or ``edges``. Their ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
+file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without blanks;
+a file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with
+columns that have ``means`` or ``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 5  # of the format, the newest; see the top of this file
+VERSION = 6  # of the format, the newest; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -73,8 +73,10 @@ class Column:
     A "numeric" column gives ``(value - mean) / scale``, missing values counting as `fill`, and a
     second input that is 1 where the value was missing if `indicator` is set. With `knots`, pairs
     (value, number) that rise, a value is first turned into the number that lies on the straight lines
-    from each to the next; beyond the ends, into that of the end. Cells of text are read by `number_in`
-    with the column's `decimal` separator and `unit`; with `form` "duration", as seconds.
+    from each to the next; beyond the ends, into that of the end. With a `clip` above 0, the input is bent
+    smoothly below that number, see `smooth_clip`. With `edges` of bins that rise, an input for each bin
+    follows that of the value, see `piecewise_linear`; the indicator comes last. Cells of text are read by
+    `number_in` with the column's `decimal` separator and `unit`; with `form` "duration", as seconds.
 
     With `parts`, its cells are dates: it gives an input for each part (see `PARTS`), standardized by the
     pairs (mean, scale) of `scales`, 0 where the date is missing, and an `indicator` as above. Cells of
@@ -105,6 +107,13 @@ class Column:
     parts: tuple[str, ...] = ()
     scales: tuple[tuple[float, ...], ...] = ()
     gaps: tuple[str, ...] = ()
+    clip: float = 0.0
+    edges: tuple[float, ...] = ()
+
+    @property
+    def n_codes(self) -> int:
+        """The number of bins of a numeric column, each of which has an input."""
+        return max(0, len(self.edges) - 1)
 
     @property
     def n_places(self) -> int:
@@ -115,7 +124,7 @@ class Column:
     def n_inputs(self) -> int:
         """The number of network inputs that the column gives."""
         if self.kind == "numeric":
-            return (len(self.parts) or 1) + self.indicator
+            return (len(self.parts) or 1) + self.n_codes + self.indicator
         if self.kind == "category":
             return len(self.means[0]) if self.means else self.n_places
         return 0
@@ -151,11 +160,14 @@ class Column:
     def _encode_numbers(self, numbers: Array, out: Array) -> None:
         absent = np.isnan(numbers)
         filled = np.where(absent, self.fill, numbers)
+        if self.edges:
+            out[:, 1 : 1 + self.n_codes] = piecewise_linear(filled, self.edges).T
         if self.knots:
             filled = np.interp(filled, *np.array(self.knots).T)
-        out[:, 0] = (filled - self.mean) / self.scale
+        scaled = (filled - self.mean) / self.scale
+        out[:, 0] = smooth_clip(scaled, self.clip) if self.clip else scaled
         if self.indicator:
-            out[:, 1] = absent
+            out[:, -1] = absent
 
     def _encode_dates(self, seconds: Array, out: Array) -> None:
         absent = np.isnan(seconds)
@@ -319,13 +331,43 @@ class Preprocessor:
         fill, mean, scale = constants.T[..., np.newaxis]
         absent = np.isnan(numbers)
         filled = np.where(absent, fill, numbers)
-        for i, column, row in zip(batch, columns, filled, strict=True):
+        for i, start, column, row in zip(batch, starts, columns, filled, strict=True):
+            if column.edges:
+                codes = encoded[:, start + 1 : start + 1 + column.n_codes]
+                codes[...] = piecewise_linear(row, column.edges).T
             if column.knots:
                 curve = self._curves[i] if i in self._curves else np.array(column.knots).T
                 row[...] = np.interp(row, *curve)
-        encoded[:, starts] = ((filled - mean) / scale).T
+        scaled = (filled - mean) / scale
+        bent = [i for i, column in enumerate(columns) if column.clip]
+        if bent:
+            scaled[bent] = smooth_clip(scaled[bent], np.array([[columns[i].clip] for i in bent]))
+        encoded[:, starts] = scaled.T
         indicated = np.flatnonzero([column.indicator for column in columns])
-        encoded[:, starts[indicated] + 1] = absent[indicated].T
+        last = starts + np.array([column.n_inputs for column in columns]) - 1
+        encoded[:, last[indicated]] = absent[indicated].T
+
+
+def piecewise_linear(x: Array, edges: Sequence[float]) -> Array:
+    """For each bin between two edges the share of it that lies below each number, of shape (bins, numbers).
+
+    The shares are from 0 to 1, but for the first bin below its lower edge, where it falls on, and the last
+    above its upper edge, where it rises on (Gorishniy et al. 2022, "On embeddings for numerical features").
+    """
+    lower = np.array(edges[:-1])[:, np.newaxis]
+    with np.errstate(over="ignore"):  # a number may be so far away that float64 cannot hold the difference
+        codes: Array = (x - lower) / np.diff(edges)[:, np.newaxis]
+    np.maximum(codes[1:], 0, out=codes[1:])
+    np.minimum(codes[:-1], 1, out=codes[:-1])
+    return codes
+
+
+def smooth_clip(x: Array, bound: float | Array) -> Array:
+    """X / √(1 + (x / bound)²), which stays below the bound (Holzmüller et al. 2024, "Better by default")."""
+    # The square of a number that is farther away may be infinite.
+    near = np.clip(x, -FARTHEST, FARTHEST)
+    result: Array = near / np.sqrt(1 + np.square(near / bound))
+    return result
 
 
 class Predictor:
@@ -636,9 +678,11 @@ def model_record(network: Predictor) -> dict[str, Any]:
     ]
     has_uncertainty = network.uncertainty != Uncertainty()
     uncertainty = asdict(network.uncertainty) if has_uncertainty else {}
+    is_bent_or_binned = any(column.clip or column.edges for column in network.columns)
     return {
         "format": FORMAT,
-        "version": VERSION if uncertainty else VERSION - 1,
+        # The oldest that has all of it, which programs of before can read.
+        "version": 6 if is_bent_or_binned else 5 if uncertainty else 4,
         "task": network.task,
         "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
@@ -1646,6 +1690,7 @@ def _check_column(column: Column, version: int) -> None:
     if column.kind not in ("numeric", "category", "dropped") or column.scale == 0:
         raise ModelError(f"column {column.name!r}: kind {column.kind!r} and scale {column.scale}")
     _check_tables(column)
+    _check_bins(column, version)
     _check_reading(column, version)
 
 
@@ -1687,6 +1732,23 @@ def _check_tables(column: Column) -> None:
         or any(lower[0] >= upper[0] or lower[1] >= upper[1] for lower, upper in pairwise(knots))
     ):
         raise ModelError(f"column {column.name!r}: knots that do not rise")
+
+
+def _check_bins(column: Column, version: int) -> None:
+    """Raise `ModelError` unless `clip` and `edges` are supported and the column's kind has them."""
+    where = f"column {_short(column.name)}"
+    if not (column.clip or column.edges):
+        return
+    if version < 6:
+        raise ModelError(f"{where}: columns of version 6 in version {version}")
+    if column.kind != "numeric" or column.parts:
+        raise ModelError(f"{where}: expected clip and edges of numbers alone, got those of another column")
+    if not 0 <= column.clip <= FARTHEST or 0 < column.clip < 1 / FARTHEST:
+        raise ModelError(f"{where}: clip: expected 0, or from 1e-6 to 1e6, got {column.clip}")
+    with np.errstate(over="ignore"):
+        widths = np.diff(column.edges)
+    if len(column.edges) == 1 or not np.all((widths > 0) & np.isfinite(widths)):
+        raise ModelError(f"{where}: edges that do not rise, or too far")
 
 
 def _check_uncertainty(uncertainty: Uncertainty, n_targets: int) -> None:

@@ -24,11 +24,16 @@ from nas.training import TrainingConfig
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts Ray and what is exhaustive, and as exhaustive all but the cases named."""
+    """Mark as slow what starts Ray and what is exhaustive, and as exhaustive all but the cases named.
+
+    What starts Ray is one group of pytest-xdist, whose tests run one after the other.
+    """
     for item in items:
         named = item.get_closest_marker("exhaustive_except")
         if named and not set(named.args) & set(item.callspec.id.split("-")):  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.exhaustive)
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
         if item.get_closest_marker("ray") or item.get_closest_marker("exhaustive"):
             item.add_marker(pytest.mark.slow)
 

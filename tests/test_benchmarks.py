@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import nas
-from benchmarks import code, coverage, inference, islands, published, recipe, scaling, search_figures
+from benchmarks import code, coverage, folds, inference, islands, published, recipe, scaling, search_figures
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
 from benchmarks.replay import Table
@@ -290,6 +291,24 @@ def test_each_example_of_a_part_is_in_the_package() -> None:
         for example in part.examples:
             assert any(re.fullmatch(example, word) for word in words), f"{part.kind}: no file names {example}"
     assert {"network"} in layers_in(code.ROOT / "tests" / "test_architecture.py")
+
+
+@pytest.mark.slow
+def test_the_cost_of_folds_is_that_of_a_candidate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folds, "SHAPES", [(16,), (100,)])
+    before = os.sched_getaffinity(0)
+    try:
+        folds.main(["--repeats", "1"])
+    finally:
+        os.sched_setaffinity(0, before)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    measured = [line for line in lines if line[:2] in (["16", "1"], ["16", "8"], ["100", "1"], ["100", "8"])]
+    assert len(measured) == 4
+    for *_, split, of_folds, ratio in measured:
+        assert float(ratio) == pytest.approx(float(of_folds) / float(split), rel=0.02)
+        assert 1 < float(ratio) < 25
 
 
 def test_an_ingredient_is_compared_alone_and_beside_all_others() -> None:

@@ -23,7 +23,7 @@ from nas.data import BUNDLED
 from nas.tracking.journal import read_journal
 
 QUICK = ["--space", "tiny", "--candidates", "6", "--epochs", "5", "--workers", "0", "--name", "one"]
-QUICK += ["--finalists", "2", "--no-report"]
+QUICK += ["--folds", "2", "--finalists", "2", "--no-report"]
 
 
 @pytest.fixture(autouse=True)

@@ -198,7 +198,9 @@ def test_layers_that_carry_different_genes_are_refused(layers: list[Layer], mess
 
 def test_only_genes_that_are_carried_are_written() -> None:
     assert Genome((8, 4)).to_dict() == {"widths": [8, 4]}
-    full = Genome((8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile", 0.95, 0.1)
+    full = Genome(
+        (8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile", "none", 0.95, 0.1
+    )
     assert full.to_dict() == {
         "widths": [8, 4],
         "activation": ["relu", "tanh"],
@@ -209,6 +211,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "optimizer": "adam",
         "schedule": "step",
         "scaling": "quantile",
+        "numeric_encoding": "none",
         "beta2": 0.95,
         "label_smoothing": 0.1,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import json
 import math
@@ -71,6 +72,12 @@ LATER_COLUMNS = (
     Column("city", "category", categories=("x",), missing=True, means=((1.0, 0.0, 2.0), (-1.0, 0.0, 0.0))),
 )
 """Those that format version 3 has more than version 2."""
+BINNED_COLUMNS = (
+    Column("size", "numeric", fill=1.5, scale=0.5, indicator=True, clip=3.0, edges=(0.0, 1.0, 9.0)),
+    Column("count", "numeric", mean=-1.0, scale=4.0, edges=(-5.0, 5.0)),
+    Column("color", "category", categories=("blue",), other=True),
+)
+"""Those that format version 6 has more than version 3."""
 
 N_INPUTS = 8
 
@@ -158,6 +165,52 @@ def test_numbers_lie_on_lines_between_knots_and_categories_have_what_their_place
         [4, 0, 0, 0, 0.75, 1, 0, 2],
         [-2, 0, 1, -1, -0.25, 1, 0, 2],
     ]
+
+
+def test_bins_have_the_share_below_a_number_and_far_numbers_are_bent() -> None:
+    columns = (
+        Column("a", "numeric", fill=1.0, scale=2.0, indicator=True, edges=(0.0, 1.0, 5.0, 6.0)),
+        Column("b", "numeric", mean=1.0, scale=0.5, clip=3.0),
+    )
+    found = Preprocessor(columns).encode({"a": [-2, 3, None, 8, 5.5], "b": [1, -1, 1e300, -1e300, 3]})
+    assert found.tolist() == [
+        # a / 2, three bins, a gap; 2 (b - 1) / sqrt(1 + (2 (b - 1) / 3)^2)
+        [-1, -2, 0, 0, 0, 0],
+        [1.5, 1, 0.5, 0, 0, pytest.approx(-4 / math.sqrt(1 + 16 / 9))],
+        [0.5, 1, 0, 0, 1, pytest.approx(3)],
+        [4, 1, 1, 3, 0, pytest.approx(-3)],
+        [2.75, 1, 1, 0.5, 0, pytest.approx(4 / math.sqrt(1 + 16 / 9))],
+    ]
+
+
+def test_bins_and_bends_are_of_version_6(tmp_path: Path) -> None:
+    for columns, version in ((COLUMNS, 4), (BINNED_COLUMNS, 6)):
+        network, _ = make_pair(columns=columns)
+        assert model_record(network)["version"] == version
+        read = load_network(save_network(network, tmp_path / str(version)))
+        assert read.columns == network.columns
+        assert read.predict(table_for(network)).tolist() == network.predict(table_for(network)).tolist()
+
+
+def test_columns_of_bins_that_were_changed_are_refused_or_predict(tmp_path: Path) -> None:
+    rng = random.Random(20240607)
+    network, _ = make_pair(columns=BINNED_COLUMNS)
+    folder = save_network(network, tmp_path / "model")
+    original = (folder / "model.json").read_text()
+    refused = predicted = 0
+    for _ in range(300):
+        (folder / "model.json").write_text(original)
+        with contextlib.suppress(ValueError):  # of numbers that JSON has not, there is no checksum
+            rewrite(folder, lambda record: record.update(columns=mutate_json(record["columns"], rng)))
+        try:
+            read = load_network(folder)
+        except ModelError:
+            refused += 1
+            continue
+        assert np.isfinite(read.predict_proba(table_for(read))).all()
+        predicted += 1
+    assert refused > 100
+    assert predicted > 20
 
 
 def test_a_table_is_encoded_as_its_columns_say() -> None:
@@ -853,6 +906,12 @@ def join_weights(header: Any, numbers: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + numbers
 
 
+def binned(record: Any, column: int = 0, **changes: Any) -> None:
+    """Change a column as of a version that has edges and clips."""
+    record["columns"][column].update(changes)
+    record["version"] = 6
+
+
 REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "another format": (lambda m: m.update(format="pickle"), "format 'nas-network'"),
     "a later version": (lambda m: m.update(version=99), "format version 99"),
@@ -911,6 +970,26 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a knot that is text": (lambda m: m["columns"][0].update(knots=[["0", 0], [1, 1]]), "knots: expected"),
     "knots of categories": (lambda m: m["columns"][1].update(knots=[[0, 0], [1, 1]]), "knots"),
     "knots that are a number": (lambda m: m["columns"][0].update(knots=7), "knots: expected a list of lists"),
+    "edges of an earlier version": (
+        lambda m: m["columns"][0].update(edges=[0, 1]),
+        "columns of version 6 in version 4",
+    ),
+    "a clip of an earlier version": (
+        lambda m: m["columns"][0].update(clip=3),
+        "columns of version 6 in version 4",
+    ),
+    "edges that do not rise": (lambda m: binned(m, edges=[0, 1, 1]), "edges that do not rise"),
+    "edges that fall": (lambda m: binned(m, edges=[1, 0]), "edges that do not rise"),
+    "a single edge": (lambda m: binned(m, edges=[1]), "edges that do not rise"),
+    "an edge beyond all floats": (lambda m: binned(m, edges=[0, 10**400]), "a number of 401 digits"),
+    "an edge that is nothing": (lambda m: binned(m, edges=[0, None]), "edges: expected a list of finite"),
+    "an edge that is text": (lambda m: binned(m, edges=[0, "1"]), "edges: expected a list of finite numbers"),
+    "edges too far apart": (lambda m: binned(m, edges=[-1e308, 1e308]), "edges that do not rise, or too far"),
+    "edges of categories": (lambda m: binned(m, 1, edges=[0, 1]), "expected clip and edges of numbers"),
+    "more edges than inputs": (lambda m: binned(m, edges=[0, 1, 2]), "columns that give 10 inputs for 8"),
+    "a clip below 0": (lambda m: binned(m, clip=-3), "clip: expected 0, or from 1e-6 to 1e6, got -3"),
+    "a clip next to 0": (lambda m: binned(m, clip=1e-300), "clip: expected 0, or from 1e-6 to 1e6"),
+    "a clip of categories": (lambda m: binned(m, 1, clip=3), "expected clip and edges of numbers"),
     "means for fewer places": (
         lambda m: m["columns"][1].update(means=[[1.0], [2.0]]),
         "2 rows of means for 5",

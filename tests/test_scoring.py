@@ -572,6 +572,8 @@ def search(data: Any, tmp_path: Path, **options: Any) -> nas.SearchResult:
         "space": "small",
         "n_candidates": 12,
         "epochs": 12,
+        "folds": 2,
+        "members": 1,
         "n_workers": 0,
         "n_finalists": 2,
         "progress": False,

@@ -19,6 +19,7 @@ from nas.data.cuts import (
 from nas.data.dataset import Dataset, load_arguments, load_dataset
 from nas.data.description import Description, describe
 from nas.data.files import read_table
+from nas.data.numbers import BINS
 from nas.data.preprocessing import (
     Rows,
     encode_training_rows,
@@ -30,6 +31,7 @@ from nas.data.sources import BUNDLED
 from nas.data.targets import plain_label
 
 __all__ = [
+    "BINS",
     "BUNDLED",
     "Cuts",
     "Dataset",

@@ -113,7 +113,7 @@ def fit_preprocessors(
         the mean of all rows (Micci-Barreca 2001; scikit-learn's `TargetEncoder`). Without targets, or with
         more than `MAX_CATEGORIES`, columns are one-hot encoded, and the rarest categories share an input.
     encodings : sequence of Encoding
-        The ways in which genomes ask for numbers to be scaled.
+        The ways in which genomes ask for numbers to become inputs.
     readings : mapping, optional
         The meaning of each column's cells, if `settle_kinds` has decided it on more rows.
 
@@ -129,7 +129,7 @@ def fit_preprocessors(
     def fit_waiting() -> None:
         if waiting:
             places, names, numbers = zip(*waiting, strict=True)
-            fitted = fit_numbers(names, np.stack(numbers), by_rank=any(map(_by_rank, encodings)))
+            fitted = fit_numbers(names, np.stack(numbers), encodings)
             for i, fit in zip(places, fitted, strict=True):
                 fits[i] = _as_read(fit, numeric[i])
             waiting.clear()
@@ -155,23 +155,17 @@ def fit_preprocessors(
             f"table: expected at least one column that varies, got {len(fits)} columns "
             "that are constant or empty in the training rows"
         )
-    return {encoding: _preprocessor(fits, by_rank=_by_rank(encoding)) for encoding in encodings}
+    return {encoding: _preprocessor(fits, encoding) for encoding in encodings}
 
 
-_NOTHING = Fit(Column("", "dropped"), Column("", "dropped"))
+_NOTHING = Fit.alike(Column("", "dropped"))
 
 
-def _by_rank(encoding: Encoding) -> bool:
-    """Whether numbers become normal scores of their ranks; see `nas.genome.SCALINGS`."""
-    (scaling,) = encoding
-    return scaling == "quantile"
-
-
-def _preprocessor(fits: Sequence[Fit], *, by_rank: bool) -> Preprocessor:
-    if not by_rank:
-        return Preprocessor(fit.standard for fit in fits)
-    curves = {i: fit.curve for i, fit in enumerate(fits) if fit.curve is not None}
-    return Preprocessor((fit.quantile for fit in fits), curves)
+def _preprocessor(fits: Sequence[Fit], encoding: Encoding) -> Preprocessor:
+    curves = {}
+    if encoding.scaling == "quantile":
+        curves = {i: fit.curve for i, fit in enumerate(fits) if fit.curve is not None}
+    return Preprocessor((fit.column(encoding) for fit in fits), curves)
 
 
 def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floats) -> Floats:
@@ -253,20 +247,24 @@ def _is_plain(values: pd.Series) -> bool:
 
 
 def _fit_other(reading: Reading, values: Any, declared: bool, targets: Floats | None) -> Fit:
-    """The encoding of a column of categories or dates, which is the same for all scalings of numbers."""
+    """The encoding of a column of categories or dates, which is the same for all encodings of numbers."""
     column = (
         _fit_categories(values, declared, targets)
         if reading.kind == "category"
         else _fit_dates(values, reading)
     )
-    return Fit(column, column)
+    return Fit.alike(column)
 
 
 def _as_read(fit: Fit, reading: Reading) -> Fit:
     """The encoding completed by how cells are written, if that is not the default."""
     if fit.standard.kind == "dropped" or not (reading.is_text or reading.form or reading.gaps):
         return fit
-    return fit._replace(standard=reading.described(fit.standard), quantile=reading.described(fit.quantile))
+    return fit._replace(
+        standard=reading.described(fit.standard),
+        quantile=reading.described(fit.quantile),
+        robust=reading.described(fit.robust),
+    )
 
 
 def _fit_dates(values: pd.Series, reading: Reading) -> Column:

@@ -11,9 +11,15 @@ from threadpoolctl import ThreadpoolController
 
 from nas.alignment import origins
 from nas.evaluation.candidate import Candidate, Checkpoint
-from nas.evaluation.problem import Problem, network_activations, network_sizes, training_config
+from nas.evaluation.problem import (
+    Problem,
+    input_change,
+    network_activations,
+    network_sizes,
+    training_config,
+)
 from nas.genome import Genome
-from nas.network import MLP, State, morph
+from nas.network import MLP, State, morph, with_inputs
 from nas.training import Member, TrainingResult, TrainingStop, train_cohort
 
 
@@ -64,11 +70,15 @@ def started(training: Training, problem: Problem) -> Training:
     if training.inherited is None:
         return training
     (parent, state), genome = training.inherited, training.candidate.genome
+    sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
+    if change is not None:
+        state = with_inputs(state, sizes, network_activations(parent), change)
+    child_sizes = network_sizes(genome, problem)
     start = morph(
         state,
-        network_sizes(parent, problem),
+        (child_sizes[0], *sizes[1:]),
         network_activations(parent),
-        network_sizes(genome, problem),
+        child_sizes,
         network_activations(genome),
         origins(genome, parent),
         np.random.default_rng(training.seeds(2)),

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nas.genome import TRAINING_GENES, Encoding, Genome, is_standard
-from nas.network import MLP
+from nas.evaluation.codes import Codes
+from nas.genome import STANDARD_ENCODING, TRAINING_GENES, Encoding, Genome
+from nas.network import MLP, InputChange
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.scoring import Metric
@@ -47,6 +48,8 @@ class Problem:
         The weight of each row in the loss and in the score.
     encoded : mapping
         `X_train` and `X_validation` for genomes with another encoding of inputs, by that.
+    codes : mapping
+        The codes among the inputs of each encoding that has some.
     folds : sequence of Fold
         Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
     by_fold : sequence of Problem
@@ -66,6 +69,7 @@ class Problem:
     weights_train: Floats | None = None
     weights_validation: Floats | None = None
     encoded: Mapping[Encoding, tuple[Floats, Floats]] = field(default_factory=dict)
+    codes: Mapping[Encoding, Codes] = field(default_factory=dict)
     folds: Sequence[Fold] = ()
     by_fold: Sequence[Problem] = ()
 
@@ -76,15 +80,27 @@ class Problem:
 
     def of(self, genome: Genome) -> Problem:
         """The problem with the inputs in the encoding of a genome."""
-        if is_standard(genome.encoding):
+        encoding = genome.encoding
+        if encoding == STANDARD_ENCODING:
             return self
-        X_train, X_validation = self.encoded[genome.encoding]
+        X_train, X_validation = self.encoded[encoding]
         return replace(self, X_train=X_train, X_validation=X_validation)
 
     @property
     def n_inputs(self) -> int:
-        """Inputs of every network."""
+        """Inputs of networks with the standard encoding."""
         return int(self.X_train.shape[1])
+
+    @property
+    def n_inputs_by_encoding(self) -> dict[Encoding, int]:
+        """Inputs of the networks of each encoding."""
+        others = {encoding: int(X.shape[1]) for encoding, (X, _) in self.encoded.items()}
+        return {STANDARD_ENCODING: self.n_inputs, **others}
+
+    def n_inputs_of(self, genome: Genome) -> int:
+        """Inputs of a genome's network."""
+        encoding = genome.encoding
+        return self.n_inputs if encoding == STANDARD_ENCODING else self.encoded[encoding][0].shape[1]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -148,7 +164,16 @@ def build_network(
 
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
     """Inputs, hidden widths and outputs of a genome's network."""
-    return (problem.n_inputs, *genome.widths, problem.n_outputs)
+    return (problem.n_inputs_of(genome), *genome.widths, problem.n_outputs)
+
+
+def input_change(parent: Genome, genome: Genome, problem: Problem) -> InputChange | None:
+    """How a child's inputs follow from its parent's, of the same scaling; None where they are the same."""
+    if parent.encoding == genome.encoding:
+        return None
+    if genome.encoding in problem.codes:
+        return problem.codes[genome.encoding].added()
+    return problem.codes[parent.encoding].removed()
 
 
 def network_activations(genome: Genome) -> tuple[str, ...]:

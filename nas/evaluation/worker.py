@@ -209,7 +209,7 @@ def _train_cohort(
 
 
 def _n_parameters(candidate: Candidate, problem: Problem) -> int:
-    return candidate.genome.n_parameters(problem.n_inputs, problem.n_outputs)
+    return candidate.genome.n_parameters(problem.n_inputs_of(candidate.genome), problem.n_outputs)
 
 
 def _evaluation(candidate: Candidate, results: Sequence[TrainingResult], problem: Problem) -> Evaluation:

@@ -93,10 +93,13 @@ class Proposal:
 def most_similar_parent(proposal: Proposal) -> Individual | None:
     """Return the parent with the weights that fit the genome best; None without such a parent.
 
-    Parents with another encoding of inputs do not count, as their first layer reads other numbers.
+    Parents with another scaling do not count, as their first layer reads other numbers; what stands beside
+    the scaled numbers may differ, see `nas.evaluation.codes`.
     """
     genome = proposal.genome
-    parents = [parent for parent in proposal.parents if parent.genome.encoding == genome.encoding]
+    parents = [
+        parent for parent in proposal.parents if parent.genome.encoding.scaling == genome.encoding.scaling
+    ]
     if len(parents) < 2:
         return parents[0] if parents else None
     return min(parents, key=lambda parent: genome_distance(genome, parent.genome))

@@ -127,6 +127,12 @@ def _values(column: Column, rng: np.random.Generator) -> list[Any]:
         if column.knots:
             values, scores = np.array(column.knots).T
             numbers = 1.01 * np.interp(numbers, scores, values)  # some beyond the end knots
+        if column.edges:
+            # All bins alike, and a little beyond the ends.
+            positions = rng.uniform(-0.1, column.n_codes + 0.1, _ROWS)
+            bins = np.clip(np.floor(positions), 0, column.n_codes - 1).astype(int)
+            edges = np.array(column.edges)
+            numbers = edges[bins] + (positions - bins) * np.diff(edges)[bins]
         return [
             None if is_missing else float(number) for is_missing, number in zip(missing, numbers, strict=True)
         ]

@@ -27,6 +27,7 @@ def encoded_column(graph: Graph, column: Column) -> list[str]:
     if column.kind == "numeric":
         absent = graph.add("IsNaN", cells)
         filled = graph.add("Where", absent, graph.constant(column.fill, np.float64), cells)
+        bins = [_in_bins(graph, filled, np.array(column.edges))] if column.edges else []
         if column.knots:
             filled = _on_lines(graph, filled, np.array(column.knots))
         centred = graph.add("Sub", filled, graph.constant(column.mean, np.float64))
@@ -34,7 +35,9 @@ def encoded_column(graph: Graph, column: Column) -> list[str]:
         # Clipped in float64: float32 may not hold the scaled number.
         far = np.float64(FARTHEST)
         cut = graph.add("Clip", scaled, graph.constant(-far, np.float64), graph.constant(far, np.float64))
-        parts = [graph.add("Cast", cut, to=np.float32)]
+        if column.clip:
+            cut = _clipped_smoothly(graph, cut, column.clip)
+        parts = [graph.add("Cast", cut, to=np.float32), *bins]
         return [*parts, graph.add("Cast", absent, to=np.float32)] if column.indicator else parts
     n = column.n_places
     if n == 0:
@@ -144,6 +147,25 @@ def _on_lines(graph: Graph, x: str, knots: Array) -> str:
     cut = graph.add("Clip", fractions, zero, unit)
     total = graph.add("MatMul", cut, graph.constant(rise[:, np.newaxis], np.float64))
     return graph.add("Add", total, graph.constant(knots[0, 1], np.float64))
+
+
+def _clipped_smoothly(graph: Graph, x: str, bound: float) -> str:
+    """`nas.runtime.smooth_clip` of numbers that are within ±`FARTHEST`."""
+    share = graph.add("Div", x, graph.constant(bound, np.float64))
+    unit = graph.constant(1, np.float64)
+    length = graph.add("Sqrt", graph.add("Add", unit, graph.add("Mul", share, share)))
+    return graph.add("Div", x, length)
+
+
+def _in_bins(graph: Graph, x: str, edges: Array) -> str:
+    """`nas.runtime.piecewise_linear` as float32 of shape (rows, bins)."""
+    below = graph.add("Sub", x, graph.constant(edges[np.newaxis, :-1], np.float64))
+    shares = graph.add("Div", below, graph.constant(np.diff(edges)[np.newaxis], np.float64))
+    low, high = np.zeros((1, len(edges) - 1)), np.ones((1, len(edges) - 1))
+    low[0, 0], high[0, -1] = -FARTHEST, FARTHEST
+    at_least = graph.add("Max", shares, graph.constant(low, np.float64))
+    codes = graph.add("Min", at_least, graph.constant(high, np.float64))
+    return graph.add("Cast", codes, to=np.float32)
 
 
 def _aliases(key: str) -> set[str]:

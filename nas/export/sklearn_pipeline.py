@@ -103,7 +103,7 @@ class _Inputs:
     Raises
     ------
     InputError
-        On dates, and on a category that is empty text.
+        On dates, on numbers that scikit-learn has no encoder for, and on a category that is empty text.
     """
 
     def __init__(self, network: Predictor) -> None:
@@ -113,6 +113,13 @@ class _Inputs:
                 raise InputError(
                     f"format sklearn: expected numbers and categories, got dates in column {column.name!r}; "
                     "all other formats read dates"
+                )
+            if column.clip or column.edges:
+                encoding = "piecewise-linear" if column.edges else "robust"
+                raise InputError(
+                    "format sklearn: expected numbers that are standardized or scaled by rank, got the "
+                    f"{encoding} encoding of column {column.name!r}, which scikit-learn has no transformer "
+                    "for; all other formats have it"
                 )
         numbers = [column for column in used if column.kind == "numeric"]
         self.straight = [column for column in numbers if not column.knots]

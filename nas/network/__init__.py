@@ -4,16 +4,17 @@
 - tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
   `optimizers`, `schedules`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
-  from them: `morphism`, with `layers` and `insertion`;
+  from them: `morphism`, with `layers`, `insertion` and `inputs`;
 - below all: `arrays`, the only file that names the array library, and `calls`.
 
 Training, of one network or of many in one batch, is the room above: `nas.training`.
 """
 
 from nas.network.activations import ACTIVATIONS
+from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
-from nas.network.morphism import is_exact, morph
+from nas.network.morphism import is_exact, morph, with_inputs
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 from nas.network.state import State
@@ -24,7 +25,10 @@ __all__ = [
     "MLP",
     "OPTIMIZERS",
     "SCHEDULES",
+    "InputChange",
+    "Lines",
     "State",
     "is_exact",
     "morph",
+    "with_inputs",
 ]

@@ -9,6 +9,8 @@ Changes of structure in the order of their application, and their effect on the 
     widen            exact: new units have no effect until the first step (Chen et al. 2016, Net2Net;
                      Wei et al. 2016, Network Morphism)
 
+`with_inputs` comes before all of these where a child has other inputs than its parent.
+
 Nothing of this sees data; see `nas.network.layers`. Parameters that remain keep their optimizer's moments.
 """
 
@@ -20,6 +22,7 @@ from itertools import pairwise
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
 from nas.network.initializers import INITIALIZERS
+from nas.network.inputs import InputChange
 from nas.network.insertion import insert, route
 from nas.network.layers import (
     NODE_WEIGHTS,
@@ -74,6 +77,19 @@ def morph(
         layers = _layers(parent, sizes, activations)
         _change(layers, child_sizes, child_activations, origins, rng)
         return _state(parent, child_sizes, layers)
+
+
+def with_inputs(
+    parent: State, sizes: Sequence[int], activations: Sequence[str], change: InputChange
+) -> State:
+    """The state of a network like its parent with other inputs, which has the same layers above the first.
+
+    Exact where inputs are added only; see `nas.network.inputs`, and `morph` for parameters and the result.
+    """
+    with host.errstate(all="ignore"):
+        layers = _layers(parent, sizes, activations)
+        change.apply(layers[0])
+        return _state(parent, (len(change.origins), *sizes[1:]), layers)
 
 
 def is_exact(

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
-from nas.genome import Genome
+from nas.genome import Encoding, Genome
 from nas.space import CostModel, SearchSpace, cost_model
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
@@ -150,8 +150,18 @@ def read_history(run: str | Path) -> History:
         curves=curves,
         winner=winner.id if winner is not None and winner.id in candidates else None,
         sizes=sizes,
-        costs=cost_model(sizes[0], sizes[-1]) if sizes else None,
+        costs=cost_model(_n_inputs(networks, sizes[-1]), sizes[-1]) if sizes else None,
     )
+
+
+def _n_inputs(networks: Sequence[Network], n_outputs: int) -> dict[Encoding, int]:
+    """Return the inputs of the networks of each encoding, which follow from their numbers of parameters."""
+    counts = {}
+    for network in networks:
+        genome, n_parameters = network.genome, network.evaluation.n_parameters
+        of_an_input = genome.n_parameters(1, n_outputs) - genome.n_parameters(0, n_outputs)
+        counts[genome.encoding] = (n_parameters - genome.n_parameters(0, n_outputs)) // of_an_input
+    return counts
 
 
 def _saved(archive: RunArchive) -> tuple[Candidate | None, tuple[int, ...]]:

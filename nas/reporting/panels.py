@@ -93,8 +93,9 @@ def _structure(history: History) -> Panel | None:
         return None
     genome = history.best.genome
     names = network_activations(genome)
+    bins = ", with those of bins beside each number" if genome.encoding.numeric_encoding else ""
     text = (
-        f"{history.sizes[0]} inputs (encoded columns), "
+        f"{history.sizes[0]} inputs (encoded columns{bins}), "
         f"{_layers(len(history.sizes) - 2)}, {history.sizes[-1]} outputs. Heights are proportional to the "
         "logarithm of the number of units; the numbers in between count weights and biases."
     )

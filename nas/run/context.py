@@ -14,7 +14,7 @@ from nas.data import Cuts, Dataset
 from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
-from nas.run.preparation import Prepared, prepare
+from nas.run.preparation import Prepared, affordable_space, prepare
 from nas.run.schedule import Deadline, command_start
 from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model, encodings_of
@@ -128,7 +128,7 @@ class SearchContext:
     def costs(self) -> CostModel:
         """The costs of a genome for this data."""
         problem = self.prepared.problem
-        return cost_model(problem.n_inputs, problem.n_outputs)
+        return cost_model(problem.n_inputs_by_encoding, problem.n_outputs)
 
     @property
     def n_parts(self) -> int:
@@ -221,6 +221,7 @@ def new_context(
     deadline = Deadline(settings.time_budget, command_start()) if deadline is None else deadline
     if dataset.task == "regression":
         settings = _without_smoothing(settings)
+    settings = replace(settings, space=affordable_space(settings.space, dataset))
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs

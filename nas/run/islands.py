@@ -99,7 +99,7 @@ class Island:
             int(np.random.SeedSequence([self.seed, self.i]).generate_state(1)[0]),
             epochs=problem.training.epochs,
             steps_per_epoch=problem.steps_per_epoch,
-            costs=cost_model(problem.n_inputs, problem.n_outputs),
+            costs=cost_model(problem.n_inputs_by_encoding, problem.n_outputs),
             limits=self.limits,
             starts=self.starts[self.i :: self.n],
         )

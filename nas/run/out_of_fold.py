@@ -151,7 +151,8 @@ def _n_affordable(genome: Genome, prepared: Prepared, epochs: float, search_epoc
     """The number of last trainings of each fold that take little time, or a small part of the search's."""
     problem = prepared.problem
     all_epochs = _REFIT_COST * epochs * problem.n_folds
-    work = all_epochs * len(problem.X_train) * genome.n_parameters(problem.n_inputs, problem.n_outputs)
+    n_parameters = genome.n_parameters(problem.n_inputs_of(genome), problem.n_outputs)
+    work = all_epochs * len(problem.X_train) * n_parameters
     several = max(int(_FREE_WORK / work), int(_MEMBERS_SHARE * search_epochs / all_epochs))
     return max(several, int(all_epochs <= _TRAINING_SHARE * search_epochs))
 

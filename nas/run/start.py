@@ -188,7 +188,8 @@ def started(context: SearchContext) -> Iterator[Session]:
 def check_space(context: SearchContext) -> None:
     """Raise `InputError` if the limits leave nothing of the space, or exclude a genome to start with."""
     settings, problem, costs = context.settings, context.prepared.problem, context.costs
-    check_fits(settings.space, len(problem.X_train), problem.n_inputs, problem.n_outputs)
+    n_inputs = max(problem.n_inputs_by_encoding.values())
+    check_fits(settings.space, len(problem.X_train), n_inputs, problem.n_outputs)
     settings.limits.smallest(settings.space, costs)
     for genome in settings.starts:
         if not settings.limits.allow(costs(genome)):

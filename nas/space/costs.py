@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
 from nas.errors import InputError
-from nas.genome import Genome
+from nas.genome import INPUT_GENES, Encoding, Genome
 from nas.network.activations import ACTIVATIONS, DEFAULT_ACTIVATION
 from nas.space.space import SearchSpace
 
@@ -57,8 +58,10 @@ class Costs:
 CostModel = Callable[[Genome], Costs]
 
 
-def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
+def cost_model(n_inputs: int | Mapping[Encoding, int], n_outputs: int) -> CostModel:
     """Return a function that computes the costs of genomes between the given numbers of inputs and outputs.
+
+    The inputs are those of all encodings, or of each.
 
     Latency is an estimate by the same constants everywhere, so that a search decides the same on every
     machine: 1.4 µs a layer, a number of microseconds for each activation, and 30,000 floating-point
@@ -68,7 +71,8 @@ def cost_model(n_inputs: int, n_outputs: int) -> CostModel:
 
     @lru_cache(maxsize=_MANY)
     def costs(genome: Genome) -> Costs:
-        parameters, flops = genome.n_parameters(n_inputs, n_outputs), genome.n_flops(n_inputs, n_outputs)
+        inputs = n_inputs if isinstance(n_inputs, int) else n_inputs[genome.encoding]
+        parameters, flops = genome.n_parameters(inputs, n_outputs), genome.n_flops(inputs, n_outputs)
         activations = sum(ACTIVATIONS[name or DEFAULT_ACTIVATION].latency for name in genome.activations)
         calls = _LAYER * (genome.depth + 1) + activations
         return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))
@@ -102,14 +106,15 @@ class Limits:
     def smallest(self, space: SearchSpace, model: CostModel) -> Genome:
         """Return the genome with fewest parameters that is within the limits, of the narrowest of each depth.
 
-        At a given depth every cost grows with every width, so that only the narrowest have to be checked.
+        At a given depth every cost grows with every width, so that only the narrowest have to be checked, in
+        each encoding of inputs.
 
         Raises
         ------
         InputError
             If no genome of the space is within the limits.
         """
-        narrowest = [_narrowest(space, depth) for depth in space.depths]
+        narrowest = [genome for depth in space.depths for genome in _narrowest(space, depth)]
         allowed = [genome for genome in narrowest if self.allow(model(genome))]
         if allowed:
             return min(allowed, key=lambda genome: model(genome).parameters)
@@ -136,9 +141,14 @@ class Limits:
 _UNITS = {"parameters": "parameters", "flops": "FLOPs", "latency": "µs of latency"}
 
 
-def _narrowest(space: SearchSpace, depth: int) -> Genome:
-    """Return the genome of least cost at this depth."""
+def _narrowest(space: SearchSpace, depth: int) -> list[Genome]:
+    """Return the genomes of least cost at this depth, one for each combination of the genes of inputs."""
     genes = {key: values[0] for key, values in space.genes.items()}
     if "activation" in genes:
         genes["activation"] = min(space.activation, key=lambda name: ACTIVATIONS[name].latency)
-    return Genome(space.widths_tuple[:1] * depth, **genes)
+    carried = [key for key in INPUT_GENES if key in genes]
+    combinations = itertools.product(*(space.genes[key] for key in carried))
+    return [
+        Genome(space.widths_tuple[:1] * depth, **genes | dict(zip(carried, values, strict=True)))
+        for values in combinations
+    ]

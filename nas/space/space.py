@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from nas.genome import GENES, INPUT_GENES, LAYER_GENES, SCALINGS, Encoding, Genome
+from nas.genome import (
+    GENES,
+    INPUT_GENES,
+    LAYER_GENES,
+    NUMERIC_ENCODINGS,
+    SCALINGS,
+    Encoding,
+    Genome,
+    encoding_of,
+)
 from nas.network.activations import ACTIVATIONS
 from nas.network.losses import LARGEST_SMOOTHING
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
@@ -49,6 +58,8 @@ class SearchSpace:
         Names of optimizers and of learning-rate schedules; empty: not carried.
     scaling : sequence of str
         How numeric columns become inputs, see `nas.genome.SCALINGS`; empty: not carried, standardized.
+    numeric_encoding : sequence of str
+        What stands beside the scaled numbers, see `nas.genome.NUMERIC_ENCODINGS`; empty: not carried, none.
     beta2, label_smoothing : sequence of numbers, or Range
         Of Adam and AdamW, and of the targets of classes; empty: not carried.
     name : str
@@ -74,6 +85,7 @@ class SearchSpace:
     optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
     schedule: Sequence[str] = gene(Names(SCHEDULES))
     scaling: Sequence[str] = gene(Names(SCALINGS))
+    numeric_encoding: Sequence[str] = gene(Names(NUMERIC_ENCODINGS))
     beta2: Values = gene(Numbers(*BETA2_BOUNDS))
     label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING))
     name: str = "custom"
@@ -195,7 +207,7 @@ class SearchSpace:
         return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
 
 
-_LATER_GENES = ("beta2", "label_smoothing")
+_LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing")
 """Genes that the first journals do not name."""
 
 DOMAINS: dict[str, Domain] = {
@@ -213,8 +225,9 @@ def per_layer_flag(gene: str) -> str:
 
 
 def encodings_of(space: SearchSpace) -> tuple[Encoding, ...]:
-    """Return the encodings of inputs that genomes of a space have."""
-    return tuple(itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES)))
+    """Return the different encodings of inputs that genomes of a space have."""
+    values = itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES))
+    return tuple(dict.fromkeys(map(encoding_of, values)))
 
 
 def _size_at(space: SearchSpace, depth: int) -> int:
@@ -258,7 +271,7 @@ def check_fits(space: SearchSpace, n_rows: int, n_inputs: int, n_outputs: int) -
     n_rows : int
         Rows to train on.
     n_inputs, n_outputs : int
-        Columns of the encoded table, and outputs of the network.
+        Columns of the encoded table, of the encoding that has most, and outputs of the network.
     """
     largest_batch = max(space.genes.get("batch_size", (1,)))
     if largest_batch > n_rows:

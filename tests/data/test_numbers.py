@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -19,8 +19,11 @@ from nas.data import Rows, load_dataset
 from nas.data.numbers import Fit, fit_numbers
 from nas.data.preprocessing import settle_kinds
 from nas.export.native import save_network
+from nas.genome import NUMERIC_ENCODINGS, SCALINGS, Encoding
 from nas.run.preparation import prepare
 from nas.runtime import Column, Network, Preprocessor, TableError, Target
+
+QUANTILE = Encoding("quantile")
 
 
 def some_columns(seed: int, n_rows: int) -> np.ndarray[Any, Any]:
@@ -79,7 +82,7 @@ def test_columns_together_are_fitted_as_each_alone(n_rows: int) -> None:
     for seed in range(3):
         numbers = some_columns(seed, n_rows)
         names = [f"c{i}" for i in range(len(numbers))]
-        fits = fit_numbers(names, numbers, by_rank=True)
+        fits = fit_numbers(names, numbers, [Encoding("quantile")])
         assert [fit.standard for fit in fits] == [
             by_hand(name, one, by_rank=False) for name, one in zip(names, numbers, strict=True)
         ]
@@ -89,9 +92,10 @@ def test_columns_together_are_fitted_as_each_alone(n_rows: int) -> None:
 
 
 @pytest.mark.parametrize("cells", [1, 100, 2**18])
-@pytest.mark.parametrize("scaling", ["standard", "quantile"])
+@pytest.mark.parametrize("numeric_encoding", NUMERIC_ENCODINGS)
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_columns_together_are_encoded_as_each_alone(
-    cells: int, scaling: str, monkeypatch: pytest.MonkeyPatch
+    cells: int, scaling: str, numeric_encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nas.runtime._CELLS", cells)
     monkeypatch.setattr("nas.data.preprocessing.CELLS", cells)
@@ -102,7 +106,9 @@ def test_columns_together_are_encoded_as_each_alone(
     table["small"] = numbers[0].astype(np.float32)
     rows = np.arange(0, 40, 3)
     table, readings = settle_kinds(table)
-    preprocessor = fit_preprocessor(Rows(table, rows), scaling=scaling, readings=readings)
+    preprocessor = fit_preprocessor(
+        Rows(table, rows), scaling=scaling, numeric_encoding=numeric_encoding, readings=readings
+    )
     alone = []
     for column in preprocessor.columns:
         out = np.empty((len(rows), column.n_inputs), np.float32)
@@ -138,9 +144,11 @@ def test_a_name_that_is_there_twice_is_refused_also_among_numbers() -> None:
 def test_no_more_cells_than_asked_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def watched(names: list[str], numbers: np.ndarray[Any, Any], *, by_rank: bool) -> list[Fit]:
+    def watched(
+        names: list[str], numbers: np.ndarray[Any, Any], encodings: Collection[Encoding]
+    ) -> list[Fit]:
         seen.append(numbers.size)
-        return fit_numbers(names, numbers, by_rank=by_rank)
+        return fit_numbers(names, numbers, encodings)
 
     monkeypatch.setattr("nas.data.preprocessing.CELLS", 100)
     monkeypatch.setattr("nas.data.preprocessing.fit_numbers", watched)
@@ -177,8 +185,8 @@ def counted(n_columns: int, folder: Path) -> dict[str, int]:
 
     dataset = count("load", lambda: load_dataset(labelled, target="y"))
     count("digest", dataset.digest)
-    prepared = count("prepare", lambda: prepare(dataset, 0, encodings=(("standard",), ("quantile",))))
-    by_rank = prepared.preprocessors[("quantile",)]
+    prepared = count("prepare", lambda: prepare(dataset, 0, encodings=(Encoding(), QUANTILE)))
+    by_rank = prepared.preprocessors[QUANTILE]
     count("encode", lambda: Preprocessor(by_rank.columns).encode(table))
     network = Network(
         task="classification",

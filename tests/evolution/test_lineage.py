@@ -54,4 +54,6 @@ def test_weights_come_from_the_most_similar_parent_with_the_same_inputs() -> Non
     other_inputs = individual(2, Genome((8, 4), scaling="quantile"), 0.9)
     assert most_similar_parent(Proposal(child, Operator(), (far, other_inputs))) is far
     assert most_similar_parent(Proposal(child, Operator(), (other_inputs,))) is None
+    more_inputs = individual(3, Genome((8, 4), scaling="standard", numeric_encoding="piecewise_linear"), 0.9)
+    assert most_similar_parent(Proposal(child, Operator(), (far, more_inputs))) is more_inputs
     assert most_similar_parent(Proposal(child, Operator(Origin.RANDOM))) is None

@@ -35,6 +35,7 @@ TABLE: dict[str, list[Any]] = {
     "income": [-7, 0.5, None, 300, 1e6],
     "city": ["x", "y", None, "z", "x"],
 }
+TABLE |= {f"{name} in bins": TABLE[name] for name in ("income", "size")}
 TARGETS = {
     "classification": Target(("kind",), classes=("big", 2, "small")),
     "multilabel": Target(("old", "rare")),
@@ -101,10 +102,12 @@ def write(folder: Path) -> None:
         Column(
             "city", "category", categories=("x", "y"), other=True, means=((0.5, 1.0), (-1.0, 2.0), (0.0, 0.1))
         ),
+        Column("income in bins", "numeric", fill=1.0, scale=7.0, clip=3.0, edges=(-9.0, 0.0, 1.0, 900.0)),
+        Column("size in bins", "numeric", fill=2.0, scale=3.0, indicator=True, edges=(0.0, 2.0, 3.5)),
     )
     for i, (task, target) in enumerate(TARGETS.items()):
         rng = np.random.default_rng(i)
-        sizes = (11, 5, 4, N_OUTPUTS[task])
+        sizes = (sum(column.n_inputs for column in columns), 5, 4, N_OUTPUTS[task])
         first, second = (
             Network(
                 task=task,

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, State, is_exact, morph
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, InputChange, Lines, State, is_exact, morph, with_inputs
 from nas.network.arrays import Array, Floats
 from nas.network.layers import apply
+from nas.network.mlp import views
 from nas.network.state import SETTLED
 from nas.training import Member, TrainingConfig, TrainingData, TrainingResult, train_cohort
 
@@ -467,6 +468,64 @@ def test_every_activation_has_its_place_in_the_tables() -> None:
             numeric = float(np.diff(apply(name, np.array([-1e-4, 1e-4])))[0]) / 2e-4
             assert slope == pytest.approx(numeric, rel=1e-6)
     assert {name for name, kind in ACTIVATIONS.items() if kind.low == 0} == set(NONNEGATIVE)
+
+
+# Other inputs
+
+
+def with_other_inputs(network: MLP, state: State, change: InputChange) -> tuple[MLP, State]:
+    sizes = (len(change.origins), *network.sizes[1:])
+    child = MLP(sizes, network.activations, network.loss.name, dtype=network.parameters.dtype)
+    its = with_inputs(state, network.sizes, network.activations, change)
+    assert all(np.isfinite(array).all() for array in (its.parameters, *its.moments))
+    assert (its.epochs, its.rule, len(its.moments)) == (0, state.rule, len(state.moments))
+    child.parameters[...] = its.parameters
+    return child, its
+
+
+@pytest.mark.parametrize("widths", [(), (5,), (5, 7)])
+def test_inputs_that_are_added_change_nothing_at_first(widths: tuple[int, ...]) -> None:
+    parent = parent_of(widths, ["tanh"] * len(widths))
+    change = InputChange(np.array([0, -1, 1, 2, -1, -1, 3, 4, 5]))
+    child = with_other_inputs(*parent, change)
+    X = np.random.default_rng(2).normal(size=(50, 9))
+    expected = parent[0].predict(X[:, change.origins >= 0])
+    np.testing.assert_allclose(child[0].predict(X), expected, rtol=1e-10, atol=1e-12)
+    # The other changes of structure go on from there.
+    wider, _ = child_of(child, [width + 3 for width in widths], ["tanh"] * len(widths), [*range(len(widths))])
+    np.testing.assert_allclose(wider.predict(X), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_layers_above_are_the_parents_with_their_moments() -> None:
+    network, state = parent_of((5, 7), ["tanh", "tanh"])
+    child, its = with_other_inputs(network, state, InputChange(np.array([2, -1])))
+    n_above = network.parameters.size - 7 * 5
+    for mine, parents in zip((its.parameters, *its.moments), (state.parameters, *state.moments), strict=True):
+        np.testing.assert_array_equal(views(mine, child.sizes)[0][1], views(parents, network.sizes)[0][1])
+        np.testing.assert_array_equal(
+            views(mine, child.sizes)[0][0][0], views(parents, network.sizes)[0][0][2]
+        )
+    assert child.parameters.size == n_above + 3 * 5
+
+
+@pytest.mark.parametrize("widths", [(), (5,), (5, 7)])
+def test_inputs_that_are_removed_are_replaced_by_lines_over_others(widths: tuple[int, ...]) -> None:
+    network, state = parent_of(widths, ["tanh"] * len(widths))
+    lines = Lines(np.array([1, 4]), np.array([0, 2]), np.array([0.5, -2.0]), np.array([0.1, 1.0]))
+    change = InputChange(np.array([0, 2, 3, 5]), lines)
+    child, _ = with_other_inputs(network, state, change)
+    X = np.random.default_rng(2).normal(size=(50, 6))
+    # Where the removed inputs lie on their lines, the function is the same.
+    X[:, 1], X[:, 4] = 0.5 * X[:, 0] + 0.1, 1 - 2 * X[:, 3]
+    np.testing.assert_allclose(child.predict(X[:, change.origins]), network.predict(X), rtol=1e-9, atol=1e-11)
+
+
+def test_added_and_removed_again_is_what_it_was() -> None:
+    network, state = parent_of((5, 7), ["tanh", "tanh"])
+    wider = with_other_inputs(network, state, InputChange(np.array([0, -1, 1, 2, 3, 4, 5])))
+    lines = Lines(np.array([1]), np.array([0]), np.array([3.0]), np.array([1.0]))
+    again, _ = with_other_inputs(*wider, InputChange(np.array([0, 2, 3, 4, 5, 6]), lines))
+    np.testing.assert_allclose(again.parameters, network.parameters, rtol=1e-12)
 
 
 # What is refused

@@ -40,7 +40,7 @@ def found(data: Any, folder: Path, **options: Any) -> nas.SearchResult:
 
 def test_a_search_holds_out_every_row_once_and_says_which_columns_matter(tmp_path: Path) -> None:
     data = table()
-    result = found(data, tmp_path, target="y", report=True)
+    result = found(data, tmp_path, target="y", report=True, folds=5)
     oof, columns = result.oof, result.columns
     assert isinstance(oof, OutOfFold)
     assert columns is not None

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from searches import RACE, assert_same_search, journal_without_times, resume, search, snapshots
+from searches import RACE as SHORT
+from searches import assert_same_search, journal_without_times, resume, search, snapshots
 from sklearn.datasets import load_wine, make_regression
 from sklearn.metrics import accuracy_score
 
@@ -23,6 +24,8 @@ from nas.run.ensemble import select_members
 from nas.run.preparation import Prepared, prepare
 from nas.runtime import Uncertainty
 from nas.tracking.journal import read_journal
+
+RACE = SHORT | {"folds": 5}
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +234,7 @@ def test_workers_change_nothing(tmp_path: Path, result: nas.SearchResult) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("refit", [True, False])
 def test_the_exported_network_is_the_mean_of_the_trainings(tmp_path: Path, refit: bool) -> None:
-    result = search("wine", tmp_path, refit=refit, members=3)
+    result = search("wine", tmp_path, refit=refit, members=3, folds=5, epochs=12)
     assert len(result.network.members) == (3 if refit else 5)
     assert len({member.weights[0].tobytes() for member in result.network.members}) > 1
     X, y = load_wine(return_X_y=True, as_frame=True)
@@ -262,7 +265,7 @@ def test_a_class_with_fewer_rows_than_folds_is_named(
     rng = np.random.default_rng(0)
     y = np.array(["often"] * 60 + ["rarely"] * 57 + ["never"] * 3)
     X = rng.normal(size=(120, 3)) + (y == "often")[:, None]
-    result = search((X, y), tmp_path)
+    result = search((X, y), tmp_path, folds=5)
     assert "classes with fewer rows than the 5 folds, so that some folds have none: never (2)" in caplog.text
     assert result.evaluation.fitness > 0.6
 

@@ -31,12 +31,23 @@ OPTIONS: dict[str, Any] = QUICK | {
     "islands": N,
     "n_workers": 2,
     "n_candidates": 195,
+    "folds": 1,
     "time_budget": None,
 }
 """Of each island a migration, and some candidates after it; with halving and inheritance."""
 
 COMMAND = ["--space", "small", "--epochs", "12", "--islands", str(N), "--candidates", "195", "--name", "one"]
-COMMAND += ["--no-tracking", "--no-report", "--no-baseline", "--finalists", "1", "--members", "1"]
+COMMAND += [
+    "--no-tracking",
+    "--no-report",
+    "--no-baseline",
+    "--finalists",
+    "1",
+    "--members",
+    "1",
+    "--folds",
+    "1",
+]
 
 
 def search(runs_dir: Path, **options: Any) -> nas.SearchResult:

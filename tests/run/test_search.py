@@ -37,7 +37,7 @@ from nas.data.cuts import split
 from nas.data.sources import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, Training, build_network, evaluate, fit
-from nas.genome import SCALINGS
+from nas.genome import SCALINGS, Encoding
 from nas.run.preparation import prepare
 from nas.run.winner import final_networks
 from nas.space import cost_model
@@ -67,7 +67,7 @@ def kinds(result: nas.SearchResult) -> set[str]:
 @pytest.mark.parametrize("way", ["auto", "plus", "aging", "nsga2", "random"])
 def test_any_number_of_workers_gives_the_same_journal_and_winner(tmp_path: Path, way: str) -> None:
     options = RACE | WAYS[way] | {"seed": 11, "n_finalists": 3}
-    results = [search("wine", tmp_path / str(n), n_workers=n, **options) for n in (0, 1, 2, 7)]
+    results = [search("wine", tmp_path / str(n), n_workers=n, **options) for n in (0, 2, 7)]
     serial, *others = results
     for other in others:
         assert_same_search(other, serial)
@@ -139,7 +139,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
     n_folds = 5 if way == "plus" else 1
     options = RACE | WAYS[way] | {"n_candidates": 16, "folds": n_folds}
     result = search(made, tmp_path, refit=False, n_finalists=3, **options)
-    encodings = [(scaling,) for scaling in SCALINGS]
+    encodings = [Encoding(scaling) for scaling in SCALINGS]
     prepared = prepare(nas.load_dataset(made), 0, encodings=encodings, n_folds=n_folds)
     problem = prepared.problem.of(result.best.genome)
     rows, X, y = prepared.split.validation, problem.X_validation, problem.y_validation
@@ -551,11 +551,11 @@ class TestResume:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.ray  # and sixty real trainings
+@pytest.mark.ray  # and twenty real trainings of five folds
 def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
     # 0.975 where it was measured, 0.97 being asked for; rounding on other processors may move some
     # of the 360 test rows. A last training at a constant rate, once a mistake here, gave 0.958.
-    result = nas.search("digits", n_candidates=60, runs_dir=tmp_path, tracking=False, progress=False)
+    result = nas.search("digits", n_candidates=20, runs_dir=tmp_path, tracking=False, progress=False)
     assert result.test.score >= 0.965
 
 
@@ -681,7 +681,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "error", "complaint"),
         [
-            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tiny or a TOML file"),
+            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tables, tiny or"),
             (
                 {"algorithm": "magic"},
                 InputError,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.errors import InputError
-from nas.genome import Genome
+from nas.genome import Encoding, Genome
 from nas.network import ACTIVATIONS
 from nas.space import COSTS, Costs, Limits, SearchSpace, cost_model
 
@@ -93,6 +93,20 @@ def test_the_smallest_is_in_any_space(genes: dict[str, Any], name: str) -> None:
     smallest = Limits(**{name: least}).smallest(space, MODEL)
     assert smallest in space
     assert getattr(MODEL(smallest), name) == least
+
+
+def test_costs_are_by_the_inputs_of_the_encoding() -> None:
+    binned = Encoding(numeric_encoding="piecewise_linear")
+    model = cost_model({Encoding(): 5, binned: 85}, 2)
+    few, many = Genome((8,), numeric_encoding="none"), Genome((8,), numeric_encoding="piecewise_linear")
+    assert (few.encoding, many.encoding) == (Encoding(), binned)
+    assert model(many).parameters == model(few).parameters + 80 * 8 == 85 * 8 + 8 + 8 * 2 + 2
+    assert model(many).flops == model(few).flops + 2 * 80 * 8
+    assert model(many).latency > model(few).latency
+    space = SearchSpace(depth=(1, 2), widths=(8, 16), numeric_encoding=("piecewise_linear", "none"))
+    assert Limits(parameters=100).smallest(space, model) == few
+    with pytest.raises(InputError, match="the least there is: 66 parameters"):
+        Limits(parameters=60).smallest(space, model)
 
 
 def test_a_contradiction_is_named_in_one_sentence() -> None:

@@ -37,8 +37,8 @@ def write(folder: Path, text: str | bytes, name: str = "mine.toml") -> Path:
 # Shipped spaces.
 
 
-def test_four_spaces_come_with_the_package() -> None:
-    assert list(available_spaces()) == ["deep", "funnel", "small", "tiny"]
+def test_five_spaces_come_with_the_package() -> None:
+    assert list(available_spaces()) == ["deep", "funnel", "small", "tables", "tiny"]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_four_spaces_come_with_the_package() -> None:
         ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4 * 2),
         # 7 widths; C(n + d - 1, d) funnels of depth d.
         ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3 * 2),
+        ("tables", sum(11**depth for depth in range(1, 5)) * 4 * 5 * 4 * 3 * 2),
         ("deep", sum((9 * 4) ** depth for depth in range(2, 9)) * 5 * 4 * 2),
     ],
 )
@@ -138,9 +139,7 @@ def toml_of(record: dict[str, Any]) -> str:
         "activation": {"per_layer": "activation_per_layer"},
         "dropout": {"per_layer": "dropout_per_layer"},
     }
-    for key in ("widths", *GENES):
-        if not record.get(key):
-            continue
+    for key in filter(record.get, ("widths", *GENES)):
         words = [f"values = {record[key]!r}"]
         words += [f"{name} = {str(record[field]).lower()}" for name, field in flags.get(key, {}).items()]
         lines.append(f"{key} = {{{', '.join(words)}}}")
@@ -309,7 +308,9 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
 
 @pytest.mark.parametrize("path", ["nowhere.toml", "medium", "", "x" * 5000, "a\0b", "."])
 def test_a_space_that_is_not_there_is_named_with_those_that_are(path: str) -> None:
-    assert refusal(path).endswith("expected one of deep, funnel, small, tiny or a TOML file, got neither")
+    assert refusal(path).endswith(
+        "expected one of deep, funnel, small, tables, tiny or a TOML file, got neither"
+    )
 
 
 def test_what_is_computed_of_the_largest_space_takes_no_time(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
         "space": "tiny",
         "n_candidates": N,
         "epochs": 5,
+        "folds": 2,
+        "members": 1,
         "n_workers": 0,
         "progress": False,
         "report": False,
