@@ -48,7 +48,9 @@ INGREDIENTS: dict[str, Genes] = {
     "label_smoothing": {"label_smoothing": 0.1},
     "dropout": {"dropout": 0.15},
     "decay": {"optimizer": "adamw", "weight_decay": 0.02},
+    "robust": {"scaling": "robust"},
     "quantile": {"scaling": "quantile"},
+    "piecewise_linear": {"numeric_encoding": "piecewise_linear"},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 
