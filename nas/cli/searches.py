@@ -119,7 +119,7 @@ def _search(options: argparse.Namespace) -> int:
         values = read_config(options.config)
     values |= values_from(options, *GROUPS)
     from nas.run import search
-    from nas.run.schedule import counting_from
+    from nas.run.deadline import counting_from
 
     with counting_from(options.since):
         return _report(search(options.data, **values), as_json=options.json)
@@ -143,7 +143,7 @@ def _describe(options: argparse.Namespace) -> int:
 def _resume(options: argparse.Namespace) -> int:
     _show_start(options)
     from nas.run import resume
-    from nas.run.schedule import counting_from
+    from nas.run.deadline import counting_from
     from nas.settings import GROUPS
 
     with counting_from(options.since):

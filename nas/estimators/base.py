@@ -37,10 +37,10 @@ from nas.estimators.validation import Validation
 from nas.isolation import isolated
 from nas.network.arrays import Array, Floats
 from nas.run.context import Observers, new_context
+from nas.run.deadline import Deadline, command_start
 from nas.run.display import display
 from nas.run.execute import execute
 from nas.run.result import SearchResult
-from nas.run.schedule import Deadline, command_start
 from nas.settings import values_of
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
 from nas.space import SearchSpace, load_space

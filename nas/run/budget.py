@@ -6,7 +6,7 @@ import math
 import time
 
 from nas.evaluation import Candidate, Evaluation
-from nas.run.schedule import Deadline, Plan
+from nas.run.deadline import Deadline, Plan
 from nas.run.stop_reason import StopReason
 from nas.settings.budget import Budget
 

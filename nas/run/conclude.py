@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from nas.evolution import Individual
 from nas.export import save_network
 from nas.run.baselines import Baseline, BaselineProcess
+from nas.run.deadline import countdown
 from nas.run.findings import Findings
 from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
-from nas.run.schedule import countdown
 from nas.run.selection import Selection
 from nas.run.start import Session
 from nas.run.stop_reason import StopReason
@@ -34,7 +34,6 @@ def conclude(
     selection: Selection | None,
     network: Network | Ensemble,
     held_out: HeldOut | None,
-    seconds: float,
     baselines: BaselineProcess | None = None,
 ) -> SearchResult:
     """Measure the trained winner's uncertainty, score it once on the test rows, save it, make the result.
@@ -50,8 +49,6 @@ def conclude(
         The winner, trained.
     held_out : HeldOut, optional
         Networks of the winner, with rows that they were not trained on.
-    seconds : float
-        Duration of the search phase.
     baselines : BaselineProcess, optional
         Where the baselines are fitted already; otherwise they are fitted here.
     """
@@ -71,7 +68,7 @@ def conclude(
         baseline=context.settings.baseline,
         seed=context.settings.seed,
         interruption=session.interruption,
-        seconds=min(seconds, max(0.0, plan.conclude_by - plan.deadline.clock())),
+        seconds=min(findings.seconds, max(0.0, plan.conclude_by - plan.deadline.clock())),
         beside=None if baselines is None else fitted_beside,
     )
     network.provenance.update(_finite(_test_scores(test)))
@@ -91,7 +88,7 @@ def conclude(
         n_epochs=findings.usage.epochs,
         n_failures=findings.usage.failures,
         heredity=findings.heredity,
-        seconds=seconds,
+        seconds=findings.seconds,
         stopped=StopReason.INTERRUPTED if interrupted() else findings.stop_reason,
         dropped=prepared.dropped,
         oof=oof,

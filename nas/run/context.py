@@ -14,8 +14,9 @@ from nas.data import Cuts, Dataset
 from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
-from nas.run.preparation import Prepared, affordable_space, prepare
-from nas.run.schedule import Deadline, command_start
+from nas.run.deadline import Deadline, command_start
+from nas.run.preparation import Prepared, prepare
+from nas.run.suitable_space import suitable
 from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model, encodings_of
 from nas.tracking import Tracker
@@ -219,9 +220,7 @@ def new_context(
         By default that of a command that starts now.
     """
     deadline = Deadline(settings.time_budget, command_start()) if deadline is None else deadline
-    if dataset.task == "regression":
-        settings = _without_smoothing(settings)
-    settings = replace(settings, space=affordable_space(settings.space, dataset))
+    settings = suitable(settings, dataset)
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
@@ -253,13 +252,3 @@ def new_context(
         deadline=deadline,
         journals=tuple(journals),
     )
-
-
-def _without_smoothing(settings: SearchSettings) -> SearchSettings:
-    """The settings without label smoothing: a space may be meant for any task, and values have no classes."""
-    if not settings.space.label_smoothing:
-        return settings
-    _log.info("label_smoothing is left out of space %s: a regression has no classes", settings.space.name)
-    starts = (replace(genome, label_smoothing=None) for genome in settings.starts)
-    space = replace(settings.space, label_smoothing=())
-    return replace(settings, space=space, starts=tuple(dict.fromkeys(starts)))

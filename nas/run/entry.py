@@ -14,12 +14,12 @@ from nas.genome import Genome
 from nas.isolation import isolated
 from nas.run.callbacks import Callback
 from nas.run.context import Observers, new_context
+from nas.run.deadline import Deadline, command_start
 from nas.run.display import display
 from nas.run.execute import execute
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.resuming import changes_since, check_same, reconciled, restored
-from nas.run.schedule import Deadline, command_start
 from nas.run.starts import genomes_to_start_with
 from nas.run.weights import Weights
 from nas.scoring import Scorer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import replace
 
 from nas.errors import SearchError
@@ -11,10 +10,10 @@ from nas.evolution import Individual
 from nas.run.baselines import BaselineProcess
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
+from nas.run.deadline import countdown
 from nas.run.findings import Findings
 from nas.run.out_of_fold import HeldOut, held_out
 from nas.run.result import SearchResult
-from nas.run.schedule import countdown
 from nas.run.searching import search_candidates
 from nas.run.selection import Selection, finalists_to_score, select
 from nas.run.start import Session, finish, started
@@ -69,10 +68,8 @@ def _search_and_conclude(session: Session) -> SearchResult:
 
     After an interrupt, nothing is trained any more: the winner and its weights are the search's own.
     """
-    since = time.monotonic()
     findings = search_candidates(session)
-    seconds = time.monotonic() - since
-    baselines = _start_baselines(session, seconds)
+    baselines = _start_baselines(session, findings.seconds)
     phase, plan = session.context.observers.phase, session.plan
     phase("checking finalists", countdown(plan.selection_seconds))
     selection = _select(session, findings)
@@ -82,19 +79,17 @@ def _search_and_conclude(session: Session) -> SearchResult:
     winner = _best_of(findings) if selection is None else selection.winner
     phase("last training", countdown(plan.refit_seconds))
     network = final_model(
+        session.context,
         findings,
         winner,
         selection,
-        session.context.prepared,
-        session.context.settings,
-        run_name=session.context.folder.path.name,
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
     phase("calibration")
     held_out = _held_out(session, findings, winner, selection)
     phase("baselines" if session.context.settings.baseline else "test scores")
-    return conclude(session, findings, winner, selection, network, held_out, seconds, baselines)
+    return conclude(session, findings, winner, selection, network, held_out, baselines)
 
 
 def _start_baselines(session: Session, seconds: float) -> BaselineProcess | None:

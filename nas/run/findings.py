@@ -30,6 +30,8 @@ class Findings:
         Everything that was tried.
     evaluation, states : functions of a candidate's id
         Its evaluation with all curves, and its trained weights, of each fold, if they are kept.
+    seconds : float
+        Duration of the search phase.
     """
 
     stop_reason: StopReason
@@ -40,3 +42,4 @@ class Findings:
     history: Sequence[tuple[Candidate, Evaluation]]
     evaluation: Callable[[int], Evaluation]
     states: Callable[[int], tuple[State, ...]]
+    seconds: float = 0.0

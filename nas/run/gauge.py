@@ -11,7 +11,7 @@ from nas.evolution import Engine
 from nas.execution import Executor
 from nas.execution.gradual import GradualExecutor
 from nas.run.context import SearchContext
-from nas.run.schedule import Plan
+from nas.run.deadline import Plan
 from nas.run.speed import piece_of_work, processor_seconds, slowdown
 from nas.run.winner import n_members, refit_epochs, seconds_of_epoch
 

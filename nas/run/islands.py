@@ -27,11 +27,11 @@ from nas.evolution import Engine, Generation, Individual, Recipe, migrants
 from nas.execution import Executor, SharedExecutor, SharingExecutor, StopFlag
 from nas.genome import Genome
 from nas.run.budget import Budget, BudgetUsage
+from nas.run.deadline import RECENT, Deadline, LastWork, Plan
 from nas.run.exchange import Exchange, Message
 from nas.run.findings import Findings
 from nas.run.gauge import Gauge
 from nas.run.loop import CandidateStream, search_loop
-from nas.run.schedule import RECENT, Deadline, LastWork, Plan
 from nas.run.stop_reason import StopReason
 from nas.run.weights import Weights
 from nas.space import Limits, cost_model

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from nas.data import (
-    BINS,
     Cuts,
     Dataset,
     Rows,
@@ -25,7 +24,7 @@ from nas.data import (
     split,
     with_target_means,
 )
-from nas.errors import DataError, InputError, SpaceError
+from nas.errors import DataError, InputError
 from nas.evaluation import Codes, Problem
 from nas.genome import STANDARD_ENCODING, Encoding
 from nas.network.arrays import Array
@@ -33,7 +32,6 @@ from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scorers.targets import ScoredTargets
 from nas.scoring import Metric, Scorer
-from nas.space import SearchSpace, encodings_of
 from nas.training import Fold, TrainingConfig
 
 _log = logging.getLogger(__name__)
@@ -46,10 +44,6 @@ _DRAWS = 20
 
 _LARGEST_TARGET = 1e6
 """Standard deviations from the mean up to which float32 distinguishes a target's values."""
-
-
-_MOST_CODES = 2**30
-"""Bytes of the codes of bins that a search may hold, in all its encodings: they may be 16 times the table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,42 +256,6 @@ def prepare(
     further = tuple(encoding for encoding in encodings if encoding != STANDARD_ENCODING)
     prepared = _encode(dataset, parts, training, seed, metric, further)
     return replace(_with_folds(prepared, pairs) if pairs else prepared, cuts=cuts)
-
-
-def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
-    """The space without numeric encodings that would take more than 1 GiB of memory, named in a warning.
-
-    The bound is the same on every machine, so that the search is.
-
-    Raises
-    ------
-    SpaceError
-        If the space has no other numeric encoding.
-    """
-    encodings = [encoding for encoding in encodings_of(space) if encoding.numeric_encoding is not None]
-    n_numbers = sum(reading.kind == "numeric" for reading in dataset.readings.values())
-    n_bytes = 4 * BINS * n_numbers * dataset.n_rows * len(encodings)
-    if n_bytes <= _MOST_CODES:
-        return space
-    costly = {encoding.numeric_encoding for encoding in encodings}
-    values = [value for value in space.numeric_encoding if value not in costly]
-    what = (
-        f"{BINS} bins for {n_numbers:,} columns of numbers in {dataset.n_rows:,} rows, {len(encodings)} "
-        f"scaling{'s' * (len(encodings) != 1)} each"
-    )
-    got = f"{n_bytes / 2**30:.1f} GiB for {what}"
-    if not values:
-        raise SpaceError(
-            f"search space {space.name}: numeric_encoding: expected inputs of at most "
-            f'{_MOST_CODES / 2**30:g} GiB, got {got}; with "none" among its values the search goes without'
-        )
-    _log.warning(
-        "numeric_encoding %s is left out of the search: its inputs would take %s, more than %g GiB",
-        ", ".join(sorted(filter(None, costly))),
-        got,
-        _MOST_CODES / 2**30,
-    )
-    return replace(space, numeric_encoding=values)
 
 
 def _pairs(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import replace
 
 from nas.run.budget import BudgetUsage
 from nas.run.findings import Findings
@@ -25,7 +27,9 @@ def search_candidates(session: Session) -> Findings:
     KeyboardInterrupt
         If the search was interrupted before the first candidate, or while it replayed a journal.
     """
+    since = time.monotonic()
     findings = _on_one_engine(session) if session.context.n_parts == 1 else search_on_islands(session)
+    findings = replace(findings, seconds=time.monotonic() - since)
     if findings.stop_reason == StopReason.TIME and findings.usage.evaluations == 0:
         return short_findings(session, findings)
     if findings.stop_reason == StopReason.INTERRUPTED:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from nas.evaluation import Candidate, Evaluation, Problem, evaluate
 from nas.run.budget import BudgetUsage
+from nas.run.deadline import Plan
 from nas.run.findings import Findings
-from nas.run.schedule import Plan
 from nas.run.start import Session
 
 _log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from nas.errors import InputError
 from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
+from nas.run.deadline import LastWork, Plan
 from nas.run.interruption import Interruption
 from nas.run.report_process import ReportProcess
-from nas.run.schedule import LastWork, Plan
 from nas.run.selection import finalists_to_score, n_fewest_scorings, n_scorings
 from nas.run.winner import n_members
 from nas.space import check_fits

@@ -23,10 +23,11 @@ from nas.evaluation import (
 )
 from nas.evolution import Individual
 from nas.network import MLP, State
+from nas.run.context import SearchContext
+from nas.run.deadline import Plan
 from nas.run.ensemble import select_members
 from nas.run.findings import Findings
 from nas.run.preparation import Prepared
-from nas.run.schedule import Plan
 from nas.run.selection import Selection
 from nas.run.speed import processor_seconds
 from nas.runtime import Ensemble, Network
@@ -56,13 +57,11 @@ _POOL = 50
 
 
 def final_model(
+    context: SearchContext,
     findings: Findings,
     winner: Individual,
     selection: Selection | None,
-    prepared: Prepared,
-    settings: SearchSettings,
     *,
-    run_name: str,
     interrupted: Callable[[], bool],
     plan: Plan,
 ) -> Network | Ensemble:
@@ -70,20 +69,18 @@ def final_model(
 
     Parameters
     ----------
+    context : SearchContext
     findings : Findings
         With the weights of the candidates that may be members.
     winner : Individual
     selection : Selection, optional
         How the winner was selected; None if that was interrupted, or there was no time for it.
-    prepared : Prepared
-    settings : SearchSettings
-    run_name : str
-        For the provenance of the saved network.
     interrupted : callable
         Once true, nothing is trained any more.
     plan : Plan
         How long the training may take.
     """
+    prepared, settings, run_name = context.prepared, context.settings, context.folder.path.name
     n_picks = 1 if interrupted() else settings.ensemble
 
     def epochs(member: Individual) -> float | None:

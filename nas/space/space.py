@@ -195,16 +195,7 @@ class SearchSpace:
 
     def summary(self) -> str:
         """Return one line of text: depths, widths, genes and size."""
-        low, high = self.depth
-        depth = f"{low}" if low == high else f"{low}-{high}"
-        widths = "equal widths" if self.equal_widths else "widths"
-        if self.non_increasing and not self.equal_widths:
-            widths += " funnel of"
-        parts = [f"{depth} hidden layers", f"{widths} {_abbreviated(self.widths_tuple)}"]
-        for key, values in self.genes.items():
-            per_layer = " per layer" if key in self.per_layer else ""
-            parts.append(f"{key}{per_layer} {_abbreviated(values)}")
-        return "; ".join(parts) + f"; {count_in_words(self.size())} genomes"
+        return _summary(self)
 
 
 _LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing")
@@ -228,6 +219,19 @@ def encodings_of(space: SearchSpace) -> tuple[Encoding, ...]:
     """Return the different encodings of inputs that genomes of a space have."""
     values = itertools.product(*(space.genes.get(key, (None,)) for key in INPUT_GENES))
     return tuple(dict.fromkeys(map(encoding_of, values)))
+
+
+def _summary(space: SearchSpace) -> str:
+    low, high = space.depth
+    depth = f"{low}" if low == high else f"{low}-{high}"
+    widths = "equal widths" if space.equal_widths else "widths"
+    if space.non_increasing and not space.equal_widths:
+        widths += " funnel of"
+    parts = [f"{depth} hidden layers", f"{widths} {_abbreviated(space.widths_tuple)}"]
+    for key, values in space.genes.items():
+        per_layer = " per layer" if key in space.per_layer else ""
+        parts.append(f"{key}{per_layer} {_abbreviated(values)}")
+    return "; ".join(parts) + f"; {count_in_words(space.size())} genomes"
 
 
 def _size_at(space: SearchSpace, depth: int) -> int:

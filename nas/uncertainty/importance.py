@@ -27,6 +27,7 @@ MOST_COLUMNS = 100
 """Columns that are shuffled: those with the largest weights in the first layer."""
 
 _CONFIDENCE = 0.95
+"""Of the interval of an importance, as everywhere in the report."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from nas.evaluation.problem import input_change, network_activations, network_si
 from nas.genome import NUMERIC_ENCODINGS, SCALINGS, Encoding, Genome
 from nas.network import morph, with_inputs
 from nas.reporting.history import read_history
-from nas.run.preparation import Prepared, affordable_space, prepare
+from nas.run.preparation import Prepared, prepare
+from nas.run.suitable_space import affordable_space
 from nas.training import predict
 
 BINNED = Encoding(numeric_encoding="piecewise_linear")
@@ -211,7 +212,7 @@ def test_bins_beyond_memory_are_left_out_and_named(
 ) -> None:
     dataset = load_dataset(wide(), target="y")
     assert affordable_space(SPACE, dataset) is SPACE
-    monkeypatch.setattr("nas.run.preparation._MOST_CODES", 2**18)
+    monkeypatch.setattr("nas.run.suitable_space._MOST_CODES", 2**18)
     with caplog.at_level(logging.WARNING):
         space = affordable_space(SPACE, dataset)
     assert space == replace(SPACE, numeric_encoding=("none",))
@@ -226,7 +227,7 @@ def test_bins_beyond_memory_are_left_out_and_named(
 def test_a_search_goes_without_bins_that_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.run.preparation._MOST_CODES", 2**18)
+    monkeypatch.setattr("nas.run.suitable_space._MOST_CODES", 2**18)
     options = {"target": "y", "space": SPACE, "n_candidates": 6, "epochs": 2, "folds": 1}
     result = search(wide(), tmp_path, **options)
     assert {candidate.genome.numeric_encoding for candidate, _ in result.history} == {"none"}

@@ -19,7 +19,7 @@ from nas.cli.clock import process_start
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget, BudgetUsage
-from nas.run.schedule import Deadline, LastWork, Plan, command_start, countdown, counting_from
+from nas.run.deadline import Deadline, LastWork, Plan, command_start, countdown, counting_from
 from nas.run.summary import summary
 
 WORK = LastWork(n_scorings=10, n_refits=1, n_workers=2, n_pieces=100)
