@@ -16,6 +16,10 @@ _log = logging.getLogger(__name__)
 _MOST_CODES = 2**30
 """Bytes of the codes of bins that a search may hold, in all its encodings: they may be 16 times the table."""
 
+_MOST_COLUMNS = 128
+"""Columns of numbers up to which bins are searched where the space can do without: beyond, first layers have
+thousands of inputs, and a search takes several times as long."""
+
 
 def suitable(settings: SearchSettings, dataset: Dataset) -> SearchSettings:
     """The settings with the space and the genomes to begin with, as far as they suit the data."""
@@ -34,9 +38,10 @@ def suitable(settings: SearchSettings, dataset: Dataset) -> SearchSettings:
 
 
 def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
-    """The space without numeric encodings that would take more than 1 GiB of memory, named in a warning.
+    """The space without numeric encodings that cost too much, which are named.
 
-    The bound is the same on every machine, so that the search is.
+    Those that would take more than 1 GiB of memory, and, if the space has a value without them, those of more
+    than 128 columns. The bounds are the same on every machine, so that the search is.
 
     Raises
     ------
@@ -46,10 +51,14 @@ def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
     encodings = [encoding for encoding in encodings_of(space) if encoding.numeric_encoding is not None]
     n_numbers = sum(reading.kind == "numeric" for reading in dataset.readings.values())
     n_bytes = 4 * BINS * n_numbers * dataset.n_rows * len(encodings)
-    if n_bytes <= _MOST_CODES:
-        return space
     costly = {encoding.numeric_encoding for encoding in encodings}
     values = [value for value in space.numeric_encoding if value not in costly]
+    names = ", ".join(sorted(filter(None, costly)))
+    if costly and values and n_numbers > _MOST_COLUMNS:
+        _log.info("numeric_encoding %s is left out of the search: %d columns of numbers", names, n_numbers)
+        return replace(space, numeric_encoding=values)
+    if n_bytes <= _MOST_CODES:
+        return space
     what = (
         f"{BINS} bins for {n_numbers:,} columns of numbers in {dataset.n_rows:,} rows, {len(encodings)} "
         f"scaling{'s' * (len(encodings) != 1)} each"
@@ -62,7 +71,7 @@ def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
         )
     _log.warning(
         "numeric_encoding %s is left out of the search: its inputs would take %s, more than %g GiB",
-        ", ".join(sorted(filter(None, costly))),
+        names,
         got,
         _MOST_CODES / 2**30,
     )

@@ -191,10 +191,10 @@ def test_importance_is_of_all_inputs_of_a_column(tmp_path: Path, thresholds: pd.
 
 
 def test_spaces_of_earlier_journals_are_read_and_written_as_they_were() -> None:
-    small = nas.load_space("small")
-    record = small.to_dict()
+    deep = nas.load_space("deep")
+    record = deep.to_dict()
     assert "numeric_encoding" not in record
-    assert nas.SearchSpace.from_dict(record) == small
+    assert nas.SearchSpace.from_dict(record) == deep
     assert nas.SearchSpace.from_dict(json.loads(json.dumps(SPACE.to_dict()))) == SPACE
 
 
@@ -222,6 +222,20 @@ def test_bins_beyond_memory_are_left_out_and_named(
     only = replace(SPACE, numeric_encoding=("piecewise_linear",), name="bins")
     with pytest.raises(SpaceError, match=r'^search space bins: numeric_encoding: expected .* "none" among'):
         affordable_space(only, dataset)
+
+
+@pytest.mark.parametrize(("n_columns", "are_left_out"), [(128, False), (129, True)])
+def test_tables_of_very_many_columns_go_without_bins_where_the_space_can(
+    n_columns: int, are_left_out: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    X = np.random.default_rng(0).normal(size=(20, n_columns))
+    dataset = load_dataset((X, np.arange(20) % 2))
+    with caplog.at_level(logging.INFO):
+        space = affordable_space(SPACE, dataset)
+    assert (space.numeric_encoding == ("none",)) == are_left_out
+    assert ("left out of the search: 129 columns of numbers" in caplog.text) == are_left_out
+    only = replace(SPACE, numeric_encoding=("piecewise_linear",))
+    assert affordable_space(only, dataset) is only  # as it was asked for
 
 
 def test_a_search_goes_without_bins_that_are_left_out(

@@ -65,10 +65,10 @@ class Recorder:
     def listening(self) -> Iterator[None]:
         original = Workspace.backpropagate
 
-        def heard(space: Workspace, targets: Array, row_weights: Floats | None = None) -> Floats:
+        def heard(space: Workspace, *arguments: Any) -> Floats:
             self.batches.append(space.inputs[:, 0].tolist())
             self.masks.append(b"".join(mask.tobytes() for mask in space.masks.values()))
-            return original(space, targets, row_weights)
+            return original(space, *arguments)
 
         with mock.patch.object(Workspace, "backpropagate", heard):
             yield
