@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from functools import cache, lru_cache, wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -41,9 +41,25 @@ _LONGEST = 16.0
 """Doublings of epochs that scale to a feature of 1: 65,536 epochs."""
 
 
-_F = TypeVar("_F", bound=Callable[..., object])
-_one_thread: Callable[[_F], _F] = ThreadpoolController().wrap(limits=1, user_api="blas")
-"""A single BLAS thread gives the same bits on every machine; more would contend with the workers."""
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _one_thread(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compute with one BLAS thread: the same bits on every machine, and none that contends with workers."""
+
+    @wraps(method)
+    def limited(*arguments: _P.args, **keywords: _P.kwargs) -> _R:
+        with _libraries().limit(limits=1, user_api="blas"):
+            return method(*arguments, **keywords)
+
+    return limited
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those loaded at the first call: by then a model has imported SciPy, which has a BLAS of its own."""
+    return ThreadpoolController()
 
 
 class Posterior(Protocol):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, pstdev
 
 import numpy as np
@@ -277,6 +282,38 @@ def test_models_use_a_single_thread(space: SearchSpace, monkeypatch: pytest.Monk
         assert 0 < n_learning < n_choosing < len(threads)
         assert all(n == {1} for n in threads)
         assert blas() == {2}
+
+
+_IN_A_SEARCH = """
+import tempfile, nas
+from threadpoolctl import threadpool_info, threadpool_limits
+from nas.evolution.surrogate import Surrogate
+threads, learn = [], Surrogate.learn
+def watched(surrogate, ranking):
+    model = surrogate._model
+    fit = type(model).fit
+    def fitted(*arguments, **keywords):
+        threads.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return fit(model, *arguments, **keywords)
+    model.fit = fitted
+    learn(surrogate, ranking)
+    del model.fit
+Surrogate.learn = watched
+nas.search("iris", space="small", n_workers=0, n_candidates=30, epochs=2, folds=1, members=1, n_finalists=1,
+           tracking=False, report=False, progress=False, baseline=False, runs_dir=tempfile.mkdtemp())
+print(threads)
+"""
+
+
+@pytest.mark.slow
+def test_a_search_in_a_new_process_models_with_a_single_thread(tmp_path: Path) -> None:
+    # Regression: SciPy's own BLAS was loaded after the libraries to limit were looked up.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", _IN_A_SEARCH]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    threads = ast.literal_eval(done.stdout)
+    assert len(threads) > 2
+    assert all(n == {1} for n in threads)
 
 
 def test_a_deep_space_costs_no_more_to_begin_with() -> None:
