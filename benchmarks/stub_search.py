@@ -20,7 +20,7 @@ from nas.run.budget import Budget, BudgetUsage
 from nas.run.loop import CandidateStream, search_loop
 from nas.run.preparation import prepare
 from nas.run.weights import Weights
-from nas.space import cost_model, load_space
+from nas.space import cost_model, encodings_of, load_space
 from nas.tracking import Outcome, RunInfo, Tracker
 from nas.tracking.journal import Journal
 
@@ -152,7 +152,8 @@ def stub_search(
 
     `note` is called when as many as each of `marks` have been evaluated; `more` trackers are told.
     """
-    problem = prepare(load_dataset("digits"), 0, {"epochs": _EPOCHS}).problem
+    space = load_space(_SPACE)
+    problem = prepare(load_dataset("digits"), 0, {"epochs": _EPOCHS}, encodings=encodings_of(space)).problem
     batches_in_flight = max(2, round(_LAG_A_WORKER * n_workers))
     in_generations = engine in ALGORITHMS and ALGORITHMS[engine].default_batches_in_flight == 1
     if " of two objectives" in engine:
@@ -160,7 +161,7 @@ def stub_search(
     else:
         chosen = recipe(engine, batches_in_flight=None if in_generations else batches_in_flight)
     searched = chosen.engine(
-        load_space(_SPACE),
+        space,
         0,
         epochs=_EPOCHS,
         steps_per_epoch=problem.steps_per_epoch,

@@ -113,8 +113,8 @@ def test_published_splits_have_categories_as_text(tmp_path: Path) -> None:
 @pytest.mark.ray
 def test_a_published_split_is_scored_in_the_units_of_its_target(tmp_path: Path) -> None:
     splits = published.load_splits(archive(tmp_path / "some.npz", test_idx=[np.arange(0, 60, 4)]))
-    row = published.split_row(splits, 0, 1.0, 1, 0)
-    assert (row["data"], row["split"], row["measure"], row["asked"]) == ("some", 0, "RMSE", 1.0)
+    row = published.split_row(splits, 0, 15.0, 1, 0)
+    assert (row["data"], row["split"], row["measure"], row["asked"]) == ("some", 0, "RMSE", 15.0)
     assert 0 < row["score"] < np.std(splits.y)
     assert row["candidates"] >= 1
 

@@ -178,7 +178,7 @@ def test_what_is_no_callback_is_refused_before_anything_starts(
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
 def test_callbacks_follow_islands_in_the_calling_process_and_stop_each_after_a_batch(tmp_path: Path) -> None:
-    options = QUICK | RACE | {"islands": 2, "n_workers": 2, "n_candidates": 400}
+    options = QUICK | RACE | {"space": "small", "folds": 1, "islands": 2, "n_workers": 2, "n_candidates": 400}
     callback, tracker = StopAt(evaluation=20), Recorder()
     cut = nas.search("wine", runs_dir=tmp_path, callbacks=[callback], trackers=[tracker], **options)
     assert cut.stopped == "callback"

@@ -31,6 +31,8 @@ OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": N, "f
 N_SHORT = 70
 
 COMMON = [
+    "--space",
+    "small",
     "--no-tracking",
     "--no-report",
     "--no-baseline",

@@ -37,10 +37,9 @@ from nas.data.cuts import split
 from nas.data.sources import BUNDLED
 from nas.errors import DataError, InputError, RunError, SearchError, SpaceError
 from nas.evaluation import WORST_FITNESS, Candidate, Training, build_network, evaluate, fit
-from nas.genome import SCALINGS, Encoding
 from nas.run.preparation import prepare
 from nas.run.winner import final_networks
-from nas.space import cost_model
+from nas.space import cost_model, encodings_of
 from nas.tracking.journal import read_journal
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -91,7 +90,7 @@ def test_the_same_seed_repeats_and_another_does_not(tmp_path: Path, way: str) ->
 @pytest.mark.parametrize("algorithm", ["auto", "plus"])
 def test_a_time_budget_only_cuts_the_sequence(tmp_path: Path, algorithm: str) -> None:
     options = {"space": "small", "epochs": 3, "algorithm": algorithm}
-    cut = search("digits", tmp_path / "cut", n_candidates=10_000, time_budget=1.0, **options)
+    cut = search("digits", tmp_path / "cut", n_candidates=10_000, time_budget=4.0, **options)
     assert cut.stopped == "time"
     n = len(cut.history)
     whole = search("digits", tmp_path / "whole", n_candidates=n + 7, **options)
@@ -139,7 +138,7 @@ def test_without_refit_the_network_is_the_one_the_search_measured(
     n_folds = 5 if way == "plus" else 1
     options = RACE | WAYS[way] | {"n_candidates": 16, "folds": n_folds}
     result = search(made, tmp_path, refit=False, n_finalists=3, **options)
-    encodings = [Encoding(scaling) for scaling in SCALINGS]
+    encodings = encodings_of(nas.load_space("small"))
     prepared = prepare(nas.load_dataset(made), 0, encodings=encodings, n_folds=n_folds)
     problem = prepared.problem.of(result.best.genome)
     rows, X, y = prepared.split.validation, problem.X_validation, problem.y_validation
@@ -534,7 +533,7 @@ class TestResume:
             "--no-report",
             "--no-baseline",
         ]
-        command += ["--finalists", "1", "--members", "1"]
+        command += ["--finalists", "1", "--members", "1", "--folds", "2"]
         command += ["--runs-dir", str(tmp_path / "runs")]
         journal = tmp_path / "runs" / "one" / "journal.jsonl"
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -423,7 +423,7 @@ def test_a_store_far_away_does_not_hold_up_the_search(server: Server, runs_dir: 
     with late(server.port, 0.2) as address:
         since = time.monotonic()
         result = search(runs_dir, tracking_uri=address, n_candidates=50, space="small")
-        assert time.monotonic() - since < 15
+        assert time.monotonic() - since < 25
     parent, children = runs_of(server.uri)
     assert len(children) < len(result.history)
     assert str(result.best.id) in {child.data.tags["nas.candidate"] for child in children}
