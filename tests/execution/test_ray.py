@@ -213,15 +213,16 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
 @pytest.mark.exhaustive
 def test_waiting_for_a_worker_is_not_hanging(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.attempts.GRACE", 1.0)
-    # The second task waits in Ray behind the first, for longer than it may train.
-    first, second = (replace(problem, training=replace(problem.training, time_limit=s)) for s in (5.0, 2.0))
+    # The second task waits in Ray behind the first, for longer than it may train. Its own time has to do for
+    # the start of a new worker, which takes seconds on a machine that does other things.
+    first, second = (replace(problem, training=replace(problem.training, time_limit=s)) for s in (12.0, 8.0))
     hanging = Hanging(**{name: getattr(first, name) for name in first.__dataclass_fields__})
     waiting, running = candidates((4,), (8,))[::-1]
     with RayExecutor(1) as executor:
         executor.submit(Task(hanging, [running]))
         executor.submit(Task(second, [waiting]))
         hung, fine = sorted(chain(*completed_at_once(executor, 2)), key=lambda one: one.error is None)
-    assert hung.error == "no result within 5 s"
+    assert hung.error == "no result within 12 s"
     assert [fine] == ordered(SerialExecutor(), second, [waiting])
 
 
