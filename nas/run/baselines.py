@@ -308,7 +308,7 @@ class BaselineProcess:
 
     def __init__(self, source: Prepared, seed: int, seconds: float) -> None:
         # Scores are computed by the caller: a scorer of the caller's own may not arrive there.
-        problem = replace(source.problem, metric=METRICS["accuracy"], encoded={})
+        problem = replace(source.problem, metric=METRICS["accuracy"], encoded={}, codes={})
         sent = replace(source, problem=problem, cuts=None)
         self._process = Beside(("nas.run.baselines", "sklearn.neural_network", "sklearn.ensemble"))
         try:

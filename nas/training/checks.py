@@ -57,7 +57,7 @@ def _check_shapes(members: Sequence[Member]) -> None:
         _ = member.dropouts  # raises unless they are one number, or one a hidden layer
         if member.config.label_smoothing and network.loss.uniform is None:
             raise ValueError(
-                f"label_smoothing: expected 0 for {network.loss.name}, whose targets are no classes, "
+                f"label_smoothing: expected 0 for {network.loss.name}, a loss without class targets, "
                 f"got {member.config.label_smoothing:g}"
             )
         pairs: tuple[tuple[str, object, object], ...] = (

@@ -265,7 +265,7 @@ class Workspace:
         row_weights : array of shape (rows,), optional
             Factors of the rows' losses, 1 on average over the training part.
         smoothing : Smoothing, optional
-            The members whose targets are smoothed.
+            The label smoothing of the members.
         """
         p = self.forward()
         losses = (

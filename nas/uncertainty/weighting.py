@@ -8,7 +8,7 @@ from nas.network.arrays import Floats
 
 
 def effective_size(weights: Floats) -> int:
-    """The number of rows of equal weight whose mean is as exact, rounded down (Kish 1965, "Survey sampling").
+    """The number of equally weighted rows with as exact a mean, rounded down (Kish 1965, "Survey sampling").
 
     Parameters
     ----------

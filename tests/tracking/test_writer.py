@@ -146,16 +146,20 @@ def test_after_an_interrupt_only_the_last_job_runs(is_closed: bool) -> None:
 
 
 def test_after_an_interrupt_of_waiting_the_last_job_is_waited_for() -> None:
-    store, going_on = Numbers(), threading.Event()
+    store, waiting, going_on = Numbers(), threading.Event(), threading.Event()
     writer = writer_to(store)
 
+    def in_between() -> bool:
+        waiting.set()
+        return False
+
     def interrupt(_: Numbers) -> None:
-        time.sleep(0.2)  # the caller waits by now
+        assert waiting.wait(30)
         os.kill(os.getpid(), signal.SIGINT)
         going_on.wait(30)
 
     def last(store: Numbers) -> None:
-        time.sleep(0.5)
+        time.sleep(0.5)  # a caller that does not wait has gone on by then
         store.write(2)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -163,7 +167,7 @@ def test_after_an_interrupt_of_waiting_the_last_job_is_waited_for() -> None:
         writer.put(interrupt)
         writer.put(write(1))
         with pytest.raises(KeyboardInterrupt):
-            writer.close()
+            writer.close(in_between)
     finally:
         signal.signal(signal.SIGINT, before)
     threading.Timer(0.2, going_on.set).start()

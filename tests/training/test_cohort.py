@@ -415,7 +415,7 @@ def test_all_members_of_a_stopped_cohort_are_stopped() -> None:
                 "networks": [build((4,), ("relu",), "huber")],
                 "configs": [replace(CONFIG, label_smoothing=0.1)],
             },
-            "label_smoothing: expected 0 for huber, whose targets are no classes, got 0.1",
+            "label_smoothing: expected 0 for huber, a loss without class targets, got 0.1",
         ),
         ({"rngs": generators(1) * 2}, "members: expected a generator of its own for each network"),
     ],
