@@ -174,7 +174,11 @@ def test_short_cohorts_go_to_a_worker_together(problem: Problem) -> None:
 
 
 @pytest.mark.exhaustive
-def test_a_candidate_that_kills_its_worker_is_found_in_its_cohort(problem: Problem) -> None:
+def test_a_candidate_that_kills_its_worker_is_found_in_its_cohort(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if nothing took time: how many go together depends on what waits alone.
+    monkeypatch.setattr("nas.execution.attempts._TASK_SECONDS", 1e9)
     asked = candidates(*[(2 + i,) for i in range(8)])
     deadly = Candidate(8, DeadlyGenome((4, 4), "tanh"), 9, 0, "random")
     with RayExecutor(1) as executor:
@@ -213,16 +217,18 @@ def test_a_hanging_candidate_is_ended_from_outside(problem: Problem, monkeypatch
 @pytest.mark.exhaustive
 def test_waiting_for_a_worker_is_not_hanging(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.execution.attempts.GRACE", 1.0)
-    # The second task waits in Ray behind the first, for longer than it may train. Its own time has to do for
-    # the start of a new worker, which takes seconds on a machine that does other things.
-    first, second = (replace(problem, training=replace(problem.training, time_limit=s)) for s in (12.0, 8.0))
+    # The second task waits in Ray behind the first, for longer than it may train.
+    first, second = (replace(problem, training=replace(problem.training, time_limit=s)) for s in (4.0, 1.0))
     hanging = Hanging(**{name: getattr(first, name) for name in first.__dataclass_fields__})
     waiting, running = candidates((4,), (8,))[::-1]
     with RayExecutor(1) as executor:
         executor.submit(Task(hanging, [running]))
         executor.submit(Task(second, [waiting]))
-        hung, fine = sorted(chain(*completed_at_once(executor, 2)), key=lambda one: one.error is None)
-    assert hung.error == "no result within 12 s"
+        (hung,) = executor.completed(lambda: False) or []
+        # A new worker starts now, which takes seconds on a machine that does other things.
+        monkeypatch.setattr("nas.execution.attempts.GRACE", 60.0)
+        (fine,) = executor.completed(lambda: False) or []
+    assert hung.error == "no result within 4 s"
     assert [fine] == ordered(SerialExecutor(), second, [waiting])
 
 
@@ -379,7 +385,7 @@ def test_a_signal_while_ray_starts_leaves_nothing_behind(stop: signal.Signals, d
         since = time.monotonic()
         error = process.communicate(timeout=60)[1]
     # Before Ray has started, which takes longer, and before it has been ended.
-    assert time.monotonic() - since < 3
+    assert time.monotonic() - since < 5
     assert process.returncode == 130, error
     assert "Traceback" not in error
     until = time.monotonic() + 15
@@ -394,7 +400,7 @@ def test_a_start_that_is_given_up_ends_in_the_background(problem: Problem) -> No
     since = time.monotonic()
     with pytest.raises(KeyboardInterrupt), RayExecutor(1, interrupted=lambda: True):
         pass
-    assert time.monotonic() - since < 3
+    assert time.monotonic() - since < 5
     # The next one waits until that is gone.
     with RayExecutor(1) as executor:
         assert len(set(Path("/tmp").glob("nas-ray-*")) - before) == 1
