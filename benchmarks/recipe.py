@@ -43,6 +43,7 @@ Genes = Mapping[str, Any]
 
 INGREDIENTS: dict[str, Genes] = {
     "beta2": {"beta2": 0.95},
+    "front_scaling": {"front_scaling": 6.0},
     "coslog4": {"schedule": "coslog4"},
     "cosine": {"schedule": "cosine"},
     "label_smoothing": {"label_smoothing": 0.1},

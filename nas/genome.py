@@ -109,6 +109,8 @@ class Genome:
         Of Adam and AdamW; other optimizers do not read it.
     label_smoothing : float, optional
         The share of every class in the targets that training sees.
+    front_scaling : float, optional
+        The factor of the learning rate for trained factors of the inputs; 0: there are none.
 
     Raises
     ------
@@ -134,6 +136,7 @@ class Genome:
     numeric_encoding: str | None = _gene(Effect.INPUTS, "numeric=", standard="none")
     beta2: float | None = _gene(Effect.TRAINING, "beta2=")
     label_smoothing: float | None = _gene(Effect.TRAINING, "smoothing=")
+    front_scaling: float | None = _gene(Effect.TRAINING, "front=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -211,7 +214,10 @@ class Genome:
         return encoding_of(_input_genes(self))
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
-        """Count the weights and biases of this network between the given numbers of inputs and outputs."""
+        """Count the weights and biases of this network between the given numbers of inputs and outputs.
+
+        Factors of the inputs are not counted: a trained network has them in its weights.
+        """
         return sum(self._weights_and_biases(n_inputs, n_outputs))
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:

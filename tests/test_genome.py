@@ -43,6 +43,7 @@ def genomes(draw: st.DrawFn) -> Genome:
         schedule=draw(st.none() | st.sampled_from(sorted(SCHEDULES))),
         beta2=draw(st.none() | RATES),
         label_smoothing=draw(st.none() | RATES),
+        front_scaling=draw(st.none() | NUMBERS),
     )
 
 
@@ -114,6 +115,7 @@ DIFFERENT = [
     Genome((8, 4), beta2=0.95),
     Genome((8, 4), label_smoothing=0.0),
     Genome((8, 4), label_smoothing=0.1),
+    Genome((8, 4), front_scaling=6.0),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -214,6 +216,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "numeric_encoding": "none",
         "beta2": 0.95,
         "label_smoothing": 0.1,
+        "front_scaling": 6.0,
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -289,6 +292,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         ),
         (Genome((8, 4), dropout=(0.0, 0.3)), "8-4 dropout=0,0.3"),
         (Genome((8,), beta2=0.95, label_smoothing=0.1), "8 beta2=0.95 smoothing=0.1"),
+        (Genome((8,), front_scaling=6.0), "8 front=6"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],

@@ -13,6 +13,7 @@ from nas.alignment import origins
 from nas.evaluation.candidate import Candidate, Checkpoint
 from nas.evaluation.problem import (
     Problem,
+    has_front_scaling,
     input_change,
     network_activations,
     network_sizes,
@@ -82,6 +83,7 @@ def started(training: Training, problem: Problem) -> Training:
         network_activations(genome),
         origins(genome, parent),
         np.random.default_rng(training.seeds(2)),
+        front_scaling=has_front_scaling(genome, problem),
     )
     return replace(training, state=start, inherited=None)
 

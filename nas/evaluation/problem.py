@@ -159,12 +159,23 @@ def build_network(
 ) -> MLP:
     """The network that a genome describes, with the initial weights that the seed draws, or zeros."""
     rng = np.random.default_rng(seed) if initialize else None
-    return MLP(network_sizes(genome, problem), network_activations(genome), problem.loss, rng=rng)
+    return MLP(
+        network_sizes(genome, problem),
+        network_activations(genome),
+        problem.loss,
+        rng=rng,
+        front_scaling=has_front_scaling(genome, problem),
+    )
 
 
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
     """Inputs, hidden widths and outputs of a genome's network."""
     return (problem.n_inputs_of(genome), *genome.widths, problem.n_outputs)
+
+
+def has_front_scaling(genome: Genome, problem: Problem) -> bool:
+    """Whether a genome's network is trained with factors of its inputs."""
+    return training_config(genome, problem.training).front_scaling > 0
 
 
 def input_change(parent: Genome, genome: Genome, problem: Problem) -> InputChange | None:

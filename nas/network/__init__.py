@@ -4,7 +4,7 @@
 - tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
   `optimizers`, `schedules`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
-  from them: `morphism`, with `layers`, `insertion` and `inputs`;
+  from them: `morphism`, with `layers`, `insertion`, `inputs` and `front`;
 - below all: `arrays`, the only file that names the array library, and `calls`.
 
 Training, of one network or of many in one batch, is the room above: `nas.training`.

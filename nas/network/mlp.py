@@ -3,7 +3,8 @@
     f(x) = output(W_L ... phi_2(W_2 phi_1(W_1 x + b_1) + b_2) ... + b_L)
 
 Rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, outputs). All weights come first
-in the flat buffer, then all biases: optimizers, checkpoints and files handle one array.
+in the flat buffer, then all biases: optimizers, checkpoints and files handle one array. With front scaling, a
+trained factor of each input comes last (Holzmüller et al. 2024, "Better by default"); `folded` has none.
 
 Forward pass and backpropagation are written here as a textbook has them. Training does not call them: it
 computes many networks in one batch, in `nas.training`, and tests hold its gradients to these.
@@ -22,6 +23,9 @@ from nas.network.losses import LOSSES, Smoothing
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
 
+FRONT_SCALING_BOUNDS = (0, 100)
+"""The least and the largest factor of the learning rate for the factors of the inputs."""
+
 
 class MLP:
     """A fully connected feed-forward network.
@@ -38,13 +42,17 @@ class MLP:
         Draws the initial weights; without it all parameters are 0, to be filled by the caller.
     dtype : dtype
         float32, or float64 for checks.
+    front_scaling : bool
+        Whether each input is multiplied by a trained factor, 1 at first.
 
     Attributes
     ----------
     parameters : float array of shape (n,)
-        All weights, then all biases.
+        All weights, then all biases, then the factors of the inputs.
     weights, biases : lists of float arrays of shape (inputs, outputs) and (outputs,)
         Views of `parameters`, one of each per layer.
+    scales : float array of shape (inputs,) or (0,)
+        The factors of the inputs, a view of `parameters`; empty without front scaling.
 
     Raises
     ------
@@ -66,19 +74,37 @@ class MLP:
         *,
         rng: host.random.Generator | None = None,
         dtype: DTypeLike = host.float32,
+        front_scaling: bool = False,
     ) -> None:
         _check(sizes, activations, loss)
         self.sizes = tuple(int(size) for size in sizes)
         self.activations = tuple(activations)
         self.loss = LOSSES[loss]
         self.n_weights = sum(inputs * outputs for inputs, outputs in pairwise(self.sizes))
-        self.parameters: Floats = host.zeros(self.n_weights + sum(self.sizes[1:]), dtype)
+        n_numbers = n_weights_and_biases(self.sizes) + self.sizes[0] * front_scaling
+        self.parameters: Floats = host.zeros(n_numbers, dtype)
         self.weights, self.biases = self.views(self.parameters)
+        self.scales = scales(self.parameters, self.sizes)
         if rng is not None:
             # The loss sees the output layer's linear outputs, hence Glorot's weights there.
             names = [*(ACTIVATIONS[name].initializer for name in activations), "glorot_uniform"]
             for weight, name in zip(self.weights, names, strict=True):
                 INITIALIZERS[name](weight, rng)
+            self.scales[...] = 1
+
+    @property
+    def front_scaling(self) -> bool:
+        """Whether each input is multiplied by a trained factor."""
+        return bool(self.scales.size)
+
+    def folded(self) -> MLP:
+        """The same function without front scaling: the factors are in the weights of the first layer."""
+        if not self.front_scaling:
+            return self
+        network = MLP(self.sizes, self.activations, self.loss.name, dtype=self.parameters.dtype)
+        network.parameters[...] = self.parameters[: -self.scales.size]
+        network.weights[0][...] *= self.scales[:, host.newaxis]
+        return network
 
     def views(self, flat: Floats) -> tuple[list[Floats], list[Floats]]:
         """Weights, of shape (inputs, outputs), and biases, (outputs,), as views of a flat buffer."""
@@ -105,8 +131,10 @@ class MLP:
         return result
 
     def _forward(self, X: Floats) -> tuple[list[Floats], list[Floats]]:
-        """Linear outputs of all layers; and what each layer reads: `X`, then the hidden activations."""
+        """Linear outputs of all layers; and what each layer reads: scaled `X`, then hidden activations."""
         linear, inputs = [], [to_device(X.astype(self.parameters.dtype, copy=False))]
+        if self.front_scaling:
+            inputs[0] = inputs[0] * to_device(self.scales)
         for weight, bias, name in zip(self.weights, self.biases, (*self.activations, None), strict=True):
             z = xp.dot(inputs[-1], to_device(weight))
             z += to_device(bias)
@@ -144,7 +172,7 @@ class MLP:
         row_weights : array of shape (rows,), optional
             Factors of the rows' losses.
         weight_decay : float
-            Factor of the penalty; biases are not penalized.
+            Factor of the penalty; biases and factors of inputs are not penalized.
         label_smoothing : float
             The share of every class in the targets; see `nas.network.losses.Loss`.
 
@@ -170,6 +198,9 @@ class MLP:
                 # The chain rule, from a layer's linear outputs through its weights to the layer below.
                 dZ = xp.dot(dZ, to_device(self.weights[layer].T))
                 ACTIVATIONS[self.activations[layer - 1]].backward(dZ, linear[layer - 1], inputs[layer])
+            elif self.front_scaling:
+                slopes = to_host(xp.dot(dZ, to_device(self.weights[0].T)))
+                scales(gradient, self.sizes)[...] = (slopes * X).sum(axis=0)
         decayed = self.parameters[: self.n_weights]
         gradient[: self.n_weights] += weight_decay * decayed
         penalty = 0.5 * weight_decay * float(decayed @ decayed)
@@ -186,6 +217,16 @@ def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats
         biases.append(flat[start : start + outputs])
         start += outputs
     return weights, biases
+
+
+def n_weights_and_biases(sizes: Sequence[int]) -> int:
+    """The numbers of a network of these sizes, the factors of its inputs aside."""
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+
+
+def scales(flat: Floats, sizes: Sequence[int]) -> Floats:
+    """The factors of the inputs, a view of shape (inputs,), or (0,) where there are none."""
+    return flat[n_weights_and_biases(sizes) :]
 
 
 def _blocks(n_rows: int) -> Iterator[slice]:

@@ -9,7 +9,8 @@ Changes of structure in the order of their application, and their effect on the 
     widen            exact: new units have no effect until the first step (Chen et al. 2016, Net2Net;
                      Wei et al. 2016, Network Morphism)
 
-`with_inputs` comes before all of these where a child has other inputs than its parent.
+`with_inputs` comes before all of these where a child has other inputs than its parent. Factors of the inputs
+stay, or begin at 1, or go into the weights of the first layer: exact; see `nas.network.front`.
 
 Nothing of this sees data; see `nas.network.layers`. Parameters that remain keep their optimizer's moments.
 """
@@ -21,6 +22,7 @@ from itertools import pairwise
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
+from nas.network.front import Factors
 from nas.network.initializers import INITIALIZERS
 from nas.network.inputs import InputChange
 from nas.network.insertion import insert, route
@@ -32,7 +34,7 @@ from nas.network.layers import (
     linear_outputs,
     values_at_nodes,
 )
-from nas.network.mlp import views
+from nas.network.mlp import n_weights_and_biases, scales, views
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.state import SETTLED, State
 
@@ -45,6 +47,8 @@ def morph(
     child_activations: Sequence[str],
     origins: Sequence[int | None],
     rng: host.random.Generator,
+    *,
+    front_scaling: bool = False,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
@@ -60,6 +64,8 @@ def morph(
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
         Draws the weights of new units.
+    front_scaling : bool
+        Whether the child's inputs have factors.
 
     Returns
     -------
@@ -74,9 +80,14 @@ def morph(
     _check(sizes, activations, child_sizes, child_activations, origins)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
-        layers = _layers(parent, sizes, activations)
+        layers, factors = _layers(parent, sizes, activations)
         _change(layers, child_sizes, child_activations, origins, rng)
-        return _state(parent, child_sizes, layers)
+        if not front_scaling:
+            factors = None
+        elif factors is None:
+            squares = OPTIMIZERS[parent.rule[0]].squares
+            factors = Factors.ones(len(layers[0].numbers) - 1, sizes[0], squares)
+        return _state(parent, child_sizes, layers, factors)
 
 
 def with_inputs(
@@ -87,9 +98,10 @@ def with_inputs(
     Exact where inputs are added only; see `nas.network.inputs`, and `morph` for parameters and the result.
     """
     with host.errstate(all="ignore"):
-        layers = _layers(parent, sizes, activations)
+        layers, factors = _layers(parent, sizes, activations)
         change.apply(layers[0])
-        return _state(parent, (len(change.origins), *sizes[1:]), layers)
+        factors = None if factors is None else factors.of_inputs(change.origins)
+        return _state(parent, (len(change.origins), *sizes[1:]), layers, factors)
 
 
 def is_exact(
@@ -120,30 +132,42 @@ def is_exact(
     return True
 
 
-def _layers(state: State, sizes: Sequence[int], activations: Sequence[str]) -> list[Layer]:
-    """The layers of a network, in float64, with moments as after many steps: without bias correction."""
+def _layers(
+    state: State, sizes: Sequence[int], activations: Sequence[str]
+) -> tuple[list[Layer], Factors | None]:
+    """The layers of a network, in float64, with moments as after many steps: without bias correction.
+
+    Factors of its inputs, if there are any, are in the weights of its first layer.
+    """
     # Before the first step all moments are 0, and their bias correction would divide 0 by 0.
     moments = state.moments if state.steps else ()
     flats = [array.astype(host.float64) for array in (state.parameters, *moments)]
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n_numbers = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
-    if any(flat.shape != (n_numbers,) for flat in flats):
+    n_numbers = n_weights_and_biases(sizes)
+    has_factors = len(flats[0]) == n_numbers + sizes[0]
+    if any(flat.shape != (n_numbers + sizes[0] * has_factors,) for flat in flats):
         raise ValueError(f"parent: expected {n_numbers} numbers, got {[flat.size for flat in flats]}")
     views_of_each = [views(flat, sizes) for flat in flats]
     layers = []
     for i, name in enumerate([*activations, "identity"]):
         numbers = [host.vstack([weights[i], biases[i]]) for weights, biases in views_of_each]
         layers.append(Layer(name, host.stack(numbers)))
-    return layers
+    if not has_factors:
+        return layers, None
+    parts = [scales(flat, sizes) for flat in flats]
+    return layers, Factors.folded(parts, OPTIMIZERS[optimizer].squares, layers[0])
 
 
-def _state(parent: State, sizes: Sequence[int], layers: Sequence[Layer]) -> State:
+def _state(parent: State, sizes: Sequence[int], layers: Sequence[Layer], factors: Factors | None) -> State:
     """The state of a network of these sizes and layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
     dtype = parent.parameters.dtype
     n_numbers = sum(layer.numbers[0].size for layer in layers)
+    if factors is not None:
+        factors.unfold(layers[0])
+        n_numbers += sizes[0]
     flats: list[Floats] = []
     for i in range(len(layers[0].numbers)):
         flat = host.empty(n_numbers, dtype)
@@ -156,6 +180,9 @@ def _state(parent: State, sizes: Sequence[int], layers: Sequence[Layer]) -> Stat
                 new = _mean(numbers, overall) if i - 1 in squares else 0.0
                 numbers = host.where(host.isfinite(numbers), numbers, new)
             layer_weights[...], layer_biases[...] = numbers[:-1], numbers[-1]
+        if factors is not None:
+            own = factors.estimated(i - 1, layers[0].weights, weights[0]) if i else factors.numbers[0]
+            scales(flat, sizes)[...] = own
         flats.append(flat)
     parameters, *moments = flats
     return State(parameters, tuple(moments), parent.rule, SETTLED if moments else 0, 0)

@@ -273,6 +273,7 @@ def _exported(
     provenance: Mapping[str, Any],
     fold: Fold | None = None,
 ) -> Network:
+    network = network.folded()
     return Network(
         task=source.dataset.task,
         columns=source.preprocessor_of(candidate.genome.encoding, fold).columns,

@@ -24,6 +24,7 @@ from nas.genome import (
 )
 from nas.network.activations import ACTIVATIONS
 from nas.network.losses import LARGEST_SMOOTHING
+from nas.network.mlp import FRONT_SCALING_BOUNDS
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 from nas.space.values import LARGEST_WIDTH, Domain, Names, Numbers, Values, checked_depth, gene, refused
@@ -62,6 +63,8 @@ class SearchSpace:
         What stands beside the scaled numbers, see `nas.genome.NUMERIC_ENCODINGS`; empty: not carried, none.
     beta2, label_smoothing : sequence of numbers, or Range
         Of Adam and AdamW, and of the targets of classes; empty: not carried.
+    front_scaling : sequence of numbers, or Range
+        Factors of the learning rate for trained factors of the inputs, 0 for none; empty: not carried.
     name : str
         The name in messages and reports.
 
@@ -88,6 +91,7 @@ class SearchSpace:
     numeric_encoding: Sequence[str] = gene(Names(NUMERIC_ENCODINGS))
     beta2: Values = gene(Numbers(*BETA2_BOUNDS))
     label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING))
+    front_scaling: Values = gene(Numbers(*FRONT_SCALING_BOUNDS))
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -198,7 +202,7 @@ class SearchSpace:
         return _summary(self)
 
 
-_LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing")
+_LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing", "front_scaling")
 """Genes that the first journals do not name."""
 
 DOMAINS: dict[str, Domain] = {

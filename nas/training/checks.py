@@ -60,6 +60,12 @@ def _check_shapes(members: Sequence[Member]) -> None:
                 f"label_smoothing: expected 0 for {network.loss.name}, a loss without class targets, "
                 f"got {member.config.label_smoothing:g}"
             )
+        if (member.config.front_scaling > 0) != network.front_scaling:
+            has = "with" if network.front_scaling else "without"
+            raise ValueError(
+                f"front_scaling: expected a network with factors of its inputs where it is above 0, "
+                f"got {member.config.front_scaling:g} and a network {has} them"
+            )
         pairs: tuple[tuple[str, object, object], ...] = (
             ("inputs", first.network.sizes[0], network.sizes[0]),
             ("outputs", first.network.sizes[-1], network.sizes[-1]),

@@ -90,7 +90,10 @@ class Cohort:
 
     def __init__(self, members: Sequence[Member], *, tiled: bool) -> None:
         def shape(member: Member) -> Shape:
-            return Shape.of(member.network.sizes, member.network.activations, tiled=tiled)
+            network = member.network
+            return Shape.of(
+                network.sizes, network.activations, tiled=tiled, front_scaling=network.front_scaling
+            )
 
         self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
         self.layout = Layout([shape(member) for member in self.members], tiled=tiled)
@@ -123,28 +126,45 @@ class Cohort:
             first = kinds.index((name, coefficient, steps))
             group = slice(first, first + kinds.count((name, coefficient, steps)))
             configs = [member.config for member in self.members[group]]
+            rates = [config.learning_rate for config in configs]
+            none = [0.0] * len(configs)
             optimizer = OPTIMIZERS[name](
                 self.parameters,
                 self._gradient,
                 coefficient,
                 spans=self.layout.spans(group),
                 moments=self._moments,
-                rates=self._spread([config.learning_rate for config in configs], group),
-                decays=self._spread([config.weight_decay for config in configs], group, biases=False),
+                rates=self._spread(
+                    group,
+                    weights=rates,
+                    biases=rates,
+                    scales=[config.learning_rate * config.front_scaling for config in configs],
+                ),
+                decays=self._spread(
+                    group, weights=[config.weight_decay for config in configs], biases=none, scales=none
+                ),
             )
             optimizer.steps = steps
             yield optimizer
 
-    def _spread(self, values: list[float], members: slice, *, biases: bool = True) -> Floats | float:
-        """One number for all parameters of these members, or an array if members, or biases, differ."""
-        if len(set(values)) == 1 and (biases or values[0] == 0):
-            return values[0]
+    def _spread(
+        self, members: slice, *, weights: list[float], biases: list[float], scales: list[float]
+    ) -> Floats | float:
+        """One number for all parameters of these members, or an array if members, or their kinds, differ.
+
+        `scales` are those of the factors of inputs, which not all members have.
+        """
+        factors = self.layout.scales[members]
+        has_scales = any(part.start < part.stop for part in factors)
+        if len({*weights, *biases, *(scales if has_scales else ())}) == 1:
+            return weights[0]
         # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
-        for places, value in zip(self.layout.places[members], values, strict=True):
+        for i, places in enumerate(self.layout.places[members]):
             for place in places:
                 numbers = result[place.numbers].reshape(place.shape)
-                numbers[:, : None if biases else -1] = value
+                numbers[:, :-1], numbers[:, -1] = weights[i], biases[i]
+            result[factors[i]] = scales[i]
         return result
 
     def _space(self, rows: int) -> Workspace:
@@ -189,10 +209,10 @@ class Cohort:
 
     def _clip(self) -> None:
         """Scale down gradients with a norm above their member's limit."""
-        for places, member in zip(self.layout.places, self.members, strict=True):
+        for i, member in enumerate(self.members):
             if (limit := member.config.clip_norm) is not None:
                 # Padding is included: its gradient is 0, and adds nothing to the norm.
-                parts = [self._gradient[place.numbers] for place in places]
+                parts = [self._gradient[part] for part in self.layout.parts(i)]
                 norm = sum(float(part.dot(part)) for part in parts) ** 0.5
                 if norm > limit:
                     for part in parts:
@@ -223,9 +243,8 @@ class Cohort:
 
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are finite."""
-        return all(
-            bool(xp.isfinite(self.parameters[place.numbers]).all()) for place in self.layout.places[member]
-        )
+        parts = self.layout.parts(member)
+        return all(bool(xp.isfinite(self.parameters[part]).all()) for part in parts)
 
     def without(self, leaving: set[int]) -> Cohort:
         """A cohort of the remaining members with the same numbers; this cohort cannot be used afterwards."""
@@ -239,9 +258,10 @@ class Cohort:
         smaller = Cohort([self.members[i] for i in staying], tiled=self.layout.tiled)
         # Not strict: the optimizer with most moments may have left.
         for source, target in zip(self._numbers, smaller._numbers, strict=False):
-            for i, places in zip(staying, smaller.layout.places, strict=True):
-                for before, after in zip(self.layout.places[i], places, strict=True):
-                    target[after.numbers] = source[before.numbers]
+            for i, member in enumerate(staying):
+                parts = zip(self.layout.parts(member), smaller.layout.parts(i), strict=True)
+                for before, after in parts:
+                    target[after] = source[before]
         for optimizer in smaller._optimizers:
             optimizer.steps += steps
         return smaller
@@ -261,7 +281,8 @@ def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ..
 
     First by the optimizer, then by activation, depth and widths: deeper members come first.
     """
-    return (*_rule(config), steps), shape.activations[:1], -shape.depth, shape.padded, shape.activations
+    of_shape = -shape.depth, shape.padded, shape.activations, shape.front_scaling
+    return (*_rule(config), steps), shape.activations[:1], *of_shape
 
 
 def _rule(config: TrainingConfig) -> tuple[str, float]:

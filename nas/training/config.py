@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas.network.losses import LARGEST_SMOOTHING
+from nas.network.mlp import FRONT_SCALING_BOUNDS
 from nas.network.optimizers import BETA2, BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 
@@ -36,6 +37,8 @@ class TrainingConfig:
     label_smoothing : float
         The share s of every class in the targets that training sees, (1 - s) y + s / classes (Szegedy et al.
         2016); 0 for targets that are values.
+    front_scaling : float
+        The factor of the learning rate for the factors of the inputs, of networks that have such; 0: of none.
     dropout : float or tuple of float
         The share of hidden units that each step drops: one number for all hidden layers, or one a layer.
     clip_norm : float, optional
@@ -56,6 +59,7 @@ class TrainingConfig:
     warmup: float = 0.0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    front_scaling: float = 0.0
     dropout: float | tuple[float, ...] = 0.0
     clip_norm: float | None = None
     patience: int | None = 10
@@ -114,11 +118,12 @@ _BOUNDS = (
     ("warmup", 0, 1),
     ("weight_decay", 0, 1e3),
     ("label_smoothing", 0, LARGEST_SMOOTHING),
+    ("front_scaling", *FRONT_SCALING_BOUNDS),
     ("dropout", 0, 0.99),
     ("clip_norm", 1e-12, math.inf),
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )
-_LATER = {"beta2": BETA2, "label_smoothing": 0.0}
+_LATER = {"beta2": BETA2, "label_smoothing": 0.0, "front_scaling": 0.0}
 _OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")

@@ -16,10 +16,13 @@ with inputs that all members share, is one wide matrix. A cohort of networks 5-8
 
 In a cohort of several, widths are rounded up so that more neighbours are equal. The weights of these
 additional units are 0 on both sides, and stay 0: the units give nothing, and get no gradient.
+
+Behind the last layer are the factors of the inputs of members with front scaling; see `nas.training.front`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +30,7 @@ from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
 from nas.network.arrays import ALIGNMENT, Floats, to_device, to_host
-from nas.network.mlp import MLP
+from nas.network.mlp import MLP, scales
 from nas.training.products import LEAST, TILE
 
 _UNITS = 8
@@ -42,18 +45,22 @@ class Shape:
     """The structure of a member.
 
     `sizes` are its numbers of inputs, units of each hidden layer, and outputs; `padded` the same
-    with the additional units of hidden layers; `activations` the names of the hidden layers' functions.
+    with the additional units of hidden layers; `activations` the names of the hidden layers' functions;
+    `front_scaling` whether its inputs have factors.
     """
 
     sizes: tuple[int, ...]
     padded: tuple[int, ...]
     activations: tuple[str, ...]
+    front_scaling: bool = False
 
     @classmethod
-    def of(cls, sizes: Sequence[int], activations: Sequence[str], *, tiled: bool) -> Shape:
+    def of(
+        cls, sizes: Sequence[int], activations: Sequence[str], *, tiled: bool, front_scaling: bool = False
+    ) -> Shape:
         """The shape of a network in a cohort of several, `tiled`, or solo."""
         hidden = [-(-width // _UNITS) * _UNITS for width in sizes[1:-1]] if tiled else sizes[1:-1]
-        return cls(tuple(sizes), (sizes[0], *hidden, sizes[-1]), tuple(activations))
+        return cls(tuple(sizes), (sizes[0], *hidden, sizes[-1]), tuple(activations), front_scaling)
 
     @property
     def depth(self) -> int:
@@ -79,6 +86,18 @@ class Place(NamedTuple):
 
 Stack = tuple[int, int, int, int]
 """Members, source, outputs, and inputs + 1 of a stack of equal matrices."""
+
+
+class FrontRun(NamedTuple):
+    """Neighbours with first layers of equal shape, all of them with front scaling or none.
+
+    `numbers` are their weights and biases, of the shape `shape`: (members, outputs, inputs + 1), rows of ones
+    included; `scales` the factors of their inputs, empty without front scaling.
+    """
+
+    numbers: slice
+    shape: tuple[int, int, int]
+    scales: slice
 
 
 class _Counts(NamedTuple):
@@ -123,7 +142,9 @@ class Layout:
         self.n_inputs, self.n_outputs = shapes[0].sizes[0], shapes[0].sizes[-1]
         # Planning counts members solo as often as cohorts: a member without neighbours is counted faster.
         counts = _counts(shapes, tiled) if tiled or len(shapes) > 1 else _solo_counts(shapes[0])
-        self.n_rows, self.size, self.stack_counts, self.run_counts = counts
+        self.n_rows, self._scales, self.stack_counts, self.run_counts = counts
+        n_scales = sum([shape.front_scaling for shape in shapes]) * self.n_inputs
+        self.size = self._scales + _aligned(n_scales)
         self.depth = len(self.run_counts)
 
     @cached_property
@@ -146,6 +167,37 @@ class Layout:
                 end = self.n_rows[1] * self.n_rows[0]
             end = _aligned(end)
         return places
+
+    @cached_property
+    def scales(self) -> list[slice]:
+        """The numbers of each member's factors of the inputs; none without front scaling."""
+        stops = [self._scales]
+        for shape in self.shapes:
+            stops.append(stops[-1] + self.n_inputs * shape.front_scaling)
+        return [slice(start, stop) for start, stop in pairwise(stops)]
+
+    @cached_property
+    def front_groups(self) -> list[tuple[list[int], tuple[int, int, int]]]:
+        """The members of each `FrontRun` and its shape; none if there is no member with front scaling."""
+        if self._scales == self.size:
+            return []
+        groups = groupby(range(len(self.shapes)), self._first_layer)
+        # Below the units of a hidden layer lies their row of ones.
+        return [
+            (members := list(group), (len(members), outputs + is_hidden, self.n_inputs + 1))
+            for (_, is_hidden, outputs), group in groups
+        ]
+
+    def _first_layer(self, member: int) -> tuple[bool, bool, int]:
+        shape = self.shapes[member]
+        return shape.front_scaling, shape.depth > 0, shape.padded[1]
+
+    def front_runs(self) -> Iterator[FrontRun]:
+        """The layers that read the inputs, in runs; none if there is no member with front scaling."""
+        for members, shape in self.front_groups:
+            start = self.places[members[0]][0].numbers.start
+            scales = slice(self.scales[members[0]].start, self.scales[members[-1]].stop)
+            yield FrontRun(slice(start, start + math.prod(shape)), shape, scales)
 
     def _place(self, member: int, layer: int, row: int, number: int, before: Sequence[Place]) -> Place:
         widths = self.shapes[member].padded
@@ -196,6 +248,8 @@ class Layout:
             # Here weights are of shape (inputs, outputs), in the buffer of shape (outputs, inputs).
             yield own, batched.T
         yield from zip(biases, batched_biases, strict=True)
+        if network.front_scaling:
+            yield scales(numbers, network.sizes), flat[self.scales[member]]
 
     def wide(self, flat: Floats) -> Floats:
         """The first hidden layer of all members as one matrix: its product fills the first array.
@@ -245,7 +299,12 @@ class Layout:
             places = [place for i in indices for place in self.places[i] if place.layer == layer]
             if places:
                 spans.append(slice(places[0].numbers.start, places[-1].numbers.stop))
-        return spans
+        factors = slice(self.scales[indices[0]].start, self.scales[indices[-1]].stop)
+        return [*spans, factors] if factors.start < factors.stop else spans
+
+    def parts(self, member: int) -> list[slice]:
+        """The parts of the flat buffer that belong to a member."""
+        return [*(place.numbers for place in self.places[member]), self.scales[member]]
 
 
 _Member = tuple[int, tuple[int, ...], tuple[str, ...]]

@@ -18,6 +18,7 @@ from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, 
 from nas.network.calls import Call, run
 from nas.network.losses import Loss, Smoothing
 from nas.network.mlp import MLP, PREDICTION_ROWS
+from nas.training.front import Front
 from nas.training.layout import Layout, Place, Shape
 from nas.training.products import PANEL, fits_cache, product
 
@@ -65,6 +66,7 @@ class Workspace:
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self._parameters = parameters
+        self._front = Front(layout, parameters)
         self._zeros = partial(zeros, dtype=parameters.dtype)
         self._groups = tuple(groups)
         self._batches = [_Batch(rows, layout, self._zeros) for _ in range(1 + max(groups, default=0))]
@@ -110,7 +112,7 @@ class Workspace:
     def _lay_out_forward(self) -> list[Call]:
         """The calls of a forward pass, up to the linear outputs."""
         layout = self.layout
-        calls: list[Call] = []
+        calls: list[Call] = [*self._front.forward]
         for batch in self._batches:
             calls += batch.transposition
         for layer in range(1, layout.depth + 2):
@@ -118,7 +120,8 @@ class Workspace:
                 calls += self._multiply_first()
             else:
                 for stack in self._stacks(layer):
-                    weights, out = _matrices(self._parameters, stack), self._outputs_of(self._linear, stack)
+                    flat = self._parameters if stack[0].source else self._front.weights
+                    weights, out = _matrices(flat, stack), self._outputs_of(self._linear, stack)
                     calls += self._product(weights, self._inputs_of(stack), out)
             if layer <= layout.depth:
                 calls += self._activate(layer)
@@ -128,7 +131,7 @@ class Workspace:
 
     def _multiply_first(self) -> list[Call]:
         """The product of the first hidden layer: one of all members, or one of each if batches differ."""
-        wide, linear = self.layout.wide(self._parameters), self._linear[1]
+        wide, linear = self.layout.wide(self._front.weights), self._linear[1]
         if not self._groups:
             return self._product(wide, self._columns, linear[: len(wide)])
         calls: list[Call] = []
@@ -186,7 +189,7 @@ class Workspace:
                     weights = _matrices(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
                     out = _units(self._slopes[stack[0].source], stack, source=True)
                     calls += self._product(weights, slopes, out)
-        return calls
+        return calls + self._front.backward(gradient)
 
     def _differentiate(self, layer: int) -> list[Call]:
         slopes, z, a = self._slopes[layer], self._linear[layer], self.hidden[layer - 1]
@@ -319,6 +322,7 @@ def predict(network: MLP, X: Floats) -> Floats:
 
     Up to rounding these are `MLP.predict`'s, which computes row by row.
     """
+    network = network.folded()
     layout = Layout([Shape.of(network.sizes, network.activations, tiled=False)])
     flat = zeros(layout.size, network.parameters.dtype)
     layout.store(network, 0, flat)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from math import prod
 from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
@@ -149,10 +150,13 @@ class _Member(NamedTuple):
     learning_rate: float
     decays: bool
     smooths: bool
+    front_scaling: float
 
     @classmethod
     def of(cls, plan: Plan, *, tiled: bool) -> _Member:
-        config, shape = plan.config, Shape.of(plan.sizes, plan.activations, tiled=tiled)
+        config = plan.config
+        has_scales = config.front_scaling > 0
+        shape = Shape.of(plan.sizes, plan.activations, tiled=tiled, front_scaling=has_scales)
         dropouts = tuple(config.dropouts(shape.depth))
         return cls(
             shape,
@@ -163,6 +167,7 @@ class _Member(NamedTuple):
             config.learning_rate,
             config.weight_decay > 0,
             config.label_smoothing > 0,
+            config.front_scaling,
         )
 
 
@@ -183,7 +188,9 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     # Rates of one number take fewer operations than an array of rates; decay, which biases have none of,
     # is an array whenever there is decay.
     passes = max([member.passes for member in members])
-    passes += 2 * (len({member.learning_rate for member in members}) > 1)
+    rates = {member.learning_rate for member in members}
+    rates |= {member.learning_rate * member.front_scaling for member in members if member.front_scaling}
+    passes += 2 * (len(rates) > 1)
     passes += 2 * any(member.decays for member in members)
     n_rules = len({member.rank[0] for member in members})
     # Members of several optimizers are several spans of each layer, each at least one piece.
@@ -193,7 +200,8 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     # Three calls of every step: copying the batch, the output function, scaling the loss's gradient.
     calls = 3.0 + product_calls + unit_calls + passes * pieces
     calls += _SMOOTHING * any(member.smooths for member in members)
-    return 1.0, calls, products, units, passes * layout.size, uncached
+    front_calls, on_first_layers = _front_work(layout)
+    return 1.0, calls + front_calls, products, units, passes * layout.size + on_first_layers, uncached
 
 
 def _product_work(layout: Layout, rows: int) -> tuple[float, float]:
@@ -227,6 +235,17 @@ def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -
             calls += 4 * n_masks + 2
             units += 10 * rows * layout.n_rows[layer + 1]
     return calls, units
+
+
+def _front_work(layout: Layout) -> tuple[float, float]:
+    """Calls of front scaling, and operations on the weights of layers that read the inputs."""
+    calls, operations = 0.0, 0.0
+    for members, shape in layout.front_groups:
+        # With factors, two calls forward and three backward; without, a copy beside such as have them.
+        has_scales = layout.shapes[members[0]].front_scaling
+        calls += 5 if has_scales else 1
+        operations += (5 if has_scales else 1) * prod(shape)
+    return calls, operations
 
 
 def _n_parameters(plan: Plan) -> int:

@@ -95,6 +95,22 @@ def test_gradients_of_smoothed_labels_follow_finite_differences(loss: str, smoot
     assert network.loss_and_gradient(X, y, label_smoothing=smoothing)[0] > 0.3 * smoothing
 
 
+@pytest.mark.parametrize("widths", [(), (5, 4)])
+def test_gradients_of_front_scaling_follow_finite_differences(widths: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "front_scaling": True}
+    network = MLP((3, *widths, 2), ["tanh", "silu"][: len(widths)], "cross_entropy", **options)
+    np.testing.assert_array_equal(network.scales, 1)
+    network.parameters += rng.normal(scale=0.3, size=network.parameters.size)
+    X, y = some_rows(network)
+    assert gradient_error(network, X, y, weight_decay=0.1) <= EXACT_GRADIENT
+    folded = network.folded()
+    assert folded.parameters.size == network.parameters.size - 3
+    np.testing.assert_allclose(folded.weights[0], network.weights[0] * network.scales[:, np.newaxis])
+    np.testing.assert_allclose(folded.predict(X), network.predict(X), rtol=1e-12)
+    assert folded.folded() is folded
+
+
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=2, max_size=5),
     n_rows=st.integers(1, 7),

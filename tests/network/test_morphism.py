@@ -340,6 +340,88 @@ def test_a_parent_that_remembers_nothing_has_a_child_that_can_train(moments: tup
     assert train(child, X, X[:, :1], config, state=state).stopped == "epochs"
 
 
+# Front scaling
+
+
+def scaled_parent(optimizer: str = "adam", dtype: Any = np.float64) -> tuple[MLP, State]:
+    """A network with factors of its inputs, of which some are nearly 0, and with moments."""
+    rng = np.random.default_rng(0)
+    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "front_scaling": True}
+    network = MLP((6, 7, 5, 4), ["relu", "tanh"], "squared_error", **options)
+    network.parameters += rng.normal(scale=0.2, size=network.parameters.size).astype(dtype)
+    network.scales[:3] = 0, 1e-5, -2
+    kind, n = OPTIMIZERS[optimizer], network.parameters.size
+    moments = tuple(rng.uniform(0.1, 1, n).astype(dtype) for _ in range(kind.n_moments))
+    return network, State(network.parameters.copy(), moments, (optimizer, kind.usual), SETTLED, 5)
+
+
+@pytest.mark.parametrize("front_scaling", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam"])
+def test_factors_of_inputs_stay_or_are_folded(optimizer: str, *, front_scaling: bool) -> None:
+    parent, state = scaled_parent(optimizer)
+    sizes, names = (6, 12, 9, 5, 4), ["relu", "relu", "tanh"]
+    child = MLP(sizes, names, "squared_error", dtype=np.float64, front_scaling=front_scaling)
+    origins, rng = [0, None, 1], np.random.default_rng(1)
+    start = morph(
+        state, parent.sizes, parent.activations, sizes, names, origins, rng, front_scaling=front_scaling
+    )
+    child.parameters[...] = start.parameters
+    assert difference(parent, child) < 1e-10
+    for moment, before in zip(start.moments, state.moments, strict=True):
+        assert np.isfinite(moment).all()
+        if front_scaling:
+            # Of inputs 2 to 5, and of the weights that read them, all is as it was.
+            np.testing.assert_array_equal(moment[-4:], before[-4:])
+            weights, was = views(moment, sizes)[0][0], views(before, parent.sizes)[0][0]
+            np.testing.assert_allclose(weights[2:, :7], was[2:], rtol=1e-12)
+    if front_scaling:
+        np.testing.assert_array_equal(child.scales, [1, 1, *parent.scales[2:]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None:
+    parent, state = parent_of((7,), ["tanh"], dtype=dtype)
+    rng = np.random.default_rng(0)
+    start = morph(state, parent.sizes, ["tanh"], parent.sizes, ["tanh"], [0], rng, front_scaling=True)
+    np.testing.assert_array_equal(start.parameters, [*state.parameters, *[1] * 6])
+    np.testing.assert_array_equal(start.moments[0][-6:], 0)
+    of_weights, weights = views(start.moments[1], parent.sizes)[0][0], parent.weights[0]
+    most = (np.sqrt(of_weights) * np.abs(weights)).sum(axis=1) ** 2
+    np.testing.assert_allclose(start.moments[1][-6:], most, rtol=1e-5)
+
+
+def test_an_unchanged_child_with_factors_takes_the_steps_of_its_parent() -> None:
+    parent, state = scaled_parent("momentum")
+    parent.scales[:2] = state.parameters[-6:-4] = 1.5
+    rng = np.random.default_rng(0)
+    start = morph(
+        state, parent.sizes, parent.activations, parent.sizes, parent.activations, [0, 1], rng,
+        front_scaling=True,
+    )  # fmt: skip
+    X = rng.normal(size=(40, 6))
+    config = TrainingConfig(epochs=7, optimizer="momentum", patience=None, front_scaling=6.0)
+    ends = []
+    for one in (replace(state, epochs=0), start):
+        train(parent, X, X[:, :4], config, state=one)
+        ends.append(parent.parameters.copy())
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-9, atol=1e-12)
+
+
+def test_factors_follow_their_inputs() -> None:
+    parent, state = scaled_parent()
+    change = InputChange(np.array([5, -1, 2]), Lines(*map(np.array, ([0], [2], [0.5], [0.1]))))
+    start = with_inputs(state, parent.sizes, parent.activations, change)
+    child = MLP(
+        (3, *parent.sizes[1:]), parent.activations, "squared_error", dtype=np.float64, front_scaling=True
+    )
+    child.parameters[...] = start.parameters
+    np.testing.assert_array_equal(child.scales, [parent.scales[5], 1, -2])
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    of_parent = np.zeros((30, 6))
+    of_parent[:, 5], of_parent[:, 2] = X[:, 0], X[:, 2]
+    np.testing.assert_allclose(child.predict(X), parent.predict(of_parent), rtol=1e-10)
+
+
 # Training
 
 

@@ -801,6 +801,7 @@ TRAINING_SPACE = nas.SearchSpace(
     schedule=("constant", "cosine", "coslog4"),
     beta2=(0.95, 0.999),
     label_smoothing=(0.0, 0.1),
+    front_scaling=(0.0, 6.0),
 )
 
 

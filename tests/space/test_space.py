@@ -32,6 +32,7 @@ GENE_VALUES: dict[str, list[Any]] = {
     "schedule": ["constant", "cosine"],
     "beta2": [0.95, 0.999],
     "label_smoothing": [0.0, 0.1],
+    "front_scaling": [0.0, 6.0],
 }
 
 
@@ -58,7 +59,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
 
 def test_a_space_without_later_genes_is_recorded_as_by_earlier_versions() -> None:
     space = SearchSpace((1, 2), (4, 8), learning_rate=(0.01,))
-    assert not {"beta2", "label_smoothing"} & set(space.to_dict())
+    assert not {"beta2", "label_smoothing", "front_scaling"} & set(space.to_dict())
     assert space.to_dict()["schedule"] == []
     assert replace(space, beta2=(0.95,)).to_dict()["beta2"] == [0.95]
 
@@ -153,6 +154,7 @@ def test_what_a_space_samples_can_be_trained(space: SearchSpace, seed: int) -> N
     assert config.dropouts(genome.depth) == tuple(share or 0.0 for share in genome.dropouts)
     assert config.schedule == (genome.schedule or "constant")
     assert (config.beta2, config.label_smoothing) == (genome.beta2 or 0.999, genome.label_smoothing or 0.0)
+    assert config.front_scaling == (genome.front_scaling or 0.0)
 
 
 def test_samples_reach_every_genome_of_a_small_space() -> None:
@@ -381,6 +383,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"optimizer": ("adamax",)},
         "optimizer: expected names among sgd, momentum, nesterov, rmsprop, adam, adamw, got 'adamax'",
     ),
+    ({"front_scaling": (101,)}, "front_scaling: expected numbers from 0 to 100, got 101"),
     ({"schedule": "linear"}, "schedule: expected names among constant, step, cosine, coslog4, got 'linear'"),
 ]
 

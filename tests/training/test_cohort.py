@@ -30,9 +30,12 @@ def build(
     inputs: int = 5,
     seed: int = 0,
     dtype: type[np.floating[Any]] = np.float64,
+    *,
+    front_scaling: bool = False,
 ) -> MLP:
     rng = np.random.default_rng(seed)
-    return MLP((inputs, *widths, 3), activations, loss, rng=rng, dtype=dtype)
+    options: dict[str, Any] = {"dtype": dtype, "front_scaling": front_scaling}
+    return MLP((inputs, *widths, 3), activations, loss, rng=rng, **options)
 
 
 def copies(networks: Sequence[MLP]) -> list[MLP]:
@@ -98,9 +101,17 @@ VARIED = [
 ]
 """Shapes that share stacks and that do not, with paddings, panels, and every activation."""
 
+SCALED = {0, 3, 5, 7, 8}
+"""Those of them with front scaling."""
 
-def varied(loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64) -> list[MLP]:
-    return [build(w, a, loss, seed=i, dtype=dtype) for i, (w, a) in enumerate(VARIED)]
+
+def varied(
+    loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64, *, scaled: bool = True
+) -> list[MLP]:
+    return [
+        build(w, a, loss, seed=i, dtype=dtype, front_scaling=scaled and i in SCALED)
+        for i, (w, a) in enumerate(VARIED)
+    ]
 
 
 def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy") -> list[TrainingConfig]:
@@ -118,7 +129,8 @@ def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy")
             label_smoothing=(0.0, 0.1, 0.3)[i % 3] if has_classes else 0.0,
             weight_decay=0.0 if i % 3 else 0.01 * i,
             dropout=dropouts.get(i, 0.0),
-            clip_norm=0.5 if i % 5 == 2 else None,
+            front_scaling=6.0 if i in SCALED else 0.0,
+            clip_norm=0.5 if i in (2, 7) else None,
         )
         for i in range(len(VARIED))
     ]
@@ -205,7 +217,11 @@ def test_what_padding_adds_stays_zero() -> None:
     rest[units == 1] = 0
     for i in range(len(members)):
         weights, biases = layout.views(rest, i)
-        for view in (*weights, *biases):
+        for view in (
+            *weights,
+            *biases,
+            *([rest[layout.scales[i]]] if layout.shapes[i].front_scaling else []),
+        ):
             assert view.any()
             view[...] = 0
     assert not rest.any()
@@ -228,10 +244,16 @@ def test_members_that_leave_change_no_other_member(n_inputs: int, batch_size: in
     outcomes = []
     for odd in (calm, wild):
         networks = [
-            build(w, ["tanh", "relu", "identity"][: len(w)], inputs=n_inputs, seed=i, dtype=np.float32)
+            build(
+                w, ["tanh", "relu", "identity"][: len(w)], inputs=n_inputs, seed=i, dtype=np.float32,
+                front_scaling=i in (1, 2, 5),
+            )
             for i, w in enumerate(widths)
+        ]  # fmt: skip
+        configs = [
+            replace(odd if i == 2 else calm, front_scaling=6.0 if i in (1, 2, 5) else 0.0)
+            for i in range(len(widths))
         ]
-        configs = [odd if i == 2 else calm for i in range(len(widths))]
         results = train_together(networks, X, y, configs, validation=(X[:60], y[:60]))
         outcomes.append(([n.parameters.copy() for n in networks], results))
     (stayed, one), (left, other) = outcomes
@@ -273,6 +295,7 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
             weight_decay=float(rng.choice([0, 0.01])),
             dropout=tuple(float(share) for share in rng.choice([0, 0.2], len(w))),
             clip_norm=[None, 0.1][rng.integers(2)],
+            front_scaling=float(rng.choice([0, 6])) if seed % 4 == 1 else 0.0,
         )
         for w in widths
     ]
@@ -282,7 +305,15 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
     outcomes = []
     for there in (True, False):
         networks = [
-            build(w, ["tanh", "relu", "silu"][: len(w)], loss, inputs, i, np.float32)
+            build(
+                w,
+                ["tanh", "relu", "silu"][: len(w)],
+                loss,
+                inputs,
+                i,
+                np.float32,
+                front_scaling=configs[i].front_scaling > 0,
+            )
             for i, w in enumerate(widths)
         ]
         for i in leaving:
@@ -343,7 +374,7 @@ def test_members_with_the_defaults_keep_every_bit_beside_others_without(
     if not rows_are_alike():
         pytest.skip("this BLAS rounds a row by its position")
     X, y = some_rows(loss)
-    plain, mixed = varied(loss, np.float32), varied(loss, np.float32)
+    plain, mixed = varied(loss, np.float32, scaled=False), varied(loss, np.float32, scaled=False)
     config = replace(CONFIG, weight_decay=0.01)
     odd = [replace(config, **changed) if i % 2 else config for i in range(len(plain))]
     validation = some_rows(loss, 30, seed=2)
@@ -352,6 +383,24 @@ def test_members_with_the_defaults_keep_every_bit_beside_others_without(
     for i, (network, other) in enumerate(zip(plain, mixed, strict=True)):
         is_same = network.parameters.tobytes() == other.parameters.tobytes()
         assert is_same == (results[i] == others[i]) == (i % 2 == 0), i
+
+
+def test_members_without_front_scaling_keep_every_bit_beside_others_with() -> None:
+    if not rows_are_alike():
+        pytest.skip("this BLAS rounds a row by its position")
+    X, y = some_rows()
+    outcomes = []
+    for scaled in (False, True):
+        networks = varied(dtype=np.float32, scaled=scaled)
+        configs = [
+            replace(CONFIG, weight_decay=0.01, front_scaling=6.0 if network.front_scaling else 0.0)
+            for network in networks
+        ]
+        outcomes.append((networks, train_together(networks, X, y, configs, validation=some_rows(seed=2))))
+    (plain, results), (mixed, others) = outcomes
+    for i, (network, other) in enumerate(zip(plain, mixed, strict=True)):
+        is_same = network.parameters.tobytes() == other.parameters.tobytes()
+        assert is_same == (results[i] == others[i]) == (i not in SCALED), i
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
@@ -416,6 +465,10 @@ def test_all_members_of_a_stopped_cohort_are_stopped() -> None:
                 "configs": [replace(CONFIG, label_smoothing=0.1)],
             },
             "label_smoothing: expected 0 for huber, a loss without class targets, got 0.1",
+        ),
+        (
+            {"config": replace(CONFIG, front_scaling=6.0)},
+            "front_scaling: expected a network with factors .* above 0, got 6 and a network without them",
         ),
         ({"rngs": generators(1) * 2}, "members: expected a generator of its own for each network"),
     ],

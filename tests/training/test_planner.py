@@ -175,6 +175,27 @@ def test_the_model_counts_smoothed_labels_and_optimizers_of_their_own() -> None:
     assert work([replace(p, config=replace(CONFIG, beta2=0.95)) for p in plain]) == work(plain)
 
 
+def test_the_model_counts_the_calls_of_front_scaling() -> None:
+    scaled = replace(CONFIG, front_scaling=6.0)
+    plans = [one(8, 16, config=scaled), one(8, config=scaled), one(16), one(config=scaled), one()]
+
+    def n_calls(plans: list[Plan]) -> int:
+        networks = [
+            MLP(p.sizes, p.activations, "cross_entropy", front_scaling=p.config.front_scaling > 0)
+            for p in plans
+        ]
+        members = [Member(n, p.config) for n, p in zip(networks, plans, strict=True)]
+        space = Cohort(members, tiled=len(plans) > 1)._space(32)
+        return len(space._forward) + len(space._backward)
+
+    for some in (plans, plans[:1]):
+        plain = [replace(p, config=CONFIG) for p in some]
+        # Rates differ: two more operations on every parameter.
+        assert work(some)["calls"] - work(plain)["calls"] - 2 == n_calls(some) - n_calls(plain) > 0
+        assert work(some)["parameters"] > work(plain)["parameters"]
+    assert work(plans[2:3]) == work([replace(plans[2], config=CONFIG)])
+
+
 @given(share=st.floats(0, 0.9), widths=st.lists(st.integers(1, 99), max_size=3))
 def test_one_dropout_is_as_much_work_as_the_same_for_every_layer(share: float, widths: list[int]) -> None:
     same = replace(CONFIG, dropout=(share,) * len(widths))

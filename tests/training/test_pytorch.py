@@ -43,9 +43,17 @@ COSTS: dict[str, Any] = {
 }
 
 
-def some_network(loss: str, activations: Sequence[str], widths: Sequence[int] = (7, 5), seed: int = 0) -> MLP:
+def some_network(
+    loss: str,
+    activations: Sequence[str],
+    widths: Sequence[int] = (7, 5),
+    seed: int = 0,
+    *,
+    front_scaling: bool = False,
+) -> MLP:
     rng = np.random.default_rng(seed)
-    network = MLP((4, *widths, 3), activations, loss, rng=rng, dtype=np.float64)
+    options: dict[str, Any] = {"dtype": np.float64, "front_scaling": front_scaling}
+    network = MLP((4, *widths, 3), activations, loss, rng=rng, **options)
     network.parameters += rng.normal(scale=0.1, size=network.parameters.size)
     return network
 
@@ -70,8 +78,11 @@ class Theirs:
         self.activations, self.loss = network.activations, network.loss.name
         self.weights = [leaf(weight) for weight in network.weights]
         self.biases = [leaf(bias) for bias in network.biases]
+        self.scales = [leaf(network.scales)] if network.front_scaling else []
 
     def linear(self, X: Any) -> Any:
+        for scales in self.scales:
+            X = X * scales
         for name, weight, bias in zip(self.activations, self.weights, self.biases, strict=False):
             X = FUNCTIONS[name](X @ weight + bias)
         return X @ self.weights[-1] + self.biases[-1]
@@ -88,8 +99,12 @@ class Theirs:
         result: Floats = z.numpy()
         return result
 
+    @property
+    def _all(self) -> list[Any]:
+        return [*self.weights, *self.biases, *self.scales]
+
     def flat(self, *, gradient: bool = False) -> Floats:
-        parts = [part.grad if gradient else part.detach() for part in (*self.weights, *self.biases)]
+        parts = [part.grad if gradient else part.detach() for part in self._all]
         return np.concatenate([part.numpy().ravel() for part in parts])
 
     def optimizer(self, config: TrainingConfig) -> Any:
@@ -98,6 +113,9 @@ class Theirs:
             {"params": self.biases, "weight_decay": 0.0},  # decay leaves biases alone
         ]
         rate, betas = config.learning_rate, (0.9, config.beta2)
+        if self.scales:
+            of_scales = {"weight_decay": 0.0, "lr": rate * config.front_scaling}
+            groups.append({"params": self.scales, **of_scales})
         return {
             "sgd": lambda: torch.optim.SGD(groups, rate),
             "momentum": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum),
@@ -141,6 +159,17 @@ def test_twenty_steps_with_several_beta2_and_smoothings_agree(loss: str) -> None
     check_steps(loss, ["tanh"], shapes, configs)
 
 
+def test_twenty_steps_with_and_without_front_scaling_agree() -> None:
+    shapes: list[tuple[int, ...]] = [(7, 5), (9,), (8, 8), (7, 5), (), (10,), (), (8,)]
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
+    configs = [
+        replace(base, optimizer=optimizer, front_scaling=factor)
+        for optimizer, factor in [("adam", 6.0), ("adamw", 0.0), ("momentum", 1.0), ("adam", 6.0)] * 2
+    ]
+    check_steps("cross_entropy", ["tanh"], shapes, configs)
+    check_steps("squared_error", ["silu"], shapes[:1], configs[:1])  # solo
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
@@ -160,7 +189,8 @@ def check_steps(
     """Check that a cohort takes PyTorch's steps, each of all rows."""
     X, y = some_rows(loss)
     networks = [
-        some_network(loss, activation * len(widths), widths, seed) for seed, widths in enumerate(shapes)
+        some_network(loss, activation * len(widths), widths, seed, front_scaling=config.front_scaling > 0)
+        for seed, (widths, config) in enumerate(zip(shapes, configs, strict=True))
     ]
     theirs = [Theirs(network) for network in networks]
     results = train_together(networks, X, y, configs)

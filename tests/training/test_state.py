@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +28,15 @@ def some_rows(n: int = 100, seed: int = 1) -> tuple[Floats, Array]:
     return X, (X[:, 0] * X[:, 1] + rng.normal(scale=0.5, size=n) > 0).astype(np.int64)
 
 
-def some_networks(widths: Sequence[tuple[int, ...]] = WIDTHS) -> list[MLP]:
+def some_networks(widths: Sequence[tuple[int, ...]] = WIDTHS, *, scaled: Collection[int] = ()) -> list[MLP]:
+    """Networks of these widths; those at the positions `scaled` have front scaling."""
     return [
-        MLP((5, *w, 2), ["tanh", "relu", "silu"][: len(w)], "cross_entropy", rng=np.random.default_rng(i))
+        MLP(
+            (5, *w, 2), ["tanh", "relu", "silu"][: len(w)], "cross_entropy", rng=np.random.default_rng(i),
+            front_scaling=i in scaled,
+        )
         for i, w in enumerate(widths)
-    ]
+    ]  # fmt: skip
 
 
 def lasts(results: Sequence[TrainingResult]) -> list[State]:
@@ -63,16 +67,18 @@ def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
     X, y = some_rows()
     options: dict[str, Any] = {"validation": some_rows(40, seed=2)} if judged else {}
     config = replace(CONFIG, optimizer=optimizer, schedule="coslog4", warmup=0.2, weight_decay=0.01)
+    scaled = (0, 3) if judged else ()
     configs = [
         replace(
             config,
             clip_norm=0.5 if i == 1 else None,
             beta2=(0.95, 0.999)[i % 2],
             label_smoothing=(0.1, 0.0, 0.3)[i % 3],
+            front_scaling=6.0 if i in scaled else 0.0,
         )
         for i in range(n)
     ]
-    whole, parts = some_networks(WIDTHS[:n]), some_networks(WIDTHS[:n])
+    whole, parts = (some_networks(WIDTHS[:n], scaled=scaled) for _ in range(2))
     expected = train_together(whole, X, y, configs, keep_states=True, **options)
     results, states = [], None
     curves: list[tuple[float, ...]] = [()] * n
@@ -83,7 +89,7 @@ def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
         states = lasts(results)
         curves = [curve + result.train_loss for curve, result in zip(curves, results, strict=True)]
         # All that goes on is in the states.
-        parts = some_networks(WIDTHS[:n]) if stop_after < 8 else parts
+        parts = some_networks(WIDTHS[:n], scaled=scaled) if stop_after < 8 else parts
     for i in range(n):
         assert parts[i].parameters.tobytes() == whole[i].parameters.tobytes()
         assert results[i].best_epoch == expected[i].best_epoch

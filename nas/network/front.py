@@ -1,0 +1,81 @@
+"""Front scaling under change, for `nas.network.morphism`: a trained factor of each input.
+
+A first layer that multiplies inputs by s computes W (s * x) = (W * s) x. Its factors go into its weights
+before a change of structure, and are taken out of them afterwards, so that the function stays the same. The
+gradient by W is that by W * s, times s: moments follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from nas.network.arrays import Array, Floats, host
+from nas.network.layers import Layer
+
+LEAST = 1e-3
+"""Factors of a smaller size begin at 1 again: the weights behind them cannot be told from rounding."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """The factors of the inputs.
+
+    Attributes
+    ----------
+    numbers : float64 array of shape (1 + moments, inputs)
+        Factors, and their moments; moments of new factors are NaN until they are estimated.
+    squares : collection of int
+        Positions of the moments that are means of squared gradients.
+    """
+
+    numbers: Floats
+    squares: Collection[int]
+
+    @classmethod
+    def ones(cls, n_moments: int, n_inputs: int, squares: Collection[int]) -> Factors:
+        """New factors."""
+        numbers = host.full((1 + n_moments, n_inputs), host.nan)
+        numbers[0] = 1
+        return cls(numbers, squares)
+
+    @classmethod
+    def folded(cls, parts: Sequence[Floats], squares: Collection[int], layer: Layer) -> Factors:
+        """The factors and moments of a network, after they were multiplied into its first layer."""
+        factors = cls(host.stack(parts), squares)
+        small = host.abs(factors.numbers[0]) < LEAST
+        layer.numbers[0, :-1] *= factors.numbers[0][:, host.newaxis]
+        factors.numbers[0, small] = 1
+        layer.numbers[1:, :-1] /= factors._of_moments()
+        for moments in (layer.numbers[1:, :-1], factors.numbers[1:]):
+            moments[:, small] = host.nan
+        return factors
+
+    def of_inputs(self, origins: Array) -> Factors:
+        """The factors of a child's inputs, by their positions among the parent's; -1 for an added input."""
+        numbers = self.numbers[:, origins]
+        added = origins < 0
+        numbers[0, added], numbers[1:, added] = 1, host.nan
+        return Factors(numbers, self.squares)
+
+    def unfold(self, layer: Layer) -> None:
+        """Take the factors out of a first layer."""
+        layer.numbers[0, :-1] /= self.numbers[0][:, host.newaxis]
+        layer.numbers[1:, :-1] *= self._of_moments()
+
+    def _of_moments(self) -> Floats:
+        """What the moments of a weight are multiplied by, of shape (moments, inputs, 1)."""
+        scales = self.numbers[0]
+        factors = [scales**2 if i in self.squares else scales for i in range(len(self.numbers) - 1)]
+        return host.array(factors).reshape(len(factors), len(scales), 1)
+
+    def estimated(self, moment: int, weights: Floats, of_weights: Floats) -> Floats:
+        """A moment of each factor; of new ones by the moments of weights, of shape (inputs, outputs).
+
+        The gradient by a factor is the sum over outputs of weights times their gradients. Its square is at
+        most that of the sum of their sizes: too small a mean would make first steps very long.
+        """
+        most = (host.sqrt(host.abs(of_weights)) * host.abs(weights)).sum(axis=1) ** 2
+        new = most if moment in self.squares else host.zeros_like(most)
+        own = self.numbers[1 + moment]
+        return host.where(host.isfinite(own), own, new)
