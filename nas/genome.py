@@ -48,10 +48,11 @@ ranks among the training rows to normal scores, so that heavy tails and outliers
 scales the median to 0 and the interquartile range to 1, and bends values smoothly below 3 (Holzmüller et al.
 2024, "Better by default")."""
 
-NUMERIC_ENCODINGS = ("none", "piecewise_linear")
+NUMERIC_ENCODINGS = ("none", "piecewise_linear", "periodic")
 """What stands beside the scaled number of a numeric column: "none", nothing; "piecewise_linear", an input for
 each bin between quantiles of the training rows, the share of the bin that lies below the number (Gorishniy et
-al. 2022, "On embeddings for numerical features")."""
+al. 2022, "On embeddings for numerical features"); "periodic", three sums of 16 waves of the number, which are
+trained with the network (Holzmüller et al. 2024, "Better by default")."""
 
 
 class Encoding(NamedTuple):
@@ -62,6 +63,11 @@ class Encoding(NamedTuple):
 
     scaling: str | None = None
     numeric_encoding: str | None = None
+
+    @property
+    def of_table(self) -> Encoding:
+        """The encoding that makes the same arrays of a table: waves are computed by the network."""
+        return self._replace(numeric_encoding=None) if self.numeric_encoding == "periodic" else self
 
 
 class Layer(NamedTuple):

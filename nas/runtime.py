@@ -15,11 +15,14 @@ A saved network is a folder with two files:
 An ensemble has, in place of ``layers``, ``members``, a list of the same records, and ``shares``, the weight
 of each member in the mean; the arrays are called ``member_0.weight_0`` and so on.
 
-Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, and 6 where columns have
-``clip`` or ``edges``. Their ``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights
-file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted keys and without blanks;
-a file that does not match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with
-columns that have ``means`` or ``knots``) have none, and are still read.
+A network with `Waves` has in its record of layers ``waves``, the positions of their inputs, and further
+arrays ``frequencies`` and ``phases``, of shape (positions, waves); the first layer reads each wave.
+
+Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, 6 where columns have
+``clip`` or ``edges``, and 7 where it has waves. Their ``checksum`` holds two SHA-256 digests: ``weights``, of
+the bytes of the weights file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted
+keys and without blanks; a file that does not match them is refused. Versions 1 (a single network), 2 (an
+ensemble) and 3 (either, with columns that have ``means`` or ``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 6  # of the format, the newest; see the top of this file
+VERSION = 7  # of the format, the newest; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -506,11 +509,32 @@ class Predictor:
         raise NotImplementedError
 
 
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """Waves of some inputs, which are inputs of a network's first layer: cos(frequency · x + phase).
+
+    Attributes
+    ----------
+    places : sequence of int
+        The positions of the inputs x among those of the columns, in rising order.
+    frequencies, phases : float32 arrays of shape (places, waves)
+    """
+
+    places: tuple[int, ...]
+    frequencies: Array
+    phases: Array
+
+    def beside(self, X: Array) -> Array:
+        """Inputs of shape (rows, inputs), with the waves beside them."""
+        angles = X[:, list(self.places), np.newaxis] * self.frequencies + self.phases
+        return np.hstack([X, np.cos(angles).reshape(len(X), -1)])
+
+
 class Network(Predictor):
     """A trained network with its preprocessing and its labels, ready for raw tables.
 
-    `load_network` creates it. `columns`, `target`, `task`, `sizes` (inputs, hidden widths, outputs)
-    and `provenance` may be read.
+    `load_network` creates it. `columns`, `target`, `task`, `sizes` (inputs of the first layer, hidden
+    widths, outputs) and `provenance` may be read.
 
     Parameters
     ----------
@@ -524,6 +548,8 @@ class Network(Predictor):
         Of each layer, of shapes (inputs, outputs) and (outputs,); stored as float32.
     provenance : mapping, optional
         Where the network came from: plain values.
+    waves : Waves, optional
+        Which the first layer reads beside the inputs.
 
     Raises
     ------
@@ -541,8 +567,10 @@ class Network(Predictor):
         weights: Sequence[Array],
         biases: Sequence[Array],
         provenance: Mapping[str, Any] | None = None,
+        waves: Waves | None = None,
     ) -> None:
         super().__init__(task, Preprocessor(columns), target, provenance)
+        self.waves = waves
         self.activations = tuple(activations)
         self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
         self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
@@ -550,7 +578,7 @@ class Network(Predictor):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Numbers of inputs, of units of each hidden layer, and of outputs."""
+        """Numbers of inputs of the first layer, of units of each hidden layer, and of outputs."""
         return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
 
     @property
@@ -579,6 +607,8 @@ class Network(Predictor):
         return _finite(np.concatenate(pieces))
 
     def _hidden(self, X: Array) -> Array:
+        if self.waves is not None:
+            X = self.waves.beside(X)
         for activation, weight, bias in zip(
             self.activations, self.weights[:-1], self.biases[:-1], strict=True
         ):
@@ -674,15 +704,21 @@ def load_network(path: str | os.PathLike[str]) -> Network | Ensemble:
 def model_record(network: Predictor) -> dict[str, Any]:
     """The content of ``model.json`` for a network or an ensemble, without the checksum; see `sealed`."""
     layers = [
-        {"sizes": list(member.sizes), "activations": list(member.activations)} for member in network.members
+        {
+            "sizes": list(member.sizes),
+            "activations": list(member.activations),
+            **({} if member.waves is None else {"waves": list(member.waves.places)}),
+        }
+        for member in network.members
     ]
+    has_waves = any(member.waves is not None for member in network.members)
     has_uncertainty = network.uncertainty != Uncertainty()
     uncertainty = asdict(network.uncertainty) if has_uncertainty else {}
     is_bent_or_binned = any(column.clip or column.edges for column in network.columns)
     return {
         "format": FORMAT,
         # The oldest that has all of it, which programs of before can read.
-        "version": 6 if is_bent_or_binned else 5 if uncertainty else 4,
+        "version": 7 if has_waves else 6 if is_bent_or_binned else 5 if uncertainty else 4,
         "task": network.task,
         "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
@@ -720,13 +756,19 @@ _NOTHING = Column("", "dropped")
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
-    """Weights and biases by the names of the weights file."""
-    return {
-        f"{prefix}{kind}_{i}": array
-        for prefix, member in zip(_prefixes(network), network.members, strict=True)
-        for kind, arrays in (("weight", member.weights), ("bias", member.biases))
-        for i, array in enumerate(arrays)
-    }
+    """Weights, biases and waves by the names of the weights file."""
+    found = {}
+    for prefix, member in zip(_prefixes(network), network.members, strict=True):
+        for kind, arrays in (("weight", member.weights), ("bias", member.biases)):
+            found |= {f"{prefix}{kind}_{i}": array for i, array in enumerate(arrays)}
+        if member.waves is not None:
+            of_waves = (member.waves.frequencies, member.waves.phases)
+            found |= {f"{prefix}{name}": array for name, array in zip(_OF_WAVES, of_waves, strict=True)}
+    return found
+
+
+_OF_WAVES = ("frequencies", "phases")
+"""Names of the arrays of waves, after the prefix of their member."""
 
 
 def _prefixes(network: Predictor) -> list[str]:
@@ -1563,7 +1605,14 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
         _names(prefix, len(layer_record["sizes"]) - 1)
         for prefix, layer_record in zip(prefixes, layers, strict=True)
     ]
-    if {name for names in named for name in names} != set(arrays):
+    waves = [
+        _waves_of(layer_record, arrays, prefix, record["version"])
+        for prefix, layer_record in zip(prefixes, layers, strict=True)
+    ]
+    of_waves = {
+        f"{prefix}{name}" for prefix, own in zip(prefixes, waves, strict=True) if own for name in _OF_WAVES
+    }
+    if {name for names in named for name in names} | of_waves != set(arrays):
         counts = " and ".join(str(len(names) // 2) for names in named)
         raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
     provenance = _value(record, "provenance", dict) if "provenance" in record else {}
@@ -1574,7 +1623,7 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
         _check_column(column, record["version"])
     target = _fields_from(Target, _value(record, "target", dict), "target")
     members = []
-    for layer_record, names in zip(layers, named, strict=True):
+    for layer_record, names, own_waves in zip(layers, named, waves, strict=True):
         sizes = [_count(size) for size in layer_record["sizes"]]
         weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
         if [weight.shape for weight in weights] != list(pairwise(sizes)):
@@ -1588,11 +1637,27 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
                 weights=weights,
                 biases=biases,
                 provenance={} if several else provenance,
+                waves=own_waves,
             )
         )
     network = Ensemble(members, _value(record, "shares", list), provenance) if several else members[0]
     network.uncertainty = uncertainty_of(record, network)
     return network
+
+
+def _waves_of(
+    layers: Mapping[str, Any], arrays: Mapping[str, Array], prefix: str, version: int
+) -> Waves | None:
+    """The waves of a member; raises `ModelError` on what are no positions, and on missing arrays."""
+    if "waves" not in layers:
+        return None
+    if version < 7:
+        raise ModelError(f"waves of version 7 in version {version}")
+    places = [_count(place) for place in _value(layers, "waves", list, "layers")]
+    for name in _OF_WAVES:
+        if f"{prefix}{name}" not in arrays:
+            raise ModelError(f"waves without an array {prefix}{name}")
+    return Waves(tuple(places), *(arrays[f"{prefix}{name}"] for name in _OF_WAVES))
 
 
 def uncertainty_of(record: Mapping[str, Any], network: Predictor) -> Uncertainty:
@@ -1787,9 +1852,30 @@ def _check_network(network: Network) -> None:
             raise ModelError(f"layer {i} with numbers that are not finite")
     if len({column.name for column in network.columns}) != len(network.columns):
         raise ModelError("two columns of the same name")
-    if network.preprocessor.n_inputs != network.sizes[0]:
-        raise ModelError(f"columns that give {network.preprocessor.n_inputs} inputs for {network.sizes[0]}")
+    _check_inputs(network)
     _check_target(network.task, network.target, network.sizes[-1])
+
+
+def _check_inputs(network: Network) -> None:
+    """Raise `ModelError` unless columns and waves give as many inputs as the first layer reads."""
+    n_inputs, n_waves = network.preprocessor.n_inputs, 0
+    if network.waves is not None:
+        _check_waves(network.waves, n_inputs)
+        n_waves = network.waves.phases.size
+    if n_inputs + n_waves != network.sizes[0]:
+        beside = f" and {n_waves} waves" if n_waves else ""
+        raise ModelError(f"columns that give {n_inputs} inputs{beside} for {network.sizes[0]}")
+
+
+def _check_waves(waves: Waves, n_inputs: int) -> None:
+    """Raise `ModelError` unless there are finite numbers for each of some rising positions."""
+    places, shape = waves.places, waves.frequencies.shape
+    if not places or any(a >= b for a, b in pairwise([-1, *places, n_inputs])):
+        raise ModelError(f"waves: expected rising positions among {n_inputs} inputs, got {_short(places)}")
+    if len(shape) != 2 or 0 in shape or shape[0] != len(places) or waves.phases.shape != shape:
+        raise ModelError(f"waves of shapes {shape} and {waves.phases.shape} for {len(places)} inputs")
+    if not (np.isfinite(waves.frequencies).all() and np.isfinite(waves.phases).all()):
+        raise ModelError("waves with numbers that are not finite")
 
 
 def _check_target(task: str, target: Target, n_outputs: int) -> None:

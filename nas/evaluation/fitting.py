@@ -13,14 +13,14 @@ from nas.alignment import origins
 from nas.evaluation.candidate import Candidate, Checkpoint
 from nas.evaluation.problem import (
     Problem,
-    has_front_scaling,
+    front_of,
     input_change,
     network_activations,
     network_sizes,
     training_config,
 )
 from nas.genome import Genome
-from nas.network import MLP, State, morph, with_inputs
+from nas.network import MLP, Front, State, morph, with_inputs
 from nas.training import Member, TrainingResult, TrainingStop, train_cohort
 
 
@@ -72,8 +72,10 @@ def started(training: Training, problem: Problem) -> Training:
         return training
     (parent, state), genome = training.inherited, training.candidate.genome
     sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
+    front = front_of(parent, problem)
     if change is not None:
-        state = with_inputs(state, sizes, network_activations(parent), change)
+        state = with_inputs(state, sizes, network_activations(parent), change, front)
+        front = Front(front.scaling)
     child_sizes = network_sizes(genome, problem)
     start = morph(
         state,
@@ -83,7 +85,8 @@ def started(training: Training, problem: Problem) -> Training:
         network_activations(genome),
         origins(genome, parent),
         np.random.default_rng(training.seeds(2)),
-        front_scaling=has_front_scaling(genome, problem),
+        front=front,
+        child_front=front_of(genome, problem),
     )
     return replace(training, state=start, inherited=None)
 

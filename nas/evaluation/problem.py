@@ -12,9 +12,10 @@ import numpy as np
 
 from nas.evaluation.codes import Codes
 from nas.genome import STANDARD_ENCODING, TRAINING_GENES, Encoding, Genome
-from nas.network import MLP, InputChange
+from nas.network import MLP, Front, InputChange
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
+from nas.network.waves import N_WAVES
 from nas.scoring import Metric
 from nas.training import Fold, TrainingConfig, TrainingData
 
@@ -50,6 +51,8 @@ class Problem:
         `X_train` and `X_validation` for genomes with another encoding of inputs, by that.
     codes : mapping
         The codes among the inputs of each encoding that has some.
+    numbers : tuple of int
+        The positions of scaled numbers among the inputs of encodings without codes.
     folds : sequence of Fold
         Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
     by_fold : sequence of Problem
@@ -70,6 +73,7 @@ class Problem:
     weights_validation: Floats | None = None
     encoded: Mapping[Encoding, tuple[Floats, Floats]] = field(default_factory=dict)
     codes: Mapping[Encoding, Codes] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
     folds: Sequence[Fold] = ()
     by_fold: Sequence[Problem] = ()
 
@@ -88,19 +92,25 @@ class Problem:
 
     @property
     def n_inputs(self) -> int:
-        """Inputs of networks with the standard encoding."""
+        """Columns of the inputs in the standard encoding."""
         return int(self.X_train.shape[1])
 
     @property
     def n_inputs_by_encoding(self) -> dict[Encoding, int]:
-        """Inputs of the networks of each encoding."""
-        others = {encoding: int(X.shape[1]) for encoding, (X, _) in self.encoded.items()}
-        return {STANDARD_ENCODING: self.n_inputs, **others}
+        """Inputs of the first layers of trained networks of each encoding, waves among them."""
+        return {encoding: self._n_read(encoding) for encoding in (STANDARD_ENCODING, *self.encoded)}
 
     def n_inputs_of(self, genome: Genome) -> int:
-        """Inputs of a genome's network."""
-        encoding = genome.encoding
-        return self.n_inputs if encoding == STANDARD_ENCODING else self.encoded[encoding][0].shape[1]
+        """Inputs of the first layer of a genome's trained network, waves among them."""
+        return self._n_read(genome.encoding)
+
+    def _n_read(self, encoding: Encoding) -> int:
+        waves = N_WAVES * len(self.numbers) if encoding.numeric_encoding == "periodic" else 0
+        return self.n_columns_of(encoding) + waves
+
+    def n_columns_of(self, encoding: Encoding) -> int:
+        """Columns of the inputs in an encoding."""
+        return self.n_inputs if encoding == STANDARD_ENCODING else int(self.encoded[encoding][0].shape[1])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,7 +123,9 @@ class Problem:
         arrays = (self.X_train, self.y_train, self.X_validation, self.y_validation)
         weights = (self.weights_train, self.weights_validation)
         encoded = (array for pair in self.encoded.values() for array in pair)
-        own = sum(array.nbytes for array in (*arrays, *weights, *encoded) if array is not None)
+        # Encodings that differ by waves alone share their arrays.
+        different = {id(array): array for array in (*arrays, *weights, *encoded) if array is not None}
+        own = sum(array.nbytes for array in different.values())
         return own + sum(problem.n_bytes for problem in self.by_fold)
 
     def judging_parts(self, genome: Genome) -> list[JudgingPart]:
@@ -164,23 +176,24 @@ def build_network(
         network_activations(genome),
         problem.loss,
         rng=rng,
-        front_scaling=has_front_scaling(genome, problem),
+        front=front_of(genome, problem),
     )
 
 
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
-    """Inputs, hidden widths and outputs of a genome's network."""
-    return (problem.n_inputs_of(genome), *genome.widths, problem.n_outputs)
+    """Columns of inputs, hidden widths and outputs of a genome's network."""
+    return (problem.n_columns_of(genome.encoding), *genome.widths, problem.n_outputs)
 
 
-def has_front_scaling(genome: Genome, problem: Problem) -> bool:
-    """Whether a genome's network is trained with factors of its inputs."""
-    return training_config(genome, problem.training).front_scaling > 0
+def front_of(genome: Genome, problem: Problem) -> Front:
+    """What lies in front of the first layer of a genome's network."""
+    periodic = problem.numbers if genome.numeric_encoding == "periodic" else ()
+    return Front(training_config(genome, problem.training).front_scaling > 0, periodic)
 
 
 def input_change(parent: Genome, genome: Genome, problem: Problem) -> InputChange | None:
     """How a child's inputs follow from its parent's, of the same scaling; None where they are the same."""
-    if parent.encoding == genome.encoding:
+    if parent.encoding.of_table == genome.encoding.of_table:
         return None
     if genome.encoding in problem.codes:
         return problem.codes[genome.encoding].added()

@@ -17,6 +17,7 @@ from nas.evaluation.fitting import Training, fit, started
 from nas.evaluation.problem import (
     Problem,
     build_network,
+    front_of,
     network_activations,
     network_sizes,
     training_config,
@@ -51,6 +52,7 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
         network_sizes(candidate.genome, problem),
         network_activations(candidate.genome),
         training_config(candidate.genome, problem.training),
+        front_of(candidate.genome, problem).periodic,
     )
 
 

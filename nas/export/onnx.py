@@ -34,7 +34,7 @@ from nas.export.onnx_graph import Graph, Names, Node
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array, Floats
 from nas.network.formula import translate
-from nas.runtime import FARTHEST, Column, Network, Predictor, cell_key, model_record
+from nas.runtime import FARTHEST, Column, Network, Predictor, Waves, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 """Versions of operators and of the file format that onnxruntime 1.12 (2022) and later read."""
@@ -155,8 +155,19 @@ def _activate(graph: Graph, name: str, z: str) -> str:
     return translate(ACTIVATIONS[name].formula, z, call)
 
 
+def _beside_waves(graph: Graph, waves: Waves, X: str) -> str:
+    """Add the nodes of waves; return the inputs with the waves beside them."""
+    n_waves = waves.phases.shape[1]
+    numbers = graph.add("Gather", X, graph.constant(np.repeat(waves.places, n_waves), np.int64), axis=1)
+    angles = graph.add("Mul", numbers, graph.constant(waves.frequencies.reshape(1, -1)))
+    angles = graph.add("Add", angles, graph.constant(waves.phases.reshape(1, -1)))
+    return graph.add("Concat", X, graph.add("Cos", angles), axis=1)
+
+
 def _linear_outputs(graph: Graph, member: Network, X: str) -> str:
     """Add the layers of a network; return its linear outputs."""
+    if member.waves is not None:
+        X = _beside_waves(graph, member.waves, X)
     for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
         X = _activate(graph, name, _linear(graph, X, weight, bias))
     return _linear(graph, X, member.weights[-1], member.biases[-1])

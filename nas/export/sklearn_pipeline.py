@@ -107,6 +107,11 @@ class _Inputs:
     """
 
     def __init__(self, network: Predictor) -> None:
+        if any(member.waves is not None for member in network.members):
+            raise InputError(
+                "format sklearn: expected numbers that are standardized or scaled by rank, got their "
+                "periodic encoding, which scikit-learn has no transformer for; all other formats have it"
+            )
         used = [column for column in network.columns if column.n_inputs]
         for column in used:
             if column.parts:

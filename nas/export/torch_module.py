@@ -22,7 +22,7 @@ from nas.export.native import record_text
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array
 from nas.network.formula import translate
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, Predictor, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -129,6 +129,23 @@ _CLASS = '''class {name}(nn.Module):
 
 '''
 
+_WAVES = '''class Waves(nn.Module):
+    """Inputs with waves of some of them beside: cos(frequency · x + phase)."""
+
+    def __init__(self, places: list[int], n_waves: int) -> None:
+        super().__init__()
+        self.places = places
+        self.frequencies = nn.Parameter(torch.zeros(len(places), n_waves, dtype=torch.float32))
+        self.phases = nn.Parameter(torch.zeros(len(places), n_waves, dtype=torch.float32))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """From shape (rows, inputs) to (rows, inputs + waves)."""
+        angles = X[:, self.places, None] * self.frequencies + self.phases
+        return torch.cat([X, torch.cos(angles).flatten(1)], dim=1)
+
+
+'''
+
 _OWN = (
     *("Identity()", "Sigmoid()", "Tanh()", "ReLU()", f"LeakyReLU({LEAKY_SLOPE})", "ELU()"),
     *('GELU(approximate="tanh")', "SiLU()", "Softplus()"),
@@ -170,24 +187,28 @@ def _definition(network: Predictor) -> str:
     regression = network.task == "regression"
     meaning = "values in standard deviations of the target" if regression else "probabilities"
     link = "z" if regression else "torch.softmax(z, dim=1)" if classes else "torch.sigmoid(z)"
+    has_waves = any(member.waves is not None for member in network.members)
     names = dict.fromkeys(name for member in network.members for name in member.activations)
     return _MODEL.format(
-        classes="".join(_class(name) for name in names if not _activation(name).startswith("nn.")),
+        classes=has_waves * _WAVES
+        + "".join(_class(name) for name in names if not _activation(name).startswith("nn.")),
         outputs=meaning if regression or several else "logits",
         members=f"The mean of {len(network.members)} networks" if several else "A single network",
-        layers="\n".join(_layers(member.sizes, member.activations) for member in network.members),
+        layers="\n".join(map(_layers, network.members)),
         member_weights=repr(list(network.member_weights)),
-        n_inputs=network.members[0].sizes[0],
+        n_inputs=network.preprocessor.n_inputs,
         n_outputs=network.members[0].sizes[-1],
         link=link,
         link_meaning=meaning,
     )
 
 
-def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
-    """The source of a member: linear layers with activations between them."""
-    lines = []
-    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+def _layers(member: Network) -> str:
+    """The source of a member: waves, if it has them, and linear layers with activations between them."""
+    lines, activations = [], member.activations
+    if member.waves is not None:
+        lines.append(f"Waves({list(member.waves.places)}, {member.waves.phases.shape[1]}),")
+    for i, (n_in, n_out) in enumerate(pairwise(member.sizes)):
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
             lines.append(f"{_activation(activations[i])},")
@@ -225,10 +246,15 @@ def _state_dict(network: Predictor) -> dict[str, Array]:
     """Arrays by torch's names, with each layer's weights transposed to shape (outputs, inputs)."""
     arrays = {}
     for i, member in enumerate(network.members):
+        first = 0
+        if member.waves is not None:
+            first = 1
+            arrays[f"members.{i}.0.frequencies"] = member.waves.frequencies
+            arrays[f"members.{i}.0.phases"] = member.waves.phases
         for j, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
-            # Activations have the odd positions in between.
-            arrays[f"members.{i}.{2 * j}.weight"] = np.ascontiguousarray(weight.T)
-            arrays[f"members.{i}.{2 * j}.bias"] = bias
+            # Activations have the positions in between.
+            arrays[f"members.{i}.{first + 2 * j}.weight"] = np.ascontiguousarray(weight.T)
+            arrays[f"members.{i}.{first + 2 * j}.bias"] = bias
     return arrays
 
 

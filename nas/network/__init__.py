@@ -13,7 +13,7 @@ Training, of one network or of many in one batch, is the room above: `nas.traini
 from nas.network.activations import ACTIVATIONS
 from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
-from nas.network.mlp import MLP
+from nas.network.mlp import MLP, Front
 from nas.network.morphism import is_exact, morph, with_inputs
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -25,6 +25,7 @@ __all__ = [
     "MLP",
     "OPTIMIZERS",
     "SCHEDULES",
+    "Front",
     "InputChange",
     "Lines",
     "State",

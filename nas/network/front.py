@@ -1,8 +1,11 @@
-"""Front scaling under change, for `nas.network.morphism`: a trained factor of each input.
+"""What lies in front of a first layer under change, for `nas.network.morphism`.
 
-A first layer that multiplies inputs by s computes W (s * x) = (W * s) x. Its factors go into its weights
-before a change of structure, and are taken out of them afterwards, so that the function stays the same. The
-gradient by W is that by W * s, times s: moments follow.
+Front scaling: a first layer that multiplies inputs by s computes W (s * x) = (W * s) x. Its factors go into
+its weights before a change of structure, and are taken out of them afterwards, so that the function stays the
+same. The gradient by W is that by W * s, times s: moments follow.
+
+Waves: the sums of waves that the first layer reads are inputs of it. Added waves have no effect until the
+first step; of removed waves the lines nearest to them remain.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from nas.network.arrays import Array, Floats, host
-from nas.network.layers import Layer
+from nas.network.layers import Layer, empty_numbers
+from nas.network.waves import N_SUMS, Waves, n_numbers
 
 LEAST = 1e-3
 """Factors of a smaller size begin at 1 again: the weights behind them cannot be told from rounding."""
@@ -79,3 +83,44 @@ class Factors:
         new = most if moment in self.squares else host.zeros_like(most)
         own = self.numbers[1 + moment]
         return host.where(host.isfinite(own), own, new)
+
+
+def with_sums(layer: Layer, weights: Floats) -> None:
+    """Give a first layer further inputs, the sums of waves, behind its own.
+
+    `weights` and their moments are of shape (1 + moments, sums, units).
+    """
+    layer.numbers = host.concatenate([layer.numbers[:, :-1], weights, layer.numbers[:, -1:]], axis=1)
+
+
+def without_sums(layer: Layer, n_inputs: int) -> Floats:
+    """Take the sums of waves from the inputs of a first layer: their numbers, as in `with_sums`."""
+    numbers = layer.numbers
+    layer.numbers = empty_numbers(layer, n_inputs)
+    layer.numbers[:, :-1] = numbers[:, :n_inputs]
+    sums: Floats = numbers[:, n_inputs:-1]
+    return sums
+
+
+def new_waves(n: int, n_moments: int, units: int, rng: host.random.Generator) -> tuple[Floats, Floats]:
+    """Waves of n numbers without effect: their own numbers, and those of the sums; moments are NaN.
+
+    Returns
+    -------
+    numbers : array of shape (1 + moments, frequencies, phases and sums)
+    weights : array of shape (1 + moments, n · sums, units)
+    """
+    numbers = host.full((1 + n_moments, n_numbers(n, 0)), host.nan)
+    Waves.of(numbers[0], n, 0).initialize(rng)
+    weights = host.full((1 + n_moments, n * N_SUMS, units), host.nan)
+    weights[0] = 0
+    return numbers, weights
+
+
+def remove_waves(layer: Layer, waves: Floats, places: Sequence[int], n_inputs: int) -> None:
+    """Replace the sums of waves of the inputs at these places by lines."""
+    weights = without_sums(layer, n_inputs)[0]
+    slopes, heights = Waves.of(waves[0], len(places), 0).lines()
+    of_numbers = weights.reshape(len(places), N_SUMS, -1)
+    layer.numbers[0, list(places)] += host.einsum("ns,nsu->nu", slopes, of_numbers)
+    layer.numbers[0, -1] += heights.reshape(-1) @ weights

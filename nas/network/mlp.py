@@ -3,8 +3,9 @@
     f(x) = output(W_L ... phi_2(W_2 phi_1(W_1 x + b_1) + b_2) ... + b_L)
 
 Rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, outputs). All weights come first
-in the flat buffer, then all biases: optimizers, checkpoints and files handle one array. With front scaling, a
-trained factor of each input comes last (Holzmüller et al. 2024, "Better by default"); `folded` has none.
+in the flat buffer, then all biases: optimizers, checkpoints and files handle one array. Behind them are the
+parameters in front of the first layer (`Front`): with front scaling a trained factor of each input
+(Holzmüller et al. 2024, "Better by default"), with a periodic encoding its waves (`nas.network.waves`).
 
 Forward pass and backpropagation are written here as a textbook has them. Training does not call them: it
 computes many networks in one batch, in `nas.training`, and tests hold its gradients to these.
@@ -14,17 +15,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Smoothing
+from nas.network.waves import N_WAVES, Waves, n_numbers
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
 
 FRONT_SCALING_BOUNDS = (0, 100)
 """The least and the largest factor of the learning rate for the factors of the inputs."""
+
+
+class Front(NamedTuple):
+    """What lies in front of a first layer.
+
+    Attributes
+    ----------
+    scaling : bool
+        Whether each input is multiplied by a trained factor, 1 at first.
+    periodic : tuple of int
+        The positions of the inputs with a periodic encoding, which waves read without the factors.
+    """
+
+    scaling: bool = False
+    periodic: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.scaling or bool(self.periodic)
+
+    def n_numbers(self, sizes: Sequence[int]) -> int:
+        """The parameters of it in front of a network of these sizes."""
+        return sizes[0] * self.scaling + n_numbers(len(self.periodic), sizes[1])
+
+    def views(self, flat: Floats, sizes: Sequence[int]) -> tuple[Floats, Waves]:
+        """The factors of the inputs, of shape (inputs,) or (0,), and the waves, as views of a flat buffer."""
+        start = n_weights_and_biases(sizes)
+        waves = start + sizes[0] * self.scaling
+        return flat[start:waves], Waves.of(flat[waves:], len(self.periodic), sizes[1])
+
+
+PLAIN = Front()
+"""Nothing in front of the first layer."""
 
 
 class MLP:
@@ -42,17 +77,19 @@ class MLP:
         Draws the initial weights; without it all parameters are 0, to be filled by the caller.
     dtype : dtype
         float32, or float64 for checks.
-    front_scaling : bool
-        Whether each input is multiplied by a trained factor, 1 at first.
+    front : Front
+        What lies in front of the first layer.
 
     Attributes
     ----------
     parameters : float array of shape (n,)
-        All weights, then all biases, then the factors of the inputs.
+        All weights, all biases, factors of the inputs, and waves.
     weights, biases : lists of float arrays of shape (inputs, outputs) and (outputs,)
         Views of `parameters`, one of each per layer.
     scales : float array of shape (inputs,) or (0,)
         The factors of the inputs, a view of `parameters`; empty without front scaling.
+    waves : Waves
+        The periodic encoding, views of `parameters`; of no numbers without it.
 
     Raises
     ------
@@ -74,37 +111,63 @@ class MLP:
         *,
         rng: host.random.Generator | None = None,
         dtype: DTypeLike = host.float32,
-        front_scaling: bool = False,
+        front: Front = PLAIN,
     ) -> None:
         _check(sizes, activations, loss)
+        self.front = front
         self.sizes = tuple(int(size) for size in sizes)
         self.activations = tuple(activations)
         self.loss = LOSSES[loss]
         self.n_weights = sum(inputs * outputs for inputs, outputs in pairwise(self.sizes))
-        n_numbers = n_weights_and_biases(self.sizes) + self.sizes[0] * front_scaling
-        self.parameters: Floats = host.zeros(n_numbers, dtype)
+        n = n_weights_and_biases(self.sizes) + self.front.n_numbers(self.sizes)
+        self.parameters: Floats = host.zeros(n, dtype)
         self.weights, self.biases = self.views(self.parameters)
-        self.scales = scales(self.parameters, self.sizes)
+        self.scales, self.waves = self.front.views(self.parameters, self.sizes)
         if rng is not None:
             # The loss sees the output layer's linear outputs, hence Glorot's weights there.
             names = [*(ACTIVATIONS[name].initializer for name in activations), "glorot_uniform"]
-            for weight, name in zip(self.weights, names, strict=True):
+            # Sums of waves are inputs of the first layer, too: its weights are drawn as one matrix.
+            first = host.empty(
+                (self.sizes[0] + len(self.waves.weights), self.sizes[1]), self.parameters.dtype
+            )
+            for weight, name in zip([first, *self.weights[1:]], names, strict=True):
                 INITIALIZERS[name](weight, rng)
+            self.weights[0][...], self.waves.weights[...] = host.split(first, [self.sizes[0]])
             self.scales[...] = 1
-
-    @property
-    def front_scaling(self) -> bool:
-        """Whether each input is multiplied by a trained factor."""
-        return bool(self.scales.size)
+            self.waves.initialize(rng)
 
     def folded(self) -> MLP:
-        """The same function without front scaling: the factors are in the weights of the first layer."""
-        if not self.front_scaling:
+        """The same function of `beside_waves` of the inputs, with nothing in front of the first layer.
+
+        The factors are in the weights of that layer, and each wave is an input.
+        """
+        if not self.front:
             return self
-        network = MLP(self.sizes, self.activations, self.loss.name, dtype=self.parameters.dtype)
-        network.parameters[...] = self.parameters[: -self.scales.size]
-        network.weights[0][...] *= self.scales[:, host.newaxis]
+        frequencies, _, weights = self.waves.codes()
+        sizes = (self.sizes[0] + frequencies.size, *self.sizes[1:])
+        network = MLP(sizes, self.activations, self.loss.name, dtype=self.parameters.dtype)
+        own = [*network.weights[1:], *network.biases]
+        for array, value in zip(own, [*self.weights[1:], *self.biases], strict=True):
+            array[...] = value
+        factors = self.scales[:, host.newaxis] if self.front.scaling else 1
+        network.weights[0][: self.sizes[0]] = self.weights[0] * factors
+        network.weights[0][self.sizes[0] :] = weights
         return network
+
+    def beside_waves(self, X: Floats) -> Floats:
+        """The inputs that `folded` reads: `X`, with the waves of its numbers beside it."""
+        if not self.front.periodic:
+            return X
+        angles = self.waves.angles(X[:, list(self.front.periodic)].astype(self.parameters.dtype))
+        return host.hstack([X, host.cos(angles).reshape(len(X), -1)])
+
+    def places_beside_waves(self, place: slice) -> slice | list[int]:
+        """The positions in `beside_waves` of some adjacent inputs, and of their waves."""
+        if not self.front.periodic:
+            return place
+        inputs = range(self.sizes[0])[place]
+        waves = [self.sizes[0] + i * N_WAVES for i, at in enumerate(self.front.periodic) if at in inputs]
+        return [*inputs, *(first + wave for first in waves for wave in range(N_WAVES))]
 
     def views(self, flat: Floats) -> tuple[list[Floats], list[Floats]]:
         """Weights, of shape (inputs, outputs), and biases, (outputs,), as views of a flat buffer."""
@@ -132,12 +195,14 @@ class MLP:
 
     def _forward(self, X: Floats) -> tuple[list[Floats], list[Floats]]:
         """Linear outputs of all layers; and what each layer reads: scaled `X`, then hidden activations."""
-        linear, inputs = [], [to_device(X.astype(self.parameters.dtype, copy=False))]
-        if self.front_scaling:
-            inputs[0] = inputs[0] * to_device(self.scales)
+        X = X.astype(self.parameters.dtype, copy=False)
+        linear, inputs = [], [to_device(X * self.scales if self.front.scaling else X)]
         for weight, bias, name in zip(self.weights, self.biases, (*self.activations, None), strict=True):
             z = xp.dot(inputs[-1], to_device(weight))
             z += to_device(bias)
+            if self.front.periodic and not linear:
+                sums = self.waves.read(self.waves.angles(X[:, list(self.front.periodic)]))
+                z += xp.dot(to_device(sums), to_device(self.waves.weights))
             linear.append(z)
             if name is not None:
                 inputs.append(xp.empty_like(z))
@@ -172,7 +237,7 @@ class MLP:
         row_weights : array of shape (rows,), optional
             Factors of the rows' losses.
         weight_decay : float
-            Factor of the penalty; biases and factors of inputs are not penalized.
+            Factor of the penalty; biases, factors of inputs, frequencies and phases are not penalized.
         label_smoothing : float
             The share of every class in the targets; see `nas.network.losses.Loss`.
 
@@ -198,12 +263,19 @@ class MLP:
                 # The chain rule, from a layer's linear outputs through its weights to the layer below.
                 dZ = xp.dot(dZ, to_device(self.weights[layer].T))
                 ACTIVATIONS[self.activations[layer - 1]].backward(dZ, linear[layer - 1], inputs[layer])
-            elif self.front_scaling:
-                slopes = to_host(xp.dot(dZ, to_device(self.weights[0].T)))
-                scales(gradient, self.sizes)[...] = (slopes * X).sum(axis=0)
-        decayed = self.parameters[: self.n_weights]
-        gradient[: self.n_weights] += weight_decay * decayed
-        penalty = 0.5 * weight_decay * float(decayed @ decayed)
+        slopes, (scales, waves) = to_host(dZ), self.front.views(gradient, self.sizes)
+        if self.front.scaling:
+            scales[...] = (slopes @ self.weights[0].T * X).sum(axis=0)
+        if self.front.periodic:
+            waves.fill_gradient(self.waves, X[:, list(self.front.periodic)], slopes)
+        penalty = 0.0
+        # Not biases, factors of inputs, frequencies and phases.
+        for part, decayed in (
+            (gradient[: self.n_weights], self.parameters[: self.n_weights]),
+            *((new.reshape(-1), own.reshape(-1)) for new, own in zip(waves[2:], self.waves[2:], strict=True)),
+        ):
+            part += weight_decay * decayed
+            penalty += 0.5 * weight_decay * float(decayed @ decayed)
         return float(host.mean(to_host(losses))) + penalty, gradient
 
 
@@ -220,13 +292,8 @@ def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats
 
 
 def n_weights_and_biases(sizes: Sequence[int]) -> int:
-    """The numbers of a network of these sizes, the factors of its inputs aside."""
+    """The numbers of a network of these sizes, without those in front of the first layer."""
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
-
-
-def scales(flat: Floats, sizes: Sequence[int]) -> Floats:
-    """The factors of the inputs, a view of shape (inputs,), or (0,) where there are none."""
-    return flat[n_weights_and_biases(sizes) :]
 
 
 def _blocks(n_rows: int) -> Iterator[slice]:

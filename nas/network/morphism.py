@@ -10,7 +10,8 @@ Changes of structure in the order of their application, and their effect on the 
                      Wei et al. 2016, Network Morphism)
 
 `with_inputs` comes before all of these where a child has other inputs than its parent. Factors of the inputs
-stay, or begin at 1, or go into the weights of the first layer: exact; see `nas.network.front`.
+stay, or begin at 1, or go into the weights of the first layer: exact. Waves stay, or are added without
+effect: exact; or become lines. See `nas.network.front`.
 
 Nothing of this sees data; see `nas.network.layers`. Parameters that remain keep their optimizer's moments.
 """
@@ -22,7 +23,7 @@ from itertools import pairwise
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
-from nas.network.front import Factors
+from nas.network.front import Factors, new_waves, remove_waves, with_sums, without_sums
 from nas.network.initializers import INITIALIZERS
 from nas.network.inputs import InputChange
 from nas.network.insertion import insert, route
@@ -34,9 +35,10 @@ from nas.network.layers import (
     linear_outputs,
     values_at_nodes,
 )
-from nas.network.mlp import n_weights_and_biases, scales, views
+from nas.network.mlp import PLAIN, Front, n_weights_and_biases, views
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.state import SETTLED, State
+from nas.network.waves import Waves
 
 
 def morph(
@@ -48,7 +50,8 @@ def morph(
     origins: Sequence[int | None],
     rng: host.random.Generator,
     *,
-    front_scaling: bool = False,
+    front: Front = PLAIN,
+    child_front: Front = PLAIN,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
@@ -64,8 +67,8 @@ def morph(
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
         Draws the weights of new units.
-    front_scaling : bool
-        Whether the child's inputs have factors.
+    front, child_front : Front
+        What lies in front of the parent's first layer, and of the child's.
 
     Returns
     -------
@@ -80,28 +83,39 @@ def morph(
     _check(sizes, activations, child_sizes, child_activations, origins)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
-        layers, factors = _layers(parent, sizes, activations)
+        layers, factors, waves = _layers(parent, sizes, activations, front)
+        if waves is not None and not child_front.periodic:
+            remove_waves(layers[0], waves, front.periodic, sizes[0])
         _change(layers, child_sizes, child_activations, origins, rng)
-        if not front_scaling:
-            factors = None
-        elif factors is None:
-            squares = OPTIMIZERS[parent.rule[0]].squares
-            factors = Factors.ones(len(layers[0].numbers) - 1, sizes[0], squares)
-        return _state(parent, child_sizes, layers, factors)
+        n_moments = len(layers[0].numbers) - 1
+        if factors is None and child_front.scaling:
+            factors = Factors.ones(n_moments, sizes[0], OPTIMIZERS[parent.rule[0]].squares)
+        if waves is None and child_front.periodic:
+            waves, weights = new_waves(len(child_front.periodic), n_moments, child_sizes[1], rng)
+            with_sums(layers[0], weights)
+        return _state(parent, child_sizes, layers, child_front, factors, waves)
 
 
 def with_inputs(
-    parent: State, sizes: Sequence[int], activations: Sequence[str], change: InputChange
+    parent: State,
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    change: InputChange,
+    front: Front = PLAIN,
 ) -> State:
     """The state of a network like its parent with other inputs, which has the same layers above the first.
 
-    Exact where inputs are added only; see `nas.network.inputs`, and `morph` for parameters and the result.
+    Its waves become lines. Exact where inputs are added only; see `nas.network.inputs`, and `morph` for
+    parameters and the result.
     """
     with host.errstate(all="ignore"):
-        layers, factors = _layers(parent, sizes, activations)
+        layers, factors, waves = _layers(parent, sizes, activations, front)
+        if waves is not None:
+            remove_waves(layers[0], waves, front.periodic, sizes[0])
         change.apply(layers[0])
         factors = None if factors is None else factors.of_inputs(change.origins)
-        return _state(parent, (len(change.origins), *sizes[1:]), layers, factors)
+        front = Front(front.scaling)
+        return _state(parent, (len(change.origins), *sizes[1:]), layers, front, factors, None)
 
 
 def is_exact(
@@ -133,11 +147,12 @@ def is_exact(
 
 
 def _layers(
-    state: State, sizes: Sequence[int], activations: Sequence[str]
-) -> tuple[list[Layer], Factors | None]:
+    state: State, sizes: Sequence[int], activations: Sequence[str], front: Front
+) -> tuple[list[Layer], Factors | None, Floats | None]:
     """The layers of a network, in float64, with moments as after many steps: without bias correction.
 
-    Factors of its inputs, if there are any, are in the weights of its first layer.
+    Factors of its inputs, if there are any, are in the weights of its first layer; sums of waves are inputs
+    of it. The numbers of waves are of shape (1 + moments, frequencies, phases and sums).
     """
     # Before the first step all moments are 0, and their bias correction would divide 0 by 0.
     moments = state.moments if state.steps else ()
@@ -145,47 +160,70 @@ def _layers(
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n_numbers = n_weights_and_biases(sizes)
-    has_factors = len(flats[0]) == n_numbers + sizes[0]
-    if any(flat.shape != (n_numbers + sizes[0] * has_factors,) for flat in flats):
+    n_numbers = n_weights_and_biases(sizes) + front.n_numbers(sizes)
+    if any(flat.shape != (n_numbers,) for flat in flats):
         raise ValueError(f"parent: expected {n_numbers} numbers, got {[flat.size for flat in flats]}")
     views_of_each = [views(flat, sizes) for flat in flats]
     layers = []
     for i, name in enumerate([*activations, "identity"]):
         numbers = [host.vstack([weights[i], biases[i]]) for weights, biases in views_of_each]
         layers.append(Layer(name, host.stack(numbers)))
-    if not has_factors:
-        return layers, None
-    parts = [scales(flat, sizes) for flat in flats]
-    return layers, Factors.folded(parts, OPTIMIZERS[optimizer].squares, layers[0])
+    scales, waves = zip(*(front.views(flat, sizes) for flat in flats), strict=True)
+    factors = None
+    if front.scaling:
+        factors = Factors.folded(scales, OPTIMIZERS[optimizer].squares, layers[0])
+    if not front.periodic:
+        return layers, factors, None
+    with_sums(layers[0], host.stack([own.weights for own in waves]))
+    others = [host.concatenate([part.reshape(-1) for part in own[:-1]]) for own in waves]
+    return layers, factors, host.stack(others)
 
 
-def _state(parent: State, sizes: Sequence[int], layers: Sequence[Layer], factors: Factors | None) -> State:
+def _state(
+    parent: State,
+    sizes: Sequence[int],
+    layers: Sequence[Layer],
+    front: Front,
+    factors: Factors | None,
+    waves: Floats | None,
+) -> State:
     """The state of a network of these sizes and layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
     dtype = parent.parameters.dtype
-    n_numbers = sum(layer.numbers[0].size for layer in layers)
-    if factors is not None:
+    n_numbers = n_weights_and_biases(sizes) + front.n_numbers(sizes)
+    sums = without_sums(layers[0], sizes[0])
+    if not front.scaling:
+        factors = None
+    elif factors is not None:
         factors.unfold(layers[0])
-        n_numbers += sizes[0]
     flats: list[Floats] = []
     for i in range(len(layers[0].numbers)):
         flat = host.empty(n_numbers, dtype)
         weights, biases = views(flat, sizes)
         overall = _mean(host.concatenate([layer.numbers[i].ravel() for layer in layers]), 0.0)
+        # A new parameter's second moment of 0 would make its first steps very long.
+        is_square = i - 1 in squares
         for layer, layer_weights, layer_biases in zip(layers, weights, biases, strict=True):
             numbers = layer.numbers[i]
             if i:
-                # A new parameter's second moment of 0 would make its first steps very long.
-                new = _mean(numbers, overall) if i - 1 in squares else 0.0
-                numbers = host.where(host.isfinite(numbers), numbers, new)
+                numbers = _filled(numbers, _mean(numbers, overall) if is_square else 0.0)
             layer_weights[...], layer_biases[...] = numbers[:-1], numbers[-1]
+        own_scales, own_waves = front.views(flat, sizes)
         if factors is not None:
             own = factors.estimated(i - 1, layers[0].weights, weights[0]) if i else factors.numbers[0]
-            scales(flat, sizes)[...] = own
+            own_scales[...] = own
+        if waves is not None:
+            parts = [*Waves.of(waves[i], len(front.periodic), 0)[:-1], sums[i]]
+            for own, part in zip(own_waves, parts, strict=True):
+                own[...] = _filled(part, overall if is_square else 0.0) if i else part
         flats.append(flat)
     parameters, *moments = flats
     return State(parameters, tuple(moments), parent.rule, SETTLED if moments else 0, 0)
+
+
+def _filled(moments: Floats, new: float) -> Floats:
+    """Moments with a value in place of those that are not finite."""
+    return host.where(host.isfinite(moments), moments, new)
 
 
 def _mean(numbers: Floats, otherwise: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import nas.reporting.pictures as pictures
 from nas.evaluation import network_activations
+from nas.network.waves import N_WAVES
 from nas.reporting.analysis import (
     Size,
     Step,
@@ -87,13 +88,21 @@ def _columns(history: History) -> Panel | None:
     )
 
 
+_BESIDE_NUMBERS = {
+    None: "",
+    "piecewise_linear": ", with those of bins beside each number",
+    "periodic": f", with {N_WAVES} waves beside each number",
+}
+"""What stands beside the numbers of an encoding among the inputs."""
+
+
 def _structure(history: History) -> Panel | None:
     """Return the panel of the winner's layers; None where no network is saved."""
     if not history.sizes:
         return None
     genome = history.best.genome
     names = network_activations(genome)
-    bins = ", with those of bins beside each number" if genome.encoding.numeric_encoding else ""
+    bins = _BESIDE_NUMBERS[genome.encoding.numeric_encoding]
     text = (
         f"{history.sizes[0]} inputs (encoded columns{bins}), "
         f"{_layers(len(history.sizes) - 2)}, {history.sizes[-1]} outputs. Heights are proportional to the "

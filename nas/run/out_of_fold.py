@@ -192,7 +192,7 @@ def _trained_last(
         results = fit(networks, cohort, problem, validate=False, should_stop=should_stop)
         if any(result.error is not None or result.stopped == "interrupted" for result in results):
             return None
-        trained += [network.folded() for network in networks]
+        trained += networks
     return [trained[i : i + n] for i in range(0, len(trained), n)]
 
 
@@ -211,7 +211,7 @@ def _with_rows(
 def _network(genome: Genome, parameters: Floats, prepared: Prepared) -> MLP:
     network = build_network(genome, 0, prepared.problem, initialize=False)
     network.parameters[...] = parameters
-    return network.folded()
+    return network
 
 
 def _standardized(outputs: Floats, source: Target, target: Target) -> Floats:

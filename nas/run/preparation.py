@@ -27,7 +27,7 @@ from nas.data import (
 from nas.errors import DataError, InputError
 from nas.evaluation import Codes, Problem
 from nas.genome import STANDARD_ENCODING, Encoding
-from nas.network.arrays import Array
+from nas.network.arrays import Array, Floats
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scorers.targets import ScoredTargets
@@ -297,10 +297,9 @@ def _problem_of_fold(prepared: Prepared, fold: Fold) -> Problem:
     problem, table, rows = prepared.problem, prepared.dataset.table, prepared.split.train
     train, validation = Rows(table, rows[fold.train]), Rows(table, rows[fold.validation])
     y, targets = problem.y_train, prepared.outputs[fold.train]
-    inputs = {}
-    for encoding in (STANDARD_ENCODING, *prepared.preprocessors):
-        own = prepared.preprocessor_of(encoding, fold)
-        inputs[encoding] = encode_training_rows(own, train, targets), own.encode(validation)
+    encodings = (STANDARD_ENCODING, *prepared.preprocessors)
+    fitted = {encoding: prepared.preprocessor_of(encoding, fold) for encoding in encodings}
+    inputs = _inputs_of(fitted, train, validation, targets)
     X_train, X_validation = inputs.pop(STANDARD_ENCODING)
     weights = problem.weights_train
     return replace(
@@ -343,10 +342,7 @@ def _encode(
     targets = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
     all_encodings = (STANDARD_ENCODING, *encodings)
     fitted = fit_preprocessors(rows, dataset.categorical, targets, all_encodings, dataset.readings)
-    inputs = {
-        encoding: (encode_training_rows(preprocessor, rows, targets), preprocessor.encode(validation_rows))
-        for encoding, preprocessor in fitted.items()
-    }
+    inputs = _inputs_of(fitted, rows, validation_rows, targets)
     standard, (X_train, X_validation) = fitted.pop(STANDARD_ENCODING), inputs.pop(STANDARD_ENCODING)
     problem = Problem(
         X_train=X_train,
@@ -364,10 +360,30 @@ def _encode(
         codes={
             encoding: Codes.of(preprocessor.columns, inputs[encoding][0])
             for encoding, preprocessor in fitted.items()
-            if encoding.numeric_encoding is not None
+            if encoding.of_table.numeric_encoding is not None
         },
+        numbers=_places_of_numbers(standard),
     )
     return Prepared(dataset, parts, standard, target, problem, preprocessors=fitted)
+
+
+def _inputs_of(
+    fitted: Mapping[Encoding, Preprocessor], train: Rows, validation: Rows, targets: Array
+) -> dict[Encoding, tuple[Floats, Floats]]:
+    """The inputs of training and validation rows in each encoding, equal ones as the same arrays."""
+    made: dict[Encoding, tuple[Floats, Floats]] = {}
+    for encoding, own in fitted.items():
+        if encoding.of_table not in made:
+            made[encoding.of_table] = encode_training_rows(own, train, targets), own.encode(validation)
+    return {encoding: made[encoding.of_table] for encoding in fitted}
+
+
+def _places_of_numbers(preprocessor: Preprocessor) -> tuple[int, ...]:
+    """The positions of scaled numbers among the inputs."""
+    columns = preprocessor.columns
+    starts = np.cumsum([0, *(column.n_inputs for column in columns)]).tolist()
+    numbers = (column.kind == "numeric" and not column.parts for column in columns)
+    return tuple(start for start, is_number in zip(starts, numbers, strict=False) if is_number)
 
 
 def _fit_target(dataset: Dataset, train: Array) -> Target:

@@ -8,17 +8,24 @@ from dataclasses import replace
 from nas.data import Dataset
 from nas.data.numbers import BINS
 from nas.errors import SpaceError
+from nas.network.mlp import PREDICTION_ROWS
+from nas.network.waves import N_WAVES
 from nas.settings.search_settings import SearchSettings
 from nas.space import SearchSpace, encodings_of
+from nas.training.planner import MOST
 
 _log = logging.getLogger(__name__)
 
 _MOST_CODES = 2**30
-"""Bytes of the codes of bins that a search may hold, in all its encodings: they may be 16 times the table."""
+"""Bytes of the codes of bins that a search may hold, in all its encodings, which may be 16 times the table;
+and of the waves of a cohort."""
+
+_ARRAYS_OF_WAVES = 5
+"""Arrays of waves that a network holds: three for its batches, two for blocks of rows that validate it."""
 
 _MOST_COLUMNS = 128
-"""Columns of numbers up to which bins are searched where the space can do without: beyond, first layers have
-thousands of inputs, and a search takes several times as long."""
+"""Columns of numbers up to which bins and waves are searched where the space can do without: beyond, first
+layers have thousands of inputs, and a search takes several times as long."""
 
 
 def suitable(settings: SearchSettings, dataset: Dataset) -> SearchSettings:
@@ -48,32 +55,45 @@ def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
     SpaceError
         If the space has no other numeric encoding.
     """
-    encodings = [encoding for encoding in encodings_of(space) if encoding.numeric_encoding is not None]
     n_numbers = sum(reading.kind == "numeric" for reading in dataset.readings.values())
-    n_bytes = 4 * BINS * n_numbers * dataset.n_rows * len(encodings)
-    costly = {encoding.numeric_encoding for encoding in encodings}
-    values = [value for value in space.numeric_encoding if value not in costly]
-    names = ", ".join(sorted(filter(None, costly)))
-    if costly and values and n_numbers > _MOST_COLUMNS:
+    encodings = [name for name in space.numeric_encoding if name != "none"]
+    if encodings and "none" in space.numeric_encoding and n_numbers > _MOST_COLUMNS:
+        names = ", ".join(sorted(encodings))
         _log.info("numeric_encoding %s is left out of the search: %d columns of numbers", names, n_numbers)
-        return replace(space, numeric_encoding=values)
-    if n_bytes <= _MOST_CODES:
-        return space
-    what = (
-        f"{BINS} bins for {n_numbers:,} columns of numbers in {dataset.n_rows:,} rows, {len(encodings)} "
-        f"scaling{'s' * (len(encodings) != 1)} each"
-    )
-    got = f"{n_bytes / 2**30:.1f} GiB for {what}"
+        return replace(space, numeric_encoding=("none",))
+    for name in encodings:
+        n_bytes, what = _memory(name, n_numbers, dataset.n_rows, space)
+        if n_bytes > _MOST_CODES:
+            space = _without(space, name, f"{n_bytes / 2**30:.1f} GiB for {what}")
+    return space
+
+
+def _memory(name: str, n_numbers: int, n_rows: int, space: SearchSpace) -> tuple[int, str]:
+    """The bytes that a numeric encoding takes, and what they are for."""
+    if name == "periodic":
+        n_bytes = 4 * _ARRAYS_OF_WAVES * N_WAVES * n_numbers * PREDICTION_ROWS * MOST
+        return n_bytes, f"{N_WAVES} waves for {n_numbers:,} columns of numbers in each of {MOST} networks"
+    scalings = len({encoding.scaling for encoding in encodings_of(space)})
+    n_bytes = 4 * BINS * n_numbers * n_rows * scalings
+    several = "s" * (scalings != 1)
+    what = f"{BINS} bins for {n_numbers:,} columns of numbers in {n_rows:,} rows, {scalings} scaling{several}"
+    return n_bytes, f"{what} each"
+
+
+def _without(space: SearchSpace, name: str, got: str) -> SearchSpace:
+    """The space without a numeric encoding that takes too much memory; `SpaceError` if it has no other."""
+    values = [value for value in space.numeric_encoding if value != name]
+    most = f"{_MOST_CODES / 2**30:g} GiB"
     if not values:
         raise SpaceError(
-            f"search space {space.name}: numeric_encoding: expected inputs of at most "
-            f'{_MOST_CODES / 2**30:g} GiB, got {got}; with "none" among its values the search goes without'
+            f"search space {space.name}: numeric_encoding: expected inputs of at most {most}, got {got}; "
+            f'with "none" among its values the search goes without'
         )
     _log.warning(
-        "numeric_encoding %s is left out of the search: its inputs would take %s, more than %g GiB",
-        names,
+        "numeric_encoding %s is left out of the search: its inputs would take %s, more than %s",
+        name,
         got,
-        _MOST_CODES / 2**30,
+        most,
     )
     return replace(space, numeric_encoding=values)
 

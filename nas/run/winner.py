@@ -30,7 +30,7 @@ from nas.run.findings import Findings
 from nas.run.preparation import Prepared
 from nas.run.selection import Selection
 from nas.run.speed import processor_seconds
-from nas.runtime import Ensemble, Network
+from nas.runtime import Ensemble, Network, Waves
 from nas.settings.search_settings import SearchSettings
 from nas.space import Limits
 from nas.training import Fold
@@ -273,13 +273,17 @@ def _exported(
     provenance: Mapping[str, Any],
     fold: Fold | None = None,
 ) -> Network:
-    network = network.folded()
+    plain, waves = network.folded(), None
+    if network.front.periodic:
+        frequencies, phases, _ = network.waves.codes()
+        waves = Waves(network.front.periodic, frequencies, phases.copy())
     return Network(
         task=source.dataset.task,
         columns=source.preprocessor_of(candidate.genome.encoding, fold).columns,
         target=source.target,
         activations=list(network_activations(candidate.genome)),
-        weights=network.weights,
-        biases=network.biases,
+        weights=plain.weights,
+        biases=plain.biases,
         provenance=provenance,
+        waves=waves,
     )

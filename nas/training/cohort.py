@@ -11,6 +11,7 @@ from nas.network.losses import Smoothing
 from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.state import State
+from nas.network.waves import RATE
 from nas.training.config import TrainingConfig
 from nas.training.data import Rows
 from nas.training.layout import Layout, Shape
@@ -91,9 +92,7 @@ class Cohort:
     def __init__(self, members: Sequence[Member], *, tiled: bool) -> None:
         def shape(member: Member) -> Shape:
             network = member.network
-            return Shape.of(
-                network.sizes, network.activations, tiled=tiled, front_scaling=network.front_scaling
-            )
+            return Shape.of(network.sizes, network.activations, tiled=tiled, front=network.front)
 
         self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
         self.layout = Layout([shape(member) for member in self.members], tiled=tiled)
@@ -139,32 +138,50 @@ class Cohort:
                     weights=rates,
                     biases=rates,
                     scales=[config.learning_rate * config.front_scaling for config in configs],
+                    waves=[rate * RATE for rate in rates],
                 ),
                 decays=self._spread(
-                    group, weights=[config.weight_decay for config in configs], biases=none, scales=none
+                    group,
+                    weights=[config.weight_decay for config in configs],
+                    biases=none,
+                    scales=none,
+                    waves=none,
                 ),
             )
             optimizer.steps = steps
             yield optimizer
 
     def _spread(
-        self, members: slice, *, weights: list[float], biases: list[float], scales: list[float]
+        self,
+        members: slice,
+        *,
+        weights: list[float],
+        biases: list[float],
+        scales: list[float],
+        waves: list[float],
     ) -> Floats | float:
         """One number for all parameters of these members, or an array if members, or their kinds, differ.
 
-        `scales` are those of the factors of inputs, which not all members have.
+        `scales` are those of the factors of inputs, `waves` those of frequencies and phases, which not all
+        members have.
         """
-        factors = self.layout.scales[members]
-        has_scales = any(part.start < part.stop for part in factors)
-        if len({*weights, *biases, *(scales if has_scales else ())}) == 1:
+        fronts = [shape.front for shape in self.layout.shapes[members]]
+        different = {*weights, *biases}
+        different |= {value for value, front in zip(scales, fronts, strict=True) if front.scaling}
+        different |= {value for value, front in zip(waves, fronts, strict=True) if front.periodic}
+        if len(different) == 1:
             return weights[0]
         # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
-        for i, places in enumerate(self.layout.places[members]):
-            for place in places:
+        for i, member in enumerate(range(len(self.members))[members]):
+            for place in self.layout.places[member]:
                 numbers = result[place.numbers].reshape(place.shape)
                 numbers[:, :-1], numbers[:, -1] = weights[i], biases[i]
-            result[factors[i]] = scales[i]
+            result[self.layout.scales[member]] = scales[i]
+            for part in self.layout.waves_of(result, member):
+                part[...] = weights[i]
+            for part in self.layout.waves_of(result, member)[:2]:
+                part[...] = waves[i]
         return result
 
     def _space(self, rows: int) -> Workspace:
@@ -281,7 +298,7 @@ def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ..
 
     First by the optimizer, then by activation, depth and widths: deeper members come first.
     """
-    of_shape = -shape.depth, shape.padded, shape.activations, shape.front_scaling
+    of_shape = -shape.depth, shape.padded, shape.activations, shape.front
     return (*_rule(config), steps), shape.activations[:1], *of_shape
 
 

@@ -17,7 +17,8 @@ with inputs that all members share, is one wide matrix. A cohort of networks 5-8
 In a cohort of several, widths are rounded up so that more neighbours are equal. The weights of these
 additional units are 0 on both sides, and stay 0: the units give nothing, and get no gradient.
 
-Behind the last layer are the factors of the inputs of members with front scaling; see `nas.training.front`.
+Behind the last layer are the parameters in front of the first: factors of the inputs, and waves; see
+`nas.training.front`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
 from nas.network.arrays import ALIGNMENT, Floats, to_device, to_host
-from nas.network.mlp import MLP, scales
+from nas.network.mlp import MLP, PLAIN, Front
+from nas.network.waves import Waves, n_numbers
 from nas.training.products import LEAST, TILE
 
 _UNITS = 8
@@ -46,21 +48,21 @@ class Shape:
 
     `sizes` are its numbers of inputs, units of each hidden layer, and outputs; `padded` the same
     with the additional units of hidden layers; `activations` the names of the hidden layers' functions;
-    `front_scaling` whether its inputs have factors.
+    `front` what lies in front of its first layer.
     """
 
     sizes: tuple[int, ...]
     padded: tuple[int, ...]
     activations: tuple[str, ...]
-    front_scaling: bool = False
+    front: Front = PLAIN
 
     @classmethod
     def of(
-        cls, sizes: Sequence[int], activations: Sequence[str], *, tiled: bool, front_scaling: bool = False
+        cls, sizes: Sequence[int], activations: Sequence[str], *, tiled: bool, front: Front = PLAIN
     ) -> Shape:
         """The shape of a network in a cohort of several, `tiled`, or solo."""
         hidden = [-(-width // _UNITS) * _UNITS for width in sizes[1:-1]] if tiled else sizes[1:-1]
-        return cls(tuple(sizes), (sizes[0], *hidden, sizes[-1]), tuple(activations), front_scaling)
+        return cls(tuple(sizes), (sizes[0], *hidden, sizes[-1]), tuple(activations), front)
 
     @property
     def depth(self) -> int:
@@ -143,8 +145,10 @@ class Layout:
         # Planning counts members solo as often as cohorts: a member without neighbours is counted faster.
         counts = _counts(shapes, tiled) if tiled or len(shapes) > 1 else _solo_counts(shapes[0])
         self.n_rows, self._scales, self.stack_counts, self.run_counts = counts
-        n_scales = sum([shape.front_scaling for shape in shapes]) * self.n_inputs
-        self.size = self._scales + _aligned(n_scales)
+        n_scales = sum([shape.front.scaling for shape in shapes]) * self.n_inputs
+        self.has_scales = n_scales > 0
+        self._waves = self._scales + _aligned(n_scales)
+        self.size = self._waves + sum([_n_waves(shape) for shape in shapes if shape.front.periodic])
         self.depth = len(self.run_counts)
 
     @cached_property
@@ -173,13 +177,28 @@ class Layout:
         """The numbers of each member's factors of the inputs; none without front scaling."""
         stops = [self._scales]
         for shape in self.shapes:
-            stops.append(stops[-1] + self.n_inputs * shape.front_scaling)
+            stops.append(stops[-1] + self.n_inputs * shape.front.scaling)
         return [slice(start, stop) for start, stop in pairwise(stops)]
+
+    @cached_property
+    def waves(self) -> list[slice]:
+        """The numbers of each member's waves; none without a periodic encoding."""
+        stops = [self._waves]
+        for shape in self.shapes:
+            stops.append(stops[-1] + (_n_waves(shape) if shape.front.periodic else 0))
+        return [slice(start, stop) for start, stop in pairwise(stops)]
+
+    def waves_of(self, flat: Floats, member: int) -> Waves:
+        """A member's waves as views of a buffer; their weights are of shape (outputs, sums), with padding."""
+        shape = self.shapes[member]
+        n, units = len(shape.front.periodic), shape.padded[1]
+        views = Waves.of(flat[self.waves[member]], n, units)
+        return views._replace(weights=views.weights.reshape(units, -1))
 
     @cached_property
     def front_groups(self) -> list[tuple[list[int], tuple[int, int, int]]]:
         """The members of each `FrontRun` and its shape; none if there is no member with front scaling."""
-        if self._scales == self.size:
+        if not self.has_scales:
             return []
         groups = groupby(range(len(self.shapes)), self._first_layer)
         # Below the units of a hidden layer lies their row of ones.
@@ -190,7 +209,7 @@ class Layout:
 
     def _first_layer(self, member: int) -> tuple[bool, bool, int]:
         shape = self.shapes[member]
-        return shape.front_scaling, shape.depth > 0, shape.padded[1]
+        return shape.front.scaling, shape.depth > 0, shape.padded[1]
 
     def front_runs(self) -> Iterator[FrontRun]:
         """The layers that read the inputs, in runs; none if there is no member with front scaling."""
@@ -248,8 +267,12 @@ class Layout:
             # Here weights are of shape (inputs, outputs), in the buffer of shape (outputs, inputs).
             yield own, batched.T
         yield from zip(biases, batched_biases, strict=True)
-        if network.front_scaling:
-            yield scales(numbers, network.sizes), flat[self.scales[member]]
+        if network.front:
+            scales, waves = network.front.views(numbers, network.sizes)
+            yield scales, flat[self.scales[member]]
+            *others, weights = self.waves_of(flat, member)
+            yield from zip(waves[:-1], others, strict=True)
+            yield waves.weights, weights[: network.sizes[1]].T
 
     def wide(self, flat: Floats) -> Floats:
         """The first hidden layer of all members as one matrix: its product fills the first array.
@@ -299,12 +322,12 @@ class Layout:
             places = [place for i in indices for place in self.places[i] if place.layer == layer]
             if places:
                 spans.append(slice(places[0].numbers.start, places[-1].numbers.stop))
-        factors = slice(self.scales[indices[0]].start, self.scales[indices[-1]].stop)
-        return [*spans, factors] if factors.start < factors.stop else spans
+        fronts = [slice(own[indices[0]].start, own[indices[-1]].stop) for own in (self.scales, self.waves)]
+        return [*spans, *(front for front in fronts if front.start < front.stop)]
 
     def parts(self, member: int) -> list[slice]:
         """The parts of the flat buffer that belong to a member."""
-        return [*(place.numbers for place in self.places[member]), self.scales[member]]
+        return [*(place.numbers for place in self.places[member]), self.scales[member], self.waves[member]]
 
 
 _Member = tuple[int, tuple[int, ...], tuple[str, ...]]
@@ -380,6 +403,11 @@ def _hidden_runs(members: Sequence[_Member], layer: int) -> list[tuple[str, int]
             n_rows, last = 0, names[layer - 1]
         n_rows += widths[layer] + 1
     return [*runs, (last, n_rows - 1)]
+
+
+def _n_waves(shape: Shape) -> int:
+    """The numbers of a member's waves, filled up so that those of the next member are aligned."""
+    return _aligned(n_numbers(len(shape.front.periodic), shape.padded[1]))
 
 
 def _n_numbers(stacks: Sequence[Stack]) -> int:

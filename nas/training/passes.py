@@ -18,7 +18,7 @@ from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, 
 from nas.network.calls import Call, run
 from nas.network.losses import Loss, Smoothing
 from nas.network.mlp import MLP, PREDICTION_ROWS
-from nas.training.front import Front
+from nas.training.front import FrontScaling, MemberWaves, numbers_of
 from nas.training.layout import Layout, Place, Shape
 from nas.training.products import PANEL, fits_cache, product
 
@@ -66,7 +66,7 @@ class Workspace:
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self._parameters = parameters
-        self._front = Front(layout, parameters)
+        self._scaling = FrontScaling(layout, parameters)
         self._zeros = partial(zeros, dtype=parameters.dtype)
         self._groups = tuple(groups)
         self._batches = [_Batch(rows, layout, self._zeros) for _ in range(1 + max(groups, default=0))]
@@ -95,6 +95,8 @@ class Workspace:
         self._separate = rows == 1
         if self._separate:
             self._outputs = self._zeros(self._outputs.shape)
+        self._numbers: dict[tuple[int, tuple[int, ...]], Floats] = {}
+        self._waves: dict[int, MemberWaves] = {}
         self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
         # A mean over rows, as a factor of the type of the parameters.
         self._share = xp.asarray(1 / rows, parameters.dtype)
@@ -112,17 +114,20 @@ class Workspace:
     def _lay_out_forward(self) -> list[Call]:
         """The calls of a forward pass, up to the linear outputs."""
         layout = self.layout
-        calls: list[Call] = [*self._front.forward]
+        calls: list[Call] = [*self._scaling.forward]
         for batch in self._batches:
             calls += batch.transposition
+        calls += self._gather_numbers()
         for layer in range(1, layout.depth + 2):
             if layer == 1 <= layout.depth:
                 calls += self._multiply_first()
             else:
                 for stack in self._stacks(layer):
-                    flat = self._parameters if stack[0].source else self._front.weights
+                    flat = self._parameters if stack[0].source else self._scaling.weights
                     weights, out = _matrices(flat, stack), self._outputs_of(self._linear, stack)
                     calls += self._product(weights, self._inputs_of(stack), out)
+            for i in self._with_waves(layer):
+                calls += self._waves[i].forward(self._first_outputs(self._linear, i))
             if layer <= layout.depth:
                 calls += self._activate(layer)
         if self._separate:
@@ -131,7 +136,7 @@ class Workspace:
 
     def _multiply_first(self) -> list[Call]:
         """The product of the first hidden layer: one of all members, or one of each if batches differ."""
-        wide, linear = self.layout.wide(self._front.weights), self._linear[1]
+        wide, linear = self.layout.wide(self._scaling.weights), self._linear[1]
         if not self._groups:
             return self._product(wide, self._columns, linear[: len(wide)])
         calls: list[Call] = []
@@ -141,6 +146,28 @@ class Workspace:
             rows = slice(units.start, min(units.stop + 1, len(wide)))
             calls += self._product(wide[rows], self._columns_of(i), linear[rows])
         return calls
+
+    def _gather_numbers(self) -> list[Call]:
+        """The calls that gather the numbers with waves, once for all members that read the same."""
+        calls: list[Call] = []
+        for i, shape in enumerate(self.layout.shapes):
+            if not (places := shape.front.periodic):
+                continue
+            key = (self._groups[i] if self._groups else 0, places)
+            if key not in self._numbers:
+                self._numbers[key] = self._zeros((len(places), self.rows))
+                calls.append(numbers_of(self._columns_of(i), xp.asarray(places), self._numbers[key]))
+            x = self._numbers[key]
+            self._waves[i] = MemberWaves(self.layout, i, self._parameters, x, self._product)
+        return calls
+
+    def _with_waves(self, layer: int) -> list[int]:
+        """The members with waves of which this is the first layer."""
+        return [i for i in self._waves if self.layout.places[i][0].layer == layer]
+
+    def _first_outputs(self, arrays: list[Floats], member: int) -> Floats:
+        """The linear outputs of a member's first layer, or their gradient, of shape (outputs, rows)."""
+        return self._outputs_of(arrays, [self.layout.places[member][0]])[0]
 
     def _stacks(self, layer: int) -> Iterator[list[Place]]:
         """The stacks of a layer; those that read the inputs are cut up where members read several batches."""
@@ -176,6 +203,8 @@ class Workspace:
         for layer in range(layout.depth + 1, 0, -1):
             if layer <= layout.depth:
                 calls += self._differentiate(layer)
+            for i in self._with_waves(layer):
+                calls += self._waves[i].backward(self._first_outputs(self._slopes, i), gradient)
             if layer == 1 <= layout.depth:
                 # The first layer has no layer below, and needs the gradient by its weights only.
                 wide = layout.wide(gradient)
@@ -189,7 +218,7 @@ class Workspace:
                     weights = _matrices(self._parameters, stack)[..., :-1].swapaxes(-1, -2)
                     out = _units(self._slopes[stack[0].source], stack, source=True)
                     calls += self._product(weights, slopes, out)
-        return calls + self._front.backward(gradient)
+        return calls + self._scaling.backward(gradient)
 
     def _differentiate(self, layer: int) -> list[Call]:
         slopes, z, a = self._slopes[layer], self._linear[layer], self.hidden[layer - 1]
@@ -322,8 +351,7 @@ def predict(network: MLP, X: Floats) -> Floats:
 
     Up to rounding these are `MLP.predict`'s, which computes row by row.
     """
-    network = network.folded()
-    layout = Layout([Shape.of(network.sizes, network.activations, tiled=False)])
+    layout = Layout([Shape.of(network.sizes, network.activations, tiled=False, front=network.front)])
     flat = zeros(layout.size, network.parameters.dtype)
     layout.store(network, 0, flat)
     result = host.empty((len(X), network.sizes[-1]), network.parameters.dtype)

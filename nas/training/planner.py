@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import zeros
+from nas.network.mlp import Front
 from nas.network.optimizers import OPTIMIZERS, PIECE
+from nas.network.waves import N_SUMS, N_WAVES
 from nas.training.cohort import order
 from nas.training.config import TrainingConfig, shared
 from nas.training.layout import Layout, Shape
@@ -46,17 +48,21 @@ MOST = 32
 _SMOOTHING = 20
 """Calls of smoothed labels in a step; measured: 19 to 32 microseconds, with 1 to 8 members."""
 
+_ON_A_WAVE = 14
+"""Operations on a wave in a step: a cosine and a sine count for four each."""
+
 _MARGIN = 0.95
 """The largest share of its parts' expected time that a cohort may take: predictions err by some per cent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A network that is not built yet: its sizes, activations and training settings."""
+    """A network that is not built yet: its sizes, activations, training settings, and inputs with waves."""
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
     config: TrainingConfig
+    periodic: tuple[int, ...] = ()
 
 
 def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
@@ -155,8 +161,8 @@ class _Member(NamedTuple):
     @classmethod
     def of(cls, plan: Plan, *, tiled: bool) -> _Member:
         config = plan.config
-        has_scales = config.front_scaling > 0
-        shape = Shape.of(plan.sizes, plan.activations, tiled=tiled, front_scaling=has_scales)
+        front = Front(config.front_scaling > 0, plan.periodic)
+        shape = Shape.of(plan.sizes, plan.activations, tiled=tiled, front=front)
         dropouts = tuple(config.dropouts(shape.depth))
         return cls(
             shape,
@@ -190,7 +196,7 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     passes = max([member.passes for member in members])
     rates = {member.learning_rate for member in members}
     rates |= {member.learning_rate * member.front_scaling for member in members if member.front_scaling}
-    passes += 2 * (len(rates) > 1)
+    passes += 2 * (len(rates) > 1 or any(member.shape.front.periodic for member in members))
     passes += 2 * any(member.decays for member in members)
     n_rules = len({member.rank[0] for member in members})
     # Members of several optimizers are several spans of each layer, each at least one piece.
@@ -200,8 +206,10 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     # Three calls of every step: copying the batch, the output function, scaling the loss's gradient.
     calls = 3.0 + product_calls + unit_calls + passes * pieces
     calls += _SMOOTHING * any(member.smooths for member in members)
-    front_calls, on_first_layers = _front_work(layout)
-    return 1.0, calls + front_calls, products, units, passes * layout.size + on_first_layers, uncached
+    front_calls, on_first_layers = _scaling_work(layout)
+    wave_calls, wave_products, on_waves = _wave_work(layout, rows)
+    calls, products, units = calls + front_calls + wave_calls, products + wave_products, units + on_waves
+    return 1.0, calls, products, units, passes * layout.size + on_first_layers, uncached
 
 
 def _product_work(layout: Layout, rows: int) -> tuple[float, float]:
@@ -237,15 +245,27 @@ def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -
     return calls, units
 
 
-def _front_work(layout: Layout) -> tuple[float, float]:
+def _scaling_work(layout: Layout) -> tuple[float, float]:
     """Calls of front scaling, and operations on the weights of layers that read the inputs."""
     calls, operations = 0.0, 0.0
     for members, shape in layout.front_groups:
         # With factors, two calls forward and three backward; without, a copy beside such as have them.
-        has_scales = layout.shapes[members[0]].front_scaling
+        has_scales = layout.shapes[members[0]].front.scaling
         calls += 5 if has_scales else 1
         operations += (5 if has_scales else 1) * prod(shape)
     return calls, operations
+
+
+def _wave_work(layout: Layout, rows: int) -> tuple[float, float, float]:
+    """Calls, products, and operations on units of waves."""
+    with_waves = [shape for shape in layout.shapes if shape.front.periodic]
+    calls, products, units = 0.0, 0.0, 0.0
+    for shape in with_waves:
+        n = len(shape.front.periodic)
+        calls += 16
+        products += 6 * rows * n * N_SUMS * (N_WAVES + shape.padded[1])
+        units += _ON_A_WAVE * rows * n * N_WAVES
+    return calls + len({shape.front.periodic for shape in with_waves}), products, units
 
 
 def _n_parameters(plan: Plan) -> int:

@@ -138,22 +138,29 @@ def column_importance(
 
 def _by_weights(models: Sequence[FoldModel], inputs: dict[str, slice]) -> list[str]:
     """The columns by the size of their contributions to the first layer, the largest first."""
-    weight = sum(np.square(model.network.weights[0]).sum(axis=1) * model.X.var(axis=0) for model in models)
-    return sorted(inputs, key=lambda name: -float(weight[inputs[name]].sum()))
+    weight: Floats = sum(
+        np.square(model.network.folded().weights[0]).sum(axis=1)
+        * model.network.beside_waves(model.X).var(axis=0)
+        for model in models
+    )
+    places = models[0].network.places_beside_waves
+    return sorted(inputs, key=lambda name: -float(weight[places(inputs[name])].sum()))
 
 
 class _Shuffled:
     """A network's loss on rows of which a column is shuffled."""
 
     def __init__(self, model: FoldModel) -> None:
-        self._network, self._X, self._y = model.network, model.X, model.y
-        self._linear = model.X @ self._network.weights[0] + self._network.biases[0]
+        self._network, self._X = model.network.folded(), model.network.beside_waves(model.X)
+        self._places, self._y = model.network.places_beside_waves, model.y
+        self._linear = self._X @ self._network.weights[0] + self._network.biases[0]
         self._loss_of = _loss_of(self._network, self._y)
         self.loss = self._loss_of(self._outputs(self._linear))
 
     def increase(self, place: slice, repeats: int, rng: np.random.Generator) -> float:
         """The mean increase of the loss when the inputs at `place` are shuffled together."""
-        X, weight = self._X[:, place], self._network.weights[0][place]
+        places = self._places(place)
+        X, weight = self._X[:, places], self._network.weights[0][places]
         losses = []
         for _ in range(repeats):
             change = (X[rng.permutation(len(X))] - X) @ weight

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from nas.network import ACTIVATIONS, LOSSES, MLP
+from nas.network import ACTIVATIONS, LOSSES, MLP, Front
 from nas.network.arrays import Array, Floats
 from nas.network.gradient_check import gradient_error, numeric_gradient
 from nas.network.mlp import PREDICTION_ROWS
@@ -95,19 +95,19 @@ def test_gradients_of_smoothed_labels_follow_finite_differences(loss: str, smoot
     assert network.loss_and_gradient(X, y, label_smoothing=smoothing)[0] > 0.3 * smoothing
 
 
+@pytest.mark.parametrize("front", [Front(scaling=True), Front(periodic=(1,)), Front(True, (0, 2))])
 @pytest.mark.parametrize("widths", [(), (5, 4)])
-def test_gradients_of_front_scaling_follow_finite_differences(widths: tuple[int, ...]) -> None:
+def test_gradients_in_front_follow_finite_differences(widths: tuple[int, ...], front: Front) -> None:
     rng = np.random.default_rng(0)
-    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "front_scaling": True}
+    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "front": front}
     network = MLP((3, *widths, 2), ["tanh", "silu"][: len(widths)], "cross_entropy", **options)
     np.testing.assert_array_equal(network.scales, 1)
     network.parameters += rng.normal(scale=0.3, size=network.parameters.size)
     X, y = some_rows(network)
     assert gradient_error(network, X, y, weight_decay=0.1) <= EXACT_GRADIENT
     folded = network.folded()
-    assert folded.parameters.size == network.parameters.size - 3
-    np.testing.assert_allclose(folded.weights[0], network.weights[0] * network.scales[:, np.newaxis])
-    np.testing.assert_allclose(folded.predict(X), network.predict(X), rtol=1e-12)
+    assert folded.sizes[0] == 3 + 16 * len(front.periodic)
+    np.testing.assert_allclose(folded.predict(network.beside_waves(X)), network.predict(X), rtol=1e-12)
     assert folded.folded() is folded
 
 
@@ -334,3 +334,21 @@ def test_sizes_may_be_numpy_numbers() -> None:
     network = MLP(np.array([3, 4, 1]), ["relu"], "huber")  # type: ignore[arg-type]  # an array, as from a draw
     assert network.sizes == (3, 4, 1)
     assert all(type(size) is int for size in network.sizes)
+
+
+def test_waves_by_their_formula() -> None:
+    options: dict[str, Any] = {"dtype": np.float64, "front": Front(periodic=(1,))}
+    network = MLP((2, 1), [], "squared_error", rng=np.random.default_rng(0), **options)
+    w, b, sums, weights = network.waves
+    assert (w.shape, b.shape, sums.shape, weights.shape) == ((1, 16), (1, 16), (1, 3, 16), (3, 1))
+    assert w.std() < 0.2
+    assert b.std() > 1
+    x = 0.7
+    u = sums[0] @ np.cos(2 * np.pi * w[0] * x + b[0])
+    expected = 0.3 * network.weights[0][0] + x * network.weights[0][1] + u @ weights
+    np.testing.assert_allclose(network.predict(np.array([[0.3, x]]))[0], expected, rtol=1e-12)
+    # Lines of waves are those of least squares over normal numbers.
+    normal = np.random.default_rng(1).normal(size=(100_000, 1))
+    slopes, heights = network.waves.lines()
+    fitted = np.polyfit(normal[:, 0], network.waves.read(network.waves.angles(normal)), 1)
+    np.testing.assert_allclose([slopes[0], heights[0]], fitted, atol=0.01)

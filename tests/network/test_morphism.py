@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, InputChange, Lines, State, is_exact, morph, with_inputs
+from nas.network import (
+    ACTIVATIONS,
+    MLP,
+    OPTIMIZERS,
+    Front,
+    InputChange,
+    Lines,
+    State,
+    is_exact,
+    morph,
+    with_inputs,
+)
 from nas.network.arrays import Array, Floats
 from nas.network.layers import apply
 from nas.network.mlp import views
@@ -340,13 +351,15 @@ def test_a_parent_that_remembers_nothing_has_a_child_that_can_train(moments: tup
     assert train(child, X, X[:, :1], config, state=state).stopped == "epochs"
 
 
-# Front scaling
+# In front of the first layer
 
 
-def scaled_parent(optimizer: str = "adam", dtype: Any = np.float64) -> tuple[MLP, State]:
-    """A network with factors of its inputs, of which some are nearly 0, and with moments."""
+def scaled_parent(
+    optimizer: str = "adam", dtype: Any = np.float64, periodic: tuple[int, ...] = ()
+) -> tuple[MLP, State]:
+    """A network with factors of its inputs, of which some are nearly 0, perhaps waves, and moments."""
     rng = np.random.default_rng(0)
-    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "front_scaling": True}
+    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "front": Front(True, periodic)}
     network = MLP((6, 7, 5, 4), ["relu", "tanh"], "squared_error", **options)
     network.parameters += rng.normal(scale=0.2, size=network.parameters.size).astype(dtype)
     network.scales[:3] = 0, 1e-5, -2
@@ -355,26 +368,40 @@ def scaled_parent(optimizer: str = "adam", dtype: Any = np.float64) -> tuple[MLP
     return network, State(network.parameters.copy(), moments, (optimizer, kind.usual), SETTLED, 5)
 
 
-@pytest.mark.parametrize("front_scaling", [False, True])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam"])
-def test_factors_of_inputs_stay_or_are_folded(optimizer: str, *, front_scaling: bool) -> None:
-    parent, state = scaled_parent(optimizer)
+def child_with(parent: tuple[MLP, State], front: Front) -> tuple[MLP, State]:
+    """A wider and deeper child with something else in front of its first layer."""
+    network, state = parent
     sizes, names = (6, 12, 9, 5, 4), ["relu", "relu", "tanh"]
-    child = MLP(sizes, names, "squared_error", dtype=np.float64, front_scaling=front_scaling)
-    origins, rng = [0, None, 1], np.random.default_rng(1)
-    start = morph(
-        state, parent.sizes, parent.activations, sizes, names, origins, rng, front_scaling=front_scaling
-    )
+    child = MLP(sizes, names, "squared_error", dtype=state.parameters.dtype, front=front)
+    fronts = {"front": network.front, "child_front": front}
+    rng = np.random.default_rng(1)
+    start = morph(state, network.sizes, network.activations, sizes, names, [0, None, 1], rng, **fronts)
     child.parameters[...] = start.parameters
+    return child, start
+
+
+@pytest.mark.parametrize("scaling", [False, True])
+@pytest.mark.parametrize("periodic", [(), (1, 4)])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam"])
+def test_factors_of_inputs_stay_or_are_folded(
+    optimizer: str, periodic: tuple[int, ...], *, scaling: bool
+) -> None:
+    parent, state = scaled_parent(optimizer, periodic=periodic)
+    child, start = child_with((parent, state), Front(scaling, periodic))
     assert difference(parent, child) < 1e-10
     for moment, before in zip(start.moments, state.moments, strict=True):
         assert np.isfinite(moment).all()
-        if front_scaling:
+        scales, waves = child.front.views(moment, child.sizes)
+        scales_before, waves_before = parent.front.views(before, parent.sizes)
+        if scaling:
             # Of inputs 2 to 5, and of the weights that read them, all is as it was.
-            np.testing.assert_array_equal(moment[-4:], before[-4:])
-            weights, was = views(moment, sizes)[0][0], views(before, parent.sizes)[0][0]
+            np.testing.assert_array_equal(scales[2:], scales_before[2:])
+            weights, was = views(moment, child.sizes)[0][0], views(before, parent.sizes)[0][0]
             np.testing.assert_allclose(weights[2:, :7], was[2:], rtol=1e-12)
-    if front_scaling:
+        for own, was in zip(waves[:-1], waves_before[:-1], strict=True):
+            np.testing.assert_array_equal(own, was)
+        np.testing.assert_array_equal(waves.weights[:, :7], waves_before.weights)
+    if scaling:
         np.testing.assert_array_equal(child.scales, [1, 1, *parent.scales[2:]])
 
 
@@ -382,7 +409,8 @@ def test_factors_of_inputs_stay_or_are_folded(optimizer: str, *, front_scaling: 
 def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None:
     parent, state = parent_of((7,), ["tanh"], dtype=dtype)
     rng = np.random.default_rng(0)
-    start = morph(state, parent.sizes, ["tanh"], parent.sizes, ["tanh"], [0], rng, front_scaling=True)
+    fronts = {"child_front": Front(scaling=True)}
+    start = morph(state, parent.sizes, ["tanh"], parent.sizes, ["tanh"], [0], rng, **fronts)
     np.testing.assert_array_equal(start.parameters, [*state.parameters, *[1] * 6])
     np.testing.assert_array_equal(start.moments[0][-6:], 0)
     of_weights, weights = views(start.moments[1], parent.sizes)[0][0], parent.weights[0]
@@ -390,14 +418,34 @@ def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None
     np.testing.assert_allclose(start.moments[1][-6:], most, rtol=1e-5)
 
 
-def test_an_unchanged_child_with_factors_takes_the_steps_of_its_parent() -> None:
-    parent, state = scaled_parent("momentum")
-    parent.scales[:2] = state.parameters[-6:-4] = 1.5
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_waves_are_added_without_effect_and_removed_as_lines(optimizer: str) -> None:
+    parent = scaled_parent(optimizer)
+    child, start = child_with(parent, Front(True, (0, 3)))
+    assert difference(parent[0], child) < 1e-10
+    assert all(np.isfinite(moment).all() for moment in start.moments)
+    assert child.waves.frequencies.std() < 0.2
+    np.testing.assert_array_equal(child.waves.weights, 0)
+    # A parent whose waves are lines, nearly: of so low a frequency.
+    network, state = scaled_parent(optimizer, periodic=(0, 3))
+    network.waves.frequencies[...] *= 0.02
+    network.waves.sums[...] *= 5
+    state.parameters[...] = network.parameters
+    child, start = child_with((network, state), Front(scaling=True))
+    assert difference(network, child) < 0.05
+    plain = MLP(network.sizes, network.activations, "squared_error", dtype=np.float64, front=Front(True))
+    plain.parameters[...] = network.parameters[: plain.parameters.size]
+    assert difference(network, plain) > 0.2, "without the lines it would be another function"
+
+
+def test_an_unchanged_child_takes_the_steps_of_its_parent() -> None:
+    parent, state = scaled_parent("momentum", periodic=(1, 4))
+    parent.scales[:2] = parent.front.views(state.parameters, parent.sizes)[0][:2] = 1.5
     rng = np.random.default_rng(0)
+    fronts = {"front": parent.front, "child_front": parent.front}
     start = morph(
-        state, parent.sizes, parent.activations, parent.sizes, parent.activations, [0, 1], rng,
-        front_scaling=True,
-    )  # fmt: skip
+        state, parent.sizes, parent.activations, parent.sizes, parent.activations, [0, 1], rng, **fronts
+    )
     X = rng.normal(size=(40, 6))
     config = TrainingConfig(epochs=7, optimizer="momentum", patience=None, front_scaling=6.0)
     ends = []
@@ -410,10 +458,9 @@ def test_an_unchanged_child_with_factors_takes_the_steps_of_its_parent() -> None
 def test_factors_follow_their_inputs() -> None:
     parent, state = scaled_parent()
     change = InputChange(np.array([5, -1, 2]), Lines(*map(np.array, ([0], [2], [0.5], [0.1]))))
-    start = with_inputs(state, parent.sizes, parent.activations, change)
-    child = MLP(
-        (3, *parent.sizes[1:]), parent.activations, "squared_error", dtype=np.float64, front_scaling=True
-    )
+    start = with_inputs(state, parent.sizes, parent.activations, change, parent.front)
+    sizes = (3, *parent.sizes[1:])
+    child = MLP(sizes, parent.activations, "squared_error", dtype=np.float64, front=parent.front)
     child.parameters[...] = start.parameters
     np.testing.assert_array_equal(child.scales, [parent.scales[5], 1, -2])
     X = np.random.default_rng(0).normal(size=(30, 3))

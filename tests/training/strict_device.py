@@ -150,8 +150,8 @@ def library() -> Any:
     """The module in place of `xp`."""
     xp: Any = types.ModuleType("strict_device")
     for name in (
-        *("abs", "add", "divide", "exp", "expm1", "greater", "isfinite", "log", "log1p", "maximum"),
-        *("minimum", "multiply", "negative", "sqrt", "square", "subtract", "tanh"),
+        *("abs", "add", "cos", "divide", "exp", "expm1", "greater", "isfinite", "log", "log1p", "maximum"),
+        *("minimum", "multiply", "negative", "sin", "sqrt", "square", "subtract", "tanh"),
     ):
         setattr(xp, name, Ufunc(getattr(np, name)))
     xp.dot, xp.matmul = dot, matmul
@@ -188,7 +188,7 @@ def train() -> int:
     """Train cohorts of everything that there is; a hash of what became of them."""
     from trainings import train_together
 
-    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, morph
+    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front, morph
     from nas.training import TrainingConfig
 
     rng = np.random.default_rng(0)
@@ -201,7 +201,7 @@ def train() -> int:
         elif loss != "cross_entropy":
             y = rng.normal(size=(41, 3)).astype(np.float32)
         networks = [
-            MLP((5, 9 + i, 3), [name], loss, rng=rng, front_scaling=i == 2)
+            MLP((5, 9 + i, 3), [name], loss, rng=rng, front=Front(i in (2, 3), (0, 3) if i in (1, 2) else ()))
             for i, name in enumerate(ACTIVATIONS)
         ]
         networks.append(MLP((5, 3), [], loss, rng=rng))
@@ -212,7 +212,7 @@ def train() -> int:
                 beta2=0.999 - 0.04 * (i % 2), label_smoothing=0.1 * (i % 2 and smooths),
                 weight_decay=0.01 * (i % 3), learning_rate=0.001 * (1 + i),
                 clip_norm=1.0 if i == 4 else None, patience=1,
-                front_scaling=6.0 * networks[i].front_scaling,
+                front_scaling=6.0 * networks[i].front.scaling,
             )
             for i in range(len(networks))
         ]  # fmt: skip
@@ -231,7 +231,9 @@ def train() -> int:
             if result.best and network.activations:
                 sizes = (5, 7, 12, 3)
                 names = ["relu", *network.activations]
-                child = morph(result.best, network.sizes, names[1:], sizes, names, [None, 0], rng)
+                child = morph(
+                    result.best, network.sizes, names[1:], sizes, names, [None, 0], rng, front=network.front
+                )
                 found.append(child.parameters.tobytes())
         found += [networks[0].predict(X).tobytes(), networks[1].hidden(X).tobytes()]
         found.append(networks[2].loss_and_gradient(X, y, row_weights=np.ones(41, np.float32))[1].tobytes())

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from trainings import train, train_together
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front
 from nas.network.arrays import Array, Floats
+from nas.network.mlp import PLAIN
 from nas.training import Member, TrainingConfig, TrainingResult
 from nas.training.cohort import Cohort
 
@@ -31,10 +32,10 @@ def build(
     seed: int = 0,
     dtype: type[np.floating[Any]] = np.float64,
     *,
-    front_scaling: bool = False,
+    front: Front = PLAIN,
 ) -> MLP:
     rng = np.random.default_rng(seed)
-    options: dict[str, Any] = {"dtype": dtype, "front_scaling": front_scaling}
+    options: dict[str, Any] = {"dtype": dtype, "front": front}
     return MLP((inputs, *widths, 3), activations, loss, rng=rng, **options)
 
 
@@ -42,7 +43,7 @@ def copies(networks: Sequence[MLP]) -> list[MLP]:
     result = []
     for network in networks:
         dtype = network.parameters.dtype
-        copy = MLP(network.sizes, network.activations, network.loss.name, dtype=dtype)
+        copy = MLP(network.sizes, network.activations, network.loss.name, dtype=dtype, front=network.front)
         copy.parameters[...] = network.parameters
         result.append(copy)
     return result
@@ -101,15 +102,21 @@ VARIED = [
 ]
 """Shapes that share stacks and that do not, with paddings, panels, and every activation."""
 
-SCALED = {0, 3, 5, 7, 8}
-"""Those of them with front scaling."""
+FRONTS = {
+    0: Front(scaling=True, periodic=(1, 3)),
+    3: Front(scaling=True),
+    5: Front(periodic=(0, 2, 4)),
+    7: Front(scaling=True),
+    8: Front(scaling=True, periodic=(1, 3)),
+}
+"""What some of them have in front of the first layer."""
 
 
 def varied(
-    loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64, *, scaled: bool = True
+    loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64, *, fronts: bool = True
 ) -> list[MLP]:
     return [
-        build(w, a, loss, seed=i, dtype=dtype, front_scaling=scaled and i in SCALED)
+        build(w, a, loss, seed=i, dtype=dtype, front=FRONTS.get(i, PLAIN) if fronts else PLAIN)
         for i, (w, a) in enumerate(VARIED)
     ]
 
@@ -129,7 +136,7 @@ def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy")
             label_smoothing=(0.0, 0.1, 0.3)[i % 3] if has_classes else 0.0,
             weight_decay=0.0 if i % 3 else 0.01 * i,
             dropout=dropouts.get(i, 0.0),
-            front_scaling=6.0 if i in SCALED else 0.0,
+            front_scaling=6.0 * FRONTS.get(i, PLAIN).scaling,
             clip_norm=0.5 if i in (2, 7) else None,
         )
         for i in range(len(VARIED))
@@ -220,11 +227,15 @@ def test_what_padding_adds_stays_zero() -> None:
         for view in (
             *weights,
             *biases,
-            *([rest[layout.scales[i]]] if layout.shapes[i].front_scaling else []),
+            *([rest[layout.scales[i]]] if layout.shapes[i].front.scaling else []),
+            *(layout.waves_of(rest, i) if layout.shapes[i].front.periodic else []),
         ):
             assert view.any()
             view[...] = 0
     assert not rest.any()
+
+
+FRONTS_OF_LEAVERS = {1: Front(True, (0, 3)), 2: Front(True, (0, 3)), 5: Front(True), 6: Front(False, (1,))}
 
 
 @pytest.mark.slow
@@ -246,12 +257,12 @@ def test_members_that_leave_change_no_other_member(n_inputs: int, batch_size: in
         networks = [
             build(
                 w, ["tanh", "relu", "identity"][: len(w)], inputs=n_inputs, seed=i, dtype=np.float32,
-                front_scaling=i in (1, 2, 5),
+                front=FRONTS_OF_LEAVERS.get(i, PLAIN),
             )
             for i, w in enumerate(widths)
         ]  # fmt: skip
         configs = [
-            replace(odd if i == 2 else calm, front_scaling=6.0 if i in (1, 2, 5) else 0.0)
+            replace(odd if i == 2 else calm, front_scaling=6.0 * FRONTS_OF_LEAVERS.get(i, PLAIN).scaling)
             for i in range(len(widths))
         ]
         results = train_together(networks, X, y, configs, validation=(X[:60], y[:60]))
@@ -312,7 +323,7 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
                 inputs,
                 i,
                 np.float32,
-                front_scaling=configs[i].front_scaling > 0,
+                front=Front(configs[i].front_scaling > 0, (0, 1) if seed % 4 == 1 and i % 2 else ()),
             )
             for i, w in enumerate(widths)
         ]
@@ -374,7 +385,7 @@ def test_members_with_the_defaults_keep_every_bit_beside_others_without(
     if not rows_are_alike():
         pytest.skip("this BLAS rounds a row by its position")
     X, y = some_rows(loss)
-    plain, mixed = varied(loss, np.float32, scaled=False), varied(loss, np.float32, scaled=False)
+    plain, mixed = varied(loss, np.float32, fronts=False), varied(loss, np.float32, fronts=False)
     config = replace(CONFIG, weight_decay=0.01)
     odd = [replace(config, **changed) if i % 2 else config for i in range(len(plain))]
     validation = some_rows(loss, 30, seed=2)
@@ -385,22 +396,22 @@ def test_members_with_the_defaults_keep_every_bit_beside_others_without(
         assert is_same == (results[i] == others[i]) == (i % 2 == 0), i
 
 
-def test_members_without_front_scaling_keep_every_bit_beside_others_with() -> None:
+def test_members_with_a_plain_first_layer_keep_every_bit_beside_others() -> None:
     if not rows_are_alike():
         pytest.skip("this BLAS rounds a row by its position")
     X, y = some_rows()
     outcomes = []
-    for scaled in (False, True):
-        networks = varied(dtype=np.float32, scaled=scaled)
+    for fronts in (False, True):
+        networks = varied(dtype=np.float32, fronts=fronts)
         configs = [
-            replace(CONFIG, weight_decay=0.01, front_scaling=6.0 if network.front_scaling else 0.0)
+            replace(CONFIG, weight_decay=0.01, front_scaling=6.0 * network.front.scaling)
             for network in networks
         ]
         outcomes.append((networks, train_together(networks, X, y, configs, validation=some_rows(seed=2))))
     (plain, results), (mixed, others) = outcomes
     for i, (network, other) in enumerate(zip(plain, mixed, strict=True)):
         is_same = network.parameters.tobytes() == other.parameters.tobytes()
-        assert is_same == (results[i] == others[i]) == (i not in SCALED), i
+        assert is_same == (results[i] == others[i]) == (i not in FRONTS), i
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 from trainings import train, train_together
 
-from nas.network import ACTIVATIONS, MLP
+from nas.network import ACTIVATIONS, MLP, Front
 from nas.network.arrays import Floats, Ints
 from nas.network.optimizers import PIECE
 from nas.training import Member, Plan, TrainingConfig, plan
@@ -175,21 +175,22 @@ def test_the_model_counts_smoothed_labels_and_optimizers_of_their_own() -> None:
     assert work([replace(p, config=replace(CONFIG, beta2=0.95)) for p in plain]) == work(plain)
 
 
-def test_the_model_counts_the_calls_of_front_scaling() -> None:
+def test_the_model_counts_the_calls_in_front_of_first_layers() -> None:
     scaled = replace(CONFIG, front_scaling=6.0)
     plans = [one(8, 16, config=scaled), one(8, config=scaled), one(16), one(config=scaled), one()]
+    waves = [replace(p, periodic=(0, 2)) for p in plans]
 
     def n_calls(plans: list[Plan]) -> int:
         networks = [
-            MLP(p.sizes, p.activations, "cross_entropy", front_scaling=p.config.front_scaling > 0)
+            MLP(p.sizes, p.activations, "cross_entropy", front=Front(p.config.front_scaling > 0, p.periodic))
             for p in plans
         ]
         members = [Member(n, p.config) for n, p in zip(networks, plans, strict=True)]
         space = Cohort(members, tiled=len(plans) > 1)._space(32)
         return len(space._forward) + len(space._backward)
 
-    for some in (plans, plans[:1]):
-        plain = [replace(p, config=CONFIG) for p in some]
+    for some in (plans, plans[:1], waves, waves[:1], [*plans[:2], *waves[2:]]):
+        plain = [replace(p, config=CONFIG, periodic=()) for p in some]
         # Rates differ: two more operations on every parameter.
         assert work(some)["calls"] - work(plain)["calls"] - 2 == n_calls(some) - n_calls(plain) > 0
         assert work(some)["parameters"] > work(plain)["parameters"]

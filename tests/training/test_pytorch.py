@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from trainings import train_together
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front
 from nas.network.arrays import Array, Floats
+from nas.network.mlp import PLAIN
 from nas.training import TrainingConfig
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not here; .ci/run installs it")
@@ -49,10 +50,10 @@ def some_network(
     widths: Sequence[int] = (7, 5),
     seed: int = 0,
     *,
-    front_scaling: bool = False,
+    front: Front = PLAIN,
 ) -> MLP:
     rng = np.random.default_rng(seed)
-    options: dict[str, Any] = {"dtype": np.float64, "front_scaling": front_scaling}
+    options: dict[str, Any] = {"dtype": np.float64, "front": front}
     network = MLP((4, *widths, 3), activations, loss, rng=rng, **options)
     network.parameters += rng.normal(scale=0.1, size=network.parameters.size)
     return network
@@ -78,14 +79,24 @@ class Theirs:
         self.activations, self.loss = network.activations, network.loss.name
         self.weights = [leaf(weight) for weight in network.weights]
         self.biases = [leaf(bias) for bias in network.biases]
-        self.scales = [leaf(network.scales)] if network.front_scaling else []
+        self.scales = [leaf(network.scales)] if network.front.scaling else []
+        self.periodic = list(network.front.periodic)
+        self.waves = [leaf(part) for part in network.waves] if self.periodic else []
 
     def linear(self, X: Any) -> Any:
+        first = self.weights[0]
+        if self.periodic:
+            frequencies, phases, sums, weights = self.waves
+            z = torch.cos(2 * torch.pi * frequencies * X[:, self.periodic, None] + phases)
+            u = torch.einsum("nsw,rnw->rns", sums, z).flatten(1)
         for scales in self.scales:
             X = X * scales
-        for name, weight, bias in zip(self.activations, self.weights, self.biases, strict=False):
+        if self.periodic:
+            X, first = torch.cat([X, u], dim=1), torch.cat([first, weights])
+        layers = [first, *self.weights[1:]]
+        for name, weight, bias in zip(self.activations, layers, self.biases, strict=False):
             X = FUNCTIONS[name](X @ weight + bias)
-        return X @ self.weights[-1] + self.biases[-1]
+        return X @ layers[-1] + self.biases[-1]
 
     def cost(self, X: Floats, y: Array, smoothing: float = 0.0) -> Any:
         return COSTS[self.loss](self.linear(torch.from_numpy(X)), torch.from_numpy(y), smoothing)
@@ -101,7 +112,7 @@ class Theirs:
 
     @property
     def _all(self) -> list[Any]:
-        return [*self.weights, *self.biases, *self.scales]
+        return [*self.weights, *self.biases, *self.scales, *self.waves]
 
     def flat(self, *, gradient: bool = False) -> Floats:
         parts = [part.grad if gradient else part.detach() for part in self._all]
@@ -116,6 +127,10 @@ class Theirs:
         if self.scales:
             of_scales = {"weight_decay": 0.0, "lr": rate * config.front_scaling}
             groups.append({"params": self.scales, **of_scales})
+        if self.waves:
+            slow = {"weight_decay": 0.0, "lr": 0.1 * rate}
+            groups[0]["params"] = [*self.weights, *self.waves[2:]]
+            groups.append({"params": self.waves[:2], **slow})
         return {
             "sgd": lambda: torch.optim.SGD(groups, rate),
             "momentum": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum),
@@ -159,15 +174,16 @@ def test_twenty_steps_with_several_beta2_and_smoothings_agree(loss: str) -> None
     check_steps(loss, ["tanh"], shapes, configs)
 
 
-def test_twenty_steps_with_and_without_front_scaling_agree() -> None:
+def test_twenty_steps_with_factors_and_waves_in_front_agree() -> None:
     shapes: list[tuple[int, ...]] = [(7, 5), (9,), (8, 8), (7, 5), (), (10,), (), (8,)]
     base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
     configs = [
         replace(base, optimizer=optimizer, front_scaling=factor)
         for optimizer, factor in [("adam", 6.0), ("adamw", 0.0), ("momentum", 1.0), ("adam", 6.0)] * 2
     ]
-    check_steps("cross_entropy", ["tanh"], shapes, configs)
-    check_steps("squared_error", ["silu"], shapes[:1], configs[:1])  # solo
+    waves = [(), (1, 2), (0,), (1, 2), (1, 2), (), (), (0, 3)]
+    check_steps("cross_entropy", ["tanh"], shapes, configs, waves)
+    check_steps("squared_error", ["silu"], shapes[3:4], configs[3:4], waves[3:4])  # solo
 
 
 @pytest.mark.exhaustive
@@ -184,13 +200,21 @@ def test_twenty_steps_of_every_optimizer_agree(loss: str, activation: str, weigh
 
 
 def check_steps(
-    loss: str, activation: list[str], shapes: Sequence[tuple[int, ...]], configs: Sequence[TrainingConfig]
+    loss: str,
+    activation: list[str],
+    shapes: Sequence[tuple[int, ...]],
+    configs: Sequence[TrainingConfig],
+    waves: Sequence[tuple[int, ...]] | None = None,
 ) -> None:
     """Check that a cohort takes PyTorch's steps, each of all rows."""
     X, y = some_rows(loss)
     networks = [
-        some_network(loss, activation * len(widths), widths, seed, front_scaling=config.front_scaling > 0)
-        for seed, (widths, config) in enumerate(zip(shapes, configs, strict=True))
+        some_network(
+            loss, activation * len(widths), widths, seed, front=Front(config.front_scaling > 0, periodic)
+        )
+        for seed, (widths, config, periodic) in enumerate(
+            zip(shapes, configs, waves or [()] * len(shapes), strict=True)
+        )
     ]
     theirs = [Theirs(network) for network in networks]
     results = train_together(networks, X, y, configs)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from trainings import train, train_together
 
-from nas.network import MLP, OPTIMIZERS, State
+from nas.network import MLP, OPTIMIZERS, Front, State
 from nas.network.arrays import Array, Floats
 from nas.network.optimizers import BETA2_BOUNDS, Optimizer
 from nas.network.state import SETTLED
@@ -29,11 +29,11 @@ def some_rows(n: int = 100, seed: int = 1) -> tuple[Floats, Array]:
 
 
 def some_networks(widths: Sequence[tuple[int, ...]] = WIDTHS, *, scaled: Collection[int] = ()) -> list[MLP]:
-    """Networks of these widths; those at the positions `scaled` have front scaling."""
+    """Networks of these widths; those at the positions `scaled` have factors and waves."""
     return [
         MLP(
             (5, *w, 2), ["tanh", "relu", "silu"][: len(w)], "cross_entropy", rng=np.random.default_rng(i),
-            front_scaling=i in scaled,
+            front=Front(i in scaled, (0, 2) if i in scaled else ()),
         )
         for i, w in enumerate(widths)
     ]  # fmt: skip
