@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 from scipy import sparse
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -45,6 +45,7 @@ from nas.runtime import (
     Preprocessor,
     TableError,
     Target,
+    Waves,
     category_key,
     load_network,
     model_record,
@@ -181,6 +182,99 @@ def test_bins_have_the_share_below_a_number_and_far_numbers_are_bent() -> None:
         [4, 1, 1, 3, 0, pytest.approx(-3)],
         [2.75, 1, 1, 0.5, 0, pytest.approx(4 / math.sqrt(1 + 16 / 9))],
     ]
+
+
+def with_waves(places: tuple[int, ...] = (0, 7), n_waves: int = 3) -> Network:
+    """The network of `make_pair` with waves of some inputs."""
+    rng = np.random.default_rng(0)
+    plain = make_network()
+    waves = Waves(places, *rng.normal(size=(2, len(places), n_waves)).astype(np.float32))
+    first = rng.normal(0, 0.6, (waves.phases.size, plain.sizes[1])).astype(np.float32)
+    return Network(
+        task=plain.task,
+        columns=plain.columns,
+        target=plain.target,
+        activations=plain.activations,
+        weights=[np.vstack([plain.weights[0], first]), *plain.weights[1:]],
+        biases=plain.biases,
+        waves=waves,
+    )
+
+
+def test_waves_are_cosines_of_numbers_beside_the_inputs() -> None:
+    waves = Waves((1,), np.array([[2.0, 0.5]], np.float32), np.array([[0.0, -1.0]], np.float32))
+    beside = waves.beside(np.array([[3.0, 0.25]], np.float32))
+    np.testing.assert_allclose(beside, [[3, 0.25, math.cos(0.5), math.cos(0.125 - 1)]], rtol=1e-6)
+    columns = (Column("a", "numeric"), Column("b", "numeric"))
+    weight, bias = np.ones((4, 1)), np.zeros(1)
+    network = Network(
+        task="regression",
+        columns=columns,
+        target=Target(("y",), mean=(0.0,), scale=(1.0,)),
+        activations=(),
+        weights=[weight],
+        biases=[bias],
+        waves=waves,
+    )
+    assert network.predict({"a": [3.0], "b": [0.25]})[0] == pytest.approx(float(beside.sum()), rel=1e-6)
+
+
+def test_waves_are_of_version_7(tmp_path: Path) -> None:
+    network = with_waves()
+    assert (model_record(network)["version"], model_record(network)["layers"]["waves"]) == (7, [0, 7])
+    read = load_network(save_network(network, tmp_path / "model"))
+    assert isinstance(read, Network)
+    assert read.waves is not None
+    assert read.waves.places == (0, 7)
+    table = table_for(network)
+    np.testing.assert_array_equal(read.predict_proba(table), network.predict_proba(table))
+
+
+def test_numbers_of_waves_beyond_all_floats_are_refused_in_words() -> None:
+    network = with_waves()
+    assert network.waves is not None
+    network.waves.frequencies[...] = 3e38
+    with pytest.raises(ModelError, match="finite"):
+        network.predict(table_for(network))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(version=6), "waves of version 7 in version 6"),
+        (lambda m: m["layers"].update(waves=[7, 0]), "waves: expected rising positions among 8 inputs"),
+        (lambda m: m["layers"].update(waves=[0, 8]), "waves: expected rising positions among 8 inputs"),
+        (lambda m: m["layers"].update(waves=[0]), r"waves of shapes \(2, 3\) and \(2, 3\) for 1 inputs"),
+        (lambda m: m["layers"].update(waves=["0", 7]), "a size of '0'"),
+        (lambda m: m["layers"].update(waves=3), "waves: expected a list"),
+        (lambda m: m["layers"].pop("waves"), "arrays .* for 3 layers"),
+        (lambda m: m["columns"].pop(), "expected rising positions|columns that give"),
+    ],
+)
+def test_waves_that_contradict_a_record_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+    folder = save_network(with_waves(), tmp_path / "model")
+    rewrite(folder, change)
+    with pytest.raises(ModelError, match=message):
+        load_network(folder)
+
+
+@pytest.mark.parametrize("kind", ["missing", "of another shape", "not finite"])
+def test_arrays_of_waves_that_do_not_fit_are_refused(tmp_path: Path, kind: str) -> None:
+    network = with_waves()
+    assert network.waves is not None
+    arrays = runtime.arrays_of(network)
+    if kind == "missing":
+        del arrays["phases"]
+    elif kind == "of another shape":
+        arrays["phases"] = arrays["phases"][:, :2].copy()
+    else:
+        arrays["phases"][0, 0] = np.nan
+    folder = save_network(make_network(), tmp_path / "model")
+    weights = save(arrays)
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "model.json").write_text(json.dumps(runtime.sealed(model_record(network), weights)))
+    with pytest.raises(ModelError, match="waves"):
+        load_network(folder)
 
 
 def test_bins_and_bends_are_of_version_6(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from nas.export.onnx import feeds
 from nas.export.onnx_graph import Names
 from nas.export.torch_module import _module
 from nas.network import ACTIVATIONS
-from nas.runtime import Column, Ensemble, Network, Predictor, Target, load_network
+from nas.runtime import Column, Ensemble, Network, Predictor, Target, Waves, load_network
 
 HERE = [name for name in FORMATS if name != "torch" or importlib.util.find_spec("torch")]
 """Formats that can be checked; PyTorch is installed by .ci/run."""
@@ -135,6 +135,41 @@ def network(
         biases=biases,
         provenance={"seed": seed},
     )
+
+
+def with_waves(kind: str, seed: int, places: tuple[int, ...] = (0, 1)) -> Network:
+    """A network of two columns of numbers, a gap and a category, whose first layer reads waves of numbers."""
+    rng = np.random.default_rng(seed)
+    columns = (
+        Column("a", "numeric", mean=3.0, scale=2.0),
+        Column("b", "numeric", fill=1.5, scale=0.5, indicator=True),
+        Column("color", "category", categories=("red", "blue"), other=True),
+    )
+    task, target, n_outputs = TARGETS[kind]
+    frequencies, phases = rng.normal(size=(2, len(places), 5)).astype(np.float32)
+    sizes = (6 + phases.size, 7, n_outputs)
+    return Network(
+        task=task,
+        columns=columns,
+        target=target,
+        activations=("tanh",),
+        weights=[rng.normal(0, 0.7, (m, n)) for m, n in pairwise(sizes)],
+        biases=[rng.normal(0, 0.3, n) for n in sizes[1:]],
+        waves=Waves(places, frequencies, phases),
+    )
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_waves_are_in_every_format_but_scikit_learns(tmp_path: Path, name: str) -> None:
+    members = [with_waves("two classes", 0), with_waves("two classes", 1, places=(1,))]
+    for i, one in enumerate((members[0], Ensemble(members, [2, 1]))):
+        (folder := tmp_path / str(i)).mkdir()
+        if name == "sklearn":
+            with pytest.raises(InputError, match=r"^format sklearn: .* periodic encoding, .* other formats"):
+                write_export(one, name, place(folder, name))
+            assert not list(folder.iterdir())
+            continue
+        assert write_export(one, name, place(folder, name)).agreement.difference <= 1e-5
 
 
 def place(folder: Path, name: str) -> Path:

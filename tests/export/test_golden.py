@@ -23,6 +23,7 @@ from nas.runtime import (
     Predictor,
     Target,
     Uncertainty,
+    Waves,
     load_network,
 )
 
@@ -107,7 +108,10 @@ def write(folder: Path) -> None:
     )
     for i, (task, target) in enumerate(TARGETS.items()):
         rng = np.random.default_rng(i)
-        sizes = (sum(column.n_inputs for column in columns), 5, 4, N_OUTPUTS[task])
+        n_inputs, n_waves = sum(column.n_inputs for column in columns), 4
+        # Of the scaled numbers of the first column, and of "count".
+        waves = [Waves((0, 6), *rng.normal(0, 1, (2, 2, n_waves)).astype(np.float32)) for _ in range(2)]
+        sizes = (n_inputs + 2 * n_waves, 5, 4, N_OUTPUTS[task])
         first, second = (
             Network(
                 task=task,
@@ -116,8 +120,9 @@ def write(folder: Path) -> None:
                 activations=("gelu", "tanh"),
                 weights=[rng.normal(0, 0.5, sizes[j : j + 2]) for j in range(3)],
                 biases=[rng.normal(0, 0.3, size) for size in sizes[1:]],
+                waves=own,
             )
-            for _ in range(2)
+            for own in waves
         )
         network = Ensemble([first, second], [2, 1], {"run": "golden"})
         network.uncertainty = UNCERTAINTIES[task]
