@@ -52,6 +52,7 @@ INGREDIENTS: dict[str, Genes] = {
     "robust": {"scaling": "robust"},
     "quantile": {"scaling": "quantile"},
     "piecewise_linear": {"numeric_encoding": "piecewise_linear"},
+    "periodic": {"numeric_encoding": "periodic"},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

@@ -3,6 +3,7 @@
 - the network, its predictions and its gradient: `mlp`, checked by `gradient_check`;
 - tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
   `optimizers`, `schedules`;
+- the periodic encoding of numbers, a part of the network: `waves`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
   from them: `morphism`, with `layers`, `insertion`, `inputs` and `front`;
 - below all: `arrays`, the only file that names the array library, and `calls`.

@@ -5,7 +5,7 @@ From the entry to the array operations:
 - `loop`: `train_cohort`, with the settings of `config`, the rows of `data`, `checks` and `records`;
 - `cohort`: a step of all members; `layout`: the positions of their numbers in shared arrays;
 - `passes`: forward and backward pass as lists of calls; `products`: matrix products in blocks;
-  `front`: factors of the inputs;
+  `front`: factors of the inputs, and waves;
 - `planner`: which networks train together; `denormals`: why weights near 0 do not slow training down.
 """
 
