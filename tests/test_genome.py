@@ -201,7 +201,19 @@ def test_layers_that_carry_different_genes_are_refused(layers: list[Layer], mess
 def test_only_genes_that_are_carried_are_written() -> None:
     assert Genome((8, 4)).to_dict() == {"widths": [8, 4]}
     full = Genome(
-        (8, 4), ("relu", "tanh"), 0.01, 32, 0.0, (0.1, 0.2), "adam", "step", "quantile", "none", 0.95, 0.1
+        (8, 4),
+        ("relu", "tanh"),
+        0.01,
+        32,
+        0.0,
+        (0.1, 0.2),
+        "adam",
+        "step",
+        "quantile",
+        "none",
+        0.95,
+        0.1,
+        6.0,
     )
     assert full.to_dict() == {
         "widths": [8, 4],
