@@ -757,7 +757,7 @@ _NOTHING = Column("", "dropped")
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
     """Weights, biases and waves by the names of the weights file."""
-    found = {}
+    found: dict[str, Array] = {}
     for prefix, member in zip(_prefixes(network), network.members, strict=True):
         for kind, arrays in (("weight", member.weights), ("bias", member.biases)):
             found |= {f"{prefix}{kind}_{i}": array for i, array in enumerate(arrays)}

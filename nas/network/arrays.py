@@ -97,4 +97,4 @@ def largest(array: Floats) -> Floats:
 
 def sum_rows(array: Floats, out: Floats) -> None:
     """The sums over the last axis but one, into `out`."""
-    xp.add.reduce(array, -2, None, out)
+    xp.add.reduce(array, -2, None, out=out)

@@ -71,7 +71,8 @@ class Factors:
         """What the moments of a weight are multiplied by, of shape (moments, inputs, 1)."""
         scales = self.numbers[0]
         factors = [scales**2 if i in self.squares else scales for i in range(len(self.numbers) - 1)]
-        return host.array(factors).reshape(len(factors), len(scales), 1)
+        result: Floats = host.array(factors).reshape(len(factors), len(scales), 1)
+        return result
 
     def estimated(self, moment: int, weights: Floats, of_weights: Floats) -> Floats:
         """A moment of each factor; of new ones by the moments of weights, of shape (inputs, outputs).
@@ -82,7 +83,8 @@ class Factors:
         most = (host.sqrt(host.abs(of_weights)) * host.abs(weights)).sum(axis=1) ** 2
         new = most if moment in self.squares else host.zeros_like(most)
         own = self.numbers[1 + moment]
-        return host.where(host.isfinite(own), own, new)
+        result: Floats = host.where(host.isfinite(own), own, new)
+        return result
 
 
 def with_sums(layer: Layer, weights: Floats) -> None:

@@ -196,7 +196,8 @@ class MLP:
     def _forward(self, X: Floats) -> tuple[list[Floats], list[Floats]]:
         """Linear outputs of all layers; and what each layer reads: scaled `X`, then hidden activations."""
         X = X.astype(self.parameters.dtype, copy=False)
-        linear, inputs = [], [to_device(X * self.scales if self.front.scaling else X)]
+        linear: list[Floats] = []
+        inputs: list[Floats] = [to_device(X * self.scales if self.front.scaling else X)]
         for weight, bias, name in zip(self.weights, self.biases, (*self.activations, None), strict=True):
             z = xp.dot(inputs[-1], to_device(weight))
             z += to_device(bias)

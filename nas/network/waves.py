@@ -67,7 +67,8 @@ class Waves(NamedTuple):
 
     def read(self, angles: Floats) -> Floats:
         """The sums, of shape (rows, n · sums)."""
-        return host.einsum("rnw,nsw->rns", host.cos(angles), self.sums).reshape(len(angles), -1)
+        sums: Floats = host.einsum("rnw,nsw->rns", host.cos(angles), self.sums)
+        return sums.reshape(len(angles), -1)
 
     def fill_gradient(self, parameters: Waves, x: Floats, slopes: Floats) -> None:
         """Fill these views with the gradient.

@@ -270,9 +270,9 @@ class Layout:
         if network.front:
             scales, waves = network.front.views(numbers, network.sizes)
             yield scales, flat[self.scales[member]]
-            *others, weights = self.waves_of(flat, member)
-            yield from zip(waves[:-1], others, strict=True)
-            yield waves.weights, weights[: network.sizes[1]].T
+            batched_waves = self.waves_of(flat, member)
+            yield from zip(waves[:-1], batched_waves[:-1], strict=True)
+            yield waves.weights, batched_waves.weights[: network.sizes[1]].T
 
     def wide(self, flat: Floats) -> Floats:
         """The first hidden layer of all members as one matrix: its product fills the first array.

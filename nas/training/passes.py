@@ -167,7 +167,8 @@ class Workspace:
 
     def _first_outputs(self, arrays: list[Floats], member: int) -> Floats:
         """The linear outputs of a member's first layer, or their gradient, of shape (outputs, rows)."""
-        return self._outputs_of(arrays, [self.layout.places[member][0]])[0]
+        outputs: Floats = self._outputs_of(arrays, [self.layout.places[member][0]])[0]
+        return outputs
 
     def _stacks(self, layer: int) -> Iterator[list[Place]]:
         """The stacks of a layer; those that read the inputs are cut up where members read several batches."""

@@ -159,7 +159,7 @@ def with_waves(kind: str, seed: int, places: tuple[int, ...] = (0, 1)) -> Networ
     )
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", [name for name in HERE if name != "mlflow"])  # which has the native files
 def test_waves_are_in_every_format_but_scikit_learns(tmp_path: Path, name: str) -> None:
     members = [with_waves("two classes", 0), with_waves("two classes", 1, places=(1,))]
     for i, one in enumerate((members[0], Ensemble(members, [2, 1]))):
