@@ -819,7 +819,11 @@ def test_genes_of_training_are_searched_recorded_and_resumed(tmp_path: Path) -> 
 
 
 def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
-    starts = [nas.Genome((8,), learning_rate=0.01, schedule="cosine", beta2=0.95, label_smoothing=0.1)]
+    starts = [
+        nas.Genome(
+            (8,), learning_rate=0.01, schedule="cosine", beta2=0.95, label_smoothing=0.1, front_scaling=6.0
+        )
+    ]
     space = {"space": TRAINING_SPACE, "n_candidates": 6}
     result = search("diabetes", tmp_path, starts=starts, **space)
     genomes = [candidate.genome for candidate, _ in result.history]
