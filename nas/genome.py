@@ -109,6 +109,9 @@ class Genome:
         Of Adam and AdamW; other optimizers do not read it.
     label_smoothing : float, optional
         The share of every class in the targets that training sees.
+    members : int, optional
+        Members of the network, which share its hidden layers; see `nas.network.MLP`. A network without
+        hidden layers does not read it.
 
     Raises
     ------
@@ -134,6 +137,7 @@ class Genome:
     numeric_encoding: str | None = _gene(Effect.INPUTS, "numeric=", standard="none")
     beta2: float | None = _gene(Effect.TRAINING, "beta2=")
     label_smoothing: float | None = _gene(Effect.TRAINING, "smoothing=")
+    members: int | None = _gene(Effect.STRUCTURE, "members=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -206,22 +210,34 @@ class Genome:
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
 
     @property
+    def n_members(self) -> int:
+        """The number of members of the network: 1 is a plain network."""
+        return (self.members or 1) if self.depth else 1
+
+    @property
     def encoding(self) -> Encoding:
         """The values of the genes of inputs, the standard ones as None."""
         return encoding_of(_input_genes(self))
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
-        """Count the weights and biases of this network between the given numbers of inputs and outputs."""
-        return sum(self._weights_and_biases(n_inputs, n_outputs))
+        """Count the weights and biases of this network between the given numbers of inputs and outputs.
+
+        Of a network with members, the shared ones count once, beside each member's factors of the inputs.
+        """
+        n = self.n_members
+        factors = n * n_inputs if n > 1 else 0
+        return sum(self._weights_and_biases(n_inputs, n * n_outputs)) + factors
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
+
+        Each member of a network computes all layers.
 
         Activations and the output's own function are not counted: their cost grows with the units
         only, and depends on how a machine computes an exponential.
         """
         weights, biases = self._weights_and_biases(n_inputs, n_outputs)
-        return 2 * weights + biases
+        return self.n_members * (2 * weights + biases)
 
     def _weights_and_biases(self, n_inputs: int, n_outputs: int) -> tuple[int, int]:
         outputs = (*self.widths, n_outputs)

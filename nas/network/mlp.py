@@ -5,6 +5,15 @@
 Rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, outputs). All weights come first
 in the flat buffer, then all biases: optimizers, checkpoints and files handle one array.
 
+A network with k members, which share all hidden layers (Gorishniy et al. 2025, "TabM", the variant "mini";
+Wen et al. 2020, "BatchEnsemble"), is
+
+    f(x) = mean over j of output(W_Lj ... phi_1(W_1 (s_j ∘ x) + b_1) ... + b_Lj)
+
+where the factors s_j of the inputs, random signs at first, and the output layers W_Lj are each member's own.
+The last matrix holds the output layers side by side; the factors come last in the flat buffer. The loss is
+the mean of the members' losses.
+
 Forward pass and backpropagation are written here as a textbook has them. Training does not call them: it
 computes many networks in one batch, in `nas.training`, and tests hold its gradients to these.
 """
@@ -15,9 +24,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp
+from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Smoothing
+
+MOST_MEMBERS = 32
+"""Members of a network, at most; more bring little (Gorishniy et al. 2025, "TabM")."""
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
@@ -38,18 +50,26 @@ class MLP:
         Draws the initial weights; without it all parameters are 0, to be filled by the caller.
     dtype : dtype
         float32, or float64 for checks.
+    members : int
+        Members that share the hidden layers; more than 1 only where there is one.
+    columns : int array of shape (inputs,), optional
+        For each input the number of the column that it comes from: inputs of a column have the same initial
+        factor in a member. By default each input is a column.
 
     Attributes
     ----------
     parameters : float array of shape (n,)
-        All weights, then all biases.
+        All weights, then all biases, then the factors.
     weights, biases : lists of float arrays of shape (inputs, outputs) and (outputs,)
-        Views of `parameters`, one of each per layer.
+        Views of `parameters`, one of each per layer; the last layer has the outputs of all members.
+    factors : float array of shape (members, inputs)
+        A view of `parameters`; without rows if there is a single member.
 
     Raises
     ------
     ValueError
-        On a size below 1, an unknown name, or a number of activations that does not fit.
+        On a size below 1, an unknown name, a number of activations that does not fit, or members that have no
+        layer to share.
 
     Examples
     --------
@@ -66,26 +86,64 @@ class MLP:
         *,
         rng: host.random.Generator | None = None,
         dtype: DTypeLike = host.float32,
+        members: int = 1,
+        columns: Ints | None = None,
     ) -> None:
-        _check(sizes, activations, loss)
+        _check(sizes, activations, loss, members)
         self.sizes = tuple(int(size) for size in sizes)
         self.activations = tuple(activations)
+        self.members = members
         self.loss = LOSSES[loss]
-        self.n_weights = sum(inputs * outputs for inputs, outputs in pairwise(self.sizes))
-        self.parameters: Floats = host.zeros(self.n_weights + sum(self.sizes[1:]), dtype)
+        stacked = stacked_sizes(self.sizes, members)
+        self.n_weights = sum(inputs * outputs for inputs, outputs in pairwise(stacked))
+        self.parameters: Floats = host.zeros(n_parameters(self.sizes, members), dtype)
         self.weights, self.biases = self.views(self.parameters)
+        self.factors = self.factors_of(self.parameters)
         if rng is not None:
+            self._initialize(rng, columns)
+
+    def _initialize(self, rng: host.random.Generator, columns: Ints | None) -> None:
+        for weight, name in zip(self.weights[:-1], self.activations, strict=True):
+            INITIALIZERS[ACTIVATIONS[name].initializer](weight, rng)
+        for weight in host.split(self.weights[-1], self.members, axis=1):
             # The loss sees the output layer's linear outputs, hence Glorot's weights there.
-            names = [*(ACTIVATIONS[name].initializer for name in activations), "glorot_uniform"]
-            for weight, name in zip(self.weights, names, strict=True):
-                INITIALIZERS[name](weight, rng)
+            INITIALIZERS["glorot_uniform"](weight, rng)
+        if self.members > 1:
+            columns = host.arange(self.sizes[0]) if columns is None else columns
+            signs = rng.choice([-1.0, 1.0], (self.members, int(columns.max()) + 1))
+            self.factors[...] = signs[:, columns]
 
     def views(self, flat: Floats) -> tuple[list[Floats], list[Floats]]:
         """Weights, of shape (inputs, outputs), and biases, (outputs,), as views of a flat buffer."""
-        return views(flat, self.sizes)
+        return views(flat, stacked_sizes(self.sizes, self.members))
+
+    def factors_of(self, flat: Floats) -> Floats:
+        """The factors of the inputs, of shape (members, inputs), as a view of a flat buffer."""
+        return factors_of(flat, self.sizes, self.members)
+
+    def alone(self) -> list[MLP]:
+        """Each member as a network of its own, with copies of the parameters; this network if it has none."""
+        if self.members == 1:
+            return [self]
+        networks = []
+        outputs = zip(
+            *(host.split(part[-1], self.members, -1) for part in (self.weights, self.biases)), strict=True
+        )
+        for factors, (weight, bias) in zip(self.factors, outputs, strict=True):
+            network = MLP(self.sizes, self.activations, self.loss.name, dtype=self.parameters.dtype)
+            for own, shared in zip(network.weights, [*self.weights[:-1], weight], strict=True):
+                own[...] = shared
+            for own, shared in zip(network.biases, [*self.biases[:-1], bias], strict=True):
+                own[...] = shared
+            network.weights[0] *= factors[:, host.newaxis]
+            networks.append(network)
+        return networks
 
     def predict(self, X: Floats) -> Floats:
         """Predictions of shape (rows, outputs): probabilities, or values for a linear output."""
+        if self.members > 1:
+            mean: Floats = host.mean([network.predict(X) for network in self.alone()], axis=0)
+            return mean
         result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
         for rows in _blocks(len(X)):
             *_, z = self._forward(X[rows])[0]
@@ -95,9 +153,14 @@ class MLP:
         return result
 
     def hidden(self, X: Floats) -> Floats:
-        """Outputs of the last hidden layer, of shape (rows, units); `X` if there is none."""
+        """Outputs of the last hidden layer, of shape (rows, units); `X` if there is none.
+
+        Those of several members stand side by side.
+        """
         if not self.activations:
             return X
+        if self.members > 1:
+            return host.hstack([network.hidden(X) for network in self.alone()])
         result = host.empty((len(X), self.sizes[-2]), self.parameters.dtype)
         for rows in _blocks(len(X)):
             *_, A = self._forward(X[rows])[1]
@@ -153,6 +216,17 @@ class MLP:
         loss : float
         gradient : float array, of the shape of `parameters`
         """
+        if self.members > 1:
+            loss, gradient = self._mean_of_members(X, y, row_weights, label_smoothing)
+        else:
+            loss, gradient = self._of_single_member(X, y, row_weights, label_smoothing)
+        decayed = self.parameters[: self.n_weights]
+        gradient[: self.n_weights] += weight_decay * decayed
+        return loss + 0.5 * weight_decay * float(decayed @ decayed), gradient
+
+    def _of_single_member(
+        self, X: Floats, y: Array, row_weights: Floats | None, label_smoothing: float
+    ) -> tuple[float, Floats]:
         linear, inputs = self._forward(X)
         outputs = _columns(linear[-1])
         self.loss.link(outputs)
@@ -170,10 +244,50 @@ class MLP:
                 # The chain rule, from a layer's linear outputs through its weights to the layer below.
                 dZ = xp.dot(dZ, to_device(self.weights[layer].T))
                 ACTIVATIONS[self.activations[layer - 1]].backward(dZ, linear[layer - 1], inputs[layer])
-        decayed = self.parameters[: self.n_weights]
-        gradient[: self.n_weights] += weight_decay * decayed
-        penalty = 0.5 * weight_decay * float(decayed @ decayed)
-        return float(host.mean(to_host(losses))) + penalty, gradient
+        return float(host.mean(to_host(losses))), gradient
+
+    def _mean_of_members(
+        self, X: Floats, y: Array, row_weights: Floats | None, label_smoothing: float
+    ) -> tuple[float, Floats]:
+        """The mean of the members' losses, and its gradient by the chain rule from those of each member."""
+        gradient = host.zeros_like(self.parameters)
+        weights, biases = self.views(gradient)
+        by_factors, n_outputs = self.factors_of(gradient), self.sizes[-1]
+        losses = []
+        for j, member in enumerate(self.alone()):
+            loss, of_member = member.loss_and_gradient(
+                X, y, row_weights=row_weights, label_smoothing=label_smoothing
+            )
+            own_weights, own_biases = member.views(of_member)
+            # The member's first weights are the shared ones, times its factors.
+            by_factors[j] = (own_weights[0] * self.weights[0]).sum(axis=1)
+            own_weights[0] *= self.factors[j][:, host.newaxis]
+            for own, shared in zip(
+                (*own_weights[:-1], *own_biases[:-1]), (*weights[:-1], *biases[:-1]), strict=True
+            ):
+                shared += own
+            outputs = slice(j * n_outputs, (j + 1) * n_outputs)
+            weights[-1][:, outputs], biases[-1][outputs] = own_weights[-1], own_biases[-1]
+            losses.append(loss)
+        return float(host.mean(losses)), gradient / self.members
+
+
+def stacked_sizes(sizes: Sequence[int], members: int) -> tuple[int, ...]:
+    """The sizes of a network with the outputs of all members side by side."""
+    return (*sizes[:-1], sizes[-1] * members)
+
+
+def n_parameters(sizes: Sequence[int], members: int = 1) -> int:
+    """The length of the flat buffer of a network of these sizes."""
+    stacked = stacked_sizes(sizes, members)
+    n_layers = sum((inputs + 1) * outputs for inputs, outputs in pairwise(stacked))
+    return n_layers + (members * sizes[0] if members > 1 else 0)
+
+
+def factors_of(flat: Floats, sizes: Sequence[int], members: int) -> Floats:
+    """The members' factors of the inputs, of shape (members, inputs); without rows for a single member."""
+    n_layers = n_parameters(stacked_sizes(sizes, members))
+    return flat[n_layers:].reshape(-1, sizes[0])
 
 
 def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats]]:
@@ -199,7 +313,7 @@ def _columns(z: Floats) -> Floats:
     return z.T.copy()
 
 
-def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
+def _check(sizes: Sequence[int], activations: Sequence[str], loss: str, members: int) -> None:
     if len(sizes) < 2 or not all(_is_size(size) for size in sizes):
         raise ValueError(
             f"sizes: expected inputs, hidden widths and outputs, each a whole number >= 1, got {tuple(sizes)}"
@@ -213,6 +327,12 @@ def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
             raise ValueError(f"activations: expected names among {', '.join(ACTIVATIONS)}, got {name!r}")
     if loss not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
+    most = MOST_MEMBERS if activations else 1
+    if not isinstance(members, int) or not 1 <= members <= most:
+        raise ValueError(
+            f"members: expected a whole number from 1 to {most} for {len(activations)} hidden layers, "
+            f"got {members!r}"
+        )
 
 
 def _is_size(size: object) -> bool:

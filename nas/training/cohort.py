@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.calls import Call, run
 from nas.network.losses import Smoothing
 from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS, Optimizer
@@ -15,6 +16,7 @@ from nas.training.config import TrainingConfig
 from nas.training.data import Rows
 from nas.training.layout import Layout, Shape
 from nas.training.passes import Workspace
+from nas.training.sharing import Sharing
 from nas.training.validation import Validation
 
 
@@ -80,12 +82,15 @@ class Cohort:
     members : sequence of Member
         In any order; the attribute `members` holds them in the order of their numbers.
     tiled : bool
-        Whether there were several members at first; see `Layout`. Must not change when members leave.
+        Whether there were several members at first, or networks have members of their own; see `Layout`. Must
+        not change when members leave.
 
     Attributes
     ----------
-    parameters : float array of shape (layout.size,)
-        The current parameters of all members.
+    parameters : float array
+        The current parameters of all members: what the optimizer sees. Passes read the same array, of the
+        shape (layout.size,), or, where networks have members of their own, another; see
+        `nas.training.sharing`.
     """
 
     def __init__(self, members: Sequence[Member], *, tiled: bool) -> None:
@@ -93,25 +98,45 @@ class Cohort:
             return Shape.of(member.network.sizes, member.network.activations, tiled=tiled)
 
         self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
-        self.layout = Layout([shape(member) for member in self.members], tiled=tiled)
+        shapes, self._copies = [shape(member) for member in self.members], members[0].network.members
+        self.layout = Layout([one for one in shapes for _ in range(self._copies)], tiled=tiled)
+        shares = self._copies > 1
+        self._numbering = Sharing(shapes, self._copies, self.layout) if shares else self.layout
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
         # As many moments as the optimizer with most of them needs; others leave their parts untouched.
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
         for i, member in enumerate(self.members):
             start = None if member.state is None else member.state.parameters
-            self.layout.store(member.network, i, self.parameters, start)
+            self._numbering.store(member.network, i, self.parameters, start)
             for buffer, moment in zip(self._moments, member.moments, strict=False):
-                self.layout.store(member.network, i, buffer, moment)
-        self.layout.set_units(self.parameters)
+                self._numbering.store(member.network, i, buffer, moment)
+        self._numbering.set_units(self.parameters)
+        self._lay_out_sharing()
         self._optimizers = list(self._lay_out_optimizers())
-        self._smoothing = Smoothing.of([m.config.label_smoothing for m in self.members], self._dtype)
+        smoothings = self._repeated([member.config.label_smoothing for member in self.members])
+        self._smoothing = Smoothing.of(smoothings, self._dtype)
         self._clips = any(member.config.clip_norm is not None for member in members)
         self._spaces: dict[int, Workspace] = {}
         self._validation: Validation | None = None
 
     def _buffer(self) -> Floats:
-        return zeros(self.layout.size, self._dtype)
+        return zeros(self._numbering.size, self._dtype)
+
+    def _lay_out_sharing(self) -> None:
+        """The arrays of passes, and the calls between these and the networks' own numbers."""
+        self._read, self._read_gradient = self.parameters, self._gradient
+        self._before_pass: list[Call] = []
+        self._after_pass: list[Call] = []
+        if isinstance(self._numbering, Sharing):
+            self._read, self._read_gradient = (zeros(self.layout.size, self._dtype) for _ in range(2))
+            self.layout.set_units(self._read)
+            self._before_pass = self._numbering.copying(self.parameters, self._read)
+            self._after_pass = self._numbering.adding(self.parameters, self._read_gradient, self._gradient)
+
+    def _repeated(self, values: Sequence[Any]) -> list[Any]:
+        """A value of each network, for each of its own members."""
+        return [value for value in values for _ in range(self._copies)]
 
     def _lay_out_optimizers(self) -> Iterator[Optimizer]:
         """One optimizer for each run of members with the same rule and as many steps.
@@ -127,7 +152,7 @@ class Cohort:
                 self.parameters,
                 self._gradient,
                 coefficient,
-                spans=self.layout.spans(group),
+                spans=self._numbering.spans(group),
                 moments=self._moments,
                 rates=self._spread([config.learning_rate for config in configs], group),
                 decays=self._spread([config.weight_decay for config in configs], group, biases=False),
@@ -141,7 +166,7 @@ class Cohort:
             return values[0]
         # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
-        for places, value in zip(self.layout.places[members], values, strict=True):
+        for places, value in zip(self._numbering.places[members], values, strict=True):
             for place in places:
                 numbers = result[place.numbers].reshape(place.shape)
                 numbers[:, : None if biases else -1] = value
@@ -152,11 +177,11 @@ class Cohort:
         if rows not in self._spaces:
             self._spaces[rows] = Workspace(
                 self.layout,
-                self.parameters,
+                self._read,
                 self.members[0].network.loss,
                 rows,
-                gradient=self._gradient,
-                dropouts=[member.dropouts for member in self.members],
+                gradient=self._read_gradient,
+                dropouts=self._repeated([member.dropouts for member in self.members]),
             )
         return self._spaces[rows]
 
@@ -176,8 +201,14 @@ class Cohort:
         space = self._space(len(rows))
         space.load(X, rows)
         if space.masks:
-            space.draw_masks([_generator(member) for member in self.members])
+            space.draw_masks(self._repeated([_generator(member) for member in self.members]))
+        run(self._before_pass)
+        if self._copies > 1 and weights is not None and weights.ndim == 2:
+            weights = weights.repeat(self._copies, axis=0)
         losses = space.backpropagate(targets, weights, self._smoothing)
+        run(self._after_pass)
+        if self._copies > 1:
+            losses = losses.reshape(-1, self._copies, len(rows)).mean(axis=1)
         if self._clips:
             # The norm counts the penalty's gradient too, so decay comes before clipping.
             for optimizer in self._optimizers:
@@ -189,7 +220,7 @@ class Cohort:
 
     def _clip(self) -> None:
         """Scale down gradients with a norm above their member's limit."""
-        for places, member in zip(self.layout.places, self.members, strict=True):
+        for places, member in zip(self._numbering.places, self.members, strict=True):
             if (limit := member.config.clip_norm) is not None:
                 # Padding is included: its gradient is 0, and adds nothing to the norm.
                 parts = [self._gradient[place.numbers] for place in places]
@@ -203,12 +234,13 @@ class Cohort:
         if self._validation is None:
             folds = [member.fold for member in self.members]
             loss = self.members[0].network.loss
-            self._validation = Validation(self.layout, self.parameters, loss, folds, parts)
+            self._validation = Validation(self.layout, self._read, loss, folds, parts, copies=self._copies)
+        run(self._before_pass)
         return self._validation.measure(keep=keep)
 
     def write_back(self, member: int) -> None:
         """Copy a member's current parameters into its network."""
-        self.layout.load(self.members[member].network, member, self.parameters)
+        self._numbering.load(self.members[member].network, member, self.parameters)
 
     def state(self, member: int, epochs: int) -> State:
         """A copy of a member's parameters and moments, after so many epochs."""
@@ -216,7 +248,7 @@ class Cohort:
         copies = []
         for numbers in self._numbers[: 1 + OPTIMIZERS[rule[0]].n_moments]:
             copies.append(host.empty_like(network.parameters))
-            self.layout.load(network, member, numbers, copies[-1])
+            self._numbering.load(network, member, numbers, copies[-1])
         parameters, *moments = copies
         steps = self.members[member].steps + self._steps if moments else 0
         return State(parameters, tuple(moments), rule, steps, epochs)
@@ -224,7 +256,8 @@ class Cohort:
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are finite."""
         return all(
-            bool(xp.isfinite(self.parameters[place.numbers]).all()) for place in self.layout.places[member]
+            bool(xp.isfinite(self.parameters[place.numbers]).all())
+            for place in self._numbering.places[member]
         )
 
     def without(self, leaving: set[int]) -> Cohort:
@@ -236,11 +269,13 @@ class Cohort:
         steps = self._steps
         self._optimizers = []
         self._gradient = self._gradient[:0]
+        self._read_gradient = self._gradient
+        self._before_pass, self._after_pass = [], []
         smaller = Cohort([self.members[i] for i in staying], tiled=self.layout.tiled)
         # Not strict: the optimizer with most moments may have left.
         for source, target in zip(self._numbers, smaller._numbers, strict=False):
-            for i, places in zip(staying, smaller.layout.places, strict=True):
-                for before, after in zip(self.layout.places[i], places, strict=True):
+            for i, places in zip(staying, smaller._numbering.places, strict=True):
+                for before, after in zip(self._numbering.places[i], places, strict=True):
                     target[after.numbers] = source[before.numbers]
         for optimizer in smaller._optimizers:
             optimizer.steps += steps

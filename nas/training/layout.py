@@ -144,7 +144,7 @@ class Layout:
             # Spare rows fill the first layer up to whole tiles.
             if layer == 1 <= self.depth:
                 end = self.n_rows[1] * self.n_rows[0]
-            end = _aligned(end)
+            end = aligned(end)
         return places
 
     def _place(self, member: int, layer: int, row: int, number: int, before: Sequence[Place]) -> Place:
@@ -265,12 +265,12 @@ def _counts(shapes: Sequence[Shape], tiled: bool) -> _Counts:
         n_rows.append(sum([n + 1 for _, n in runs[-1]]))
         if layer == 1:
             n_rows[1] += _spare(n_rows[1]) * tiled
-            size = _aligned(n_rows[0] * n_rows[1])
+            size = aligned(n_rows[0] * n_rows[1])
         else:
             stacks.append(_hidden_stacks(members, layer))
-            size = _aligned(size + _n_numbers(stacks[-1]))
+            size = aligned(size + _n_numbers(stacks[-1]))
     n_rows.append(len(shapes) * n_outputs)
-    return _Counts(n_rows, _aligned(size + _n_numbers(outputs)), [*stacks, outputs], runs)
+    return _Counts(n_rows, aligned(size + _n_numbers(outputs)), [*stacks, outputs], runs)
 
 
 def _solo_counts(shape: Shape) -> _Counts:
@@ -280,7 +280,7 @@ def _solo_counts(shape: Shape) -> _Counts:
     size = 0
     for i, (_, _, outputs, inputs) in enumerate(layers):
         # The first hidden layer has one more row of weights, that of its row of ones.
-        size += _aligned((outputs + (i == 0 < len(names))) * inputs)
+        size += aligned((outputs + (i == 0 < len(names))) * inputs)
     n_rows = [widths[0] + 1, *[width + 1 for width in widths[1:-1]], widths[-1]]
     stacks = [[layer] for layer in layers[min(1, len(names)) :]]
     return _Counts(n_rows, size, stacks, [[run] for run in zip(names, widths[1:-1], strict=True)])
@@ -332,6 +332,6 @@ def _spare(n_rows: int) -> int:
     return max(n_rows + -n_rows % TILE, LEAST) - n_rows
 
 
-def _aligned(n_numbers: int) -> int:
+def aligned(n_numbers: int) -> int:
     """The position, in numbers, at which the next layer begins."""
     return -(-n_numbers // _NUMBERS) * _NUMBERS
