@@ -72,7 +72,7 @@ def started(training: Training, problem: Problem) -> Training:
     (parent, state), genome = training.inherited, training.candidate.genome
     sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
     if change is not None:
-        state = with_inputs(state, sizes, network_activations(parent), change)
+        state = with_inputs(state, sizes, network_activations(parent), change, members=parent.n_members)
     child_sizes = network_sizes(genome, problem)
     start = morph(
         state,
@@ -82,6 +82,8 @@ def started(training: Training, problem: Problem) -> Training:
         network_activations(genome),
         origins(genome, parent),
         np.random.default_rng(training.seeds(2)),
+        members=parent.n_members,
+        child_members=genome.n_members,
     )
     return replace(training, state=start, inherited=None)
 

@@ -50,6 +50,8 @@ class Problem:
         `X_train` and `X_validation` for genomes with another encoding of inputs, by that.
     codes : mapping
         The codes among the inputs of each encoding that has some.
+    columns : mapping
+        For each encoding the column's number of each input, int array of shape (inputs,).
     folds : sequence of Fold
         Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
     by_fold : sequence of Problem
@@ -70,6 +72,7 @@ class Problem:
     weights_validation: Floats | None = None
     encoded: Mapping[Encoding, tuple[Floats, Floats]] = field(default_factory=dict)
     codes: Mapping[Encoding, Codes] = field(default_factory=dict)
+    columns: Mapping[Encoding, Array] = field(default_factory=dict)
     folds: Sequence[Fold] = ()
     by_fold: Sequence[Problem] = ()
 
@@ -159,7 +162,14 @@ def build_network(
 ) -> MLP:
     """The network that a genome describes, with the initial weights that the seed draws, or zeros."""
     rng = np.random.default_rng(seed) if initialize else None
-    return MLP(network_sizes(genome, problem), network_activations(genome), problem.loss, rng=rng)
+    return MLP(
+        network_sizes(genome, problem),
+        network_activations(genome),
+        problem.loss,
+        rng=rng,
+        members=genome.n_members,
+        columns=problem.columns.get(genome.encoding),
+    )
 
 
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:

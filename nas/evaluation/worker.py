@@ -51,6 +51,7 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
         network_sizes(candidate.genome, problem),
         network_activations(candidate.genome),
         training_config(candidate.genome, problem.training),
+        candidate.genome.n_members,
     )
 
 

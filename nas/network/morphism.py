@@ -2,6 +2,7 @@
 
 Changes of structure in the order of their application, and their effect on the network's function:
 
+    members          exact for members that stay, see `nas.network.members`
     remove a layer   exact for identity; otherwise each unit becomes the line nearest to it
     narrow           not exact: the units that move the next layer least are removed, their means remain
     swap             not exact: another activation over the same weights
@@ -32,7 +33,8 @@ from nas.network.layers import (
     linear_outputs,
     values_at_nodes,
 )
-from nas.network.mlp import views
+from nas.network.members import with_members
+from nas.network.mlp import factors_of, n_parameters, stacked_sizes, views
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.state import SETTLED, State
 
@@ -45,6 +47,9 @@ def morph(
     child_activations: Sequence[str],
     origins: Sequence[int | None],
     rng: host.random.Generator,
+    *,
+    members: int = 1,
+    child_members: int = 1,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
@@ -59,7 +64,9 @@ def morph(
         For each hidden layer of the child the position, from 0, of the parent's layer that it continues,
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
-        Draws the weights of new units.
+        Draws the weights of new units, and the factors of new members.
+    members, child_members : int
+        Members that share the hidden layers of the parent, and of the child.
 
     Returns
     -------
@@ -74,22 +81,28 @@ def morph(
     _check(sizes, activations, child_sizes, child_activations, origins)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
-        layers = _layers(parent, sizes, activations)
+        layers, factors = _layers(parent, sizes, activations, members)
+        factors = with_members(layers, factors, child_members, OPTIMIZERS[parent.rule[0]].squares, rng)
         _change(layers, child_sizes, child_activations, origins, rng)
-        return _state(parent, child_sizes, layers)
+        return _state(parent, child_sizes, layers, factors)
 
 
 def with_inputs(
-    parent: State, sizes: Sequence[int], activations: Sequence[str], change: InputChange
+    parent: State,
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    change: InputChange,
+    *,
+    members: int = 1,
 ) -> State:
     """The state of a network like its parent with other inputs, which has the same layers above the first.
 
     Exact where inputs are added only; see `nas.network.inputs`, and `morph` for parameters and the result.
     """
     with host.errstate(all="ignore"):
-        layers = _layers(parent, sizes, activations)
-        change.apply(layers[0])
-        return _state(parent, (len(change.origins), *sizes[1:]), layers)
+        layers, factors = _layers(parent, sizes, activations, members)
+        factors = change.apply(layers[0], factors)
+        return _state(parent, (len(change.origins), *sizes[1:]), layers, factors)
 
 
 def is_exact(
@@ -120,42 +133,55 @@ def is_exact(
     return True
 
 
-def _layers(state: State, sizes: Sequence[int], activations: Sequence[str]) -> list[Layer]:
-    """The layers of a network, in float64, with moments as after many steps: without bias correction."""
+def _layers(
+    state: State, sizes: Sequence[int], activations: Sequence[str], members: int
+) -> tuple[list[Layer], Floats]:
+    """The layers of a network, and its members' factors, of shape (1 + moments, members, inputs).
+
+    In float64, with moments as after many steps: without bias correction. The last layer has the outputs of
+    all members.
+    """
     # Before the first step all moments are 0, and their bias correction would divide 0 by 0.
     moments = state.moments if state.steps else ()
     flats = [array.astype(host.float64) for array in (state.parameters, *moments)]
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n_numbers = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+    n_numbers = n_parameters(sizes, members)
     if any(flat.shape != (n_numbers,) for flat in flats):
         raise ValueError(f"parent: expected {n_numbers} numbers, got {[flat.size for flat in flats]}")
-    views_of_each = [views(flat, sizes) for flat in flats]
+    views_of_each = [views(flat, stacked_sizes(sizes, members)) for flat in flats]
     layers = []
     for i, name in enumerate([*activations, "identity"]):
         numbers = [host.vstack([weights[i], biases[i]]) for weights, biases in views_of_each]
         layers.append(Layer(name, host.stack(numbers)))
-    return layers
+    return layers, host.stack([factors_of(flat, sizes, members) for flat in flats])
 
 
-def _state(parent: State, sizes: Sequence[int], layers: Sequence[Layer]) -> State:
+def _state(parent: State, sizes: Sequence[int], layers: Sequence[Layer], factors: Floats) -> State:
     """The state of a network of these sizes and layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
     dtype = parent.parameters.dtype
-    n_numbers = sum(layer.numbers[0].size for layer in layers)
+    members = max(1, factors.shape[1])
+    n_numbers = n_parameters(sizes, members)
     flats: list[Floats] = []
     for i in range(len(layers[0].numbers)):
         flat = host.empty(n_numbers, dtype)
-        weights, biases = views(flat, sizes)
+        weights, biases = views(flat, stacked_sizes(sizes, members))
         overall = _mean(host.concatenate([layer.numbers[i].ravel() for layer in layers]), 0.0)
+
+        def filled(numbers: Floats, i: int = i, overall: float = overall) -> Floats:
+            if not i:
+                return numbers
+            # A new parameter's second moment of 0 would make its first steps very long.
+            new = _mean(numbers, overall) if i - 1 in squares else 0.0
+            result: Floats = host.where(host.isfinite(numbers), numbers, new)
+            return result
+
         for layer, layer_weights, layer_biases in zip(layers, weights, biases, strict=True):
-            numbers = layer.numbers[i]
-            if i:
-                # A new parameter's second moment of 0 would make its first steps very long.
-                new = _mean(numbers, overall) if i - 1 in squares else 0.0
-                numbers = host.where(host.isfinite(numbers), numbers, new)
+            numbers = filled(layer.numbers[i])
             layer_weights[...], layer_biases[...] = numbers[:-1], numbers[-1]
+        factors_of(flat, sizes, members)[...] = filled(factors[i])
         flats.append(flat)
     parameters, *moments = flats
     return State(parameters, tuple(moments), parent.rule, SETTLED if moments else 0, 0)

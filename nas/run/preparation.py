@@ -366,6 +366,10 @@ def _encode(
             for encoding, preprocessor in fitted.items()
             if encoding.numeric_encoding is not None
         },
+        columns={
+            encoding: np.repeat(np.arange(len(own.columns)), [column.n_inputs for column in own.columns])
+            for encoding, own in [(STANDARD_ENCODING, standard), *fitted.items()]
+        },
     )
     return Prepared(dataset, parts, standard, target, problem, preprocessors=fitted)
 

@@ -50,8 +50,8 @@ def train_cohort(
     members : sequence of Member
         Networks with the same inputs, outputs, loss, type and number of members of their own. Their
         configs may differ in optimizer, momentum, beta2, learning rate, weight decay, label smoothing,
-        dropout and `clip_norm`, and must agree in the rest. The time limit holds for each member on average. States must be of the same
-        number of epochs.
+        dropout and `clip_norm`, and must agree in the rest. The time limit holds for each member on average.
+        States must be of the same number of epochs.
     data : TrainingData
     batch_seed : int
         Decides the order of the rows, and the dropout masks of members without a generator.

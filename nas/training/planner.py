@@ -210,7 +210,7 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     calls += _SMOOTHING * any(member.smooths for member in members)
     on_parameters = passes * size
     if copies > 1:
-        calls += sum(n_calls(member.shape) for member in members)
+        calls += 1 + sum(n_calls(member.shape) for member in members)
         on_parameters += COPYING * layout.size
     return 1.0, calls, products, units, on_parameters, uncached
 

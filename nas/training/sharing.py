@@ -1,16 +1,16 @@
 """Networks with members in a cohort: what they share, and what passes read.
 
 A pass computes the members of a network as networks of their own: a cohort of two networks with 8 members
-each has the layout of 16 plain networks. Beside its buffer, which passes read, a second one holds every number
-once, and is what the optimizer sees. Before a pass the shared numbers are copied to the members, the first
-layer's times their factors; after it, the members' gradients are added up:
+each has the layout of 16 plain networks. Beside its buffer, which passes read, a second one holds every
+number once, and is what the optimizer sees. Before a pass the shared numbers are copied to the members, the
+first layer's times their factors; after it, the members' gradients are added up:
 
     W_1j = W_1 ∘ s_j      dW_1 = mean over j of dW_1j ∘ s_j      ds_j = column sums of dW_1j ∘ W_1, over k
     W_lj = W_l            dW_l = mean over j of dW_lj            (other hidden layers, biases included)
 
 For each network the second buffer holds its hidden layers, of shape (outputs, inputs + 1) with the bias as
-last column, as `nas.training.layout` has them; the members' outputs, of shape (members · outputs, inputs + 1);
-and the factors, (members, inputs + 1), of which the last column is 1, for the biases.
+last column, as `nas.training.layout` has them; the members' outputs, of shape (members · outputs,
+inputs + 1); and the factors, (members, inputs + 1), of which the last column is 1, for the biases.
 """
 
 from __future__ import annotations
