@@ -22,7 +22,7 @@ from nas.export.native import record_text
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array
 from nas.network.formula import translate
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, Predictor, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -59,14 +59,15 @@ HERE = Path(__file__).parent
 {layers}
         ])
         self.member_weights = {member_weights}
+        self.is_mean = {is_mean}
         record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
     def forward(self, X: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """From inputs of shape (rows, {n_inputs}) to outputs of shape (rows, {n_outputs})."""
-        if len(self.members) == 1:
+        if not self.is_mean:
             return self.members[0](X) / temperature
-        outputs = [self.link(member(X) / temperature) for member in self.members]
+        outputs = [self.link(member(X) / temperature){mean} for member in self.members]
         return sum(weight * part for weight, part in zip(self.member_weights, outputs))
 
     @staticmethod
@@ -78,7 +79,7 @@ HERE = Path(__file__).parent
         device = next(self.parameters()).device.type
         with torch.no_grad(), torch.autocast(device, enabled=False):
             outputs = self(self._inputs(X), temperature)
-            outputs = self.link(outputs) if len(self.members) == 1 else outputs
+            outputs = outputs if self.is_mean else self.link(outputs)
             return outputs.to("cpu", torch.float32).numpy()
 
     def _inputs(self, X) -> torch.Tensor:
@@ -129,6 +130,25 @@ _CLASS = '''class {name}(nn.Module):
 
 '''
 
+_SHARING = '''class Sharing(nn.Module):
+    """Networks that share hidden layers, each with its own factors of the inputs and its own outputs."""
+
+    def __init__(self, members: int, n_inputs: int, width: int, n_outputs: int, hidden: nn.Module) -> None:
+        super().__init__()
+        self.shape = (members, width, n_outputs)
+        self.hidden = hidden
+        self.factors = nn.Parameter(torch.empty(members, n_inputs, dtype=torch.float32))
+        self.weight = nn.Parameter(torch.empty(members * width, n_outputs, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.empty(members, n_outputs, dtype=torch.float32))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """From inputs of shape (rows, inputs) to linear outputs of shape (members, rows, outputs)."""
+        hidden = self.hidden(X * self.factors[:, None])
+        return hidden @ self.weight.reshape(self.shape) + self.bias[:, None]
+
+
+'''
+
 _OWN = (
     *("Identity()", "Sigmoid()", "Tanh()", "ReLU()", f"LeakyReLU({LEAKY_SLOPE})", "ELU()"),
     *('GELU(approximate="tanh")', "SiLU()", "Softplus()"),
@@ -166,16 +186,22 @@ def write(network: Predictor, path: Path) -> None:
 def _definition(network: Predictor) -> str:
     """The source of ``model.py`` for a network."""
     classes = network.task == "classification" and network.members[0].sizes[-1] > 1
-    several = len(network.members) > 1
+    shares = any(member.n_members > 1 for member in network.members)
+    several = len(network.members) > 1 or shares
     regression = network.task == "regression"
     meaning = "values in standard deviations of the target" if regression else "probabilities"
-    link = "z" if regression else "torch.softmax(z, dim=1)" if classes else "torch.sigmoid(z)"
+    link = "z" if regression else "torch.softmax(z, dim=-1)" if classes else "torch.sigmoid(z)"
     names = dict.fromkeys(name for member in network.members for name in member.activations)
+    defined = [_class(name) for name in names if not _activation(name).startswith("nn.")]
+    n = sum(member.n_members for member in network.members)
     return _MODEL.format(
-        classes="".join(_class(name) for name in names if not _activation(name).startswith("nn.")),
+        classes="".join([*defined, _SHARING] if shares else defined),
         outputs=meaning if regression or several else "logits",
-        members=f"The mean of {len(network.members)} networks" if several else "A single network",
-        layers="\n".join(_layers(member.sizes, member.activations) for member in network.members),
+        members=f"The mean of {n} networks" if several else "A single network",
+        layers="\n".join(map(_member, network.members)),
+        is_mean=several,
+        # A network with members gives an axis of these in front.
+        mean=f".reshape(-1, len(X), {network.members[0].sizes[-1]}).mean(0)" if shares else "",
         member_weights=repr(list(network.member_weights)),
         n_inputs=network.members[0].sizes[0],
         n_outputs=network.members[0].sizes[-1],
@@ -184,8 +210,18 @@ def _definition(network: Predictor) -> str:
     )
 
 
+def _member(network: Network) -> str:
+    """The source of a member of an ensemble, or of the only network."""
+    if network.n_members == 1:
+        return _layers(network.sizes, network.activations)
+    *sizes, width, n_outputs = network.sizes
+    hidden = _layers((*sizes, width), network.activations)
+    arguments = f"{network.n_members}, {network.sizes[0]}, {width}, {n_outputs}"
+    return f"            Sharing({arguments},\n{hidden}\n            ),"
+
+
 def _layers(sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
-    """The source of a member: linear layers with activations between them."""
+    """The source of linear layers with activations between them."""
     lines = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
@@ -225,10 +261,19 @@ def _state_dict(network: Predictor) -> dict[str, Array]:
     """Arrays by torch's names, with each layer's weights transposed to shape (outputs, inputs)."""
     arrays = {}
     for i, member in enumerate(network.members):
-        for j, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+        layers, place = list(zip(member.weights, member.biases, strict=True)), f"members.{i}"
+        if member.factors is not None:
+            weights, biases = member.output_layers()
+            arrays |= {
+                f"{place}.factors": member.factors,
+                f"{place}.weight": np.concatenate(weights),
+                f"{place}.bias": np.array(biases),
+            }
+            layers, place = layers[:-1], f"{place}.hidden"
+        for j, (weight, bias) in enumerate(layers):
             # Activations have the odd positions in between.
-            arrays[f"members.{i}.{2 * j}.weight"] = np.ascontiguousarray(weight.T)
-            arrays[f"members.{i}.{2 * j}.bias"] = bias
+            arrays[f"{place}.{2 * j}.weight"] = np.ascontiguousarray(weight.T)
+            arrays[f"{place}.{2 * j}.bias"] = bias
     return arrays
 
 

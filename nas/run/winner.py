@@ -281,4 +281,5 @@ def _exported(
         weights=network.weights,
         biases=network.biases,
         provenance=provenance,
+        factors=network.factors if network.members > 1 else None,
     )
