@@ -51,6 +51,7 @@ INGREDIENTS: dict[str, Genes] = {
     "robust": {"scaling": "robust"},
     "quantile": {"scaling": "quantile"},
     "piecewise_linear": {"numeric_encoding": "piecewise_linear"},
+    "members": {"members": 8},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

@@ -224,20 +224,21 @@ class Genome:
 
         Of a network with members, the shared ones count once, beside each member's factors of the inputs.
         """
-        n = self.n_members
-        factors = n * n_inputs if n > 1 else 0
-        return sum(self._weights_and_biases(n_inputs, n * n_outputs)) + factors
+        shared = self._weights_and_biases(n_inputs, self.n_members * n_outputs)
+        return sum(shared) + self._n_factors(n_inputs)
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
 
-        Each member of a network computes all layers.
-
-        Activations and the output's own function are not counted: their cost grows with the units
-        only, and depends on how a machine computes an exponential.
+        Each member of a network computes all layers, and multiplies the inputs by its factors. Activations
+        and the output's own function are not counted: their cost grows with the units only, and depends on
+        how a machine computes an exponential.
         """
         weights, biases = self._weights_and_biases(n_inputs, n_outputs)
-        return self.n_members * (2 * weights + biases)
+        return self.n_members * (2 * weights + biases) + self._n_factors(n_inputs)
+
+    def _n_factors(self, n_inputs: int) -> int:
+        return self.n_members * n_inputs if self.n_members > 1 else 0
 
     def _weights_and_biases(self, n_inputs: int, n_outputs: int) -> tuple[int, int]:
         outputs = (*self.widths, n_outputs)

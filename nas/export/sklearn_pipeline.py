@@ -319,10 +319,14 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
     """
     if network.task != "classification" and len(network.target.names) > 1:
         raise InputError(
-            f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"
+            f"format sklearn: expected one target for an ensemble, or a network with members, got "
+            f"{len(network.target.names)}"
         )
     if network.task == "multilabel":
-        raise InputError("format sklearn: expected classes or numbers for an ensemble, got several labels")
+        raise InputError(
+            "format sklearn: expected classes or numbers for an ensemble, or a network with members, got "
+            "several labels"
+        )
     named = [(f"member_{i}", model) for i, model in enumerate(models)]
     weights = [weight for _, weight in network.plain_members()]
     if network.task == "regression":

@@ -96,9 +96,10 @@ def test_every_gene_of_training_has_features() -> None:
         schedule=("constant", "cosine", "coslog4"),
         beta2=(0.95, 0.99, 0.999),
         label_smoothing=(0.0, 0.1),
+        members=(1, 8, 32),
     )
-    genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1)
-    assert features(genome, space) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0]
+    genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1, members=8)
+    assert features(genome, space) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5]
 
 
 def test_what_layers_share_is_one_feature() -> None:
