@@ -510,12 +510,7 @@ class Predictor:
         The outputs of several members are stacked side by side.
         """
         X = self.preprocessor.encode(table)
-        return np.hstack(
-            [
-                member._by_piece(lambda piece, of=member: np.hstack(of._hidden_of_members(piece)), X)
-                for member in self.members
-            ]
-        )
+        return np.hstack([member._by_piece(member._units, X) for member in self.members])
 
     def _outputs(self, X: Array, temperature: float = 1.0) -> Array:
         """Probabilities, or values in standard deviations, of shape (rows, outputs)."""
@@ -643,6 +638,10 @@ class Network(Predictor):
         if self.factors is None:
             return [self._hidden(X)]
         return [self._hidden(X * factors) for factors in self.factors]
+
+    def _units(self, X: Array) -> Array:
+        """Outputs of the last hidden layer, those of all members side by side."""
+        return np.hstack(self._hidden_of_members(X))
 
     def _hidden(self, X: Array) -> Array:
         for activation, weight, bias in zip(

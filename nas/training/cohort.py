@@ -100,8 +100,9 @@ class Cohort:
         self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
         shapes, self._copies = [shape(member) for member in self.members], members[0].network.members
         self.layout = Layout([one for one in shapes for _ in range(self._copies)], tiled=tiled)
-        shares = self._copies > 1
-        self._numbering = Sharing(shapes, self._copies, self.layout) if shares else self.layout
+        self._numbering: Layout | Sharing = self.layout
+        if self._copies > 1:
+            self._numbering = Sharing(shapes, self._copies, self.layout)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
         # As many moments as the optimizer with most of them needs; others leave their parts untouched.
@@ -269,7 +270,7 @@ class Cohort:
         steps = self._steps
         self._optimizers = []
         self._gradient = self._gradient[:0]
-        self._read_gradient = self._gradient
+        self._read = self._read_gradient = self._gradient
         self._before_pass, self._after_pass = [], []
         smaller = Cohort([self.members[i] for i in staying], tiled=self.layout.tiled)
         # Not strict: the optimizer with most moments may have left.

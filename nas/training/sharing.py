@@ -123,7 +123,7 @@ class Sharing:
         return calls
 
     def adding(self, parameters: Floats, by_read: Floats, gradient: Floats) -> list[Call]:
-        """The calls from the gradient by what passes read to that by the parameters."""
+        """The calls from the gradient by what passes read, which is overwritten, to that by parameters."""
         calls: list[Call] = []
         for i in range(len(self._shapes)):
             *layers, factors = self._views(parameters, i)
@@ -133,8 +133,8 @@ class Sharing:
             calls.append((xp.multiply, (first, layers[0], products)))
             # The last column, of the biases' factors, stays 0.
             calls.append((xp.add.reduce, (products[..., :-1], 1, None, by_factors[:, :-1])))
-            calls.append((xp.multiply, (first, factors[:, xp.newaxis], products)))
-            calls.append((xp.add.reduce, (products, 0, None, by_layers[0])))
+            calls.append((xp.multiply, (first, factors[:, xp.newaxis], first)))
+            calls.append((xp.add.reduce, (first, 0, None, by_layers[0])))
             for copies, by_layer in zip(others[:-1], by_layers[1:], strict=False):
                 calls.append((xp.add.reduce, (copies, 0, None, by_layer)))
             calls.append((xp.copyto, (by_layers[-1].reshape(others[-1].shape), others[-1])))
