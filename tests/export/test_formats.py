@@ -214,21 +214,15 @@ def test_every_format_has_ensembles_of_networks_with_members(tmp_path: Path, nam
 
 
 def test_shared_layers_are_in_a_file_once(tmp_path: Path) -> None:
-    few, many = (network(activations=("tanh", "tanh"), members=members) for members in (2, 12))
-    n_bytes = {}
+    sizes: dict[tuple[str, int], int] = {}
     for name in ("native", "onnx"):
-        for one in (few, many):
-            path = write_export(
-                one,
-                name,
-                place(tmp_path, f"{name}") if name == "native" else tmp_path / "m.onnx",
-                overwrite=True,
-            ).path
-            file = path / "weights.safetensors" if path.is_dir() else path
-            n_bytes[name, one.n_members] = file.stat().st_size
-    own = 10 * 4 * (few.sizes[0] + (7 + 1) * 3)  # factors and outputs of ten members more
-    assert n_bytes["native", 12] - n_bytes["native", 2] == own
-    assert n_bytes["onnx", 12] - n_bytes["onnx", 2] < own + 10 * 1000
+        for members in (2, 12):
+            one = network(activations=("tanh", "tanh"), members=members)
+            path = write_export(one, name, place(tmp_path, name), overwrite=True).path
+            sizes[name, members] = (path / "weights.safetensors" if path.is_dir() else path).stat().st_size
+    own = 10 * 4 * (one.sizes[0] + (7 + 1) * 3)  # factors and outputs of ten members more
+    assert sizes["native", 12] - sizes["native", 2] == pytest.approx(own, abs=64)  # the header's digits
+    assert sizes["onnx", 12] - sizes["onnx", 2] < own + 10 * 1000  # nodes
 
 
 @pytest.mark.slow

@@ -312,7 +312,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
 @pytest.mark.parametrize("path", ["nowhere.toml", "medium", "", "x" * 5000, "a\0b", "."])
 def test_a_space_that_is_not_there_is_named_with_those_that_are(path: str) -> None:
     assert refusal(path).endswith(
-        "expected one of deep, funnel, small, tables, tiny or a TOML file, got neither"
+        "expected one of deep, funnel, small, tables, tabm, tiny or a TOML file, got neither"
     )
 
 

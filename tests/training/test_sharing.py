@@ -238,7 +238,8 @@ def test_work_is_that_of_the_members_with_the_optimizer_once() -> None:
     assert cohort._numbering.size == cohort.parameters.size
     assert sum(n_shared(shape, 4) for shape in cohort.layout.shapes[::4]) == cohort.parameters.size
     assert found["parameters"] == 10 * cohort.parameters.size + COPYING * cohort.layout.size
-    assert predicted(plans) < predicted([replace(p, members=1) for p in plans for _ in range(4)])
+    large = one(4, (256, 256))
+    assert predicted([large]) < predicted([replace(large, members=1)] * 4)
 
 
 def test_numbers_are_those_of_the_networks_once() -> None:

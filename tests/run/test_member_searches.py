@@ -17,8 +17,10 @@ from nas.errors import SpaceError
 from nas.evaluation import Candidate, Checkpoint, Problem, build_network, evaluate, plan_cohorts
 from nas.genome import Encoding, Genome
 from nas.reporting.history import read_history
+from nas.reporting.panels import _structure
 from nas.run.preparation import prepare
-from nas.space import Limits, SearchSpace
+from nas.run.summary import summary
+from nas.space import SearchSpace
 from nas.space.space import check_fits
 
 BINNED = Encoding(numeric_encoding="piecewise_linear")
@@ -80,7 +82,7 @@ def test_a_child_with_other_members_starts_ahead_of_one_from_scratch(
 
 
 def test_a_search_among_members_is_resumed_exported_and_reported(tmp_path: Path) -> None:
-    options = {"space": SPACE, "epochs": 8, "n_candidates": 20, "seed": 1, "report": True, "importance": True}
+    options = {"space": SPACE, "epochs": 8, "n_candidates": 20, "seed": 1, "importance": True}
     with snapshots(tmp_path / "cut", after=(9,)):
         result = search("iris", tmp_path / "whole", **options)
     assert_same_search(resume(tmp_path / "cut" / "9"), result)
@@ -102,25 +104,27 @@ def test_a_search_among_members_is_resumed_exported_and_reported(tmp_path: Path)
 
 def test_a_winner_with_members_is_the_mean_of_its_trainings(tmp_path: Path) -> None:
     space = replace(SPACE, depth=(1, 1), members=(4,), name="four")
-    result = search("iris", tmp_path, space=space, epochs=8, n_candidates=3, members=2, report=True)
+    result = search("iris", tmp_path, space=space, epochs=8, n_candidates=3, members=2)
     network = nas.load_network(result.run_dir)
     assert [member.n_members for member in network.members] == [4, 4]
     assert len(network.plain_members()) == 8
     table = load_dataset("iris").table
     np.testing.assert_array_equal(network.predict_proba(table), result.network.predict_proba(table))
-    assert "hidden layer shared by 4 members" in result.summary()
-    assert "shared by 4 members" in (result.run_dir / "report.html").read_text(encoding="utf-8")
+    assert "hidden layer shared by 4 members" in summary(result)
+    panel = _structure(read_history(result.run_dir))
+    assert panel is not None
+    assert "shared by 4 members" in panel.text
     assert result.oof is not None
     exported = nas.export_network(result.run_dir, "python", tmp_path / "model.py")
     assert exported.agreement.difference <= 1e-5
 
 
 def test_members_beyond_the_limits_are_not_generated(tmp_path: Path) -> None:
-    limits = Limits(parameters=Genome((8,), members=4).n_parameters(4, 3))
-    result = search("iris", tmp_path, space=SPACE, n_candidates=12, epochs=2, limits=limits)
+    most = Genome((8,), members=4).n_parameters(4, 3)
+    result = search("iris", tmp_path, space=SPACE, n_candidates=12, epochs=2, max_parameters=most)
     assert len(result.history) == 12
     counts = {evaluation.n_parameters for _, evaluation in result.history}
-    assert max(counts) <= limits.parameters  # type: ignore[operator]
+    assert max(counts) <= most
     assert {candidate.genome.members for candidate, _ in result.history} >= {1, 4}
 
 
