@@ -203,7 +203,7 @@ def test_members_are_of_version_7_and_their_factors_fit(tmp_path: Path) -> None:
     }
 
     def build(**changes: Any) -> Network:
-        facts = {"task": network.task, "columns": network.columns, "target": network.target}
+        facts: Any = {"task": network.task, "columns": network.columns, "target": network.target}
         return Network(**facts, activations=network.activations, **(parts | changes))
 
     one = build()

@@ -259,7 +259,7 @@ def _call(function: str, operands: list[str | float]) -> str:
 
 def _state_dict(network: Predictor) -> dict[str, Array]:
     """Arrays by torch's names, with each layer's weights transposed to shape (outputs, inputs)."""
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for i, member in enumerate(network.members):
         layers, place = list(zip(member.weights, member.biases, strict=True)), f"members.{i}"
         if member.factors is not None:

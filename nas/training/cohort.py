@@ -14,9 +14,9 @@ from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.state import State
 from nas.training.config import TrainingConfig
 from nas.training.data import Rows
-from nas.training.layout import Layout, Shape
+from nas.training.layout import Layout, Place, Shape
 from nas.training.passes import Workspace
-from nas.training.sharing import Sharing
+from nas.training.sharing import Part, Sharing
 from nas.training.validation import Validation
 
 
@@ -124,6 +124,11 @@ class Cohort:
     def _buffer(self) -> Floats:
         return zeros(self._numbering.size, self._dtype)
 
+    @property
+    def _places(self) -> Sequence[Sequence[Place | Part]]:
+        """The matrices of each member in the buffers of parameters, gradients and moments."""
+        return self._numbering.places
+
     def _lay_out_sharing(self) -> None:
         """The arrays of passes, and the calls between these and the networks' own numbers."""
         self._read, self._read_gradient = self.parameters, self._gradient
@@ -167,7 +172,7 @@ class Cohort:
             return values[0]
         # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
-        for places, value in zip(self._numbering.places[members], values, strict=True):
+        for places, value in zip(self._places[members], values, strict=True):
             for place in places:
                 numbers = result[place.numbers].reshape(place.shape)
                 numbers[:, : None if biases else -1] = value
@@ -221,7 +226,7 @@ class Cohort:
 
     def _clip(self) -> None:
         """Scale down gradients with a norm above their member's limit."""
-        for places, member in zip(self._numbering.places, self.members, strict=True):
+        for places, member in zip(self._places, self.members, strict=True):
             if (limit := member.config.clip_norm) is not None:
                 # Padding is included: its gradient is 0, and adds nothing to the norm.
                 parts = [self._gradient[place.numbers] for place in places]
@@ -256,10 +261,7 @@ class Cohort:
 
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are finite."""
-        return all(
-            bool(xp.isfinite(self.parameters[place.numbers]).all())
-            for place in self._numbering.places[member]
-        )
+        return all(bool(xp.isfinite(self.parameters[place.numbers]).all()) for place in self._places[member])
 
     def without(self, leaving: set[int]) -> Cohort:
         """A cohort of the remaining members with the same numbers; this cohort cannot be used afterwards."""
@@ -275,8 +277,8 @@ class Cohort:
         smaller = Cohort([self.members[i] for i in staying], tiled=self.layout.tiled)
         # Not strict: the optimizer with most moments may have left.
         for source, target in zip(self._numbers, smaller._numbers, strict=False):
-            for i, places in zip(staying, smaller._numbering.places, strict=True):
-                for before, after in zip(self._numbering.places[i], places, strict=True):
+            for i, places in zip(staying, smaller._places, strict=True):
+                for before, after in zip(self._places[i], places, strict=True):
                     target[after.numbers] = source[before.numbers]
         for optimizer in smaller._optimizers:
             optimizer.steps += steps

@@ -166,11 +166,11 @@ def test_dropout_is_drawn_for_each_member_alike_in_any_cohort() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_predictions_are_those_of_validation_and_of_the_network(loss: str) -> None:
+    many = np.random.default_rng(0).normal(size=(300, 6))
     for network in networks(loss):
-        X = np.random.default_rng(0).normal(size=(300, 6))
-        np.testing.assert_allclose(predict(network, X), network.predict(X), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(predict(network, many), network.predict(many), rtol=0, atol=1e-12)
     X, y = some_rows(loss)
-    X = X.astype(np.float32)
+    X = np.asarray(X, np.float32)
     seen: list[Floats] = []
 
     def score(p: Floats, y: Array, weights: Floats | None) -> float:
