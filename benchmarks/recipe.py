@@ -53,6 +53,7 @@ INGREDIENTS: dict[str, Genes] = {
     "quantile": {"scaling": "quantile"},
     "piecewise_linear": {"numeric_encoding": "piecewise_linear"},
     "periodic": {"numeric_encoding": "periodic"},
+    "members": {"members": 8},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

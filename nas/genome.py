@@ -116,7 +116,11 @@ class Genome:
     label_smoothing : float, optional
         The share of every class in the targets that training sees.
     front_scaling : float, optional
-        The factor of the learning rate for trained factors of the inputs; 0: there are none.
+        The factor of the learning rate for trained factors of the inputs; 0: there are none. A network with
+        members, which have factors of their own, does not read it.
+    members : int, optional
+        Members of the network, which share its hidden layers; see `nas.network.MLP`. A network without
+        hidden layers does not read it.
 
     Raises
     ------
@@ -143,6 +147,7 @@ class Genome:
     beta2: float | None = _gene(Effect.TRAINING, "beta2=")
     label_smoothing: float | None = _gene(Effect.TRAINING, "smoothing=")
     front_scaling: float | None = _gene(Effect.TRAINING, "front=")
+    members: int | None = _gene(Effect.STRUCTURE, "members=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -215,25 +220,40 @@ class Genome:
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
 
     @property
+    def n_members(self) -> int:
+        """The number of members of the network: 1 is a plain network."""
+        return (self.members or 1) if self.depth else 1
+
+    @property
     def encoding(self) -> Encoding:
-        """The values of the genes of inputs, the standard ones as None."""
-        return encoding_of(_input_genes(self))
+        """The values of the genes of inputs, the standard ones as None.
+
+        A network with members has factors of its inputs in place of waves.
+        """
+        encoding = encoding_of(_input_genes(self))
+        return encoding if self.n_members == 1 else encoding.of_table
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Count the weights and biases of this network between the given numbers of inputs and outputs.
 
-        Factors of the inputs are not counted: a trained network has them in its weights.
+        Of a network with members, the shared ones count once, beside each member's factors of the inputs.
+        Factors of front scaling are not counted: a trained network has them in its weights.
         """
-        return sum(self._weights_and_biases(n_inputs, n_outputs))
+        shared = self._weights_and_biases(n_inputs, self.n_members * n_outputs)
+        return sum(shared) + self._n_factors(n_inputs)
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
 
-        Activations and the output's own function are not counted: their cost grows with the units
-        only, and depends on how a machine computes an exponential.
+        Each member of a network computes all layers, and multiplies the inputs by its factors. Activations
+        and the output's own function are not counted: their cost grows with the units only, and depends on
+        how a machine computes an exponential.
         """
         weights, biases = self._weights_and_biases(n_inputs, n_outputs)
-        return 2 * weights + biases
+        return self.n_members * (2 * weights + biases) + self._n_factors(n_inputs)
+
+    def _n_factors(self, n_inputs: int) -> int:
+        return self.n_members * n_inputs if self.n_members > 1 else 0
 
     def _weights_and_biases(self, n_inputs: int, n_outputs: int) -> tuple[int, int]:
         outputs = (*self.widths, n_outputs)

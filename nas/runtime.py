@@ -10,7 +10,8 @@ A saved network is a folder with two files:
   where the network came from;
 - ``weights.safetensors``: ``weight_0``, ``bias_0``, ... of each layer, float32, of shapes
   (inputs, outputs) and (outputs,), in the safetensors layout (8 bytes header length, JSON header,
-  numbers).
+  numbers). Layers with ``members``, a number of networks that share the hidden layers, have ``factors``, of
+  shape (members, inputs), and a last layer with the outputs of all members side by side.
 
 An ensemble has, in place of ``layers``, ``members``, a list of the same records, and ``shares``, the weight
 of each member in the mean; the arrays are called ``member_0.weight_0`` and so on.
@@ -19,15 +20,17 @@ A network with `Waves` has in its record of layers ``waves``, the positions of t
 arrays ``frequencies`` and ``phases``, of shape (positions, waves); the first layer reads each wave.
 
 Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, 6 where columns have
-``clip`` or ``edges``, and 7 where it has waves. Their ``checksum`` holds two SHA-256 digests: ``weights``, of
-the bytes of the weights file, and ``record``, of ``model.json`` without its ``checksum``, as JSON with sorted
-keys and without blanks; a file that does not match them is refused. Versions 1 (a single network), 2 (an
-ensemble) and 3 (either, with columns that have ``means`` or ``knots``) have none, and are still read.
+``clip`` or ``edges``, 7 where layers have ``members``, and 8 where they have ``waves``. Their ``checksum``
+holds two SHA-256 digests: ``weights``, of the bytes of the weights file, and ``record``, of ``model.json``
+without its ``checksum``, as JSON with sorted keys and without blanks; a file that does not match them is
+refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or
+``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -44,7 +47,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 7  # of the format, the newest; see the top of this file
+VERSION = 8  # of the format, the newest; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -400,6 +403,14 @@ class Predictor:
         """The weight of each member in the mean; the sum is 1."""
         raise NotImplementedError
 
+    def plain_members(self) -> list[tuple[Network, float]]:
+        """Networks that share no layers, of which outputs are averaged, each with its weight."""
+        return [
+            (plain, weight / member.n_members)
+            for member, weight in zip(self.members, self.member_weights, strict=True)
+            for plain in member.alone()
+        ]
+
     def predict(self, table: Table) -> Array:
         """Predicted labels or values of shape (rows,), or (rows, targets) for several targets or labels.
 
@@ -502,7 +513,7 @@ class Predictor:
         The outputs of several members are stacked side by side.
         """
         X = self.preprocessor.encode(table)
-        return np.hstack([member._by_piece(member._hidden, X) for member in self.members])
+        return np.hstack([member._by_piece(member._units, X) for member in self.members])
 
     def _outputs(self, X: Array, temperature: float = 1.0) -> Array:
         """Probabilities, or values in standard deviations, of shape (rows, outputs)."""
@@ -550,6 +561,10 @@ class Network(Predictor):
         Where the network came from: plain values.
     waves : Waves, optional
         Which the first layer reads beside the inputs.
+    factors : array of shape (members, inputs), optional
+        Of a network with several members that share the hidden layers, what each multiplies the inputs by.
+        The last layer has the outputs of all members side by side, and predictions are their mean (Gorishniy
+        et al. 2025, "TabM").
 
     Raises
     ------
@@ -568,18 +583,53 @@ class Network(Predictor):
         biases: Sequence[Array],
         provenance: Mapping[str, Any] | None = None,
         waves: Waves | None = None,
+        factors: Array | None = None,
     ) -> None:
         super().__init__(task, Preprocessor(columns), target, provenance)
         self.waves = waves
         self.activations = tuple(activations)
         self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
         self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
+        self.factors = None if factors is None else np.ascontiguousarray(factors, np.float32)
         _check_network(self)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Numbers of inputs of the first layer, of units of each hidden layer, and of outputs."""
-        return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
+        *widths, outputs = [weight.shape[1] for weight in self.weights]
+        return (self.weights[0].shape[0], *widths, outputs // self.n_members)
+
+    @property
+    def n_members(self) -> int:
+        """The number of members that share the hidden layers; 1 for a plain network."""
+        return 1 if self.factors is None else len(self.factors)
+
+    def alone(self) -> list[Network]:
+        """Each member that shares hidden layers as a network of its own; this network if it has none."""
+        if self.factors is None:
+            return [self]
+        first, *others = self.weights
+        return [
+            Network(
+                task=self.task,
+                columns=self.columns,
+                target=self.target,
+                activations=self.activations,
+                weights=[first * factors[:, np.newaxis], *others[:-1], weight],
+                biases=[*self.biases[:-1], bias],
+                provenance=self.provenance,
+            )
+            for factors, weight, bias in zip(self.factors, *self.output_layers(), strict=True)
+        ]
+
+    def output_layers(self) -> tuple[list[Array], list[Array]]:
+        """Weights and biases of each member's outputs."""
+        if self.factors is None:
+            return self.weights[-1:], self.biases[-1:]
+        weights, biases = (
+            np.split(part[-1], self.n_members, axis=-1) for part in (self.weights, self.biases)
+        )
+        return weights, biases
 
     @property
     def members(self) -> tuple[Network, ...]:
@@ -592,11 +642,16 @@ class Network(Predictor):
         return (1.0,)
 
     def _outputs(self, X: Array, temperature: float = 1.0) -> Array:
-        link = _link(self.task, len(self.biases[-1]))
+        weights, biases = self.output_layers()
+        link = _link(self.task, len(biases[0]))
 
         def outputs(piece: Array) -> Array:
-            z = self._hidden(piece) @ self.weights[-1] + self.biases[-1]
-            return link(z if temperature == 1.0 else z / z.dtype.type(temperature))
+            parts = []
+            for A, weight, bias in zip(self._hidden_of_members(piece), weights, biases, strict=True):
+                z = A @ weight + bias
+                parts.append(link(z if temperature == 1.0 else z / z.dtype.type(temperature)))
+            total: Array = sum(parts[1:], parts[0])
+            return total if len(parts) == 1 else total / total.dtype.type(len(parts))
 
         return self._by_piece(outputs, X)
 
@@ -605,6 +660,16 @@ class Network(Predictor):
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [function(X[i : i + _PIECE]) for i in range(0, max(1, len(X)), _PIECE)]
         return _finite(np.concatenate(pieces))
+
+    def _hidden_of_members(self, X: Array) -> list[Array]:
+        """Outputs of the last hidden layer for each member that shares the layers."""
+        if self.factors is None:
+            return [self._hidden(X)]
+        return [self._hidden(X * factors) for factors in self.factors]
+
+    def _units(self, X: Array) -> Array:
+        """Outputs of the last hidden layer, those of all members side by side."""
+        return np.hstack(self._hidden_of_members(X))
 
     def _hidden(self, X: Array) -> Array:
         if self.waves is not None:
@@ -708,6 +773,7 @@ def model_record(network: Predictor) -> dict[str, Any]:
             "sizes": list(member.sizes),
             "activations": list(member.activations),
             **({} if member.waves is None else {"waves": list(member.waves.places)}),
+            **({"members": member.n_members} if member.n_members > 1 else {}),
         }
         for member in network.members
     ]
@@ -715,10 +781,21 @@ def model_record(network: Predictor) -> dict[str, Any]:
     has_uncertainty = network.uncertainty != Uncertainty()
     uncertainty = asdict(network.uncertainty) if has_uncertainty else {}
     is_bent_or_binned = any(column.clip or column.edges for column in network.columns)
+    shares_layers = any(member.n_members > 1 for member in network.members)
     return {
         "format": FORMAT,
         # The oldest that has all of it, which programs of before can read.
-        "version": 7 if has_waves else 6 if is_bent_or_binned else 5 if uncertainty else 4,
+        "version": next(
+            version
+            for version, is_needed in (
+                (8, has_waves),
+                (7, shares_layers),
+                (6, is_bent_or_binned),
+                (5, bool(uncertainty)),
+                (4, True),
+            )
+            if is_needed
+        ),
         "task": network.task,
         "columns": [_record_of(column) for column in network.columns],
         "target": asdict(network.target),
@@ -756,11 +833,13 @@ _NOTHING = Column("", "dropped")
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
-    """Weights, biases and waves by the names of the weights file."""
+    """Weights, biases, factors and waves by the names of the weights file."""
     found: dict[str, Array] = {}
     for prefix, member in zip(_prefixes(network), network.members, strict=True):
         for kind, arrays in (("weight", member.weights), ("bias", member.biases)):
             found |= {f"{prefix}{kind}_{i}": array for i, array in enumerate(arrays)}
+        if member.factors is not None:
+            found[f"{prefix}factors"] = member.factors
         if member.waves is not None:
             of_waves = (member.waves.frequencies, member.waves.phases)
             found |= {f"{prefix}{name}": array for name, array in zip(_OF_WAVES, of_waves, strict=True)}
@@ -1601,6 +1680,10 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
             raise ModelError(
                 f"layers: activations: expected names, got {_short(layer_record['activations'])}"
             )
+        if "members" in layer_record and (record["version"] < 7 or _count(layer_record["members"]) < 2):
+            raise ModelError(
+                f"layers: {_short(layer_record['members'])} members in version {record['version']}"
+            )
     named = [
         _names(prefix, len(layer_record["sizes"]) - 1)
         for prefix, layer_record in zip(prefixes, layers, strict=True)
@@ -1612,7 +1695,11 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
     of_waves = {
         f"{prefix}{name}" for prefix, own in zip(prefixes, waves, strict=True) if own for name in _OF_WAVES
     }
-    if {name for names in named for name in names} | of_waves != set(arrays):
+    factors = [
+        f"{prefix}factors" if "members" in layer_record else ""
+        for prefix, layer_record in zip(prefixes, layers, strict=True)
+    ]
+    if {*itertools.chain(*named), *filter(None, factors), *of_waves} != set(arrays):
         counts = " and ".join(str(len(names) // 2) for names in named)
         raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
     provenance = _value(record, "provenance", dict) if "provenance" in record else {}
@@ -1623,8 +1710,9 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
         _check_column(column, record["version"])
     target = _fields_from(Target, _value(record, "target", dict), "target")
     members = []
-    for layer_record, names, own_waves in zip(layers, named, waves, strict=True):
+    for layer_record, names, name_of_factors, own_waves in zip(layers, named, factors, waves, strict=True):
         sizes = [_count(size) for size in layer_record["sizes"]]
+        sizes[-1:] = [size * layer_record.get("members", 1) for size in sizes[-1:]]
         weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
         if [weight.shape for weight in weights] != list(pairwise(sizes)):
             raise ModelError(f"weights of shapes {[weight.shape for weight in weights]} for sizes {sizes}")
@@ -1638,8 +1726,11 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
                 biases=biases,
                 provenance={} if several else provenance,
                 waves=own_waves,
+                factors=arrays[name_of_factors] if name_of_factors else None,
             )
         )
+        if members[-1].n_members != layer_record.get("members", 1):
+            raise ModelError(f"factors of {members[-1].n_members} members for {layer_record['members']}")
     network = Ensemble(members, _value(record, "shares", list), provenance) if several else members[0]
     network.uncertainty = uncertainty_of(record, network)
     return network
@@ -1651,8 +1742,8 @@ def _waves_of(
     """The waves of a member; raises `ModelError` on what are no positions, and on missing arrays."""
     if "waves" not in layers:
         return None
-    if version < 7:
-        raise ModelError(f"waves of version 7 in version {version}")
+    if version < 8:
+        raise ModelError(f"waves of version 8 in version {version}")
     places = [_count(place) for place in _value(layers, "waves", list, "layers")]
     for name in _OF_WAVES:
         if f"{prefix}{name}" not in arrays:
@@ -1840,6 +1931,16 @@ def _check_network(network: Network) -> None:
     """Raise `ModelError` unless columns, layers and target fit each other and all numbers are finite."""
     if network.task not in TASKS:
         raise ModelError(f"task {network.task!r}, not one of {', '.join(TASKS)}")
+    _check_layers(network)
+    if network.factors is not None:
+        _check_factors(network, network.factors)
+    if len({column.name for column in network.columns}) != len(network.columns):
+        raise ModelError("two columns of the same name")
+    _check_inputs(network)
+    _check_target(network.task, network.target, network.sizes[-1])
+
+
+def _check_layers(network: Network) -> None:
     if len(network.weights) != len(network.activations) + 1:
         raise ModelError(f"{len(network.activations)} activations for {len(network.weights)} layers")
     for name in network.activations:
@@ -1850,10 +1951,18 @@ def _check_network(network: Network) -> None:
             raise ModelError(f"layer {i} with weights {weight.shape} and biases {bias.shape}")
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise ModelError(f"layer {i} with numbers that are not finite")
-    if len({column.name for column in network.columns}) != len(network.columns):
-        raise ModelError("two columns of the same name")
-    _check_inputs(network)
-    _check_target(network.task, network.target, network.sizes[-1])
+
+
+def _check_factors(network: Network, factors: Array) -> None:
+    inputs, outputs = network.weights[0].shape[0], network.weights[-1].shape[1]
+    if factors.ndim != 2 or len(factors) < 2 or factors.shape[1] != inputs:
+        raise ModelError(f"factors of shape {factors.shape} for {inputs} inputs")
+    if not network.activations or outputs % len(factors):
+        raise ModelError(
+            f"{len(factors)} members for {len(network.activations)} hidden layers and {outputs} outputs"
+        )
+    if not np.isfinite(factors).all():
+        raise ModelError("factors that are not finite")
 
 
 def _check_inputs(network: Network) -> None:
@@ -1861,6 +1970,8 @@ def _check_inputs(network: Network) -> None:
     n_inputs, n_waves = network.preprocessor.n_inputs, 0
     if network.waves is not None:
         _check_waves(network.waves, n_inputs)
+        if network.factors is not None:
+            raise ModelError("waves of a network with members")
         n_waves = network.waves.phases.size
     if n_inputs + n_waves != network.sizes[0]:
         beside = f" and {n_waves} waves" if n_waves else ""

@@ -44,6 +44,7 @@ def genomes(draw: st.DrawFn) -> Genome:
         beta2=draw(st.none() | RATES),
         label_smoothing=draw(st.none() | RATES),
         front_scaling=draw(st.none() | NUMBERS),
+        members=draw(st.none() | st.integers(1, 32)),
     )
 
 
@@ -116,6 +117,8 @@ DIFFERENT = [
     Genome((8, 4), label_smoothing=0.0),
     Genome((8, 4), label_smoothing=0.1),
     Genome((8, 4), front_scaling=6.0),
+    Genome((8, 4), members=4),
+    Genome((8, 4), members=8),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -214,6 +217,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         0.95,
         0.1,
         6.0,
+        4,
     )
     assert full.to_dict() == {
         "widths": [8, 4],
@@ -229,6 +233,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "beta2": 0.95,
         "label_smoothing": 0.1,
         "front_scaling": 6.0,
+        "members": 4,
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -305,6 +310,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         (Genome((8, 4), dropout=(0.0, 0.3)), "8-4 dropout=0,0.3"),
         (Genome((8,), beta2=0.95, label_smoothing=0.1), "8 beta2=0.95 smoothing=0.1"),
         (Genome((8,), front_scaling=6.0), "8 front=6"),
+        (Genome((64, 64), "relu", members=8), "64-64 relu members=8"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],
@@ -325,21 +331,33 @@ def test_the_line_begins_with_the_widths(genome: Genome) -> None:
 def test_parameters_are_counted_as_by_hand() -> None:
     assert Genome(()).n_parameters(4, 3) == 4 * 3 + 3
     assert Genome((5, 2)).n_parameters(4, 3) == (4 * 5 + 5) + (5 * 2 + 2) + (2 * 3 + 3)
+    # Outputs and factors of the inputs are each member's own.
+    with_members = Genome((5, 2), members=8).n_parameters(4, 3)
+    assert with_members == (4 * 5 + 5) + (5 * 2 + 2) + 8 * (2 * 3 + 3) + 8 * 4
+    assert Genome((5, 2), members=1).n_parameters(4, 3) == Genome((5, 2)).n_parameters(4, 3)
+    assert Genome((), members=8).n_parameters(4, 3) == Genome(()).n_parameters(4, 3)
 
 
-@given(st.lists(st.integers(1, 9), max_size=4), st.integers(1, 9), st.integers(1, 9))
-def test_parameters_are_those_of_the_network(widths: list[int], n_inputs: int, n_outputs: int) -> None:
-    network = MLP((n_inputs, *widths, n_outputs), ["relu"] * len(widths), "squared_error")
-    assert Genome(tuple(widths)).n_parameters(n_inputs, n_outputs) == network.parameters.size
+@given(st.lists(st.integers(1, 9), max_size=4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
+def test_parameters_are_those_of_the_network(
+    widths: list[int], n_inputs: int, n_outputs: int, members: int
+) -> None:
+    genome, sizes = Genome(tuple(widths), members=members), (n_inputs, *widths, n_outputs)
+    network = MLP(sizes, ["relu"] * len(widths), "squared_error", members=genome.n_members)
+    assert genome.n_parameters(n_inputs, n_outputs) == network.parameters.size
 
 
 def test_operations_are_counted_as_by_hand() -> None:
     assert Genome(()).n_flops(4, 3) == 2 * 4 * 3 + 3
-    assert Genome((5, 2), "tanh").n_flops(4, 3) == (2 * 4 * 5 + 5) + (2 * 5 * 2 + 2) + (2 * 2 * 3 + 3)
+    of_one = (2 * 4 * 5 + 5) + (2 * 5 * 2 + 2) + (2 * 2 * 3 + 3)
+    assert Genome((5, 2), "tanh").n_flops(4, 3) == of_one
+    assert Genome((5, 2), "tanh", members=8).n_flops(4, 3) == 8 * (of_one + 4)
 
 
 @given(genomes(), st.integers(1, 9), st.integers(1, 9))
 def test_operations_are_those_of_weights_and_biases(genome: Genome, n_inputs: int, n_outputs: int) -> None:
     n_biases = sum(genome.widths) + n_outputs
-    n_weights = genome.n_parameters(n_inputs, n_outputs) - n_biases
-    assert genome.n_flops(n_inputs, n_outputs) == 2 * n_weights + n_biases
+    n_weights = dataclasses.replace(genome, members=None).n_parameters(n_inputs, n_outputs) - n_biases
+    factors = n_inputs if genome.n_members > 1 else 0
+    expected = genome.n_members * (2 * n_weights + n_biases + factors)
+    assert genome.n_flops(n_inputs, n_outputs) == expected

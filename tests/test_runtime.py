@@ -219,9 +219,9 @@ def test_waves_are_cosines_of_numbers_beside_the_inputs() -> None:
     assert network.predict({"a": [3.0], "b": [0.25]})[0] == pytest.approx(float(beside.sum()), rel=1e-6)
 
 
-def test_waves_are_of_version_7(tmp_path: Path) -> None:
+def test_waves_are_of_version_8(tmp_path: Path) -> None:
     network = with_waves()
-    assert (model_record(network)["version"], model_record(network)["layers"]["waves"]) == (7, [0, 7])
+    assert (model_record(network)["version"], model_record(network)["layers"]["waves"]) == (8, [0, 7])
     read = load_network(save_network(network, tmp_path / "model"))
     assert isinstance(read, Network)
     assert read.waves is not None
@@ -241,7 +241,7 @@ def test_numbers_of_waves_beyond_all_floats_are_refused_in_words() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(version=6), "waves of version 7 in version 6"),
+        (lambda m: m.update(version=7), "waves of version 8 in version 7"),
         (lambda m: m["layers"].update(waves=[7, 0]), "waves: expected rising positions among 8 inputs"),
         (lambda m: m["layers"].update(waves=[0, 8]), "waves: expected rising positions among 8 inputs"),
         (lambda m: m["layers"].update(waves=[0]), r"waves of shapes \(2, 3\) and \(2, 3\) for 1 inputs"),
@@ -284,6 +284,41 @@ def test_bins_and_bends_are_of_version_6(tmp_path: Path) -> None:
         read = load_network(save_network(network, tmp_path / str(version)))
         assert read.columns == network.columns
         assert read.predict(table_for(network)).tolist() == network.predict(table_for(network)).tolist()
+
+
+def test_members_are_of_version_7_and_their_factors_fit(tmp_path: Path) -> None:
+    network, _ = make_pair()
+    rng, k = np.random.default_rng(0), 3
+    n_inputs, width, n_outputs = network.sizes[0], network.sizes[-2], network.sizes[-1]
+    parts: dict[str, Any] = {
+        "weights": [*network.weights[:-1], rng.normal(size=(width, k * n_outputs))],
+        "biases": [*network.biases[:-1], rng.normal(size=k * n_outputs)],
+        "factors": rng.choice([-1.0, 1.0], (k, n_inputs)),
+    }
+
+    def build(**changes: Any) -> Network:
+        facts: Any = {"task": network.task, "columns": network.columns, "target": network.target}
+        return Network(**facts, activations=network.activations, **(parts | changes))
+
+    one = build()
+    assert (one.n_members, one.sizes, one.members) == (k, network.sizes, (one,))
+    record = model_record(one)
+    assert (record["version"], record["layers"]["members"]) == (7, k)
+    table = table_for(network)
+    read = load_network(save_network(one, tmp_path / "model"))
+    np.testing.assert_array_equal(read.predict_proba(table), one.predict_proba(table))
+    mean = np.mean([plain.predict_proba(table) for plain in one.alone()], axis=0)
+    np.testing.assert_allclose(one.predict_proba(table), mean, atol=1e-6)
+    assert [weight for _, weight in Ensemble([one, network], [3, 1]).plain_members()] == [0.25] * 4
+    assert one.transform(table).shape == (len(mean), k * width)
+    for changes, message in (
+        ({"factors": parts["factors"][:1]}, "factors of shape"),
+        ({"factors": parts["factors"][:, 1:]}, "factors of shape"),
+        ({"factors": np.full((k, n_inputs), np.nan)}, "factors that are not finite"),
+        ({"factors": np.ones((4, n_inputs))}, "4 members for 2 hidden layers and 9 outputs"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            build(**changes)
 
 
 def test_columns_of_bins_that_were_changed_are_refused_or_predict(tmp_path: Path) -> None:
@@ -1064,6 +1099,22 @@ REFUSED_RECORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a knot that is text": (lambda m: m["columns"][0].update(knots=[["0", 0], [1, 1]]), "knots: expected"),
     "knots of categories": (lambda m: m["columns"][1].update(knots=[[0, 0], [1, 1]]), "knots"),
     "knots that are a number": (lambda m: m["columns"][0].update(knots=7), "knots: expected a list of lists"),
+    "members of an earlier version": (
+        lambda m: m["layers"].update(members=3),
+        "layers: 3 members in version 4",
+    ),
+    "a single member": (
+        lambda m: (m["layers"].update(members=1), m.update(version=7)),
+        "layers: 1 members in version 7",
+    ),
+    "members that are text": (
+        lambda m: (m["layers"].update(members="3"), m.update(version=7)),
+        "a size of '3'",
+    ),
+    "members without factors": (
+        lambda m: (m["layers"].update(members=3), m.update(version=7)),
+        "arrays ['bias_0', 'bias_1', 'bias_2',",
+    ),
     "edges of an earlier version": (
         lambda m: m["columns"][0].update(edges=[0, 1]),
         "columns of version 6 in version 4",

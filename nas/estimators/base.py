@@ -234,7 +234,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.result_: Mapping[str, Any] = result.record()
         self.candidates_ = candidates
         self.run_dir_ = result.run_dir if self._keeps_runs else None
-        self._n_features_out = sum(member.sizes[-2] for member in self.network_.members)
+        self._n_features_out = sum(member.sizes[-2] * member.n_members for member in self.network_.members)
 
     @isolated()
     def read_rows(self, X: Any) -> Features:

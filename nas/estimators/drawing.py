@@ -26,9 +26,10 @@ def drawing(network: Predictor) -> str:
 def _layers(network: Network) -> str:
     """An SVG with a bar for each layer; the height follows the number of units."""
     sizes = network.sizes
-    names = ["inputs", *network.activations, "outputs" if sizes[-1] > 1 else "output"]
+    outputs = "outputs" if sizes[-1] > 1 else "output"
+    names = ["inputs", *network.activations, outputs + _times(network)]
     width, height = _STEP * len(sizes), _HEIGHT + _TEXT
-    label = " → ".join(map(str, sizes))
+    label = " → ".join(map(str, sizes)) + _times(network)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="network {label}" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11" '
@@ -44,6 +45,11 @@ def _layers(network: Network) -> str:
             f'<text x="{x}" y="{_HEIGHT + 28}" opacity="0.7">{name}</text>',
         ]
     return "".join([*parts, "</svg>"])
+
+
+def _times(network: Network) -> str:
+    """The number of members that share the layers, with outputs of their own."""
+    return f" × {network.n_members}" if network.n_members > 1 else ""
 
 
 def _bar(size: int, largest: int) -> float:

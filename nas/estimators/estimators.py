@@ -150,4 +150,5 @@ def _member_in_double(network: Network) -> Network:
     double = copy(network)
     double.weights = [weight.astype(np.float64) for weight in network.weights]
     double.biases = [bias.astype(np.float64) for bias in network.biases]
+    double.factors = None if network.factors is None else network.factors.astype(np.float64)
     return double

@@ -74,7 +74,8 @@ def started(training: Training, problem: Problem) -> Training:
     sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
     front = front_of(parent, problem)
     if change is not None:
-        state = with_inputs(state, sizes, network_activations(parent), change, front)
+        options = {"front": front, "members": parent.n_members}
+        state = with_inputs(state, sizes, network_activations(parent), change, **options)
         front = Front(front.scaling)
     child_sizes = network_sizes(genome, problem)
     start = morph(
@@ -87,6 +88,8 @@ def started(training: Training, problem: Problem) -> Training:
         np.random.default_rng(training.seeds(2)),
         front=front,
         child_front=front_of(genome, problem),
+        members=parent.n_members,
+        child_members=genome.n_members,
     )
     return replace(training, state=start, inherited=None)
 

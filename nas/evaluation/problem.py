@@ -53,6 +53,8 @@ class Problem:
         The codes among the inputs of each encoding that has some.
     numbers : tuple of int
         The positions of scaled numbers among the inputs of encodings without codes.
+    columns : mapping
+        For each encoding the column's number of each input, int array of shape (inputs,).
     folds : sequence of Fold
         Cuts of the training rows by which candidates are cross-validated; there are no validation rows then.
     by_fold : sequence of Problem
@@ -74,6 +76,7 @@ class Problem:
     encoded: Mapping[Encoding, tuple[Floats, Floats]] = field(default_factory=dict)
     codes: Mapping[Encoding, Codes] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
+    columns: Mapping[Encoding, Array] = field(default_factory=dict)
     folds: Sequence[Fold] = ()
     by_fold: Sequence[Problem] = ()
 
@@ -177,6 +180,8 @@ def build_network(
         problem.loss,
         rng=rng,
         front=front_of(genome, problem),
+        members=genome.n_members,
+        columns=problem.columns.get(genome.encoding),
     )
 
 
@@ -187,7 +192,7 @@ def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
 
 def front_of(genome: Genome, problem: Problem) -> Front:
     """What lies in front of the first layer of a genome's network."""
-    periodic = problem.numbers if genome.numeric_encoding == "periodic" else ()
+    periodic = problem.numbers if genome.encoding.numeric_encoding == "periodic" else ()
     return Front(training_config(genome, problem.training).front_scaling > 0, periodic)
 
 
@@ -207,7 +212,10 @@ def network_activations(genome: Genome) -> tuple[str, ...]:
 
 def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     """The defaults, with the genes that the genome carries in their place."""
-    return _with_genes(defaults, *_training_genes(genome))
+    config = _with_genes(defaults, *_training_genes(genome))
+    # Members have factors of the inputs already.
+    is_plain = genome.n_members == 1 or not config.front_scaling
+    return config if is_plain else replace(config, front_scaling=0.0)
 
 
 _training_genes = attrgetter(*TRAINING_GENES)

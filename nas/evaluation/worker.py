@@ -53,6 +53,7 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
         network_activations(candidate.genome),
         training_config(candidate.genome, problem.training),
         front_of(candidate.genome, problem).periodic,
+        candidate.genome.n_members,
     )
 
 

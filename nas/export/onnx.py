@@ -85,7 +85,8 @@ def write(network: Predictor, path: Path) -> None:
     encoded = [part for column in columns for part in encoded_column(graph, column)]
     X = graph.add("Concat", *encoded, axis=1)
     X = graph.add("Clip", X, graph.constant(-FARTHEST), graph.constant(FARTHEST))
-    outputs = _outputs(graph, network, [_linear_outputs(graph, member, X) for member in network.members])
+    linear = [z for member in network.members for z in _linear_outputs(graph, member, X)]
+    outputs = _outputs(graph, network, linear)
     constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     model = helper.make_model(
         helper.make_graph(list(map(_node, graph.nodes)), "nas", inputs, outputs, constants),
@@ -137,9 +138,9 @@ def _input(column: Column, names: Names) -> Any:
     return helper.make_tensor_value_info(names.inputs[column.name], kind, ["rows", 1])
 
 
-def _linear(graph: Graph, X: str, weight: Array, bias: Array) -> str:
+def _linear(graph: Graph, X: str, weight: str, bias: str) -> str:
     """Add a linear layer; weights are of shape (inputs, outputs)."""
-    return graph.add("Gemm", X, graph.constant(weight), graph.constant(bias))
+    return graph.add("Gemm", X, weight, bias)
 
 
 def _activate(graph: Graph, name: str, z: str) -> str:
@@ -164,13 +165,26 @@ def _beside_waves(graph: Graph, waves: Waves, X: str) -> str:
     return graph.add("Concat", X, graph.add("Cos", angles), axis=1)
 
 
-def _linear_outputs(graph: Graph, member: Network, X: str) -> str:
-    """Add the layers of a network; return its linear outputs."""
-    if member.waves is not None:
-        X = _beside_waves(graph, member.waves, X)
-    for name, weight, bias in zip(member.activations, member.weights, member.biases, strict=False):
-        X = _activate(graph, name, _linear(graph, X, weight, bias))
-    return _linear(graph, X, member.weights[-1], member.biases[-1])
+def _linear_outputs(graph: Graph, network: Network, X: str) -> list[str]:
+    """Add the layers of a network; return its linear outputs, those of each member that shares the layers."""
+    constants: dict[int, str] = {}
+
+    def constant(array: Array) -> str:
+        # A layer that several members share is in the file once.
+        if id(array) not in constants:
+            constants[id(array)] = graph.constant(array)
+        return constants[id(array)]
+
+    if network.waves is not None:
+        X = _beside_waves(graph, network.waves, X)
+    factors = [None] if network.factors is None else network.factors
+    outputs = []
+    for of_member, last_weight, last_bias in zip(factors, *network.output_layers(), strict=True):
+        A = X if of_member is None else graph.add("Mul", X, graph.constant(of_member[np.newaxis]))
+        for name, weight, bias in zip(network.activations, network.weights, network.biases, strict=False):
+            A = _activate(graph, name, _linear(graph, A, constant(weight), constant(bias)))
+        outputs.append(_linear(graph, A, graph.constant(last_weight), graph.constant(last_bias)))
+    return outputs
 
 
 def _mean(graph: Graph, network: Predictor, linear: Sequence[str], temperature: float = 1.0) -> str:
@@ -180,7 +194,7 @@ def _mean(graph: Graph, network: Predictor, linear: Sequence[str], temperature: 
         return parts[0]
     weighted = [
         graph.add("Mul", part, graph.constant(weight))
-        for part, weight in zip(parts, network.member_weights, strict=True)
+        for part, (_, weight) in zip(parts, network.plain_members(), strict=True)
     ]
     return graph.add("Sum", *weighted)
 

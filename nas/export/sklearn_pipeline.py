@@ -248,7 +248,7 @@ def _categories(columns: Sequence[Column], **options: Any) -> Any:
 def _pipeline(network: Predictor) -> Any:
     """The fitted pipeline: an encoder of columns, and a model."""
     inputs = _Inputs(network)
-    models = [_mlp(member, inputs, network.uncertainty.temperature) for member in network.members]
+    models = [_mlp(member, inputs, network.uncertainty.temperature) for member, _ in network.plain_members()]
     model = models[0] if len(models) == 1 else _voting(network, models)
     return make_pipeline(inputs.transformer(), model)
 
@@ -324,12 +324,16 @@ def _voting(network: Predictor, models: Sequence[Any]) -> Any:
     """
     if network.task != "classification" and len(network.target.names) > 1:
         raise InputError(
-            f"format sklearn: expected one target for an ensemble, got {len(network.target.names)}"
+            f"format sklearn: expected one target for an ensemble, or a network with members, got "
+            f"{len(network.target.names)}"
         )
     if network.task == "multilabel":
-        raise InputError("format sklearn: expected classes or numbers for an ensemble, got several labels")
+        raise InputError(
+            "format sklearn: expected classes or numbers for an ensemble, or a network with members, got "
+            "several labels"
+        )
     named = [(f"member_{i}", model) for i, model in enumerate(models)]
-    weights = list(network.member_weights)
+    weights = [weight for _, weight in network.plain_members()]
     if network.task == "regression":
         voting = VotingRegressor(named, weights=weights)
     else:

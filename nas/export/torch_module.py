@@ -22,7 +22,7 @@ from nas.export.native import record_text
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array
 from nas.network.formula import translate
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, Predictor, model_record, sealed
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, Predictor, Waves, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -59,14 +59,15 @@ HERE = Path(__file__).parent
 {layers}
         ])
         self.member_weights = {member_weights}
+        self.is_mean = {is_mean}
         record = tables.strict_json((HERE / "model.json").read_bytes())
         self.tables = tables.Outside(record, self._numbers)
 
     def forward(self, X: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """From inputs of shape (rows, {n_inputs}) to outputs of shape (rows, {n_outputs})."""
-        if len(self.members) == 1:
+        if not self.is_mean:
             return self.members[0](X) / temperature
-        outputs = [self.link(member(X) / temperature) for member in self.members]
+        outputs = [self.link(member(X) / temperature){mean} for member in self.members]
         return sum(weight * part for weight, part in zip(self.member_weights, outputs))
 
     @staticmethod
@@ -78,7 +79,7 @@ HERE = Path(__file__).parent
         device = next(self.parameters()).device.type
         with torch.no_grad(), torch.autocast(device, enabled=False):
             outputs = self(self._inputs(X), temperature)
-            outputs = self.link(outputs) if len(self.members) == 1 else outputs
+            outputs = outputs if self.is_mean else self.link(outputs)
             return outputs.to("cpu", torch.float32).numpy()
 
     def _inputs(self, X) -> torch.Tensor:
@@ -146,6 +147,25 @@ _WAVES = '''class Waves(nn.Module):
 
 '''
 
+_SHARING = '''class Sharing(nn.Module):
+    """Networks that share hidden layers, each with its own factors of the inputs and its own outputs."""
+
+    def __init__(self, members: int, n_inputs: int, width: int, n_outputs: int, hidden: nn.Module) -> None:
+        super().__init__()
+        self.shape = (members, width, n_outputs)
+        self.hidden = hidden
+        self.factors = nn.Parameter(torch.empty(members, n_inputs, dtype=torch.float32))
+        self.weight = nn.Parameter(torch.empty(members * width, n_outputs, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.empty(members, n_outputs, dtype=torch.float32))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """From inputs of shape (rows, inputs) to linear outputs of shape (members, rows, outputs)."""
+        hidden = self.hidden(X * self.factors[:, None])
+        return hidden @ self.weight.reshape(self.shape) + self.bias[:, None]
+
+
+'''
+
 _OWN = (
     *("Identity()", "Sigmoid()", "Tanh()", "ReLU()", f"LeakyReLU({LEAKY_SLOPE})", "ELU()"),
     *('GELU(approximate="tanh")', "SiLU()", "Softplus()"),
@@ -183,18 +203,23 @@ def write(network: Predictor, path: Path) -> None:
 def _definition(network: Predictor) -> str:
     """The source of ``model.py`` for a network."""
     classes = network.task == "classification" and network.members[0].sizes[-1] > 1
-    several = len(network.members) > 1
+    shares = any(member.n_members > 1 for member in network.members)
+    several = len(network.members) > 1 or shares
     regression = network.task == "regression"
     meaning = "values in standard deviations of the target" if regression else "probabilities"
-    link = "z" if regression else "torch.softmax(z, dim=1)" if classes else "torch.sigmoid(z)"
+    link = "z" if regression else "torch.softmax(z, dim=-1)" if classes else "torch.sigmoid(z)"
     has_waves = any(member.waves is not None for member in network.members)
     names = dict.fromkeys(name for member in network.members for name in member.activations)
+    defined = [_class(name) for name in names if not _activation(name).startswith("nn.")]
+    n = sum(member.n_members for member in network.members)
     return _MODEL.format(
-        classes=has_waves * _WAVES
-        + "".join(_class(name) for name in names if not _activation(name).startswith("nn.")),
+        classes="".join([*defined, has_waves * _WAVES, shares * _SHARING]),
         outputs=meaning if regression or several else "logits",
-        members=f"The mean of {len(network.members)} networks" if several else "A single network",
-        layers="\n".join(map(_layers, network.members)),
+        members=f"The mean of {n} networks" if several else "A single network",
+        layers="\n".join(map(_member, network.members)),
+        is_mean=several,
+        # A network with members gives an axis of these in front.
+        mean=f".reshape(-1, len(X), {network.members[0].sizes[-1]}).mean(0)" if shares else "",
         member_weights=repr(list(network.member_weights)),
         n_inputs=network.preprocessor.n_inputs,
         n_outputs=network.members[0].sizes[-1],
@@ -203,12 +228,22 @@ def _definition(network: Predictor) -> str:
     )
 
 
-def _layers(member: Network) -> str:
-    """The source of a member: waves, if it has them, and linear layers with activations between them."""
-    lines, activations = [], member.activations
-    if member.waves is not None:
-        lines.append(f"Waves({list(member.waves.places)}, {member.waves.phases.shape[1]}),")
-    for i, (n_in, n_out) in enumerate(pairwise(member.sizes)):
+def _member(network: Network) -> str:
+    """The source of a member of an ensemble, or of the only network."""
+    if network.n_members == 1:
+        return _layers(network.sizes, network.activations, network.waves)
+    *sizes, width, n_outputs = network.sizes
+    hidden = _layers((*sizes, width), network.activations)
+    arguments = f"{network.n_members}, {network.sizes[0]}, {width}, {n_outputs}"
+    return f"            Sharing({arguments},\n{hidden}\n            ),"
+
+
+def _layers(sizes: tuple[int, ...], activations: tuple[str, ...], waves: Waves | None = None) -> str:
+    """The source of linear layers with activations between them, after waves if there are any."""
+    lines = []
+    if waves is not None:
+        lines.append(f"Waves({list(waves.places)}, {waves.phases.shape[1]}),")
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
             lines.append(f"{_activation(activations[i])},")
@@ -244,17 +279,26 @@ def _call(function: str, operands: list[str | float]) -> str:
 
 def _state_dict(network: Predictor) -> dict[str, Array]:
     """Arrays by torch's names, with each layer's weights transposed to shape (outputs, inputs)."""
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for i, member in enumerate(network.members):
+        layers, place = list(zip(member.weights, member.biases, strict=True)), f"members.{i}"
         first = 0
         if member.waves is not None:
             first = 1
-            arrays[f"members.{i}.0.frequencies"] = member.waves.frequencies
-            arrays[f"members.{i}.0.phases"] = member.waves.phases
-        for j, (weight, bias) in enumerate(zip(member.weights, member.biases, strict=True)):
+            arrays[f"{place}.0.frequencies"] = member.waves.frequencies
+            arrays[f"{place}.0.phases"] = member.waves.phases
+        if member.factors is not None:
+            weights, biases = member.output_layers()
+            arrays |= {
+                f"{place}.factors": member.factors,
+                f"{place}.weight": np.concatenate(weights),
+                f"{place}.bias": np.array(biases),
+            }
+            layers, place = layers[:-1], f"{place}.hidden"
+        for j, (weight, bias) in enumerate(layers):
             # Activations have the positions in between.
-            arrays[f"members.{i}.{first + 2 * j}.weight"] = np.ascontiguousarray(weight.T)
-            arrays[f"members.{i}.{first + 2 * j}.bias"] = bias
+            arrays[f"{place}.{first + 2 * j}.weight"] = np.ascontiguousarray(weight.T)
+            arrays[f"{place}.{first + 2 * j}.bias"] = bias
     return arrays
 
 

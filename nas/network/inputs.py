@@ -47,14 +47,33 @@ class InputChange:
     origins: Array
     lines: Lines | None = None
 
-    def apply(self, layer: Layer) -> None:
-        """Give a first layer the child's inputs."""
+    def apply(self, layer: Layer, factors: Floats) -> Floats:
+        """Give a first layer the child's inputs; return the members' factors of these.
+
+        Parameters
+        ----------
+        layer : Layer
+        factors : float array of shape (1 + moments, members, inputs)
+            Without rows for a single member. An added input has those of the input before it that stays: it
+            comes from the same column.
+        """
         numbers = empty_numbers(layer, len(self.origins))
         stay = self.origins >= 0
         numbers[:, :-1][:, stay] = layer.numbers[:, self.origins[stay]]
         numbers[0, :-1][~stay] = 0
         if self.lines is not None:
             weights = layer.weights[self.lines.removed]
-            host.add.at(numbers[0], self.lines.over, self.lines.slopes[:, host.newaxis] * weights)
-            numbers[0, -1] += self.lines.heights @ weights
+            slopes, heights = self._of_members(self.lines, factors)
+            host.add.at(numbers[0], self.lines.over, slopes[:, host.newaxis] * weights)
+            numbers[0, -1] += heights @ weights
         layer.numbers = numbers
+        before = host.maximum.accumulate(host.where(stay, host.arange(len(stay)), 0))
+        return factors[..., host.maximum(self.origins[before], 0)]
+
+    def _of_members(self, lines: Lines, factors: Floats) -> tuple[Floats, Floats]:
+        """Slopes and heights of lines for weights that several members share, by least squares."""
+        if not factors.shape[1]:
+            return lines.slopes, lines.heights
+        removed, over = factors[0][:, lines.removed], factors[0][:, self.origins[lines.over]]
+        of_slopes = (removed * over).sum(axis=0) / host.maximum((over * over).sum(axis=0), 1e-12)
+        return lines.slopes * of_slopes, lines.heights * removed.mean(axis=0)

@@ -7,6 +7,15 @@ in the flat buffer, then all biases: optimizers, checkpoints and files handle on
 parameters in front of the first layer (`Front`): with front scaling a trained factor of each input
 (Holzmüller et al. 2024, "Better by default"), with a periodic encoding its waves (`nas.network.waves`).
 
+A network with k members, which share all hidden layers (Gorishniy et al. 2025, "TabM", the variant "mini";
+Wen et al. 2020, "BatchEnsemble"), is
+
+    f(x) = mean over j of output(W_Lj ... phi_1(W_1 (s_j ∘ x) + b_1) ... + b_Lj)
+
+where the factors s_j of the inputs, random signs at first, and the output layers W_Lj are each member's own.
+The last matrix holds the output layers side by side; the factors come last in the flat buffer. The loss is
+the mean of the members' losses.
+
 Forward pass and backpropagation are written here as a textbook has them. Training does not call them: it
 computes many networks in one batch, in `nas.training`, and tests hold its gradients to these.
 """
@@ -18,10 +27,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Array, DTypeLike, Floats, host, to_device, to_host, xp
+from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Smoothing
 from nas.network.waves import N_WAVES, Waves, n_numbers
+
+MOST_MEMBERS = 32
+"""Members of a network, at most; more bring little (Gorishniy et al. 2025, "TabM")."""
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
@@ -53,7 +65,7 @@ class Front(NamedTuple):
 
     def views(self, flat: Floats, sizes: Sequence[int]) -> tuple[Floats, Waves]:
         """The factors of the inputs, of shape (inputs,) or (0,), and the waves, as views of a flat buffer."""
-        start = n_weights_and_biases(sizes)
+        start = n_parameters(sizes)
         waves = start + sizes[0] * self.scaling
         return flat[start:waves], Waves.of(flat[waves:], len(self.periodic), sizes[1])
 
@@ -79,13 +91,20 @@ class MLP:
         float32, or float64 for checks.
     front : Front
         What lies in front of the first layer.
+    members : int
+        Members that share the hidden layers; more than 1 only where there is one.
+    columns : int array of shape (inputs,), optional
+        For each input the number of the column that it comes from: inputs of a column have the same initial
+        factor in a member. By default each input is a column.
 
     Attributes
     ----------
     parameters : float array of shape (n,)
-        All weights, all biases, factors of the inputs, and waves.
+        All weights, all biases, the members' factors, those of front scaling, and waves.
     weights, biases : lists of float arrays of shape (inputs, outputs) and (outputs,)
-        Views of `parameters`, one of each per layer.
+        Views of `parameters`, one of each per layer; the last layer has the outputs of all members.
+    factors : float array of shape (members, inputs)
+        A view of `parameters`; without rows if there is a single member.
     scales : float array of shape (inputs,) or (0,)
         The factors of the inputs, a view of `parameters`; empty without front scaling.
     waves : Waves
@@ -94,7 +113,8 @@ class MLP:
     Raises
     ------
     ValueError
-        On a size below 1, an unknown name, or a number of activations that does not fit.
+        On a size below 1, an unknown name, a number of activations that does not fit, or members that have no
+        layer to share.
 
     Examples
     --------
@@ -112,29 +132,43 @@ class MLP:
         rng: host.random.Generator | None = None,
         dtype: DTypeLike = host.float32,
         front: Front = PLAIN,
+        members: int = 1,
+        columns: Ints | None = None,
     ) -> None:
-        _check(sizes, activations, loss)
+        _check(sizes, activations, loss, members)
+        if front and members > 1:
+            raise ValueError(f"front: expected nothing in front of a network with members, got {front}")
         self.front = front
         self.sizes = tuple(int(size) for size in sizes)
         self.activations = tuple(activations)
+        self.members = members
         self.loss = LOSSES[loss]
-        self.n_weights = sum(inputs * outputs for inputs, outputs in pairwise(self.sizes))
-        n = n_weights_and_biases(self.sizes) + self.front.n_numbers(self.sizes)
+        stacked = stacked_sizes(self.sizes, members)
+        self.n_weights = sum(inputs * outputs for inputs, outputs in pairwise(stacked))
+        n = n_parameters(self.sizes, members) + self.front.n_numbers(self.sizes)
         self.parameters: Floats = host.zeros(n, dtype)
         self.weights, self.biases = self.views(self.parameters)
+        self.factors = self.factors_of(self.parameters)
         self.scales, self.waves = self.front.views(self.parameters, self.sizes)
         if rng is not None:
+            self._initialize(rng, columns)
+
+    def _initialize(self, rng: host.random.Generator, columns: Ints | None) -> None:
+        # Sums of waves are inputs of the first layer, too: its weights are drawn as one matrix.
+        first = host.vstack([self.weights[0], self.waves.weights])
+        *hidden, last = first, *self.weights[1:]
+        for weight, name in zip(hidden, self.activations, strict=True):
+            INITIALIZERS[ACTIVATIONS[name].initializer](weight, rng)
+        for weight in host.split(last, self.members, axis=1):
             # The loss sees the output layer's linear outputs, hence Glorot's weights there.
-            names = [*(ACTIVATIONS[name].initializer for name in activations), "glorot_uniform"]
-            # Sums of waves are inputs of the first layer, too: its weights are drawn as one matrix.
-            first = host.empty(
-                (self.sizes[0] + len(self.waves.weights), self.sizes[1]), self.parameters.dtype
-            )
-            for weight, name in zip([first, *self.weights[1:]], names, strict=True):
-                INITIALIZERS[name](weight, rng)
-            self.weights[0][...], self.waves.weights[...] = host.split(first, [self.sizes[0]])
-            self.scales[...] = 1
-            self.waves.initialize(rng)
+            INITIALIZERS["glorot_uniform"](weight, rng)
+        self.weights[0][...], self.waves.weights[...] = host.split(first, [self.sizes[0]])
+        self.scales[...] = 1
+        self.waves.initialize(rng)
+        if self.members > 1:
+            columns = host.arange(self.sizes[0]) if columns is None else columns
+            signs = rng.choice([-1.0, 1.0], (self.members, int(columns.max()) + 1))
+            self.factors[...] = signs[:, columns]
 
     def folded(self) -> MLP:
         """The same function of `beside_waves` of the inputs, with nothing in front of the first layer.
@@ -171,10 +205,35 @@ class MLP:
 
     def views(self, flat: Floats) -> tuple[list[Floats], list[Floats]]:
         """Weights, of shape (inputs, outputs), and biases, (outputs,), as views of a flat buffer."""
-        return views(flat, self.sizes)
+        return views(flat, stacked_sizes(self.sizes, self.members))
+
+    def factors_of(self, flat: Floats) -> Floats:
+        """The factors of the inputs, of shape (members, inputs), as a view of a flat buffer."""
+        return factors_of(flat, self.sizes, self.members)
+
+    def alone(self) -> list[MLP]:
+        """Each member as a network of its own, with copies of the parameters; this network if it has none."""
+        if self.members == 1:
+            return [self]
+        networks = []
+        outputs = zip(
+            *(host.split(part[-1], self.members, -1) for part in (self.weights, self.biases)), strict=True
+        )
+        for factors, (weight, bias) in zip(self.factors, outputs, strict=True):
+            network = MLP(self.sizes, self.activations, self.loss.name, dtype=self.parameters.dtype)
+            for own, shared in zip(network.weights, [*self.weights[:-1], weight], strict=True):
+                own[...] = shared
+            for own, shared in zip(network.biases, [*self.biases[:-1], bias], strict=True):
+                own[...] = shared
+            network.weights[0] *= factors[:, host.newaxis]
+            networks.append(network)
+        return networks
 
     def predict(self, X: Floats) -> Floats:
         """Predictions of shape (rows, outputs): probabilities, or values for a linear output."""
+        if self.members > 1:
+            mean: Floats = host.mean([network.predict(X) for network in self.alone()], axis=0)
+            return mean
         result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
         for rows in _blocks(len(X)):
             *_, z = self._forward(X[rows])[0]
@@ -184,9 +243,14 @@ class MLP:
         return result
 
     def hidden(self, X: Floats) -> Floats:
-        """Outputs of the last hidden layer, of shape (rows, units); `X` if there is none."""
+        """Outputs of the last hidden layer, of shape (rows, units); `X` if there is none.
+
+        Those of several members stand side by side.
+        """
         if not self.activations:
             return X
+        if self.members > 1:
+            return host.hstack([network.hidden(X) for network in self.alone()])
         result = host.empty((len(X), self.sizes[-2]), self.parameters.dtype)
         for rows in _blocks(len(X)):
             *_, A = self._forward(X[rows])[1]
@@ -247,6 +311,23 @@ class MLP:
         loss : float
         gradient : float array, of the shape of `parameters`
         """
+        if self.members > 1:
+            loss, gradient = self._mean_of_members(X, y, row_weights, label_smoothing)
+        else:
+            loss, gradient = self._of_single_member(X, y, row_weights, label_smoothing)
+        _, waves = self.front.views(gradient, self.sizes)
+        # Not biases, factors of inputs, frequencies and phases.
+        for part, decayed in (
+            (gradient[: self.n_weights], self.parameters[: self.n_weights]),
+            *((new.reshape(-1), own.reshape(-1)) for new, own in zip(waves[2:], self.waves[2:], strict=True)),
+        ):
+            part += weight_decay * decayed
+            loss += 0.5 * weight_decay * float(decayed @ decayed)
+        return loss, gradient
+
+    def _of_single_member(
+        self, X: Floats, y: Array, row_weights: Floats | None, label_smoothing: float
+    ) -> tuple[float, Floats]:
         linear, inputs = self._forward(X)
         outputs = _columns(linear[-1])
         self.loss.link(outputs)
@@ -269,15 +350,50 @@ class MLP:
             scales[...] = (slopes @ self.weights[0].T * X).sum(axis=0)
         if self.front.periodic:
             waves.fill_gradient(self.waves, X[:, list(self.front.periodic)], slopes)
-        penalty = 0.0
-        # Not biases, factors of inputs, frequencies and phases.
-        for part, decayed in (
-            (gradient[: self.n_weights], self.parameters[: self.n_weights]),
-            *((new.reshape(-1), own.reshape(-1)) for new, own in zip(waves[2:], self.waves[2:], strict=True)),
-        ):
-            part += weight_decay * decayed
-            penalty += 0.5 * weight_decay * float(decayed @ decayed)
-        return float(host.mean(to_host(losses))) + penalty, gradient
+        return float(host.mean(to_host(losses))), gradient
+
+    def _mean_of_members(
+        self, X: Floats, y: Array, row_weights: Floats | None, label_smoothing: float
+    ) -> tuple[float, Floats]:
+        """The mean of the members' losses, and its gradient by the chain rule from those of each member."""
+        gradient = host.zeros_like(self.parameters)
+        weights, biases = self.views(gradient)
+        by_factors, n_outputs = self.factors_of(gradient), self.sizes[-1]
+        losses = []
+        for j, member in enumerate(self.alone()):
+            loss, of_member = member.loss_and_gradient(
+                X, y, row_weights=row_weights, label_smoothing=label_smoothing
+            )
+            own_weights, own_biases = member.views(of_member)
+            # The member's first weights are the shared ones, times its factors.
+            by_factors[j] = (own_weights[0] * self.weights[0]).sum(axis=1)
+            own_weights[0] *= self.factors[j][:, host.newaxis]
+            for own, shared in zip(
+                (*own_weights[:-1], *own_biases[:-1]), (*weights[:-1], *biases[:-1]), strict=True
+            ):
+                shared += own
+            outputs = slice(j * n_outputs, (j + 1) * n_outputs)
+            weights[-1][:, outputs], biases[-1][outputs] = own_weights[-1], own_biases[-1]
+            losses.append(loss)
+        return float(host.mean(losses)), gradient / self.members
+
+
+def stacked_sizes(sizes: Sequence[int], members: int) -> tuple[int, ...]:
+    """The sizes of a network with the outputs of all members side by side."""
+    return (*sizes[:-1], sizes[-1] * members)
+
+
+def n_parameters(sizes: Sequence[int], members: int = 1) -> int:
+    """The numbers of a network of these sizes, without those in front of the first layer."""
+    stacked = stacked_sizes(sizes, members)
+    n_layers = sum((inputs + 1) * outputs for inputs, outputs in pairwise(stacked))
+    return n_layers + (members * sizes[0] if members > 1 else 0)
+
+
+def factors_of(flat: Floats, sizes: Sequence[int], members: int) -> Floats:
+    """The members' factors of the inputs, of shape (members, inputs); without rows for a single member."""
+    start = n_parameters(stacked_sizes(sizes, members))
+    return flat[start : n_parameters(sizes, members)].reshape(-1, sizes[0])
 
 
 def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats]]:
@@ -292,11 +408,6 @@ def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats
     return weights, biases
 
 
-def n_weights_and_biases(sizes: Sequence[int]) -> int:
-    """The numbers of a network of these sizes, without those in front of the first layer."""
-    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
-
-
 def _blocks(n_rows: int) -> Iterator[slice]:
     """Slices of at most `PREDICTION_ROWS` rows."""
     for start in range(0, n_rows, PREDICTION_ROWS):
@@ -308,7 +419,7 @@ def _columns(z: Floats) -> Floats:
     return z.T.copy()
 
 
-def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
+def _check(sizes: Sequence[int], activations: Sequence[str], loss: str, members: int) -> None:
     if len(sizes) < 2 or not all(_is_size(size) for size in sizes):
         raise ValueError(
             f"sizes: expected inputs, hidden widths and outputs, each a whole number >= 1, got {tuple(sizes)}"
@@ -322,6 +433,12 @@ def _check(sizes: Sequence[int], activations: Sequence[str], loss: str) -> None:
             raise ValueError(f"activations: expected names among {', '.join(ACTIVATIONS)}, got {name!r}")
     if loss not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
+    most = MOST_MEMBERS if activations else 1
+    if not isinstance(members, int) or not 1 <= members <= most:
+        raise ValueError(
+            f"members: expected a whole number from 1 to {most} for {len(activations)} hidden layers, "
+            f"got {members!r}"
+        )
 
 
 def _is_size(size: object) -> bool:

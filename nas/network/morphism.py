@@ -2,6 +2,7 @@
 
 Changes of structure in the order of their application, and their effect on the network's function:
 
+    members          exact for members that stay, see `nas.network.members`
     remove a layer   exact for identity; otherwise each unit becomes the line nearest to it
     narrow           not exact: the units that move the next layer least are removed, their means remain
     swap             not exact: another activation over the same weights
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
@@ -35,7 +37,8 @@ from nas.network.layers import (
     linear_outputs,
     values_at_nodes,
 )
-from nas.network.mlp import PLAIN, Front, n_weights_and_biases, views
+from nas.network.members import with_members
+from nas.network.mlp import PLAIN, Front, factors_of, n_parameters, stacked_sizes, views
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.state import SETTLED, State
 from nas.network.waves import Waves
@@ -52,6 +55,8 @@ def morph(
     *,
     front: Front = PLAIN,
     child_front: Front = PLAIN,
+    members: int = 1,
+    child_members: int = 1,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
@@ -66,9 +71,11 @@ def morph(
         For each hidden layer of the child the position, from 0, of the parent's layer that it continues,
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
-        Draws the weights of new units.
+        Draws the weights of new units, the factors of new members, and new waves.
     front, child_front : Front
         What lies in front of the parent's first layer, and of the child's.
+    members, child_members : int
+        Members that share the hidden layers of the parent, and of the child.
 
     Returns
     -------
@@ -83,17 +90,19 @@ def morph(
     _check(sizes, activations, child_sizes, child_activations, origins)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
-        layers, factors, waves = _layers(parent, sizes, activations, front)
-        if waves is not None and not child_front.periodic:
-            remove_waves(layers[0], waves, front.periodic, sizes[0])
+        layers, inputs = _layers(parent, sizes, activations, front, members)
+        squares, n_moments = OPTIMIZERS[parent.rule[0]].squares, len(layers[0].numbers) - 1
+        if inputs.waves is not None and not child_front.periodic:
+            remove_waves(layers[0], inputs.waves, front.periodic, sizes[0])
+        own = with_members(layers, inputs.members, child_members, squares, rng)
         _change(layers, child_sizes, child_activations, origins, rng)
-        n_moments = len(layers[0].numbers) - 1
+        factors, waves = inputs.factors, inputs.waves
         if factors is None and child_front.scaling:
-            factors = Factors.ones(n_moments, sizes[0], OPTIMIZERS[parent.rule[0]].squares)
+            factors = Factors.ones(n_moments, sizes[0], squares)
         if waves is None and child_front.periodic:
             waves, weights = new_waves(len(child_front.periodic), n_moments, child_sizes[1], rng)
             with_sums(layers[0], weights)
-        return _state(parent, child_sizes, layers, child_front, factors, waves)
+        return _state(parent, child_sizes, layers, child_front, _OfInputs(own, factors, waves))
 
 
 def with_inputs(
@@ -101,7 +110,9 @@ def with_inputs(
     sizes: Sequence[int],
     activations: Sequence[str],
     change: InputChange,
+    *,
     front: Front = PLAIN,
+    members: int = 1,
 ) -> State:
     """The state of a network like its parent with other inputs, which has the same layers above the first.
 
@@ -109,13 +120,13 @@ def with_inputs(
     parameters and the result.
     """
     with host.errstate(all="ignore"):
-        layers, factors, waves = _layers(parent, sizes, activations, front)
-        if waves is not None:
-            remove_waves(layers[0], waves, front.periodic, sizes[0])
-        change.apply(layers[0])
-        factors = None if factors is None else factors.of_inputs(change.origins)
-        front = Front(front.scaling)
-        return _state(parent, (len(change.origins), *sizes[1:]), layers, front, factors, None)
+        layers, inputs = _layers(parent, sizes, activations, front, members)
+        if inputs.waves is not None:
+            remove_waves(layers[0], inputs.waves, front.periodic, sizes[0])
+        own = change.apply(layers[0], inputs.members)
+        factors = None if inputs.factors is None else inputs.factors.of_inputs(change.origins)
+        child_sizes, front = (len(change.origins), *sizes[1:]), Front(front.scaling)
+        return _state(parent, child_sizes, layers, front, _OfInputs(own, factors, None))
 
 
 def is_exact(
@@ -147,12 +158,12 @@ def is_exact(
 
 
 def _layers(
-    state: State, sizes: Sequence[int], activations: Sequence[str], front: Front
-) -> tuple[list[Layer], Factors | None, Floats | None]:
+    state: State, sizes: Sequence[int], activations: Sequence[str], front: Front, members: int
+) -> tuple[list[Layer], _OfInputs]:
     """The layers of a network, in float64, with moments as after many steps: without bias correction.
 
-    Factors of its inputs, if there are any, are in the weights of its first layer; sums of waves are inputs
-    of it. The numbers of waves are of shape (1 + moments, frequencies, phases and sums).
+    The last layer has the outputs of all members. Factors of front scaling, if there are any, are in the
+    weights of the first layer; sums of waves are inputs of it.
     """
     # Before the first step all moments are 0, and their bias correction would divide 0 by 0.
     moments = state.moments if state.steps else ()
@@ -160,70 +171,84 @@ def _layers(
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n_numbers = n_weights_and_biases(sizes) + front.n_numbers(sizes)
+    n_numbers = n_parameters(sizes, members) + front.n_numbers(sizes)
     if any(flat.shape != (n_numbers,) for flat in flats):
         raise ValueError(f"parent: expected {n_numbers} numbers, got {[flat.size for flat in flats]}")
-    views_of_each = [views(flat, sizes) for flat in flats]
+    views_of_each = [views(flat, stacked_sizes(sizes, members)) for flat in flats]
     layers = []
     for i, name in enumerate([*activations, "identity"]):
         numbers = [host.vstack([weights[i], biases[i]]) for weights, biases in views_of_each]
         layers.append(Layer(name, host.stack(numbers)))
+    own = host.stack([factors_of(flat, sizes, members) for flat in flats])
     scales, waves = zip(*(front.views(flat, sizes) for flat in flats), strict=True)
     factors = None
     if front.scaling:
         factors = Factors.folded(scales, OPTIMIZERS[optimizer].squares, layers[0])
     if not front.periodic:
-        return layers, factors, None
-    with_sums(layers[0], host.stack([own.weights for own in waves]))
-    others = [host.concatenate([part.reshape(-1) for part in own[:-1]]) for own in waves]
-    return layers, factors, host.stack(others)
+        return layers, _OfInputs(own, factors, None)
+    with_sums(layers[0], host.stack([part.weights for part in waves]))
+    others = [host.concatenate([part.reshape(-1) for part in of_flat[:-1]]) for of_flat in waves]
+    return layers, _OfInputs(own, factors, host.stack(others))
+
+
+class _OfInputs(NamedTuple):
+    """What belongs to the inputs of a network.
+
+    Attributes
+    ----------
+    members : float64 array of shape (1 + moments, members, inputs)
+        The members' factors; without rows for a single member.
+    factors : Factors, optional
+        Those of front scaling.
+    waves : float64 array of shape (1 + moments, frequencies, phases and sums), optional
+    """
+
+    members: Floats
+    factors: Factors | None
+    waves: Floats | None
 
 
 def _state(
-    parent: State,
-    sizes: Sequence[int],
-    layers: Sequence[Layer],
-    front: Front,
-    factors: Factors | None,
-    waves: Floats | None,
+    parent: State, sizes: Sequence[int], layers: Sequence[Layer], front: Front, inputs: _OfInputs
 ) -> State:
     """The state of a network of these sizes and layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
     dtype = parent.parameters.dtype
-    n_numbers = n_weights_and_biases(sizes) + front.n_numbers(sizes)
+    members = max(1, inputs.members.shape[1])
+    n_numbers = n_parameters(sizes, members) + front.n_numbers(sizes)
     sums = without_sums(layers[0], sizes[0])
-    if not front.scaling:
-        factors = None
-    elif factors is not None:
+    factors = inputs.factors if front.scaling else None
+    if factors is not None:
         factors.unfold(layers[0])
     flats: list[Floats] = []
     for i in range(len(layers[0].numbers)):
         flat = host.empty(n_numbers, dtype)
-        weights, biases = views(flat, sizes)
+        weights, biases = views(flat, stacked_sizes(sizes, members))
         overall = _mean(host.concatenate([layer.numbers[i].ravel() for layer in layers]), 0.0)
-        # A new parameter's second moment of 0 would make its first steps very long.
-        is_square = i - 1 in squares
+
+        def filled(numbers: Floats, i: int = i, overall: float = overall) -> Floats:
+            if not i:
+                return numbers
+            # A new parameter's second moment of 0 would make its first steps very long.
+            new = _mean(numbers, overall) if i - 1 in squares else 0.0
+            result: Floats = host.where(host.isfinite(numbers), numbers, new)
+            return result
+
         for layer, layer_weights, layer_biases in zip(layers, weights, biases, strict=True):
-            numbers = layer.numbers[i]
-            if i:
-                numbers = _filled(numbers, _mean(numbers, overall) if is_square else 0.0)
+            numbers = filled(layer.numbers[i])
             layer_weights[...], layer_biases[...] = numbers[:-1], numbers[-1]
+        factors_of(flat, sizes, members)[...] = filled(inputs.members[i])
         own_scales, own_waves = front.views(flat, sizes)
         if factors is not None:
             own = factors.estimated(i - 1, layers[0].weights, weights[0]) if i else factors.numbers[0]
             own_scales[...] = own
-        if waves is not None:
-            parts = [*Waves.of(waves[i], len(front.periodic), 0)[:-1], sums[i]]
+        if inputs.waves is not None:
+            parts = [*Waves.of(inputs.waves[i], len(front.periodic), 0)[:-1], sums[i]]
             for own, part in zip(own_waves, parts, strict=True):
-                own[...] = _filled(part, overall if is_square else 0.0) if i else part
+                own[...] = filled(part)
         flats.append(flat)
     parameters, *moments = flats
     return State(parameters, tuple(moments), parent.rule, SETTLED if moments else 0, 0)
-
-
-def _filled(moments: Floats, new: float) -> Floats:
-    """Moments with a value in place of those that are not finite."""
-    return host.where(host.isfinite(moments), moments, new)
 
 
 def _mean(numbers: Floats, otherwise: float) -> float:

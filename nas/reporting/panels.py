@@ -108,6 +108,11 @@ def _structure(history: History) -> Panel | None:
         f"{_layers(len(history.sizes) - 2)}, {history.sizes[-1]} outputs. Heights are proportional to the "
         "logarithm of the number of units; the numbers in between count weights and biases."
     )
+    if genome.n_members > 1:
+        text += (
+            f" The hidden layers are shared by {genome.n_members} members, of which predictions are the "
+            "mean: each multiplies the inputs by factors of its own, and has outputs of its own."
+        )
     return Panel(
         "structure",
         "The winner's layers",

@@ -152,7 +152,7 @@ def _n_affordable(genome: Genome, prepared: Prepared, epochs: float, search_epoc
     problem = prepared.problem
     all_epochs = _REFIT_COST * epochs * problem.n_folds
     n_parameters = genome.n_parameters(problem.n_inputs_of(genome), problem.n_outputs)
-    work = all_epochs * len(problem.X_train) * n_parameters
+    work = all_epochs * len(problem.X_train) * n_parameters * genome.n_members
     several = max(int(_FREE_WORK / work), int(_MEMBERS_SHARE * search_epochs / all_epochs))
     return max(several, int(all_epochs <= _TRAINING_SHARE * search_epochs))
 

@@ -363,6 +363,10 @@ def _encode(
             if encoding.of_table.numeric_encoding is not None
         },
         numbers=_places_of_numbers(standard),
+        columns={
+            encoding: np.repeat(np.arange(len(own.columns)), [column.n_inputs for column in own.columns])
+            for encoding, own in [(STANDARD_ENCODING, standard), *fitted.items()]
+        },
     )
     return Prepared(dataset, parts, standard, target, problem, preprocessors=fitted)
 

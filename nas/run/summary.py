@@ -142,8 +142,9 @@ def _report(result: SearchResult) -> list[str]:
 
 
 def _layers(result: SearchResult) -> str:
-    depth = result.best.genome.depth
-    return f"{depth} hidden layer{'' if depth == 1 else 's'}" if depth else "no hidden layer"
+    depth, n_members = result.best.genome.depth, result.best.genome.n_members
+    shared = f" shared by {n_members} members" if n_members > 1 else ""
+    return f"{depth} hidden layer{'' if depth == 1 else 's'}{shared}" if depth else "no hidden layer"
 
 
 def _counts(result: SearchResult) -> str:

@@ -286,4 +286,5 @@ def _exported(
         biases=plain.biases,
         provenance=provenance,
         waves=waves,
+        factors=network.factors if network.members > 1 else None,
     )

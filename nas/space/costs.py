@@ -38,7 +38,7 @@ class Costs:
     Attributes
     ----------
     parameters : int
-        Weights and biases.
+        Weights and biases; see `Genome.n_parameters`.
     flops : int
         Floating-point operations of predicting one row; see `Genome.n_flops`.
     latency : float
@@ -74,7 +74,7 @@ def cost_model(n_inputs: int | Mapping[Encoding, int], n_outputs: int) -> CostMo
         inputs = n_inputs if isinstance(n_inputs, int) else n_inputs[genome.encoding]
         parameters, flops = genome.n_parameters(inputs, n_outputs), genome.n_flops(inputs, n_outputs)
         activations = sum(ACTIVATIONS[name or DEFAULT_ACTIVATION].latency for name in genome.activations)
-        calls = _LAYER * (genome.depth + 1) + activations
+        calls = genome.n_members * (_LAYER * (genome.depth + 1) + activations)
         return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))
 
     return costs

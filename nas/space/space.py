@@ -24,7 +24,7 @@ from nas.genome import (
 )
 from nas.network.activations import ACTIVATIONS
 from nas.network.losses import LARGEST_SMOOTHING
-from nas.network.mlp import FRONT_SCALING_BOUNDS
+from nas.network.mlp import FRONT_SCALING_BOUNDS, MOST_MEMBERS
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 from nas.space.values import LARGEST_WIDTH, Domain, Names, Numbers, Values, checked_depth, gene, refused
@@ -65,6 +65,8 @@ class SearchSpace:
         Of Adam and AdamW, and of the targets of classes; empty: not carried.
     front_scaling : sequence of numbers, or Range
         Factors of the learning rate for trained factors of the inputs, 0 for none; empty: not carried.
+    members : sequence of int, or Range
+        Members of a network that share its hidden layers; empty: not carried, 1.
     name : str
         The name in messages and reports.
 
@@ -92,6 +94,7 @@ class SearchSpace:
     beta2: Values = gene(Numbers(*BETA2_BOUNDS))
     label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING))
     front_scaling: Values = gene(Numbers(*FRONT_SCALING_BOUNDS))
+    members: Values = gene(Numbers(1, MOST_MEMBERS, whole=True))
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -202,7 +205,7 @@ class SearchSpace:
         return _summary(self)
 
 
-_LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing", "front_scaling")
+_LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members")
 """Genes that the first journals do not name."""
 
 DOMAINS: dict[str, Domain] = {
@@ -285,15 +288,19 @@ def check_fits(space: SearchSpace, n_rows: int, n_inputs: int, n_outputs: int) -
     if largest_batch > n_rows:
         raise refused(space.name, "batch_size", f"at most {n_rows}, the rows to train on", str(largest_batch))
     widest = Genome((space.widths_tuple[-1],) * space.depth[1] if space.depth[1] else ())
-    # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32.
-    n_bytes, available = 6 * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
+    # Parameters, gradients, two moments, the best weights and a scratch buffer, in float32; and parameters
+    # and gradients of each member, which training keeps apart.
+    most_members = max(space.genes.get("members", (1,)))
+    copies = 6 + (2 * most_members if most_members > 1 else 0)
+    n_bytes, available = copies * 4 * widest.n_parameters(n_inputs, n_outputs), _memory_bytes()
     if n_bytes > available / 2:
         raise refused(
             space.name,
             "widths",
             f"networks that train within half of this machine's {available / 2**30:.1f} GiB",
             f"up to {n_bytes / 2**30:.1f} GiB for {widest.depth} layers of "
-            f"{max(widest.widths, default=0)} on {n_inputs} inputs",
+            f"{max(widest.widths, default=0)} on {n_inputs} inputs"
+            + (f" with {most_members} members" if most_members > 1 else ""),
         )
 
 

@@ -70,6 +70,7 @@ def _check_shapes(members: Sequence[Member]) -> None:
             ("inputs", first.network.sizes[0], network.sizes[0]),
             ("outputs", first.network.sizes[-1], network.sizes[-1]),
             ("loss", first.network.loss.name, network.loss.name),
+            ("number of members", first.network.members, network.members),
             ("dtype", first.network.parameters.dtype, network.parameters.dtype),
         )
         for name, expected, actual in pairs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.calls import Call, run
 from nas.network.losses import Smoothing
 from nas.network.mlp import MLP
 from nas.network.optimizers import OPTIMIZERS, Optimizer
@@ -14,8 +15,9 @@ from nas.network.state import State
 from nas.network.waves import RATE
 from nas.training.config import TrainingConfig
 from nas.training.data import Rows
-from nas.training.layout import Layout, Shape
+from nas.training.layout import Layout, Place, Shape
 from nas.training.passes import Workspace
+from nas.training.sharing import Part, Sharing
 from nas.training.validation import Validation
 
 
@@ -81,12 +83,15 @@ class Cohort:
     members : sequence of Member
         In any order; the attribute `members` holds them in the order of their numbers.
     tiled : bool
-        Whether there were several members at first; see `Layout`. Must not change when members leave.
+        Whether there were several members at first, or networks have members of their own; see `Layout`. Must
+        not change when members leave.
 
     Attributes
     ----------
-    parameters : float array of shape (layout.size,)
-        The current parameters of all members.
+    parameters : float array
+        The current parameters of all members: what the optimizer sees. Passes read the same array, of the
+        shape (layout.size,), or, where networks have members of their own, another; see
+        `nas.training.sharing`.
     """
 
     def __init__(self, members: Sequence[Member], *, tiled: bool) -> None:
@@ -95,25 +100,51 @@ class Cohort:
             return Shape.of(network.sizes, network.activations, tiled=tiled, front=network.front)
 
         self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
-        self.layout = Layout([shape(member) for member in self.members], tiled=tiled)
+        shapes, self._copies = [shape(member) for member in self.members], members[0].network.members
+        self.layout = Layout([one for one in shapes for _ in range(self._copies)], tiled=tiled)
+        self._numbering: Layout | Sharing = self.layout
+        if self._copies > 1:
+            self._numbering = Sharing(shapes, self._copies, self.layout)
         self._dtype = members[0].network.parameters.dtype
         self.parameters, self._gradient = self._buffer(), self._buffer()
         # As many moments as the optimizer with most of them needs; others leave their parts untouched.
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
         for i, member in enumerate(self.members):
             start = None if member.state is None else member.state.parameters
-            self.layout.store(member.network, i, self.parameters, start)
+            self._numbering.store(member.network, i, self.parameters, start)
             for buffer, moment in zip(self._moments, member.moments, strict=False):
-                self.layout.store(member.network, i, buffer, moment)
-        self.layout.set_units(self.parameters)
+                self._numbering.store(member.network, i, buffer, moment)
+        self._numbering.set_units(self.parameters)
+        self._lay_out_sharing()
         self._optimizers = list(self._lay_out_optimizers())
-        self._smoothing = Smoothing.of([m.config.label_smoothing for m in self.members], self._dtype)
+        smoothings = self._repeated([member.config.label_smoothing for member in self.members])
+        self._smoothing = Smoothing.of(smoothings, self._dtype)
         self._clips = any(member.config.clip_norm is not None for member in members)
         self._spaces: dict[int, Workspace] = {}
         self._validation: Validation | None = None
 
     def _buffer(self) -> Floats:
-        return zeros(self.layout.size, self._dtype)
+        return zeros(self._numbering.size, self._dtype)
+
+    @property
+    def _places(self) -> Sequence[Sequence[Place | Part]]:
+        """The matrices of each member in the buffers of parameters, gradients and moments."""
+        return self._numbering.places
+
+    def _lay_out_sharing(self) -> None:
+        """The arrays of passes, and the calls between these and the networks' own numbers."""
+        self._read, self._read_gradient = self.parameters, self._gradient
+        self._before_pass: list[Call] = []
+        self._after_pass: list[Call] = []
+        if isinstance(self._numbering, Sharing):
+            self._read, self._read_gradient = (zeros(self.layout.size, self._dtype) for _ in range(2))
+            self.layout.set_units(self._read)
+            self._before_pass = self._numbering.copying(self.parameters, self._read)
+            self._after_pass = self._numbering.adding(self.parameters, self._read_gradient, self._gradient)
+
+    def _repeated(self, values: Sequence[Any]) -> list[Any]:
+        """A value of each network, for each of its own members."""
+        return [value for value in values for _ in range(self._copies)]
 
     def _lay_out_optimizers(self) -> Iterator[Optimizer]:
         """One optimizer for each run of members with the same rule and as many steps.
@@ -131,7 +162,7 @@ class Cohort:
                 self.parameters,
                 self._gradient,
                 coefficient,
-                spans=self.layout.spans(group),
+                spans=self._numbering.spans(group),
                 moments=self._moments,
                 rates=self._spread(
                     group,
@@ -165,7 +196,7 @@ class Cohort:
         `scales` are those of the factors of inputs, `waves` those of frequencies and phases, which not all
         members have.
         """
-        fronts = [shape.front for shape in self.layout.shapes[members]]
+        fronts = [member.network.front for member in self.members[members]]
         different = {*weights, *biases}
         different |= {value for value, front in zip(scales, fronts, strict=True) if front.scaling}
         different |= {value for value, front in zip(waves, fronts, strict=True) if front.periodic}
@@ -174,14 +205,14 @@ class Cohort:
         # Padding keeps a rate of 0: its gradients are 0 in any case.
         result = self._buffer()
         for i, member in enumerate(range(len(self.members))[members]):
-            for place in self.layout.places[member]:
+            for place in self._places[member]:
                 numbers = result[place.numbers].reshape(place.shape)
                 numbers[:, :-1], numbers[:, -1] = weights[i], biases[i]
-            result[self.layout.scales[member]] = scales[i]
-            for part in self.layout.waves_of(result, member):
-                part[...] = weights[i]
-            for part in self.layout.waves_of(result, member)[:2]:
-                part[...] = waves[i]
+            if fronts[i]:
+                result[self.layout.scales[member]] = scales[i]
+                own = self.layout.waves_of(result, member)
+                for part, value in zip(own, (waves[i], waves[i], weights[i], weights[i]), strict=True):
+                    part[...] = value
         return result
 
     def _space(self, rows: int) -> Workspace:
@@ -189,11 +220,11 @@ class Cohort:
         if rows not in self._spaces:
             self._spaces[rows] = Workspace(
                 self.layout,
-                self.parameters,
+                self._read,
                 self.members[0].network.loss,
                 rows,
-                gradient=self._gradient,
-                dropouts=[member.dropouts for member in self.members],
+                gradient=self._read_gradient,
+                dropouts=self._repeated([member.dropouts for member in self.members]),
             )
         return self._spaces[rows]
 
@@ -213,8 +244,14 @@ class Cohort:
         space = self._space(len(rows))
         space.load(X, rows)
         if space.masks:
-            space.draw_masks([_generator(member) for member in self.members])
+            space.draw_masks(self._repeated([_generator(member) for member in self.members]))
+        run(self._before_pass)
+        if self._copies > 1 and weights is not None and weights.ndim == 2:
+            weights = weights.repeat(self._copies, axis=0)
         losses = space.backpropagate(targets, weights, self._smoothing)
+        run(self._after_pass)
+        if self._copies > 1:
+            losses = losses.reshape(-1, self._copies, len(rows)).mean(axis=1)
         if self._clips:
             # The norm counts the penalty's gradient too, so decay comes before clipping.
             for optimizer in self._optimizers:
@@ -229,7 +266,7 @@ class Cohort:
         for i, member in enumerate(self.members):
             if (limit := member.config.clip_norm) is not None:
                 # Padding is included: its gradient is 0, and adds nothing to the norm.
-                parts = [self._gradient[part] for part in self.layout.parts(i)]
+                parts = [self._gradient[part] for part in self._numbering.parts(i)]
                 norm = sum(float(part.dot(part)) for part in parts) ** 0.5
                 if norm > limit:
                     for part in parts:
@@ -240,12 +277,13 @@ class Cohort:
         if self._validation is None:
             folds = [member.fold for member in self.members]
             loss = self.members[0].network.loss
-            self._validation = Validation(self.layout, self.parameters, loss, folds, parts)
+            self._validation = Validation(self.layout, self._read, loss, folds, parts, copies=self._copies)
+        run(self._before_pass)
         return self._validation.measure(keep=keep)
 
     def write_back(self, member: int) -> None:
         """Copy a member's current parameters into its network."""
-        self.layout.load(self.members[member].network, member, self.parameters)
+        self._numbering.load(self.members[member].network, member, self.parameters)
 
     def state(self, member: int, epochs: int) -> State:
         """A copy of a member's parameters and moments, after so many epochs."""
@@ -253,14 +291,14 @@ class Cohort:
         copies = []
         for numbers in self._numbers[: 1 + OPTIMIZERS[rule[0]].n_moments]:
             copies.append(host.empty_like(network.parameters))
-            self.layout.load(network, member, numbers, copies[-1])
+            self._numbering.load(network, member, numbers, copies[-1])
         parameters, *moments = copies
         steps = self.members[member].steps + self._steps if moments else 0
         return State(parameters, tuple(moments), rule, steps, epochs)
 
     def is_finite(self, member: int) -> bool:
         """Whether all parameters of a member are finite."""
-        parts = self.layout.parts(member)
+        parts = self._numbering.parts(member)
         return all(bool(xp.isfinite(self.parameters[part]).all()) for part in parts)
 
     def without(self, leaving: set[int]) -> Cohort:
@@ -272,11 +310,13 @@ class Cohort:
         steps = self._steps
         self._optimizers = []
         self._gradient = self._gradient[:0]
+        self._read = self._read_gradient = self._gradient
+        self._before_pass, self._after_pass = [], []
         smaller = Cohort([self.members[i] for i in staying], tiled=self.layout.tiled)
         # Not strict: the optimizer with most moments may have left.
         for source, target in zip(self._numbers, smaller._numbers, strict=False):
             for i, member in enumerate(staying):
-                parts = zip(self.layout.parts(member), smaller.layout.parts(i), strict=True)
+                parts = zip(self._numbering.parts(member), smaller._numbering.parts(i), strict=True)
                 for before, after in parts:
                     target[after] = source[before]
         for optimizer in smaller._optimizers:

@@ -147,7 +147,7 @@ class Layout:
         self.n_rows, self._scales, self.stack_counts, self.run_counts = counts
         n_scales = sum([shape.front.scaling for shape in shapes]) * self.n_inputs
         self.has_scales = n_scales > 0
-        self._waves = self._scales + _aligned(n_scales)
+        self._waves = self._scales + aligned(n_scales)
         self.size = self._waves + sum([_n_waves(shape) for shape in shapes if shape.front.periodic])
         self.depth = len(self.run_counts)
 
@@ -169,7 +169,7 @@ class Layout:
             # Spare rows fill the first layer up to whole tiles.
             if layer == 1 <= self.depth:
                 end = self.n_rows[1] * self.n_rows[0]
-            end = _aligned(end)
+            end = aligned(end)
         return places
 
     @cached_property
@@ -347,12 +347,12 @@ def _counts(shapes: Sequence[Shape], tiled: bool) -> _Counts:
         n_rows.append(sum([n + 1 for _, n in runs[-1]]))
         if layer == 1:
             n_rows[1] += _spare(n_rows[1]) * tiled
-            size = _aligned(n_rows[0] * n_rows[1])
+            size = aligned(n_rows[0] * n_rows[1])
         else:
             stacks.append(_hidden_stacks(members, layer))
-            size = _aligned(size + _n_numbers(stacks[-1]))
+            size = aligned(size + _n_numbers(stacks[-1]))
     n_rows.append(len(shapes) * n_outputs)
-    return _Counts(n_rows, _aligned(size + _n_numbers(outputs)), [*stacks, outputs], runs)
+    return _Counts(n_rows, aligned(size + _n_numbers(outputs)), [*stacks, outputs], runs)
 
 
 def _solo_counts(shape: Shape) -> _Counts:
@@ -362,7 +362,7 @@ def _solo_counts(shape: Shape) -> _Counts:
     size = 0
     for i, (_, _, outputs, inputs) in enumerate(layers):
         # The first hidden layer has one more row of weights, that of its row of ones.
-        size += _aligned((outputs + (i == 0 < len(names))) * inputs)
+        size += aligned((outputs + (i == 0 < len(names))) * inputs)
     n_rows = [widths[0] + 1, *[width + 1 for width in widths[1:-1]], widths[-1]]
     stacks = [[layer] for layer in layers[min(1, len(names)) :]]
     return _Counts(n_rows, size, stacks, [[run] for run in zip(names, widths[1:-1], strict=True)])
@@ -407,7 +407,7 @@ def _hidden_runs(members: Sequence[_Member], layer: int) -> list[tuple[str, int]
 
 def _n_waves(shape: Shape) -> int:
     """The numbers of a member's waves, filled up so that those of the next member are aligned."""
-    return _aligned(n_numbers(len(shape.front.periodic), shape.padded[1]))
+    return aligned(n_numbers(len(shape.front.periodic), shape.padded[1]))
 
 
 def _n_numbers(stacks: Sequence[Stack]) -> int:
@@ -419,6 +419,6 @@ def _spare(n_rows: int) -> int:
     return max(n_rows + -n_rows % TILE, LEAST) - n_rows
 
 
-def _aligned(n_numbers: int) -> int:
+def aligned(n_numbers: int) -> int:
     """The position, in numbers, at which the next layer begins."""
     return -(-n_numbers // _NUMBERS) * _NUMBERS

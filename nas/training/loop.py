@@ -48,10 +48,10 @@ def train_cohort(
     Parameters
     ----------
     members : sequence of Member
-        Networks with the same inputs, outputs, loss and type. Their configs may differ in optimizer,
-        momentum, beta2, learning rate, weight decay, label smoothing, dropout and `clip_norm`, and must
-        agree in the rest. The time limit holds for each member on average. States must be of the same
-        number of epochs.
+        Networks with the same inputs, outputs, loss, type and number of members of their own. Their
+        configs may differ in optimizer, momentum, beta2, learning rate, weight decay, label smoothing,
+        dropout and `clip_norm`, and must agree in the rest. The time limit holds for each member on average.
+        States must be of the same number of epochs.
     data : TrainingData
     batch_seed : int
         Decides the order of the rows, and the dropout masks of members without a generator.
@@ -137,7 +137,7 @@ class _Training:
         *,
         keep_states: bool,
     ) -> None:
-        self._cohort = Cohort(members, tiled=len(members) > 1)
+        self._cohort = Cohort(members, tiled=len(members) > 1 or members[0].network.members > 1)
         self._records = [Record(member.state) for member in self._cohort.members]
         for member in members:
             if member.state is not None:

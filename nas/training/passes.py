@@ -352,9 +352,15 @@ def predict(network: MLP, X: Floats) -> Floats:
 
     Up to rounding these are `MLP.predict`'s, which computes row by row.
     """
-    layout = Layout([Shape.of(network.sizes, network.activations, tiled=False, front=network.front)])
+    members = network.alone()
+    tiled = len(members) > 1
+    shape = Shape.of(network.sizes, network.activations, tiled=tiled, front=network.front)
+    layout = Layout([shape] * len(members), tiled=tiled)
     flat = zeros(layout.size, network.parameters.dtype)
-    layout.store(network, 0, flat)
+    for i, member in enumerate(members):
+        layout.store(member, i, flat)
+    if tiled:
+        layout.set_units(flat)
     result = host.empty((len(X), network.sizes[-1]), network.parameters.dtype)
     X = to_device(X.astype(flat.dtype, copy=False))
     spaces: dict[int, Workspace] = {}
@@ -364,8 +370,15 @@ def predict(network: MLP, X: Floats) -> Floats:
             spaces[len(rows)] = Workspace(layout, flat, network.loss, len(rows))
         space = spaces[len(rows)]
         space.load(X, to_device(rows))
-        result[rows] = to_host(space.forward()[:, 0].T)
+        p = space.forward()
+        result[rows] = to_host((mean_of_copies(p, len(members)) if tiled else p)[:, 0].T)
     return result
+
+
+def mean_of_copies(p: Floats, copies: int) -> Floats:
+    """Predictions of networks, (outputs, networks, rows), from those of as many members of each."""
+    mean: Floats = p.reshape(len(p), -1, copies, p.shape[-1]).mean(axis=2)
+    return mean
 
 
 def _needs_inputs(layout: Layout, layer: int) -> bool:

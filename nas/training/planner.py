@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from math import prod
 from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import zeros
-from nas.network.mlp import Front
+from nas.network.mlp import Front, n_parameters
 from nas.network.optimizers import OPTIMIZERS, PIECE
 from nas.network.waves import N_SUMS, N_WAVES
 from nas.training.cohort import order
@@ -28,6 +27,7 @@ from nas.training.config import TrainingConfig, shared
 from nas.training.layout import Layout, Shape
 from nas.training.products import CACHED as CACHED_OPERAND
 from nas.training.products import PANEL
+from nas.training.sharing import COPYING, n_calls, n_shared
 
 COSTS = {
     "steps": 13.5,
@@ -57,12 +57,13 @@ _MARGIN = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A network that is not built yet: its sizes, activations, training settings, and inputs with waves."""
+    """A network that is not built yet: sizes, activations, training settings, inputs with waves, members."""
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
     config: TrainingConfig
     periodic: tuple[int, ...] = ()
+    members: int = 1
 
 
 def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
@@ -83,14 +84,21 @@ def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
     # Neighbours by size: a joint step saves overhead, the largest share of a small network's step.
     by_size = sorted(range(len(plans)), key=lambda i: (_n_parameters(plans[i]), plans[i].activations, i))
     cohorts = []
-    for settings in dict.fromkeys(shared(plan.config) for plan in plans):
-        members = [i for i in by_size if shared(plans[i].config) == settings]
-        for start, stop, step in _cut([plans[i] for i in members], most):
+    for settings in dict.fromkeys(map(_settings, plans)):
+        members = [i for i in by_size if _settings(plans[i]) == settings]
+        # The members of networks count too: layers of many fill memory, and save nothing more.
+        at_once = max(1, most // plans[members[0]].members)
+        for start, stop, step in _cut([plans[i] for i in members], at_once):
             cohort = members[start:stop]
             # Smaller batches mean more steps an epoch.
             cohorts.append((step / plans[cohort[0]].config.batch_size, sorted(cohort)))
     cohorts.sort(key=lambda cohort: -cohort[0])
     return [cohort for _, cohort in cohorts]
+
+
+def _settings(plan: Plan) -> tuple[object, ...]:
+    """The values that must be equal in a cohort."""
+    return *shared(plan.config), plan.members
 
 
 def _cut(plans: Sequence[Plan], most: int) -> list[tuple[int, int, float]]:
@@ -157,12 +165,13 @@ class _Member(NamedTuple):
     decays: bool
     smooths: bool
     front_scaling: float
+    copies: int
 
     @classmethod
     def of(cls, plan: Plan, *, tiled: bool) -> _Member:
         config = plan.config
         front = Front(config.front_scaling > 0, plan.periodic)
-        shape = Shape.of(plan.sizes, plan.activations, tiled=tiled, front=front)
+        shape = Shape.of(plan.sizes, plan.activations, tiled=tiled or plan.members > 1, front=front)
         dropouts = tuple(config.dropouts(shape.depth))
         return cls(
             shape,
@@ -174,6 +183,7 @@ class _Member(NamedTuple):
             config.weight_decay > 0,
             config.label_smoothing > 0,
             config.front_scaling,
+            plan.members,
         )
 
 
@@ -188,9 +198,12 @@ def _predicted(members: Sequence[_Member]) -> float:
 
 def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     """The amounts of `work`, in the order of `COSTS`, of members in their order."""
-    layout, rows = Layout([member.shape for member in members], tiled=len(members) > 1), members[0].rows
+    rows, copies = members[0].rows, members[0].copies
+    computed = members if copies == 1 else [member for member in members for _ in range(copies)]
+    layout = Layout([member.shape for member in computed], tiled=len(computed) > 1)
     product_calls, products = _product_work(layout, rows)
-    unit_calls, units = _unit_work(layout, rows, [m.dropouts for m in members if m.dropouts is not None])
+    unit_calls, units = _unit_work(layout, rows, [m.dropouts for m in computed if m.dropouts is not None])
+    size = layout.size if copies == 1 else sum(n_shared(member.shape, copies) for member in members)
     # Rates of one number take fewer operations than an array of rates; decay, which biases have none of,
     # is an array whenever there is decay.
     passes = max([member.passes for member in members])
@@ -200,16 +213,20 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     passes += 2 * any(member.decays for member in members)
     n_rules = len({member.rank[0] for member in members})
     # Members of several optimizers are several spans of each layer, each at least one piece.
-    pieces = max(-(-layout.size // PIECE), n_rules * (layout.depth + 1) if n_rules > 1 else 1)
+    pieces = max(-(-size // PIECE), n_rules * (layout.depth + 1) if n_rules > 1 else 1)
     # Parameters beyond the cache count in full from twice its size on, and linearly up to there.
-    uncached = layout.size * min(1.0, max(0.0, layout.size / CACHED - 1))
+    uncached = size * min(1.0, max(0.0, size / CACHED - 1))
     # Three calls of every step: copying the batch, the output function, scaling the loss's gradient.
     calls = 3.0 + product_calls + unit_calls + passes * pieces
     calls += _SMOOTHING * any(member.smooths for member in members)
     front_calls, on_first_layers = _scaling_work(layout)
     wave_calls, wave_products, on_waves = _wave_work(layout, rows)
     calls, products, units = calls + front_calls + wave_calls, products + wave_products, units + on_waves
-    return 1.0, calls, products, units, passes * layout.size + on_first_layers, uncached
+    on_parameters = passes * size + on_first_layers
+    if copies > 1:
+        calls += 1 + sum(n_calls(member.shape) for member in members)
+        on_parameters += COPYING * layout.size
+    return 1.0, calls, products, units, on_parameters, uncached
 
 
 def _product_work(layout: Layout, rows: int) -> tuple[float, float]:
@@ -269,7 +286,7 @@ def _wave_work(layout: Layout, rows: int) -> tuple[float, float, float]:
 
 
 def _n_parameters(plan: Plan) -> int:
-    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(plan.sizes))
+    return n_parameters(plan.sizes, plan.members)
 
 
 @cache

@@ -9,7 +9,7 @@ from nas.network.losses import Loss
 from nas.network.mlp import PREDICTION_ROWS
 from nas.training.data import Rows
 from nas.training.layout import Layout
-from nas.training.passes import Workspace
+from nas.training.passes import Workspace, mean_of_copies
 
 
 class Validation:
@@ -25,12 +25,21 @@ class Validation:
         The position of each member's part among the parts.
     parts : sequence of Rows
         One part that all members share, or the validation rows of each fold.
+    copies : int
+        Members that each network has of its own, side by side in the layout: its predictions are their mean.
     """
 
     def __init__(
-        self, layout: Layout, parameters: Floats, loss: Loss, folds: Sequence[int], parts: Sequence[Rows]
+        self,
+        layout: Layout,
+        parameters: Floats,
+        loss: Loss,
+        folds: Sequence[int],
+        parts: Sequence[Rows],
+        *,
+        copies: int = 1,
     ) -> None:
-        self._layout, self._parameters, self._loss = layout, parameters, loss
+        self._layout, self._parameters, self._loss, self._copies = layout, parameters, loss, copies
         self._parts = parts
         # Of all folds, whether they have members or not: products must not depend on the members.
         self._most = max(map(len, parts))
@@ -39,7 +48,8 @@ class Validation:
             fold: [i for i, own in enumerate(folds) if own == fold] for fold in dict.fromkeys(folds)
         }
         numbers = list(self._members)
-        self._groups = [numbers.index(fold) for fold in folds] if len(parts) > 1 else []
+        groups = [numbers.index(fold) for fold in folds for _ in range(copies)]
+        self._groups = groups if len(parts) > 1 else []
         self._spaces: dict[int, Workspace] = {}
 
     def measure(self, *, keep: bool) -> tuple[Floats, list[Floats]]:
@@ -57,6 +67,8 @@ class Validation:
         for start in range(0, self._most, PREDICTION_ROWS):
             space = self._loaded(start)
             p = space.forward()
+            if self._copies > 1:
+                p = mean_of_copies(p, self._copies)
             for fold, members in self._members.items():
                 rows = slice(start, min(start + space.rows, len(self._parts[fold])))
                 own = (

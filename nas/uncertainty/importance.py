@@ -139,45 +139,75 @@ def column_importance(
 def _by_weights(models: Sequence[FoldModel], inputs: dict[str, slice]) -> list[str]:
     """The columns by the size of their contributions to the first layer, the largest first."""
     weight: Floats = sum(
-        np.square(model.network.folded().weights[0]).sum(axis=1)
-        * model.network.beside_waves(model.X).var(axis=0)
-        for model in models
+        _first_weights(model.network) * model.network.beside_waves(model.X).var(axis=0) for model in models
     )
     places = models[0].network.places_beside_waves
     return sorted(inputs, key=lambda name: -float(weight[places(inputs[name])].sum()))
+
+
+def _first_weights(network: MLP) -> Floats:
+    """The sum of the squared weights of each input, the mean over members."""
+    sums = [np.square(plain.weights[0]).sum(axis=1) for plain in network.folded().alone()]
+    result: Floats = sum(sums[1:], sums[0]) / len(sums)
+    return result
 
 
 class _Shuffled:
     """A network's loss on rows of which a column is shuffled."""
 
     def __init__(self, model: FoldModel) -> None:
-        self._network, self._X = model.network.folded(), model.network.beside_waves(model.X)
-        self._places, self._y = model.network.places_beside_waves, model.y
-        self._linear = self._X @ self._network.weights[0] + self._network.biases[0]
-        self._loss_of = _loss_of(self._network, self._y)
+        self._X, self._networks = model.network.beside_waves(model.X), model.network.folded().alone()
+        self._linear = [self._X @ network.weights[0] + network.biases[0] for network in self._networks]
+        self._loss_of, self._places = _loss_of(model.network, model.y), model.network.places_beside_waves
+        self._mean = _MEANS[model.network.loss.output]
         self.loss = self._loss_of(self._outputs(self._linear))
 
     def increase(self, place: slice, repeats: int, rng: np.random.Generator) -> float:
         """The mean increase of the loss when the inputs at `place` are shuffled together."""
         places = self._places(place)
-        X, weight = self._X[:, places], self._network.weights[0][places]
+        X, weights = self._X[:, places], [network.weights[0][places] for network in self._networks]
         losses = []
         for _ in range(repeats):
-            change = (X[rng.permutation(len(X))] - X) @ weight
-            losses.append(self._loss_of(self._outputs(self._linear + change)))
+            change = X[rng.permutation(len(X))] - X
+            changed = [z + change @ weight for z, weight in zip(self._linear, weights, strict=True)]
+            losses.append(self._loss_of(self._outputs(changed)))
         return float(np.mean(losses)) - self.loss
 
-    def _outputs(self, linear: Floats) -> Floats:
-        """Linear outputs of the last layer, from those of the first."""
-        network = self._network
-        z = linear
-        for name, weight, bias in zip(
-            network.activations, network.weights[1:], network.biases[1:], strict=True
-        ):
-            A = np.empty_like(z)
-            ACTIVATIONS[name].forward(z, A)
-            z = A @ weight + bias
-        return z
+    def _outputs(self, linear: Sequence[Floats]) -> Floats:
+        """Linear outputs of the last layer, from those of the first, of each member."""
+        outputs = [_last(network, z) for network, z in zip(self._networks, linear, strict=True)]
+        return outputs[0] if len(outputs) == 1 else self._mean(np.array(outputs))
+
+
+def _last(network: MLP, z: Floats) -> Floats:
+    """Linear outputs of the last layer, from those of the first."""
+    for name, weight, bias in zip(network.activations, network.weights[1:], network.biases[1:], strict=True):
+        A = np.empty_like(z)
+        ACTIVATIONS[name].forward(z, A)
+        z = A @ weight + bias
+    return z
+
+
+def _log_mean(z: Floats) -> Floats:
+    """The logarithm of the mean of the members' probabilities, z of shape (members, rows, classes)."""
+    of_each = z - np.logaddexp.reduce(z, axis=-1, keepdims=True)
+    mean: Floats = np.logaddexp.reduce(of_each, axis=0) - math.log(len(z))
+    return mean
+
+
+def _logit_mean(z: Floats) -> Floats:
+    """The log odds of the mean of the members' probabilities, z of shape (members, rows, labels)."""
+    # log(mean p) - log(mean (1 - p)), where log p = -log(1 + exp(-z)).
+    odds: Floats = np.logaddexp.reduce(-np.logaddexp(0, -z)) - np.logaddexp.reduce(-np.logaddexp(0, z))
+    return odds
+
+
+_MEANS: dict[str, Callable[[Floats], Floats]] = {
+    "softmax": _log_mean,
+    "sigmoid": _logit_mean,
+    "linear": lambda z: z.mean(axis=0),
+}
+"""Linear outputs that give the mean of several networks' predictions, by the name of the output."""
 
 
 def _loss_of(network: MLP, y: Array) -> Callable[[Floats], float]:

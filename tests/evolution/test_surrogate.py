@@ -97,9 +97,10 @@ def test_every_gene_of_training_has_features() -> None:
         beta2=(0.95, 0.99, 0.999),
         label_smoothing=(0.0, 0.1),
         front_scaling=(0.0, 3.0, 6.0),
+        members=(1, 8, 32),
     )
-    genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1, front_scaling=3.0)
-    assert features(genome, space) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5]
+    genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1, front_scaling=3.0, members=8)
+    assert features(genome, space) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5]
 
 
 def test_what_layers_share_is_one_feature() -> None:

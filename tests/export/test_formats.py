@@ -42,7 +42,7 @@ from nas.export.onnx import feeds
 from nas.export.onnx_graph import Names
 from nas.export.torch_module import _module
 from nas.network import ACTIVATIONS
-from nas.runtime import Column, Ensemble, Network, Predictor, Target, Waves, load_network
+from nas.runtime import Column, Ensemble, Network, Predictor, Target, Uncertainty, Waves, load_network
 
 HERE = [name for name in FORMATS if name != "torch" or importlib.util.find_spec("torch")]
 """Formats that can be checked; PyTorch is installed by .ci/run."""
@@ -119,11 +119,12 @@ def network(
     table: str | Sequence[Column] = "mixed",
     activations: tuple[str, ...] = ("relu", "tanh"),
     seed: int = 0,
+    members: int = 1,
 ) -> Network:
     rng = np.random.default_rng(seed)
     task, target, n_outputs = TARGETS[kind]
     columns = TABLES[table] if isinstance(table, str) else tuple(table)
-    sizes = (sum(one.n_inputs for one in columns), *range(6, 6 + len(activations)), n_outputs)
+    sizes = (sum(one.n_inputs for one in columns), *range(6, 6 + len(activations)), members * n_outputs)
     weights = [rng.normal(0, 0.7, (m, n)).astype(np.float32) for m, n in pairwise(sizes)]
     biases = [rng.normal(0, 0.3, n).astype(np.float32) for n in sizes[1:]]
     return Network(
@@ -134,6 +135,7 @@ def network(
         weights=weights,
         biases=biases,
         provenance={"seed": seed},
+        factors=rng.choice([-1.1, 0.9], (members, sizes[0])) if members > 1 else None,
     )
 
 
@@ -220,6 +222,42 @@ def test_every_format_has_ensembles(tmp_path: Path, name: str, kind: str) -> Non
             write_export(one, name, place(tmp_path, name))
         return
     assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
+
+
+@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("kind", ["many classes", "one value"])
+def test_every_format_has_networks_with_members(tmp_path: Path, name: str, kind: str) -> None:
+    one = network(kind, activations=("tanh", "tanh"), members=3)
+    one.uncertainty = Uncertainty(temperature=1.5) if kind == "many classes" else one.uncertainty
+    exported = write_export(one, name, place(tmp_path, name))
+    assert exported.agreement.difference <= 1e-5
+    assert exported.agreement.n_rows == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_format_has_ensembles_of_networks_with_members(tmp_path: Path, name: str, kind: str) -> None:
+    sizes = ((1, 1), (2, 3), (1, 2))
+    networks = [network(kind, activations=("tanh",) * depth, seed=k, members=k) for depth, k in sizes]
+    one = Ensemble(networks, [3, 1, 1], {"seed": 0})
+    if name == "sklearn" and kind in ("several labels", "several values"):
+        with pytest.raises(InputError, match="for an ensemble, or a network with members"):
+            write_export(one, name, place(tmp_path, name))
+        return
+    assert write_export(one, name, place(tmp_path, name)).agreement.difference <= 1e-5
+
+
+def test_shared_layers_are_in_a_file_once(tmp_path: Path) -> None:
+    sizes: dict[tuple[str, int], int] = {}
+    for name in ("native", "onnx"):
+        for members in (2, 12):
+            one = network(activations=("tanh", "tanh"), members=members)
+            path = write_export(one, name, place(tmp_path, name), overwrite=True).path
+            sizes[name, members] = (path / "weights.safetensors" if path.is_dir() else path).stat().st_size
+    own = 10 * 4 * (one.sizes[0] + (7 + 1) * 3)  # factors and outputs of ten members more
+    assert sizes["native", 12] - sizes["native", 2] == pytest.approx(own, abs=64)  # the header's digits
+    assert sizes["onnx", 12] - sizes["onnx", 2] < own + 10 * 1000  # nodes
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def outputs(network: Predictor) -> list[Any]:
 
 
 def write(folder: Path) -> None:
-    """Of each task an ensemble of two, with columns of every kind that the version has."""
+    """Of each task an ensemble of two, of which one has members, with columns of every kind."""
     columns = (
         Column("size", "numeric", fill=1.5, mean=2.0, scale=0.5, indicator=True),
         Column("color", "category", categories=("1", "blue", "red"), missing=True, other=True),
@@ -108,10 +108,9 @@ def write(folder: Path) -> None:
     )
     for i, (task, target) in enumerate(TARGETS.items()):
         rng = np.random.default_rng(i)
-        n_inputs, n_waves = sum(column.n_inputs for column in columns), 4
+        inputs, n_waves = sum(column.n_inputs for column in columns), 4
         # Of the scaled numbers of the first column, and of "count".
-        waves = [Waves((0, 6), *rng.normal(0, 1, (2, 2, n_waves)).astype(np.float32)) for _ in range(2)]
-        sizes = (n_inputs + 2 * n_waves, 5, 4, N_OUTPUTS[task])
+        waves = Waves((0, 6), *rng.normal(0, 1, (2, 2, n_waves)).astype(np.float32))
         first, second = (
             Network(
                 task=task,
@@ -120,9 +119,11 @@ def write(folder: Path) -> None:
                 activations=("gelu", "tanh"),
                 weights=[rng.normal(0, 0.5, sizes[j : j + 2]) for j in range(3)],
                 biases=[rng.normal(0, 0.3, size) for size in sizes[1:]],
-                waves=own,
+                waves=waves if members == 1 else None,
+                factors=rng.choice([-1.25, 0.75], (members, inputs)) if members > 1 else None,
             )
-            for own in waves
+            for members in (1, 3)
+            if (sizes := (inputs + 2 * n_waves * (members == 1), 5, 4, members * N_OUTPUTS[task]))
         )
         network = Ensemble([first, second], [2, 1], {"run": "golden"})
         network.uncertainty = UNCERTAINTIES[task]

@@ -458,7 +458,7 @@ def test_an_unchanged_child_takes_the_steps_of_its_parent() -> None:
 def test_factors_follow_their_inputs() -> None:
     parent, state = scaled_parent()
     change = InputChange(np.array([5, -1, 2]), Lines(*map(np.array, ([0], [2], [0.5], [0.1]))))
-    start = with_inputs(state, parent.sizes, parent.activations, change, parent.front)
+    start = with_inputs(state, parent.sizes, parent.activations, change, front=parent.front)
     sizes = (3, *parent.sizes[1:])
     child = MLP(sizes, parent.activations, "squared_error", dtype=np.float64, front=parent.front)
     child.parameters[...] = start.parameters

@@ -22,6 +22,7 @@ SPACE = SearchSpace(
     learning_rate=(0.001, 0.002, 0.004, 0.008),
     weight_decay=(0.0, 0.001, 0.01),
     beta2=(0.95, 0.999),
+    members=(1, 8),
 )
 
 
@@ -123,6 +124,7 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "learning rate",
         "weight decay",
         "beta2",
+        "members",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

@@ -680,7 +680,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "error", "complaint"),
         [
-            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tables, tiny or"),
+            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tables, tabm, tiny or"),
             (
                 {"algorithm": "magic"},
                 InputError,

@@ -28,6 +28,18 @@ def test_costs_of_a_worked_example() -> None:
     assert costs.latency == pytest.approx(2 * 1.4 + 0.7 + 122 / 30_000, abs=1e-3)
 
 
+def test_members_compute_each_layer_and_share_its_parameters() -> None:
+    single, several = MODEL(Genome((8,), "relu")), MODEL(Genome((8,), "relu", members=4))
+    # The outputs, 8·2 + 2, of three members more; and four factors for each of 5 inputs.
+    assert several.parameters == single.parameters + 3 * 18 + 4 * 5
+    assert several.flops == 4 * (single.flops + 5)
+    assert several.latency == pytest.approx(4 * single.latency, rel=1e-2)
+    space = SearchSpace(depth=(1, 1), widths=(8,), members=(1, 4, 8), name="mine")
+    assert Limits(single.parameters).smallest(space, MODEL) == Genome((8,), members=1)
+    allowed = [genome.members for genome in space if Limits(several.parameters).allow(MODEL(genome))]
+    assert allowed == [1, 4]
+
+
 def test_a_genome_without_activation_costs_what_relu_costs() -> None:
     assert MODEL(Genome((8, 4))) == MODEL(Genome((8, 4), "relu"))
 

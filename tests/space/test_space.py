@@ -33,6 +33,7 @@ GENE_VALUES: dict[str, list[Any]] = {
     "beta2": [0.95, 0.999],
     "label_smoothing": [0.0, 0.1],
     "front_scaling": [0.0, 6.0],
+    "members": [1, 8],
 }
 
 
@@ -59,7 +60,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
 
 def test_a_space_without_later_genes_is_recorded_as_by_earlier_versions() -> None:
     space = SearchSpace((1, 2), (4, 8), learning_rate=(0.01,))
-    assert not {"beta2", "label_smoothing", "front_scaling"} & set(space.to_dict())
+    assert not {"beta2", "label_smoothing", "front_scaling", "members"} & set(space.to_dict())
     assert space.to_dict()["schedule"] == []
     assert replace(space, beta2=(0.95,)).to_dict()["beta2"] == [0.95]
 
@@ -374,6 +375,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": (32.5,)}, "batch_size: expected whole numbers from 1 to 1e+06, got 32.5"),
     ({"beta2": (1.0,)}, "beta2: expected numbers from 0.5 to 0.9999, got 1.0"),
     ({"label_smoothing": (1.0,)}, "label_smoothing: expected numbers from 0 to 0.9, got 1.0"),
+    ({"members": (0, 8)}, "members: expected whole numbers from 1 to 32, got 0"),
+    ({"members": (33,)}, "members: expected whole numbers from 1 to 32, got 33"),
+    ({"members": "8"}, "members: expected whole numbers from 1 to 32, got '8'"),
     ({"weight_decay": (-1,)}, "weight_decay: expected numbers from 0 to 10, got -1"),
     ({"weight_decay": Range(0, 1, "log")}, "weight_decay: min: expected more than 0 on the log scale, got 0"),
     ({"dropout": (1.0,)}, "dropout: expected numbers from 0 to 0.99, got 1.0"),

@@ -37,8 +37,8 @@ def write(folder: Path, text: str | bytes, name: str = "mine.toml") -> Path:
 # Shipped spaces.
 
 
-def test_five_spaces_come_with_the_package() -> None:
-    assert list(available_spaces()) == ["deep", "funnel", "small", "tables", "tiny"]
+def test_six_spaces_come_with_the_package() -> None:
+    assert list(available_spaces()) == ["deep", "funnel", "small", "tables", "tabm", "tiny"]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def test_five_spaces_come_with_the_package() -> None:
         ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4 * 2),
         # 7 widths; C(n + d - 1, d) funnels of depth d.
         ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3 * 2),
-        ("tables", sum(11**depth for depth in range(1, 5)) * 4 * 5 * 4 * 3 * 3 * 2 * 2),
+        ("tables", sum(11**depth for depth in range(1, 5)) * 4 * 5 * 4 * 3 * 3 * 2 * 2 * 4),
+        ("tabm", sum(7**depth for depth in range(1, 5)) * 3 * 4 * 4 * 4 * 2 * 2 * 3),
         ("deep", sum((9 * 4) ** depth for depth in range(2, 9)) * 5 * 4 * 2),
     ],
 )
@@ -100,7 +101,8 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "schedule = {values = ['constant', 'cosine', 'coslog4']}\n"
             "beta2 = {values = [0.999, 0.95]}\n"
             "label_smoothing = {min = 0.0, max = 0.1, step = 0.05}\n"
-            "front_scaling = {values = [0, 6]}\n",
+            "front_scaling = {values = [0, 6]}\n"
+            "members = {min = 2, max = 16, scale = 'log'}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -118,6 +120,7 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 beta2=(0.95, 0.999),
                 label_smoothing=(0.0, 0.05, 0.1),
                 front_scaling=(0, 6),
+                members=(2, 4, 8, 16),
                 name="mine",
             ),
         ),
@@ -311,7 +314,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
 @pytest.mark.parametrize("path", ["nowhere.toml", "medium", "", "x" * 5000, "a\0b", "."])
 def test_a_space_that_is_not_there_is_named_with_those_that_are(path: str) -> None:
     assert refusal(path).endswith(
-        "expected one of deep, funnel, small, tables, tiny or a TOML file, got neither"
+        "expected one of deep, funnel, small, tables, tabm, tiny or a TOML file, got neither"
     )
 
 

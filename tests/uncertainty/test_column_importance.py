@@ -14,9 +14,11 @@ from nas.uncertainty import FoldModel, column_importance
 from nas.uncertainty.importance import MOST_COLUMNS, _loss_of, _Shuffled
 
 
-def model(loss: str, sizes: tuple[int, ...] = (4, 6, 5, 3), n: int = 40, seed: int = 0) -> FoldModel:
+def model(
+    loss: str, sizes: tuple[int, ...] = (4, 6, 5, 3), n: int = 40, seed: int = 0, members: int = 1
+) -> FoldModel:
     rng = np.random.default_rng(seed)
-    network = MLP(sizes, ["tanh", "relu"][: len(sizes) - 2], loss, rng=rng)
+    network = MLP(sizes, ["tanh", "relu"][: len(sizes) - 2], loss, rng=rng, members=members)
     X = rng.normal(size=(n, sizes[0])).astype(np.float32)
     y: Any = {
         "cross_entropy": rng.integers(sizes[-1], size=n),
@@ -37,9 +39,13 @@ def by_definition(one: FoldModel, X: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "squared_error"])
-@pytest.mark.parametrize("sizes", [(4, 6, 5, 3), (4, 6, 3), (4, 3)])
-def test_an_increase_is_that_of_predictions_for_the_shuffled_rows(loss: str, sizes: tuple[int, ...]) -> None:
-    one = model(loss, sizes)
+@pytest.mark.parametrize(
+    ("sizes", "members"), [((4, 6, 5, 3), 1), ((4, 6, 3), 1), ((4, 3), 1), ((4, 6, 3), 3)]
+)
+def test_an_increase_is_that_of_predictions_for_the_shuffled_rows(
+    loss: str, sizes: tuple[int, ...], members: int
+) -> None:
+    one = model(loss, sizes, members=members)
     shuffled = one.X.copy()
     shuffled[:, 1:3] = one.X[np.random.default_rng(7).permutation(len(one.X)), 1:3]
     increase = _Shuffled(one).increase(slice(1, 3), 1, np.random.default_rng(7))
