@@ -52,8 +52,8 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
         network_sizes(candidate.genome, problem),
         network_activations(candidate.genome),
         training_config(candidate.genome, problem.training),
-        front_of(candidate.genome, problem).periodic,
         candidate.genome.n_members,
+        front_of(candidate.genome, problem).periodic,
     )
 
 

@@ -62,8 +62,8 @@ class Plan:
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
     config: TrainingConfig
-    periodic: tuple[int, ...] = ()
     members: int = 1
+    periodic: tuple[int, ...] = ()
 
 
 def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:

@@ -17,7 +17,7 @@ from nas.errors import SpaceError
 from nas.evaluation import Candidate, Checkpoint, Problem, build_network, evaluate, plan_cohorts
 from nas.evaluation.fitting import Training, started
 from nas.genome import Encoding, Genome
-from nas.network import MLP, State
+from nas.network import MLP, Front, State
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared, prepare
 from nas.run.suitable_space import affordable_space
@@ -29,6 +29,7 @@ SCALED = replace(PLAIN, front_scaling=6.0)
 WAVES = replace(PLAIN, numeric_encoding="periodic")
 BOTH = replace(SCALED, numeric_encoding="periodic")
 BINS = replace(SCALED, numeric_encoding="piecewise_linear")
+MEMBERS = replace(BOTH, members=4)
 
 ENCODINGS = [Encoding(numeric_encoding=name) for name in ("periodic", "piecewise_linear")]
 
@@ -139,3 +140,16 @@ def test_waves_beyond_memory_are_left_out_and_named(
         only = nas.SearchSpace(**options, numeric_encoding=("periodic",), name="waves")
         with pytest.raises(SpaceError, match=r"^search space waves: numeric_encoding: expected inputs of at"):
             affordable_space(only, dataset)
+
+
+@pytest.mark.parametrize(("parent", "genome"), [(BOTH, MEMBERS), (MEMBERS, BOTH)])
+def test_members_have_factors_of_their_own_in_place_of_both(
+    prepared: Prepared, parent: Genome, genome: Genome
+) -> None:
+    assert MEMBERS.encoding == PLAIN.encoding
+    network = build_network(MEMBERS, 0, prepared.problem)
+    assert (network.members, bool(network.front)) == (4, False)
+    before, after = outputs(prepared, parent, genome)
+    assert np.abs(after - before).mean() < 0.5 * np.abs(before - before.mean(axis=0)).mean()
+    with pytest.raises(ValueError, match="front: expected nothing in front of a network with members"):
+        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, front=Front(scaling=True))
