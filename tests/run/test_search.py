@@ -116,6 +116,7 @@ def test_a_tiny_space_is_exhausted_and_says_so(tmp_path: Path) -> None:
     assert len(result.history) == nas.load_space("tiny").size() == 20
 
 
+@pytest.mark.slow
 def test_the_exported_network_is_the_one_that_was_scored(tmp_path: Path) -> None:
     result = search("wine", tmp_path, epochs=20, baseline=True)
     dataset = nas.load_dataset("wine")
