@@ -74,8 +74,8 @@ def started(training: Training, problem: Problem) -> Training:
     sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
     front = front_of(parent, problem)
     if change is not None:
-        options = {"front": front, "members": parent.n_members}
-        state = with_inputs(state, sizes, network_activations(parent), change, **options)
+        names, members = network_activations(parent), parent.n_members
+        state = with_inputs(state, sizes, names, change, front=front, members=members)
         front = Front(front.scaling)
     child_sizes = network_sizes(genome, problem)
     start = morph(

@@ -373,7 +373,7 @@ def child_with(parent: tuple[MLP, State], front: Front) -> tuple[MLP, State]:
     network, state = parent
     sizes, names = (6, 12, 9, 5, 4), ["relu", "relu", "tanh"]
     child = MLP(sizes, names, "squared_error", dtype=state.parameters.dtype, front=front)
-    fronts = {"front": network.front, "child_front": front}
+    fronts: dict[str, Any] = {"front": network.front, "child_front": front}
     rng = np.random.default_rng(1)
     start = morph(state, network.sizes, network.activations, sizes, names, [0, None, 1], rng, **fronts)
     child.parameters[...] = start.parameters
@@ -409,7 +409,7 @@ def test_factors_of_inputs_stay_or_are_folded(
 def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None:
     parent, state = parent_of((7,), ["tanh"], dtype=dtype)
     rng = np.random.default_rng(0)
-    fronts = {"child_front": Front(scaling=True)}
+    fronts: dict[str, Any] = {"child_front": Front(scaling=True)}
     start = morph(state, parent.sizes, ["tanh"], parent.sizes, ["tanh"], [0], rng, **fronts)
     np.testing.assert_array_equal(start.parameters, [*state.parameters, *[1] * 6])
     np.testing.assert_array_equal(start.moments[0][-6:], 0)
@@ -442,7 +442,7 @@ def test_an_unchanged_child_takes_the_steps_of_its_parent() -> None:
     parent, state = scaled_parent("momentum", periodic=(1, 4))
     parent.scales[:2] = parent.front.views(state.parameters, parent.sizes)[0][:2] = 1.5
     rng = np.random.default_rng(0)
-    fronts = {"front": parent.front, "child_front": parent.front}
+    fronts: dict[str, Any] = {"front": parent.front, "child_front": parent.front}
     start = morph(
         state, parent.sizes, parent.activations, parent.sizes, parent.activations, [0, 1], rng, **fronts
     )
