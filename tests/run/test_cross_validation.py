@@ -172,7 +172,7 @@ def test_a_child_without_memory_for_its_inheritance_fails_alone(monkeypatch: pyt
     (parent,) = evaluated(prepared, candidate(0, 8))
     child = candidate(1, 8, 8, inherits=0)
 
-    def too_large(*_: object) -> None:
+    def too_large(*_: object, **__: object) -> None:
         raise MemoryError("no room")
 
     monkeypatch.setattr("nas.evaluation.fitting.morph", too_large)
