@@ -23,9 +23,10 @@ and of the waves of a cohort."""
 _ARRAYS_OF_WAVES = 5
 """Arrays of waves that a network holds: three for its batches, two for blocks of rows that validate it."""
 
-_MOST_COLUMNS = 128
+_MOST_COLUMNS = 50
 """Columns of numbers up to which bins and waves are searched where the space can do without: beyond, first
-layers have thousands of inputs, and a search takes several times as long."""
+layers have about a thousand inputs or more, a search takes several times as long, and the columns are often
+of one kind, such as pixels, in which no threshold matters by itself."""
 
 
 def suitable(settings: SearchSettings, dataset: Dataset) -> SearchSettings:
@@ -48,7 +49,7 @@ def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
     """The space without numeric encodings that cost too much, which are named.
 
     Those that would take more than 1 GiB of memory, and, if the space has a value without them, those of more
-    than 128 columns. The bounds are the same on every machine, so that the search is.
+    than 50 columns. The bounds are the same on every machine, so that the search is.
 
     Raises
     ------
