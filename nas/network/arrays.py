@@ -33,6 +33,8 @@ __all__ = [
     "host",
     "largest",
     "matmul_into",
+    "sum_members",
+    "sum_rows",
     "take_rows",
     "to_device",
     "to_host",
@@ -92,3 +94,13 @@ def largest(array: Floats) -> Floats:
     # The method `array.max` does the same by way of Python code, and takes longer to start.
     result: Floats = xp.maximum.reduce(array)
     return result
+
+
+def sum_rows(array: Floats, out: Floats) -> None:
+    """The sums over the last axis but one, into `out`."""
+    xp.add.reduce(array, -2, None, out=out)
+
+
+def sum_members(array: Floats, out: Floats) -> None:
+    """The sums over the first axis, into `out`."""
+    xp.add.reduce(array, 0, None, out=out)
