@@ -244,7 +244,7 @@ def _last_work(context: SearchContext) -> LastWork:
 def _workers(context: SearchContext) -> Workers:
     settings, prepared = context.settings, context.prepared
     n_bytes = _PROBLEMS * prepared.problem.n_bytes
-    # A number of workers is taken literally if there is time; and a function of the caller's may end its process.
+    # A number of workers is taken literally if there is time; a function of the caller's may end its process.
     is_asked_for = settings.n_workers is not None and context.deadline.left() > _SHORT_BUDGET
     may_wait = not is_asked_for and settings.islands == 1 and not callable(settings.scoring)
     n_expected = settings.n_candidates + n_scorings(
