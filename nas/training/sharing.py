@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from nas.network.arrays import Floats, to_device, to_host, xp, zeros
+from nas.network.arrays import Floats, sum_members, sum_rows, to_device, to_host, xp, zeros
 from nas.network.calls import Call
 from nas.network.mlp import MLP
 from nas.training.layout import Layout, Shape, aligned
@@ -136,11 +136,11 @@ class Sharing:
             products = zeros(first.shape, by_read.dtype)
             calls.append((xp.multiply, (first, layers[0], products)))
             # The last column, of the biases' factors, stays 0.
-            calls.append((xp.add.reduce, (products[..., :-1], 1, None, by_factors[:, :-1])))
+            calls.append((sum_rows, (products[..., :-1], by_factors[:, :-1])))
             calls.append((xp.multiply, (first, factors[:, xp.newaxis], first)))
-            calls.append((xp.add.reduce, (first, 0, None, by_layers[0])))
+            calls.append((sum_members, (first, by_layers[0])))
             for copies, by_layer in zip(others[:-1], by_layers[1:], strict=False):
-                calls.append((xp.add.reduce, (copies, 0, None, by_layer)))
+                calls.append((sum_members, (copies, by_layer)))
             calls.append((xp.copyto, (by_layers[-1].reshape(others[-1].shape), others[-1])))
         share = xp.asarray(1 / self._members, gradient.dtype)
         return [*calls, (xp.multiply, (gradient, share, gradient))]

@@ -173,7 +173,7 @@ def test_encodings_are_searched_alike_by_any_number_of_workers(
 
 @pytest.mark.slow
 def test_the_space_for_tables_finds_thresholds(tmp_path: Path, thresholds: pd.DataFrame) -> None:
-    options = {"target": "kind", "epochs": 20, "n_candidates": 24, "importance": True, "report": True}
+    options = {"target": "kind", "epochs": 20, "n_candidates": 12, "importance": True, "report": True}
     result = search(thresholds, tmp_path, space="tables", **options)
     assert result.test.score > 0.85
     assert result.columns is not None
