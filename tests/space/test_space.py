@@ -155,7 +155,7 @@ def test_what_a_space_samples_can_be_trained(space: SearchSpace, seed: int) -> N
     assert config.dropouts(genome.depth) == tuple(share or 0.0 for share in genome.dropouts)
     assert config.schedule == (genome.schedule or "constant")
     assert (config.beta2, config.label_smoothing) == (genome.beta2 or 0.999, genome.label_smoothing or 0.0)
-    assert config.front_scaling == (genome.front_scaling or 0.0)
+    assert config.front_scaling == (genome.front_scaling or 0.0) * (genome.n_members == 1)
 
 
 def test_samples_reach_every_genome_of_a_small_space() -> None:
