@@ -62,7 +62,11 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     since = process_start() if arguments is None else time.monotonic()
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(by_new_names(arguments))
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(by_new_names(arguments))
     options.since = since
     if options.command not in RUNS:
         signals.raise_on_signal()
@@ -70,8 +74,7 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         from nas.tracking.shown import command as shell_command
 
         signals.hint = f"; to go on: {shell_command('resume', options.run)}"
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # the line that describes the data
+    _log_to_standard_error(options)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
@@ -83,6 +86,14 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         return complain(error, 1)
     finally:
         screen.end()
+
+
+def _log_to_standard_error(options: argparse.Namespace) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
+    is_quiet, is_verbose = getattr(options, "quiet", False), getattr(options, "verbose", False)
+    logging.getLogger("nas").setLevel(logging.INFO if is_verbose else logging.WARNING)
+    # The line that describes the data.
+    logging.getLogger("nas.run.execute").setLevel(logging.WARNING if is_quiet else logging.INFO)
 
 
 def _parser() -> Parser:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import screen
-from nas.cli.options import add_groups, add_settings, values_from
+from nas.cli.options import add_groups, add_settings, add_verbosity, values_from
 from nas.cli.parser import Parser
 
 # Modules that take long to import are imported by the command that needs them, so that `nas --help`
@@ -31,6 +31,7 @@ def add_search(commands: Any) -> None:
         help="a TOML file of settings, as 'nas config' writes it; options win over it",
     )
     search.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add_verbosity(search)
     search.declare.append(_add_all_settings)
 
 
@@ -69,6 +70,7 @@ def add_resume(commands: Any) -> None:
         "with the best networks so far, unless the version alone has changed",
     )
     resume.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add_verbosity(resume)
     resume.declare.append(_add_resumable_settings)
 
 
@@ -117,17 +119,22 @@ def _search(options: argparse.Namespace) -> int:
         from nas.settings.config_file import read_config
 
         values = read_config(options.config)
-    values |= values_from(options, *GROUPS)
+    values |= values_from(options, *GROUPS) | _progress(options)
     from nas.run import search
     from nas.run.deadline import counting_from
 
     with counting_from(options.since):
-        return _report(search(options.data, **values), as_json=options.json)
+        return _report(search(options.data, **values), options)
+
+
+def _progress(options: argparse.Namespace) -> dict[str, Any]:
+    """The setting that ``--quiet`` stands for."""
+    return {"progress": False} if options.quiet else {}
 
 
 def _show_start(options: argparse.Namespace) -> None:
     """Something on the screen while the libraries are imported."""
-    if getattr(options, "progress", True) is not False and sys.stderr is not None:
+    if not options.quiet and getattr(options, "progress", True) is not False and sys.stderr is not None:
         screen.begin(sys.stderr, "nas: starting", options.since)
 
 
@@ -147,15 +154,15 @@ def _resume(options: argparse.Namespace) -> int:
     from nas.settings import GROUPS
 
     with counting_from(options.since):
-        result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
-    return _report(result, as_json=options.json)
+        values = values_from(options, *GROUPS) | _progress(options)
+        result = resume(options.run, force=options.force, **values)
+    return _report(result, options)
 
 
 def _debug(options: argparse.Namespace) -> int:
     from nas.run import debug
-    from nas.run.summary import reproduction_summary
 
-    print(reproduction_summary(debug(options.run, options.candidate)))
+    print(debug(options.run, options.candidate))
     return 0
 
 
@@ -190,13 +197,11 @@ def _config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report(result: SearchResult, *, as_json: bool) -> int:
-    if as_json:
+def _report(result: SearchResult, options: argparse.Namespace) -> int:
+    if options.json:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
-        from nas.run.summary import summary
-
-        print(summary(result))
+        print(result.summary(verbose=options.verbose))
     return 130 if result.stopped == "interrupted" else 0
 
 

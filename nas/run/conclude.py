@@ -82,6 +82,7 @@ def conclude(
         network=network,
         selection=selection,
         front=[(member.candidate, findings.evaluation(member.id)) for member in findings.engine.front],
+        front_costs=[context.costs(member.genome) for member in findings.engine.front],
         test=test,
         history=findings.history,
         n_candidates=findings.usage.candidates,
