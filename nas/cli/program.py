@@ -16,26 +16,29 @@ from collections.abc import Callable, Sequence
 from nas import screen
 from nas._version import __version__
 from nas.cli.clock import process_start
-from nas.cli.models import add_export, add_predict
+from nas.cli.models import add_evaluate, add_export, add_predict
 from nas.cli.options import by_new_names
 from nas.cli.parser import Parser, complain
 from nas.cli.searches import RUNS, add_config, add_debug, add_describe, add_resume, add_search, add_spaces
 from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
-from nas.cli.views import add_compare, add_report, add_sync, add_ui
+from nas.cli.views import add_compare, add_list, add_report, add_show, add_sync, add_ui
 from nas.errors import InputError, NASError
 
 _COMMANDS = (
     add_search,
     add_describe,
     add_resume,
-    add_debug,
+    add_list,
+    add_show,
     add_predict,
+    add_evaluate,
     add_export,
     add_report,
     add_compare,
     add_ui,
     add_sync,
+    add_debug,
     add_spaces,
     add_config,
 )
