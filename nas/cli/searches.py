@@ -149,6 +149,8 @@ def _describe(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     _show_start(options)
+    if not options.force and (record := _finished(options)):
+        return _report_finished(record, options)
     from nas.run import resume
     from nas.run.deadline import counting_from
     from nas.settings import GROUPS
@@ -157,6 +159,43 @@ def _resume(options: argparse.Namespace) -> int:
         values = values_from(options, *GROUPS) | _progress(options)
         result = resume(options.run, force=options.force, **values)
     return _report(result, options)
+
+
+def _finished(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The result of a search that has ended by itself, if no more candidates are asked for; else None."""
+    from nas.errors import RunError
+    from nas.tracking.archive import RunArchive
+    from nas.tracking.lock import check_is_over
+
+    archive = RunArchive(options.run)
+    check_is_over(archive.folder.path)
+    try:
+        record = dict(archive.result)
+        archive.check_complete()
+    except RunError:
+        return None  # what is missing or damaged is for the search to mend, or to refuse
+    ended = record.get("stopped") in ("candidates", "epochs", "target", "patience", "exhausted")
+    asked = getattr(options, "n_candidates", None)
+    is_done = ended and archive.folder.best.is_dir() and asked in (None, record["candidates"])
+    return record if is_done else None
+
+
+def _report_finished(record: dict[str, Any], options: argparse.Namespace) -> int:
+    from nas.reporting import result_text
+    from nas.tracking.shown import command
+
+    screen.end()
+    n, run = record["candidates"], result_text.place(options.run)
+    more = command("resume", run, "--candidates", 2 * n)
+    print(f"nas: this search is finished, with {n} candidates; for more of them: {more}", file=sys.stderr)
+    if options.json:
+        places = {"run_dir": str(Path(options.run).absolute())}
+        print(json.dumps({**places, **record}, allow_nan=False))
+    else:
+        print(result_text.summary(record, options.run))
+        if options.verbose:
+            print(f"\n{result_text.details(record, options.run)}")
+    return 0
 
 
 def _debug(options: argparse.Namespace) -> int:

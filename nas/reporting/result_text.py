@@ -192,7 +192,23 @@ def _notes(record: Record) -> list[str]:
         notes.append(f"Ended after {n:,} candidate{'' if n == 1 else 's'}: {_REASONS[stopped]}.")
     if n_failed > _MANY_FAILURES * n:
         notes.append(f"{n_failed} evaluations failed, of {n:,} candidates.")
+    if (earlier := record.get("earlier")) is not None:
+        notes.append(_note_on_earlier(earlier))
     return notes
+
+
+def _note_on_earlier(earlier: Record) -> str:
+    """Which winner of a resumed search is better, and that the test rows were looked at twice."""
+    name = short_genome(_genome(earlier))
+    kept = f"The winner after {earlier['candidates']:,} candidates, {name}, is kept in {earlier['folder']}."
+    if (score := earlier.get("test_score")) is None:
+        return kept
+    difference, error = earlier["difference"], earlier.get("difference_error")
+    verdict = f"{_signed(difference, error)}, {_verdict(difference, error)}"
+    return (
+        f"{kept} The test rows are looked at a second time: it has {score:.4f} on them, and the new winner "
+        f"{verdict}."
+    )
 
 
 def _front(record: Record, run_dir: str | os.PathLike[str] | None) -> list[str]:

@@ -75,6 +75,12 @@ class LabelledScore:
     low: float
     high: float
 
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """The score as cells of a table: name, value and interval."""
+        bounds = f"{quantity(self.low)} to {quantity(self.high)}"
+        return _shown_name(self.name), quantity(self.value), bounds
+
 
 @dataclass(frozen=True)
 class LabelledScores:
@@ -117,14 +123,7 @@ class LabelledScores:
     def __str__(self) -> str:
         rows = f"{self.n_rows:,} row{'' if self.n_rows == 1 else 's'}"
         lines = [f"{place(self.model)} on {as_text(self.data)}, {rows}; intervals of {_COVERAGE} %"]
-        cells = [
-            (
-                _shown_name(score.name),
-                quantity(score.value),
-                f"{quantity(score.low)} to {quantity(score.high)}",
-            )
-            for score in self.scores
-        ]
+        cells = [score.cells for score in self.scores]
         first, second, third = (max(map(len, column)) for column in zip(*cells, strict=True))
         for (name, value, bounds), score in zip(cells, self.scores, strict=True):
             note = ""
@@ -260,7 +259,8 @@ def _is_own_table(model: Any, data: Any) -> bool:
     """Whether the table is the file that the model's search has read."""
     if isinstance(model, Predictor) or not isinstance(data, (str, os.PathLike)):
         return False
-    for folder in (Path(model).absolute(), Path(model).absolute().parent):
+    path = Path(model).absolute()
+    for folder in (path, *path.parents[:2]):  # a run, its winner, or another candidate of it
         with suppress(RunError, KeyError):
             table: Mapping[str, Any] = RunArchive(folder).config["data"]
             return bool(table["source"] == str(Path(data).resolve()))

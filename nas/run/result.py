@@ -15,6 +15,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.genome import Genome
 from nas.reporting import result_text
+from nas.run.earlier import EarlierWinner
 from nas.run.selection import Selection
 from nas.run.stop_reason import StopReason
 from nas.run.test_scores import TestScores
@@ -69,6 +70,8 @@ class SearchResult:
         row: `rows`, `predictions` (probabilities, or values in standard deviations) and `fold`.
     columns : Columns or None
         Which columns matter: the increase of the loss of these predictions when a column is shuffled.
+    earlier : EarlierWinner or None
+        The winner that a resumed search had before, if the new one is another: kept, and compared.
     """
 
     run_dir: Path
@@ -95,6 +98,7 @@ class SearchResult:
     dropped: tuple[str, ...] = ()
     oof: OutOfFold | None = field(default=None, repr=False)
     columns: Columns | None = field(default=None, repr=False)
+    earlier: EarlierWinner | None = field(default=None, repr=False)
 
     @property
     def temperature(self) -> float | None:
@@ -206,6 +210,7 @@ class SearchResult:
             "trees_difference": _finite(self.test.trees_difference),
             "trees_difference_error": _finite(self.test.trees_difference_error),
             **self._uncertainty_to_dict(),
+            **({} if self.earlier is None else {"earlier": self.earlier.to_dict()}),
             "candidates": self.n_candidates,
             "epochs": self.n_epochs,
             "failures": self.n_failures,

@@ -118,6 +118,31 @@ def score_test_rows(
     return TestScores(scored.score, scored.error, *network_scores, len(rows), *trees, rmse, left_out)
 
 
+def paired_score(
+    prepared: Prepared, network: Predictor, other: Predictor, seed: int
+) -> tuple[float | None, float | None, float | None]:
+    """Another network's score on the test rows, the first one's lead over it, and the lead's standard error.
+
+    None where there are no test rows, or a score is no number.
+    """
+    rows = prepared.split.test
+    if len(rows) == 0:
+        return _NONE
+    table = prepared.dataset.table.iloc[rows]
+    if prepared.problem.metric in METRICS.values():
+        codes = [_codes(prepared, predictor.predict(table)) for predictor in (network, other)]
+        y = prepared.dataset.y[rows]
+        scored = _by_rows([_row_scores(prepared, predictions, y) for predictions in codes])
+    else:
+        outputs = [_outputs(prepared, predictor, table) for predictor in (network, other)]
+        scored = _by_bootstrap(prepared.problem.metric, outputs, prepared.targets(rows), seed)
+    return scored.others[0] if all(map(_is_number, scored.others[0])) else _NONE
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
 def _rmse(prepared: Prepared, network: Predictor, table: Any) -> float | None:
     """See `TestScores`; the table has the test rows."""
     if prepared.dataset.task != "regression" or prepared.dataset.y.shape[1:] not in ((), (1,)):

@@ -19,7 +19,7 @@ from nas.settings.groups import (
     WorkerSettings,
 )
 from nas.settings.schema import settings_of
-from nas.space import Limits, SearchSpace
+from nas.space import Limits, SearchSpace, misfits
 
 SEARCH_GROUPS = (BudgetSettings, LimitSettings, StrategySettings, WorkerSettings, SelectionSettings)
 """The groups that `SearchSettings` is composed of."""
@@ -51,7 +51,10 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
         self._check_objectives()
         for genome in self.starts:
             if genome not in self.space:
-                raise InputError(f"starts: expected genomes of space {self.space.name}, got {genome}")
+                reasons = ", ".join(misfits(genome, self.space)) or "it lacks genes of the space"
+                raise InputError(
+                    f"starts: expected genomes of space {self.space.name}, got {genome}: {reasons}"
+                )
 
     def _check_batches_in_flight(self) -> None:
         if self.algorithm == "auto" or self.batches_in_flight in (None, 1):

@@ -258,7 +258,15 @@ CONFIG = keyed(
         "run_id": TEXT,
         "data": keyed(
             {"source": optional(TEXT), "target": TEXTS, "task": TEXT, "categorical": TEXTS},
-            {"na": TEXTS, "header": optional(FLAG), "ignore": TEXTS},
+            {
+                "na": TEXTS,
+                "header": optional(FLAG),
+                "ignore": TEXTS,
+                "groups": TEXT,
+                "weights": TEXT,
+                "time_order": FLAG,
+                "validation": TEXT,
+            },
         ),
         "settings": _SETTINGS,
         "tracking": optional(keyed({"uri": TEXT}, {"policy": TEXT, "register": optional(TEXT)})),
@@ -310,6 +318,10 @@ _RESULT = keyed(
         "test_rows": WHOLE,
         "test_metrics": keyed({}, {"rmse": NUMBER}),
         "baselines_left_out": keyed({}, {"network": TEXT, "trees": TEXT}),
+        "earlier": keyed(
+            {"candidates": WHOLE, "genome": check_genome, "folder": TEXT},
+            dict.fromkeys(("test_score", "difference", "difference_error"), optional(NUMBER)),
+        ),
         "columns": keyed(
             {"n_columns": WHOLE, "n_rows": WHOLE, "importance": listed(_IMPORTANCE)},
             {"loss": optional(NUMBER)},
