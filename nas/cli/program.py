@@ -94,9 +94,9 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
 def _log_to_standard_error(options: argparse.Namespace) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
     is_quiet, is_verbose = getattr(options, "quiet", False), getattr(options, "verbose", False)
-    logging.getLogger("nas").setLevel(logging.INFO if is_verbose else logging.WARNING)
+    logging.getLogger("nas").setLevel(logging.INFO if is_verbose else logging.NOTSET)
     # The line that describes the data.
-    logging.getLogger("nas.run.execute").setLevel(logging.WARNING if is_quiet else logging.INFO)
+    logging.getLogger("nas.run.execute").setLevel(logging.NOTSET if is_quiet else logging.INFO)
 
 
 def _parser() -> Parser:
