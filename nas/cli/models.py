@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from typing import Any
 
 from nas.cli.terminal import make_data
@@ -120,4 +121,5 @@ def _export(options: argparse.Namespace) -> int:
     )
     agreement = exported.agreement
     print(f"{exported.path}: largest difference {agreement.difference:.2g} on {agreement.n_rows} rows")
+    print(textwrap.indent(exported.example, "    "))
     return 0

@@ -676,7 +676,10 @@ def test_the_winner_of_a_search_is_exported_from_the_command_line(
         )
         assert main(["export", "runs/one", "--format", name, "--output", output]) == 0
         assert "largest difference" in (said := capsys.readouterr().out)
-        assert said.endswith(" on 500 rows\n")
+        assert said.splitlines()[0].endswith(" on 500 rows")
+        assert output in said.partition("\n")[2]
+        if not FORMATS[name].suffix:
+            assert "predicts y" in Path(output, "README.md").read_text()
     assert main(["export", "runs/one", "--format", "onnx", "--output", "model.onnx"]) == 2
     assert "expected a place that is free" in capsys.readouterr().err
     assert load_network("model").members[0].sizes == load_network("runs/one").members[0].sizes
