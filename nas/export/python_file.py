@@ -57,7 +57,18 @@ def read_csv(path: str) -> dict[str, list[Any]]:
                     raise TableError(f"{{path}}: expected {{len(names)}} cells a row, got {{len(row)}}")
                 for name, cell in zip(names, row):
                     columns[name].append(cell if cell.strip() else None)
+    for column in network.columns:
+        if column.kind == "numeric" and not column.parts and column.name in columns:
+            columns[column.name] = _booleans_as_numbers(columns[column.name])
     return columns
+
+
+def _booleans_as_numbers(cells: list[Any]) -> list[Any]:
+    """Cells as 1 and 0 where all of them are True and False; others unchanged."""
+    numbers = {{"true": 1, "false": 0}}
+    if not all(cell is None or cell.strip().lower() in numbers for cell in cells):
+        return cells
+    return [None if cell is None else numbers[cell.strip().lower()] for cell in cells]
 
 
 def _encoding_of(path: str) -> str:
