@@ -488,6 +488,20 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"nas {nas.__version__}\n", "")
 
 
+def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "completion", "bash")
+    assert code == 0
+
+    def completed(*words: str) -> list[str]:
+        line = f"COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}; _nas; echo ${{COMPREPLY[@]}}"
+        done = subprocess.run(["bash", "-c", f"{out}\n{line}"], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert completed("nas", "se") == ["search"]
+    assert completed("nas", "search", "--time") == ["--time-budget", "--time-order"]
+    assert completed("nas", "predict", "--ke") == ["--keep"]
+
+
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys) == (0, run(capsys, "--help")[1], "")
 

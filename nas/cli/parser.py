@@ -33,8 +33,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse as argparse does, with all options declared."""
-        while self.declare:
-            self.declare.pop(0)(self)
+        self.declare_all()
         namespace, unknown = super().parse_known_args(args, namespace)
         option = next((text for text in unknown if text.startswith("-") and text != "-"), None)
         if option is not None:
@@ -53,6 +52,11 @@ class Parser(argparse.ArgumentParser):
             meant = did_you_mean(value, list(action.choices))
             self.error(f"invalid choice: expected a command ({names}), got {value!r}{meant}")
         super()._check_value(action, value)
+
+    def declare_all(self) -> None:
+        """Add the options that were left for later."""
+        while self.declare:
+            self.declare.pop(0)(self)
 
     def format_help(self) -> str:
         """The help with its texts complete."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from nas import screen
 from nas._version import __version__
 from nas.cli.clock import process_start
+from nas.cli.completion import add_completion
 from nas.cli.models import add_evaluate, add_export, add_predict
 from nas.cli.options import by_new_names
 from nas.cli.parser import Parser, complain
@@ -41,6 +42,7 @@ _COMMANDS = (
     add_debug,
     add_spaces,
     add_config,
+    add_completion,
 )
 
 
@@ -95,8 +97,9 @@ def _log_to_standard_error(options: argparse.Namespace) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
     is_quiet, is_verbose = getattr(options, "quiet", False), getattr(options, "verbose", False)
     logging.getLogger("nas").setLevel(logging.INFO if is_verbose else logging.NOTSET)
-    # The line that describes the data.
-    logging.getLogger("nas.run.execute").setLevel(logging.NOTSET if is_quiet else logging.INFO)
+    # The line that describes the data, and that on the training of a candidate.
+    for module in ("execute", "member"):
+        logging.getLogger(f"nas.run.{module}").setLevel(logging.NOTSET if is_quiet else logging.INFO)
 
 
 def _parser() -> Parser:

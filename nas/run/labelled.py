@@ -177,14 +177,14 @@ def evaluate(
         tuple(network.target.names),
     )
     provenance = network.provenance
-    searched = str(provenance.get("metric", ""))
-    asked = scoring.split(",") if isinstance(scoring, str) and scoring else list(scoring)
-    metrics = list(_metrics(problem, targets, searched, asked))
+    search_metric = str(provenance.get("metric", ""))
+    requested = scoring.split(",") if isinstance(scoring, str) and scoring else list(scoring)
+    metrics = list(_metrics(problem, targets, search_metric, requested))
     return LabelledScores(
         model="" if isinstance(model, Predictor) else str(model),
         data=str(data) if isinstance(data, (str, os.PathLike)) else "a table",
         n_rows=len(targets),
-        metric=searched,
+        metric=search_metric,
         test_score=provenance.get("test_score"),
         scores=_scores(metrics, outputs, problem.as_networks(targets)),
         is_own_table=_is_own_table(model, data),
@@ -225,11 +225,13 @@ def _outputs(network: Predictor, table: pd.DataFrame) -> Floats:
     return probabilities[:, 1:] if is_single_output else probabilities
 
 
-def _metrics(problem: ScoredTargets, targets: Array, searched: str, asked: Sequence[str]) -> Iterator[Metric]:
-    """The search's metric, those that were asked for, and the usual ones of the task; each once."""
-    for name in asked:
+def _metrics(
+    problem: ScoredTargets, targets: Array, search_metric: str, requested: Sequence[str]
+) -> Iterator[Metric]:
+    """The search's metric, those that were requested for, and the usual ones of the task; each once."""
+    for name in requested:
         metric_for(name, problem, targets)  # raises an error in a sentence if it is unsuitable
-    for name in dict.fromkeys([searched, *asked, *_METRICS[problem.task]]):
+    for name in dict.fromkeys([search_metric, *requested, *_METRICS[problem.task]]):
         if name == "roc_auc_ovr" and len(problem.classes) == 2:
             continue  # it is that of two classes
         with suppress(InputError):  # undefined on these rows, or a function of the search's caller

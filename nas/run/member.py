@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from nas.runtime import MODEL_FILE, Ensemble, Network
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
 from nas.tracking.lock import check_is_over
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "candidates"
 """The folder in a run's where the networks of candidates are kept once they are trained."""
@@ -73,6 +76,7 @@ def _is_saved_winner(archive: RunArchive, genome: Genome) -> bool:
 
 
 def _train(archive: RunArchive, candidate: Candidate, place: Path) -> None:
+    _log.info("training candidate %d first (%s); it is kept in %s", candidate.id, candidate.genome, place)
     context = _context(archive)
     member = Individual(candidate, archive.pair(candidate.id)[1], age=max(1, _age(archive, candidate.id)))
     place.parent.mkdir(exist_ok=True)
