@@ -171,7 +171,7 @@ def evaluate(
         raise InputError(str(error)) from None
     problem = ScoredTargets(
         network.task,
-        tuple(network.target.classes),
+        tuple(network.target.names if network.task == "multilabel" else network.target.classes),
         np.array(network.target.mean),
         np.array(network.target.scale),
         tuple(network.target.names),
@@ -181,7 +181,7 @@ def evaluate(
     requested = scoring.split(",") if isinstance(scoring, str) and scoring else list(scoring)
     metrics = list(_metrics(problem, targets, search_metric, requested))
     return LabelledScores(
-        model="" if isinstance(model, Predictor) else str(model),
+        model="a network" if isinstance(model, Predictor) else str(model),
         data=str(data) if isinstance(data, (str, os.PathLike)) else "a table",
         n_rows=len(targets),
         metric=search_metric,
