@@ -228,7 +228,7 @@ def _outputs(network: Predictor, table: pd.DataFrame) -> Floats:
 def _metrics(
     problem: ScoredTargets, targets: Array, search_metric: str, requested: Sequence[str]
 ) -> Iterator[Metric]:
-    """The search's metric, those that were requested for, and the usual ones of the task; each once."""
+    """The search's metric, the requested metrics, and the usual metrics of the task; each once."""
     for name in requested:
         metric_for(name, problem, targets)  # raises an error in a sentence if it is unsuitable
     for name in dict.fromkeys([search_metric, *requested, *_METRICS[problem.task]]):
@@ -270,4 +270,4 @@ def _is_own_table(model: Any, data: Any) -> bool:
 
 
 def _shown_name(name: str) -> str:
-    return _NAMES.get(name) or metric_name({"metric": name}).removeprefix("neg_")
+    return _NAMES.get(name) or metric_name({"metric": name}).removeprefix("neg_").replace("_", " ")
