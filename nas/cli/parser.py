@@ -34,11 +34,12 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse as argparse does, with all options declared."""
         self.declare_all()
-        namespace, unknown = super().parse_known_args(args, namespace)
+        parsed, unknown = super().parse_known_args(args, namespace)
         option = next((text for text in unknown if text.startswith("-") and text != "-"), None)
         if option is not None:
             self._refuse(option.partition("=")[0])
-        return namespace, unknown
+        assert parsed is not None, "it is made where none is given"
+        return parsed, unknown
 
     def _refuse(self, option: str) -> NoReturn:
         """Exit over an option that this parser does not have."""
@@ -72,7 +73,7 @@ class Parser(argparse.ArgumentParser):
 
 def did_you_mean(word: str, words: Sequence[str]) -> str:
     """The word that was probably meant, as the end of a message; empty if none resembles it."""
-    similar = difflib.get_close_matches(word, words, n=1)
+    similar = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
     return f"; did you mean {similar[0]}?" if similar else ""
 
 

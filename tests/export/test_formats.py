@@ -537,9 +537,16 @@ def test_the_python_file_reads_what_nas_predict_reads(
         }
     )
     table.assign(y=np.where(table["flag"], "yes", "no")).to_csv(tmp_path / "mine.csv", index=False)
-    few = {"space": "tiny", "n_candidates": 1, "epochs": 1, "n_finalists": 1, "folds": 2, "members": 1}
-    off = dict.fromkeys(("tracking", "report", "progress", "baseline", "importance"), False)
-    result = nas.search(tmp_path / "mine.csv", n_workers=0, runs_dir=tmp_path, **few, **off)
+    few: dict[str, Any] = {
+        "space": "tiny",
+        "n_candidates": 1,
+        "epochs": 1,
+        "n_finalists": 1,
+        "folds": 2,
+        "members": 1,
+    }
+    few |= dict.fromkeys(("tracking", "report", "progress", "baseline", "importance"), False)
+    result = nas.search(tmp_path / "mine.csv", n_workers=0, runs_dir=tmp_path, **few)
     file = nas.export_network(result.run_dir, "python", tmp_path / "my-model.py").path
     assert main(["predict", str(result.run_dir), str(tmp_path / "mine.csv"), "--proba"]) == 0
     expected = pd.read_csv(io.StringIO(capsys.readouterr().out))

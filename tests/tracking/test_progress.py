@@ -62,7 +62,7 @@ def test_a_narrow_terminal_cuts_the_genome_and_no_number(monkeypatch: pytest.Mon
         assert display._live is not None
         display._live.refresh()
     last = stream.getvalue().replace("\x1b[2K", "\n").replace("\r", "\n").splitlines()
-    (line,) = {re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in last if "1/1000" in line}
+    line, *_ = {re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in last if "1/1000" in line}
     assert len(line.rstrip()) <= 80
     assert re.search(r"1/1000 0% 0:00:0\d .* left best balanced_", line)
 
