@@ -204,10 +204,9 @@ def _note_on_earlier(earlier: Record) -> str:
     if (score := earlier.get("test_score")) is None:
         return kept
     difference, error = earlier["difference"], earlier.get("difference_error")
-    verdict = f"{_signed(difference, error)}, {_verdict(difference, error)}"
     return (
-        f"{kept} The test rows are looked at a second time: it has {score:.4f} on them, and the new winner "
-        f"{verdict}."
+        f"{kept} The test rows are looked at a second time: it has {score:.4f} on them, and the new winner's "
+        f"difference is {_signed(difference, error)}, {_verdict(difference, error)}."
     )
 
 

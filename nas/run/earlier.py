@@ -56,7 +56,7 @@ class EarlierWinner:
 def keep_earlier_winner(
     context: SearchContext, genome: Genome, network: Predictor, n_candidates: int
 ) -> EarlierWinner | None:
-    """Move the saved winner of a resumed run aside and compare it with the new winner.
+    """Copy the saved winner of a resumed run aside and compare it with the new winner.
 
     None if there was none, the search has not gone on since, or the winner is of the same genome.
 
@@ -80,7 +80,7 @@ def keep_earlier_winner(
     if winner.candidate.genome == genome:
         return None
     folder = context.folder.best.with_name(f"{context.folder.best.name}-{n_before}")
-    shutil.rmtree(folder, ignore_errors=True)
-    context.folder.best.rename(folder)
+    # A copy: there is a saved winner at any moment.
+    shutil.copytree(context.folder.best, folder, dirs_exist_ok=True)
     scores = paired_score(context.prepared, network, winner.network, context.settings.seed)
     return EarlierWinner(n_before, winner.candidate.genome, folder.name, *scores)

@@ -94,7 +94,8 @@ def test_the_summary_says_who_won_and_how_sure_that_is() -> None:
                 }
             },
             "The winner after 50 candidates, 8, is kept in best-50. The test rows are looked at a second "
-            "time: it has 0.8600 on them, and the new winner +0.0080 ± 0.0010, significantly better.",
+            "time: it has 0.8600 on them, and the new winner's difference is +0.0080 ± 0.0010, significantly "
+            "better.",
         ),
     ],
 )
