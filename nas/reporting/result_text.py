@@ -218,7 +218,10 @@ def _front(record: Record, run_dir: str | os.PathLike[str] | None) -> list[str]:
     knee = record["best"]["genome"]
     lines = ["", f"Front of {len(front)} networks; * is its knee, the winner"]
     if all(member["genome"] != knee for member in front):
-        lines = ["", f"Front of {len(front)} networks; the winner is beside it"]
+        lines = [
+            "",
+            f"Front of {len(front)} networks, without the winner, which was better when scored again",
+        ]
     columns: list[tuple[str, Callable[[Record], str]]] = [
         ("id", lambda member: str(member.get("id", "?"))),
         (metric_name(record), lambda member: f"{member['fitness']:.4f}"),

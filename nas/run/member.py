@@ -15,6 +15,7 @@ from nas.export import save_network
 from nas.genome import Genome
 from nas.isolation import isolated
 from nas.reporting.listing import candidate_of
+from nas.reporting.result_text import place as shown_place
 from nas.run.context import Observers, SearchContext, new_context
 from nas.run.out_of_fold import add_uncertainty, held_out
 from nas.run.resuming import changes_since, check_same, restored
@@ -52,6 +53,7 @@ def candidate_network(run_dir: str | os.PathLike[str], candidate_id: int) -> Pat
         If the training diverges.
     """
     archive = RunArchive(run_dir)
+    assert archive.config, "read first, as its error says what a run's folder is"
     folder = archive.folder
     check_is_over(folder.path)
     candidate, evaluation = candidate_of(archive, candidate_id)
@@ -76,7 +78,8 @@ def _is_saved_winner(archive: RunArchive, genome: Genome) -> bool:
 
 
 def _train(archive: RunArchive, candidate: Candidate, place: Path) -> None:
-    _log.info("training candidate %d first (%s); it is kept in %s", candidate.id, candidate.genome, place)
+    kept = shown_place(place)
+    _log.info("training candidate %d first (%s); it is kept in %s", candidate.id, candidate.genome, kept)
     context = _context(archive)
     member = Individual(candidate, archive.pair(candidate.id)[1], age=max(1, _age(archive, candidate.id)))
     place.parent.mkdir(exist_ok=True)
