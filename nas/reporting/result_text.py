@@ -220,7 +220,7 @@ def _front(record: Record, run_dir: str | os.PathLike[str] | None) -> list[str]:
     if all(member["genome"] != knee for member in front):
         lines = [
             "",
-            f"Front of {len(front)} networks, without the winner, which was better when scored again",
+            f"Front of {len(front)} networks; the winner, better when scored again, is not on it",
         ]
     columns: list[tuple[str, Callable[[Record], str]]] = [
         ("id", lambda member: str(member.get("id", "?"))),

@@ -62,7 +62,8 @@ def test_a_search_by_the_order_of_time_goes_on_after_a_stop(result: nas.SearchRe
     assert more.best.genome != result.best.genome
     assert more.earlier is not None
     assert more.earlier.score == pytest.approx(result.test.score)
-    assert more.test.score - more.earlier.score == pytest.approx(more.earlier.difference, abs=1e-5)
+    difference = more.test.score - result.test.score
+    assert more.earlier.difference == pytest.approx(difference, abs=1e-5)
     assert nas.load_network(result.run_dir / "best-6").provenance["test_score"] == result.test.score
     assert "The test rows are looked at a second time" in " ".join(more.summary().split())
 
