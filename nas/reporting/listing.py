@@ -116,11 +116,13 @@ def show_run(run: str | os.PathLike[str]) -> str:
         if archive.config["tracking"] is not None:
             lines.append(f"browse            {command('ui', place(path))}")
         return "\n".join(lines)
-    status = _status(path, record)
-    state = "is still running" if status == "running" else "has not finished"
-    lines = [f"{as_text(path.name)} {state}: {_progress(archive)}"]
-    if status != "running":
-        lines.append(f"to go on: {command('resume', place(path))}")
+    is_running = _status(path, record) == "running"
+    lines = [
+        f"{as_text(path.name)} {'is still running' if is_running else 'has not finished'}",
+        *_progress(archive),
+    ]
+    if not is_running:
+        lines.append(f"to go on          {command('resume', place(path))}")
     return "\n".join(lines)
 
 
@@ -217,16 +219,19 @@ def _with_metric(archive: RunArchive) -> dict[str, Any]:
     return record
 
 
-def _progress(archive: RunArchive) -> str:
+def _progress(archive: RunArchive) -> list[str]:
     """How many candidates were tried, and the best so far."""
     n = sum(record.n_candidates for record in archive.records)
     trained = [pair for pair in archive.evaluations if not pair[1].failed]
-    tried = f"{n} candidate{'' if n == 1 else 's'} so far"
-    if not trained:
-        return tried
-    candidate, evaluation = max(trained, key=lambda pair: pair[1].fitness)
-    metric = metric_name({"metric": archive.identity["metric"]})
-    return f"{tried}, the best with {metric} {evaluation.fitness:.4f} ({candidate.genome})"
+    lines = [f"tried             {n} candidate{'' if n == 1 else 's'} so far"]
+    if trained:
+        candidate, evaluation = max(trained, key=lambda pair: pair[1].fitness)
+        metric = metric_name({"metric": archive.identity["metric"]})
+        lines += [
+            f"best so far       {metric} {evaluation.fitness:.4f}, the search's own score",
+            f"genome            {candidate.genome}",
+        ]
+    return lines
 
 
 def _place_in_result(archive: RunArchive, candidate: Candidate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,18 @@ def test_a_front_is_printed_with_its_knee() -> None:
 )
 def test_quantities_have_four_digits(value: float, text: str) -> None:
     assert quantity(value) == text
+
+
+def test_a_run_without_a_result_is_shown_as_far_as_it_has_come(tmp_path: Path) -> None:
+    copy = shutil.copytree(GOLDEN, tmp_path / "stopped")
+    (copy / "result.json").unlink()
+    lines = show_run(copy).splitlines()
+    assert lines[:2] == ["stopped has not finished", "tried             8 candidates so far"]
+    assert lines[-1] == f"to go on          nas resume {copy}"
+    (listed,) = list_runs(tmp_path)
+    assert (listed.name, listed.status, listed.score) == ("stopped", "unfinished", None)
+    (copy / "config.json").write_text("{")
+    assert [run.status for run in list_runs(tmp_path)] == ["damaged"]
 
 
 def test_a_run_of_an_earlier_version_is_shown_and_listed() -> None:
