@@ -73,14 +73,15 @@ def _add_names(action: argparse.Action, setting: Setting) -> None:
 def values_from(options: argparse.Namespace, *groups: type[Any]) -> dict[str, Any]:
     """The settings that a command line gave, as keywords of `nas.search`.
 
-    Texts about the table are names of columns and cells: bytes in them that are no text are replaced.
+    Texts about the table are names of columns and cells: bytes in them that are no text are replaced, but not
+    in the name of a file.
     """
     from nas.settings import TableSettings, settings_of, values_of
     from nas.tracking.shown import as_text
 
     values = values_of(vars(options), *groups)
     for setting in settings_of(TableSettings):
-        if isinstance(values.get(setting.name), str):
+        if isinstance(values.get(setting.name), str) and setting.name != "validation":
             values[setting.name] = as_text(values[setting.name])
     return values
 
