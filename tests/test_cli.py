@@ -96,7 +96,7 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
     ]
     assert "held-out test set, 30 rows" in lines[1]
     assert "used to choose among 6 candidates" in lines[4]
-    assert "estimated selection bias" in lines[5]
+    assert "selection bias" in lines[5]
     code, shown, err = run(capsys, "show", "runs/one")
     assert (code, err) == (0, "")
     assert shown.startswith(out)

@@ -164,7 +164,8 @@ def _search_score_and_bias(record: Record) -> str:
     """The score by which the search chose, and by how much that choice makes it look better than it is."""
     n, bias = record["candidates"], record.get("selection_bias")
     if bias is not None:
-        bias_text = f"estimated selection bias {round(bias, 4) + 0.0:.4f}"  # there is no -0
+        is_found = round(bias, 4) > 0
+        bias_text = f"estimated selection bias {bias:.4f}" if is_found else "no selection bias was found"
     else:
         bias_text = f"selection bias not estimated: {_why_unknown(record)}"
     return _row(

@@ -75,6 +75,7 @@ def test_the_summary_says_who_won_and_how_sure_that_is() -> None:
         ({"test_score": None}, "none: the score is no number on these rows"),
         ({"test_rows": 0, "test_score": None}, "none: no rows were held out"),
         ({"validation_folds": 1}, "Validation 0.8710"),
+        ({"selection_bias": -0.1}, "used to choose among 100 candidates; no selection bias was found"),
         ({"selection_bias": None}, "bias not estimated: trainings on other cuts of the rows failed"),
         (
             {
