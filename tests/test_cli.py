@@ -205,8 +205,15 @@ def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tm
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0
     assert Path("runs/one/report.html").is_file()
-    expected = ("nas: iris: ", "generation ", "checking finalists", "last training", "calibration")
-    assert all(line.startswith((*expected, "baselines", "report")) for line in done.stderr.splitlines())
+    expected = (
+        "nas: iris: ",
+        "generation ",
+        "checking finalists",
+        "last training",
+        "calibration",
+        "test scores",
+    )
+    assert all(line.startswith((*expected, "report")) for line in done.stderr.splitlines()), done.stderr
     assert not list((tmp_path / "home").iterdir())
     assert not list((tmp_path / "scratch").iterdir())
 
