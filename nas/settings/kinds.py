@@ -61,7 +61,7 @@ class Kind:
     or_objects : str
         The values that only Python has; they follow the names.
     hint : str
-        Forms that only the command line reads, for its help.
+        Other forms of a value, for help and documents.
     """
 
     type_name: str
@@ -123,20 +123,28 @@ _DURATION = re.compile(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(s|m|min|h|d)\s*", re.I
 
 
 def seconds(least: float) -> Kind:
-    """Durations in seconds from a shortest one; on the command line also with a unit, such as 90s, 5m, 1h."""
+    """Durations in seconds from a shortest one; also texts with a unit, such as 90s, 5m, 1h."""
     numbers = number(least)
 
-    def parse(written: str) -> float:
-        match = _DURATION.fullmatch(written)
-        value, unit = match.groups() if match else (written, "s")
+    def holds(value: Any) -> bool:
         try:
-            return float(value) * _UNITS[unit.lower()]
+            return numbers.holds(duration(value) if isinstance(value, str) else value)
         except ValueError:
-            raise ValueError(
-                f"expected a number of seconds or a duration such as 90s, 5m or 1h, got {written!r}"
-            ) from None
+            return False
 
-    return replace(numbers, parse=parse, hint=" (or with a unit: 90s, 5m, 1h)")
+    return replace(numbers, holds=holds, parse=duration, hint=" (or with a unit: 90s, 5m, 1h)")
+
+
+def duration(written: str) -> float:
+    """The seconds of a text such as 90, 90s, 5m or 1h; raises `ValueError` with a sentence."""
+    match = _DURATION.fullmatch(written)
+    value, unit = match.groups() if match else (written, "s")
+    try:
+        return float(value) * _UNITS[unit.lower()]
+    except ValueError:
+        raise ValueError(
+            f"expected a number of seconds or a duration such as 90s, 5m or 1h, got {written!r}"
+        ) from None
 
 
 def positive() -> Kind:

@@ -18,6 +18,7 @@ from nas.settings.groups import (
     StrategySettings,
     WorkerSettings,
 )
+from nas.settings.kinds import duration
 from nas.settings.schema import settings_of
 from nas.space import Limits, SearchSpace, misfits
 
@@ -45,7 +46,10 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
 
     def __post_init__(self) -> None:
         for setting in settings_of(*SEARCH_GROUPS):
-            setting.check(getattr(self, setting.name))
+            value = getattr(self, setting.name)
+            setting.check(value)
+            if isinstance(value, str) and setting.kind.parse is duration:
+                object.__setattr__(self, setting.name, duration(value))
         self._check_batches_in_flight()
         self.check_workers()
         self._check_objectives()
