@@ -132,11 +132,15 @@ def _test(record: Record) -> list[str]:
         return [_row("Test", "none: no rows were held out")]
     if (score := record.get("test_score")) is None:
         return [_row(f"Test {metric_name(record)}", "none: the score is no number on these rows")]
-    rows = "held-out test set" + ("" if n is None else f", {n:,} row{'' if n == 1 else 's'}")
+    metric, rows = metric_name(record), "held-out test set"
+    rows += "" if n is None else f", {n:,} row{'' if n == 1 else 's'}"
     error = (record.get("test_metrics") or {}).get("rmse")
     if error is not None:
         rows = f"RMSE {quantity(error)}; {rows}"
-    return [_row(f"Test {metric_name(record)}", _with_error(score, record.get("test_score_error")), rows)]
+    label = f"Test {metric}"
+    if len(label) >= _LABEL:
+        label, rows = "Test", f"{metric}; {rows}"
+    return [_row(label, _with_error(score, record.get("test_score_error")), rows)]
 
 
 _OTHERS = (
@@ -155,7 +159,7 @@ def _baselines(record: Record) -> list[str]:
             lines += [_row(label, f"none: {left_out[name]}")] if name in left_out else []
             continue
         error = record.get(f"{difference_key}_error")
-        verdict = f"{_verdict(difference, error)} (it has {score:.4f})"
+        verdict = f"{_verdict(difference, error)} (it has {_score(score)})"
         lines.append(_row(label, _signed(difference, error), verdict))
     return lines
 
@@ -165,7 +169,7 @@ def _search_score_and_bias(record: Record) -> str:
     n, bias = record["candidates"], record.get("selection_bias")
     if bias is not None:
         is_found = round(bias, 4) > 0
-        bias_text = f"estimated selection bias {bias:.4f}" if is_found else "no selection bias was found"
+        bias_text = f"estimated selection bias {_score(bias)}" if is_found else "no selection bias was found"
     else:
         bias_text = f"selection bias not estimated: {_why_unknown(record)}"
     return _row(
@@ -206,8 +210,8 @@ def _note_on_earlier(earlier: Record) -> str:
         return kept
     difference, error = earlier["difference"], earlier.get("difference_error")
     return (
-        f"{kept} The test rows are looked at a second time: it has {score:.4f} on them, and the new winner's "
-        f"difference is {_signed(difference, error)}, {_verdict(difference, error)}."
+        f"{kept} The test rows are looked at a second time: it has {_score(score)} on them, and the new "
+        f"winner's difference is {_signed(difference, error)}, {_verdict(difference, error)}."
     )
 
 
@@ -225,7 +229,7 @@ def _front(record: Record, run_dir: str | os.PathLike[str] | None) -> list[str]:
         ]
     columns: list[tuple[str, Callable[[Record], str]]] = [
         ("id", lambda member: str(member.get("id", "?"))),
-        (metric_name(record), lambda member: f"{member['fitness']:.4f}"),
+        (metric_name(record), lambda member: _score(member["fitness"])),
         ("parameters", lambda member: f"{member['n_parameters']:,}"),
     ]
     if all("latency" in member for member in front):
@@ -279,8 +283,8 @@ def _selection(record: Record, metric: str) -> list[str]:
         lines.append(
             _detail(
                 "selection bias",
-                f"{round(bias, 4) + 0.0:+.4f}: estimated overstatement of the search's score, by its "
-                "lead over one layer of 100",
+                f"{_score(round(bias, 4) + 0.0, sign='+')}: estimated overstatement of the search's score, "
+                "by its lead over one layer of 100",
             )
         )
     if (gain := record.get("single_layer_gain")) is not None:
@@ -351,11 +355,18 @@ def _listed(names: Sequence[str], most: int) -> str:
 
 
 def _with_error(value: float, error: float | None) -> str:
-    return f"{value:.4f}" + ("" if error is None else f" ± {error:.4f}")
+    return _score(value) + ("" if error is None else f" ± {_score(error, beside=value)}")
 
 
 def _signed(value: float, error: float | None) -> str:
-    return f"{value:+.4f}" + ("" if error is None else f" ± {error:.4f}")
+    return _score(value, sign="+") + ("" if error is None else f" ± {_score(error, beside=value)}")
+
+
+def _score(value: float, *, beside: float = 0.0, sign: str = "-") -> str:
+    """A score with four decimals, or fewer where it is large, or stands beside a large one."""
+    size = max(abs(value), abs(beside))
+    decimals = 4 if size < 100 else 2 if size < 10_000 else 0
+    return f"{value:{sign},.{decimals}f}"
 
 
 def _verdict(difference: float, error: float | None) -> str:
