@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from searches import resume, search
+from sklearn.metrics import (
+    explained_variance_score,
+    mean_absolute_error,
+    median_absolute_error,
+    r2_score,
+    root_mean_squared_error,
+)
 
 import nas
+from nas.errors import InputError
 from nas.reporting.result_text import summary
 from nas.tracking.archive import RunArchive
 
@@ -54,17 +63,18 @@ def test_the_error_of_a_regression_is_in_the_unit_of_its_target(result: nas.Sear
     assert result.test.rmse == pytest.approx(float(np.sqrt(np.mean((predicted - test["y"]) ** 2))), rel=1e-4)
 
 
-def test_a_search_by_the_order_of_time_goes_on_after_a_stop(result: nas.SearchResult) -> None:
-    journal = (result.run_dir / "journal.jsonl").read_bytes()
-    more = resume(result.run_dir, n_candidates=20)
+def test_a_search_by_the_order_of_time_goes_on_after_a_stop(result: nas.SearchResult, tmp_path: Path) -> None:
+    folder = shutil.copytree(result.run_dir, tmp_path / "one")
+    journal = (folder / "journal.jsonl").read_bytes()
+    more = resume(folder, n_candidates=20)
     assert more.n_candidates == 20
-    assert (result.run_dir / "journal.jsonl").read_bytes().startswith(journal)
+    assert (folder / "journal.jsonl").read_bytes().startswith(journal)
     assert more.best.genome != result.best.genome
     assert more.earlier is not None
     assert more.earlier.score == pytest.approx(result.test.score)
     difference = more.test.score - result.test.score
     assert more.earlier.difference == pytest.approx(difference, abs=1e-5)
-    assert nas.load_network(result.run_dir / "best-6").provenance["test_score"] == result.test.score
+    assert nas.load_network(folder / "best-6").provenance["test_score"] == result.test.score
     assert "The test rows are looked at a second time" in " ".join(more.summary().split())
 
 
@@ -85,3 +95,27 @@ def test_the_rows_of_a_file_judge(tmp_path: Path) -> None:
     assert result.oof is not None
     assert result.oof.rows.tolist() == list(range(150, 200))
     assert resume(result.run_dir, n_candidates=3).n_candidates == 3
+
+
+def test_a_network_is_scored_on_further_rows_as_scikit_learn_scores_it(result: nas.SearchResult) -> None:
+    frame = pd.read_csv(result.run_dir.parent / "mine.csv")[:50]
+    scores = nas.evaluate(result.run_dir, frame, scoring="explained_variance")
+    by_name = {score.name: score for score in scores.scores}
+    predicted, y = result.network.predict(frame), frame["y"]
+    expected = {
+        "r2": r2_score(y, predicted),
+        "explained_variance": explained_variance_score(y, predicted),
+        "neg_root_mean_squared_error": root_mean_squared_error(y, predicted),
+        "neg_mean_absolute_error": mean_absolute_error(y, predicted),
+        "neg_median_absolute_error": median_absolute_error(y, predicted),
+    }
+    assert list(by_name) == list(expected)
+    for name, value in expected.items():
+        assert by_name[name].value == pytest.approx(value, rel=1e-4), name
+        assert by_name[name].low <= by_name[name].value <= by_name[name].high
+    assert (scores.metric, scores.test_score, scores.n_rows) == ("r2", result.test.score, 50)
+    assert not scores.is_own_table
+    with pytest.raises(InputError, match="scoring: expected accuracy, r2, or a scorer's name"):
+        nas.evaluate(result.network, frame, scoring="magic")
+    with pytest.raises(InputError, match="data: expected a file or a table with named columns, got int"):
+        nas.evaluate(result.network, 5)
