@@ -112,12 +112,14 @@ def main(arguments: list[str] | None = None) -> None:
             table = _as_file(data, Path(folder))
             for seed in range(seeds):
                 budget = ["--time-budget", f"{seconds:g}", "--candidates", str(MANY), "--seed", str(seed)]
-                watched = watch([*_nas(), "search", str(table), "--target", "target", *budget], Path(folder))
+                watched = watch(
+                    [*_nas(), "search", "-v", str(table), "--target", "target", *budget], Path(folder)
+                )
                 rows.append(_row(f"{table.stem}, seed {seed}", watched))
                 off = abs(watched.seconds - seconds)
                 name = f"{table.stem}, seed {seed}: seconds off {seconds:g}"
                 figures.append(Figure(name, TOLERANCE * seconds, off, at_most=True))
-        watched = watch([*_nas(), "search", "digits"], Path(folder))
+        watched = watch([*_nas(), "search", "-v", "digits"], Path(folder))
     rows.append(_row("digits, 100 candidates", watched))
     outside = watched.seconds - watched.searching
     figures += [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nas.estimators import NASClassifier, NASRegressor
     from nas.genome import Genome
     from nas.reporting import compare, report
-    from nas.run import Callback, SearchResult, debug, export_network, resume, search, sync
+    from nas.run import Callback, SearchResult, debug, evaluate, export_network, resume, search, sync
     from nas.runtime import Ensemble, ModelError, Network, TableError, load_network
     from nas.space import Range, SearchSpace, available_spaces, load_space
 
@@ -47,6 +47,7 @@ _MODULES = {
     "compare": "reporting",
     "debug": "run",
     "describe": "data",
+    "evaluate": "run",
     "export_network": "run",
     "load_dataset": "data",
     "load_network": "runtime",
@@ -78,6 +79,7 @@ __all__ = [
     "compare",
     "debug",
     "describe",
+    "evaluate",
     "export_network",
     "load_dataset",
     "load_network",

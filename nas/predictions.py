@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ def write_predictions(
     *,
     probabilities: bool = False,
     interval: float | None = None,
+    keep: Collection[str] = (),
 ) -> None:
     """Predict for the rows of a CSV or Parquet file, and write a CSV with one row for each.
 
@@ -36,6 +38,8 @@ def write_predictions(
         Whether to add a column of probabilities for each class.
     interval : float, optional
         The coverage of intervals, or of sets of classes, that are added as columns.
+    keep : collection of str
+        Columns of the table to write before the predictions, such as an id.
 
     Raises
     ------
@@ -44,8 +48,10 @@ def write_predictions(
     """
     try:
         network = load_network(model)
-        table = _table_for(network, data)
+        table = table_for(network, data, as_text=keep)
+        _check_kept(keep, list(table.columns), data)
         frame = predictions(network, table, probabilities=probabilities, interval=interval)
+        frame = _with_kept(frame, table, keep)
     except (ModelError, TableError) as error:
         raise InputError(str(error)) from None
     if output is None:
@@ -59,18 +65,40 @@ def write_predictions(
         ) from None
 
 
-def _table_for(network: Predictor, data: str) -> pd.DataFrame:
-    """The table in a file; columns that the network reads as text keep cells as they are written."""
+def table_for(network: Predictor, data: str, *, as_text: Collection[str] = ()) -> pd.DataFrame:
+    """The table in a file; columns that the network reads as text keep cells as they are written.
+
+    So do the columns of `as_text`, unless the network reads them as numbers.
+    """
     texts = [
         column.name
         for column in network.columns
         if column.kind != "numeric" or column.parts or column.decimal != "."
     ]
+    texts += [name for name in as_text if name not in {column.name for column in network.columns}]
     gaps = sorted({gap for column in network.columns for gap in column.gaps})
     names = [column.name for column in network.columns]
     numbered = [f"column{i + 1}" for i in range(len(names) + 1)]  # of a file without a header
     has_no_header = set(names) <= set(numbered) and not _has_names(data, names)
     return read_table(data, texts, header=False if has_no_header else None, na=gaps)
+
+
+def _check_kept(keep: Collection[str], columns: list[str], data: str) -> None:
+    for name in keep:
+        if name not in columns:
+            similar = get_close_matches(name, columns, n=1)
+            meant = f"; did you mean {similar[0]!r}?" if similar else ""
+            raise InputError(f"--keep: expected names of columns of {data}, got {name!r}{meant}")
+
+
+def _with_kept(frame: pd.DataFrame, table: pd.DataFrame, keep: Collection[str]) -> pd.DataFrame:
+    """The predictions beside columns of their table, which come first."""
+    if not keep:
+        return frame
+    if taken := [name for name in keep if name in frame.columns]:
+        raise InputError(f"--keep: expected names that no prediction has, got {taken[0]!r}")
+    kept = table[list(dict.fromkeys(keep))].reset_index(drop=True)
+    return pd.concat([kept, frame], axis=1)
 
 
 def _has_names(data: str, names: Collection[str]) -> bool:

@@ -181,6 +181,7 @@ def test_public_names_are_these() -> None:
         "compare",
         "debug",
         "describe",
+        "evaluate",
         "export_network",
         "load_dataset",
         "load_network",

@@ -75,7 +75,7 @@ def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[s
         "mlflow_run_id",
         "model_path",
     }
-    assert set(result["best"]) == {"genome", "widths", "fitness", "n_parameters"}
+    assert set(result["best"]) == {"id", "genome", "widths", "fitness", "n_parameters"}
     assert result["candidates"] == 6
     assert result["best"]["widths"] == result["best"]["genome"]["widths"]
     assert "6/6 candidates" in err
@@ -87,17 +87,27 @@ def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[s
 def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "search", "iris", *QUICK, "--baseline", "--no-tracking")
     assert code == 0
+    lines = out.splitlines()
+    assert 4 <= len(lines) <= 8
+    assert all(len(line) <= 80 for line in lines)
+    assert [line[:21].strip() for line in lines] == [
+        *("Winner", "Test accuracy", "vs 100-unit MLP", "vs gradient boosting", "Cross-validated", ""),
+        *("Saved", "More"),
+    ]
+    assert "held-out test set, 30 rows" in lines[1]
+    assert "used to choose among 6 candidates" in lines[4]
+    assert "selection bias" in lines[5]
+    code, shown, err = run(capsys, "show", "runs/one")
+    assert (code, err) == (0, "")
+    assert shown.startswith(out)
+    details = " ".join(shown.removeprefix(out).split())
     for words in (
-        "best network",
         "the search's own score: optimistic",
-        "re-scored",
         "best of 2",
         "one layer of 100",
-        "scikit-learn",
-        "difference",
-        "nas predict",
+        "nas predict runs/one",
     ):
-        assert words in out
+        assert words in details
 
 
 @pytest.mark.exhaustive
@@ -105,9 +115,9 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
 def test_printed_commands_are_read_back_by_a_shell(capsys: pytest.CaptureFixture[str], name: str) -> None:
     options = ["iris", *QUICK, "--candidates", "2", "--no-tracking", f"--name={name}"]
     place = str(Path("runs", name).absolute())
-    _, out, _ = run(capsys, "search", *options)
+    _, out, _ = run(capsys, "search", *options, "-v")
     (printed,) = [line for line in out.splitlines() if line.startswith("predict")]
-    assert shlex.split(printed.removeprefix("predict")) == ["nas", "predict", place, "DATA.csv"]
+    assert shlex.split(printed.removeprefix("predict")) == ["nas", "predict", f"runs/{name}", "DATA.csv"]
     code, _, err = run(capsys, "search", *options)
     assert code == 2
     assert shlex.split(err.rpartition(": ")[2]) == ["nas", "resume", place]
@@ -194,19 +204,25 @@ def test_a_report_leaves_nothing_in_the_home_and_can_do_without_it(home: str, tm
     command.remove("--no-report")
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0
-    assert "report.html" in done.stdout
-    expected = ("nas: iris: ", "generation ", "checking finalists", "last training", "calibration")
-    assert all(line.startswith((*expected, "baselines", "report")) for line in done.stderr.splitlines())
+    assert Path("runs/one/report.html").is_file()
+    expected = (
+        "nas: iris: ",
+        "generation ",
+        "checking finalists",
+        "last training",
+        "calibration",
+        "test scores",
+    )
+    assert all(line.startswith((*expected, "report")) for line in done.stderr.splitlines()), done.stderr
     assert not list((tmp_path / "home").iterdir())
     assert not list((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.slow  # a database is made
 def test_the_link_to_mlflow_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "search", "iris", *QUICK)
+    code, out, _ = run(capsys, "search", "iris", *QUICK, "-v")
     assert code == 0
-    assert "nas ui " in out
-    assert "/runs/one, then http://127.0.0.1:5000/#/experiments/1/runs/" in out
+    assert "nas ui runs/one, then http://127.0.0.1:5000/#/experiments/1/runs/" in out
     assert Path("runs/mlflow.db").is_file()
     assert sorted(path.name for path in Path().iterdir()) == ["runs"]
 
@@ -224,6 +240,70 @@ def test_from_a_table_to_predictions(capsys: pytest.CaptureFixture[str], table: 
     code, out, _ = run(capsys, "predict", "runs/one/best", "new.csv", "--output", "predicted.csv")
     assert (code, out) == (0, "")
     assert (pd.read_csv("predicted.csv")["predicted_kind"] == predicted["predicted_kind"]).all()
+
+
+def test_a_saved_search_is_listed_shown_scored_and_not_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = rows(90).assign(id=[f"{i:04d}" for i in range(90)], patient=[i // 6 for i in range(90)])
+    options = [
+        "--target",
+        "y",
+        "--groups",
+        "patient",
+        "--ignore",
+        "id",
+        "--no-tracking",
+        "--no-baseline",
+        "-q",
+    ]
+    objectives = ["--objectives", "error,parameters"]
+    code, summary, err = run(capsys, "search", csv(frame), *QUICK, *options, *objectives)
+    assert (code, err) == (0, "")
+    assert run(capsys, "show", "runs/one")[1].startswith(summary)
+    code, out, _ = run(capsys, "list", "--json")
+    (listed,) = json.loads(out)
+    assert (code, listed["name"], listed["status"], listed["data"]) == (0, "one", "finished", "mine")
+
+    before = Path("runs/one/journal.jsonl").read_bytes()
+    code, out, err = run(capsys, "resume", "runs/one")
+    assert (code, out) == (0, summary)
+    assert err == (
+        "nas: this search is finished, with 6 candidates; for more of them: "
+        "nas resume runs/one --candidates 12\n"
+    )
+    assert Path("runs/one/journal.jsonl").read_bytes() == before
+
+    result = json.loads(Path("runs/one/result.json").read_text())
+    other = next(i for i in range(6) if i != result["best"]["id"])
+    code, out, _ = run(capsys, "predict", "runs/one", "mine.csv", "--keep", "id", "--candidate", str(other))
+    assert out.splitlines()[1].startswith("0000,")
+    assert nas.load_network(f"runs/one/candidates/{other}").provenance["candidate"]["id"] == other
+    assert run(capsys, "predict", "runs/one", "mine.csv", "--keep", "ids")[::2] == (
+        2,
+        "nas: --keep: expected names of columns of mine.csv, got 'ids'; did you mean 'id'?\n",
+    )
+    assert run(capsys, "show", "runs/one", "--candidate", str(other))[1].startswith(
+        f"candidate         {other}: "
+    )
+    code, _, err = run(
+        capsys, "export", "runs/one", "--candidate", "99", "--format", "native", "--output", "n"
+    )
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--candidate 99: expected the id of a candidate that the run has evaluated" in err
+
+    code, out, _ = run(capsys, "evaluate", "runs/one", "mine.csv", "--json")
+    scores = json.loads(out)
+    predicted = nas.load_network("runs/one").predict(frame)
+    assert scores["scores"]["accuracy"][0] == pytest.approx(np.mean(predicted == frame["y"]))
+    assert scores["own_table"]
+    frame.drop(columns="y").to_csv("unlabelled.csv", index=False)
+    code, _, err = run(capsys, "evaluate", "runs/one", "unlabelled.csv")
+    assert code == 2
+    assert "unlabelled.csv: expected a column 'y' with the true values, got none" in err
+    frame.assign(y=7).to_csv("other.csv", index=False)
+    assert (
+        "expected one of the classes 0, 1, got '7' in row 1"
+        in run(capsys, "evaluate", "runs/one", "other.csv")[2]
+    )
 
 
 @pytest.mark.slow
@@ -248,9 +328,16 @@ def test_a_parquet_file_goes_the_same_way(capsys: pytest.CaptureFixture[str], ta
 @pytest.mark.slow
 def test_a_search_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "search", "iris", *QUICK, "--no-tracking", "--json")
+    first = json.loads(Path("runs/one/result.json").read_text())
     code, out, _ = run(capsys, "resume", "runs/one", "--candidates", "9", "--workers", "0", "--json")
     assert code == 0
-    assert json.loads(out)["candidates"] == 9
+    result = json.loads(out)
+    assert result["candidates"] == 9
+    if result["best"]["genome"] == first["best"]["genome"]:
+        assert "earlier" not in result
+    else:
+        assert result["earlier"]["test_score"] == pytest.approx(first["test_score"])
+        assert nas.load_network("runs/one/best-6").provenance["test_score"] == first["test_score"]
 
 
 def test_a_candidate_is_trained_again(capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,7 +462,7 @@ def test_a_search_begins_with_genomes_of_a_file(capsys: pytest.CaptureFixture[st
         ('[{"widths": [4], "dropout": 1e999}]', "got: '1e999' where a finite number belongs"),
         ("[" * 100_000, "got: values nested more than 64 deep"),
         ("[{", "got: Expecting property name"),
-        ('[{"widths": [5]}]', "starts: expected genomes of space tiny, got 5"),
+        ('[{"widths": [5]}]', "starts: expected genomes of space tiny, got 5: width 5 is not among 4, 8"),
     ],
 )
 def test_files_that_hold_no_genomes_are_refused(
@@ -408,6 +495,24 @@ def test_spaces_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"nas {nas.__version__}\n", "")
+
+
+def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "completion", "bash")
+    assert code == 0
+
+    def completed(*words: str) -> list[str]:
+        line = f"COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}; _nas; echo ${{COMPREPLY[@]}}"
+        done = subprocess.run(["bash", "-c", f"{out}\n{line}"], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert completed("nas", "se") == ["search"]
+    assert completed("nas", "search", "--time") == ["--time-budget", "--time-order"]
+    assert completed("nas", "predict", "--ke") == ["--keep"]
+
+
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys) == (0, run(capsys, "--help")[1], "")
 
 
 def test_help_names_the_bundled_sets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -535,8 +640,20 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["resume", "runs/none"], "runs/none"),
         (["predict", "runs/none", "x.csv"], "runs/none"),
         (["ui", "--runs-dir", "nowhere"], "nowhere/mlflow.db"),
-        (["nonsense"], "invalid choice"),
-        (["search", "iris", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["serach", "iris"], "got 'serach'; did you mean search?"),
+        (
+            ["search", "iris", "--candidats", "5"],
+            "unrecognized arguments: --candidats; did you mean --candidates?",
+        ),
+        (["search", "iris", "--nonsense"], "unrecognized arguments: --nonsense; see"),
+        (
+            ["search", "iris", "--time-budget", "5 weeks"],
+            "or a duration such as 90s, 5m or 1h, got '5 weeks'",
+        ),
+        (["search", "iris", "-q", "-v"], "not allowed with argument"),
+        (["list", "nowhere"], "nowhere: expected a folder of searches"),
+        (["show", "runs/none"], "runs/none: expected the folder of a run"),
+        (["evaluate", "runs/none", "x.csv"], "runs/none: expected a folder with model.json"),
     ],
 )
 def test_a_wrong_command_gets_one_sentence(

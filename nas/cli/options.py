@@ -61,7 +61,7 @@ def _type_of(kind: Kind) -> Callable[[str], Any]:
 def _help(setting: Setting, names: str = "") -> str:
     """The sentence of a setting as a phrase, with its default."""
     phrase = setting.help if setting.help[1].isupper() else setting.help[0].lower() + setting.help[1:]
-    return f"{phrase}{names}; default: {setting.default_text}".replace("%", "%%")
+    return f"{phrase}{names}{setting.kind.hint}; default: {setting.default_text}".replace("%", "%%")
 
 
 def _add_names(action: argparse.Action, setting: Setting) -> None:
@@ -73,16 +73,28 @@ def _add_names(action: argparse.Action, setting: Setting) -> None:
 def values_from(options: argparse.Namespace, *groups: type[Any]) -> dict[str, Any]:
     """The settings that a command line gave, as keywords of `nas.search`.
 
-    Texts about the table are names of columns and cells: bytes in them that are no text are replaced.
+    Texts about the table are names of columns and cells: bytes in them that are no text are replaced, but not
+    in the name of a file.
     """
     from nas.settings import TableSettings, settings_of, values_of
     from nas.tracking.shown import as_text
 
     values = values_of(vars(options), *groups)
     for setting in settings_of(TableSettings):
-        if isinstance(values.get(setting.name), str):
+        if isinstance(values.get(setting.name), str) and setting.name != "validation":
             values[setting.name] = as_text(values[setting.name])
     return values
+
+
+def add_verbosity(parser: Parser) -> None:
+    """Add the options for how much is printed."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="print the summary and warnings only, no progress"
+    )
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="print every detail of the result, and what is decided"
+    )
 
 
 def add_places(parser: Parser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -32,9 +33,31 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse as argparse does, with all options declared."""
+        self.declare_all()
+        parsed, unknown = super().parse_known_args(args, namespace)
+        option = next((text for text in unknown if text.startswith("-") and text != "-"), None)
+        if option is not None:
+            self._refuse(option.partition("=")[0])
+        assert parsed is not None, "it is made where none is given"
+        return parsed, unknown
+
+    def _refuse(self, option: str) -> NoReturn:
+        """Exit over an option that this parser does not have."""
+        options = [name for action in self._actions for name in action.option_strings]
+        self.error(f"unrecognized arguments: {option}{did_you_mean(option, options)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Exit over a command that does not exist; other choices are checked as argparse does."""
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            names = ", ".join(action.choices)
+            meant = did_you_mean(value, list(action.choices))
+            self.error(f"invalid choice: expected a command ({names}), got {value!r}{meant}")
+        super()._check_value(action, value)
+
+    def declare_all(self) -> None:
+        """Add the options that were left for later."""
         while self.declare:
             self.declare.pop(0)(self)
-        return super().parse_known_args(args, namespace)
 
     def format_help(self) -> str:
         """The help with its texts complete."""
@@ -44,7 +67,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one sentence, and exit with code 2."""
-        self.exit(complain(f"{message}; see '{self.prog} --help'", 2))
+        separator = " See" if message.endswith("?") else "; see"
+        self.exit(complain(f"{message}{separator} '{self.prog} --help'", 2))
+
+
+def did_you_mean(word: str, words: Sequence[str]) -> str:
+    """The word that was probably meant, as the end of a message; empty if none resembles it."""
+    similar = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
+    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def complain(message: object, code: int) -> int:

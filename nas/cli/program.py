@@ -16,28 +16,33 @@ from collections.abc import Callable, Sequence
 from nas import screen
 from nas._version import __version__
 from nas.cli.clock import process_start
-from nas.cli.models import add_export, add_predict
+from nas.cli.completion import add_completion
+from nas.cli.models import add_evaluate, add_export, add_predict
 from nas.cli.options import by_new_names
 from nas.cli.parser import Parser, complain
 from nas.cli.searches import RUNS, add_config, add_debug, add_describe, add_resume, add_search, add_spaces
 from nas.cli.signals import Signals
 from nas.cli.terminal import discard_output, flush_output, make_legible
-from nas.cli.views import add_compare, add_report, add_sync, add_ui
+from nas.cli.views import add_compare, add_list, add_report, add_show, add_sync, add_ui
 from nas.errors import InputError, NASError
 
 _COMMANDS = (
     add_search,
     add_describe,
     add_resume,
-    add_debug,
+    add_list,
+    add_show,
     add_predict,
+    add_evaluate,
     add_export,
     add_report,
     add_compare,
     add_ui,
     add_sync,
+    add_debug,
     add_spaces,
     add_config,
+    add_completion,
 )
 
 
@@ -62,7 +67,11 @@ def run(arguments: Sequence[str] | None, signals: Signals) -> int:
 def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     since = process_start() if arguments is None else time.monotonic()
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(by_new_names(arguments))
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(by_new_names(arguments))
     options.since = since
     if options.command not in RUNS:
         signals.raise_on_signal()
@@ -70,8 +79,7 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         from nas.tracking.shown import command as shell_command
 
         signals.hint = f"; to go on: {shell_command('resume', options.run)}"
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
-    logging.getLogger("nas.run.execute").setLevel(logging.INFO)  # the line that describes the data
+    _log_to_standard_error(options)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
@@ -83,6 +91,15 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
         return complain(error, 1)
     finally:
         screen.end()
+
+
+def _log_to_standard_error(options: argparse.Namespace) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
+    is_quiet, is_verbose = getattr(options, "quiet", False), getattr(options, "verbose", False)
+    logging.getLogger("nas").setLevel(logging.INFO if is_verbose else logging.NOTSET)
+    # The line that describes the data, and that on the training of a candidate.
+    for module in ("execute", "member"):
+        logging.getLogger(f"nas.run.{module}").setLevel(logging.NOTSET if is_quiet else logging.INFO)
 
 
 def _parser() -> Parser:

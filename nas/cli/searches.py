@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import screen
-from nas.cli.options import add_groups, add_settings, values_from
+from nas.cli.options import add_groups, add_settings, add_verbosity, values_from
 from nas.cli.parser import Parser
 
 # Modules that take long to import are imported by the command that needs them, so that `nas --help`
@@ -31,6 +31,7 @@ def add_search(commands: Any) -> None:
         help="a TOML file of settings, as 'nas config' writes it; options win over it",
     )
     search.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add_verbosity(search)
     search.declare.append(_add_all_settings)
 
 
@@ -69,6 +70,7 @@ def add_resume(commands: Any) -> None:
         "with the best networks so far, unless the version alone has changed",
     )
     resume.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add_verbosity(resume)
     resume.declare.append(_add_resumable_settings)
 
 
@@ -117,17 +119,22 @@ def _search(options: argparse.Namespace) -> int:
         from nas.settings.config_file import read_config
 
         values = read_config(options.config)
-    values |= values_from(options, *GROUPS)
+    values |= values_from(options, *GROUPS) | _progress(options)
     from nas.run import search
     from nas.run.deadline import counting_from
 
     with counting_from(options.since):
-        return _report(search(options.data, **values), as_json=options.json)
+        return _report(search(options.data, **values), options)
+
+
+def _progress(options: argparse.Namespace) -> dict[str, Any]:
+    """The setting that ``--quiet`` stands for."""
+    return {"progress": False} if options.quiet else {}
 
 
 def _show_start(options: argparse.Namespace) -> None:
     """Something on the screen while the libraries are imported."""
-    if getattr(options, "progress", True) is not False and sys.stderr is not None:
+    if not options.quiet and getattr(options, "progress", True) is not False and sys.stderr is not None:
         screen.begin(sys.stderr, "nas: starting", options.since)
 
 
@@ -142,20 +149,59 @@ def _describe(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     _show_start(options)
+    if not options.force and (record := _finished(options)):
+        return _report_finished(record, options)
     from nas.run import resume
     from nas.run.deadline import counting_from
     from nas.settings import GROUPS
 
     with counting_from(options.since):
-        result = resume(options.run, force=options.force, **values_from(options, *GROUPS))
-    return _report(result, as_json=options.json)
+        values = values_from(options, *GROUPS) | _progress(options)
+        result = resume(options.run, force=options.force, **values)
+    return _report(result, options)
+
+
+def _finished(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The result of a search that has ended by itself, if no more candidates are asked for; else None."""
+    from nas.errors import RunError
+    from nas.tracking.archive import RunArchive
+    from nas.tracking.lock import check_is_over
+
+    archive = RunArchive(options.run)
+    check_is_over(archive.folder.path)
+    try:
+        record = dict(archive.result)
+        archive.check_complete()
+    except RunError:
+        return None  # what is missing or damaged is for the search to mend, or to refuse
+    ended = record.get("stopped") in ("candidates", "epochs", "target", "patience", "exhausted")
+    asked = getattr(options, "n_candidates", None)
+    is_done = ended and archive.folder.best.is_dir() and asked in (None, record["candidates"])
+    return record if is_done else None
+
+
+def _report_finished(record: dict[str, Any], options: argparse.Namespace) -> int:
+    from nas.reporting import result_text
+    from nas.tracking.shown import command
+
+    screen.end()
+    n, run = record["candidates"], result_text.place(options.run)
+    more = command("resume", run, "--candidates", 2 * n)
+    print(f"nas: this search is finished, with {n} candidates; for more of them: {more}", file=sys.stderr)
+    if options.json:
+        places = {"run_dir": str(Path(options.run).absolute())}
+        print(json.dumps({**places, **record}, allow_nan=False))
+    else:
+        print(result_text.summary(record, options.run))
+        if options.verbose:
+            print(f"\n{result_text.details(record, options.run)}")
+    return 0
 
 
 def _debug(options: argparse.Namespace) -> int:
     from nas.run import debug
-    from nas.run.summary import reproduction_summary
 
-    print(reproduction_summary(debug(options.run, options.candidate)))
+    print(debug(options.run, options.candidate))
     return 0
 
 
@@ -190,13 +236,11 @@ def _config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report(result: SearchResult, *, as_json: bool) -> int:
-    if as_json:
+def _report(result: SearchResult, options: argparse.Namespace) -> int:
+    if options.json:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
-        from nas.run.summary import summary
-
-        print(summary(result))
+        print(result.summary(verbose=options.verbose))
     return 130 if result.stopped == "interrupted" else 0
 
 

@@ -1,4 +1,4 @@
-"""Commands that show searches: ``nas report``, ``compare``, ``ui`` and ``sync``."""
+"""Commands that show searches: ``nas list``, ``show``, ``report``, ``compare``, ``ui`` and ``sync``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,44 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.options import add_places
+
+
+def add_list(commands: Any) -> None:
+    """Declare ``nas list``."""
+    listing = commands.add_parser("list", help="list the searches in a folder, the latest first")
+    listing.set_defaults(command=_list)
+    listing.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="default: runs")
+    listing.add_argument("--json", action="store_true", help="print the list as JSON")
+
+
+def _list(options: argparse.Namespace) -> int:
+    """Run ``nas list``; return the exit code."""
+    from nas.reporting.listing import list_runs, list_text
+
+    runs = list_runs(options.folder)
+    if options.json:
+        print(json.dumps([run.to_dict() for run in runs], allow_nan=False))
+    else:
+        print(list_text(runs) if runs else f"no searches in {options.folder}")
+    return 0
+
+
+def add_show(commands: Any) -> None:
+    """Declare ``nas show``."""
+    show = commands.add_parser("show", help="show the result of a search again, or one of its candidates")
+    show.set_defaults(command=_show)
+    show.add_argument("run", metavar="RUN", help="the run's folder")
+    show.add_argument("--candidate", type=int, metavar="ID", help="a candidate's id, such as of a front")
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Run ``nas show``; return the exit code."""
+    from nas.reporting.listing import show_candidate, show_run
+
+    print(
+        show_run(options.run) if options.candidate is None else show_candidate(options.run, options.candidate)
+    )
+    return 0
 
 
 def add_ui(commands: Any) -> None:

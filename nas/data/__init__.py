@@ -28,6 +28,7 @@ from nas.data.preprocessing import (
     with_target_means,
 )
 from nas.data.sources import BUNDLED
+from nas.data.table_cuts import table_cuts
 from nas.data.targets import plain_label
 
 __all__ = [
@@ -53,5 +54,6 @@ __all__ = [
     "read_table",
     "settle_kinds",
     "split",
+    "table_cuts",
     "with_target_means",
 ]

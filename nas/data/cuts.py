@@ -53,6 +53,8 @@ class Cuts:
     otherwise : Cuts, optional
         The cuts to use where a score needs rows of every class and some fold has none; None where the caller
         has asked for these.
+    follows_from_table : bool
+        Whether the table and a seed decide the cuts, so that a search that has them can be resumed.
     """
 
     split: Split
@@ -61,6 +63,7 @@ class Cuts:
     cross_validates: bool = False
     redraw: Callable[[int], Sequence[tuple[Array, Array]]] | None = None
     otherwise: Cuts | None = None
+    follows_from_table: bool = False
 
     @classmethod
     def by(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from nas.data.column_names import column_names, possible_names
 from nas.data.index import index_columns, leaking_identifiers
 from nas.data.preprocessing import settle_kinds
 from nas.data.reading import Reading
+from nas.data.roles import ROLES, Roles, Taken
 from nas.data.sources import BUNDLED, RawTable, from_memory, from_name_or_path
 from nas.data.targets import TASKS, Task, read_target
 from nas.errors import DataError
@@ -64,6 +66,14 @@ class Dataset:
         Further decisions made in reading the table, each in a short phrase.
     na, header, ignored
         The arguments of `load_dataset`; `ignored` names the columns that were left out.
+    groups : int array of shape (rows,), optional
+        The group of each row; rows of a group stay in one part of the table.
+    time_order : bool
+        Whether rows are in order of time.
+    n_validation : int
+        The rows at the end of the table that judge candidates; 0 where the search cuts its own.
+    roles : mapping
+        The arguments of `load_dataset` that these and the weights came from, as far as they were given.
     """
 
     name: str
@@ -80,6 +90,10 @@ class Dataset:
     na: tuple[str, ...] = ()
     header: bool | None = None
     ignored: tuple[str, ...] = ()
+    groups: Array | None = None
+    time_order: bool = False
+    n_validation: int = 0
+    roles: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -99,6 +113,10 @@ class Dataset:
         sha.update(np.ascontiguousarray(self.y).tobytes())
         if self.weights is not None:
             sha.update(np.ascontiguousarray(self.weights).tobytes())
+        if self.groups is not None:
+            sha.update(np.ascontiguousarray(self.groups).tobytes())
+        if self.time_order or self.n_validation:
+            sha.update(repr((self.time_order, self.n_validation)).encode())
         return sha.hexdigest()[:16]
 
     def arguments(self) -> dict[str, Any]:
@@ -110,6 +128,7 @@ class Dataset:
             "na": list(self.na),
             "header": self.header,
             "ignore": list(self.ignored),
+            **self.roles,
         }
 
     def summary(self) -> str:
@@ -146,7 +165,7 @@ class Dataset:
 
 def load_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `load_dataset` in a run's configuration; older versions ignored no columns."""
-    names = ("target", "task", "categorical", "na", "header")
+    names = ("target", "task", "categorical", "na", "header", *ROLES)
     return {name: table[name] for name in names if name in table} | {"ignore": table.get("ignore", [])}
 
 
@@ -159,6 +178,10 @@ def load_dataset(
     na: str | Collection[str] = (),
     header: bool | None = None,
     ignore: Any = None,
+    groups: str | None = None,
+    time_order: bool = False,
+    weights: str | None = None,
+    validation: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Read a data set from a name, a file, or an object in memory.
 
@@ -180,6 +203,14 @@ def load_dataset(
         Cells that are missing values besides empty cells, such as "NA" or "-999"; joined by commas.
     header : bool, optional
         Whether a CSV file begins with a line of names; by default one that looks like data is refused.
+    groups : str, optional
+        A column that says which rows belong together; they are in one part of the table. It is no input.
+    time_order : bool
+        Whether rows are in order of time, so that later rows judge.
+    weights : str, optional
+        A column of the rows' weights, from 0, in trainings and validation scores. It is no input.
+    validation : path, optional
+        A file of the rows that judge candidates, read as `data` is.
         Without, columns are called column1, column2 and so on.
     ignore : names, optional
         Columns to leave out; by default an index: a column without a name, or one that counts the rows.
@@ -193,25 +224,43 @@ def load_dataset(
     """
     if task is not None and task not in TASKS:
         raise DataError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    roles = Roles(groups, time_order, weights, None if validation is None else os.fspath(validation))
     if isinstance(data, Dataset):
         if target is not None or task is not None or possible_names(categorical) or na or ignore:
             raise DataError(
                 "data: expected no target, task, categorical, na or ignore beside a Dataset, "
                 "which has its own"
             )
+        if roles != Roles():
+            raise DataError(
+                "data: expected no groups, time_order, weights or validation beside a Dataset, got some"
+            )
         return data
     gaps = (
         tuple(text.strip() for text in na.split(",")) if isinstance(na, str) and na else tuple(map(str, na))
     )
+    texts = (*possible_names(categorical), *filter(None, [groups]))
     if isinstance(data, (str, Path)):
-        raw = from_name_or_path(str(data), target, categorical, gaps, header)
+        raw = from_name_or_path(str(data), target, texts, gaps, header)
     else:
         raw = from_memory(data, target)
-    return _dataset(raw, task, categorical, gaps, ignore)
+    validation_rows = None
+    if roles.validation is not None:
+        try:
+            validation_rows = from_name_or_path(roles.validation, raw.targets, texts, gaps, header).frame
+        except DataError as error:
+            raise DataError(f"--validation {roles.validation}: {error}") from None
+    raw, taken = roles.taken_from(raw, validation_rows, gaps)
+    return _dataset(raw, taken, task, categorical, gaps, ignore)
 
 
 def _dataset(
-    raw: RawTable, task: str | None, categorical: Any, gaps: tuple[str, ...], ignore: Any
+    raw: RawTable,
+    taken: Taken,
+    task: str | None,
+    categorical: Any,
+    gaps: tuple[str, ...],
+    ignore: Any,
 ) -> Dataset:
     _check_frame(raw.name, raw.frame, raw.targets)
     features = raw.frame.drop(columns=raw.targets)
@@ -225,6 +274,7 @@ def _dataset(
     )
     table, readings = settle_kinds(features, declared, gaps, raw.decimal)
     notes = [*raw.notes, *(f"{name!r} left out: {reason}" for name, reason in left_out.items())]
+    notes += taken.notes
     if kind == "classification":
         for name in leaking_identifiers(table, y):
             _log.warning(
@@ -247,6 +297,11 @@ def _dataset(
         na=gaps,
         header=raw.header,
         ignored=tuple(left_out),
+        weights=taken.weights,
+        groups=taken.groups,
+        time_order=taken.time_order,
+        n_validation=taken.n_validation,
+        roles=taken.arguments,
     )
 
 

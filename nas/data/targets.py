@@ -82,6 +82,48 @@ def read_target(
     return y, "multilabel" if task == "multilabel" else "regression", ()
 
 
+def read_true_values(
+    targets: pd.DataFrame, task: str, classes: Sequence[Any], *, gaps: Sequence[str] = ()
+) -> np.ndarray[Any, Any]:
+    """Encode the targets of further rows for a network that is there already, in the form of `read_target`.
+
+    Any number of rows will do, and not every class need be among them.
+
+    Raises
+    ------
+    DataError
+        If a value is missing, or none of the network's; the message names the cell.
+    """
+    for name in targets.columns:
+        _check_present(targets[name], gaps)
+    if task == "classification":
+        return _known_codes(targets.iloc[:, 0], classes)
+    columns = [
+        _target_numbers(targets[name], _target_reading(targets[name], gaps, ".")) for name in targets.columns
+    ]
+    y = np.column_stack(columns)
+    if task == "multilabel" and not np.isin(y, (0, 1)).all():
+        row, column = np.argwhere(~np.isin(y, (0, 1)))[0]
+        name = targets.columns[column]
+        raise DataError(
+            f"target {name!r}: expected labels 0 and 1, got {y[row, column]:g} in {row_name(row)}"
+        )
+    return y
+
+
+def _known_codes(values: pd.Series, classes: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """The class numbers of labels; raises `DataError` on the first label that is no class."""
+    codes = {cell_key(label): code for code, label in enumerate(classes)}
+    numbers = [codes.get(cell_key(cell), -1) for cell in values.astype(object)]
+    if -1 in numbers:
+        row = numbers.index(-1)
+        raise DataError(
+            f"target {str(values.name)!r}: expected one of the classes {', '.join(map(str, classes))}, got "
+            f"{str(values.iloc[row])!r} in {row_name(row)}"
+        )
+    return np.array(numbers, dtype=np.int64)
+
+
 def _check_numbers(y: np.ndarray[Any, Any], names: Sequence[str], task: str) -> None:
     """Raise `DataError` unless labels are 0 and 1, both of them, and values vary."""
     for i, name in enumerate(names):

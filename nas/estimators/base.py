@@ -76,7 +76,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     space: Any = "small"
     _: KW_ONLY
     n_candidates: int = 100
-    time_budget: float | None = None
+    time_budget: float | str | None = None
     algorithm: str = "auto"
     scoring: Any = None
     validation_fraction: float | None = None

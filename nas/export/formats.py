@@ -17,6 +17,7 @@ import pandas as pd
 
 from nas.errors import InputError
 from nas.export.check import Agreement, Predict, check
+from nas.export.usage import readme, usage
 from nas.isolation import isolated
 from nas.runtime import Predictor
 
@@ -38,6 +39,10 @@ class Format:
         The optional package that it needs, an extra of this one.
     takes_rows : bool
         Whether ``write`` takes example rows as a third argument.
+    needs : str
+        The packages that the export takes where it is used.
+    example : str
+        How it is used, with the placeholders ``{path}`` and ``{stem}``.
     """
 
     module: str
@@ -45,6 +50,8 @@ class Format:
     suffix: str = ""
     package: str | None = None
     takes_rows: bool = False
+    needs: str = ""
+    example: str = ""
 
     def write(self, network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
         """Write a network to a path that is free."""
@@ -71,12 +78,50 @@ class Format:
 
 
 FORMATS = {
-    "native": Format("native", "a folder of JSON and safetensors"),
-    "python": Format("python_file", "one file that needs NumPy alone", ".py"),
-    "onnx": Format("onnx", "a graph from raw columns to labels", ".onnx", package="onnx"),
-    "torch": Format("torch_module", "a folder with a module and its state_dict", package="torch"),
-    "sklearn": Format("sklearn_pipeline", "a pipeline in a skops file", ".skops"),
-    "mlflow": Format("mlflow_model", "a folder for mlflow models serve", takes_rows=True),
+    "native": Format(
+        "native",
+        "a folder of JSON and safetensors",
+        needs="the package evonas",
+        example="import nas\nnas.load_network('{path}').predict(table)",
+    ),
+    "python": Format(
+        "python_file",
+        "one file that needs NumPy alone",
+        ".py",
+        needs="NumPy",
+        example="python {path} data.csv > predictions.csv",
+    ),
+    "onnx": Format(
+        "onnx",
+        "a graph from raw columns to labels",
+        ".onnx",
+        package="onnx",
+        needs="onnxruntime",
+        example="import onnxruntime\n"
+        "session = onnxruntime.InferenceSession('{path}')\n"
+        "session.run(None, {i.name: column_of(i.name) for i in session.get_inputs()})  # arrays of (rows, 1)",
+    ),
+    "torch": Format(
+        "torch_module",
+        "a folder with a module and its state_dict",
+        package="torch",
+        needs="PyTorch and NumPy",
+        example="import sys; sys.path.insert(0, '{path}')\nfrom model import load\nload().predict(table)",
+    ),
+    "sklearn": Format(
+        "sklearn_pipeline",
+        "a pipeline in a skops file",
+        ".skops",
+        needs="scikit-learn and skops",
+        example="import skops.io\nskops.io.load('{path}', trusted=['numpy.dtype']).predict(frame)",
+    ),
+    "mlflow": Format(
+        "mlflow_model",
+        "a folder for mlflow models serve",
+        takes_rows=True,
+        needs="MLflow, NumPy and pandas",
+        example="mlflow models serve -m {path} --env-manager local",
+    ),
 }
 """All formats by name."""
 
@@ -90,10 +135,11 @@ def format_named(name: str) -> Format:
 
 @dataclass(frozen=True)
 class Exported:
-    """The path of an export, and how well it agrees with the network."""
+    """The path of an export, how well it agrees with the network, and how it is used."""
 
     path: Path
     agreement: Agreement
+    example: str = ""
 
 
 @isolated()
@@ -116,9 +162,12 @@ def write_export(
             unchecked = Path(folder, place.name)
             form.write(network, unchecked, rows)
             agreement = check(network, form.load(network, unchecked), rows)
+            example = usage(form.example, place)
+            if not form.suffix:
+                (unchecked / "README.md").write_text(readme(network, example, form.needs), encoding="utf-8")
             if place.is_dir():
                 shutil.rmtree(place)
             unchecked.replace(place)
     except OSError as error:
         raise InputError(f"output {place}: expected a place to write to, got: {error.strerror}") from None
-    return Exported(place, agreement)
+    return Exported(place, agreement, example)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import keyword
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ _USE = '''"""A neural network for tables, in one file: NumPy and nothing else.
 
 As a module::
 
-    from {stem} import network
+    {how}
     network.predict(table)        # a data frame, a mapping from columns to values, or rows in order
     network.predict_proba(table)  # for classes
     network.predict_interval(table, 0.9)  # for numbers; predict_set for classes
@@ -28,7 +29,7 @@ As a program::
 
     python {stem}.py data.csv [--proba] [--interval 0.9] > predictions.csv
 
-Empty cells of a CSV are missing values.
+Empty cells of a CSV are missing values; commas, semicolons, tabs or bars separate cells.
 """
 
 '''
@@ -44,8 +45,10 @@ network = _loaded(_RECORD, _NUMBERS, "the numbers of this file")
 
 def read_csv(path: str) -> dict[str, list[Any]]:
     """The columns of a CSV file with a header; empty cells are missing values."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
+    with open(path, encoding=_encoding_of(path), newline="") as file:
+        delimiter = _delimiter_of(file.readline())
+        file.seek(0)
+        rows = csv.reader(file, delimiter=delimiter)
         names = next(rows, [])
         columns: dict[str, list[Any]] = {{name: [] for name in names}}
         for row in rows:
@@ -53,17 +56,52 @@ def read_csv(path: str) -> dict[str, list[Any]]:
                 if len(row) != len(names):
                     raise TableError(f"{{path}}: expected {{len(names)}} cells a row, got {{len(row)}}")
                 for name, cell in zip(names, row):
-                    columns[name].append(cell or None)
+                    columns[name].append(cell if cell.strip() else None)
+    for column in network.columns:
+        if column.kind == "numeric" and not column.parts and column.name in columns:
+            columns[column.name] = _booleans_as_numbers(columns[column.name])
     return columns
+
+
+def _booleans_as_numbers(cells: list[Any]) -> list[Any]:
+    """Cells as 1 and 0 where all of them are True and False; others unchanged."""
+    numbers = {{"true": 1, "false": 0}}
+    if not all(cell is None or cell.strip().lower() in numbers for cell in cells):
+        return cells
+    return [None if cell is None else numbers[cell.strip().lower()] for cell in cells]
+
+
+def _encoding_of(path: str) -> str:
+    """UTF-16 where the file begins with its mark, else UTF-8, or Windows' Western European."""
+    with open(path, "rb") as file:
+        content = file.read()
+    if content[:2] in (b"\\xff\\xfe", b"\\xfe\\xff"):
+        return "utf-16"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _delimiter_of(header: str) -> str:
+    """The separator that makes most names of the network's columns out of the first line."""
+    known = {{column.name.strip() for column in network.columns}}
+
+    def n_known(delimiter: str) -> int:
+        return len(known & {{name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])}})
+
+    return max(",;\\t|", key=n_known)
 
 
 def main(arguments: list[str]) -> int:
     """Predict for a CSV file, and print a CSV."""
     usage = f"python {{sys.argv[0]}} data.csv [--proba] [--interval 0.9] > predictions.csv"
-    parser = argparse.ArgumentParser(usage=usage)
-    parser.add_argument("data")
-    parser.add_argument("--proba", action="store_true")
-    parser.add_argument("--interval", type=float)
+    purpose = f"Predict {{', '.join(network.target.names)}} for the rows of a CSV file."
+    parser = argparse.ArgumentParser(usage=usage, description=purpose)
+    parser.add_argument("data", help="a CSV file with a header; columns of other names are ignored")
+    parser.add_argument("--proba", action="store_true", help="add the probability of each class")
+    parser.add_argument("--interval", type=float, help="add bounds of this coverage, such as 0.9")
     options = parser.parse_args(arguments)
     try:
         table = read_csv(options.data)
@@ -82,7 +120,7 @@ def main(arguments: list[str]) -> int:
         print(f"{{sys.argv[0]}}: {{error}}", file=sys.stderr)
         return 2
     sys.stdout.reconfigure(encoding="utf-8")  # as the table is read
-    writer = csv.writer(sys.stdout)
+    writer = csv.writer(sys.stdout, lineterminator="\\n")
     writer.writerow(head)
     for row in zip(*parts):
         writer.writerow([cell for part in row for cell in part.tolist()])
@@ -102,8 +140,13 @@ def write(network: Predictor, path: Path) -> None:
     weights = save(arrays_of(network))
     record = json.dumps(sealed(model_record(network), weights), allow_nan=False)
     program = _PROGRAM.format(record=repr(record), numbers=_folded(base64.b64encode(weights).decode()))
+    how = f"from {path.stem} import network"
+    if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        how = f'network = runpy.run_path("{path.name}")["network"]  # after: import runpy'
     path.write_text(
-        _USE.format(stem=path.stem) + imports + body + program, encoding="utf-8", errors="surrogateescape"
+        _USE.format(stem=path.stem, how=how) + imports + body + program,
+        encoding="utf-8",
+        errors="surrogateescape",
     )
 
 

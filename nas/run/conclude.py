@@ -10,6 +10,7 @@ from nas.evolution import Individual
 from nas.export import save_network
 from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.deadline import countdown
+from nas.run.earlier import keep_earlier_winner
 from nas.run.findings import Findings
 from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
@@ -72,6 +73,7 @@ def conclude(
         beside=None if baselines is None else fitted_beside,
     )
     network.provenance.update(_finite(_test_scores(test)))
+    earlier = keep_earlier_winner(context, winner.genome, network, findings.usage.candidates)
     return SearchResult(
         run_dir=context.folder.path,
         model_path=save_network(network, context.folder.best),
@@ -82,6 +84,7 @@ def conclude(
         network=network,
         selection=selection,
         front=[(member.candidate, findings.evaluation(member.id)) for member in findings.engine.front],
+        front_costs=[context.costs(member.genome) for member in findings.engine.front],
         test=test,
         history=findings.history,
         n_candidates=findings.usage.candidates,
@@ -93,6 +96,7 @@ def conclude(
         dropped=prepared.dropped,
         oof=oof,
         columns=_columns(session, findings, held_out),
+        earlier=earlier,
     )
 
 

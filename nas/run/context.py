@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas._version import __version__
-from nas.data import Cuts, Dataset
+from nas.data import Cuts, Dataset, table_cuts
 from nas.evolution import Engine, Recipe, recipe
 from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
@@ -146,7 +146,7 @@ class SearchContext:
     @property
     def can_be_resumed(self) -> bool:
         """Whether the folder has all that the search needs: it keeps no cuts that a caller has made."""
-        return self.prepared.cuts is None
+        return self.prepared.cuts is None or self.prepared.cuts.follows_from_table
 
     def engine(self, engine_recipe: Recipe) -> Engine:
         """An engine by a recipe for this search."""
@@ -215,7 +215,8 @@ def new_context(
     journals : sequence of Journal
         Of a run that is resumed.
     cuts : Cuts, optional
-        Which rows train and validate, instead of a split by the seed. Such a search cannot be resumed.
+        Which rows train and validate, instead of a split by the seed, or by the table's groups, order of
+        time or validation rows. Such a search cannot be resumed.
     deadline : Deadline, optional
         By default that of a command that starts now.
     """
@@ -224,6 +225,8 @@ def new_context(
     overrides: dict[str, Any] = {"time_limit": settings.candidate_time_limit}
     if settings.epochs is not None:
         overrides["epochs"] = settings.epochs
+    if cuts is None:
+        cuts = table_cuts(dataset, settings.seed, settings.folds)
     prepared = prepare(
         dataset,
         settings.seed,

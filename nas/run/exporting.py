@@ -13,6 +13,7 @@ from nas.data import load_arguments, load_dataset
 from nas.errors import InputError, NASError, RunError
 from nas.export import Exported, write_export
 from nas.isolation import isolated
+from nas.run.member import candidate_network
 from nas.runtime import ModelError, Predictor, load_network
 from nas.tracking.archive import RunArchive
 from nas.tracking.lock import check_is_over
@@ -30,6 +31,7 @@ def export_network(
     *,
     rows: pd.DataFrame | None = None,
     overwrite: bool = False,
+    candidate: int | None = None,
 ) -> Exported:
     """Write a network in a form that other programs can use, checked against the original.
 
@@ -48,6 +50,9 @@ def export_network(
         values and unseen categories, are checked in any case.
     overwrite : bool
         Whether an existing file or folder may be replaced.
+    candidate : int, optional
+        The id of a candidate of the run to export in place of the winner, such as a member of a front; it is
+        trained first, unless that was done before.
 
     Returns
     -------
@@ -69,6 +74,10 @@ def export_network(
             check_is_over(place)
         if rows is None:
             rows = _rows_of(Path(model))
+        if candidate is not None:
+            model = candidate_network(model, candidate)
+    elif candidate is not None:
+        raise InputError("candidate: expected none with a network, got one; give the run's folder instead")
     try:
         network = model if isinstance(model, Predictor) else load_network(model)
     except ModelError as error:

@@ -32,6 +32,19 @@ class Reproduction:
     repeated: Evaluation
     retrained: tuple[int, ...]
 
+    def __str__(self) -> str:
+        candidate = self.candidate
+        lines = [
+            f"candidate         {candidate.id}: {candidate.genome}",
+            f"made by           {candidate.operator} of {_numbers(candidate.parents)}, seed {candidate.seed}",
+            f"recorded          {_outcome(self.recorded)}",
+            f"again, solo       {_outcome(self.repeated)}",
+        ]
+        if candidate.inherits is not None:
+            origin = f"trained again: {_numbers(self.retrained)}" if self.retrained else "kept"
+            lines.insert(2, f"started from      the weights of {candidate.inherits}, {origin}")
+        return "\n".join(lines)
+
     def to_global_ids(self, part: int, n: int) -> Reproduction:
         """The same with global ids, those of a whole search with `n` parts."""
         candidate, recorded = to_global_ids((self.candidate, self.recorded), part, n)
@@ -99,3 +112,13 @@ def _train_again(
     evaluations = evaluate([candidate], problem, checkpoints)
     assert evaluations is not None, "there is no should_stop"
     return evaluations[0]
+
+
+def _outcome(evaluation: Evaluation) -> str:
+    if evaluation.failed:
+        return f"failed: {evaluation.error}"
+    return f"{evaluation.fitness:g} at epoch {evaluation.best_epoch}, loss {evaluation.validation_loss:g}"
+
+
+def _numbers(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids)) or "no parents"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,16 @@ import pandas as pd
 
 from nas.evaluation import Candidate, Evaluation
 from nas.evaluation.out_of_fold import OutOfFold
+from nas.genome import Genome
+from nas.reporting import result_text
+from nas.run.earlier import EarlierWinner
 from nas.run.selection import Selection
 from nas.run.stop_reason import StopReason
 from nas.run.test_scores import TestScores
 from nas.runtime import Ensemble, Network
+from nas.space import Costs
+from nas.tracking.address import is_server
+from nas.tracking.shown import as_text, command
 from nas.tracking.table import row
 from nas.uncertainty import Columns
 
@@ -37,6 +44,8 @@ class SearchResult:
         the search's score, the gain over a single layer of 100. None if the run was interrupted before.
     front : list of (Candidate, Evaluation)
         The non-dominated candidates; with one objective, the best of the search.
+    front_costs : list of Costs
+        Parameters, FLOPs and estimated latency of each network of the front.
     network : nas.Network or nas.Ensemble
         The winner, trained, or an ensemble around it: `predict`, `predict_proba`, `transform` on raw tables.
     test : TestScores
@@ -61,6 +70,8 @@ class SearchResult:
         row: `rows`, `predictions` (probabilities, or values in standard deviations) and `fold`.
     columns : Columns or None
         Which columns matter: the increase of the loss of these predictions when a column is shuffled.
+    earlier : EarlierWinner or None
+        The winner that a resumed search had before, if the new one is another: kept, and compared.
     """
 
     run_dir: Path
@@ -72,6 +83,7 @@ class SearchResult:
     network: Network | Ensemble = field(repr=False)
     selection: Selection | None
     front: list[tuple[Candidate, Evaluation]] = field(repr=False)
+    front_costs: list[Costs] = field(repr=False)
     test: TestScores
     history: Sequence[tuple[Candidate, Evaluation]] = field(repr=False)
     n_candidates: int
@@ -86,6 +98,7 @@ class SearchResult:
     dropped: tuple[str, ...] = ()
     oof: OutOfFold | None = field(default=None, repr=False)
     columns: Columns | None = field(default=None, repr=False)
+    earlier: EarlierWinner | None = field(default=None, repr=False)
 
     @property
     def temperature(self) -> float | None:
@@ -93,9 +106,61 @@ class SearchResult:
         is_measured = self.network.uncertainty.n_rows > 0 and self.task != "regression"
         return self.network.uncertainty.temperature if is_measured else None
 
+    def __repr__(self) -> str:
+        network = result_text.short_genome(self.best.genome)
+        score = f"test {self.metric}={self.test.score:.4f}"
+        return f"<SearchResult {network}, {score}, {self.n_candidates} candidates, {str(self.run_dir)!r}>"
+
+    def summary(self, *, verbose: bool = False) -> str:
+        """The text that ``nas search`` prints: the winner, and how good it is; `verbose`: and all details."""
+        record = self.record()
+        text = result_text.summary(record, self.run_dir)
+        return f"{text}\n\n{self._details(record)}" if verbose else text
+
+    def _details(self, record: Mapping[str, Any]) -> str:
+        text = result_text.details(record, self.run_dir)
+        return text if self.mlflow_url is None else f"{text}\n{self._browse}"
+
+    @property
+    def _browse(self) -> str:
+        if is_server(self.tracking_uri or ""):
+            return f"browse            {self.mlflow_url}"
+        run = result_text.place(self.run_dir)
+        return f"browse            {command('ui', run)}, then {self.mlflow_url}"
+
+    def _repr_html_(self) -> str:
+        """The summary and the ten best candidates, as a notebook shows them."""
+        board = self.leaderboard(10).to_html(index=False, border=0, na_rep="")
+        return f"<pre>{html.escape(self.summary())}</pre>\n{board}"
+
     def to_frame(self) -> pd.DataFrame:
-        """A row for each candidate, in order: genome, fitness, operator and parents."""
+        """A row for each evaluation, in order: genome, fitness, operator and parents."""
         return pd.DataFrame([row(*pair) for pair in self.history])
+
+    def leaderboard(self, n: int | None = None) -> pd.DataFrame:
+        """A row for each network that was trained, best first: its rank, id, genome, score, size and loss.
+
+        Parameters
+        ----------
+        n : int, optional
+            The rows to return; all if not given.
+        """
+        best: dict[Genome, tuple[Candidate, Evaluation]] = {}
+        for candidate, evaluation in self.history:
+            if not evaluation.failed:
+                best[candidate.genome] = candidate, evaluation  # the longest training is the last
+        ranked = sorted(best.values(), key=lambda pair: (-pair[1].fitness, pair[1].validation_loss))
+        return pd.DataFrame(
+            {
+                "rank": range(1, len(ranked[:n]) + 1),
+                "id": [candidate.id for candidate, _ in ranked[:n]],
+                "network": [str(candidate.genome) for candidate, _ in ranked[:n]],
+                self.metric: [evaluation.fitness for _, evaluation in ranked[:n]],
+                "parameters": [evaluation.n_parameters for _, evaluation in ranked[:n]],
+                "validation_loss": [evaluation.validation_loss for _, evaluation in ranked[:n]],
+                "is_winner": [candidate.genome == self.best.genome for candidate, _ in ranked[:n]],
+            }
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values, as ``nas search --json`` prints it."""
@@ -105,26 +170,37 @@ class SearchResult:
             "task": self.task,
             "metric": self.metric,
             "best": {
+                "id": self.best.id,
                 "genome": genome.to_dict(),
                 "widths": list(genome.widths),
                 "fitness": self.evaluation.fitness,
                 "n_parameters": self.evaluation.n_parameters,
             },
             "validation_score": self.evaluation.fitness,
+            "validation_score_error": _finite(self.evaluation.standard_error),
+            "validation_folds": max(1, len(self.evaluation.fold_scores)),
             **self._selection_to_dict(),
             "front": [
                 {
+                    "id": candidate.id,
                     "genome": candidate.genome.to_dict(),
                     "fitness": evaluation.fitness,
                     "n_parameters": evaluation.n_parameters,
+                    "flops": costs.flops,
+                    "latency": costs.latency,
                 }
-                for candidate, evaluation in self.front
+                for (candidate, evaluation), costs in zip(self.front, self.front_costs, strict=True)
             ],
             "ensemble": [
                 {"widths": list(member.sizes[1:-1]), "share": share}
                 for member, share in zip(self.network.members, self.network.member_weights, strict=True)
             ],
+            "refit": bool(self.network.provenance.get("refit")),
+            "dropped": [as_text(name) for name in self.dropped],
             "heredity": list(self.heredity),
+            "test_rows": self.test.n_rows,
+            "test_metrics": {} if self.test.rmse is None else {"rmse": self.test.rmse},
+            "baselines_left_out": dict(self.test.left_out),
             "test_score": _finite(self.test.score),
             "test_score_error": _finite(self.test.error),
             "baseline_test_score": _finite(self.test.baseline),
@@ -134,6 +210,7 @@ class SearchResult:
             "trees_difference": _finite(self.test.trees_difference),
             "trees_difference_error": _finite(self.test.trees_difference_error),
             **self._uncertainty_to_dict(),
+            **({} if self.earlier is None else {"earlier": self.earlier.to_dict()}),
             "candidates": self.n_candidates,
             "epochs": self.n_epochs,
             "failures": self.n_failures,
@@ -182,6 +259,7 @@ class SearchResult:
             return {}
         gain, error = self.selection.gain
         numbers = {
+            "rescoring_folds": self.selection.n_folds,
             "rescored": self.selection.rescore.mean,
             "rescored_error": self.selection.rescore.error,
             "selection_bias": self.selection.selection_bias,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 from nas.errors import InputError
 from nas.genome import Genome
 from nas.runtime import strict_json
-from nas.space import SearchSpace
+from nas.space import SearchSpace, completed, misfits
 from nas.tracking.archive import RunArchive
 from nas.tracking.journal import Pair
 from nas.tracking.records import check_genome, listed
+
+_log = logging.getLogger(__name__)
 
 _LARGEST_FILE = 2**20
 """Bytes of a file of genomes: some ten thousand of them, more than any search begins with."""
@@ -26,6 +29,8 @@ def genomes_to_start_with(
 ) -> tuple[Genome, ...]:
     """The genomes that were given, those in a file, or the best of an earlier run that the space holds.
 
+    Genes of the space that a genome lacks get a value; see `nas.space.completed`.
+
     Raises
     ------
     InputError
@@ -36,16 +41,24 @@ def genomes_to_start_with(
         for genome in genomes:
             if not isinstance(genome, Genome):
                 raise InputError(f"starts: expected genomes, got {genome!r}")
-        return genomes
+        return _completed(genomes, space)
     if Path(starts).is_file():
-        return _genomes_in(Path(starts))
-    evaluations = RunArchive(Path(starts)).evaluations
-    genomes = tuple(genome for genome in best_genomes(evaluations) if genome in space)
+        return _completed(_genomes_in(Path(starts)), space)
+    tried = best_genomes(RunArchive(Path(starts)).evaluations)
+    genomes = tuple(genome for genome in _completed(tried, space) if genome in space)
     if not genomes:
+        why = f": {', '.join(misfits(tried[0], space))} in its best" if tried else ""
         raise InputError(
-            f"starts: expected a run with genomes of space {space.name}, got {starts}, which has none"
+            f"starts: expected a run with genomes of space {space.name}, got {starts}, which has none{why}"
         )
+    if len(genomes) < len(tried):
+        _log.info("starts: %d of %d genomes of the run are of the space", len(genomes), len(tried))
     return genomes[:MOST_STARTS]
+
+
+def _completed(genomes: Iterable[Genome], space: SearchSpace) -> tuple[Genome, ...]:
+    """The genomes with all genes of the space, each once."""
+    return tuple(dict.fromkeys(completed(genome, space) for genome in genomes))
 
 
 def best_genomes(evaluations: Iterable[Pair]) -> list[Genome]:

@@ -37,6 +37,8 @@ class TestScores:
         Rows of the test part.
     trees, trees_difference, trees_difference_error : float, optional
         As `baseline`, `difference` and `difference_error`, of scikit-learn's default gradient-boosted trees.
+    rmse : float, optional
+        The winner's root mean squared error, in the unit of the target; None for classes and several targets.
     left_out : mapping of str to str
         The reasons why a baseline that was asked for has no score, by its name in `nas.run.baselines.KINDS`.
     """
@@ -52,6 +54,7 @@ class TestScores:
     trees: float | None = None
     trees_difference: float | None = None
     trees_difference_error: float | None = None
+    rmse: float | None = None
     left_out: Mapping[str, str] = field(default_factory=dict, compare=False)  # depends on the time
 
     @property
@@ -101,7 +104,7 @@ def score_test_rows(
     fitted = {name: result for name, result in results.items() if isinstance(result, Baseline)}
     left_out = {name: result for name, result in results.items() if isinstance(result, str)}
     table = prepared.dataset.table.iloc[rows]
-    names = list(fitted)
+    names, rmse = list(fitted), _rmse(prepared, network, table)
     if prepared.problem.metric in METRICS.values():
         y = prepared.dataset.y[rows]
         codes = [_codes(prepared, network.predict(table)), *(fitted[name].codes() for name in names)]
@@ -112,7 +115,41 @@ def score_test_rows(
         scored = _by_bootstrap(prepared.problem.metric, outputs, prepared.targets(rows), seed)
     by_name = dict(zip(names, scored.others, strict=True))
     network_scores, trees = by_name.get("network", _NONE), by_name.get("trees", _NONE)
-    return TestScores(scored.score, scored.error, *network_scores, len(rows), *trees, left_out=left_out)
+    return TestScores(scored.score, scored.error, *network_scores, len(rows), *trees, rmse, left_out)
+
+
+def paired_score(
+    prepared: Prepared, network: Predictor, other: Predictor, seed: int
+) -> tuple[float | None, float | None, float | None]:
+    """Another network's score on the test rows, the first one's lead over it, and the lead's standard error.
+
+    None where there are no test rows, or a score is no number.
+    """
+    rows = prepared.split.test
+    if len(rows) == 0:
+        return _NONE
+    table = prepared.dataset.table.iloc[rows]
+    if prepared.problem.metric in METRICS.values():
+        codes = [_codes(prepared, predictor.predict(table)) for predictor in (network, other)]
+        y = prepared.dataset.y[rows]
+        scored = _by_rows([_row_scores(prepared, predictions, y) for predictions in codes])
+    else:
+        outputs = [_outputs(prepared, predictor, table) for predictor in (network, other)]
+        scored = _by_bootstrap(prepared.problem.metric, outputs, prepared.targets(rows), seed)
+    return scored.others[0] if all(map(_is_number, scored.others[0])) else _NONE
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _rmse(prepared: Prepared, network: Predictor, table: Any) -> float | None:
+    """See `TestScores`; the table has the test rows."""
+    if prepared.dataset.task != "regression" or prepared.dataset.y.shape[1:] not in ((), (1,)):
+        return None
+    y = prepared.dataset.y[prepared.split.test]
+    error = float(np.sqrt(np.mean(np.square(y.reshape(-1) - network.predict(table).reshape(-1)))))
+    return error if math.isfinite(error) else None
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def final_model(
             member.candidate,
             epochs=epochs(member),
             states=findings.states(member.id),
-            provenance=_provenance(member, prepared, settings.seed, run_name),
+            provenance=provenance_of(member, prepared, settings.seed, run_name),
             n=n_members(settings, prepared),
             should_stop=should_stop,
         )
@@ -118,6 +118,12 @@ def final_model(
     ]
     if len(members) == 1:
         return first
+    return averaged(members)
+
+
+def averaged(members: Sequence[tuple[Network, Candidate, float]]) -> Ensemble:
+    """The ensemble of networks, each with its candidate and its weight."""
+    first = members[0][0]
     ensemble = Ensemble(
         [network for network, _, _ in members],
         [share for _, _, share in members],
@@ -159,14 +165,14 @@ def seconds_of_epoch(prepared: Prepared, candidate: Candidate, n: int) -> float:
     source = prepared.final
     for epochs in (1, _MEASURED_EPOCHS):
         seconds = processor_seconds(
-            partial(_trained_from_scratch, source, candidate, epochs / _REFIT_EPOCHS, n, None)
+            partial(trained_from_scratch, source, candidate, epochs / _REFIT_EPOCHS, n, None)
         )
         if seconds > _MEASURED_SECONDS:
             break
     return seconds / epochs
 
 
-def _provenance(member: Individual, prepared: Prepared, seed: int, run_name: str) -> dict[str, Any]:
+def provenance_of(member: Individual, prepared: Prepared, seed: int, run_name: str) -> dict[str, Any]:
     """The origin of a network, which is saved with it."""
     return {
         "run": run_name,
@@ -200,10 +206,10 @@ def final_networks(
     """
     if epochs is not None:
         source = prepared.final
-        networks = _trained_from_scratch(source, candidate, epochs, n, should_stop)
+        networks = trained_from_scratch(source, candidate, epochs, n, should_stop)
         if networks is not None:
             return [
-                _exported(source, candidate, network, {**provenance, "refit": True}) for network in networks
+                exported(source, candidate, network, {**provenance, "refit": True}) for network in networks
             ]
     folds = prepared.problem.folds if prepared.problem.by_fold else ()
     if folds:
@@ -220,11 +226,11 @@ def final_networks(
     assert networks, "the winner's states are kept until the end"
     fold = folds[0] if folds else None
     return [
-        _exported(prepared, candidate, network, {**provenance, "refit": False}, fold) for network in networks
+        exported(prepared, candidate, network, {**provenance, "refit": False}, fold) for network in networks
     ]
 
 
-def _trained_from_scratch(
+def trained_from_scratch(
     source: Prepared, candidate: Candidate, epochs: float, n: int, should_stop: Callable[[], bool] | None
 ) -> list[MLP] | None:
     """The networks after their last training; None if one of them diverged or training was stopped."""
@@ -266,13 +272,14 @@ def last_training(problem: Problem, candidate: Candidate, epochs: float) -> tupl
     return replace(problem, training=training), from_scratch
 
 
-def _exported(
+def exported(
     source: Prepared,
     candidate: Candidate,
     network: MLP,
     provenance: Mapping[str, Any],
     fold: Fold | None = None,
 ) -> Network:
+    """A trained network with its preprocessing, as it is saved."""
     plain, waves = network.folded(), None
     if network.front.periodic:
         frequencies, phases, _ = network.waves.codes()

@@ -48,7 +48,7 @@ def parameters(settings: Iterable[Setting]) -> str:
 
 def description(setting: Setting) -> str:
     """Sentences about a setting: its help, bounds, names and the meaning of a default of None."""
-    sentences = [f"{setting.help}."]
+    sentences = [f"{setting.help}{setting.kind.hint}."]
     if setting.kind.choices is not None:
         sentences.append(f"{setting.kind.expected.capitalize()}.")
     if setting.kind.bounds:
@@ -88,7 +88,7 @@ def _row(setting: Setting) -> tuple[str, ...]:
     names = "" if setting.kind.choices is None else setting.kind.expected
     option = f"`{setting.flag}`" + (f", `--no-{setting.flag[2:]}`" if setting.kind.is_flag else "")
     former = f" Former name: `{setting.former}`." if setting.former else ""
-    meaning = f"{setting.help}. {setting.more}".strip() + former
+    meaning = f"{setting.help}{setting.kind.hint}. {setting.more}".strip() + former
     bounds = setting.kind.bounds or names
     kind = setting.kind.type_name
     return (

@@ -19,8 +19,8 @@ from nas.settings.kinds import (
     choice_or_object,
     finite,
     flag,
-    number,
     positive,
+    seconds,
     several,
     text,
     text_or_object,
@@ -56,14 +56,14 @@ class BudgetSettings:
     )
     time_budget: float | None = setting(
         None,
-        number(0.001),
+        seconds(0.001),
         "Wall time of the whole command in seconds: start, search, last training, report and tracking",
         more="Counted from the start of the process, or from the call in Python. Time only shortens the "
         "sequence of candidates, and what follows it; there is always a network. A resumed search has it "
         "anew.",
         unit="s",
         otherwise="no limit",
-        metavar="SECONDS",
+        metavar="TIME",
         resumable=True,
         example=600,
     )
@@ -136,10 +136,10 @@ class LimitSettings:
     )
     candidate_time_limit: float = setting(
         600.0,
-        number(0.001),
+        seconds(0.001),
         "Seconds of training after which a candidate counts as failed",
         unit="s",
-        metavar="SECONDS",
+        metavar="TIME",
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -59,6 +60,8 @@ class Kind:
         Whether a value of a TOML file is of this kind; by default `holds` decides.
     or_objects : str
         The values that only Python has; they follow the names.
+    hint : str
+        Other forms of a value, for help and documents.
     """
 
     type_name: str
@@ -69,6 +72,7 @@ class Kind:
     choices: Choices | None = None
     holds_in_file: Callable[[Any], bool] | None = None
     or_objects: str = ""
+    hint: str = ""
 
     @property
     def expected(self) -> str:
@@ -110,6 +114,37 @@ def number(least: float) -> Kind:
 
     expectation = f"a number of at least {least}, below 2**32"
     return Kind("float", expectation, holds, _parser(float, expectation), f"at least {least}")
+
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+"""Seconds of the units that a duration may be written with."""
+
+_DURATION = re.compile(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(s|m|min|h|d)\s*", re.IGNORECASE)
+
+
+def seconds(least: float) -> Kind:
+    """Durations in seconds from a shortest one; also texts with a unit, such as 90s, 5m, 1h."""
+    numbers = number(least)
+
+    def holds(value: Any) -> bool:
+        try:
+            return numbers.holds(duration(value) if isinstance(value, str) else value)
+        except ValueError:
+            return False
+
+    return replace(numbers, holds=holds, parse=duration, hint=" (or with a unit: 90s, 5m, 1h)")
+
+
+def duration(written: str) -> float:
+    """The seconds of a text such as 90, 90s, 5m or 1h; raises `ValueError` with a sentence."""
+    match = _DURATION.fullmatch(written)
+    value, unit = match.groups() if match else (written, "s")
+    try:
+        return float(value) * _UNITS[unit.lower()]
+    except ValueError:
+        raise ValueError(
+            f"expected a number of seconds or a duration such as 90s, 5m or 1h, got {written!r}"
+        ) from None
 
 
 def positive() -> Kind:

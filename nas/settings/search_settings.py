@@ -18,8 +18,9 @@ from nas.settings.groups import (
     StrategySettings,
     WorkerSettings,
 )
+from nas.settings.kinds import duration
 from nas.settings.schema import settings_of
-from nas.space import Limits, SearchSpace
+from nas.space import Limits, SearchSpace, misfits
 
 SEARCH_GROUPS = (BudgetSettings, LimitSettings, StrategySettings, WorkerSettings, SelectionSettings)
 """The groups that `SearchSettings` is composed of."""
@@ -45,13 +46,19 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
 
     def __post_init__(self) -> None:
         for setting in settings_of(*SEARCH_GROUPS):
-            setting.check(getattr(self, setting.name))
+            value = getattr(self, setting.name)
+            setting.check(value)
+            if isinstance(value, str) and setting.kind.parse is duration:
+                object.__setattr__(self, setting.name, duration(value))
         self._check_batches_in_flight()
         self.check_workers()
         self._check_objectives()
         for genome in self.starts:
             if genome not in self.space:
-                raise InputError(f"starts: expected genomes of space {self.space.name}, got {genome}")
+                reasons = ", ".join(misfits(genome, self.space)) or "it lacks genes of the space"
+                raise InputError(
+                    f"starts: expected genomes of space {self.space.name}, got {genome}: {reasons}"
+                )
 
     def _check_batches_in_flight(self) -> None:
         if self.algorithm == "auto" or self.batches_in_flight in (None, 1):

@@ -71,6 +71,35 @@ class TableSettings:
         metavar="COLS",
         example=["id"],
     )
+    groups: str | None = setting(
+        None,
+        text("the name of a column"),
+        "Column of groups, such as patients: rows of a group are never in two parts; it is no input",
+        otherwise="rows are cut one by one",
+        metavar="COL",
+        example="patient",
+    )
+    time_order: bool = setting(
+        False,
+        flag(),
+        "Whether rows are in order of time: later rows judge networks that earlier rows have trained",
+    )
+    weights: str | None = setting(
+        None,
+        text("the name of a column"),
+        "Column of row weights, which count in trainings and validation scores; it is no input",
+        otherwise="all rows count alike",
+        metavar="COL",
+        example="weight",
+    )
+    validation: str | os.PathLike[str] | None = setting(
+        None,
+        text_or_object("str or path", "a file", os.PathLike),
+        "CSV or Parquet file of the rows that judge candidates, with the columns of the table",
+        otherwise="rows of the table",
+        metavar="FILE",
+        example="validation.csv",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

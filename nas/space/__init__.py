@@ -2,6 +2,7 @@
 
 from nas.space.costs import COSTS, CostModel, Costs, Limits, cost_model
 from nas.space.files import available_spaces, load_space
+from nas.space.fitting import completed, misfits
 from nas.space.space import DOMAINS, SearchSpace, check_fits, encodings_of
 from nas.space.values import Domain, Names, Numbers, Range
 
@@ -18,7 +19,9 @@ __all__ = [
     "SearchSpace",
     "available_spaces",
     "check_fits",
+    "completed",
     "cost_model",
     "encodings_of",
     "load_space",
+    "misfits",
 ]

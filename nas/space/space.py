@@ -234,10 +234,10 @@ def _summary(space: SearchSpace) -> str:
     widths = "equal widths" if space.equal_widths else "widths"
     if space.non_increasing and not space.equal_widths:
         widths += " funnel of"
-    parts = [f"{depth} hidden layers", f"{widths} {_abbreviated(space.widths_tuple)}"]
+    parts = [f"{depth} hidden layers", f"{widths} {abbreviated(space.widths_tuple)}"]
     for key, values in space.genes.items():
         per_layer = " per layer" if key in space.per_layer else ""
-        parts.append(f"{key}{per_layer} {_abbreviated(values)}")
+        parts.append(f"{key}{per_layer} {abbreviated(values)}")
     return "; ".join(parts) + f"; {count_in_words(space.size())} genomes"
 
 
@@ -326,8 +326,8 @@ def count_in_words(count: int) -> str:
     return f"about {first // 10}.{first % 10}e{exponent}"
 
 
-def _abbreviated(values: Sequence[Any]) -> str:
-    """List values, of more than nine the first three and the last."""
+def abbreviated(values: Sequence[Any]) -> str:
+    """Values in words; of more than nine the first three and the last."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     return ", ".join(texts if len(texts) <= 9 else [*texts[:3], "…", texts[-1]])
 

@@ -11,6 +11,8 @@
       weights/           checkpoints from which children may start
       generations.jsonl  the curves of the search
       best/              the winner's network, once the search has ended
+      best-<n>/          an earlier winner of a resumed search, after n candidates
+      candidates/<id>/   networks of other candidates that were asked for, see `nas.run.member`
       result.json        how the search ended
       column_importance.csv  which columns matter, if that was measured
       report.html        a report, with its pictures in plots/

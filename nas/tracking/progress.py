@@ -10,12 +10,16 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from nas import screen
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.tracking.tracker import Outcome, RunInfo
+
+_BAR = 12
+"""Columns of the bar: with it, counts and times take 60 of a terminal's 80 columns."""
 
 Left = Callable[[], float]
 """Seconds that are left of a phase; infinity or NaN where that is unknown."""
@@ -106,14 +110,16 @@ class ProgressDisplay:
             return
         if self._live is None:
             self._live = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=16),
-                _Counts(),
-                _LeftColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[best]}"),
+                TextColumn("{task.description}", table_column=_whole()),
+                BarColumn(bar_width=_BAR, table_column=_whole()),
+                _Counts(table_column=_whole()),
+                TimeElapsedColumn(table_column=_whole()),
+                _LeftColumn(table_column=_whole()),
+                # Of a line that is too long for the terminal, the genome is cut.
+                TextColumn("{task.fields[best]}", table_column=Column(no_wrap=True, ratio=1)),
                 console=self._console,
                 transient=True,
+                expand=True,
             )
             self._live.start()
         for task in self._live.task_ids:
@@ -137,13 +143,20 @@ class ProgressDisplay:
         return seconds
 
 
+def _whole() -> Column:
+    """A column that stays whole on a narrow terminal."""
+    return Column(no_wrap=True, overflow="ignore")
+
+
 class _Counts(ProgressColumn):
-    """Candidates, where they are counted."""
+    """Candidates and their share, where they are counted."""
 
     max_refresh = None
 
     def render(self, task: Task) -> Text:
-        return Text("" if task.total is None else f"{int(task.completed)}/{int(task.total)}")
+        if task.total is None:
+            return Text("")
+        return Text(f"{int(task.completed)}/{int(task.total)} {task.percentage:.0f}%")
 
 
 class _LeftColumn(ProgressColumn):

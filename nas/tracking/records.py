@@ -258,7 +258,15 @@ CONFIG = keyed(
         "run_id": TEXT,
         "data": keyed(
             {"source": optional(TEXT), "target": TEXTS, "task": TEXT, "categorical": TEXTS},
-            {"na": TEXTS, "header": optional(FLAG), "ignore": TEXTS},
+            {
+                "na": TEXTS,
+                "header": optional(FLAG),
+                "ignore": TEXTS,
+                "groups": TEXT,
+                "weights": TEXT,
+                "time_order": FLAG,
+                "validation": TEXT,
+            },
         ),
         "settings": _SETTINGS,
         "tracking": optional(keyed({"uri": TEXT}, {"policy": TEXT, "register": optional(TEXT)})),
@@ -266,7 +274,14 @@ CONFIG = keyed(
 )
 """``config.json``; `nas.settings.search_settings` checks the bounds of its settings."""
 
-_BEST = keyed({"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE})
+_BEST = keyed(
+    {"genome": check_genome, "widths": WHOLES, "fitness": NUMBER, "n_parameters": WHOLE}, {"id": WHOLE}
+)
+
+_FRONT_MEMBER = keyed(
+    {"genome": check_genome, "fitness": NUMBER, "n_parameters": WHOLE},
+    {"id": WHOLE, "flops": NUMBER, "latency": NUMBER},
+)
 
 _IMPORTANCE = keyed(
     {"column": TEXT},
@@ -290,12 +305,23 @@ _RESULT = keyed(
         "metric": TEXT,
         "heredity": NUMBERS,
         "failures": WHOLE,
-        "front": listed(keyed({"genome": check_genome, "fitness": NUMBER, "n_parameters": WHOLE})),
+        "front": listed(_FRONT_MEMBER),
         "ensemble": listed(keyed({"widths": WHOLES, "share": NUMBER})),
         "finalists": listed(keyed({"genome": check_genome, "scores": NUMBERS})),
         "named": WHOLE,
         "single_layer_scores": NUMBERS,
         "temperature": NUMBER,
+        "validation_folds": of("a whole number from 1", _is_count),
+        "rescoring_folds": WHOLE,
+        "refit": FLAG,
+        "dropped": TEXTS,
+        "test_rows": WHOLE,
+        "test_metrics": keyed({}, {"rmse": NUMBER}),
+        "baselines_left_out": keyed({}, {"network": TEXT, "trees": TEXT}),
+        "earlier": keyed(
+            {"candidates": WHOLE, "genome": check_genome, "folder": TEXT},
+            dict.fromkeys(("test_score", "difference", "difference_error"), optional(NUMBER)),
+        ),
         "columns": keyed(
             {"n_columns": WHOLE, "n_rows": WHOLE, "importance": listed(_IMPORTANCE)},
             {"loss": optional(NUMBER)},
@@ -309,6 +335,7 @@ _RESULT = keyed(
                     "single_layer_rescored",
                     "single_layer_gain",
                 ),
+                "validation_score_error",
                 *("single_layer_gain_error", "baseline_test_score", "test_difference"),
                 *("test_difference_error", "trees_test_score", "trees_difference", "trees_difference_error"),
             ),

@@ -596,6 +596,40 @@ def test_the_python_file_predicts_for_a_csv_without_this_package(tmp_path: Path,
         np.testing.assert_allclose(chances, one.predict_proba(table), atol=1e-6)
 
 
+def test_the_python_file_reads_what_nas_predict_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "flag": rng.random(60) > 0.5,
+            "day": pd.date_range("2020-01-01", periods=60).strftime("%d.%m.%Y"),
+            "amount": [f"{value:.2f} kg" for value in rng.normal(50, 10, 60)],
+            "count": ["NA" if i % 9 == 0 else str(i * 7 % 50) for i in range(60)],
+            "größe": rng.choice(["a", "b"], 60),
+        }
+    )
+    table.assign(y=np.where(table["flag"], "yes", "no")).to_csv(tmp_path / "mine.csv", index=False)
+    few: dict[str, Any] = {
+        "space": "tiny",
+        "n_candidates": 1,
+        "epochs": 1,
+        "n_finalists": 1,
+        "folds": 2,
+        "members": 1,
+    }
+    few |= dict.fromkeys(("tracking", "report", "progress", "baseline", "importance"), False)
+    result = nas.search(tmp_path / "mine.csv", n_workers=0, runs_dir=tmp_path, **few)
+    file = nas.export_network(result.run_dir, "python", tmp_path / "my-model.py").path
+    assert main(["predict", str(result.run_dir), str(tmp_path / "mine.csv"), "--proba"]) == 0
+    expected = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    for separator, encoding in ((",", "utf-8"), (";", "cp1252"), ("\t", "utf-16")):
+        table.to_csv(tmp_path / "new.csv", index=False, sep=separator, encoding=encoding)
+        done = alone(file.name, "new.csv", "--proba", folder=tmp_path)
+        assert done.stderr == ""
+        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(done.stdout)), expected, rtol=1e-5)
+
+
 def test_the_python_file_imports_numpy_alone(tmp_path: Path) -> None:
     write_export(network(), "python", tmp_path / "predict.py")
     code = (
@@ -749,7 +783,10 @@ def test_the_winner_of_a_search_is_exported_from_the_command_line(
         )
         assert main(["export", "runs/one", "--format", name, "--output", output]) == 0
         assert "largest difference" in (said := capsys.readouterr().out)
-        assert said.endswith(" on 500 rows\n")
+        assert said.splitlines()[0].endswith(" on 500 rows")
+        assert output in said.partition("\n")[2]
+        if not FORMATS[name].suffix:
+            assert "predicts y" in Path(output, "README.md").read_text()
     assert main(["export", "runs/one", "--format", "onnx", "--output", "model.onnx"]) == 2
     assert "expected a place that is free" in capsys.readouterr().err
     assert load_network("model").members[0].sizes == load_network("runs/one").members[0].sizes

@@ -20,7 +20,6 @@ from nas.evaluation import evaluate
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.run.out_of_fold import HeldOut, add_uncertainty, held_out
 from nas.run.preparation import prepare
-from nas.run.summary import summary
 from nas.runtime import Uncertainty
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
@@ -59,7 +58,7 @@ def test_a_search_holds_out_every_row_once_and_says_which_columns_matter(tmp_pat
     assert record["n_columns"] == 3
     assert [entry["column"] for entry in record["importance"]] == ["x", "color", "nothing"]
     assert RunArchive(RunFolder(result.run_dir)).result["columns"] == record
-    assert "columns           of 3 these matter most: x, color" in summary(result)
+    assert "columns           of 3 these matter most: x, color" in result.summary(verbose=True)
     page = (result.run_dir / "report.html").read_text()
     assert "Which columns matter" in page
     assert "variances of the target" in page

@@ -16,7 +16,6 @@ from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget, BudgetUsage
 from nas.run.stop_reason import StopReason
-from nas.run.summary import summary
 
 
 def told(
@@ -76,7 +75,7 @@ def test_time_is_up_with_or_without_candidates() -> None:
 
 
 ENDS: dict[str, tuple[dict[str, Any], str]] = {
-    "candidates": ({"n_candidates": 20}, "20 networks, "),
+    "candidates": ({"n_candidates": 20}, "20 candidates, "),
     "epochs": ({"n_epochs": 120}, "; the epochs were spent"),
     "target": ({"target_score": 0.95}, "; the target was reached"),
     "patience": ({"patience": 7}, "; nothing better came"),
@@ -90,7 +89,7 @@ def test_a_search_ends_for_one_reason_and_says_so(tmp_path: Path, why: str) -> N
     options, words = ENDS[why]
     result = search("wine", tmp_path / "one", **RACE | {"n_candidates": 60} | options)
     assert result.stopped == why
-    assert words in summary(result)
+    assert words in result.summary(verbose=True)
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     fresh = [one for one, _ in result.history if not one.epochs_done]
     trained = sum(evaluation.n_network_epochs for _, evaluation in result.history)

@@ -15,7 +15,6 @@ from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
 from nas.run import CallbackContext
-from nas.run.summary import summary
 from nas.tracking import Outcome, RunInfo
 from nas.tracking.archive import RunArchive
 from nas.tracking.journal import read_journal
@@ -98,7 +97,7 @@ def test_a_callback_stops_the_search_after_the_batch_and_resume_goes_on(
     callback = StopAt(**options)
     cut = search("iris", tmp_path / "cut", callbacks=[callback], **RACE)
     assert cut.stopped == "callback"
-    assert "; a callback stopped it" in summary(cut)
+    assert "; a callback stopped it" in cut.summary(verbose=True)
     assert options.get("evaluation", 1) <= len(cut.history) < len(whole.history)
     assert callback.pairs == list(cut.history) == list(whole.history)[: len(cut.history)]
     assert len(callback.generations) == options.get("generation", len(callback.generations))

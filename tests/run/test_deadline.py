@@ -20,7 +20,6 @@ from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.run.budget import Budget, BudgetUsage
 from nas.run.deadline import Deadline, LastWork, Plan, command_start, countdown, counting_from
-from nas.run.summary import summary
 
 WORK = LastWork(n_scorings=10, n_refits=1, n_workers=2, n_pieces=100)
 
@@ -165,7 +164,7 @@ def test_a_budget_too_small_for_a_candidate_gives_a_network_all_the_same(
     assert (result.stopped, result.n_candidates, result.selection) == ("time", 1, None)
     assert result.network.provenance["refit"] is False
     assert 0 < result.test.score < 1
-    assert "; the time was up" in summary(result)
+    assert "; the time was up" in result.summary(verbose=True)
     assert "expected enough for one candidate; its network was trained for 1 of 6 epochs" in caplog.text
     # It is not among the candidates, which have the same results in any search.
     assert len(journal_without_times(result)) == 1

@@ -21,7 +21,6 @@ import nas.run.execute
 import nas.run.winner
 from nas.evolution import Engine
 from nas.run.interruption import Interruption
-from nas.run.summary import summary
 from nas.tracking.journal import Journal, read_journal
 
 
@@ -125,7 +124,7 @@ def test_after_the_search_what_is_left_to_train_is_left_out(
     assert result.network.provenance["refit"] == (phase == "score_test_rows")
     assert result.test.baseline is None
     json.dumps(result.to_dict(), allow_nan=False)
-    assert "; interrupted" in summary(result)
+    assert "; interrupted" in result.summary(verbose=True)
     assert nas.load_network(result.run_dir).provenance["test_score"] == result.test.score
     best = max(one.fitness for _, one in result.history)
     assert result.selection is not None or result.evaluation.fitness == best

@@ -19,7 +19,6 @@ from nas.genome import Encoding, Genome
 from nas.reporting.history import read_history
 from nas.reporting.panels import _structure
 from nas.run.preparation import prepare
-from nas.run.summary import summary
 from nas.space import SearchSpace
 from nas.space.space import check_fits
 
@@ -110,7 +109,7 @@ def test_a_winner_with_members_is_the_mean_of_its_trainings(tmp_path: Path) -> N
     assert len(network.plain_members()) == 8
     table = load_dataset("iris").table
     np.testing.assert_array_equal(network.predict_proba(table), result.network.predict_proba(table))
-    assert "hidden layer shared by 4 members" in summary(result)
+    assert "hidden layer shared by 4 members" in result.summary()
     panel = _structure(read_history(result.run_dir))
     assert panel is not None
     assert "shared by 4 members" in panel.text

@@ -57,7 +57,7 @@ def test_an_interrupt_leaves_the_best_so_far(tmp_path: Path, line: str, code: in
     network = nas.load_network(tmp_path / "runs" / "one" / "best")
     assert len(network.predict(nas.load_dataset("iris").table)) == 150
     if line == "report":
-        assert "best network" in out
+        assert "Winner" in out
 
 
 def test_something_moves_on_the_screen_all_the_time(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_something_moves_on_the_screen_all_the_time(tmp_path: Path) -> None:
         "baselines",
         "report",
         "MLflow",
-        "best network",
+        "Winner",
     ):
         assert phase in watched.output, phase
     assert "left" in watched.output

@@ -650,7 +650,7 @@ class TestStarts:
             (
                 {"starts": [nas.Genome((5,))]},
                 InputError,
-                "starts: expected genomes of space tiny, got 5$",
+                "starts: expected genomes of space tiny, got 5: width 5 is not among 4, 8",
             ),
             ({"starts": [(4, 8)]}, InputError, "starts: expected genomes, got \\(4, 8\\)"),
             (

@@ -25,7 +25,6 @@ from nas.execution.serial import SerialExecutor
 from nas.genome import Genome
 from nas.run.preparation import Prepared, prepare
 from nas.run.selection import REFERENCE, Rescore, Selection, select
-from nas.run.summary import summary
 from nas.run.test_scores import TestScores
 from nas.scoring import Metric
 
@@ -276,10 +275,10 @@ def test_the_winner_has_the_best_mean_of_the_finalists(tmp_path: Path, algorithm
     assert record["rescored"] == chosen.rescore.mean
     assert record["selection_bias"] == chosen.selection_bias
     assert record["single_layer_gain"] == chosen.gain[0]
-    words = summary(result)
+    words = " ".join(result.summary(verbose=True).split())
     assert f"{chosen.rescore.mean:.4f} ± {chosen.rescore.error:.4f}" in words
-    assert f"selection bias    {chosen.selection_bias:+.4f}" in words
-    assert f"one layer of 100  {chosen.gain[0]:+.4f} ± {chosen.gain[1]:.4f}" in words
+    assert f"selection bias {chosen.selection_bias:+.4f}" in words
+    assert f"one layer of 100 {chosen.gain[0]:+.4f} ± {chosen.gain[1]:.4f}" in words
 
 
 def test_one_finalist_is_the_winner(tmp_path: Path) -> None:
@@ -344,8 +343,9 @@ def test_where_all_finalists_fail_on_every_fold_the_winner_of_the_search_stays(
     assert result.evaluation.fitness == max(one.fitness for _, one in result.history)
     record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert record["rescored"] is record["selection_bias"] is record["single_layer_gain"] is None
-    words = summary(result)
+    words = result.summary(verbose=True)
     assert "re-scored         none: every training on 5 other cuts of the rows failed" in words
+    assert "bias not estimated: trainings on other cuts of the rows failed" in " ".join(words.split())
     assert "selection bias  " not in words
     assert "nan" not in words
 
@@ -364,7 +364,8 @@ def test_one_fold_that_is_left_has_no_error_and_says_so(
         return problem if next(n_folds) == 0 else replace(problem, metric=Metric("picky", fail))
 
     monkeypatch.setattr(Prepared, "fold", often_without_scores)
-    words = summary(search("iris", tmp_path, algorithm="plus", n_finalists=3, folds=1))
+    result = search("iris", tmp_path, algorithm="plus", n_finalists=3, folds=1)
+    words = " ".join(result.summary(verbose=True).split())
     assert ", trained anew on 1 of 5 other cuts of the rows, best of 3" in words
     assert "nan" not in words
 

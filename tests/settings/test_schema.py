@@ -256,3 +256,18 @@ def test_objectives_are_joined_by_commas_everywhere() -> None:
 def test_settings_of_the_table_are_checked() -> None:
     with pytest.raises(InputError, match="header: expected true or false, got 'no'"):
         nas.search("iris", header="no")  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_durations_may_have_a_unit() -> None:
+    for value, seconds in (
+        ("90s", 90),
+        ("5m", 300),
+        ("1.5h", 5400),
+        ("2 min", 120),
+        (" 7 ", 7),
+        ("1e2", 100),
+    ):
+        assert SearchSettings(space=load_space("tiny"), time_budget=value).time_budget == seconds  # type: ignore[arg-type]
+    for wrong in ("", "5 weeks", "m", "-5m", "0s", "nan", "infh"):
+        with pytest.raises(InputError, match="time_budget: expected a number of at least"):
+            SearchSettings(space=load_space("tiny"), time_budget=wrong)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import time
 from pathlib import Path
 
@@ -48,6 +49,22 @@ def test_a_terminal_shows_the_best_and_the_time_left(monkeypatch: pytest.MonkeyP
     assert "4/4" in shown
     assert "best accuracy 0.7500 (4-2), 1 failed" in shown
     assert "0 s left" in shown
+
+
+def test_a_narrow_terminal_cuts_the_genome_and_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    with ProgressDisplay(stream) as display:
+        display.started(RunInfo("one", "0", Path(), SPACE, "balanced_accuracy", {}, {}, 1000, time_budget=60))
+        genome = Genome((256, 128, 64), activation=("relu", "tanh", "gelu"))
+        display.evaluated(Candidate(0, genome, 0, 0, "random"), Evaluation(0, 0.5, 0.1))
+        assert display._live is not None
+        display._live.refresh()
+    last = stream.getvalue().replace("\x1b[2K", "\n").replace("\r", "\n").splitlines()
+    line, *_ = {re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in last if "1/1000" in line}
+    assert len(line.rstrip()) <= 80
+    assert re.search(r"1/1000 0% 0:00:0\d .* left best balanced_", line)
 
 
 def test_phases_are_lines_without_a_terminal_once_the_search_has_started() -> None:
