@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nas.network import fused
 from nas.network.arrays import Floats, xp
 from nas.network.calls import Call
 
@@ -65,11 +66,11 @@ class Activation:
 
     def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
         """Calls that do `forward` on these arrays of shape (numbers,)."""
-        return [(self.forward, (z, a))]
+        return fused.forward(self.name, z, a) or [(self.forward, (z, a))]
 
     def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
         """Calls that do `backward` on these arrays of shape (numbers,)."""
-        return [(self.backward, (da, z, a))]
+        return fused.backward(self.name, da, z, a) or [(self.backward, (da, z, a))]
 
     def at(self, value: float) -> float:
         """f(value)."""

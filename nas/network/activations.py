@@ -11,16 +11,11 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from nas.network import fused
 from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
-
-LEAKY_SLOPE = 0.01
-"""Slope of leaky_relu below 0 (Maas et al. 2013), the default of PyTorch too."""
-
-_SQRT_2_BY_PI = math.sqrt(2 / math.pi)
-_GELU_CUBIC = 0.044715
-"""Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
+from nas.network.fused import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
 
 def _identity(z: Floats, a: Floats) -> None:
@@ -73,9 +68,12 @@ class _ReLU(Activation):
     """
 
     def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
-        return [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
+        in_one_loop = fused.forward(self.name, z, a)
+        return in_one_loop or [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
 
     def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
+        if in_one_loop := fused.backward(self.name, da, z, a):
+            return in_one_loop
         mask = xp.empty(a.shape, bool)
         return [(xp.greater, (a, _zeros(a.size, a.dtype.char), mask)), (xp.multiply, (da, mask, da))]
 
@@ -126,9 +124,9 @@ def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
     gate = _gelu_gate(z)
     # gate = (1 + t) / 2, so (1 - t^2) / 2 = 2 gate (1 - gate).
     slope = xp.square(z)
-    slope *= 3 * _GELU_CUBIC
+    slope *= 3 * GELU_CUBIC
     slope += 1
-    slope *= 2 * _SQRT_2_BY_PI
+    slope *= 2 * GELU_SCALE
     slope *= z
     slope *= gate
     slope *= 1 - gate
@@ -138,10 +136,10 @@ def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 def _gelu_gate(z: Floats) -> Floats:
     gate = xp.square(z)
-    gate *= _GELU_CUBIC
+    gate *= GELU_CUBIC
     gate += 1
     gate *= z
-    gate *= _SQRT_2_BY_PI
+    gate *= GELU_SCALE
     xp.tanh(gate, out=gate)
     gate += 1
     gate *= 0.5
@@ -269,7 +267,7 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=27,
             latency=4.9,
             # As above.
-            formula=f"z * 0.5 * (1 + tanh({_SQRT_2_BY_PI} * z * (1 + {_GELU_CUBIC} * z * z)))",
+            formula=f"z * 0.5 * (1 + tanh({GELU_SCALE} * z * (1 + {GELU_CUBIC} * z * z)))",
         ),
         Activation(
             name="silu",

@@ -22,8 +22,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nas.network import fused
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, largest, xp
+from nas.network.calls import Call
 
 HUBER_DELTA = 1.0
 """Residual at which Huber's loss turns from quadratic to linear, in standard deviations of the target."""
@@ -76,7 +78,28 @@ class Loss:
     has_class_targets: bool = False
     uniform: Callable[[Floats], tuple[Floats, Floats]] | None = None
 
-    def smoothed_gradient(self, p: Floats, y: Array, smoothing: Smoothing) -> Floats:
+    def lay_out_link(self, z: Floats) -> list[Call]:
+        """Calls that do `link` on this array of shape (outputs, networks, rows)."""
+        in_loops = fused.softmax(z) if self.output == "softmax" else []
+        return in_loops or [(self.link, (z,))]
+
+    def gradient_of(self, p: Floats) -> Callable[[Floats, Array], Floats]:
+        """`gradient` for this one array of predictions, of shape (outputs, networks, rows).
+
+        The losses that it returns may be in memory that its next call overwrites.
+        """
+        in_one_loop = None
+        if self.output == "softmax":
+            in_one_loop = fused.cross_entropy_gradient(p, _TINY[p.dtype.char])
+        return in_one_loop or self.gradient
+
+    def smoothed_gradient(
+        self,
+        p: Floats,
+        y: Array,
+        smoothing: Smoothing,
+        gradient: Callable[[Floats, Array], Floats] | None = None,
+    ) -> Floats:
         """As `gradient`, with smoothed targets for some of several networks; the others keep every bit.
 
         With a share s of smoothing, targets are (1 - s) y + s u, where u has every class as likely
@@ -89,6 +112,8 @@ class Loss:
             Predictions, which become the gradient.
         y : array as `gradient` takes it
         smoothing : Smoothing
+        gradient : callable, optional
+            That of `gradient_of` for these predictions.
 
         Returns
         -------
@@ -97,7 +122,7 @@ class Loss:
         assert self.uniform is not None, "training refuses label smoothing without classes"
         networks, shares = smoothing.networks, smoothing.shares
         losses_of_uniform, uniform = self.uniform(p[:, networks])
-        losses = self.gradient(p, y)
+        losses = (gradient or self.gradient)(p, y)
         losses[networks] += shares * (losses_of_uniform - losses[networks])
         p[:, networks] += shares * (uniform - p[:, networks])
         return losses

@@ -1,0 +1,135 @@
+"""Loops that take the place of several NumPy operations, where numba is installed, and change no bit of a result.
+
+``pip install "evonas[fast]"`` brings numba. It compiles the loops once on a machine, in a process beside the first
+search; until they are ready, and without numba, NumPy does the work. As both give the same bits, the
+change may come at any moment.
+
+The environment's NAS_KERNELS decides otherwise: "numpy" uses none, "numba" waits until they are compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nas.kernels.reading import Call, Library
+
+__all__ = ["call", "is_loaded", "is_missing", "load", "prepare", "unload"]
+
+_VARIABLE = "NAS_KERNELS"
+
+_library: Library | None = None
+_file: Path | None = None
+"""The file of the loops; None: not looked for, or they cannot be had."""
+_is_refused = False
+_compilations: list[subprocess.Popen[bytes]] = []
+
+
+def call(name: str, *arguments: Any) -> Call | None:
+    """A call of a loop, by its name in `nas.kernels.loops`, with arrays and counts as its arguments.
+
+    None where NumPy has to do the work: the loops are not loaded, or the arrays are not of the kind that
+    they work on.
+    """
+    return None if _library is None else _library.call(name, *arguments)
+
+
+def is_loaded() -> bool:
+    """Whether `call` returns calls."""
+    return _library is not None
+
+
+def is_missing() -> bool:
+    """Whether installing numba would bring the loops."""
+    from nas.kernels.reading import is_installed
+
+    return _choice() != "numpy" and not is_installed()
+
+
+def prepare() -> None:
+    """Start compiling in a process beside this one, unless that was done on this machine before."""
+    if (file := _located()) is not None and _library is None and not file.exists():
+        _compilations.append(_compilation(file))
+
+
+def load() -> None:
+    """Load the loops if they are ready: 0.1 s the first time, and no time later.
+
+    Raises `InputError` where NAS_KERNELS asks for loops that cannot be had.
+    """
+    global _library, _is_refused
+    if _library is not None or (file := _located()) is None:
+        return
+    from nas.kernels.reading import Library, opened
+
+    must_have = _choice() == "numba"
+    if must_have and not file.exists():
+        _compilation(file).wait()
+    if not file.exists():
+        if must_have:
+            raise InputError(f"{_VARIABLE}: expected loops compiled into {file}, which failed; unset {_VARIABLE}")
+        return
+    code = opened(file)
+    if code is None:  # cut off by a full disk, or written by another user
+        _is_refused = True
+        return
+    _library = Library(code)
+
+
+def unload() -> None:
+    """Let NumPy do the work, until the next `load`."""
+    global _library, _file, _is_refused
+    _library, _file, _is_refused = None, None, False
+
+
+def _choice() -> str | None:
+    choice = os.environ.get(_VARIABLE) or None
+    if choice not in (None, "numpy", "numba"):
+        raise InputError(f"{_VARIABLE}: expected numpy or numba, got {choice!r}")
+    return choice
+
+
+def _located() -> Path | None:
+    """The file of the loops, whether it exists or not; None where NumPy does the work."""
+    global _file, _is_refused
+    if _file is None and not _is_refused:
+        _file = _locate()
+        _is_refused = _file is None
+    return None if _is_refused else _file
+
+
+def _locate() -> Path | None:
+    from nas.kernels.reading import code_file, is_installed
+
+    choice = _choice()
+    if choice == "numpy":
+        return None
+    if not is_installed():
+        if choice == "numba":
+            raise InputError(f'{_VARIABLE}: expected numba to be installed; pip install "evonas[fast]"')
+        return None
+    try:
+        return code_file()
+    except (ImportError, OSError, RuntimeError) as error:  # an incomplete installation; no folder
+        if choice == "numba":
+            raise InputError(f"{_VARIABLE}: expected loops of numba, got: {error}") from error
+        return None
+
+
+def _compilation(file: Path) -> subprocess.Popen[bytes]:
+    """A process that compiles the loops into a file; it outlives this one."""
+    code = "import sys; sys.path[:] = sys.argv[2:]; from nas.kernels.compiling import main; main(sys.argv[1:2])"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(file), *sys.path],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

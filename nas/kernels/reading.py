@@ -1,0 +1,168 @@
+"""The compiled loops of this machine: their file, and calls of them with arrays as arguments.
+
+The file is in the user's cache folder, or in a temporary folder of the user's own where that cannot be written. Its name
+follows from all that the machine code depends on, so that it is compiled once for each kind of
+processor, version of numba and version of the loops; processes that need it at the same time read the same file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+"""As `nas.network.calls.Call`."""
+
+_DIGEST_BYTES = 32
+
+
+def is_installed() -> bool:
+    """Whether numba and the library that it compiles with are installed."""
+    try:
+        return bool(version("numba") and version("llvmlite"))
+    except PackageNotFoundError:
+        return False
+
+
+def code_file() -> Path:
+    """The file of this processor's machine code, in a folder that can be written."""
+    import llvmlite.binding as llvm
+
+    folder = Path(__file__).parent
+    parts = [
+        *((folder / name).read_text() for name in ("loops.py", "compiling.py")),
+        *(version(package) for package in ("numba", "llvmlite")),
+        sys.version,
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+    ]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return _folder() / f"kernels-{key}.o"
+
+
+def _folder() -> Path:
+    """The cache folder, or one for temporary files; machine code is read from no folder that others can write to."""
+    candidates = [Path(tempfile.gettempdir(), f"evonas-{os.getuid()}")]
+    try:
+        candidates.insert(0, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "evonas"))
+    except RuntimeError:  # the user has no home folder
+        pass
+    for folder in candidates:
+        try:
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK) and _is_own(folder):
+            return folder
+    raise OSError(f"{candidates[0]}: expected a folder that can be written, for compiled loops")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether nobody but this user, or root, can have written it."""
+    status = path.stat()
+    return status.st_uid in (os.getuid(), 0) and not status.st_mode & 0o022
+
+
+def sealed(code: bytes) -> bytes:
+    """The content of a file with this machine code, by which `opened` knows that it is complete."""
+    return hashlib.sha256(code).digest() + code
+
+
+def opened(file: Path) -> bytes | None:
+    """The machine code in a file; None if there is none, or it is not whole."""
+    try:
+        content = file.read_bytes() if _is_own(file) else b""
+    except OSError:
+        return None
+    code = content[_DIGEST_BYTES:]
+    return code if content and sealed(code) == content else None
+
+
+def host_machine() -> Any:
+    """What LLVM needs to know about this processor."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="default",
+        codemodel="jitdefault",
+    )
+
+
+def symbol(name: str, itemsize: int) -> str:
+    """The name of a loop for numbers of so many bytes in the machine code."""
+    return f"nas_{name}_{itemsize}"
+
+
+class _Address(ctypes.c_void_p):
+    """The address of an array's numbers, which keeps the array alive."""
+
+    array: object
+
+
+class Library:
+    """The loops in memory.
+
+    Parameters
+    ----------
+    code : bytes
+        An object file of this processor.
+    """
+
+    def __init__(self, code: bytes) -> None:
+        import llvmlite.binding as llvm
+
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host_machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self._functions: dict[str, Any] = {}
+        # A loop returns nothing, and raises nothing; numba passes it these two places for both all the same.
+        self._unused = (ctypes.c_void_p(), ctypes.c_void_p())
+        room = ctypes.create_string_buffer(64)
+        for place in self._unused:
+            place.value = ctypes.addressof(room)
+        self._room = room
+
+    def call(self, name: str, *arguments: np.ndarray[Any, Any] | int) -> Call | None:
+        """A call of a loop with arrays and counts; None if it cannot have an array as its argument.
+
+        It starts in 0.4 microseconds, as the arguments are ready for C. All arrays have numbers of one type, or 64-bit
+        whole numbers, without gaps.
+        """
+        ready: list[object] = []
+        kinds = set()
+        for argument in arguments:
+            if isinstance(argument, int):
+                ready.append(ctypes.c_ssize_t(argument))
+                continue
+            if type(argument) is not np.ndarray or not argument.flags.c_contiguous:
+                return None
+            if argument.dtype != np.int64:
+                kinds.add(argument.dtype.char)
+            address = _Address(argument.ctypes.data)
+            address.array = argument
+            ready.append(address)
+        if kinds not in ({"f"}, {"d"}):
+            return None
+        return self._function(symbol(name, 4 if kinds == {"f"} else 8)), (*self._unused, *ready)
+
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            address = self._engine.get_function_address(name)
+            assert address, f"{name} is compiled"
+            # The interpreter's lock is kept: releasing it takes longer than a short loop, and a loop is never long.
+            self._functions[name] = ctypes.PYFUNCTYPE(None)(address)
+        return self._functions[name]

@@ -1,0 +1,219 @@
+"""Operations on a network's units as loops of `nas.kernels`, laid out as calls with the bits of the NumPy operations.
+
+Each function returns an empty list, or None, where NumPy has to do the work.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from nas import kernels
+from nas.network.arrays import Array, Floats, Ints, host, xp, zeros
+from nas.network.calls import Call
+
+LEAKY_SLOPE = 0.01
+"""Slope of leaky_relu below 0 (Maas et al. 2013), the default of PyTorch too."""
+
+GELU_SCALE = math.sqrt(2 / math.pi)
+GELU_CUBIC = 0.044715
+"""Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
+
+
+def forward(name: str, z: Floats, a: Floats) -> list[Call]:
+    """Calls that write the activations of z into a, which may be the same memory; both of shape (n,)."""
+    return _FORWARD[name](z, a) if kernels.is_loaded() and name in _FORWARD else []
+
+
+def backward(name: str, da: Floats, z: Floats, a: Floats) -> list[Call]:
+    """Calls that multiply the gradient by the derivative of the activation; all of shape (n,)."""
+    return _BACKWARD[name](da, z, a) if kernels.is_loaded() and name in _BACKWARD else []
+
+
+def _constants(like: Floats, *values: float) -> Floats:
+    return xp.asarray(values, like.dtype)
+
+
+def _calls(*calls: Call | None) -> list[Call]:
+    """All of these calls, or none of them."""
+    found = [call for call in calls if call is not None]
+    return found if len(found) == len(calls) else []
+
+
+def _copied(z: Floats, a: Floats, call: Call | None) -> list[Call]:
+    """A call that works in place, after a copy where that is another place."""
+    if call is None:
+        return []
+    return [call] if z.ctypes.data == a.ctypes.data else [(xp.copyto, (a, z)), call]
+
+
+def _relu(z: Floats, a: Floats) -> list[Call]:
+    return _copied(z, a, kernels.call("relu", a, _constants(a, 0), a.size))
+
+
+def _relu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    return _calls(kernels.call("relu_backward", da, a, _constants(a, 0, 1), a.size))
+
+
+def _leaky_relu(z: Floats, a: Floats) -> list[Call]:
+    return _copied(z, a, kernels.call("leaky_relu", a, _constants(a, LEAKY_SLOPE), a.size))
+
+
+def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    return _calls(kernels.call("leaky_relu_backward", da, a, _constants(a, LEAKY_SLOPE, 0, 1), a.size))
+
+
+def _tanh_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    return _calls(kernels.call("tanh_backward", da, a, _constants(a, 1), a.size))
+
+
+def _sigmoid(z: Floats, a: Floats) -> list[Call]:
+    after = kernels.call("sigmoid_after_tanh", a, _constants(a, 1, 0.5), a.size)
+    return _calls((xp.multiply, (z, _constants(a, 0.5), a)), (xp.tanh, (a, a)), after)
+
+
+def _sigmoid_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    return _calls(kernels.call("sigmoid_backward", da, a, _constants(a, 1), a.size))
+
+
+def _elu(z: Floats, a: Floats) -> list[Call]:
+    low = zeros(z.size, z.dtype)
+    sums = _copied(z, a, kernels.call("rectified_plus", a, low, _constants(a, 0), a.size))
+    before = kernels.call("elu_before_expm1", z, low, _constants(a, 0), a.size)
+    return _calls(before, (xp.expm1, (low, low)), *sums)
+
+
+def _elu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    return _calls(kernels.call("elu_backward", da, a, _constants(a, 0, 1), a.size))
+
+
+def _gelu(z: Floats, a: Floats) -> list[Call]:
+    gate = zeros(z.size, z.dtype)
+    gated = kernels.call("gated", z, gate, a, _constants(z, 1, 0.5), z.size)
+    return _calls(*_gelu_tanh(z, gate), gated)
+
+
+def _gelu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    gate = zeros(z.size, z.dtype)
+    numbers = _constants(z, 1, 0.5, 3 * GELU_CUBIC, 2 * GELU_SCALE)
+    return _calls(*_gelu_tanh(z, gate), kernels.call("gelu_backward", da, z, gate, numbers, z.size))
+
+
+def _gelu_tanh(z: Floats, gate: Floats) -> tuple[Call | None, Call]:
+    numbers = _constants(z, GELU_CUBIC, 1, GELU_SCALE)
+    return kernels.call("gelu_before_tanh", z, gate, numbers, z.size), (xp.tanh, (gate, gate))
+
+
+def _silu(z: Floats, a: Floats) -> list[Call]:
+    gate = zeros(z.size, z.dtype)
+    gated = kernels.call("gated", z, gate, a, _constants(z, 1, 0.5), z.size)
+    return _calls(*_half_tanh(z, gate), gated)
+
+
+def _silu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+    gate = zeros(z.size, z.dtype)
+    numbers = _constants(z, 1, 0.5)
+    return _calls(*_half_tanh(z, gate), kernels.call("silu_backward", da, a, gate, numbers, z.size))
+
+
+def _half_tanh(z: Floats, gate: Floats) -> tuple[Call, Call]:
+    return (xp.multiply, (z, _constants(z, 0.5), gate)), (xp.tanh, (gate, gate))
+
+
+def _softplus(z: Floats, a: Floats) -> list[Call]:
+    tail = zeros(z.size, z.dtype)
+    sums = _copied(z, a, kernels.call("rectified_plus", a, tail, _constants(a, 0), a.size))
+    operations = [(operation, (tail, tail)) for operation in (xp.negative, xp.exp, xp.log1p)]
+    return _calls((xp.absolute, (z, tail)), *operations, *sums) if sums else []
+
+
+_FORWARD: dict[str, Callable[[Floats, Floats], list[Call]]] = {
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "sigmoid": _sigmoid,
+    "elu": _elu,
+    "gelu": _gelu,
+    "silu": _silu,
+    "softplus": _softplus,
+}
+
+_BACKWARD: dict[str, Callable[[Floats, Floats, Floats], list[Call]]] = {
+    "relu": _relu_backward,
+    "leaky_relu": _leaky_relu_backward,
+    "tanh": _tanh_backward,
+    "sigmoid": _sigmoid_backward,
+    "elu": _elu_backward,
+    "gelu": _gelu_backward,
+    "silu": _silu_backward,
+}
+
+
+def fill_rows(a: Floats, rows: Sequence[int], values: Sequence[float]) -> Call | None:
+    """A call that sets these rows of an array of shape (rows, columns) to one value each."""
+    places = xp.asarray(rows, host.int64)
+    return kernels.call("fill_rows", a, places, xp.asarray(values, a.dtype), len(rows), a.shape[1])
+
+
+def dropout_mask(draws: Floats, mask: Floats, share: float) -> Call | None:
+    """A call that turns uniform numbers into a mask: 0 for numbers below the share, otherwise 1 / (1 - share)."""
+    return kernels.call("dropout_mask", draws, mask, _constants(mask, share, 1 / (1 - share), 0), mask.size)
+
+
+def gather(X: Floats, rows: Ints, batch: Floats) -> Call | None:
+    """A call that copies rows of a table into a batch, beside its last column.
+
+    Parameters
+    ----------
+    X : float array of shape (all rows, inputs)
+    rows : int64 array of shape (rows,)
+    batch : float array of shape (rows, inputs + 1)
+    """
+    return kernels.call("gather", X, rows, batch, len(rows), X.shape[1])
+
+
+def transpose(A: Floats, out: Floats) -> Call | None:
+    """A call that copies the transposes of matrices.
+
+    Parameters
+    ----------
+    A : float array of shape (matrices, rows, columns)
+        With gaps between the matrices, but not between their rows.
+    out : float array of shape (matrices, columns, rows)
+    """
+    n_matrices, n_rows, n_columns = A.shape
+    size = A.dtype.itemsize
+    if not kernels.is_loaded() or A.strides[1:] != (n_columns * size, size):
+        return None
+    # The loop is given the whole memory from the first number to the last.
+    step = A.strides[0] // size
+    whole = xp.lib.stride_tricks.as_strided(A, (step * (n_matrices - 1) + n_rows * n_columns,), (size,))
+    return kernels.call("transpose", whole, out, n_matrices, step, n_rows, n_columns)
+
+
+def softmax(z: Floats) -> list[Call]:
+    """Calls that turn linear outputs, of shape (classes, networks, rows), into probabilities."""
+    n = z[0].size
+    row = zeros(n, z.dtype)
+    before = kernels.call("softmax_before_exp", z, row, len(z), n)
+    return _calls(before, (xp.exp, (z, z)), kernels.call("softmax_after_exp", z, row, len(z), n))
+
+
+def cross_entropy_gradient(p: Floats, tiny: float) -> Callable[[Floats, Array], Floats] | None:
+    """The function `gradient` of the loss for these predictions, of shape (classes, networks, rows).
+
+    Its losses are in memory that its next call overwrites. `tiny` is the least probability.
+    """
+    classes, losses = xp.zeros(p.shape[2], host.int64), zeros(p.shape[1:], p.dtype)
+    call = kernels.call("cross_entropy_gradient", p, classes, losses, _constants(p, 1, tiny), *p.shape[1:])
+    if call is None:
+        return None
+    loop, arguments = call
+
+    def gradient(predictions: Floats, y: Array) -> Floats:
+        assert predictions is p, "it is laid out for one array"
+        xp.copyto(classes, y, "unsafe")
+        loop(*arguments)
+        xp.log(losses, losses)
+        return xp.negative(losses, losses)
+
+    return gradient
