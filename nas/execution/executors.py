@@ -76,7 +76,13 @@ def executor_for(workers: Workers, interrupted: Callable[[], bool]) -> Executor:
     assert workers.n is not None
     assert workers.n_expected is not None
     return GradualExecutor(
-        with_workers, workers.n, workers.n_expected, workers.seconds_left, interrupted, is_late
+        SerialExecutor(),
+        with_workers,
+        workers.n,
+        workers.n_expected,
+        workers.seconds_left,
+        interrupted,
+        is_late,
     )
 
 

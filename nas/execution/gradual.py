@@ -14,7 +14,6 @@ from typing import Any
 from nas.evaluation import Evaluation, Problem
 from nas.execution.endings import in_background
 from nas.execution.executor import Executor, Task
-from nas.execution.serial import SerialExecutor
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +36,24 @@ def workers_pay(seconds: float, n_workers: int) -> bool:
     return seconds * (1 - 1 / n_workers) > _START_SECONDS or seconds > _LONG
 
 
+class _TerminationHandler:
+    """The program's handler of SIGTERM, which Ray's core replaces when it starts."""
+
+    def __init__(self) -> None:
+        self._handler: Any = None
+
+    def keep(self) -> None:
+        """Record the handler as it is now."""
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def restore(self) -> None:
+        """Set the recorded handler again, where that is possible: in the main thread."""
+        is_main = threading.current_thread() is threading.main_thread()
+        # None: none is recorded, or it is not Python's and cannot be set.
+        if self._handler is not None and is_main:
+            signal.signal(signal.SIGTERM, self._handler)
+
+
 class GradualExecutor:
     """The executor that starts workers when they pay; until they are ready, this process evaluates.
 
@@ -44,6 +61,8 @@ class GradualExecutor:
 
     Parameters
     ----------
+    local : Executor
+        Evaluates in this process.
     start : callable
         Makes an executor with workers, not yet started, from a function that says whether to abandon that.
     n_workers : int
@@ -58,6 +77,7 @@ class GradualExecutor:
 
     def __init__(
         self,
+        local: Executor,
         start: Callable[[Callable[[], bool]], Executor],
         n_workers: int,
         n_expected: int,
@@ -68,14 +88,14 @@ class GradualExecutor:
         self._is_late = is_late
         self._make, self._n_asked = start, n_workers
         self._n_expected, self._seconds_left, self._interrupted = n_expected, seconds_left, interrupted
-        self._serial = SerialExecutor()
+        self._local = local
         self._queue: deque[Task] = deque()
         self._n_evaluated, self._seconds = 0, 0.0
         self._workers: Executor | None = None
         self._started: Executor | None = None
         self._thread: threading.Thread | None = None
         self._is_retired = False
-        self._handler: Any = None
+        self._handler = _TerminationHandler()
 
     @property
     def n_active(self) -> int:
@@ -105,13 +125,13 @@ class GradualExecutor:
         start = time.monotonic()
 
         def checked() -> bool:
-            self._keep_handler()
+            self._handler.restore()
             if self._thread is None and time.monotonic() - start > _PATIENCE:
                 self._start_workers()
             return should_stop()
 
-        self._serial.submit(self._queue.popleft())
-        evaluations = self._serial.completed(checked)
+        self._local.submit(self._queue.popleft())
+        evaluations = self._local.completed(checked)
         if evaluations is not None:
             self._seconds += time.monotonic() - start
             self._n_evaluated += len(evaluations)
@@ -128,7 +148,7 @@ class GradualExecutor:
     def drop(self) -> None:
         """See `Executor.drop`."""
         self._queue.clear()
-        self._serial.drop()
+        self._local.drop()
         if self._workers is not None:
             self._workers.drop()
 
@@ -139,8 +159,6 @@ class GradualExecutor:
             self._ending = in_background(self._end_workers)
 
     def __enter__(self) -> GradualExecutor:
-        if threading.current_thread() is threading.main_thread():
-            self._handler = signal.getsignal(signal.SIGTERM)
         self._interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_INTERVAL)
         return self
@@ -152,10 +170,11 @@ class GradualExecutor:
             if not is_hurried and exception[:1] != (KeyboardInterrupt,):
                 self._ending.join()
         finally:
-            self._keep_handler()
+            self._handler.restore()
             sys.setswitchinterval(self._interval)
 
     def _start_workers(self) -> None:
+        self._handler.keep()
         self._thread = threading.Thread(target=self._run_start, name="nas-workers-start", daemon=True)
         self._thread.start()
 
@@ -174,7 +193,7 @@ class GradualExecutor:
             _log.warning("workers: expected to start, got: %s; the search goes on in this process", error)
 
     def _use_workers_if_ready(self) -> None:
-        self._keep_handler()
+        self._handler.restore()
         if self._workers is None and self._started is not None and not self._is_retired:
             self._workers = self._started
             while self._queue:
@@ -185,10 +204,3 @@ class GradualExecutor:
             self._thread.join()
         if self._started is not None:
             self._started.__exit__(None, None, None)
-
-    def _keep_handler(self) -> None:
-        """Restore the program's handler of SIGTERM, which Ray's core replaces when it starts."""
-        is_main = threading.current_thread() is threading.main_thread()
-        # None: the handler is not Python's, and cannot be restored.
-        if self._handler is not None and self._thread is not None and is_main:
-            signal.signal(signal.SIGTERM, self._handler)

@@ -54,8 +54,33 @@ class Share:
         """See `nas.execution.SharedExecutor`; the problem's arrays are in memory once for all processes."""
         executor = RayExecutor(self.n_workers, resources=self.resources, cluster=self.cluster)
         problem = ray.get(self.problem[0])
-        executor.add_reference(problem, self.problem[0])
+        executor.problems.add(problem, self.problem[0])
         return executor, problem
+
+
+class StoredProblems:
+    """Problems in Ray's shared memory, where workers read their arrays without copies."""
+
+    def __init__(self) -> None:
+        self._references: dict[int, tuple[Problem, Any]] = {}
+
+    def add(self, problem: Problem, reference: Any) -> None:
+        """Record where a problem is, so that tasks refer to it there."""
+        self._references[id(problem)] = (problem, reference)
+
+    def reference(self, problem: Problem) -> Any:
+        """Where the problem is; it is stored at its first task."""
+        if id(problem) not in self._references:
+            self.add(problem, ray.put(problem))
+        return self._references[id(problem)][1]
+
+    def remove(self, problem: Problem) -> None:
+        """Forget a problem, whose memory Ray frees once no task refers to it."""
+        self._references.pop(id(problem), None)
+
+    def clear(self) -> None:
+        """Forget all problems."""
+        self._references.clear()
 
 
 class RayExecutor:
@@ -82,6 +107,10 @@ class RayExecutor:
         `KeyboardInterrupt` leaves the context, Ray is shut down in the background.
     is_late : callable, optional
         Whether Ray is shut down in the background at a regular end, too.
+
+    Attributes
+    ----------
+    problems : StoredProblems
     """
 
     def __init__(
@@ -105,7 +134,7 @@ class RayExecutor:
         self._resources = dict(resources or {})
         self._queue = AttemptQueue()
         self._running: dict[Any, Attempt] = {}
-        self._references: dict[int, tuple[Problem, Any]] = {}
+        self.problems = StoredProblems()
 
     def retire(self) -> None:
         """See `Executor.retire`; workers end with the context, as they hold the data."""
@@ -134,7 +163,7 @@ class RayExecutor:
         return private_ray(self._n_workers, self._n_bytes, self._resources, self._interrupted)
 
     def __exit__(self, *exception: Any) -> None:
-        self._references.clear()
+        self.problems.clear()
         if exception[:1] == (None,) and (self._is_late() or self._interrupted()):
             in_background(self._stack.close)
         else:
@@ -150,12 +179,8 @@ class RayExecutor:
         reference = ray.put(problem)
         # The driver's own scorer: a person's function may hold state that a copy would not share.
         held_problem = replace(ray.get(reference), metric=problem.metric)
-        self.add_reference(held_problem, reference)
+        self.problems.add(held_problem, reference)
         return held_problem
-
-    def add_reference(self, problem: Problem, reference: Any) -> None:
-        """Record where a problem is in Ray's shared memory, so that tasks refer to it there."""
-        self._references[id(problem)] = (problem, reference)
 
     def submit(self, task: Task) -> None:
         """See `Executor.submit`."""
@@ -185,7 +210,7 @@ class RayExecutor:
 
     def release(self, problem: Problem) -> None:
         """See `Executor.release`."""
-        self._references.pop(id(problem), None)
+        self.problems.remove(problem)
 
     def drop(self) -> None:
         """See `Executor.drop`.
@@ -215,13 +240,13 @@ class RayExecutor:
         """
         divided = self._n_workers is not None and not self._cluster.is_private
         n_workers = max(1, (self._n_workers or 0) // n) if divided else None
-        return Share(self._cluster.shared(), n_workers, self._resources, [self._reference(problem)])
+        return Share(self._cluster.shared(), n_workers, self._resources, [self.problems.reference(problem)])
 
     def _start_tasks(self) -> None:
         max_submitted = _max_submitted(self._n_workers, is_private=self._cluster.is_private)
         while self._queue and len(self._running) < max_submitted:
             attempt = self._queue.pop(self._n_workers)
-            problem = self._reference(attempt.tasks[0].problem)
+            problem = self.problems.reference(attempt.tasks[0].problem)
             # In a Ray that other programs use, too, a task may wait for its turn, which is not hanging:
             # there, workers check their own time.
             limit = math.inf if self._cluster.is_private else attempt.limit
@@ -235,12 +260,6 @@ class RayExecutor:
             now = time.monotonic()
             for attempt in islice(self._running.values(), self._n_workers):
                 attempt.since = attempt.since or now
-
-    def _reference(self, problem: Problem) -> Any:
-        """The problem in shared memory, where workers read its arrays without copies."""
-        if id(problem) not in self._references:
-            self.add_reference(problem, ray.put(problem))
-        return self._references[id(problem)][1]
 
     def _killed_overdue(self) -> Iterator[Attempt]:
         """Kill, one after the other, attempts that exceed their limit so far that they must be hanging."""

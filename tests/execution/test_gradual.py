@@ -50,7 +50,7 @@ def tasks(problem: Problem, n: int) -> list[Task]:
 
 
 def gradual(spy: Spy, n_expected: int, left: float = math.inf) -> GradualExecutor:
-    return GradualExecutor(lambda interrupted: spy, 2, n_expected, lambda: left, never)
+    return GradualExecutor(SerialExecutor(), lambda interrupted: spy, 2, n_expected, lambda: left, never)
 
 
 def next_of(executor: Executor) -> Evaluation:
@@ -113,7 +113,7 @@ def test_workers_that_fail_to_start_are_done_without(
     def broken(interrupted: Callable[[], bool]) -> Executor:
         raise RuntimeError("no room")
 
-    with GradualExecutor(broken, 2, 10**9, lambda: math.inf, never) as executor:
+    with GradualExecutor(SerialExecutor(), broken, 2, 10**9, lambda: math.inf, never) as executor:
         for task in tasks(problem, 2):
             executor.submit(task)
         next_of(executor)
