@@ -102,7 +102,13 @@ class Optimizer(ABC):
             step: list[Call] = [(xp.multiply, (_part(rates, cut), self._factor, rate)), *rule]
             decay = self._lay_out_decay(p, g, s, _part(decays, cut), _part(rates, cut), rate)
             self._decay += decay
-            arrays = (p, g, [m[cut] for m in moments[: self.n_moments]], _part(rates, cut), _part(decays, cut))
+            arrays = (
+                p,
+                g,
+                [m[cut] for m in moments[: self.n_moments]],
+                _part(rates, cut),
+                _part(decays, cut),
+            )
             self._step += self._loop(*arrays, decays=False) or step
             # Decay and step of a piece directly after each other: the piece is in the cache.
             self._whole += self._loop(*arrays, decays=bool(decay)) or [*decay, *step]
