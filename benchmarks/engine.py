@@ -4,11 +4,11 @@
     python -m benchmarks.engine --calibrate
 
 One core, float32, Adam, relu, no early stopping, no validation, the same number of steps on batches of
-the same size. Where numba is installed (``pip install "evonas[fast]"``) the engine uses its loops, and the columns
-"without loops" are NumPy's, of the same bits. "products" are the matrix products alone, one plain call each: nearly the bound of what
-this BLAS can do, which products in panels pass by a third for batches of 32. JAX's compilation, for
-each new shape, is a column of its own. Peers that are not installed (``pip install "evonas[bench]"``)
-are left out, with their figures.
+the same size. Where numba is installed (``pip install "evonas[fast]"``), networks train with compiled
+loops; the columns "without loops" are the same trainings by NumPy alone. "products" are the matrix
+products alone, one plain call each: nearly the bound of what this BLAS can do, which products in panels
+pass by a third for batches of 32. JAX's compilation, for each new shape, is a column of its own. Peers
+that are not installed (``pip install "evonas[bench]"``) are left out, with their figures.
 """
 
 from __future__ import annotations

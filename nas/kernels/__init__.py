@@ -1,10 +1,11 @@
-"""Loops that take the place of several NumPy operations, where numba is installed, and change no bit of a result.
+"""Loops in place of several NumPy operations each, where numba is installed; they change no bit of a result.
 
-``pip install "evonas[fast]"`` brings numba. It compiles the loops once on a machine, in a process beside the first
-search; until they are ready, and without numba, NumPy does the work. As both give the same bits, the
-change may come at any moment.
+``pip install "evonas[fast]"`` brings numba, which compiles the loops once on a machine, in a process beside
+the first search. Until they are ready, and without numba, NumPy does the work. As both give the same bits,
+the change may come at any moment.
 
-The environment's NAS_KERNELS decides otherwise: "numpy" uses none, "numba" waits until they are compiled.
+NAS_KERNELS of the environment decides otherwise: "numpy" uses no loops, "numba" waits until they are
+compiled.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PROSPECT = 'pip install "evonas[fast]": the same results, trainings in 0.5 to 0.
 _VARIABLE = "NAS_KERNELS"
 
 _library: Library | None = None
+_libraries: dict[Path, Library] = {}
+"""All that were loaded, as calls may still hold their addresses."""
 _file: Path | None = None
 """The file of the loops; None: not looked for, or they cannot be had."""
 _is_refused = False
@@ -83,11 +86,13 @@ def load() -> None:
                 f"{_VARIABLE}: expected loops compiled into {file}, which failed; unset {_VARIABLE}"
             )
         return
-    code = opened(file)
-    if code is None:  # cut off by a full disk, or written by another user
-        _is_refused = True
-        return
-    _library = Library(code)
+    if file not in _libraries:
+        code = opened(file)
+        if code is None:  # cut off by a full disk, or written by another user
+            _is_refused = True
+            return
+        _libraries[file] = Library(code)
+    _library = _libraries[file]
 
 
 def unload() -> None:

@@ -1,13 +1,14 @@
 """Loops that do several operations on each number at once, as plain Python that numba compiles.
 
-Each does, bit for bit, what the NumPy line named in its docstring does, for float32 and float64, denormals,
-infinities and NaN included (of which only the payload may differ). Therefore only + - * /, square roots,
-comparisons and copies are here, in the order of that line: the compiler neither reorders nor contracts
-them. Exponentials, logarithms and tanh stay NumPy's. Numbers such as 0 and 1 are read from memory (`c`): the
-compiler would drop a multiplication by a 1 that it sees, which flushes denormals to zero while a network trains.
+Each does, bit for bit, what the NumPy line in its docstring does, for float32 and float64, denormals,
+infinities and NaN included (of NaN only the payload may differ). Therefore a loop has only + - * /, square
+roots, comparisons and copies, in the order of that line: the compiler neither reorders nor contracts them.
+Exponentials, logarithms and tanh stay NumPy's. Numbers such as 0 and 1 are read from memory (`c`): the
+compiler would drop a multiplication by a known 1, which flushes denormals to zero while a network trains.
 
-An argument of type `Reals` is the address of numbers of the kernel's type, `Places` of 64-bit whole numbers, and
-an ``int`` is a count. No two arrays of a call overlap: a loop over several would then work on one number at a time.
+An argument of type `Reals` is the address of numbers of the loop's type, `Places` of 64-bit whole numbers,
+and an ``int`` is a count. No two arrays of a call overlap: a loop over overlapping arrays would be correct,
+but would work on one number at a time.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ Step = tuple[Real, Real, Real]
 Rule = Callable[..., Step]
 
 
-# Activations; `z` are linear outputs, `a` activations, or linear outputs that become activations, `da` gradients,
-# all of n numbers.
+# Activations, of n numbers: `z` are linear outputs, `a` activations, or linear outputs that become
+# activations, and `da` gradients.
 
 
 def relu(a: Reals, c: Reals, n: int) -> None:

@@ -1,12 +1,13 @@
 """The compiled loops of this machine: their file, and calls of them with arrays as arguments.
 
-The file is in the user's cache folder, or in a temporary folder of the user's own where that cannot be written. Its name
-follows from all that the machine code depends on, so that it is compiled once for each kind of
-processor, version of numba and version of the loops; processes that need it at the same time read the same file.
+The file is in the user's cache folder, or in a private temporary folder where the cache folder cannot be
+written. Its name follows from all that the machine code depends on: the loops are compiled once for each
+kind of processor, version of numba and version of the loops.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -50,24 +51,22 @@ def code_file() -> Path:
 
 
 def _folder() -> Path:
-    """The cache folder, or one for temporary files; machine code is read from no folder that others can write to."""
-    candidates = [Path(tempfile.gettempdir(), f"evonas-{os.getuid()}")]
-    try:
-        candidates.insert(0, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "evonas"))
-    except RuntimeError:  # the user has no home folder
-        pass
-    for folder in candidates:
+    """The first folder that this user can write, and other users cannot: machine code is read from it."""
+    folders = [Path(tempfile.gettempdir(), f"evonas-{os.getuid()}")]
+    with contextlib.suppress(RuntimeError):  # the user has no home folder
+        folders.insert(0, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "evonas"))
+    for folder in folders:
         try:
             folder.mkdir(0o700, parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(folder, os.W_OK) and _is_own(folder):
+        if os.access(folder, os.W_OK) and _is_private(folder):
             return folder
-    raise OSError(f"{candidates[0]}: expected a folder that can be written, for compiled loops")
+    raise OSError(f"{folders[0]}: expected a folder that only this user can write, for compiled loops")
 
 
-def _is_own(path: Path) -> bool:
-    """Whether nobody but this user, or root, can have written it."""
+def _is_private(path: Path) -> bool:
+    """Whether only this user, or root, can have written the file or folder."""
     status = path.stat()
     return status.st_uid in (os.getuid(), 0) and not status.st_mode & 0o022
 
@@ -80,7 +79,7 @@ def sealed(code: bytes) -> bytes:
 def opened(file: Path) -> bytes | None:
     """The machine code in a file; None if there is none, or it is not whole."""
     try:
-        content = file.read_bytes() if _is_own(file) else b""
+        content = file.read_bytes() if _is_private(file) else b""
     except OSError:
         return None
     code = content[_DIGEST_BYTES:]
@@ -114,12 +113,12 @@ class _Address(ctypes.c_void_p):
 
 
 class Library:
-    """The loops in memory.
+    """The loops in memory, which stay there: calls hold their addresses.
 
     Parameters
     ----------
     code : bytes
-        An object file of this processor.
+        An object file for this processor.
     """
 
     def __init__(self, code: bytes) -> None:
@@ -129,21 +128,18 @@ class Library:
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self._functions: dict[str, Any] = {}
-        # A loop returns nothing, and raises nothing; numba passes it these two places for both all the same.
-        self._unused = (ctypes.c_void_p(), ctypes.c_void_p())
-        room = ctypes.create_string_buffer(64)
-        for place in self._unused:
-            place.value = ctypes.addressof(room)
-        self._room = room
+        # numba's functions have two addresses first, for a result and an exception; loops use neither.
+        self._room = ctypes.create_string_buffer(64)
+        self._unused = (ctypes.c_void_p(ctypes.addressof(self._room)),) * 2
 
     def call(self, name: str, *arguments: np.ndarray[Any, Any] | int) -> Call | None:
-        """A call of a loop with arrays and counts; None if it cannot have an array as its argument.
+        """A call of a loop with arrays and counts; None if the loop cannot work on one of the arrays.
 
-        It starts in 0.4 microseconds, as the arguments are ready for C. All arrays have numbers of one type, or 64-bit
-        whole numbers, without gaps.
+        Arrays are of one type, float32 or float64, or of 64-bit whole numbers, and have no gaps. A call
+        starts in 0.4 microseconds, as its arguments are ready for C.
         """
         ready: list[object] = []
-        kinds = set()
+        types = set()
         for argument in arguments:
             if isinstance(argument, int):
                 ready.append(ctypes.c_ssize_t(argument))
@@ -151,18 +147,19 @@ class Library:
             if type(argument) is not np.ndarray or not argument.flags.c_contiguous:
                 return None
             if argument.dtype != np.int64:
-                kinds.add(argument.dtype.char)
+                types.add(argument.dtype.char)
             address = _Address(argument.ctypes.data)
             address.array = argument
             ready.append(address)
-        if kinds not in ({"f"}, {"d"}):
+        if types not in ({"f"}, {"d"}):
             return None
-        return self._function(symbol(name, 4 if kinds == {"f"} else 8)), (*self._unused, *ready)
+        function = self._function(symbol(name, 4 if types == {"f"} else 8))
+        return None if function is None else (function, (*self._unused, *ready))
 
     def _function(self, name: str) -> Any:
+        """The function of this name; None if it is not compiled yet."""
         if name not in self._functions:
             address = self._engine.get_function_address(name)
-            assert address, f"{name} is compiled"
-            # The interpreter's lock is kept: releasing it takes longer than a short loop, and a loop is never long.
-            self._functions[name] = ctypes.PYFUNCTYPE(None)(address)
+            # Python's lock is kept: to release it takes as long as a short loop.
+            self._functions[name] = ctypes.PYFUNCTYPE(None)(address) if address else None
         return self._functions[name]

@@ -1,4 +1,4 @@
-"""Operations on a network's units as loops of `nas.kernels`, laid out as calls with the bits of the NumPy operations.
+"""Operations on a network's units as loops of `nas.kernels`, laid out as calls, with the bits of NumPy's.
 
 Each function returns an empty list, or None, where NumPy has to do the work.
 """
@@ -155,7 +155,7 @@ def fill_rows(a: Floats, rows: Sequence[int], values: Sequence[float]) -> Call |
 
 
 def dropout_mask(draws: Floats, mask: Floats, share: float) -> Call | None:
-    """A call that turns uniform numbers into a mask: 0 for numbers below the share, otherwise 1 / (1 - share)."""
+    """A call that makes a mask of uniform numbers: 0 below the share, otherwise 1 / (1 - share)."""
     return kernels.call("dropout_mask", draws, mask, _constants(mask, share, 1 / (1 - share), 0), mask.size)
 
 

@@ -253,9 +253,7 @@ class Workspace:
                 xp.multiply(to_device(draws >= share), 1 / (1 - share), out=mask)
 
     def _lay_out_draws(self) -> Iterator[tuple[int, float, Floats, Floats, Call | None]]:
-        """For each mask in its order: the member, its dropout, the mask, memory for uniform numbers, and the
-        loop that makes the one of the other.
-        """
+        """Of each mask, in order: the member, its dropout, the mask, memory for draws, and a loop, if any."""
         memory = host.empty(max((mask.size for mask in self.masks.values()), default=0), host.float32)
         for i, shares in enumerate(self._dropouts):
             sizes = self.layout.shapes[i].sizes[1:-1]

@@ -1,4 +1,4 @@
-"""Loops change no bit: every operation as NumPy does it, and as the loops do it, on the same random numbers."""
+"""Loops change no bit: every operation by NumPy and by loops, on the same random numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bits import Rng, assert_same_bits, environment, numbers, run_laid_out
 
 from nas import kernels
 from nas.kernels.reading import is_installed
@@ -16,7 +17,6 @@ from nas.network.arrays import Array, zeros
 from nas.network.calls import run
 from nas.network.losses import Smoothing
 from nas.training.denormals import flush_to_zero
-from bits import Rng, assert_same_bits, environment, numbers, run_laid_out
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason='needs numba: pip install -e ".[fast]"')
 

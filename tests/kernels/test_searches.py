@@ -27,7 +27,7 @@ CHOICES = ("numpy", "numba")
 
 
 def trained(dtype: Any, loss: str) -> tuple[list[np.ndarray[Any, Any]], list[Any]]:
-    """The parameters and curves of a cohort with every optimizer, every activation and every ingredient of training."""
+    """The parameters and curves of a cohort with every optimizer, activation and ingredient of training."""
     rng = np.random.default_rng(4)
     X = rng.normal(size=(300, 9)).astype(dtype)
     targets = {
