@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nas.network import fused
+from nas import kernels
 from nas.network.arrays import Floats, xp
 from nas.network.calls import Call
 
@@ -47,6 +47,9 @@ class Activation:
         on one core of a Xeon; see `nas.space.costs`.
     formula : str
         The function as an expression that export formats translate; see `nas.network.formula`.
+    forward_loops, backward_loops : callable, optional
+        Lay out calls of compiled loops in place of `forward` and `backward`, with the same bits; see
+        `nas.network.fused`.
     """
 
     name: str
@@ -63,14 +66,18 @@ class Activation:
     operations: int
     latency: float
     formula: str
+    forward_loops: Callable[[Floats, Floats], list[Call]] | None = None
+    backward_loops: Callable[[Floats, Floats, Floats], list[Call]] | None = None
 
     def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
         """Calls that do `forward` on these arrays of shape (numbers,)."""
-        return fused.forward(self.name, z, a) or [(self.forward, (z, a))]
+        loops = self.forward_loops(z, a) if self.forward_loops and kernels.is_loaded() else []
+        return loops or [(self.forward, (z, a))]
 
     def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
         """Calls that do `backward` on these arrays of shape (numbers,)."""
-        return fused.backward(self.name, da, z, a) or [(self.backward, (da, z, a))]
+        loops = self.backward_loops(da, z, a) if self.backward_loops and kernels.is_loaded() else []
+        return loops or [(self.backward, (da, z, a))]
 
     def at(self, value: float) -> float:
         """f(value)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from nas import kernels
 from nas.network import fused
 from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
@@ -68,12 +69,13 @@ class _ReLU(Activation):
     """
 
     def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
-        in_one_loop = fused.forward(self.name, z, a)
-        return in_one_loop or [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
+        if kernels.is_loaded():
+            return super().lay_out_forward(z, a)
+        return [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
 
     def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
-        if in_one_loop := fused.backward(self.name, da, z, a):
-            return in_one_loop
+        if kernels.is_loaded():
+            return super().lay_out_backward(da, z, a)
         mask = xp.empty(a.shape, bool)
         return [(xp.greater, (a, _zeros(a.size, a.dtype.char), mask)), (xp.multiply, (da, mask, da))]
 
@@ -207,6 +209,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=7,
             latency=2.3,
             formula="sigmoid(z)",
+            forward_loops=fused.sigmoid_forward,
+            backward_loops=fused.sigmoid_backward,
         ),
         Activation(
             name="tanh",
@@ -219,6 +223,7 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=4,
             latency=0.3,
             formula="tanh(z)",
+            backward_loops=fused.tanh_backward,
         ),
         _ReLU(
             name="relu",
@@ -231,6 +236,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=3,
             latency=0.7,
             formula="maximum(z, 0)",
+            forward_loops=fused.relu_forward,
+            backward_loops=fused.relu_backward,
         ),
         Activation(
             name="leaky_relu",
@@ -242,6 +249,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=5,
             latency=1.1,
             formula=f"maximum(z, {LEAKY_SLOPE} * z)",
+            forward_loops=fused.leaky_relu_forward,
+            backward_loops=fused.leaky_relu_backward,
         ),
         Activation(
             name="elu",
@@ -253,6 +262,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=7,
             latency=1.9,
             formula="maximum(z, 0) + exp(minimum(z, 0)) - 1",
+            forward_loops=fused.elu_forward,
+            backward_loops=fused.elu_backward,
         ),
         Activation(
             name="gelu",
@@ -268,6 +279,8 @@ ACTIVATIONS: dict[str, Activation] = {
             latency=4.9,
             # As above.
             formula=f"z * 0.5 * (1 + tanh({GELU_SCALE} * z * (1 + {GELU_CUBIC} * z * z)))",
+            forward_loops=fused.gelu_forward,
+            backward_loops=fused.gelu_backward,
         ),
         Activation(
             name="silu",
@@ -282,6 +295,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=13,
             latency=2.8,
             formula="z * sigmoid(z)",
+            forward_loops=fused.silu_forward,
+            backward_loops=fused.silu_backward,
         ),
         Activation(
             name="softplus",
@@ -295,6 +310,7 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=10,
             latency=2.2,
             formula="maximum(z, 0) + log(1 + exp(-abs(z)))",
+            forward_loops=fused.softplus_forward,
         ),
     )
 }

@@ -20,16 +20,6 @@ GELU_CUBIC = 0.044715
 """Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
 
 
-def forward(name: str, z: Floats, a: Floats) -> list[Call]:
-    """Calls that write the activations of z into a, which may be the same memory; both of shape (n,)."""
-    return _FORWARD[name](z, a) if kernels.is_loaded() and name in _FORWARD else []
-
-
-def backward(name: str, da: Floats, z: Floats, a: Floats) -> list[Call]:
-    """Calls that multiply the gradient by the derivative of the activation; all of shape (n,)."""
-    return _BACKWARD[name](da, z, a) if kernels.is_loaded() and name in _BACKWARD else []
-
-
 def _constants(like: Floats, *values: float) -> Floats:
     return xp.asarray(values, like.dtype)
 
@@ -47,53 +37,56 @@ def _copied(z: Floats, a: Floats, call: Call | None) -> list[Call]:
     return [call] if z.ctypes.data == a.ctypes.data else [(xp.copyto, (a, z)), call]
 
 
-def _relu(z: Floats, a: Floats) -> list[Call]:
+# Activations, as `Activation.forward_loops` and `Activation.backward_loops`.
+
+
+def relu_forward(z: Floats, a: Floats) -> list[Call]:
     return _copied(z, a, kernels.call("relu", a, _constants(a, 0), a.size))
 
 
-def _relu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def relu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     return _calls(kernels.call("relu_backward", da, a, _constants(a, 0, 1), a.size))
 
 
-def _leaky_relu(z: Floats, a: Floats) -> list[Call]:
+def leaky_relu_forward(z: Floats, a: Floats) -> list[Call]:
     return _copied(z, a, kernels.call("leaky_relu", a, _constants(a, LEAKY_SLOPE), a.size))
 
 
-def _leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def leaky_relu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     return _calls(kernels.call("leaky_relu_backward", da, a, _constants(a, LEAKY_SLOPE, 0, 1), a.size))
 
 
-def _tanh_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def tanh_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     return _calls(kernels.call("tanh_backward", da, a, _constants(a, 1), a.size))
 
 
-def _sigmoid(z: Floats, a: Floats) -> list[Call]:
+def sigmoid_forward(z: Floats, a: Floats) -> list[Call]:
     after = kernels.call("sigmoid_after_tanh", a, _constants(a, 1, 0.5), a.size)
     return _calls((xp.multiply, (z, _constants(a, 0.5), a)), (xp.tanh, (a, a)), after)
 
 
-def _sigmoid_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def sigmoid_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     return _calls(kernels.call("sigmoid_backward", da, a, _constants(a, 1), a.size))
 
 
-def _elu(z: Floats, a: Floats) -> list[Call]:
+def elu_forward(z: Floats, a: Floats) -> list[Call]:
     low = zeros(z.size, z.dtype)
     sums = _copied(z, a, kernels.call("rectified_plus", a, low, _constants(a, 0), a.size))
     before = kernels.call("elu_before_expm1", z, low, _constants(a, 0), a.size)
     return _calls(before, (xp.expm1, (low, low)), *sums)
 
 
-def _elu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def elu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     return _calls(kernels.call("elu_backward", da, a, _constants(a, 0, 1), a.size))
 
 
-def _gelu(z: Floats, a: Floats) -> list[Call]:
+def gelu_forward(z: Floats, a: Floats) -> list[Call]:
     gate = zeros(z.size, z.dtype)
     gated = kernels.call("gated", z, gate, a, _constants(z, 1, 0.5), z.size)
     return _calls(*_gelu_tanh(z, gate), gated)
 
 
-def _gelu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def gelu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     gate = zeros(z.size, z.dtype)
     numbers = _constants(z, 1, 0.5, 3 * GELU_CUBIC, 2 * GELU_SCALE)
     return _calls(*_gelu_tanh(z, gate), kernels.call("gelu_backward", da, z, gate, numbers, z.size))
@@ -104,13 +97,13 @@ def _gelu_tanh(z: Floats, gate: Floats) -> tuple[Call | None, Call]:
     return kernels.call("gelu_before_tanh", z, gate, numbers, z.size), (xp.tanh, (gate, gate))
 
 
-def _silu(z: Floats, a: Floats) -> list[Call]:
+def silu_forward(z: Floats, a: Floats) -> list[Call]:
     gate = zeros(z.size, z.dtype)
     gated = kernels.call("gated", z, gate, a, _constants(z, 1, 0.5), z.size)
     return _calls(*_half_tanh(z, gate), gated)
 
 
-def _silu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
+def silu_backward(da: Floats, z: Floats, a: Floats) -> list[Call]:
     gate = zeros(z.size, z.dtype)
     numbers = _constants(z, 1, 0.5)
     return _calls(*_half_tanh(z, gate), kernels.call("silu_backward", da, a, gate, numbers, z.size))
@@ -120,32 +113,11 @@ def _half_tanh(z: Floats, gate: Floats) -> tuple[Call, Call]:
     return (xp.multiply, (z, _constants(z, 0.5), gate)), (xp.tanh, (gate, gate))
 
 
-def _softplus(z: Floats, a: Floats) -> list[Call]:
+def softplus_forward(z: Floats, a: Floats) -> list[Call]:
     tail = zeros(z.size, z.dtype)
     sums = _copied(z, a, kernels.call("rectified_plus", a, tail, _constants(a, 0), a.size))
     operations = [(operation, (tail, tail)) for operation in (xp.negative, xp.exp, xp.log1p)]
     return _calls((xp.absolute, (z, tail)), *operations, *sums) if sums else []
-
-
-_FORWARD: dict[str, Callable[[Floats, Floats], list[Call]]] = {
-    "relu": _relu,
-    "leaky_relu": _leaky_relu,
-    "sigmoid": _sigmoid,
-    "elu": _elu,
-    "gelu": _gelu,
-    "silu": _silu,
-    "softplus": _softplus,
-}
-
-_BACKWARD: dict[str, Callable[[Floats, Floats, Floats], list[Call]]] = {
-    "relu": _relu_backward,
-    "leaky_relu": _leaky_relu_backward,
-    "tanh": _tanh_backward,
-    "sigmoid": _sigmoid_backward,
-    "elu": _elu_backward,
-    "gelu": _gelu_backward,
-    "silu": _silu_backward,
-}
 
 
 def fill_rows(a: Floats, rows: Sequence[int], values: Sequence[float]) -> Call | None:
