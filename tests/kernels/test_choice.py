@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 from bits import environment
 
 from nas import kernels
+from nas.cli.searches import _mention_loops
 from nas.errors import InputError
 from nas.kernels import reading
 
@@ -56,6 +59,38 @@ def test_importing_networks_loads_no_compiler() -> None:
     code = "import sys, nas.training; print(*{'numba', 'llvmlite'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("options", "stream", "is_installed", "is_named"),
+    [
+        ({}, Terminal(), False, True),
+        ({}, Terminal(), True, False),
+        ({}, io.StringIO(), False, False),
+        ({"json": True}, Terminal(), False, False),
+        ({"progress": False}, Terminal(), False, False),
+    ],
+    ids=["terminal", "installed", "file", "json", "quiet"],
+)
+def test_the_extra_is_named_in_one_line_on_a_terminal_where_it_is_missing(
+    options: dict[str, bool],
+    stream: io.StringIO,
+    is_installed: bool,
+    is_named: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NAS_KERNELS", raising=False)
+    monkeypatch.setattr(reading, "is_installed", lambda: is_installed)
+    monkeypatch.setattr(sys, "stderr", stream)
+    _mention_loops(argparse.Namespace(**({"json": False} | options)))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == is_named
+    assert all('pip install "evonas[fast]"' in line for line in lines)
 
 
 @pytest.fixture
