@@ -36,7 +36,7 @@ _libraries: dict[Path, Library] = {}
 """All that were loaded, as calls may still hold their addresses."""
 _file: Path | None = None
 """The file of the loops; None: not looked for, or they cannot be had."""
-_is_refused = False
+_is_off = False
 _compilations: list[subprocess.Popen[bytes]] = []
 
 
@@ -63,7 +63,11 @@ def is_missing() -> bool:
 
 def prepare() -> None:
     """Start compiling in a process beside this one, unless that was done on this machine before."""
-    if (file := _located()) is not None and _library is None and not file.exists():
+    from nas.kernels.reading import opened
+
+    if _library is not None or (file := _located()) is None or opened(file) is not None:
+        return
+    if not any(process.poll() is None for process in _compilations):
         _compilations.append(_compilation(file))
 
 
@@ -72,45 +76,42 @@ def load() -> None:
 
     Raises `InputError` where NAS_KERNELS asks for loops that cannot be had.
     """
-    global _library, _is_refused
+    global _library
     if _library is not None or (file := _located()) is None:
         return
     from nas.kernels.reading import Library, opened
 
-    must_have = _choice() == "numba"
-    if must_have and not file.exists():
-        _compilation(file).wait()
-    if not file.exists():
-        if must_have:
-            raise InputError(
-                f"{_VARIABLE}: expected loops compiled into {file}, which failed; unset {_VARIABLE}"
-            )
-        return
     if file not in _libraries:
         code = opened(file)
-        if code is None:  # cut off by a full disk, or written by another user
-            _is_refused = True
+        if code is None and _choice() == "numba":
+            _compilation(file).wait()
+            code = opened(file)
+            if code is None:
+                raise InputError(f"{_VARIABLE}: expected loops in {file}, got no file; unset {_VARIABLE}")
+        if code is None:
             return
         _libraries[file] = Library(code)
     _library = _libraries[file]
+    for process in _compilations:
+        process.poll()  # its exit is noticed, so that the system can forget it
 
 
 def unload() -> None:
     """Let NumPy do the work, until the next `load`."""
-    global _library, _file, _is_refused
-    _library, _file, _is_refused = None, None, False
+    global _library, _file, _is_off
+    _library, _file, _is_off = None, None, False
 
 
 @contextmanager
 def disabled() -> Iterator[None]:
     """Within this context NumPy does the work; for comparisons."""
-    global _library, _is_refused
-    before = _library, _is_refused
-    _library, _is_refused = None, True
+    global _library, _is_off
+    before = _library, _is_off
+    _library, _is_off = None, True
     try:
         yield
     finally:
-        _library, _is_refused = before
+        _library, _is_off = before
 
 
 def _choice() -> str | None:
@@ -122,11 +123,11 @@ def _choice() -> str | None:
 
 def _located() -> Path | None:
     """The file of the loops, whether it exists or not; None where NumPy does the work."""
-    global _file, _is_refused
-    if _file is None and not _is_refused:
+    global _file, _is_off
+    if _file is None and not _is_off:
         _file = _locate()
-        _is_refused = _file is None
-    return None if _is_refused else _file
+        _is_off = _file is None
+    return None if _is_off else _file
 
 
 def _locate() -> Path | None:

@@ -119,7 +119,7 @@ def test_machine_code_is_read_from_no_folder_that_others_can_write_to(
     for folder in (home / "cache" / "evonas", home / f"evonas-{os.getuid()}"):
         folder.mkdir(parents=True)
         folder.chmod(0o777)
-    with pytest.raises(OSError, match="expected a folder that can be written"):
+    with pytest.raises(OSError, match="expected a folder that only this user can write"):
         reading.code_file()
     with environment(None):
         assert not kernels.is_loaded()

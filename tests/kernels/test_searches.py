@@ -107,7 +107,12 @@ def test_a_search_compiles_beside_itself(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("NAS_KERNELS", raising=False)
     started: list[Path] = []
-    monkeypatch.setattr(kernels, "_compilation", started.append)
+
+    def compilation(file: Path) -> subprocess.Popen[bytes]:
+        started.append(file)
+        return subprocess.Popen([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(kernels, "_compilation", compilation)
     kernels.unload()
     search("iris", tmp_path / "runs", n_candidates=4, epochs=2, space="tiny")
     assert started == [reading.code_file()]
