@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
     from nas.kernels.reading import Call, Library
 
-__all__ = ["PROSPECT", "call", "disabled", "is_loaded", "is_missing", "load", "prepare", "unload"]
+__all__ = [
+    "PROSPECT",
+    "call",
+    "disabled",
+    "is_loaded",
+    "is_missing",
+    "load",
+    "prepare",
+    "unload",
+    "with_gaps",
+]
 
 PROSPECT = 'pip install "evonas[fast]": the same results, trainings in 0.5 to 0.75 of the time'
 """What installing numba brings: measured by ``python -m benchmarks.engine``."""
@@ -32,10 +42,10 @@ PROSPECT = 'pip install "evonas[fast]": the same results, trainings in 0.5 to 0.
 _VARIABLE = "NAS_KERNELS"
 
 _library: Library | None = None
-_libraries: dict[Path, Library] = {}
-"""All that were loaded, as calls may still hold their addresses."""
-_file: Path | None = None
-"""The file of the loops; None: not looked for, or they cannot be had."""
+_libraries: dict[tuple[Path, ...], Library] = {}
+"""All that were loaded, by their files, as calls may still hold their addresses."""
+_files: tuple[Path, ...] = ()
+"""The files for float32 and float64; none: not looked for, or they cannot be had."""
 _is_off = False
 _compilations: list[subprocess.Popen[bytes]] = []
 
@@ -47,6 +57,26 @@ def call(name: str, *arguments: Any) -> Call | None:
     they work on.
     """
     return None if _library is None else _library.call(name, *arguments)
+
+
+def with_gaps(matrices: Any) -> tuple[Any, int]:
+    """Matrices, of shape (matrices, rows, columns), as the flat memory from the first to the last number.
+
+    Returns
+    -------
+    memory : array of shape (numbers,), or None
+        None where there are gaps inside of a matrix.
+    step : int
+        Numbers from the start of a matrix to that of the next.
+    """
+    from numpy.lib.stride_tricks import as_strided
+
+    n, n_rows, n_columns = matrices.shape
+    size = matrices.dtype.itemsize
+    step = matrices.strides[0] // size
+    if matrices.strides[1:] != (n_columns * size, size):
+        return None, step
+    return as_strided(matrices, (step * (n - 1) + n_rows * n_columns,), (size,)), step
 
 
 def is_loaded() -> bool:
@@ -62,13 +92,16 @@ def is_missing() -> bool:
 
 
 def prepare() -> None:
-    """Start compiling in a process beside this one, unless that was done on this machine before."""
+    """Start compiling in a process beside this one, unless that was done on this machine before.
+
+    The loops for float32 alone: searches train no other networks.
+    """
     from nas.kernels.reading import opened
 
-    if _library is not None or (file := _located()) is None or opened(file) is not None:
+    if _library is not None or not (files := _located()) or opened(files[0]) is not None:
         return
     if not any(process.poll() is None for process in _compilations):
-        _compilations.append(_compilation(file))
+        _compilations.append(_compilation(files[:1]))
 
 
 def load() -> None:
@@ -77,29 +110,30 @@ def load() -> None:
     Raises `InputError` where NAS_KERNELS asks for loops that cannot be had.
     """
     global _library
-    if _library is not None or (file := _located()) is None:
+    if _library is not None or not (files := _located()):
         return
     from nas.kernels.reading import Library, opened
 
-    if file not in _libraries:
-        code = opened(file)
-        if code is None and _choice() == "numba":
-            _compilation(file).wait()
-            code = opened(file)
-            if code is None:
-                raise InputError(f"{_VARIABLE}: expected loops in {file}, got no file; unset {_VARIABLE}")
-        if code is None:
-            return
-        _libraries[file] = Library(code)
-    _library = _libraries[file]
+    codes = [opened(file) for file in files]
+    if None in codes and _choice() == "numba":
+        _compilation(files).wait()
+        codes = [opened(file) for file in files]
+        if None in codes:
+            raise InputError(f"{_VARIABLE}: expected loops in {files[0]}, got no file; unset {_VARIABLE}")
+    ready = tuple(file for file, code in zip(files, codes, strict=True) if code is not None)
+    if not ready:
+        return
+    if ready not in _libraries:
+        _libraries[ready] = Library([code for code in codes if code is not None])
+    _library = _libraries[ready]
     for process in _compilations:
         process.poll()  # its exit is noticed, so that the system can forget it
 
 
 def unload() -> None:
     """Let NumPy do the work, until the next `load`."""
-    global _library, _file, _is_off
-    _library, _file, _is_off = None, None, False
+    global _library, _files, _is_off
+    _library, _files, _is_off = None, (), False
 
 
 @contextmanager
@@ -121,40 +155,40 @@ def _choice() -> str | None:
     return choice
 
 
-def _located() -> Path | None:
-    """The file of the loops, whether it exists or not; None where NumPy does the work."""
-    global _file, _is_off
-    if _file is None and not _is_off:
-        _file = _locate()
-        _is_off = _file is None
-    return None if _is_off else _file
+def _located() -> tuple[Path, ...]:
+    """The files of the loops, whether they exist or not; none where NumPy does the work."""
+    global _files, _is_off
+    if not _files and not _is_off:
+        _files = _locate()
+        _is_off = not _files
+    return () if _is_off else _files
 
 
-def _locate() -> Path | None:
-    from nas.kernels.reading import code_file, is_installed
+def _locate() -> tuple[Path, ...]:
+    from nas.kernels.reading import code_files, is_installed
 
     choice = _choice()
     if choice == "numpy":
-        return None
+        return ()
     if not is_installed():
         if choice == "numba":
             raise InputError(f'{_VARIABLE}: expected numba to be installed; pip install "evonas[fast]"')
-        return None
+        return ()
     try:
-        return code_file()
+        return code_files()
     except (ImportError, OSError, RuntimeError) as error:  # an incomplete installation; no folder
         if choice == "numba":
             raise InputError(f"{_VARIABLE}: expected loops of numba, got: {error}") from error
-        return None
+        return ()
 
 
-def _compilation(file: Path) -> subprocess.Popen[bytes]:
-    """A process that compiles the loops into a file; it outlives this one."""
+def _compilation(files: tuple[Path, ...]) -> subprocess.Popen[bytes]:
+    """A process that compiles the loops into these files; it outlives this one."""
     code = (
-        "import sys; sys.path[:] = sys.argv[2:]; from nas.kernels.compiling import main; main(sys.argv[1:2])"
+        "import sys; sys.path[:] = sys.argv[3:]; from nas.kernels.compiling import main; main(sys.argv[1:3])"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(file), *sys.path],
+        [sys.executable, "-c", code, *map(str, (*files, files[0])[:2]), *sys.path],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,8 +1,8 @@
-"""Compiling the loops with numba into one file of machine code, as a command of its own.
+"""Compiling the loops with numba into files of machine code, as a command of its own.
 
-    python -m nas.kernels.compiling FILE
+    python -m nas.kernels.compiling FILE-float32.o [FILE-float64.o]
 
-Only this process imports numba, which takes a second and a half; all others read the file with llvmlite,
+Only this process imports numba, which takes a second and a half; all others read the files with llvmlite,
 which takes a tenth of a second.
 """
 
@@ -12,8 +12,7 @@ import fcntl
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,44 +28,34 @@ _CHECKS = 64
 """Pairs of arrays that are checked for an overlap before a loop works on many numbers at once. An optimizer
 has up to 18 such pairs; with LLVM's own limit of 8 its loop would work on one number at a time."""
 
-_REALS = (types.float32, types.float64)
-
 _NICENESS = 10
-"""Compiling takes 15 s of a processor, and a search that needs the processor is running."""
+"""Compiling takes seconds of a processor, which the search beside it needs."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Compile all loops into a file: first those for float32, which nearly all networks use."""
-    (name,) = sys.argv[1:] if arguments is None else arguments
-    file = Path(name)
+    """Compile all loops into files, each for the type of numbers that it is named after."""
     os.umask(0o077)
     os.nice(_NICENESS)
-    # The first process compiles; all others wait, and find the file.
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if opened(file) is None:
-            for reals in (_REALS[:1], _REALS):
-                replace_synced(file, sealed(machine_code(reals)))
+    for name in sys.argv[1:] if arguments is None else arguments:
+        file = Path(name)
+        # The first process compiles; all others wait, and find the file.
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if opened(file) is None:
+                replace_synced(file, sealed(machine_code(getattr(types, file.stem.split("-")[-1]))))
 
 
-def machine_code(reals: Sequence[Any]) -> bytes:
-    """All loops for these types of numbers, as an object file for this processor."""
+def machine_code(real: Any) -> bytes:
+    """All loops for numbers of this type of numba's, as an object file for this processor."""
     machine = host_machine()
     llvm.set_option("", f"-runtime-memory-check-threshold={_CHECKS}")
     module = llvm.parse_assembly("")
-    for real in reals:
-        for name, loop in _loops().items():
-            module.link_in(_compiled(loop, symbol(name, real.bitwidth // 8), real), preserve=True)
+    for name, loop in loops(numba.njit(error_model="numpy", inline="always")).items():
+        module.link_in(_compiled(loop, symbol(name, real.bitwidth // 8), real))
     result: bytes = machine.emit_object(module)
     return result
 
 
-@cache
-def _loops() -> dict[str, Callable[..., None]]:
-    return loops(numba.njit(error_model="numpy", inline="always"))
-
-
-@cache
 def _compiled(loop: Callable[..., None], name: str, real: Any) -> Any:
     """A module with one public function of this name: the loop for numbers of one type."""
     kinds = {"Reals": types.CPointer(real), "Places": types.CPointer(types.int64), "int": types.intp}

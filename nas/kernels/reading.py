@@ -13,7 +13,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ def is_installed() -> bool:
         return False
 
 
-def code_file() -> Path:
-    """The file of this processor's machine code, in a folder that can be written."""
+def code_files() -> tuple[Path, ...]:
+    """The files of this processor's machine code, for float32 and for float64."""
     import llvmlite.binding as llvm
 
     folder = Path(__file__).parent
@@ -47,7 +47,7 @@ def code_file() -> Path:
         llvm.get_host_cpu_features().flatten(),
     ]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    return _folder() / f"kernels-{key}.o"
+    return tuple(_folder() / f"{key}-{real}.o" for real in ("float32", "float64"))
 
 
 def _folder() -> Path:
@@ -117,15 +117,16 @@ class Library:
 
     Parameters
     ----------
-    code : bytes
-        An object file for this processor.
+    codes : sequence of bytes
+        Object files for this processor, one for each type of numbers.
     """
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, codes: Sequence[bytes]) -> None:
         import llvmlite.binding as llvm
 
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host_machine())
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        for code in codes:
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self._functions: dict[str, Any] = {}
         # numba's functions have two addresses first, for a result and an exception; loops use neither.
@@ -157,7 +158,7 @@ class Library:
         return None if function is None else (function, (*self._unused, *ready))
 
     def _function(self, name: str) -> Any:
-        """The function of this name; None if it is not compiled yet."""
+        """The function of this name; None if it is not compiled for this type of numbers."""
         if name not in self._functions:
             address = self._engine.get_function_address(name)
             # Python's lock is kept: to release it takes as long as a short loop.

@@ -117,7 +117,7 @@ def softplus_forward(z: Floats, a: Floats) -> list[Call]:
     tail = zeros(z.size, z.dtype)
     sums = _copied(z, a, kernels.call("rectified_plus", a, tail, _constants(a, 0), a.size))
     operations = [(operation, (tail, tail)) for operation in (xp.negative, xp.exp, xp.log1p)]
-    return _calls((xp.absolute, (z, tail)), *operations, *sums) if sums else []
+    return _calls((xp.abs, (z, tail)), *operations, *sums) if sums else []
 
 
 def fill_rows(a: Floats, rows: Sequence[int], values: Sequence[float]) -> Call | None:
@@ -152,14 +152,10 @@ def transpose(A: Floats, out: Floats) -> Call | None:
         With gaps between the matrices, but not between their rows.
     out : float array of shape (matrices, columns, rows)
     """
-    n_matrices, n_rows, n_columns = A.shape
-    size = A.dtype.itemsize
-    if not kernels.is_loaded() or A.strides[1:] != (n_columns * size, size):
+    if not kernels.is_loaded():
         return None
-    # The loop is given the whole memory from the first number to the last.
-    step = A.strides[0] // size
-    whole = xp.lib.stride_tricks.as_strided(A, (step * (n_matrices - 1) + n_rows * n_columns,), (size,))
-    return kernels.call("transpose", whole, out, n_matrices, step, n_rows, n_columns)
+    memory, step = kernels.with_gaps(A)
+    return None if memory is None else kernels.call("transpose", memory, out, len(A), step, *A.shape[1:])
 
 
 def softmax(z: Floats) -> list[Call]:

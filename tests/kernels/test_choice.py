@@ -106,7 +106,7 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_a_private_temporary_folde
 ) -> None:
     (home / "cache").write_text("a file where the folder would be")
     monkeypatch.setattr(reading.tempfile, "gettempdir", lambda: str(home))
-    file = reading.code_file()
+    file, _ = reading.code_files()
     assert file.parent == home / f"evonas-{os.getuid()}"
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
@@ -120,7 +120,7 @@ def test_machine_code_is_read_from_no_folder_that_others_can_write_to(
         folder.mkdir(parents=True)
         folder.chmod(0o777)
     with pytest.raises(OSError, match="expected a folder that only this user can write"):
-        reading.code_file()
+        reading.code_files()
     with environment(None):
         assert not kernels.is_loaded()
 
@@ -137,6 +137,6 @@ def test_until_the_loops_are_compiled_numpy_does_the_work(home: Path) -> None:
     "content", [b"", b"nonsense", reading.sealed(b"code")[:-1]], ids=["empty", "other", "cut"]
 )
 def test_a_spoilt_file_is_not_executed(home: Path, content: bytes) -> None:
-    reading.code_file().write_bytes(content)
+    reading.code_files()[0].write_bytes(content)
     with environment(None):
         assert not kernels.is_loaded()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -170,6 +174,18 @@ def test_loops_change_no_bit(name: str, flushes: bool) -> None:
 @pytest.mark.parametrize("flushes", [False, True], ids=["denormal", "flushed"])
 def test_loops_change_no_bit_of_many_thousand_arrays(name: str, flushes: bool) -> None:
     _compare_many(name, range(60, 1700), flushes=flushes)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names of features of x86-64")
+@pytest.mark.parametrize("newest", ["X86_V4", "X86_V3"])
+def test_numpy_of_older_processors_has_the_same_bits(newest: str) -> None:
+    """NumPy's code for AVX-512 is called X86_V4, that for AVX2 X86_V3; here it has none from there on."""
+    without = " ".join(("AVX512_SPR", "AVX512_ICL", "X86_V4", "X86_V3")[: 3 + (newest == "X86_V3")])
+    command = [sys.executable, "-m", "pytest", __file__, "-q", "-k", "no_bit and not thousand"]
+    environ = {**os.environ, "NPY_DISABLE_CPU_FEATURES": without}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def _compare_many(name: str, seeds: range, *, flushes: bool) -> None:
