@@ -279,7 +279,12 @@ def _adam(repeats: int) -> float:
 
     def steps() -> Callable[[], None]:
         optimizer = OPTIMIZERS["adam"](*np.random.default_rng(0).normal(size=(2, 500_000)).astype(np.float32))
-        return lambda: [optimizer.step(RATE) for _ in range(20)] and None
+
+        def run() -> None:
+            for _ in range(20):
+                optimizer.step(RATE)
+
+        return run
 
     with kernels.disabled():
         by_numpy = steps()

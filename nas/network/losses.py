@@ -90,7 +90,7 @@ class Loss:
         """
         in_one_loop = None
         if self.output == "softmax":
-            in_one_loop = fused.cross_entropy_gradient(p, _TINY[p.dtype.char])
+            in_one_loop = fused.cross_entropy_gradient(p, float(_TINY[p.dtype.char]))
         return in_one_loop or self.gradient
 
     def smoothed_gradient(

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_a_private_temporary_folde
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "cache").write_text("a file where the folder would be")
-    monkeypatch.setattr(reading.tempfile, "gettempdir", lambda: str(home))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(home))
     file, _ = reading.code_files()
     assert file.parent == home / f"evonas-{os.getuid()}"
     assert file.parent.stat().st_mode & 0o777 == 0o700
@@ -115,7 +116,7 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_a_private_temporary_folde
 def test_machine_code_is_read_from_no_folder_that_others_can_write_to(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading.tempfile, "gettempdir", lambda: str(home))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(home))
     for folder in (home / "cache" / "evonas", home / f"evonas-{os.getuid()}"):
         folder.mkdir(parents=True)
         folder.chmod(0o777)
