@@ -65,12 +65,15 @@ def with_gaps(matrices: Any) -> tuple[Any, int]:
     Returns
     -------
     memory : array of shape (numbers,), or None
-        None where there are gaps inside of a matrix.
+        None where there are gaps inside of a matrix, or the array is not NumPy's.
     step : int
         Numbers from the start of a matrix to that of the next.
     """
+    from numpy import ndarray
     from numpy.lib.stride_tricks import as_strided
 
+    if type(matrices) is not ndarray:
+        return None, 0
     n, n_rows, n_columns = matrices.shape
     size = matrices.dtype.itemsize
     step = matrices.strides[0] // size

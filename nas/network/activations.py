@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
+import nas.network.fused as fused
 from nas import kernels
-from nas.network import fused
 from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call

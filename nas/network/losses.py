@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nas.network import fused
+import nas.network.fused as fused
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, largest, xp
 from nas.network.calls import Call
