@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,14 @@ _DIGEST_BYTES = 32
 
 def is_installed() -> bool:
     """Whether numba and the library that it compiles with are installed."""
-    try:
-        return bool(version("numba") and version("llvmlite"))
-    except PackageNotFoundError:
-        return False
+    return all(find_spec(package) for package in ("numba", "llvmlite"))
 
 
 def code_files() -> tuple[Path, ...]:
     """The files of this processor's machine code, for float32 and for float64."""
+    # Where numba is missing this import would be the longest part of a start.
+    from importlib.metadata import version
+
     import llvmlite.binding as llvm
 
     folder = Path(__file__).parent
