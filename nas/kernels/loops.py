@@ -222,6 +222,59 @@ def cross_entropy_gradient(
             picked[i * n_rows + j] = tiny if x <= tiny else x
 
 
+# Losses of values: `p` are predictions, of shape (outputs, members, rows), and become gradients; `y` are
+# targets, of shape (outputs, rows); `terms` are what each output adds to a loss.
+
+
+def log_loss_gradient(
+    p: Reals, y: Reals, terms: Reals, c: Reals, n_outputs: int, n_members: int, n_rows: int
+) -> None:
+    """``terms = maximum(1 - abs(y - p), eps); p -= y``; c: 1, eps, 0."""
+    one, eps, zero = c[0], c[1], c[2]
+    for i in range(n_outputs):
+        for j in range(n_members):
+            start = (i * n_members + j) * n_rows
+            for k in range(n_rows):
+                x, target = p[start + k], y[i * n_rows + k]
+                difference = target - x
+                truth = one - (difference if difference >= zero else -difference)
+                terms[start + k] = eps if truth <= eps else truth
+                p[start + k] = x - target
+
+
+def squared_error_gradient(
+    p: Reals, y: Reals, terms: Reals, c: Reals, n_outputs: int, n_members: int, n_rows: int
+) -> None:
+    """``terms = square(p - y); p -= y``."""
+    for i in range(n_outputs):
+        for j in range(n_members):
+            start = (i * n_members + j) * n_rows
+            for k in range(n_rows):
+                residual = p[start + k] - y[i * n_rows + k]
+                terms[start + k] = residual * residual
+                p[start + k] = residual
+
+
+def huber_gradient(
+    p: Reals, y: Reals, terms: Reals, c: Reals, n_outputs: int, n_members: int, n_rows: int
+) -> None:
+    """``p -= y; near = minimum(abs(p), delta); terms = near * (abs(p) - 0.5 * near)``, then clipped.
+
+    ``clip(p, -delta, delta, out=p)`` follows; c: delta, 0.5, 0.
+    """
+    delta, half, zero = c[0], c[1], c[2]
+    for i in range(n_outputs):
+        for j in range(n_members):
+            start = (i * n_members + j) * n_rows
+            for k in range(n_rows):
+                residual = p[start + k] - y[i * n_rows + k]
+                size = residual if residual >= zero else -residual
+                near = delta if size >= delta else size
+                terms[start + k] = near * (size - half * near)
+                low = -delta if residual < -delta else residual
+                p[start + k] = delta if low > delta else low
+
+
 # Optimizers: `p` are parameters, `g` their gradient, `m` and `v` moments. c: factors of the rate without and
 # with the bias correction, and then three numbers of the rule.
 
@@ -294,7 +347,7 @@ _RULES: dict[str, tuple[Rule, int]] = {
 
 
 def step_name(rule: str, decay: int, *, many_rates: bool) -> str:
-    """The name of an optimizer's loop in `LOOPS`; only Adam has decoupled decay."""
+    """The name of an optimizer's loop; only Adam has decoupled decay."""
     return f"step_{rule}_{decay}{'_rates' if many_rates else ''}"
 
 
@@ -332,4 +385,7 @@ _PLAIN = (
     softmax_before_exp,
     softmax_after_exp,
     cross_entropy_gradient,
+    log_loss_gradient,
+    squared_error_gradient,
+    huber_gradient,
 )

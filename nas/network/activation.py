@@ -66,17 +66,23 @@ class Activation:
     operations: int
     latency: float
     formula: str
-    forward_loops: Callable[[Floats, Floats], list[Call]] | None = None
-    backward_loops: Callable[[Floats, Floats, Floats], list[Call]] | None = None
+    forward_loops: Callable[[Floats, Floats, Floats | None], list[Call]] | None = None
+    backward_loops: Callable[[Floats, Floats, Floats, Floats | None], list[Call]] | None = None
 
-    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
-        """Calls that do `forward` on these arrays of shape (numbers,)."""
-        loops = self.forward_loops(z, a) if self.forward_loops and kernels.is_loaded() else []
+    def lay_out_forward(self, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
+        """Calls that do `forward` on these arrays of shape (numbers,).
+
+        `gate` is memory of that shape, in which loops may leave what `lay_out_backward` needs again.
+        """
+        loops = self.forward_loops(z, a, gate) if self.forward_loops and kernels.is_loaded() else []
         return loops or [(self.forward, (z, a))]
 
-    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
-        """Calls that do `backward` on these arrays of shape (numbers,)."""
-        loops = self.backward_loops(da, z, a) if self.backward_loops and kernels.is_loaded() else []
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
+        """Calls that do `backward` on these arrays of shape (numbers,).
+
+        `gate` is the memory that was given to `lay_out_forward`, whose calls have run since `z` changed.
+        """
+        loops = self.backward_loops(da, z, a, gate) if self.backward_loops and kernels.is_loaded() else []
         return loops or [(self.backward, (da, z, a))]
 
     def at(self, value: float) -> float:

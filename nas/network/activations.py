@@ -68,12 +68,12 @@ class _ReLU(Activation):
     A maximum by an array of zeros takes half the time of a maximum by the number 0.
     """
 
-    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
+    def lay_out_forward(self, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
         if kernels.is_loaded():
             return super().lay_out_forward(z, a)
         return [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
 
-    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
         if kernels.is_loaded():
             return super().lay_out_backward(da, z, a)
         mask = xp.empty(a.shape, bool)

@@ -80,7 +80,8 @@ class Loss:
 
     def lay_out_link(self, z: Floats) -> list[Call]:
         """Calls that do `link` on this array of shape (outputs, networks, rows)."""
-        in_loops = fused.softmax(z) if self.output == "softmax" else []
+        loops = {"softmax": fused.softmax, "sigmoid": fused.sigmoid}
+        in_loops = loops[self.output](z) if self.output in loops else []
         return in_loops or [(self.link, (z,))]
 
     def gradient_of(self, p: Floats) -> Callable[[Floats, Array], Floats]:
@@ -88,10 +89,21 @@ class Loss:
 
         The losses that it returns may be in memory that its next call overwrites.
         """
-        in_one_loop = None
         if self.output == "softmax":
-            in_one_loop = fused.cross_entropy_gradient(p, float(_TINY[p.dtype.char]))
-        return in_one_loop or self.gradient
+            return fused.cross_entropy_gradient(p, float(_TINY[p.dtype.char])) or self.gradient
+        return self._gradient_of_values(p) or self.gradient
+
+    def _gradient_of_values(self, p: Floats) -> Callable[[Floats, Array], Floats] | None:
+        loop, constants, losses_of = _LOOPS[self.name]
+        in_one_loop = fused.value_gradient(loop, p, constants(p), losses_of)
+        if in_one_loop is None:
+            return None
+
+        def gradient(predictions: Floats, y: Array) -> Floats:
+            losses = in_one_loop(predictions, y)
+            return self.gradient(predictions, y) if losses is None else losses
+
+        return gradient
 
     def smoothed_gradient(
         self,
@@ -201,9 +213,7 @@ def _log_loss(p: Floats, y: Array) -> Floats:
     truth = xp.abs(y - p)
     xp.subtract(1, truth, out=truth)
     xp.maximum(truth, _EPS[p.dtype.char], out=truth)
-    xp.log(truth, out=truth)
-    loss: Floats = -_total(truth)
-    return loss
+    return _minus_total_log(truth)
 
 
 def _log_loss_gradient(p: Floats, y: Array) -> Floats:
@@ -222,8 +232,7 @@ def _linear(z: Floats) -> None:
 
 
 def _squared_error(p: Floats, y: Array) -> Floats:
-    loss: Floats = 0.5 * _total(xp.square(p - y))
-    return loss
+    return _half_total(xp.square(p - y))
 
 
 def _squared_error_gradient(p: Floats, y: Array) -> Floats:
@@ -248,6 +257,29 @@ def _huber_gradient(p: Floats, y: Array) -> Floats:
     xp.clip(p, -HUBER_DELTA, HUBER_DELTA, out=p)
     return losses
 
+
+def _minus_total_log(truth: Floats) -> Floats:
+    xp.log(truth, out=truth)
+    loss: Floats = -_total(truth)
+    return loss
+
+
+def _half_total(squares: Floats) -> Floats:
+    loss: Floats = 0.5 * _total(squares)
+    return loss
+
+
+# Of losses of values: a loop for the gradient and each output's term of the loss, the numbers that the loop
+# is given, and the loss of the terms.
+_LOOPS: dict[str, tuple[str, Callable[[Floats], Sequence[float]], Callable[[Floats], Floats]]] = {
+    "binary_cross_entropy": (
+        "log_loss_gradient",
+        lambda p: (1.0, float(_EPS[p.dtype.char]), 0.0),
+        _minus_total_log,
+    ),
+    "squared_error": ("squared_error_gradient", lambda p: (0.0,), _half_total),
+    "huber": ("huber_gradient", lambda p: (HUBER_DELTA, 0.5, 0.0), _total),
+}
 
 LOSSES: dict[str, Loss] = {
     loss.name: loss

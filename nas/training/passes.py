@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from nas import kernels
 from nas.network import fused
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, to_host, xp, zeros
@@ -68,6 +69,9 @@ class Workspace:
         self._parameters = parameters
         self._zeros = partial(zeros, dtype=parameters.dtype)
         self._groups = tuple(groups)
+        # What loops of a forward pass leave to the backward pass, by layer and first row.
+        self._gates: dict[tuple[int, int], Floats] = {}
+        self._is_trained = gradient is not None
         self._batches = [_Batch(rows, layout, self._zeros) for _ in range(1 + max(groups, default=0))]
         self.inputs, self._with_ones = self._batches[0].inputs, self._batches[0].with_ones
         self._columns = self._batches[0].columns
@@ -157,7 +161,11 @@ class Workspace:
         layout, z, a = self.layout, self._linear[layer], self.hidden[layer - 1]
         calls: list[Call] = []
         for name, rows in layout.runs(layer):
-            calls += ACTIVATIONS[name].lay_out_forward(_flat(z, rows), _flat(a, rows))
+            arrays = (_flat(z, rows), _flat(a, rows))
+            if self._is_trained and ACTIVATIONS[name].needs_input and kernels.is_loaded():
+                self._gates[layer, rows.start] = self._zeros(arrays[0].shape)
+            gate = self._gates.get((layer, rows.start))
+            calls += ACTIVATIONS[name].lay_out_forward(*arrays, gate)
         if reset := _reset(layout, layer, a):
             calls.append(reset)
         if layer in self.masks:
@@ -199,7 +207,7 @@ class Workspace:
             calls.append((xp.multiply, (slopes, self.masks[layer], slopes)))
         for name, rows in self.layout.runs(layer):
             arrays = (_flat(slopes, rows), _flat(z, rows), _flat(a, rows))
-            calls += ACTIVATIONS[name].lay_out_backward(*arrays)
+            calls += ACTIVATIONS[name].lay_out_backward(*arrays, self._gates.get((layer, rows.start)))
         return calls
 
     def _by_columns(self, slopes: Floats, read: Floats, out: Floats) -> list[Call]:

@@ -40,13 +40,14 @@ Case = Callable[[Rng, Any], tuple[Arrays, Callable[[Arrays], bool]]]
 
 def activation(rng: Rng, dtype: Any) -> tuple[Arrays, Callable[[Arrays], bool]]:
     kind = ACTIVATIONS[rng.choice([name for name in ACTIVATIONS if name != "identity"])]
-    n, in_place = _size(rng), not kind.needs_input and rng.random() < 0.7
+    n, keeps, in_place = _size(rng), rng.random() < 0.5, not kind.needs_input and rng.random() < 0.7
     arrays = {"z": numbers(rng, n, dtype), "da": numbers(rng, n, dtype), "a": numbers(rng, n, dtype)}
 
     def work(arrays: Arrays) -> bool:
         a = arrays["z"] if in_place else arrays["a"]
-        forward = run_laid_out(lambda: kind.lay_out_forward(arrays["z"], a))
-        backward = run_laid_out(lambda: kind.lay_out_backward(arrays["da"], arrays["z"], a))
+        gate = zeros(n, dtype) if keeps else None
+        forward = run_laid_out(lambda: kind.lay_out_forward(arrays["z"], a, gate))
+        backward = run_laid_out(lambda: kind.lay_out_backward(arrays["da"], arrays["z"], a, gate))
         return forward or backward
 
     return arrays, work
@@ -101,6 +102,25 @@ def softmax(rng: Rng, dtype: Any) -> tuple[Arrays, Callable[[Arrays], bool]]:
     return {"z": numbers(rng, shape, dtype), "losses": zeros(shape[1:], dtype)}, work
 
 
+def values(rng: Rng, dtype: Any) -> tuple[Arrays, Callable[[Arrays], bool]]:
+    shape = int(rng.integers(1, 4)), int(rng.integers(1, 5)), int(rng.integers(1, 40))
+    loss = LOSSES[rng.choice(["binary_cross_entropy", "squared_error", "huber"])]
+    y = numbers(rng, (shape[0], 1, shape[2]), dtype)
+    if loss.output == "sigmoid":
+        y = rng.integers(2, size=y.shape).astype(dtype)
+    # Targets of another type, or other targets for each network, are NumPy's work.
+    others = [y, y, y, y.astype(np.float64), np.repeat(y, shape[1], axis=1)][rng.integers(5)]
+
+    def work(arrays: Arrays) -> bool:
+        z = arrays["z"]
+        gradient = loss.gradient_of(z)
+        is_loop = run_laid_out(lambda: loss.lay_out_link(z)) or loss.output == "linear"
+        arrays["losses"][...] = gradient(z, others)
+        return is_loop and gradient != loss.gradient
+
+    return {"z": numbers(rng, shape, dtype), "losses": zeros(shape[1:], np.float64)}, work
+
+
 def copies(rng: Rng, dtype: Any) -> tuple[Arrays, Callable[[Arrays], bool]]:
     n, width, k = (int(number) for number in rng.integers(1, 30, 3))
     gap = int(rng.integers(0, 3))
@@ -146,6 +166,7 @@ CASES: dict[str, Case] = {
     "activation": activation,
     "optimizer": optimizer,
     "softmax": softmax,
+    "values": values,
     "copies": copies,
 }
 
