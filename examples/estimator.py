@@ -29,13 +29,13 @@ def flats(n: int = 600, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
     return X, pd.Series(rent, name="rent")
 
 
-def main(n_candidates: int = 20) -> None:
+def main(n_candidates: int = 20, epochs: int = 60) -> None:
     """A table of one's own, then cross-validation, then the network's features in a pipeline."""
     X, y = flats()
     quick: dict[str, Any] = {
         "space": "tiny",
         "n_candidates": n_candidates,
-        "epochs": 60,
+        "epochs": epochs,
         "n_finalists": 2,
         "random_state": 0,
     }

@@ -357,6 +357,7 @@ def test_figures_of_published_splits_are_means_with_their_errors() -> None:
     assert not seconds.holds
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ray
 def test_rivals_run_and_go_on_from_their_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, record = tmp_path / "rows.jsonl", tmp_path / "rivals.json"

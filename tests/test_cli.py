@@ -23,7 +23,7 @@ from nas.data import BUNDLED
 from nas.tracking.journal import read_journal
 
 QUICK = ["--space", "tiny", "--candidates", "6", "--epochs", "5", "--workers", "0", "--name", "one"]
-QUICK += ["--folds", "2", "--finalists", "2", "--no-report"]
+QUICK += ["--folds", "2", "--finalists", "2", "--no-report", "--no-baseline"]
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,9 @@ def csv(frame: pd.DataFrame) -> str:
     return "mine.csv"
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "search", "iris", *QUICK, "--no-tracking", "--json")
+    code, out, err = run(capsys, "search", "iris", *QUICK, "--baseline", "--no-tracking", "--json")
     assert code == 0
     result = json.loads(out)
     assert set(result) >= {
@@ -82,8 +83,9 @@ def test_json_is_all_there_is_on_standard_output(capsys: pytest.CaptureFixture[s
     assert phases == ["checking finalists", "last training", "calibration", "baselines"]
 
 
+@pytest.mark.slow
 def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "search", "iris", *QUICK, "--no-tracking")
+    code, out, _ = run(capsys, "search", "iris", *QUICK, "--baseline", "--no-tracking")
     assert code == 0
     for words in (
         "best network",
@@ -101,7 +103,7 @@ def test_a_person_reads_what_won_and_how_sure_that_is(capsys: pytest.CaptureFixt
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["my run (1)", "it's", "$HOME", "-rf", "a;b & c", 'say "so"', "`id`"])
 def test_printed_commands_are_read_back_by_a_shell(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    options = ["iris", *QUICK, "--candidates", "2", "--no-baseline", "--no-tracking", f"--name={name}"]
+    options = ["iris", *QUICK, "--candidates", "2", "--no-tracking", f"--name={name}"]
     place = str(Path("runs", name).absolute())
     _, out, _ = run(capsys, "search", *options)
     (printed,) = [line for line in out.splitlines() if line.startswith("predict")]
@@ -135,7 +137,7 @@ def test_predictions_are_utf_8_on_any_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoding: str
 ) -> None:
     frame = rows().assign(y=np.where(rows()["y"] == 1, "groß", "κλεινό"))
-    run(capsys, "search", csv(frame), *QUICK, "--candidates", "2", "--no-tracking", "--no-baseline")
+    run(capsys, "search", csv(frame), *QUICK, "--candidates", "2", "--no-tracking")
     assert run(capsys, "predict", "runs/one", "mine.csv", "--output", "written.csv")[0] == 0
     out = printed(monkeypatch, encoding, "predict", "runs/one", "mine.csv")
     assert out == Path("written.csv").read_bytes()
@@ -148,7 +150,7 @@ def test_names_of_files_that_are_no_text_are_shown_and_written_as_such(
 ) -> None:
     name = os.fsdecode(b"d\xffta.csv")
     Path(csv(rows())).rename(name)
-    options = [name, *QUICK, "--candidates", "2", "--no-tracking", "--no-baseline"]
+    options = [name, *QUICK, "--candidates", "2", "--no-tracking"]
     assert run(capsys, "search", *options)[0] == 0
     printed(monkeypatch, "utf-8", "report", "runs/one")
     assert "d\ufffdta" in Path("runs/one/report.html").read_text(encoding="utf-8")
@@ -174,7 +176,7 @@ def test_a_reader_that_goes_away_gets_no_traceback(command: str) -> None:
 def test_a_search_outlives_the_reader_of_its_progress() -> None:
     read, write_end = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "nas", "search", "iris", *QUICK, "--no-tracking", "--no-baseline"]
+    command = [sys.executable, "-m", "nas", "search", "iris", *QUICK, "--no-tracking"]
     done = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, stderr=write_end)
     os.close(write_end)
     assert done.returncode == 0
@@ -278,7 +280,7 @@ def test_a_candidate_is_trained_again(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_reason_that_ended_the_search_is_printed(
     capsys: pytest.CaptureFixture[str], options: list[str], why: str
 ) -> None:
-    code, out, _ = run(capsys, "search", "iris", *QUICK, *options, "--no-tracking", "--no-baseline", "--json")
+    code, out, _ = run(capsys, "search", "iris", *QUICK, *options, "--no-tracking", "--json")
     assert code == 0
     assert json.loads(out)["stopped"] == why
 
@@ -337,7 +339,7 @@ def test_several_objectives_and_a_front(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str]) -> None:
-    quick = [*QUICK, "--no-tracking", "--no-baseline"]
+    quick = [*QUICK, "--no-tracking"]
     run(capsys, "search", "iris", *quick)
     code, _, _ = run(capsys, "search", "iris", *quick, "--name", "two", "--start", "runs/one")
     assert code == 0
@@ -352,7 +354,7 @@ def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str])
 
 def test_a_search_begins_with_genomes_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.json").write_text('[{"widths": [32, 8]}, {"widths": [4]}]')
-    quick = [*QUICK, "--no-tracking", "--no-baseline", "--start", "mine.json"]
+    quick = [*QUICK, "--no-tracking", "--start", "mine.json"]
     code, _, _ = run(capsys, "search", "iris", *quick)
     assert code == 0
     lines = Path("runs/one/journal.jsonl").read_text().splitlines()[1:]
@@ -388,7 +390,7 @@ def test_files_that_hold_no_genomes_are_refused(
 
 
 def test_weights_that_are_gone_are_said_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "search", "iris", *QUICK, "--no-tracking", "--no-baseline")
+    run(capsys, "search", "iris", *QUICK, "--no-tracking")
     for file in Path("runs/one/weights").iterdir():
         file.unlink()
     code, out, err = run(capsys, "resume", "runs/one", "--candidates", "18", "--workers", "0")
@@ -652,6 +654,7 @@ def test_options_of_earlier_versions_are_understood_with_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = ["--candidates", "2", "--epochs", "1", "--finalists", "1", "--space", "tiny", "--workers", "0"]
+    few += ["--folds", "2", "--no-baseline"]
     places = ["--runs-dir", str(tmp_path), "--name", "old", "--no-tracking", "--no-report"]
     assert main(["search", "iris", *few, *places, "--no-racing", "--screening=none", "--lag", "3"]) == 0
     noted = capsys.readouterr().err
@@ -666,6 +669,7 @@ def test_a_file_with_numbered_names_has_a_header(tmp_path: Path, monkeypatch: py
     rows = pd.DataFrame({"column1": np.arange(30) % 7, "column2": np.arange(30) % 5})
     rows.assign(target=["a", "b", "c"] * 10).to_csv("named.csv", index=False)
     few = ["--space", "tiny", "--candidates", "1", "--epochs", "1", "--finalists", "1", "--workers", "0"]
+    few += ["--folds", "2", "--no-baseline"]
     assert main(["search", "named.csv", *few, "--name", "one", "--no-tracking", "--no-report"]) == 0
     assert main(["predict", "runs/one", "named.csv", "--output", "predicted.csv"]) == 0
     assert len(pd.read_csv("predicted.csv")) == 30

@@ -490,5 +490,5 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     spec.loader.exec_module(example)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        example.main(n_candidates=6)
+        example.main(n_candidates=3, epochs=10)
     assert "accuracy over 3 folds" in capsys.readouterr().out

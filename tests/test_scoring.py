@@ -576,6 +576,7 @@ def search(data: Any, tmp_path: Path, **options: Any) -> nas.SearchResult:
         "members": 1,
         "n_workers": 0,
         "n_finalists": 2,
+        "baseline": False,
         "progress": False,
         "report": False,
         "tracking": False,

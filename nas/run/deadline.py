@@ -125,12 +125,16 @@ class Plan:
     last_work : LastWork
     n_workers : int
         Trainings at once at present.
+    seconds_per_epoch : float
+        Of a candidate, at the current speed; 0 while none has been observed. A training asks at each step how
+        long it may go on, so that this is computed once for each evaluation.
     """
 
     def __init__(self, deadline: Deadline, last_work: LastWork = LastWork()) -> None:
         self.deadline = deadline
         self.last_work = last_work
         self.n_workers = last_work.n_workers
+        self.seconds_per_epoch = 0.0
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._scoring_epochs = 0
         self._refit_epochs = 0
@@ -141,6 +145,8 @@ class Plan:
         """Take in an evaluation: its seconds, and its epochs over all folds."""
         if n_epochs and seconds > 0:
             self._recent.append((seconds, n_epochs))
+            epochs = sum(n for _, n in self._recent)
+            self.seconds_per_epoch = sum(seconds for seconds, _ in self._recent) / epochs
 
     def expect_scoring(self, n_epochs: int) -> None:
         """Take in how many epochs over all folds the training of a finalist would take."""
@@ -157,12 +163,6 @@ class Plan:
     def measured_speed(self, seconds: float) -> None:
         """Take in the present seconds of a piece of work."""
         self._piece = seconds
-
-    @property
-    def seconds_per_epoch(self) -> float:
-        """Of a candidate, at the current speed; 0 while none has been observed."""
-        epochs = sum(n for _, n in self._recent)
-        return sum(seconds for seconds, _ in self._recent) / epochs if epochs else 0.0
 
     @property
     def refit_seconds_per_epoch(self) -> float:

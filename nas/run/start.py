@@ -37,14 +37,15 @@ _log = logging.getLogger(__name__)
 _PROBLEMS = 6
 """Problems that an executor holds at most: that of the search, and five folds at its end."""
 
+_SHORT_BUDGET = 20.0
+"""Seconds of a budget below which a number of workers that is asked for does not start them at once: Ray
+takes 5 to 9 s to start on two cores and 2 s to end, and a budget of 6 s left no time for a candidate."""
 
 _CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 30, 170, 70
 """What follows the final training, in pieces of `nas.run.speed.piece_of_work`: measured on two cores."""
 
-
 _LAST_SHARE = 0.015
 """Share of a time budget that is left when MLflow's writing is given up; 'nas sync' writes the rest."""
-
 
 _PATIENCE = 1.5
 """Seconds from an interrupt until MLflow's writing is given up; 'nas sync' writes the rest."""
@@ -245,8 +246,9 @@ def _last_work(context: SearchContext) -> LastWork:
 def _workers(context: SearchContext) -> Workers:
     settings, prepared = context.settings, context.prepared
     n_bytes = _PROBLEMS * prepared.problem.n_bytes
-    # A number of workers is taken literally; and a function of the caller's may end its process.
-    may_wait = settings.n_workers is None and settings.islands == 1 and not callable(settings.scoring)
+    # A number of workers is taken literally if there is time; a function of the caller's may end its process.
+    is_asked_for = settings.n_workers is not None and context.deadline.left() > _SHORT_BUDGET
+    may_wait = not is_asked_for and settings.islands == 1 and not callable(settings.scoring)
     n_expected = settings.n_candidates + n_scorings(
         prepared, finalists_to_score(prepared, settings.n_finalists)
     )

@@ -279,7 +279,8 @@ class WorkerSettings:
         whole(0),
         "Ray worker processes; 0 trains in this process, without Ray",
         unit="processes",
-        more="By default they are started only where they save time; meanwhile this process trains.",
+        more="By default, and in budgets up to 20 s, they start only where they save time; meanwhile this "
+        "process trains.",
         otherwise="the number of cores, or what a running Ray has room for",
         flag="--workers",
         metavar="N",

@@ -108,7 +108,7 @@ def slow(problem: Problem, epochs: int) -> Problem:
 @pytest.mark.exhaustive
 def test_a_killed_worker_costs_nothing(problem: Problem) -> None:
     # Candidates of about a second; each worker is killed once, in the middle of one.
-    problem = slow(problem, 200)
+    problem = slow(problem, 100)
     asked = candidates((32, 32), (32, 16), (16, 32))
     killed: list[int] = []
 
@@ -247,10 +247,10 @@ def test_a_hanging_candidate_ends_its_process_in_a_ray_of_others(
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         with RayExecutor(None, address="auto") as executor:
-            found = ordered(executor, hanging, candidates((4,), (8,)), size=2)
+            (found,) = ordered(executor, hanging, candidates((4,)))
     finally:
         ray.shutdown()
-    assert [evaluation.error for evaluation in found] == ["its worker process died, 3 times"] * 2
+    assert found.error == "its worker process died, 3 times"
 
 
 @pytest.mark.exhaustive
@@ -433,6 +433,7 @@ def test_a_candidate_that_takes_memory_without_end_is_one_recorded_failure(
     share = 1 - (memory["MemAvailable"] - 2 * 10**9) / memory["MemTotal"]
     monkeypatch.setenv("RAY_memory_usage_threshold", f"{share:.3f}")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    monkeypatch.setattr("nas.execution.attempts.ATTEMPTS", 1)
     greedy = Greedy(**{name: getattr(problem, name) for name in problem.__dataclass_fields__})
     with RayExecutor(2) as executor:
         executor.submit(Task(greedy, candidates((4,))))

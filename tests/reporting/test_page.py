@@ -48,12 +48,13 @@ class Parsed(HTMLParser):
 def search(runs_dir: Path, data: str = "wine", **options: Any) -> nas.SearchResult:
     settings: dict[str, Any] = {"n_candidates": 40, "epochs": 12, "n_workers": 0, "progress": False}
     settings |= {"tracking": False, "name": "one", "n_finalists": 2, "folds": 2, "members": 1}
+    settings |= {"baseline": False}
     return nas.search(data, runs_dir=runs_dir, **(settings | options))
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
-    return search(tmp_path_factory.mktemp("report"))
+    return search(tmp_path_factory.mktemp("report"), baseline=True)
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ def found(data: Any, folder: Path, **options: Any) -> nas.SearchResult:
     return search(data, folder, **({"epochs": 30, "n_candidates": 8} | options))
 
 
+@pytest.mark.slow
 def test_a_search_holds_out_every_row_once_and_says_which_columns_matter(tmp_path: Path) -> None:
     data = table()
     result = found(data, tmp_path, target="y", report=True, folds=5)

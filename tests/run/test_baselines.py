@@ -98,6 +98,7 @@ def test_an_interrupted_search_fits_no_baseline(monkeypatch: pytest.MonkeyPatch)
         )
 
 
+@pytest.mark.slow
 def test_a_search_says_plainly_that_trees_are_better(tmp_path: Path) -> None:
     result = search(stairs(), tmp_path, target="y", baseline=True, report=True)
     test = result.test

@@ -180,3 +180,9 @@ def test_the_clock_starts_after_what_is_known() -> None:
         assert usage.out_of_time() == (i == 2)
         usage.add(Candidate(i, Genome((4,)), 0, 0, "random"), Evaluation(i, fitness=0.5))
         assert usage.is_behind == (i == 0)
+
+
+@pytest.mark.slow
+def test_a_budget_that_is_spent_before_workers_are_ready_trains_in_this_process(tmp_path: Path) -> None:
+    result = search("iris", tmp_path, n_workers=2, n_candidates=10_000, time_budget=6.0, n_finalists=1)
+    assert len(result.history) > 1

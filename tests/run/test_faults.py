@@ -23,7 +23,7 @@ from nas.tracking.journal import read_journal
 # Processes of their own; a number of kills that says something.
 pytestmark = [pytest.mark.ray, pytest.mark.exhaustive]
 
-N = 120
+N = 90
 
 OPTIONS: dict[str, Any] = {"space": "small", "epochs": 12, "n_candidates": N, "folds": 1}
 """A search of a quarter of a minute, with halving, inheritance and the model."""
@@ -85,7 +85,7 @@ def test_ten_kills_of_the_driver_lose_nothing(tmp_path: Path, whole: nas.SearchR
         process = start(*how, "--workers", str(workers))
         # Every fourth while it starts or soon after; the others, on machines of any speed, when they have
         # evaluated a few more than the last, which is far from the end after ten.
-        until, begin = grown + rng.randint(1, 8), time.monotonic()
+        until, begin = grown + rng.randint(1, 5), time.monotonic()
         longest = rng.uniform(0, 2.5) if i % 4 == 0 else 60
         while lines(folder) <= until and time.monotonic() - begin < longest and process.poll() is None:
             time.sleep(rng.uniform(0, 0.02))
@@ -122,8 +122,8 @@ def whole_lines(folder: Path) -> list[dict[str, Any]]:
 
 def test_twenty_kills_of_workers_change_nothing(tmp_path: Path) -> None:
     rng = random.Random(20)
-    whole = search("digits", tmp_path / "whole", space="small", epochs=2, n_candidates=400, folds=1)
-    how = ("search", "digits", *COMMON, "--epochs", "2", "--candidates", "400", "--workers", "2")
+    whole = search("digits", tmp_path / "whole", space="small", epochs=2, n_candidates=300, folds=1)
+    how = ("search", "digits", *COMMON, "--epochs", "2", "--candidates", "300", "--workers", "2")
     process = start(*how, "--runs-dir", tmp_path)
     folder, killed = tmp_path / "one", 0
     while killed < 20:

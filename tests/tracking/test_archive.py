@@ -26,6 +26,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
         epochs=4,
         n_workers=0,
         n_finalists=2,
+        folds=2,
+        baseline=False,
         name="one",
         tracking=False,
         progress=False,

@@ -57,6 +57,7 @@ def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
         "epochs": 5,
         "folds": 2,
         "members": 1,
+        "baseline": False,
         "n_workers": 0,
         "progress": False,
         "report": False,
@@ -186,9 +187,8 @@ def test_the_logged_model_reads_tables_with_gaps_and_without_what_it_does_not_us
     runs_dir: Path, table: pd.DataFrame
 ) -> None:
     whole = table.assign(size=table["size"].fillna(9).round().astype(int), color=table["color"].fillna("red"))
-    result = nas.search(
-        whole, target="kind", runs_dir=runs_dir, space="tiny", n_candidates=2, epochs=5, n_workers=0
-    )
+    few: dict[str, Any] = {"n_candidates": 2, "epochs": 5, "folds": 2, "n_finalists": 1, "baseline": False}
+    result = nas.search(whole, target="kind", runs_dir=runs_dir, space="tiny", n_workers=0, **few)
     client = mlflow.MlflowClient(str(result.tracking_uri))
     (model,) = client.search_logged_models(
         [runs_of(str(result.tracking_uri), "nas-table")[0].info.experiment_id]

@@ -64,12 +64,12 @@ def test_both_names_of_a_curve_are_refused(tmp_path: Path) -> None:
         _ = RunArchive(tmp_path / "old").generations
 
 
-@pytest.mark.parametrize("line", ["[1]", "7", "null", "[]"])
-def test_a_curve_that_is_no_object_is_refused_and_written_anew(tmp_path: Path, line: str) -> None:
+def test_a_curve_that_is_no_object_is_refused_and_written_anew(tmp_path: Path) -> None:
     shutil.copytree(GOLDEN, tmp_path / "old")
-    (tmp_path / "old" / "generations.jsonl").write_text(f"{line}\n")
-    with pytest.raises(RunError, match="expected a generation in line 1, got: expected an object"):
-        _ = RunArchive(tmp_path / "old").generations
+    for line in ("[1]", "7", "null", "[]"):
+        (tmp_path / "old" / "generations.jsonl").write_text(f"{line}\n")
+        with pytest.raises(RunError, match="expected a generation in line 1, got: expected an object"):
+            _ = RunArchive(tmp_path / "old").generations
     nas.resume(tmp_path / "old", n_candidates=9, progress=False, report=False)
     assert RunArchive(tmp_path / "old").generations
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,12 @@ from nas.errors import TrackingError
 from nas.tracking.ui import _path
 
 pytestmark = pytest.mark.slow  # MLflow's server takes seconds to start
+
+
+def search(runs_dir: Path) -> nas.SearchResult:
+    few: dict[str, Any] = {"n_candidates": 2, "epochs": 2, "folds": 2, "n_finalists": 1, "members": 1}
+    few |= {"n_workers": 0, "baseline": False, "report": False, "progress": False}
+    return nas.search("iris", space="tiny", runs_dir=runs_dir, **few)
 
 
 def in_group(group: int) -> list[int]:
@@ -46,9 +53,7 @@ def children(pid: int) -> list[int]:
 def test_the_pages_show_the_searches_and_end_with_all_their_processes(
     runs_dir: Path, stop: signal.Signals
 ) -> None:
-    result = nas.search(
-        "iris", space="tiny", n_candidates=2, epochs=2, n_workers=0, runs_dir=runs_dir, progress=False
-    )
+    result = search(runs_dir)
     command = [sys.executable, "-m", "nas", "ui", "--runs-dir", str(runs_dir), "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
@@ -92,9 +97,7 @@ def ask(port: int, call: str, body: dict[str, object]) -> bytes:
 
 
 def test_the_page_of_a_run_is_found_in_its_store(runs_dir: Path) -> None:
-    result = nas.search(
-        "iris", space="tiny", n_candidates=2, epochs=2, n_workers=0, runs_dir=runs_dir, progress=False
-    )
+    result = search(runs_dir)
     page = f"/#/experiments/1/runs/{result.mlflow_run_id}?workflowType=machine_learning"
     run_id = json.loads((result.run_dir / "config.json").read_text())["run_id"]
     assert _path(str(result.tracking_uri), run_id) == page
