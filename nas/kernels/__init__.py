@@ -97,7 +97,7 @@ def is_missing() -> bool:
 def prepare() -> None:
     """Start compiling in a process beside this one, unless that was done on this machine before.
 
-    The loops for float32 alone: searches train no other networks.
+    Only the loops for float32: searches train no other networks.
     """
     from nas.kernels.reading import opened
 
@@ -130,7 +130,7 @@ def load() -> None:
         _libraries[ready] = Library([code for code in codes if code is not None])
     _library = _libraries[ready]
     for process in _compilations:
-        process.poll()  # its exit is noticed, so that the system can forget it
+        process.poll()  # reads its exit status: otherwise the system keeps a record of it
 
 
 def unload() -> None:

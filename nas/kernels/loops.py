@@ -41,9 +41,9 @@ def relu(a: Reals, c: Reals, n: int) -> None:
 
 def relu_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
     """``da *= a > 0``; c: 0, 1."""
-    zero, one = c[0], c[1]
+    zero, unit = c[0], c[1]
     for i in range(n):
-        da[i] *= one if a[i] > zero else zero
+        da[i] *= unit if a[i] > zero else zero
 
 
 def leaky_relu(a: Reals, c: Reals, n: int) -> None:
@@ -57,30 +57,30 @@ def leaky_relu(a: Reals, c: Reals, n: int) -> None:
 
 def leaky_relu_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
     """``da *= maximum(a > 0, slope)``; c: slope, 0, 1."""
-    slope, zero, one = c[0], c[1], c[2]
+    slope, zero, unit = c[0], c[1], c[2]
     for i in range(n):
-        da[i] *= one if a[i] > zero else slope
+        da[i] *= unit if a[i] > zero else slope
 
 
 def tanh_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
     """``da *= 1 - a * a``; c: 1."""
-    one = c[0]
+    unit = c[0]
     for i in range(n):
-        da[i] *= one - a[i] * a[i]
+        da[i] *= unit - a[i] * a[i]
 
 
 def sigmoid_after_tanh(a: Reals, c: Reals, n: int) -> None:
     """``a += 1; a *= 0.5``; c: 1, 0.5."""
-    one, half = c[0], c[1]
+    unit, half = c[0], c[1]
     for i in range(n):
-        a[i] = (a[i] + one) * half
+        a[i] = (a[i] + unit) * half
 
 
 def sigmoid_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
     """``da *= a; da *= 1 - a``; c: 1."""
-    one = c[0]
+    unit = c[0]
     for i in range(n):
-        da[i] = da[i] * a[i] * (one - a[i])
+        da[i] = da[i] * a[i] * (unit - a[i])
 
 
 def elu_before_expm1(z: Reals, low: Reals, c: Reals, n: int) -> None:
@@ -101,25 +101,25 @@ def rectified_plus(a: Reals, term: Reals, c: Reals, n: int) -> None:
 
 def elu_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
     """``da *= minimum(a, 0) + 1``; c: 0, 1."""
-    zero, one = c[0], c[1]
+    zero, unit = c[0], c[1]
     for i in range(n):
         x = a[i]
-        da[i] *= (zero if x >= zero else x) + one
+        da[i] *= (zero if x >= zero else x) + unit
 
 
 def gelu_before_tanh(z: Reals, gate: Reals, c: Reals, n: int) -> None:
     """``gate = (z * z * cubic + 1) * z * scale``; c: cubic, 1, scale."""
-    cubic, one, scale = c[0], c[1], c[2]
+    cubic, unit, scale = c[0], c[1], c[2]
     for i in range(n):
         x = z[i]
-        gate[i] = (x * x * cubic + one) * x * scale
+        gate[i] = (x * x * cubic + unit) * x * scale
 
 
 def gated(z: Reals, gate: Reals, a: Reals, c: Reals, n: int) -> None:
     """``a = z * ((gate + 1) * 0.5)``, of a tanh in `gate`; c: 1, 0.5."""
-    one, half = c[0], c[1]
+    unit, half = c[0], c[1]
     for i in range(n):
-        a[i] = z[i] * ((gate[i] + one) * half)
+        a[i] = z[i] * ((gate[i] + unit) * half)
 
 
 def gelu_backward(da: Reals, z: Reals, gate: Reals, c: Reals, n: int) -> None:
@@ -127,19 +127,19 @@ def gelu_backward(da: Reals, z: Reals, gate: Reals, c: Reals, n: int) -> None:
 
     Here `g` is ``(gate + 1) * 0.5``, of a tanh in `gate`.
     """
-    one, half, cubic, scale = c[0], c[1], c[2], c[3]
+    unit, half, cubic, scale = c[0], c[1], c[2], c[3]
     for i in range(n):
         x = z[i]
-        g = (gate[i] + one) * half
-        da[i] *= (x * x * cubic + one) * scale * x * g * (one - g) + g
+        g = (gate[i] + unit) * half
+        da[i] *= (x * x * cubic + unit) * scale * x * g * (unit - g) + g
 
 
 def silu_backward(da: Reals, a: Reals, gate: Reals, c: Reals, n: int) -> None:
     """``da *= (1 - g) * a + g``, with ``g = (gate + 1) * 0.5`` of a tanh in `gate`; c: 1, 0.5."""
-    one, half = c[0], c[1]
+    unit, half = c[0], c[1]
     for i in range(n):
-        g = (gate[i] + one) * half
-        da[i] *= (one - g) * a[i] + g
+        g = (gate[i] + unit) * half
+        da[i] *= (unit - g) * a[i] + g
 
 
 def fill_rows(a: Reals, rows: Places, values: Reals, n_rows: int, width: int) -> None:
@@ -169,7 +169,7 @@ def gather(X: Reals, rows: Places, batch: Reals, n_rows: int, width: int) -> Non
 
 
 def transpose(A: Reals, out: Reals, n_matrices: int, step: int, n_rows: int, n_columns: int) -> None:
-    """``copyto(out, A.swapaxes(1, 2))``, of matrices whose starts lie `step` numbers apart."""
+    """``copyto(out, A.swapaxes(1, 2))``, of matrices that start every `step` numbers."""
     for k in range(n_matrices):
         start, target = k * step, k * n_rows * n_columns
         for j in range(n_columns):
@@ -177,7 +177,7 @@ def transpose(A: Reals, out: Reals, n_matrices: int, step: int, n_rows: int, n_c
                 out[target + j * n_rows + i] = A[start + i * n_columns + j]
 
 
-# Softmax and its loss: `z` has n_classes rows of n numbers, `row` is one.
+# Softmax and its loss: `z` has n_classes rows of n numbers, `row` has n numbers.
 
 
 def softmax_before_exp(z: Reals, row: Reals, n_classes: int, n: int) -> None:
@@ -213,12 +213,12 @@ def cross_entropy_gradient(
 
     Here ``p[y]`` are the predictions of the true classes, of shape (members, rows).
     """
-    one, tiny = c[0], c[1]
+    unit, tiny = c[0], c[1]
     for i in range(n_members):
         for j in range(n_rows):
             place = (classes[j] * n_members + i) * n_rows + j
             x = p[place]
-            p[place] = x - one
+            p[place] = x - unit
             picked[i * n_rows + j] = tiny if x <= tiny else x
 
 
@@ -230,14 +230,14 @@ def log_loss_gradient(
     p: Reals, y: Reals, terms: Reals, c: Reals, n_outputs: int, n_members: int, n_rows: int
 ) -> None:
     """``terms = maximum(1 - abs(y - p), eps); p -= y``; c: 1, eps, 0."""
-    one, eps, zero = c[0], c[1], c[2]
+    unit, eps, zero = c[0], c[1], c[2]
     for i in range(n_outputs):
         for j in range(n_members):
             start = (i * n_members + j) * n_rows
             for k in range(n_rows):
                 x, target = p[start + k], y[i * n_rows + k]
                 difference = target - x
-                truth = one - (difference if difference >= zero else -difference)
+                truth = unit - (difference if difference >= zero else -difference)
                 terms[start + k] = eps if truth <= eps else truth
                 p[start + k] = x - target
 
@@ -286,7 +286,7 @@ def _stepped(rule: Rule, n_moments: int, decay: int, *, many_rates: bool) -> Cal
     """A loop of a rule over all numbers, with a decay of each, and a rate of each or of all."""
 
     def step(p: Reals, g: Reals, m: Reals, v: Reals, rates: Reals, decays: Reals, c: Reals, n: int) -> None:
-        share, factor, first, second, third = c[0], c[1], c[2], c[3], c[4]
+        share, factor, numbers = c[0], c[1], (c[2], c[3], c[4])
         rate = rates[0]
         for i in range(n):
             x, slope = p[i], g[i]
@@ -297,40 +297,44 @@ def _stepped(rule: Rule, n_moments: int, decay: int, *, many_rates: bool) -> Cal
             if decay == DECOUPLED:
                 x = x - x * decays[i] * (rate * share)
             if n_moments == 0:
-                p[i] = rule(x, slope, slope, slope, rate * factor, first, second, third)[0]
+                p[i] = rule(x, slope, slope, slope, rate * factor, numbers)[0]
             elif n_moments == 1:
-                p[i], m[i], _ = rule(x, slope, m[i], slope, rate * factor, first, second, third)
+                p[i], m[i], _ = rule(x, slope, m[i], slope, rate * factor, numbers)
             else:
-                p[i], m[i], v[i] = rule(x, slope, m[i], v[i], rate * factor, first, second, third)
+                p[i], m[i], v[i] = rule(x, slope, m[i], v[i], rate * factor, numbers)
 
     return step
 
 
-def _sgd(p: Real, g: Real, m: Real, v: Real, rate: Real, _b1: Real, _b2: Real, _eps: Real) -> Step:
+def _sgd(p: Real, g: Real, m: Real, v: Real, rate: Real, _numbers: Step) -> Step:
     """``p -= g * rate``."""
     return p - g * rate, m, v
 
 
-def _momentum(p: Real, g: Real, m: Real, v: Real, rate: Real, b: Real, _b2: Real, _eps: Real) -> Step:
+def _momentum(p: Real, g: Real, m: Real, v: Real, rate: Real, numbers: Step) -> Step:
     """``m = m * b + g; p -= m * rate``."""
+    b, _, _ = numbers
     m = m * b + g
     return p - m * rate, m, v
 
 
-def _nesterov(p: Real, g: Real, m: Real, v: Real, rate: Real, b: Real, _b2: Real, _eps: Real) -> Step:
+def _nesterov(p: Real, g: Real, m: Real, v: Real, rate: Real, numbers: Step) -> Step:
     """``m = m * b + g; p -= (m * b + g) * rate``."""
+    b, _, _ = numbers
     m = m * b + g
     return p - (m * b + g) * rate, m, v
 
 
-def _rmsprop(p: Real, g: Real, m: Real, v: Real, rate: Real, b: Real, rest: Real, eps: Real) -> Step:
+def _rmsprop(p: Real, g: Real, m: Real, v: Real, rate: Real, numbers: Step) -> Step:
     """``m = m * b + g * g * rest; p -= g / (sqrt(m) + eps) * rate``."""
+    b, rest, eps = numbers
     m = m * b + g * g * rest
     return p - g / (sqrt(m) + eps) * rate, m, v
 
 
-def _adam(p: Real, g: Real, m: Real, v: Real, rate: Real, b1: Real, b2: Real, eps: Real) -> Step:
+def _adam(p: Real, g: Real, m: Real, v: Real, rate: Real, numbers: Step) -> Step:
     """``m = m * b1 + g; v = v * b2 + g * g; p -= m / (sqrt(v) + eps) * rate``."""
+    b1, b2, eps = numbers
     m = m * b1 + g
     v = v * b2 + g * g
     return p - m / (sqrt(v) + eps) * rate, m, v

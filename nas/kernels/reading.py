@@ -24,6 +24,7 @@ Call = tuple[Callable[..., object], tuple[Any, ...]]
 """As `nas.network.calls.Call`."""
 
 _DIGEST_BYTES = 32
+"""Of SHA-256, in front of the machine code."""
 
 
 def is_installed() -> bool:
@@ -72,7 +73,7 @@ def _is_private(path: Path) -> bool:
 
 
 def sealed(code: bytes) -> bytes:
-    """The content of a file with this machine code, by which `opened` knows that it is complete."""
+    """The content of a file with this machine code, by which `opened` tells that it is complete."""
     return hashlib.sha256(code).digest() + code
 
 
@@ -87,7 +88,7 @@ def opened(file: Path) -> bytes | None:
 
 
 def host_machine() -> Any:
-    """What LLVM needs to know about this processor."""
+    """LLVM's description of this processor."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()

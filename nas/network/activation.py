@@ -80,7 +80,7 @@ class Activation:
     def lay_out_backward(self, da: Floats, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
         """Calls that do `backward` on these arrays of shape (numbers,).
 
-        `gate` is the memory that was given to `lay_out_forward`, whose calls have run since `z` changed.
+        `gate` is the memory that `lay_out_forward` was given; its calls have run since `z` changed.
         """
         loops = self.backward_loops(da, z, a, gate) if self.backward_loops and kernels.is_loaded() else []
         return loops or [(self.backward, (da, z, a))]
