@@ -31,10 +31,9 @@ from nas.errors import InputError
 from nas.export.check import Predict, standardized
 from nas.export.onnx_encoding import encoded_column
 from nas.export.onnx_graph import Graph, Names, Node
-from nas.network.activations import ACTIVATIONS
+from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array, Floats
 from nas.network.formula import translate
-from nas.network.fused import LEAKY_SLOPE
 from nas.runtime import FARTHEST, Column, Network, Predictor, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8

@@ -19,10 +19,9 @@ from safetensors.numpy import save
 from nas import runtime
 from nas.export.check import Predict, at_work
 from nas.export.native import record_text
-from nas.network.activations import ACTIVATIONS
+from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array
 from nas.network.formula import translate
-from nas.network.fused import LEAKY_SLOPE
 from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Predictor, model_record, sealed
 
 _TABLES = "tables.py"

@@ -16,7 +16,8 @@ from nas import kernels
 from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
-from nas.network.fused import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
+from nas.network.fused import GELU_CUBIC, GELU_SCALE
+from nas.network.fused import LEAKY_SLOPE as LEAKY_SLOPE  # exports read it here
 
 
 def _identity(z: Floats, a: Floats) -> None:
