@@ -4,10 +4,11 @@
     python -m benchmarks.engine --calibrate
 
 One core, float32, Adam, relu, no early stopping, no validation, the same number of steps on batches of
-the same size. "products" are the matrix products alone, one plain call each: nearly the bound of what
-this BLAS can do, which products in panels pass by a third for batches of 32. JAX's compilation, for
-each new shape, is a column of its own. Peers that are not installed (``pip install "evonas[bench]"``)
-are left out, with their figures.
+the same size. Where numba is installed (``pip install "evonas[fast]"``), networks train with compiled
+loops; the columns "without loops" are the same trainings by NumPy alone. "products" are the matrix
+products alone, one plain call each: nearly the bound of what this BLAS can do, which products in panels
+pass by a third for batches of 32. JAX's compilation, for each new shape, is a column of its own. Peers
+that are not installed (``pip install "evonas[bench]"``) are left out, with their figures.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks import peers
 from benchmarks.harness import Figure, interleaved, report, table
 from benchmarks.peers import RATE, Task
-from nas.network import MLP
+from nas import kernels
+from nas.network import MLP, OPTIMIZERS
 from nas.network.arrays import Floats, Ints
 from nas.space import load_space
 from nas.training import Member, Plan, TrainingConfig, TrainingData, plan, train_cohort
@@ -64,6 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     repeats = options.repeats or (3 if options.quick else 5)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if not kernels.is_missing():
+        os.environ.setdefault("NAS_KERNELS", "numba")  # compiled before anything is measured
+    kernels.load()
     with threadpool_limits(1):
         if options.calibrate:
             _calibrate(options.calibrate)
@@ -108,6 +113,10 @@ def _row(data: Data, widths: tuple[int, ...], batch: int, repeats: int) -> dict[
     contestants: dict[str, Callable[[], object]] = {"alone": lambda: _alone(task)}
     if len(cohort) > 1:
         contestants["cohort"] = lambda: _together([task] * len(cohort))
+    if kernels.is_loaded():
+        contestants |= {
+            f"{name} without loops": partial(_without_loops, run) for name, run in contestants.items()
+        }
     compilation = float("nan")
     for peer in _peers():
         contestants[peer.__name__] = peer(task)
@@ -120,8 +129,10 @@ def _row(data: Data, widths: tuple[int, ...], batch: int, repeats: int) -> dict[
     if "jax" in seconds:
         compilation -= seconds["jax"]
     ms = {key: 1e3 * value / EPOCHS for key, value in seconds.items()}
-    ms["cohort"] = ms.get("cohort", len(cohort) * ms["alone"]) / len(cohort)
     missing = float("nan")
+    for suffix in ("", " without loops"):
+        alone = ms.setdefault(f"alone{suffix}", missing)
+        ms[f"cohort{suffix}"] = ms.get(f"cohort{suffix}", len(cohort) * alone) / len(cohort)
     return {
         "data": name,
         "hidden": "-".join(map(str, widths)),
@@ -129,6 +140,8 @@ def _row(data: Data, widths: tuple[int, ...], batch: int, repeats: int) -> dict[
         "alone": ms["alone"],
         "cohort of": len(cohort),
         "cohort": ms["cohort"],
+        "alone without loops": ms["alone without loops"],
+        "cohort without loops": ms["cohort without loops"],
         "sklearn": ms.get("scikit_learn", missing),
         "torch": ms.get("pytorch", missing),
         "jax": ms.get("jax", missing),
@@ -140,6 +153,11 @@ def _row(data: Data, widths: tuple[int, ...], batch: int, repeats: int) -> dict[
         "torch/cohort": ms.get("pytorch", missing) / ms["cohort"],
         "alone/products": ms["alone"] / ms["products"],
     }
+
+
+def _without_loops(run: Callable[[], object]) -> None:
+    with kernels.disabled():
+        run()
 
 
 def _peers() -> list[Callable[[Task], Callable[[], object]]]:
@@ -187,11 +205,16 @@ def _figures(rows: Sequence[dict[str, Any]], digits: Data, images: Data, repeats
     wide = [r for r in rows if r["data"] == "digits" and r["batch"] >= 128]
     wide = [r for r in wide if min(map(int, r["hidden"].split("-"))) >= 256]
     figures = [
-        Figure("cohort of 32, widths 8-32, batch 32: scikit-learn", 20, narrow_ratios["scikit_learn"]),
+        Figure("cohort of 32, widths 8-32, batch 32: scikit-learn", 35, narrow_ratios["scikit_learn"]),
         Figure("32 mixed shapes of `small`, as planned: scikit-learn", 8, mixed_ratios["scikit_learn"]),
-        Figure("32 mixed shapes of `small`, as planned: PyTorch", 8, mixed_ratios["pytorch"]),
-        Figure("alone 64-64, batch 32: scikit-learn", 5, row("64-64", 32)["sklearn/alone"]),
+        Figure("32 mixed shapes of `small`, as planned: PyTorch", 10, mixed_ratios["pytorch"]),
+        Figure("alone 64-64, batch 32: scikit-learn", 7, row("64-64", 32)["sklearn/alone"]),
         Figure("alone 64-64, batch 32: PyTorch", 5, row("64-64", 32)["torch/alone"]),
+        Figure(
+            "alone 64-64, batch 32: JAX, without its compilation",
+            1.0,
+            row("64-64", 32)["jax"] / row("64-64", 32)["alone"],
+        ),
         Figure("alone 512-512, batch 128: scikit-learn", 1.7, row("512-512", 128)["sklearn/alone"]),
         Figure("alone 512-512, batch 128: PyTorch", 1.3, row("512-512", 128)["torch/alone"]),
         Figure(
@@ -202,7 +225,7 @@ def _figures(rows: Sequence[dict[str, Any]], digits: Data, images: Data, repeats
         ),
         Figure(
             "full step / products, 128-128, batch 128",
-            1.35,
+            1.3,
             row("128-128", 128)["alone/products"],
             at_most=True,
         ),
@@ -212,6 +235,7 @@ def _figures(rows: Sequence[dict[str, Any]], digits: Data, images: Data, repeats
             max(_memory(data, widths) for data in (digits, images) for widths in ((64, 64), (512, 512))),
             at_most=True,
         ),
+        Figure("step of Adam, 500,000 parameters: loops / NumPy", 0.25, _adam(repeats), at_most=True),
     ]
     return [
         figure for figure in figures if figure.measured == figure.measured
@@ -246,6 +270,26 @@ def _ratios(
 def _one_by_one(runs: Sequence[Callable[[], object]]) -> None:
     for run in runs:
         run()
+
+
+def _adam(repeats: int) -> float:
+    """A step of Adam in one loop over that by NumPy; NaN without loops."""
+    if not kernels.is_loaded():
+        return float("nan")
+
+    def steps() -> Callable[[], None]:
+        optimizer = OPTIMIZERS["adam"](*np.random.default_rng(0).normal(size=(2, 500_000)).astype(np.float32))
+
+        def run() -> None:
+            for _ in range(20):
+                optimizer.step(RATE)
+
+        return run
+
+    with kernels.disabled():
+        by_numpy = steps()
+    seconds = interleaved({"loops": steps(), "numpy": by_numpy}, repeats)
+    return seconds["loops"] / seconds["numpy"]
 
 
 def _memory(data: Data, widths: tuple[int, ...]) -> float:

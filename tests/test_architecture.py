@@ -17,6 +17,7 @@ ROOT = Path(nas.__file__).parent
 
 LAYERS = [
     {"_version", "errors", "files", "genome", "alignment", "isolation", "runtime", "screen"},
+    {"kernels"},
     {"network"},
     {"training"},
     {"space", "data", "predictions", "scorers", "scoring"},
@@ -62,6 +63,8 @@ HOMES = {
     },
     "matplotlib": {"reporting/matplotlib_files.py", "reporting/page.py", "reporting/pictures.py"},
     "rich": {"tracking/progress.py"},
+    "llvmlite": {"kernels/compiling.py", "kernels/reading.py"},
+    "numba": {"kernels/compiling.py"},
     "onnx": {"export/onnx.py"},
     "safetensors": {"export/native.py", "export/python_file.py", "export/torch_module.py"},
     "skops": {"export/sklearn_pipeline.py"},

@@ -124,7 +124,18 @@ def _search(options: argparse.Namespace) -> int:
     from nas.run.deadline import counting_from
 
     with counting_from(options.since):
-        return _report(search(options.data, **values), options)
+        code = _report(search(options.data, **values), options)
+    _mention_loops(options)
+    return code
+
+
+def _mention_loops(options: argparse.Namespace) -> None:
+    """What an accelerator that is not installed would bring, on the terminal of a person."""
+    from nas import kernels
+
+    is_wanted = not options.json and not options.quiet and getattr(options, "progress", True) is not False
+    if is_wanted and sys.stderr is not None and sys.stderr.isatty() and kernels.is_missing():
+        print(f"Faster  {kernels.PROSPECT}", file=sys.stderr)
 
 
 def _progress(options: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from nas.execution.ray_cluster import Cluster, joined_ray, private_ray, wait_for
 import ray
 import ray.exceptions
 
+from nas import kernels
 from nas.evaluation import Candidate, Checkpoint, Evaluation, Problem, evaluate
 from nas.execution.attempts import ATTEMPTS, Attempt, AttemptQueue, time_limit
 from nas.execution.endings import in_background
@@ -288,7 +289,8 @@ def _options(resources: Mapping[str, float]) -> dict[str, Any]:
 
 @ray.remote(num_cpus=1)
 def _import() -> None:
-    """Nothing: to run it, a worker has imported this module, and so all that it needs."""
+    """Load the loops: to run it, a worker has imported this module, and so all else that it needs."""
+    kernels.load()
 
 
 @ray.remote(num_cpus=1)

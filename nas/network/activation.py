@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nas import kernels
 from nas.network.arrays import Floats, xp
 from nas.network.calls import Call
 
@@ -46,6 +47,9 @@ class Activation:
         on one core of a Xeon; see `nas.space.costs`.
     formula : str
         The function as an expression that export formats translate; see `nas.network.formula`.
+    forward_loops, backward_loops : callable, optional
+        Lay out calls of compiled loops in place of `forward` and `backward`, with the same bits; see
+        `nas.network.fused`.
     """
 
     name: str
@@ -62,14 +66,24 @@ class Activation:
     operations: int
     latency: float
     formula: str
+    forward_loops: Callable[[Floats, Floats, Floats | None], list[Call]] | None = None
+    backward_loops: Callable[[Floats, Floats, Floats, Floats | None], list[Call]] | None = None
 
-    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
-        """Calls that do `forward` on these arrays of shape (numbers,)."""
-        return [(self.forward, (z, a))]
+    def lay_out_forward(self, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
+        """Calls that do `forward` on these arrays of shape (numbers,).
 
-    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
-        """Calls that do `backward` on these arrays of shape (numbers,)."""
-        return [(self.backward, (da, z, a))]
+        `gate` is memory of that shape, in which loops may leave what `lay_out_backward` needs again.
+        """
+        loops = self.forward_loops(z, a, gate) if self.forward_loops and kernels.is_loaded() else []
+        return loops or [(self.forward, (z, a))]
+
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
+        """Calls that do `backward` on these arrays of shape (numbers,).
+
+        `gate` is the memory that `lay_out_forward` was given; its calls have run since `z` changed.
+        """
+        loops = self.backward_loops(da, z, a, gate) if self.backward_loops and kernels.is_loaded() else []
+        return loops or [(self.backward, (da, z, a))]
 
     def at(self, value: float) -> float:
         """f(value)."""

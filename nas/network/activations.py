@@ -11,16 +11,13 @@ from __future__ import annotations
 import math
 from functools import partial
 
+import nas.network.fused as fused
+from nas import kernels
 from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
-
-LEAKY_SLOPE = 0.01
-"""Slope of leaky_relu below 0 (Maas et al. 2013), the default of PyTorch too."""
-
-_SQRT_2_BY_PI = math.sqrt(2 / math.pi)
-_GELU_CUBIC = 0.044715
-"""Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
+from nas.network.fused import GELU_CUBIC, GELU_SCALE
+from nas.network.fused import LEAKY_SLOPE as LEAKY_SLOPE  # exports read it here
 
 
 def _identity(z: Floats, a: Floats) -> None:
@@ -72,10 +69,14 @@ class _ReLU(Activation):
     A maximum by an array of zeros takes half the time of a maximum by the number 0.
     """
 
-    def lay_out_forward(self, z: Floats, a: Floats) -> list[Call]:
+    def lay_out_forward(self, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
+        if kernels.is_loaded():
+            return super().lay_out_forward(z, a)
         return [(partial(xp.maximum, z, _zeros(z.size, z.dtype.char), out=a), ())]
 
-    def lay_out_backward(self, da: Floats, z: Floats, a: Floats) -> list[Call]:
+    def lay_out_backward(self, da: Floats, z: Floats, a: Floats, gate: Floats | None = None) -> list[Call]:
+        if kernels.is_loaded():
+            return super().lay_out_backward(da, z, a)
         mask = xp.empty(a.shape, bool)
         return [(xp.greater, (a, _zeros(a.size, a.dtype.char), mask)), (xp.multiply, (da, mask, da))]
 
@@ -126,9 +127,9 @@ def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
     gate = _gelu_gate(z)
     # gate = (1 + t) / 2, so (1 - t^2) / 2 = 2 gate (1 - gate).
     slope = xp.square(z)
-    slope *= 3 * _GELU_CUBIC
+    slope *= 3 * GELU_CUBIC
     slope += 1
-    slope *= 2 * _SQRT_2_BY_PI
+    slope *= 2 * GELU_SCALE
     slope *= z
     slope *= gate
     slope *= 1 - gate
@@ -138,10 +139,10 @@ def _gelu_backward(da: Floats, z: Floats, a: Floats) -> None:
 
 def _gelu_gate(z: Floats) -> Floats:
     gate = xp.square(z)
-    gate *= _GELU_CUBIC
+    gate *= GELU_CUBIC
     gate += 1
     gate *= z
-    gate *= _SQRT_2_BY_PI
+    gate *= GELU_SCALE
     xp.tanh(gate, out=gate)
     gate += 1
     gate *= 0.5
@@ -209,6 +210,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=7,
             latency=2.3,
             formula="sigmoid(z)",
+            forward_loops=fused.sigmoid_forward,
+            backward_loops=fused.sigmoid_backward,
         ),
         Activation(
             name="tanh",
@@ -221,6 +224,7 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=4,
             latency=0.3,
             formula="tanh(z)",
+            backward_loops=fused.tanh_backward,
         ),
         _ReLU(
             name="relu",
@@ -233,6 +237,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=3,
             latency=0.7,
             formula="maximum(z, 0)",
+            forward_loops=fused.relu_forward,
+            backward_loops=fused.relu_backward,
         ),
         Activation(
             name="leaky_relu",
@@ -244,6 +250,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=5,
             latency=1.1,
             formula=f"maximum(z, {LEAKY_SLOPE} * z)",
+            forward_loops=fused.leaky_relu_forward,
+            backward_loops=fused.leaky_relu_backward,
         ),
         Activation(
             name="elu",
@@ -255,6 +263,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=7,
             latency=1.9,
             formula="maximum(z, 0) + exp(minimum(z, 0)) - 1",
+            forward_loops=fused.elu_forward,
+            backward_loops=fused.elu_backward,
         ),
         Activation(
             name="gelu",
@@ -269,7 +279,9 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=27,
             latency=4.9,
             # As above.
-            formula=f"z * 0.5 * (1 + tanh({_SQRT_2_BY_PI} * z * (1 + {_GELU_CUBIC} * z * z)))",
+            formula=f"z * 0.5 * (1 + tanh({GELU_SCALE} * z * (1 + {GELU_CUBIC} * z * z)))",
+            forward_loops=fused.gelu_forward,
+            backward_loops=fused.gelu_backward,
         ),
         Activation(
             name="silu",
@@ -284,6 +296,8 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=13,
             latency=2.8,
             formula="z * sigmoid(z)",
+            forward_loops=fused.silu_forward,
+            backward_loops=fused.silu_backward,
         ),
         Activation(
             name="softplus",
@@ -297,6 +311,7 @@ ACTIVATIONS: dict[str, Activation] = {
             operations=10,
             latency=2.2,
             formula="maximum(z, 0) + log(1 + exp(-abs(z)))",
+            forward_loops=fused.softplus_forward,
         ),
     )
 }

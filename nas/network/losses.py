@@ -22,8 +22,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import nas.network.fused as fused
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, largest, xp
+from nas.network.calls import Call
 
 HUBER_DELTA = 1.0
 """Residual at which Huber's loss turns from quadratic to linear, in standard deviations of the target."""
@@ -76,7 +78,40 @@ class Loss:
     has_class_targets: bool = False
     uniform: Callable[[Floats], tuple[Floats, Floats]] | None = None
 
-    def smoothed_gradient(self, p: Floats, y: Array, smoothing: Smoothing) -> Floats:
+    def lay_out_link(self, z: Floats) -> list[Call]:
+        """Calls that do `link` on this array of shape (outputs, networks, rows)."""
+        loops = {"softmax": fused.softmax, "sigmoid": fused.sigmoid}
+        in_loops = loops[self.output](z) if self.output in loops else []
+        return in_loops or [(self.link, (z,))]
+
+    def gradient_of(self, p: Floats) -> Callable[[Floats, Array], Floats]:
+        """`gradient` for this one array of predictions, of shape (outputs, networks, rows).
+
+        The losses that it returns may be in memory that its next call overwrites.
+        """
+        if self.output == "softmax":
+            return fused.cross_entropy_gradient(p, float(_TINY[p.dtype.char])) or self.gradient
+        return self._gradient_of_values(p) or self.gradient
+
+    def _gradient_of_values(self, p: Floats) -> Callable[[Floats, Array], Floats] | None:
+        loop, constants, losses_of = _LOOPS[self.name]
+        in_one_loop = fused.value_gradient(loop, p, constants(p), losses_of)
+        if in_one_loop is None:
+            return None
+
+        def gradient(predictions: Floats, y: Array) -> Floats:
+            losses = in_one_loop(predictions, y)
+            return self.gradient(predictions, y) if losses is None else losses
+
+        return gradient
+
+    def smoothed_gradient(
+        self,
+        p: Floats,
+        y: Array,
+        smoothing: Smoothing,
+        gradient: Callable[[Floats, Array], Floats] | None = None,
+    ) -> Floats:
         """As `gradient`, with smoothed targets for some of several networks; the others keep every bit.
 
         With a share s of smoothing, targets are (1 - s) y + s u, where u has every class as likely
@@ -89,6 +124,8 @@ class Loss:
             Predictions, which become the gradient.
         y : array as `gradient` takes it
         smoothing : Smoothing
+        gradient : callable, optional
+            That of `gradient_of` for these predictions.
 
         Returns
         -------
@@ -97,7 +134,7 @@ class Loss:
         assert self.uniform is not None, "training refuses label smoothing without classes"
         networks, shares = smoothing.networks, smoothing.shares
         losses_of_uniform, uniform = self.uniform(p[:, networks])
-        losses = self.gradient(p, y)
+        losses = (gradient or self.gradient)(p, y)
         losses[networks] += shares * (losses_of_uniform - losses[networks])
         p[:, networks] += shares * (uniform - p[:, networks])
         return losses
@@ -176,9 +213,7 @@ def _log_loss(p: Floats, y: Array) -> Floats:
     truth = xp.abs(y - p)
     xp.subtract(1, truth, out=truth)
     xp.maximum(truth, _EPS[p.dtype.char], out=truth)
-    xp.log(truth, out=truth)
-    loss: Floats = -_total(truth)
-    return loss
+    return _minus_total_log(truth)
 
 
 def _log_loss_gradient(p: Floats, y: Array) -> Floats:
@@ -197,8 +232,7 @@ def _linear(z: Floats) -> None:
 
 
 def _squared_error(p: Floats, y: Array) -> Floats:
-    loss: Floats = 0.5 * _total(xp.square(p - y))
-    return loss
+    return _half_total(xp.square(p - y))
 
 
 def _squared_error_gradient(p: Floats, y: Array) -> Floats:
@@ -223,6 +257,29 @@ def _huber_gradient(p: Floats, y: Array) -> Floats:
     xp.clip(p, -HUBER_DELTA, HUBER_DELTA, out=p)
     return losses
 
+
+def _minus_total_log(truth: Floats) -> Floats:
+    xp.log(truth, out=truth)
+    loss: Floats = -_total(truth)
+    return loss
+
+
+def _half_total(squares: Floats) -> Floats:
+    loss: Floats = 0.5 * _total(squares)
+    return loss
+
+
+# Of losses of values: a loop for the gradient and each output's term of the loss, the numbers that the loop
+# is given, and the loss of the terms.
+_LOOPS: dict[str, tuple[str, Callable[[Floats], Sequence[float]], Callable[[Floats], Floats]]] = {
+    "binary_cross_entropy": (
+        "log_loss_gradient",
+        lambda p: (1.0, float(_EPS[p.dtype.char]), 0.0),
+        _minus_total_log,
+    ),
+    "squared_error": ("squared_error_gradient", lambda p: (0.0,), _half_total),
+    "huber": ("huber_gradient", lambda p: (HUBER_DELTA, 0.5, 0.0), _total),
+}
 
 LOSSES: dict[str, Loss] = {
     loss.name: loss

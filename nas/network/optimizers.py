@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
+from nas import kernels
+from nas.kernels.loops import COUPLED, DECOUPLED, NO_DECAY, step_name
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call, run
 
@@ -51,6 +53,8 @@ class Optimizer(ABC):
     """
 
     n_moments: ClassVar[int]
+    loop: ClassVar[str]
+    """The name of the rule in `nas.kernels.loops`."""
     setting: ClassVar[str | None] = None
     """The name of the setting that the moments depend on, such as "momentum"."""
     usual: ClassVar[float] = 0.0
@@ -79,7 +83,8 @@ class Optimizer(ABC):
         self.coefficient = self.usual if coefficient is None else coefficient
         # Laid-out calls hold these arrays of one number; a step only overwrites their contents. An operation
         # by an array without axes starts half a microsecond sooner than by a Python number.
-        self._share, self._factor = self._scalar(0), self._scalar(0)
+        self._numbers = xp.asarray([0, 0, *self._constants()], self._kind)
+        self._share, self._factor = (self._numbers[i : i + 1].reshape(()) for i in (0, 1))
         # One scratch for all pieces: they are worked through one after the other.
         longest = max(cut.stop - cut.start for cut in cuts)
         scratch = zeros(longest, self._kind)
@@ -97,12 +102,37 @@ class Optimizer(ABC):
             step: list[Call] = [(xp.multiply, (_part(rates, cut), self._factor, rate)), *rule]
             decay = self._lay_out_decay(p, g, s, _part(decays, cut), _part(rates, cut), rate)
             self._decay += decay
-            self._step += step
+            arrays = (
+                p,
+                g,
+                [m[cut] for m in moments[: self.n_moments]],
+                _part(rates, cut),
+                _part(decays, cut),
+            )
+            self._step += self._loop(*arrays, decays=False) or step
             # Decay and step of a piece directly after each other: the piece is in the cache.
-            self._whole += [*decay, *step]
+            self._whole += self._loop(*arrays, decays=bool(decay)) or [*decay, *step]
 
     def _scalar(self, value: Floats | float) -> Floats:
         return xp.asarray(value, self._kind)
+
+    def _constants(self) -> tuple[float, float, float]:
+        """The numbers of the rule, in the order of its function in `nas.kernels.loops`."""
+        return 0.0, 0.0, 0.0
+
+    def _loop(
+        self, p: Floats, g: Floats, moments: list[Floats], rates: Floats, decay: Floats, *, decays: bool
+    ) -> list[Call]:
+        """The whole rule on one piece in one loop, with the same bits; empty where NumPy does it."""
+        kind = NO_DECAY
+        if decays:
+            kind = DECOUPLED if self.decoupled_decay else COUPLED
+            if decay.ndim == 0:
+                decay = xp.full(p.shape, decay)
+        m, v = [*moments, g, g][:2]
+        name = step_name(self.loop, kind, many_rates=rates.ndim > 0)
+        call = kernels.call(name, p, g, m, v, rates.reshape(-1), decay.reshape(-1), self._numbers, p.size)
+        return [call] if call else []
 
     def _lay_out_decay(
         self, p: Floats, g: Floats, s: Floats, decay: Floats, rates: Floats, rate: Floats
@@ -178,6 +208,7 @@ class SGD(Optimizer):
     """p <- p - rate g."""
 
     n_moments = 0
+    loop = "sgd"
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         return [(xp.multiply, (g, rate, s)), (xp.subtract, (p, s, p))]
@@ -187,7 +218,11 @@ class Momentum(Optimizer):
     """v <- momentum v + g; p <- p - rate v (Polyak 1964, in PyTorch's form)."""
 
     n_moments = 1
+    loop = "momentum"
     setting, usual = "momentum", 0.9
+
+    def _constants(self) -> tuple[float, float, float]:
+        return self.coefficient, 0.0, 0.0
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (v,) = moments
@@ -203,7 +238,11 @@ class Nesterov(Optimizer):
     """v <- momentum v + g; p <- p - rate (g + momentum v) (Sutskever et al. 2013, as in PyTorch)."""
 
     n_moments = 1
+    loop = "nesterov"
     setting, usual = "momentum", 0.9
+
+    def _constants(self) -> tuple[float, float, float]:
+        return self.coefficient, 0.0, 0.0
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (v,), momentum = moments, self._scalar(self.coefficient)
@@ -221,7 +260,11 @@ class RMSProp(Optimizer):
     """r <- 0.99 r + 0.01 g^2; p <- p - rate g / (sqrt(r) + 1e-8) (Tieleman & Hinton 2012)."""
 
     n_moments = 1
+    loop = "rmsprop"
     squares = frozenset({0})
+
+    def _constants(self) -> tuple[float, float, float]:
+        return 0.99, 0.01, 1e-8
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (r,) = moments
@@ -246,6 +289,7 @@ class Adam(Optimizer):
     """
 
     n_moments = 2
+    loop = "adam"
     setting, usual = "beta2", BETA2
     squares = frozenset({1})
 
@@ -274,7 +318,11 @@ class Adam(Optimizer):
 
     @cached_property
     def _eps(self) -> Floats:
-        return self._scalar(0)
+        return self._numbers[-1:].reshape(())
+
+    def _constants(self) -> tuple[float, float, float]:
+        b1, b2 = self.corrected(self.coefficient)
+        return b1, b2, 1e-8
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
         (m, v), (b1, b2) = moments, self.corrected(self.coefficient)

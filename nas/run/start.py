@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas import kernels
 from nas.errors import InputError
 from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
@@ -141,6 +142,7 @@ def started(context: SearchContext) -> Iterator[Session]:
         If MLflow's store cannot be used.
     """
     check_space(context)
+    kernels.prepare()
     if note := context.prepared.problem.metric.note:
         _log.warning("%s", note)
     hint = ResumeHint(context.folder.path)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from nas import kernels
 from nas.network.arrays import DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.schedules import rate_factor
 from nas.network.state import State
@@ -89,6 +90,7 @@ def train_cohort(
         raise ValueError(f"batch_seed: expected a number >= 0, got {batch_seed}")
     if stop_after is not None and stop_after < 1:
         raise ValueError(f"stop_after: expected at least 1 epoch, or None, got {stop_after}")
+    kernels.load()
     members = checked(members, batch_seed, validated=data.is_validated, n_folds=len(data.folds))
     network, config, state = members[0].network, members[0].config, members[0].state
     # Rows are checked once: all networks of a cohort have the same inputs and outputs.

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from nas import kernels
+from nas.network import fused
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats, Ints, host, take_rows, to_device, to_host, xp, zeros
 from nas.network.calls import Call, run
@@ -69,6 +71,9 @@ class Workspace:
         self._scaling = FrontScaling(layout, parameters)
         self._zeros = partial(zeros, dtype=parameters.dtype)
         self._groups = tuple(groups)
+        # What loops of a forward pass leave to the backward pass, by layer and first row.
+        self._gates: dict[tuple[int, int], Floats] = {}
+        self._is_trained = gradient is not None
         self._batches = [_Batch(rows, layout, self._zeros) for _ in range(1 + max(groups, default=0))]
         self.inputs, self._with_ones = self._batches[0].inputs, self._batches[0].with_ones
         self._columns = self._batches[0].columns
@@ -88,6 +93,7 @@ class Workspace:
             ):  # shallower members have no share here
                 self.masks[layer] = xp.ones_like(self.hidden[layer - 1])
                 self._read[layer] = self._units(layer)
+        self._draws = list(self._lay_out_draws())
         self.predictions = self._zeros((layout.n_outputs, len(layout.shapes), rows))
         self._outputs = self.predictions.swapaxes(0, 1)
         # BLAS multiplies by another kernel if the single column of an output has gaps. Gaps depend on the
@@ -97,7 +103,8 @@ class Workspace:
             self._outputs = self._zeros(self._outputs.shape)
         self._numbers: dict[tuple[int, tuple[int, ...]], Floats] = {}
         self._waves: dict[int, MemberWaves] = {}
-        self._forward = [*self._lay_out_forward(), (loss.link, (self.predictions,))]
+        self._forward = [*self._lay_out_forward(), *loss.lay_out_link(self.predictions)]
+        self._loss_gradient = loss.gradient_of(self.predictions)
         # A mean over rows, as a factor of the type of the parameters.
         self._share = xp.asarray(1 / rows, parameters.dtype)
         self._backward = [] if gradient is None else self._lay_out_backward(gradient)
@@ -185,7 +192,11 @@ class Workspace:
         layout, z, a = self.layout, self._linear[layer], self.hidden[layer - 1]
         calls: list[Call] = []
         for name, rows in layout.runs(layer):
-            calls += ACTIVATIONS[name].lay_out_forward(_flat(z, rows), _flat(a, rows))
+            arrays = (_flat(z, rows), _flat(a, rows))
+            if self._is_trained and ACTIVATIONS[name].needs_input and kernels.is_loaded():
+                self._gates[layer, rows.start] = self._zeros(arrays[0].shape)
+            gate = self._gates.get((layer, rows.start))
+            calls += ACTIVATIONS[name].lay_out_forward(*arrays, gate)
         if reset := _reset(layout, layer, a):
             calls.append(reset)
         if layer in self.masks:
@@ -229,7 +240,7 @@ class Workspace:
             calls.append((xp.multiply, (slopes, self.masks[layer], slopes)))
         for name, rows in self.layout.runs(layer):
             arrays = (_flat(slopes, rows), _flat(z, rows), _flat(a, rows))
-            calls += ACTIVATIONS[name].lay_out_backward(*arrays)
+            calls += ACTIVATIONS[name].lay_out_backward(*arrays, self._gates.get((layer, rows.start)))
         return calls
 
     def _by_columns(self, slopes: Floats, read: Floats, out: Floats) -> list[Call]:
@@ -243,7 +254,9 @@ class Workspace:
         if slopes.shape[-2] < PANEL or not fits_cache(columns):
             return self._product(slopes, columns, out)
         copy = self._zeros(columns.shape)
-        return [(xp.copyto, (copy, columns)), *self._product(slopes, copy, out)]
+        stack = read.reshape(-1, *read.shape[-2:])
+        transposition = fused.transpose(stack, copy) or (xp.copyto, (copy, columns))
+        return [transposition, *self._product(slopes, copy, out)]
 
     def _outputs_of(self, arrays: list[Floats], stack: list[Place]) -> Floats:
         """The rows that a stack writes, in linear outputs or in their gradient.
@@ -273,14 +286,24 @@ class Workspace:
         its own generator, first layer to last, and depend on nothing else. A layer without dropout draws
         nothing.
         """
-        for i, (shares, rng) in enumerate(zip(self._dropouts, rngs, strict=True)):
+        for i, share, mask, draws, loop in self._draws:
+            rngs[i].random(dtype=host.float32, out=draws)
+            if loop:
+                run([loop])
+            else:
+                xp.multiply(to_device(draws >= share), 1 / (1 - share), out=mask)
+
+    def _lay_out_draws(self) -> Iterator[tuple[int, float, Floats, Floats, Call | None]]:
+        """Of each mask, in order: the member, its dropout, the mask, memory for draws, and a loop, if any."""
+        memory = host.empty(max((mask.size for mask in self.masks.values()), default=0), host.float32)
+        for i, shares in enumerate(self._dropouts):
             sizes = self.layout.shapes[i].sizes[1:-1]
             for place, size, share in zip(self.layout.places[i][:-1], sizes, shares, strict=True):
                 if share:
                     # Of padded widths only the member's own units: draws must not depend on the cohort.
                     mask = self.masks[place.layer][place.rows][:size]
-                    retained = rng.random(mask.shape, host.float32) >= share
-                    xp.multiply(to_device(retained), 1 / (1 - share), out=mask)
+                    draws = memory[: mask.size].reshape(mask.shape)
+                    yield i, share, mask, draws, fused.dropout_mask(draws, mask, share)
 
     def forward(self) -> Floats:
         """Predictions for the batch, of shape (outputs, members, rows), in the workspace's own memory."""
@@ -302,9 +325,9 @@ class Workspace:
         """
         p = self.forward()
         losses = (
-            self.loss.gradient(p, targets)
+            self._loss_gradient(p, targets)
             if smoothing is None
-            else self.loss.smoothed_gradient(p, targets, smoothing)
+            else self.loss.smoothed_gradient(p, targets, smoothing, self._loss_gradient)
         )
         # A mean over rows: every row's gradient gets its share, here once for all layers below.
         if row_weights is None:
@@ -340,11 +363,23 @@ class _Batch:
         if fits_cache(self.columns):
             # Ones included: biases are a column of the weights.
             self.columns = new(self.columns.shape)
-            self.transposition = [(xp.copyto, (self.columns, self.with_ones.T))]
+            self.transposition = [
+                fused.transpose(self.with_ones[xp.newaxis], self.columns)
+                or (xp.copyto, (self.columns, self.with_ones.T))
+            ]
+        self._rows = xp.zeros(rows, host.int64)
+        self._table: Floats | None = None
+        self._gather: Call | None = None
 
     def load(self, X: Floats, rows: Ints) -> None:
-        take_rows(X, rows, self._gathered)
-        xp.copyto(self.inputs, self._gathered)
+        if X is not self._table:
+            self._table, self._gather = X, fused.gather(X, self._rows, self.with_ones)
+        if self._gather:
+            xp.copyto(self._rows, rows)
+            run([self._gather])
+        else:
+            take_rows(X, rows, self._gathered)
+            xp.copyto(self.inputs, self._gathered)
 
 
 def predict(network: MLP, X: Floats) -> Floats:
@@ -400,6 +435,8 @@ def _reset(layout: Layout, layer: int, a: Floats) -> Call | None:
         overwritten |= {row: value for row, value in fixed.items() if row in span and value in changed}
     if not overwritten:
         return None
+    if call := fused.fill_rows(a, list(overwritten), list(overwritten.values())):
+        return call
     column = xp.asarray(list(overwritten.values()), a.dtype)[:, xp.newaxis]
     return a.__setitem__, (xp.asarray(list(overwritten)), column)
 

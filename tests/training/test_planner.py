@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 from trainings import train, train_together
 
+from nas import kernels
 from nas.network import ACTIVATIONS, MLP, Front
 from nas.network.arrays import Floats, Ints
 from nas.network.optimizers import PIECE
@@ -127,8 +128,9 @@ def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> Non
         Member(network, p.config, np.random.default_rng(0))
         for network, p in zip(networks, plans, strict=True)
     ]
-    cohort = Cohort(members, tiled=n > 1)
-    cohort.step(np.zeros((32, inputs), np.float32), np.zeros(32, int), np.arange(32), None, 1.0)
+    with kernels.disabled():  # cohorts are planned by NumPy's calls, whatever does the work
+        cohort = Cohort(members, tiled=n > 1)
+        cohort.step(np.zeros((32, inputs), np.float32), np.zeros(32, int), np.arange(32), None, 1.0)
     space = cohort._space(32)
     names = [getattr(call, "func", call).__name__ for call, _ in (*space._forward, *space._backward)]
     done = sum(name in ("matmul", "dot") for name in names)
