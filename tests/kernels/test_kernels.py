@@ -75,8 +75,9 @@ class Terminal(io.StringIO):
         ({}, io.StringIO(), False, False),
         ({"json": True}, Terminal(), False, False),
         ({"progress": False}, Terminal(), False, False),
+        ({"quiet": True}, Terminal(), False, False),
     ],
-    ids=["terminal", "installed", "file", "json", "quiet"],
+    ids=["terminal", "installed", "file", "json", "no progress", "quiet"],
 )
 def test_the_extra_is_named_in_one_line_on_a_terminal_where_it_is_missing(
     options: dict[str, bool],
@@ -88,7 +89,7 @@ def test_the_extra_is_named_in_one_line_on_a_terminal_where_it_is_missing(
     monkeypatch.delenv("NAS_KERNELS", raising=False)
     monkeypatch.setattr(reading, "is_installed", lambda: is_installed)
     monkeypatch.setattr(sys, "stderr", stream)
-    _mention_loops(argparse.Namespace(**({"json": False} | options)))
+    _mention_loops(argparse.Namespace(**({"json": False, "quiet": False} | options)))
     lines = stream.getvalue().splitlines()
     assert len(lines) == is_named
     assert all('pip install "evonas[fast]"' in line for line in lines)
