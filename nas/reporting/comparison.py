@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 from nas.errors import InputError, RunError
 from nas.genome import Genome
+from nas.reporting.result_text import WIDTH, short_genome
 from nas.scoring import error_over_folds
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import differences
@@ -186,41 +189,72 @@ def _joint_error(first: float | None, second: float | None) -> float:
     return math.nan if first is None or second is None else math.hypot(first, second)
 
 
+_FACTS = ("run", "winner", "parameters", "validation", "rescored", "test", "candidates", "epochs", "seconds")
+"""The names of what a comparison shows of each run."""
+
+
 def _table(runs: Sequence[Finished]) -> list[str]:
-    """Format the runs as a table with aligned columns."""
-    head = "run winner parameters validation rescored test networks epochs seconds"
-    rows = [tuple(head.split())]
-    for run in runs:
-        result = run.result
-        rescored = f"{fmean(run.scores):.4f} ± {error_over_folds(run.scores):.4f}" if run.scores else "not"
-        test = result["test_score"]
-        rows.append(
-            (
-                run.name,
-                str(Genome.from_dict(result["best"]["genome"])),
-                f"{result['best']['n_parameters']:,}",
-                f"{result['validation_score']:.4f}",
-                rescored,
-                "none" if test is None else f"{test:.4f} ± {_number(result['test_score_error']):.4f}",
-                f"{result['candidates']:,}",
-                f"{result['epochs']:,}",
-                f"{result['seconds']:.1f}",
-            )
-        )
+    """Format the runs as a table: a line for each run, or where that is too long, for each fact.
+
+    With more runs than a terminal has room for, each run is a table of its own.
+    """
+    lines = _aligned([_FACTS, *(_facts(run, str) for run in runs)])
+    if max(map(len, lines)) <= shutil.get_terminal_size((WIDTH, 24)).columns:
+        return lines
+    shortened = [_FACTS, *(_facts(run, short_genome) for run in runs)]
+    lines = _aligned(list(zip(*shortened, strict=True)))
+    if max(map(len, lines)) <= WIDTH:
+        return lines
+    tables = [_aligned(list(zip(_FACTS, _facts(run, str), strict=True))) for run in runs]
+    return [line for table in tables for line in (*table, "")][:-1]
+
+
+def _facts(run: Finished, name_of: Callable[[Genome], str]) -> tuple[str, ...]:
+    """The facts of a run in the order of `_FACTS`, with its winner's name by a function."""
+    result, test = run.result, run.result["test_score"]
+    rescored = f"{fmean(run.scores):.4f} ± {error_over_folds(run.scores):.4f}" if run.scores else "not"
+    return (
+        run.name,
+        name_of(Genome.from_dict(result["best"]["genome"])),
+        f"{result['best']['n_parameters']:,}",
+        f"{result['validation_score']:.4f}",
+        rescored,
+        "none" if test is None else f"{test:.4f} ± {_number(result['test_score_error']):.4f}",
+        f"{result['candidates']:,}",
+        f"{result['epochs']:,}",
+        f"{result['seconds']:.1f}",
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table with columns of equal width."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _differing(comparison: Comparison) -> list[str]:
     """Format the differences of settings."""
-    return [f"differs   {line}" for line in comparison.differing] or ["differs   nothing"]
+    return [_wrapped("differs", line) for line in comparison.differing] or ["differs   nothing"]
+
+
+def _wrapped(label: str, text: str) -> str:
+    """A labelled sentence on lines of a terminal."""
+    start, indent = f"{label:10}", " " * 10
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _verdicts(comparison: Comparison) -> list[str]:
     """Format the leads."""
     if not comparison.comparable:
-        return ["verdict   none: scores on different data, or of different metrics, cannot be compared"]
-    return [f"verdict   {_sentence(lead)}" for lead in comparison.leads]
+        return [_wrapped("verdict", "none: scores on different data, or metrics, cannot be compared")]
+    return [_wrapped("verdict", _sentence(lead)) for lead in comparison.leads]
 
 
 def _sentence(lead: Lead) -> str:

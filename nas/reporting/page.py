@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas._version import __version__
-from nas.errors import RunError
+from nas.errors import InputError, RunError
 from nas.isolation import isolated
 from nas.reporting.history import History, read_history
 from nas.reporting.panel import Panel, Table
@@ -92,6 +92,36 @@ def report(run: str | os.PathLike[str], output: str | os.PathLike[str] | None = 
     return _written(file, as_text(_page(history, report_panels, pictures)).encode())
 
 
+@isolated()
+def plot(run: str | os.PathLike[str], name: str) -> Any:
+    """Draw one picture of a run's report as a matplotlib figure, which notebooks show.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder.
+    name : str
+        The part of the report, such as "progress", "map", "lineage" or "columns".
+
+    Raises
+    ------
+    InputError
+        If the report of this run has no such picture.
+    RunError
+        If there is no such run, or nothing in it.
+    """
+    from nas.reporting.pictures import drawn
+
+    panels_by_name = {
+        panel.name: panel for panel in panels(read_history(Path(run))) if panel.draw is not None
+    }
+    if name not in panels_by_name:
+        raise InputError(f"plot: expected one of {', '.join(panels_by_name)}, got {name!r}")
+    panel = panels_by_name[name]
+    assert panel.draw is not None, "others were left out"
+    return drawn(panel.draw, _WIDTH, panel.height, _DPI)
+
+
 def _written(file: Path, content: bytes, *, make_folder: bool = False) -> Path:
     """Write a file atomically and return it."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
@@ -149,18 +179,10 @@ def _table(table: Table) -> str:
 
 def _svg(panel: Panel) -> str:
     """Draw the panel's picture as a complete SVG file."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    from nas.reporting.pictures import STYLE
+    from nas.reporting.pictures import drawn
 
     assert panel.draw is not None, "only panels with a picture are drawn"
-    with rc_context(STYLE):
-        figure = Figure(figsize=(_WIDTH, panel.height), layout="constrained")
-        panel.draw(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", dpi=_DPI, metadata={"Date": None, "Creator": None})
-    return text.getvalue()
+    return drawn(panel.draw, _WIDTH, panel.height, _DPI).svg()
 
 
 def _inline(picture: str, panel: Panel) -> str:

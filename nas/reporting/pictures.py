@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 # First, as it sets the folder of matplotlib's files.
@@ -11,7 +12,9 @@ import nas.reporting.matplotlib_files  # noqa: F401
 
 # isort: split
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -49,6 +52,28 @@ _LONGEST_NAME = 30
 
 _MANY = 3000
 """Points above which a picture holds them as pixels: an SVG with more is slow to show."""
+
+
+class Picture(MatplotlibFigure):
+    """A figure that notebooks show as SVG, whether pyplot is imported or not."""
+
+    def svg(self) -> str:
+        """The text of an SVG file."""
+        text = io.StringIO()
+        with rc_context(STYLE):
+            self.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        return text.getvalue()
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def drawn(draw: Callable[[Figure], None], width: float, height: float, dpi: float) -> Picture:
+    """A figure of a size in inches, with what a function draws into it."""
+    with rc_context(STYLE):
+        picture = Picture(figsize=(width, height), dpi=dpi, layout="constrained")
+        draw(picture)
+    return picture
 
 
 def progress(figure: Figure, networks: Sequence[Network], expected: Expectation | None, metric: str) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from nas.evaluation import Candidate, Evaluation
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.genome import Genome
-from nas.reporting import result_text
+from nas.reporting import plot, result_text
 from nas.run.earlier import EarlierWinner
 from nas.run.selection import Selection
 from nas.run.stop_reason import StopReason
@@ -132,6 +132,10 @@ class SearchResult:
         """The summary and the ten best candidates, as a notebook shows them."""
         board = self.leaderboard(10).to_html(index=False, border=0, na_rep="")
         return f"<pre>{html.escape(self.summary())}</pre>\n{board}"
+
+    def plot(self, name: str = "progress") -> Any:
+        """A picture of the report as a matplotlib figure: "progress", "map", "lineage", "columns", ..."""
+        return plot(self.run_dir, name)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each evaluation, in order: genome, fitness, operator and parents."""

@@ -102,3 +102,13 @@ def test_what_cannot_be_compared_is_refused(runs: Path, tmp_path: Path) -> None:
         (unfinished / name).write_bytes((runs / "one" / name).read_bytes())
     with pytest.raises(InputError, match="expected a run that has come to its end"):
         nas.compare([runs / "one", unfinished])
+
+
+@pytest.mark.parametrize(("columns", "first"), [(200, ["run", "winner"]), (80, ["run", "one"])])
+def test_a_comparison_fits_the_terminal(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, columns: int, first: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = str(nas.compare([runs / "one", runs / "two"])).splitlines()
+    assert lines[0].split()[:2] == first
+    assert all(len(line) <= columns for line in lines)

@@ -47,6 +47,14 @@ def test_a_result_is_shown_in_one_line_in_a_few_and_as_a_page(result: nas.Search
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+def test_pictures_of_the_report_are_figures(result: nas.SearchResult) -> None:
+    picture = result.plot("progress")
+    assert picture._repr_svg_().lstrip().startswith("<?xml")
+    assert len(picture.axes) == 1
+    with pytest.raises(InputError, match=r"plot: expected one of .*progress.*, got 'magic'"):
+        result.plot("magic")
+
+
 def test_the_leaderboard_has_each_network_once_best_first(result: nas.SearchResult) -> None:
     board = result.leaderboard()
     assert len(board) == board["network"].nunique() == len({one.genome for one, _ in result.history})
