@@ -16,9 +16,10 @@ _log = logging.getLogger(__name__)
 _MOST_CODES = 2**30
 """Bytes of the codes of bins that a search may hold, in all its encodings: they may be 16 times the table."""
 
-_MOST_COLUMNS = 128
+_MOST_COLUMNS = 50
 """Columns of numbers up to which bins are searched where the space can do without: beyond, first layers have
-thousands of inputs, and a search takes several times as long."""
+about a thousand inputs or more, a search takes several times as long, and the columns are often of one kind,
+such as pixels, in which no threshold matters by itself."""
 
 
 def suitable(settings: SearchSettings, dataset: Dataset) -> SearchSettings:
@@ -41,7 +42,7 @@ def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
     """The space without numeric encodings that cost too much, which are named.
 
     Those that would take more than 1 GiB of memory, and, if the space has a value without them, those of more
-    than 128 columns. The bounds are the same on every machine, so that the search is.
+    than 50 columns. The bounds are the same on every machine, so that the search is.
 
     Raises
     ------

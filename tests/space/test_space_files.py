@@ -45,7 +45,7 @@ def test_five_spaces_come_with_the_package() -> None:
     ("name", "size"),
     [
         ("tiny", 4 + 4**2),
-        ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4 * 2),
+        ("small", (9 + 9**2 + 9**3) * 4 * 5 * 4 * 2 * 2),
         # 7 widths; C(n + d - 1, d) funnels of depth d.
         ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3 * 2),
         ("tables", sum(11**depth for depth in range(1, 5)) * 4 * 5 * 4 * 3 * 2 * 2),
