@@ -36,7 +36,7 @@ __all__ = [
     "with_gaps",
 ]
 
-PROSPECT = 'pip install "evonas[fast]": same results, trainings in 0.5 to 0.75 of the time'
+PROSPECT = 'pip install "evonas[fast]": same results, trainings in 0.6 to 0.85 of the time'
 """What installing numba brings: measured by ``python -m benchmarks.engine``."""
 
 _VARIABLE = "NAS_KERNELS"
