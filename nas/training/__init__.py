@@ -9,10 +9,10 @@ From the entry to the array operations:
 - `planner`: which networks train together; `denormals`: why weights near 0 do not slow training down.
 """
 
-from nas.training.cohort import Member
 from nas.training.config import TrainingConfig
 from nas.training.data import Fold, TrainingData
 from nas.training.loop import train_cohort
+from nas.training.member import Member
 from nas.training.passes import predict
 from nas.training.planner import Plan, plan
 from nas.training.records import TrainingResult, TrainingStop

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from nas.network.arrays import host
 from nas.network.optimizers import OPTIMIZERS
-from nas.training.cohort import Member
 from nas.training.config import SHARED, shared
+from nas.training.member import Member
 
 
 def checked(members: Sequence[Member], seed: int, *, validated: bool, n_folds: int = 0) -> list[Member]:

@@ -20,6 +20,7 @@ from nas.network.arrays import Floats, Ints, matmul_into, sum_rows, take_rows, x
 from nas.network.calls import Call
 from nas.network.waves import N_SUMS, N_WAVES, TURN
 from nas.training.layout import Layout
+from nas.training.views import waves_of
 
 Product = Callable[[Floats, Floats, Floats], list[Call]]
 """The calls for a matrix product: left and right operand, and its memory."""
@@ -97,7 +98,7 @@ class MemberWaves:
 
     def __init__(self, layout: Layout, member: int, parameters: Floats, x: Floats, product: Product) -> None:
         self._layout, self._member, self._x, self._product = layout, member, x, product
-        self._own = layout.waves_of(parameters, member)
+        self._own = waves_of(layout, parameters, member)
         (n, rows), kind = x.shape, x.dtype
         self._angles, self._waves = zeros((n, N_WAVES, rows), kind), zeros((n, N_WAVES, rows), kind)
         self._sums = zeros((n, N_SUMS, rows), kind)
@@ -120,7 +121,7 @@ class MemberWaves:
 
     def backward(self, slopes: Floats, gradient: Floats) -> list[Call]:
         """The calls that fill the gradient, from that by linear outputs, of shape (outputs, rows)."""
-        own, new = self._own, self._layout.waves_of(gradient, self._member)
+        own, new = self._own, waves_of(self._layout, gradient, self._member)
         of_sums, of_waves = zeros(self._sums.shape, slopes.dtype), zeros(self._waves.shape, slopes.dtype)
         minus = xp.full((self._x.shape[1], 1), -1, slopes.dtype)
         return [

@@ -12,9 +12,10 @@ from nas.network.arrays import DTypeLike, Floats, Ints, host, to_device, to_host
 from nas.network.schedules import rate_factor
 from nas.network.state import State
 from nas.training.checks import checked
-from nas.training.cohort import Cohort, Member
+from nas.training.cohort import Cohort
 from nas.training.data import Rows, TrainingData
 from nas.training.denormals import flush_to_zero
+from nas.training.member import Member
 from nas.training.records import Record, TrainingResult, TrainingStop
 
 

@@ -22,11 +22,12 @@ from nas.network.arrays import zeros
 from nas.network.mlp import Front, n_parameters
 from nas.network.optimizers import OPTIMIZERS, PIECE
 from nas.network.waves import N_SUMS, N_WAVES
-from nas.training.cohort import order
 from nas.training.config import TrainingConfig, shared
-from nas.training.layout import Layout, Shape
+from nas.training.layout import Layout
+from nas.training.member import order
 from nas.training.products import CACHED as CACHED_OPERAND
 from nas.training.products import PANEL
+from nas.training.shapes import Shape
 from nas.training.sharing import COPYING, n_calls, n_shared
 
 COSTS = {
@@ -219,7 +220,7 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     # Three calls of every step: copying the batch, the output function, scaling the loss's gradient.
     calls = 3.0 + product_calls + unit_calls + passes * pieces
     calls += _SMOOTHING * any(member.smooths for member in members)
-    front_calls, on_first_layers = _scaling_work(layout)
+    front_calls, on_first_layers = _factor_work(layout)
     wave_calls, wave_products, on_waves = _wave_work(layout, rows)
     calls, products, units = calls + front_calls + wave_calls, products + wave_products, units + on_waves
     on_parameters = passes * size + on_first_layers
@@ -262,7 +263,7 @@ def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -
     return calls, units
 
 
-def _scaling_work(layout: Layout) -> tuple[float, float]:
+def _factor_work(layout: Layout) -> tuple[float, float]:
     """Calls of front scaling, and operations on the weights of layers that read the inputs."""
     calls, operations = 0.0, 0.0
     for members, shape in layout.front_groups:

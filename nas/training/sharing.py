@@ -22,7 +22,8 @@ from typing import NamedTuple
 from nas.network.arrays import Floats, sum_members, sum_rows, to_device, to_host, xp, zeros
 from nas.network.calls import Call
 from nas.network.mlp import MLP
-from nas.training.layout import Layout, Shape, aligned
+from nas.training.layout import Layout
+from nas.training.shapes import Shape, aligned
 
 COPYING = 3
 """Operations on each number that passes read: a copy before, a sum after, and the first layer's factors."""
@@ -38,7 +39,7 @@ class Part(NamedTuple):
 class Sharing:
     """Geometry of the buffer that holds every number of networks with members once.
 
-    It has the attributes and methods of `Layout` by which a cohort reads and writes its networks.
+    It has the attributes and methods of `Storage`, by which a cohort reads and writes its networks.
 
     Parameters
     ----------

@@ -1,0 +1,155 @@
+"""The forward pass of a cohort as a list of calls, from the batch to the linear outputs.
+
+A_0 = X,   Z_l = [W_l b_l] [A_(l-1); 1],   A_l = phi_l(Z_l)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas import kernels
+from nas.network import fused
+from nas.network.activations import ACTIVATIONS
+from nas.network.arrays import Floats, xp
+from nas.network.calls import Call
+from nas.training.front import FrontScaling, MemberWaves, numbers_of
+from nas.training.layout import Layout, Place
+from nas.training.memory import Memory
+from nas.training.views import matrices, wide
+
+
+class ForwardPass:
+    """The calls of a forward pass, and what they leave to the backward pass.
+
+    Parameters
+    ----------
+    memory : Memory
+    parameters : float array of shape (layout.size,)
+    is_trained : bool
+        Whether a backward pass follows.
+
+    Attributes
+    ----------
+    front : FrontScaling
+    waves : dict from int to MemberWaves
+        Those of each member that has any.
+    gates : dict from (int, int) to float arrays
+        What loops of activations leave to their derivatives, by layer and first row.
+    calls : list of Call
+    """
+
+    def __init__(self, memory: Memory, parameters: Floats, *, is_trained: bool) -> None:
+        self._memory, self._is_trained = memory, is_trained
+        self.parameters = parameters
+        self.front = FrontScaling(memory.layout, parameters)
+        self.waves: dict[int, MemberWaves] = {}
+        self.gates: dict[tuple[int, int], Floats] = {}
+        self.calls = self._lay_out()
+
+    def _lay_out(self) -> list[Call]:
+        memory, layout = self._memory, self._memory.layout
+        calls: list[Call] = [*self.front.forward]
+        for batch in memory.batches:
+            calls += batch.transposition
+        calls += self._gather_numbers()
+        for layer in range(1, layout.depth + 2):
+            if layer == 1 <= layout.depth:
+                calls += self._multiply_first()
+            else:
+                for stack in self._stacks(layer):
+                    calls += self._multiply(stack)
+            # After the product, which is then the same, bit for bit, with waves or without.
+            for i in self.with_waves(layer):
+                calls += self.waves[i].forward(memory.first_outputs(memory.linear, i))
+            if layer <= layout.depth:
+                calls += self._activate(layer)
+        if memory.has_own_outputs:
+            calls.append((xp.copyto, (memory.predictions, memory.outputs.swapaxes(0, 1))))
+        return calls
+
+    def _gather_numbers(self) -> list[Call]:
+        """The calls that gather the numbers with waves, once for all members that read the same."""
+        memory, layout = self._memory, self._memory.layout
+        calls: list[Call] = []
+        numbers: dict[tuple[int, tuple[int, ...]], Floats] = {}
+        for i, shape in enumerate(layout.shapes):
+            if not (places := shape.front.periodic):
+                continue
+            key = (memory.groups[i] if memory.groups else 0, places)
+            if key not in numbers:
+                numbers[key] = memory.zeros((len(places), memory.rows))
+                calls.append(numbers_of(memory.columns_of(i), xp.asarray(places), numbers[key]))
+            self.waves[i] = MemberWaves(layout, i, self.parameters, numbers[key], memory.product)
+        return calls
+
+    def with_waves(self, layer: int) -> list[int]:
+        """The members with waves of which this is the first layer."""
+        return [i for i in self.waves if self._memory.layout.places[i][0].layer == layer]
+
+    def _multiply_first(self) -> list[Call]:
+        """The product of the first hidden layer: one of all members, or one of each if batches differ."""
+        memory, layout = self._memory, self._memory.layout
+        weights, linear = wide(layout, self.front.weights), memory.linear[1]
+        if not memory.groups:
+            return memory.product(weights, memory.columns, linear[: len(weights)])
+        calls: list[Call] = []
+        for i in layout.members(1):
+            own = layout.places[i][0].rows
+            # With the row of ones below them, where that is a product too.
+            rows = slice(own.start, min(own.stop + 1, len(weights)))
+            calls += memory.product(weights[rows], memory.columns_of(i), linear[rows])
+        return calls
+
+    def _stacks(self, layer: int) -> Iterator[list[Place]]:
+        """The stacks of a layer; those that read the inputs are cut up where members read several batches."""
+        for stack in self._memory.layout.stacks(layer):
+            if self._memory.groups and stack[0].source == 0:
+                yield from ([place] for place in stack)
+            else:
+                yield stack
+
+    def _multiply(self, stack: list[Place]) -> list[Call]:
+        """The product of a stack of a later layer, or of outputs that read the inputs."""
+        memory = self._memory
+        # Factors of the inputs are in the weights of the layers that read these, and in no others.
+        flat = self.parameters if stack[0].source else self.front.weights
+        out = memory.outputs_of(memory.linear, stack)
+        return memory.product(matrices(flat, stack), memory.inputs_of(stack), out)
+
+    def _activate(self, layer: int) -> list[Call]:
+        memory, layout = self._memory, self._memory.layout
+        z, a = memory.linear[layer], memory.hidden[layer - 1]
+        calls: list[Call] = []
+        for name, rows in layout.runs(layer):
+            arrays = (z[rows].reshape(-1), a[rows].reshape(-1))
+            # NumPy's derivatives compute such a term again; loops keep it, where a backward pass reads it.
+            if self._is_trained and ACTIVATIONS[name].needs_input and kernels.is_loaded():
+                self.gates[layer, rows.start] = memory.zeros(arrays[0].shape)
+            gate = self.gates.get((layer, rows.start))
+            calls += ACTIVATIONS[name].lay_out_forward(*arrays, gate)
+        # Before the mask: this multiplies the rows that it restores by 1.
+        if reset := _reset(layout, layer, a):
+            calls.append(reset)
+        if (mask := memory.dropout.masks.get(layer)) is not None:
+            calls.append((xp.multiply, (a, mask, memory.read[layer])))
+        return calls
+
+
+def _reset(layout: Layout, layer: int, a: Floats) -> Call | None:
+    """A call that restores rows of ones and padding, if the activation moved them.
+
+    f(0) = 0 and f(1) = 1 hold for relu, but sigmoid would turn padding into 0.5 and ones into 0.73.
+    """
+    fixed = layout.fixed_rows(layer)
+    overwritten: dict[int, float] = {}
+    for name, rows in layout.runs(layer):
+        kind = ACTIVATIONS[name]
+        changed = [value for value in (0.0, 1.0) if kind.at(value) != value]
+        span = range(rows.start, rows.stop)
+        overwritten |= {row: value for row, value in fixed.items() if row in span and value in changed}
+    if not overwritten:
+        return None
+    if call := fused.fill_rows(a, list(overwritten), list(overwritten.values())):
+        return call
+    column = xp.asarray(list(overwritten.values()), a.dtype)[:, xp.newaxis]
+    return a.__setitem__, (xp.asarray(list(overwritten)), column)
