@@ -198,7 +198,7 @@ class Cohort:
         """
         fronts = [member.network.front for member in self.members[members]]
         different = {*weights, *biases}
-        different |= {value for value, front in zip(scales, fronts, strict=True) if front.scaling}
+        different |= {value for value, front in zip(scales, fronts, strict=True) if front.has_scales}
         different |= {value for value, front in zip(waves, fronts, strict=True) if front.periodic}
         if len(different) == 1:
             return weights[0]
