@@ -76,7 +76,7 @@ def started(training: Training, problem: Problem) -> Training:
     if change is not None:
         names, members = network_activations(parent), parent.n_members
         state = with_inputs(state, sizes, names, change, front=front, members=members)
-        front = Front(front.scaling)
+        front = Front(front.has_scales)
     child_sizes = network_sizes(genome, problem)
     start = morph(
         state,

@@ -47,26 +47,26 @@ class Front(NamedTuple):
 
     Attributes
     ----------
-    scaling : bool
+    has_scales : bool
         Whether each input is multiplied by a trained factor, 1 at first.
     periodic : tuple of int
         The positions of the inputs with a periodic encoding, which waves read without the factors.
     """
 
-    scaling: bool = False
+    has_scales: bool = False
     periodic: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.scaling or bool(self.periodic)
+        return self.has_scales or bool(self.periodic)
 
     def n_numbers(self, sizes: Sequence[int]) -> int:
         """The parameters of it in front of a network of these sizes."""
-        return sizes[0] * self.scaling + n_numbers(len(self.periodic), sizes[1])
+        return sizes[0] * self.has_scales + n_numbers(len(self.periodic), sizes[1])
 
     def views(self, flat: Floats, sizes: Sequence[int]) -> tuple[Floats, Waves]:
         """The factors of the inputs, of shape (inputs,) or (0,), and the waves, as views of a flat buffer."""
         start = n_parameters(sizes)
-        waves = start + sizes[0] * self.scaling
+        waves = start + sizes[0] * self.has_scales
         return flat[start:waves], Waves.of(flat[waves:], len(self.periodic), sizes[1])
 
 
@@ -183,7 +183,7 @@ class MLP:
         own = [*network.weights[1:], *network.biases]
         for array, value in zip(own, [*self.weights[1:], *self.biases], strict=True):
             array[...] = value
-        factors = self.scales[:, host.newaxis] if self.front.scaling else 1
+        factors = self.scales[:, host.newaxis] if self.front.has_scales else 1
         network.weights[0][: self.sizes[0]] = self.weights[0] * factors
         network.weights[0][self.sizes[0] :] = weights
         return network
@@ -261,7 +261,7 @@ class MLP:
         """Linear outputs of all layers; and what each layer reads: scaled `X`, then hidden activations."""
         X = X.astype(self.parameters.dtype, copy=False)
         linear: list[Floats] = []
-        inputs: list[Floats] = [to_device(X * self.scales if self.front.scaling else X)]
+        inputs: list[Floats] = [to_device(X * self.scales if self.front.has_scales else X)]
         for weight, bias, name in zip(self.weights, self.biases, (*self.activations, None), strict=True):
             z = xp.dot(inputs[-1], to_device(weight))
             z += to_device(bias)
@@ -346,7 +346,7 @@ class MLP:
                 dZ = xp.dot(dZ, to_device(self.weights[layer].T))
                 ACTIVATIONS[self.activations[layer - 1]].backward(dZ, linear[layer - 1], inputs[layer])
         slopes, (scales, waves) = to_host(dZ), self.front.views(gradient, self.sizes)
-        if self.front.scaling:
+        if self.front.has_scales:
             scales[...] = (slopes @ self.weights[0].T * X).sum(axis=0)
         if self.front.periodic:
             waves.fill_gradient(self.waves, X[:, list(self.front.periodic)], slopes)

@@ -97,7 +97,7 @@ def morph(
         own = with_members(layers, inputs.members, child_members, squares, rng)
         _change(layers, child_sizes, child_activations, origins, rng)
         factors, waves = inputs.factors, inputs.waves
-        if factors is None and child_front.scaling:
+        if factors is None and child_front.has_scales:
             factors = Factors.ones(n_moments, sizes[0], squares)
         if waves is None and child_front.periodic:
             waves, weights = new_waves(len(child_front.periodic), n_moments, child_sizes[1], rng)
@@ -125,7 +125,7 @@ def with_inputs(
             remove_waves(layers[0], inputs.waves, front.periodic, sizes[0])
         own = change.apply(layers[0], inputs.members)
         factors = None if inputs.factors is None else inputs.factors.of_inputs(change.origins)
-        child_sizes, front = (len(change.origins), *sizes[1:]), Front(front.scaling)
+        child_sizes, front = (len(change.origins), *sizes[1:]), Front(front.has_scales)
         return _state(parent, child_sizes, layers, front, _OfInputs(own, factors, None))
 
 
@@ -182,7 +182,7 @@ def _layers(
     own = host.stack([factors_of(flat, sizes, members) for flat in flats])
     scales, waves = zip(*(front.views(flat, sizes) for flat in flats), strict=True)
     factors = None
-    if front.scaling:
+    if front.has_scales:
         factors = Factors.folded(scales, OPTIMIZERS[optimizer].squares, layers[0])
     if not front.periodic:
         return layers, _OfInputs(own, factors, None)
@@ -217,7 +217,7 @@ def _state(
     members = max(1, inputs.members.shape[1])
     n_numbers = n_parameters(sizes, members) + front.n_numbers(sizes)
     sums = without_sums(layers[0], sizes[0])
-    factors = inputs.factors if front.scaling else None
+    factors = inputs.factors if front.has_scales else None
     if factors is not None:
         factors.unfold(layers[0])
     flats: list[Floats] = []

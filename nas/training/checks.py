@@ -60,8 +60,8 @@ def _check_shapes(members: Sequence[Member]) -> None:
                 f"label_smoothing: expected 0 for {network.loss.name}, a loss without class targets, "
                 f"got {member.config.label_smoothing:g}"
             )
-        if (member.config.front_scaling > 0) != network.front.scaling:
-            has = "with" if network.front.scaling else "without"
+        if (member.config.front_scaling > 0) != network.front.has_scales:
+            has = "with" if network.front.has_scales else "without"
             raise ValueError(
                 f"front_scaling: expected a network with factors of its inputs where it is above 0, "
                 f"got {member.config.front_scaling:g} and a network {has} them"

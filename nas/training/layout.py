@@ -92,7 +92,7 @@ class Layout:
         self.shapes, self.tiled = tuple(shapes), tiled
         self.n_inputs, self.n_outputs = shapes[0].sizes[0], shapes[0].sizes[-1]
         self.n_rows, self._scales, self.stack_counts, self.run_counts = counts(shapes, tiled=tiled)
-        n_scales = sum([shape.front.scaling for shape in shapes]) * self.n_inputs
+        n_scales = sum([shape.front.has_scales for shape in shapes]) * self.n_inputs
         self.has_scales = n_scales > 0
         self._waves = self._scales + aligned(n_scales)
         self.size = self._waves + sum([n_wave_numbers(shape) for shape in shapes if shape.front.periodic])
@@ -124,7 +124,7 @@ class Layout:
         """The numbers of each member's factors of the inputs; none without front scaling."""
         stops = [self._scales]
         for shape in self.shapes:
-            stops.append(stops[-1] + self.n_inputs * shape.front.scaling)
+            stops.append(stops[-1] + self.n_inputs * shape.front.has_scales)
         return [slice(start, stop) for start, stop in pairwise(stops)]
 
     @cached_property
@@ -149,7 +149,7 @@ class Layout:
 
     def _first_layer(self, member: int) -> tuple[bool, bool, int]:
         shape = self.shapes[member]
-        return shape.front.scaling, shape.depth > 0, shape.padded[1]
+        return shape.front.has_scales, shape.depth > 0, shape.padded[1]
 
     def front_runs(self) -> Iterator[FrontRun]:
         """The layers that read the inputs, in runs; none if there is no member with front scaling."""

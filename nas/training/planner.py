@@ -268,7 +268,7 @@ def _factor_work(layout: Layout) -> tuple[float, float]:
     calls, operations = 0.0, 0.0
     for members, shape in layout.front_groups:
         # With factors, two calls forward and three backward; without, a copy beside such as have them.
-        has_scales = layout.shapes[members[0]].front.scaling
+        has_scales = layout.shapes[members[0]].front.has_scales
         calls += 5 if has_scales else 1
         operations += (5 if has_scales else 1) * prod(shape)
     return calls, operations

@@ -100,7 +100,7 @@ def _common(values: Mapping[int, _Values], members: Sequence[Member]) -> float |
         front = members[i].network.front
         # Kinds that a member does not have do not count: one number takes fewer operations than an array.
         different |= {value.weights, value.biases}
-        different |= {value.scales} if front.scaling else set()
+        different |= {value.scales} if front.has_scales else set()
         different |= {value.waves} if front.periodic else set()
     return different.pop() if len(different) == 1 else None
 

@@ -95,7 +95,7 @@ def test_gradients_of_smoothed_labels_follow_finite_differences(loss: str, smoot
     assert network.loss_and_gradient(X, y, label_smoothing=smoothing)[0] > 0.3 * smoothing
 
 
-@pytest.mark.parametrize("front", [Front(scaling=True), Front(periodic=(1,)), Front(True, (0, 2))])
+@pytest.mark.parametrize("front", [Front(has_scales=True), Front(periodic=(1,)), Front(True, (0, 2))])
 @pytest.mark.parametrize("widths", [(), (5, 4)])
 def test_gradients_in_front_follow_finite_differences(widths: tuple[int, ...], front: Front) -> None:
     rng = np.random.default_rng(0)

@@ -409,7 +409,7 @@ def test_factors_of_inputs_stay_or_are_folded(
 def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None:
     parent, state = parent_of((7,), ["tanh"], dtype=dtype)
     rng = np.random.default_rng(0)
-    fronts: dict[str, Any] = {"child_front": Front(scaling=True)}
+    fronts: dict[str, Any] = {"child_front": Front(has_scales=True)}
     start = morph(state, parent.sizes, ["tanh"], parent.sizes, ["tanh"], [0], rng, **fronts)
     np.testing.assert_array_equal(start.parameters, [*state.parameters, *[1] * 6])
     np.testing.assert_array_equal(start.moments[0][-6:], 0)
@@ -431,7 +431,7 @@ def test_waves_are_added_without_effect_and_removed_as_lines(optimizer: str) -> 
     network.waves.frequencies[...] *= 0.02
     network.waves.sums[...] *= 5
     state.parameters[...] = network.parameters
-    child, start = child_with((network, state), Front(scaling=True))
+    child, start = child_with((network, state), Front(has_scales=True))
     assert difference(network, child) < 0.05
     plain = MLP(network.sizes, network.activations, "squared_error", dtype=np.float64, front=Front(True))
     plain.parameters[...] = network.parameters[: plain.parameters.size]

@@ -56,7 +56,7 @@ def network_of(problem: Problem, genome: Genome, parameters: Floats) -> MLP:
 def test_the_saved_network_computes_what_the_trained_one_does(prepared: Prepared, genome: Genome) -> None:
     state, problem = trained(prepared, genome), prepared.problem
     network = network_of(problem, genome, state.parameters)
-    if network.front.scaling:
+    if network.front.has_scales:
         assert np.abs(network.scales - 1).max() > 0.05
     candidate = Candidate(0, genome, 5, 0, "random")
     (saved,) = final_networks(prepared, candidate, epochs=None, states=[state], provenance={})
@@ -152,4 +152,4 @@ def test_members_have_factors_of_their_own_in_place_of_both(
     before, after = outputs(prepared, parent, genome)
     assert np.abs(after - before).mean() < 0.5 * np.abs(before - before.mean(axis=0)).mean()
     with pytest.raises(ValueError, match="front: expected nothing in front of a network with members"):
-        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, front=Front(scaling=True))
+        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, front=Front(has_scales=True))

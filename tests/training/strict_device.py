@@ -213,7 +213,7 @@ def train() -> int:
                 beta2=0.999 - 0.04 * (i % 2), label_smoothing=0.1 * (i % 2 and smooths),
                 weight_decay=0.01 * (i % 3), learning_rate=0.001 * (1 + i),
                 clip_norm=1.0 if i == 4 else None, patience=1,
-                front_scaling=6.0 * networks[i].front.scaling,
+                front_scaling=6.0 * networks[i].front.has_scales,
             )
             for i in range(len(networks))
         ]  # fmt: skip

@@ -20,6 +20,8 @@ from nas.network.arrays import Array, Floats
 from nas.network.mlp import PLAIN
 from nas.training import Member, TrainingConfig, TrainingResult
 from nas.training.cohort import Cohort
+from nas.training.storage import Storage
+from nas.training.views import member_views, waves_of
 
 CONFIG = TrainingConfig(epochs=3, batch_size=16, patience=None)
 
@@ -103,11 +105,11 @@ VARIED = [
 """Shapes that share stacks and that do not, with paddings, panels, and every activation."""
 
 FRONTS = {
-    0: Front(scaling=True, periodic=(1, 3)),
-    3: Front(scaling=True),
+    0: Front(has_scales=True, periodic=(1, 3)),
+    3: Front(has_scales=True),
     5: Front(periodic=(0, 2, 4)),
-    7: Front(scaling=True),
-    8: Front(scaling=True, periodic=(1, 3)),
+    7: Front(has_scales=True),
+    8: Front(has_scales=True, periodic=(1, 3)),
 }
 """What some of them have in front of the first layer."""
 
@@ -136,7 +138,7 @@ def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy")
             label_smoothing=(0.0, 0.1, 0.3)[i % 3] if has_classes else 0.0,
             weight_decay=0.0 if i % 3 else 0.01 * i,
             dropout=dropouts.get(i, 0.0),
-            front_scaling=6.0 * FRONTS.get(i, PLAIN).scaling,
+            front_scaling=6.0 * FRONTS.get(i, PLAIN).has_scales,
             clip_norm=0.5 if i in (2, 7) else None,
         )
         for i in range(len(VARIED))
@@ -219,16 +221,16 @@ def test_what_padding_adds_stays_zero() -> None:
         cohort.step(X, y[rows], rows, None, 1.0)
     layout, rest = cohort.layout, cohort.parameters.copy()
     units = np.zeros_like(rest)
-    layout.set_units(units)
+    Storage(layout).set_units(units)
     np.testing.assert_array_equal(rest[units == 1], 1)  # the rows of ones are made as before
     rest[units == 1] = 0
     for i in range(len(members)):
-        weights, biases = layout.views(rest, i)
+        weights, biases = member_views(layout, rest, i)
         for view in (
             *weights,
             *biases,
-            *([rest[layout.scales[i]]] if layout.shapes[i].front.scaling else []),
-            *(layout.waves_of(rest, i) if layout.shapes[i].front.periodic else []),
+            *([rest[layout.scales[i]]] if layout.shapes[i].front.has_scales else []),
+            *(waves_of(layout, rest, i) if layout.shapes[i].front.periodic else []),
         ):
             assert view.any()
             view[...] = 0
@@ -262,7 +264,7 @@ def test_members_that_leave_change_no_other_member(n_inputs: int, batch_size: in
             for i, w in enumerate(widths)
         ]  # fmt: skip
         configs = [
-            replace(odd if i == 2 else calm, front_scaling=6.0 * FRONTS_OF_LEAVERS.get(i, PLAIN).scaling)
+            replace(odd if i == 2 else calm, front_scaling=6.0 * FRONTS_OF_LEAVERS.get(i, PLAIN).has_scales)
             for i in range(len(widths))
         ]
         results = train_together(networks, X, y, configs, validation=(X[:60], y[:60]))
@@ -404,7 +406,7 @@ def test_members_with_a_plain_first_layer_keep_every_bit_beside_others() -> None
     for fronts in (False, True):
         networks = varied(dtype=np.float32, fronts=fronts)
         configs = [
-            replace(CONFIG, weight_decay=0.01, front_scaling=6.0 * network.front.scaling)
+            replace(CONFIG, weight_decay=0.01, front_scaling=6.0 * network.front.has_scales)
             for network in networks
         ]
         outcomes.append((networks, train_together(networks, X, y, configs, validation=some_rows(seed=2))))

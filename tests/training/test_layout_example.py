@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from nas.training.layout import Layout, Shape
+from nas.training.layout import Layout
+from nas.training.shapes import Shape
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
 

@@ -13,8 +13,10 @@ from nas.network.arrays import Array, Floats
 from nas.network.mlp import PREDICTION_ROWS
 from nas.training import Member, TrainingConfig, predict
 from nas.training.cohort import Cohort
-from nas.training.layout import Layout, Shape
+from nas.training.layout import Layout
 from nas.training.passes import Workspace
+from nas.training.shapes import Shape
+from nas.training.storage import Storage
 
 
 def some_network(
@@ -46,7 +48,7 @@ def solo(
     """The workspace of a network that is trained solo, with its flat parameters and gradient."""
     layout = Layout([Shape.of(network.sizes, network.activations, tiled=False)])
     flat, gradient = np.zeros(layout.size, network.parameters.dtype), np.zeros(layout.size)
-    layout.store(network, 0, flat)
+    Storage(layout).store(network, 0, flat)
     dropouts = [TrainingConfig(dropout=dropout).dropouts(len(network.activations))]
     space = Workspace(layout, flat, network.loss, rows, gradient=gradient, dropouts=dropouts)
     return space, flat, gradient
@@ -66,7 +68,7 @@ def test_gradients_of_a_solo_network_are_the_plain_ones(
     space.load(X, np.arange(n_rows))
     losses = space.backpropagate(y if y.ndim == 1 else y.T[:, np.newaxis], weights)
     batched = np.empty_like(network.parameters)
-    space.layout.load(network, 0, gradient, batched)
+    Storage(space.layout).load(network, 0, gradient, batched)
     loss_value, expected = network.loss_and_gradient(X, y, row_weights=weights)
     # Rounding: sums in another order.
     np.testing.assert_allclose(batched, expected, rtol=1e-10, atol=1e-13)
@@ -91,7 +93,7 @@ def test_gradients_of_a_cohort_are_the_plain_ones(loss: str, n_rows: int) -> Non
     cohort.step(X, y if y.ndim == 1 else y.T[:, np.newaxis], np.arange(n_rows), None, 1.0)
     for i, member in enumerate(cohort.members):
         batched = np.empty_like(member.network.parameters)
-        cohort.layout.load(member.network, i, cohort._gradient, batched)
+        Storage(cohort.layout).load(member.network, i, cohort._gradient, batched)
         _, expected = member.network.loss_and_gradient(X, y)
         # Rounding: sums in another order.
         np.testing.assert_allclose(batched, expected, rtol=1e-10, atol=1e-13)
@@ -118,8 +120,8 @@ def test_gradients_are_exact_through_dropout_masks(
     numeric = np.array([(loss_of(start + s) - loss_of(start - s)) / (2 * step) for s in shifts])
     loss_of(start)
     analytic, expected = np.empty_like(network.parameters), np.empty_like(network.parameters)
-    space.layout.load(network, 0, gradient, analytic)
-    space.layout.load(network, 0, numeric, expected)
+    Storage(space.layout).load(network, 0, gradient, analytic)
+    Storage(space.layout).load(network, 0, numeric, expected)
     # The absolute error of the differences: 1e-16 / step, and rounding of the loss.
     np.testing.assert_allclose(analytic, expected, rtol=0, atol=1e-8)
 

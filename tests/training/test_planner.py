@@ -20,8 +20,9 @@ from nas.network.arrays import Floats, Ints
 from nas.network.optimizers import PIECE
 from nas.training import Member, Plan, TrainingConfig, plan
 from nas.training.cohort import Cohort
-from nas.training.layout import Layout, Place, Shape
+from nas.training.layout import Layout, Place
 from nas.training.planner import COSTS, MOST, predicted, work
+from nas.training.shapes import Shape
 
 CONFIG = TrainingConfig(epochs=4, batch_size=32, patience=None)
 

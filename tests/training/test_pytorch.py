@@ -79,7 +79,7 @@ class Theirs:
         self.activations, self.loss = network.activations, network.loss.name
         self.weights = [leaf(weight) for weight in network.weights]
         self.biases = [leaf(bias) for bias in network.biases]
-        self.scales = [leaf(network.scales)] if network.front.scaling else []
+        self.scales = [leaf(network.scales)] if network.front.has_scales else []
         self.periodic = list(network.front.periodic)
         self.waves = [leaf(part) for part in network.waves] if self.periodic else []
 

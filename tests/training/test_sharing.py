@@ -194,7 +194,7 @@ def test_padding_and_the_factors_of_biases_stay_as_they_are() -> None:
     for i, member in enumerate(cohort.members):
         numbers = np.arange(cohort.parameters.size, dtype=float)
         network, own = member.network, np.empty_like(member.network.parameters)
-        cohort._numbering.load(network, i, numbers, own)
+        cohort._storage.load(network, i, numbers, own)
         assert len(np.unique(own)) == own.size
         used[own.astype(int)] = True
     np.testing.assert_array_equal(cohort.parameters[~used], before[~used])
@@ -235,7 +235,7 @@ def test_work_is_that_of_the_members_with_the_optimizer_once() -> None:
     assert found["products"] == as_networks["products"]
     calls = len(cohort._before_pass) + len(cohort._after_pass)
     assert found["calls"] == as_networks["calls"] + calls
-    assert cohort._numbering.size == cohort.parameters.size
+    assert cohort._storage.size == cohort.parameters.size
     assert sum(n_shared(shape, 4) for shape in cohort.layout.shapes[::4]) == cohort.parameters.size
     assert found["parameters"] == 10 * cohort.parameters.size + COPYING * cohort.layout.size
     large = one(4, (256, 256))
