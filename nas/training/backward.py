@@ -66,7 +66,7 @@ class BackwardPass:
         memory = self._memory
         slopes, z, a = self._slopes[layer], memory.linear[layer], memory.hidden[layer - 1]
         calls: list[Call] = []
-        if (mask := memory.dropout.masks.get(layer)) is not None:
+        if (mask := memory.masks.get(layer)) is not None:
             # The forward pass multiplied by the mask last, so the backward pass does first.
             calls.append((xp.multiply, (slopes, mask, slopes)))
         for name, rows in memory.layout.runs(layer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas.network import fused
-from nas.network.arrays import Floats, host, to_device, xp
+from nas.network.arrays import DTypeLike, Floats, host, to_device, xp
 from nas.network.calls import Call, run
 from nas.training.layout import Layout
 
@@ -18,8 +18,9 @@ class Dropout:
     layout : Layout
     dropouts : sequence of sequences of float
         The share that each member drops of each of its hidden layers' units; none if empty.
-    hidden : list of float arrays of shape (units, rows)
-        Activations of each hidden layer of all members: masks are of their shapes.
+    rows : int
+        Examples a batch.
+    dtype : dtype
 
     Attributes
     ----------
@@ -27,11 +28,13 @@ class Dropout:
         By the numbers of the layers, from 1; 1 wherever nothing is dropped, as in rows of ones.
     """
 
-    def __init__(self, layout: Layout, dropouts: Sequence[Sequence[float]], hidden: Sequence[Floats]) -> None:
+    def __init__(
+        self, layout: Layout, dropouts: Sequence[Sequence[float]], rows: int, dtype: DTypeLike
+    ) -> None:
         # Shallower members have no share in the deeper layers.
         self.masks = {
-            layer: xp.ones_like(array)
-            for layer, array in enumerate(hidden, start=1)
+            layer: xp.ones((layout.n_rows[layer], rows), dtype)
+            for layer in range(1, layout.depth + 1)
             if any(any(shares[layer - 1 : layer]) for shares in dropouts)
         }
         self._draws = list(self._lay_out(layout, dropouts))

@@ -130,7 +130,7 @@ class ForwardPass:
         # Before the mask: this multiplies the rows that it restores by 1.
         if reset := _reset(layout, layer, a):
             calls.append(reset)
-        if (mask := memory.dropout.masks.get(layer)) is not None:
+        if (mask := memory.masks.get(layer)) is not None:
             calls.append((xp.multiply, (a, mask, memory.read[layer])))
         return calls
 

@@ -6,14 +6,13 @@ stack are a three-dimensional view of it without a copy, and an activation of ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from nas.network import fused
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import DTypeLike, Floats, Ints, host, take_rows, xp, zeros
 from nas.network.calls import Call, run
-from nas.training.dropout import Dropout
 from nas.training.layout import Layout, Place
 from nas.training.products import fits_cache, product
 from nas.training.views import units
@@ -28,8 +27,8 @@ class Memory:
     rows : int
         Examples a batch.
     dtype : dtype
-    dropouts : sequence of sequences of float
-        The share that each member drops of each hidden layer's units; none if empty.
+    masks : dict from int to float arrays of shape (units, rows)
+        The dropout masks of the layers in which a member drops units.
     groups : sequence of int
         The number of the batch that each member reads, from 0; all read the same batch if empty.
 
@@ -42,7 +41,6 @@ class Memory:
         For each layer: linear outputs; activations, in the same memory if the derivative allows it; and
         inputs of the next layer, which are other memory under dropout. `linear` and `read` begin with the
         inputs, `hidden` with the first hidden layer.
-    dropout : Dropout
     predictions : float array of shape (outputs, members, rows)
     outputs : float array of shape (members, outputs, rows)
         The linear outputs of the last layer, in the memory of the predictions unless `has_own_outputs`.
@@ -54,10 +52,10 @@ class Memory:
         rows: int,
         dtype: DTypeLike,
         *,
-        dropouts: Sequence[Sequence[float]] = (),
+        masks: Mapping[int, Floats],
         groups: Sequence[int] = (),
     ) -> None:
-        self.layout, self.rows, self.groups = layout, rows, tuple(groups)
+        self.layout, self.rows, self.masks, self.groups = layout, rows, masks, tuple(groups)
         self.zeros: Callable[[Sequence[int]], Floats] = partial(zeros, dtype=dtype)
         self.batches = [Batch(rows, layout, self.zeros) for _ in range(1 + max(groups, default=0))]
         self.columns = self.batches[0].columns
@@ -69,11 +67,10 @@ class Memory:
         self.hidden = [
             self._units(layer) if _needs_inputs(layout, layer) else self.linear[layer] for layer in layers
         ]
-        self.dropout = Dropout(layout, dropouts, self.hidden)
         # Activations are kept beside what is left of them: derivatives are those before the mask.
         self.read = [
             self.columns,
-            *(self._units(i) if i in self.dropout.masks else self.hidden[i - 1] for i in layers),
+            *(self._units(i) if i in masks else self.hidden[i - 1] for i in layers),
         ]
         self.predictions = self.zeros((layout.n_outputs, len(layout.shapes), rows))
         self.outputs = self.predictions.swapaxes(0, 1)

@@ -16,6 +16,7 @@ from nas.network.calls import Call, run
 from nas.network.losses import Loss, Smoothing
 from nas.network.mlp import MLP, PREDICTION_ROWS
 from nas.training.backward import BackwardPass
+from nas.training.dropout import Dropout
 from nas.training.forward import ForwardPass
 from nas.training.layout import Layout
 from nas.training.memory import Memory
@@ -65,9 +66,11 @@ class Workspace:
         groups: Sequence[int] = (),
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
-        self._memory = Memory(layout, rows, parameters.dtype, dropouts=dropouts, groups=groups)
+        self._dropout = Dropout(layout, dropouts, rows, parameters.dtype)
+        self.masks = self._dropout.masks
+        self._memory = Memory(layout, rows, parameters.dtype, masks=self.masks, groups=groups)
         self.inputs, self.hidden = self._memory.batches[0].inputs, self._memory.hidden
-        self.masks, self.predictions = self._memory.dropout.masks, self._memory.predictions
+        self.predictions = self._memory.predictions
         forward = ForwardPass(self._memory, parameters, is_trained=gradient is not None)
         self._forward = [*forward.calls, *loss.lay_out_link(self.predictions)]
         self._loss_gradient = loss.gradient_of(self.predictions)
@@ -83,7 +86,7 @@ class Workspace:
 
     def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:
         """Draw the dropout masks of each member from its generator; see `Dropout.draw`."""
-        self._memory.dropout.draw(rngs)
+        self._dropout.draw(rngs)
 
     def forward(self) -> Floats:
         """Predictions for the batch, of shape (outputs, members, rows), in the workspace's own memory."""
