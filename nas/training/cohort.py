@@ -56,6 +56,8 @@ class Cohort:
         if self._copies > 1:
             self._storage = Sharing(shapes, self._copies, self.layout)
         self._dtype = members[0].network.parameters.dtype
+        # Copies of the networks' numbers, written back at their best epochs: in arrays of their own they would
+        # be too short, and too far apart, for one operation over all members.
         self.parameters, self._gradient = self._buffer(), self._buffer()
         # As many moments as the optimizer with most of them needs; others leave their parts untouched.
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]
@@ -80,6 +82,7 @@ class Cohort:
 
     def _lay_out_sharing(self) -> None:
         """The arrays of passes, and the calls between these and the networks' own numbers."""
+        # Without members of their own: the same arrays, not copies, so that there is nothing to keep in step.
         self._read, self._read_gradient = self.parameters, self._gradient
         self._before_pass: list[Call] = []
         self._after_pass: list[Call] = []
@@ -122,6 +125,7 @@ class Cohort:
         space = self._space(len(rows))
         space.load(X, rows)
         if space.masks:
+            # Members of a network take their masks from its one generator in turn, so that they differ.
             space.draw_masks(self._repeated([_generator(member) for member in self.members]))
         run(self._before_pass)
         if self._copies > 1 and weights is not None and weights.ndim == 2:
@@ -129,6 +133,8 @@ class Cohort:
         losses = space.backpropagate(targets, weights, self._smoothing)
         run(self._after_pass)
         if self._copies > 1:
+            # In training each member has a loss of its own (Gorishniy et al. 2025): a mean of losses, not the
+            # loss of the mean prediction, which is what validation measures.
             losses = losses.reshape(-1, self._copies, len(rows)).mean(axis=1)
         if self._clips:
             # The norm counts the penalty's gradient too, so decay comes before clipping.
@@ -156,6 +162,7 @@ class Cohort:
             folds = [member.fold for member in self.members]
             loss = self.members[0].network.loss
             self._validation = Validation(self.layout, self._read, loss, folds, parts, copies=self._copies)
+        # The last step has changed the shared numbers since members had copies of them.
         run(self._before_pass)
         return self._validation.measure(keep=keep)
 

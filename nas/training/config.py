@@ -124,6 +124,7 @@ _BOUNDS = (
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )
+# Settings that came after the first records, with the values that leave training as it was before them.
 _LATER = {"beta2": BETA2, "label_smoothing": 0.0, "front_scaling": 0.0}
 _OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")

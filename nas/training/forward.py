@@ -127,7 +127,7 @@ class ForwardPass:
                 self.gates[layer, rows.start] = memory.zeros(arrays[0].shape)
             gate = self.gates.get((layer, rows.start))
             calls += ACTIVATIONS[name].lay_out_forward(*arrays, gate)
-        # Before the mask: this multiplies the rows that it restores by 1.
+        # Rows are restored before the mask is applied, which has ones in them.
         if reset := _reset(layout, layer, a):
             calls.append(reset)
         if (mask := memory.masks.get(layer)) is not None:

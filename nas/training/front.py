@@ -56,6 +56,7 @@ class FrontScaling:
             if run.scales.start == run.scales.stop:
                 self.forward.append((xp.copyto, (read, own)))
                 continue
+            # Biases are not multiplied, but the product reads them beside the weights: they are copied.
             scales = _columns(parameters[run.scales], len(own))
             self.forward.append((xp.multiply, (own[..., :-1], scales, read[..., :-1])))
             self.forward.append((xp.copyto, (read[..., -1], own[..., -1])))
@@ -70,6 +71,7 @@ class FrontScaling:
                 flat[run.numbers].reshape(run.shape)[..., :-1] for flat in (self._parameters, gradient)
             )
             products = zeros(own.shape, own.dtype)
+            # The gradient by the factors needs that by V, which the last call turns into that by W.
             calls += [
                 (xp.multiply, (slopes, own, products)),
                 (sum_rows, (products, gradient[run.scales].reshape(len(own), -1))),
@@ -100,6 +102,7 @@ class MemberWaves:
         self._layout, self._member, self._x, self._product = layout, member, x, product
         self._own = waves_of(layout, parameters, member)
         (n, rows), kind = x.shape, x.dtype
+        # Angles and waves are both kept: the backward pass takes the sines of angles, in their own memory.
         self._angles, self._waves = zeros((n, N_WAVES, rows), kind), zeros((n, N_WAVES, rows), kind)
         self._sums = zeros((n, N_SUMS, rows), kind)
         self._added = zeros((len(self._own.weights), rows), kind)

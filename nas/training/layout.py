@@ -102,7 +102,8 @@ class Layout:
     def places(self) -> list[list[Place]]:
         """Each member's layers, from the first hidden layer to the outputs."""
         places: list[list[Place]] = [[] for _ in self.shapes]
-        # Layer by layer, and in each layer member by member: neighbours of a layer are adjacent in memory.
+        # Layer by layer, and in each layer member by member: neighbours of a layer are adjacent in memory,
+        # and the first layers of all members, at the start of the buffer, are one matrix.
         end = 0
         for layer in range(1, self.depth + 2):
             row = 0
@@ -192,6 +193,8 @@ class Layout:
 
     def fixed_rows(self, layer: int) -> dict[int, float]:
         """Rows of a hidden layer that are padding or ones, with the value that they must hold."""
+        # Another number than 0 in a row of padding would meet weights of 0, and change nothing; but it is a
+        # factor of their gradients, and the optimizer would move them away from 0.
         fixed: dict[int, float] = {}
         for i in self.members(layer):
             rows = self.places[i][layer - 1].rows

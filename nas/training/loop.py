@@ -229,6 +229,7 @@ class _Training:
             if self._keep_states:
                 last = self._last_state(i) if stopped is TrainingStop.EPOCHS else None
                 result = replace(result, best=record.best, last=last)
+            # By network: a cohort has its members in an order of its own.
             self.results[id(self._cohort.members[i].network)] = result
         self._records = [record for i, record in enumerate(self._records) if i not in leaving]
         if self._records:

@@ -68,6 +68,8 @@ def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ..
 
     First by the optimizer, then by activation, depth and widths: deeper members come first.
     """
+    # The rule comes first: an optimizer works on whole spans of the buffer. The first activation comes next,
+    # before the depth, as the first hidden layer is the only one that all but linear members have.
     of_shape = -shape.depth, shape.padded, shape.activations, shape.front
     return (*_rule(config), steps), shape.activations[:1], *of_shape
 

@@ -62,8 +62,8 @@ class Memory:
         layers = range(1, layout.depth + 1)
         # The rows of ones are set once in each of these arrays: no pass writes to them.
         self.linear = [self.columns, *map(self._units, layers)]
-        # Most derivatives follow from the activation itself. Half of the memory is half of the traffic
-        # between caches, so that only activations of the other kind get an array of their own.
+        # Most derivatives follow from the activation itself, and activations are computed in place: the less
+        # memory a step goes through, the more of it stays in the cache.
         self.hidden = [
             self._units(layer) if _needs_inputs(layout, layer) else self.linear[layer] for layer in layers
         ]

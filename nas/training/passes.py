@@ -106,6 +106,7 @@ class Workspace:
         smoothing : Smoothing, optional
             The label smoothing of the members.
         """
+        # From here on the memory of the predictions holds the gradient of the loss by linear outputs.
         p = self.forward()
         losses = (
             self._loss_gradient(p, targets)
@@ -140,6 +141,7 @@ def predict(network: MLP, X: Floats) -> Floats:
     result = host.empty((len(X), network.sizes[-1]), network.parameters.dtype)
     X = to_device(X.astype(flat.dtype, copy=False))
     spaces: dict[int, Workspace] = {}
+    # In the blocks of validation: BLAS may round products of another number of rows differently.
     for start in range(0, len(X), PREDICTION_ROWS):
         rows = host.arange(start, min(start + PREDICTION_ROWS, len(X)))
         if len(rows) not in spaces:

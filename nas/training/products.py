@@ -67,6 +67,7 @@ def product(A: Array, B: Array, out: Array, *, solo: bool = False) -> list[Call]
         outs = out[i][:whole].reshape(-1, PANEL, columns)
         calls.append(_stacked(panels, _matrix(B, i), outs))
         if whole < rows:
+            # Not padded to a panel: the operands are views, with other units below them.
             calls.append(_stacked(A[i][whole:], _matrix(B, i), out[i][whole:]))
     return calls
 

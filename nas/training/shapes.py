@@ -78,7 +78,8 @@ def counts(shapes: Sequence[Shape], *, tiled: bool) -> Counts:
     # Tuples: reading an attribute again and again would take three times as long.
     members = [(len(shape.activations), shape.padded, shape.activations) for shape in shapes]
     n_outputs = shapes[0].sizes[-1]
-    # Outputs of members with equal last layers, side by side, are a stack.
+    # Outputs of members with equal last layers, side by side, are a stack. Members of another depth read
+    # another array, at equal widths too.
     by_last_layer = groupby(members, lambda member: (member[0], member[1][-2] + 1))
     outputs = [(len(list(group)), depth, n_outputs, inputs) for (depth, inputs), group in by_last_layer]
     n_rows, size, stacks, runs = [shapes[0].sizes[0] + 1], 0, [], []
@@ -141,6 +142,8 @@ def _hidden_runs(members: Sequence[_Member], layer: int) -> list[tuple[str, int]
             if last:
                 runs.append((last, n_rows - 1))
             n_rows, last = 0, names[layer - 1]
+        # The ones between two members go through the activation as well, and are restored where it moves
+        # them: one call over both members takes less time than two.
         n_rows += widths[layer] + 1
     return [*runs, (last, n_rows - 1)]
 

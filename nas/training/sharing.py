@@ -134,6 +134,7 @@ class Sharing:
             *layers, factors = self._views(parameters, i)
             *by_layers, by_factors = self._views(gradient, i)
             first, *others = self._of_members(by_read, i)
+            # The gradient by the factors needs the members' own, which are then multiplied in place.
             products = zeros(first.shape, by_read.dtype)
             calls.append((xp.multiply, (first, layers[0], products)))
             # The last column, of the biases' factors, stays 0.
@@ -143,6 +144,7 @@ class Sharing:
             for copies, by_layer in zip(others[:-1], by_layers[1:], strict=False):
                 calls.append((sum_members, (copies, by_layer)))
             calls.append((xp.copyto, (by_layers[-1].reshape(others[-1].shape), others[-1])))
+        # Once, over the whole buffer: one call in place of one for each matrix.
         share = xp.asarray(1 / self._members, gradient.dtype)
         return [*calls, (xp.multiply, (gradient, share, gradient))]
 
@@ -151,7 +153,8 @@ class Sharing:
         places = self._layout.places[i * self._members : (i + 1) * self._members]
         stacks = []
         for layer, (first, last) in enumerate(zip(places[0], places[-1], strict=True)):
-            # Below each member's units of the first layer lie the weights of its row of ones.
+            # Below each member's units of the first layer lie the weights of its row of ones, which are
+            # constant, and are neither copied nor added up.
             ones = first.shape[1] if layer == 0 else 0
             numbers = flat[first.numbers.start : last.numbers.stop + ones]
             stack = numbers.reshape(self._members, -1, first.shape[1])

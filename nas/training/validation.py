@@ -48,6 +48,7 @@ class Validation:
             fold: [i for i, own in enumerate(folds) if own == fold] for fold in dict.fromkeys(folds)
         }
         numbers = list(self._members)
+        # Batches are numbered by the folds that have members: others would be copied and never read.
         groups = [numbers.index(fold) for fold in folds for _ in range(copies)]
         self._groups = groups if len(parts) > 1 else []
         self._spaces: dict[int, Workspace] = {}
@@ -79,6 +80,7 @@ class Validation:
                 losses[members, rows] = self._loss.per_row(own, self._parts[fold].y[..., rows])
                 if keep:
                     predictions[members, rows] = own.transpose(1, 2, 0)
+        # Over all rows at once, so that results do not depend on the size of blocks.
         means = host.empty(n_members)
         for fold, members in self._members.items():
             of_rows, weights = losses[members, : len(self._parts[fold])], self._parts[fold].weights
