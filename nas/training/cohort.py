@@ -56,8 +56,8 @@ class Cohort:
         if self._copies > 1:
             self._storage = Sharing(shapes, self._copies, self.layout)
         self._dtype = members[0].network.parameters.dtype
-        # Copies of the networks' numbers, written back at their best epochs: in arrays of their own they would
-        # be too short, and too far apart, for one operation over all members.
+        # Copies of the networks' numbers, written back at their best epochs: in arrays of their own they
+        # would be too short, and too far apart, for one operation over all members.
         self.parameters, self._gradient = self._buffer(), self._buffer()
         # As many moments as the optimizer with most of them needs; others leave their parts untouched.
         self._moments = [self._buffer() for _ in range(max(OPTIMIZERS[m.rule[0]].n_moments for m in members))]

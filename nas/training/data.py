@@ -117,7 +117,7 @@ class Rows:
     ----------
     X : float array of shape (rows, inputs)
     y : array of shape (rows,), or (outputs, 1, rows) without class targets
-        Examples are columns in training: see `nas.training.passes`.
+        Examples are columns in training: see `nas.training.memory`.
     truth : array
         The targets in the form in which they came, as scores read them.
     weights : float array of shape (rows,), optional

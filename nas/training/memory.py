@@ -60,7 +60,7 @@ class Memory:
         self.batches = [Batch(rows, layout, self.zeros) for _ in range(1 + max(groups, default=0))]
         self.columns = self.batches[0].columns
         layers = range(1, layout.depth + 1)
-        # The rows of ones are set once in each of these arrays: no pass writes to them.
+        # The rows of ones are set once in each of these arrays, and passes leave ones in them.
         self.linear = [self.columns, *map(self._units, layers)]
         # Most derivatives follow from the activation itself, and activations are computed in place: the less
         # memory a step goes through, the more of it stays in the cache.
