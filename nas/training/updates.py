@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
-from nas.network.arrays import Floats, zeros
+from nas.network.arrays import DTypeLike, Floats, zeros
 from nas.network.optimizers import OPTIMIZERS, Optimizer
 from nas.network.waves import RATE
 from nas.training.config import TrainingConfig
@@ -43,26 +44,16 @@ def lay_out_optimizers(
     for name, coefficient, steps in dict.fromkeys(kinds):
         first = kinds.index((name, coefficient, steps))
         group = range(first, first + kinds.count((name, coefficient, steps)))
-
-        def spread(values: Callable[[TrainingConfig], _Values], group: range = group) -> Floats | float:
-            of_members = {i: values(members[i].config) for i in group}
-            if (number := _common(of_members, members)) is not None:
-                return number
-            result = zeros(storage.size, parameters.dtype)
-            for i in group:
-                _fill(result, of_members[i], storage.places[i])
-                if members[i].network.front:
-                    _fill_front(result, of_members[i], layout, i)
-            return result
-
+        configs = [members[i].config for i in group]
+        spread = partial(_spread, group, members, layout, storage, parameters.dtype)
         optimizer = OPTIMIZERS[name](
             parameters,
             gradient,
             coefficient,
             spans=storage.spans(slice(group.start, group.stop)),
             moments=moments,
-            rates=spread(_rates),
-            decays=spread(_decays),
+            rates=spread([_rates(config) for config in configs]),
+            decays=spread([_decays(config) for config in configs]),
         )
         # Rules that correct their means by the number of steps go on from that of the members' states.
         optimizer.steps = steps
@@ -93,16 +84,30 @@ def _decays(config: TrainingConfig) -> _Values:
     return _Values(config.weight_decay, 0.0, 0.0, 0.0)
 
 
-def _common(values: Mapping[int, _Values], members: Sequence[Member]) -> float | None:
-    """The number that all parameters of these members have; None if members, or their kinds, differ."""
+def _spread(
+    group: range,
+    members: Sequence[Member],
+    layout: Layout,
+    storage: Storage | Sharing,
+    dtype: DTypeLike,
+    values: Sequence[_Values],
+) -> Floats | float:
+    """One number for all parameters of a group of members, or an array if members, or their kinds, differ."""
     different: set[float] = set()
-    for i, value in values.items():
+    for i, value in zip(group, values, strict=True):
         front = members[i].network.front
         # Kinds that a member does not have do not count: one number takes fewer operations than an array.
         different |= {value.weights, value.biases}
         different |= {value.scales} if front.has_scales else set()
         different |= {value.waves} if front.periodic else set()
-    return different.pop() if len(different) == 1 else None
+    if len(different) == 1:
+        return different.pop()
+    result = zeros(storage.size, dtype)
+    for i, value in zip(group, values, strict=True):
+        _fill(result, value, storage.places[i])
+        if members[i].network.front:
+            _fill_front(result, value, layout, i)
+    return result
 
 
 def _fill(result: Floats, values: _Values, places: Sequence[Place | Part]) -> None:
