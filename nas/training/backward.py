@@ -70,7 +70,7 @@ class BackwardPass:
             # The forward pass multiplied by the mask last, so the backward pass does first.
             calls.append((xp.multiply, (slopes, mask, slopes)))
         for name, rows in memory.layout.runs(layer):
-            arrays = [array[rows].reshape(-1) for array in (slopes, z, a)]
+            arrays = (slopes[rows].reshape(-1), z[rows].reshape(-1), a[rows].reshape(-1))
             gate = self._forward.gates.get((layer, rows.start))
             calls += ACTIVATIONS[name].lay_out_backward(*arrays, gate)
         return calls
