@@ -239,7 +239,9 @@ class Genome:
         Of a network with members, the shared ones count once, beside each member's factors of the inputs.
         Factors of front scaling are not counted: a trained network has them in its weights.
         """
-        return sum(_weights_and_biases(self, n_inputs, self.n_members * n_outputs)) + _n_factors(self, n_inputs)
+        return sum(_weights_and_biases(self, n_inputs, self.n_members * n_outputs)) + _n_factors(
+            self, n_inputs
+        )
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
