@@ -30,8 +30,9 @@ from functools import cached_property
 from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
+from nas.network.architecture import PLAIN, Front
 from nas.network.arrays import ALIGNMENT, Floats, to_device, to_host
-from nas.network.mlp import MLP, PLAIN, Front
+from nas.network.mlp import MLP
 from nas.network.waves import Waves, n_numbers
 from nas.training.products import LEAST, TILE
 

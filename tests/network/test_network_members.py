@@ -54,10 +54,7 @@ def child_of(
     names = parent.activations if names is None else names
     origins = range(len(names)) if origins is None else origins
     child = MLP(sizes, names, parent.loss.name, dtype=np.float64, members=members)
-    its = morph(
-        state_of(parent), parent.sizes, parent.activations, sizes, names, origins,
-        np.random.default_rng(2), members=parent.members, child_members=members,
-    )  # fmt: skip
+    its = morph(state_of(parent), parent.architecture, child.architecture, origins, np.random.default_rng(2))
     assert all(np.isfinite(array).all() for array in (its.parameters, *its.moments))
     assert [array.size for array in its.moments] == [child.parameters.size] * 2
     child.parameters[...] = its.parameters
@@ -84,7 +81,8 @@ def test_two_members_by_hand() -> None:
 def test_inputs_of_a_column_have_one_sign_at_first() -> None:
     columns = np.array([0, 0, 1, 1, 1, 2])
     sizes, rng = (6, 5, 2), np.random.default_rng(0)
-    one = MLP(sizes, ["relu"], "squared_error", rng=rng, members=8, columns=columns)
+    one = MLP(sizes, ["relu"], "squared_error", members=8)
+    one.initialize(rng, columns)
     assert set(one.factors.ravel()) == {-1.0, 1.0}
     assert (one.factors[:, [0, 2, 2]] == one.factors[:, [1, 3, 4]]).all()
     assert len(np.unique(one.factors, axis=0)) > 3
@@ -94,7 +92,8 @@ def test_inputs_of_a_column_have_one_sign_at_first() -> None:
 
 def test_a_network_without_members_is_as_it_was() -> None:
     plain, one = (MLP((4, 5, 3), ["relu"], "cross_entropy", rng=np.random.default_rng(0)), network(1))
-    again = MLP((4, 5, 3), ["relu"], "cross_entropy", rng=np.random.default_rng(0), columns=np.zeros(4, int))
+    again = MLP((4, 5, 3), ["relu"], "cross_entropy")
+    again.initialize(np.random.default_rng(0), np.zeros(4, int))
     assert plain.parameters.tobytes() == again.parameters.tobytes()
     assert one.alone() == [one]
     assert one.factors.shape == (0, INPUTS)
@@ -237,7 +236,7 @@ def test_a_linear_child_has_no_members() -> None:
 def test_inputs_are_added_and_removed_beside_members() -> None:
     parent = network(3, "squared_error")
     factors, inputs = parent.factors, np.array([0, -1, -1, 1, 2, 3])
-    its = with_inputs(state_of(parent), parent.sizes, parent.activations, InputChange(inputs), members=3)
+    its = with_inputs(state_of(parent), parent.architecture, InputChange(inputs))
     child = MLP((6, *parent.sizes[1:]), parent.activations, "squared_error", dtype=np.float64, members=3)
     child.parameters[...] = its.parameters
     X = np.random.default_rng(4).normal(size=(20, 6))
@@ -248,9 +247,7 @@ def test_inputs_are_added_and_removed_beside_members() -> None:
     child.weights[0][1] = 0.3
     lines = Lines(np.array([1, 2]), np.array([0, 0]), np.array([0.5, 2.0]), np.zeros(2))
     state = State(child.parameters.copy(), (), ("adam", 0.999), 0, 1)
-    kept = with_inputs(
-        state, child.sizes, child.activations, InputChange(np.array([0, 3, 4, 5]), lines), members=3
-    )
+    kept = with_inputs(state, child.architecture, InputChange(np.array([0, 3, 4, 5]), lines))
     X[:, 1], X[:, 2] = 0.5 * X[:, 0], 2 * X[:, 0]
     expected = child.predict(X)
     parent.parameters[...] = kept.parameters
