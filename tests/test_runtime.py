@@ -33,7 +33,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from nas import runtime
 from nas.errors import InputError
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.network import ACTIVATIONS, MLP
 from nas.predictions import predictions, write_predictions
 from nas.runtime import (
