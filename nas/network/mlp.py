@@ -129,7 +129,7 @@ class MLP:
         """The factors of the inputs, of shape (members, inputs), as a view of a flat buffer."""
         return self.architecture.factors_of(flat)
 
-    def alone(self) -> list[MLP]:
+    def plain_networks(self) -> list[MLP]:
         """Each member as a network of its own, with copies of the parameters; this network if it has none."""
         if self.members == 1:
             return [self]
@@ -143,7 +143,7 @@ class MLP:
     def predict(self, X: Floats) -> Floats:
         """Predictions of shape (rows, outputs): probabilities, or values for a linear output."""
         if self.members > 1:
-            mean: Floats = host.mean([network.predict(X) for network in self.alone()], axis=0)
+            mean: Floats = host.mean([network.predict(X) for network in self.plain_networks()], axis=0)
             return mean
         result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
         for rows in _blocks(len(X)):
@@ -161,7 +161,7 @@ class MLP:
         if not self.activations:
             return X
         if self.members > 1:
-            return host.hstack([network.hidden(X) for network in self.alone()])
+            return host.hstack([network.hidden(X) for network in self.plain_networks()])
         result = host.empty((len(X), self.sizes[-2]), self.parameters.dtype)
         for rows in _blocks(len(X)):
             *_, A = self._forward(X[rows])[1]
@@ -260,7 +260,7 @@ class MLP:
         """The mean of the members' losses, and its gradient by the chain rule from those of each member."""
         each = [
             member.loss_and_gradient(X, y, row_weights=row_weights, label_smoothing=label_smoothing)
-            for member in self.alone()
+            for member in self.plain_networks()
         ]
         gradient = gradient_of_mean(self.architecture, self.parameters, [gradient for _, gradient in each])
         return float(host.mean([loss for loss, _ in each])), gradient

@@ -148,7 +148,7 @@ def _by_weights(models: Sequence[FoldModel], inputs: dict[str, slice]) -> list[s
 
 def _first_weights(network: MLP) -> Floats:
     """The sum of the squared weights of each input, the mean over members."""
-    sums = [np.square(plain.weights[0]).sum(axis=1) for plain in folded(network).alone()]
+    sums = [np.square(plain.weights[0]).sum(axis=1) for plain in folded(network).plain_networks()]
     result: Floats = sum(sums[1:], sums[0]) / len(sums)
     return result
 
@@ -158,7 +158,7 @@ class _Shuffled:
 
     def __init__(self, model: FoldModel) -> None:
         self._network, self._X = model.network, beside_waves(model.network, model.X)
-        self._networks = folded(model.network).alone()
+        self._networks = folded(model.network).plain_networks()
         self._linear = [self._X @ network.weights[0] + network.biases[0] for network in self._networks]
         self._loss_of = _loss_of(model.network, model.y)
         self._mean = _MEANS[model.network.loss.output]

@@ -95,7 +95,7 @@ def test_a_network_without_members_is_as_it_was() -> None:
     again = MLP((4, 5, 3), ["relu"], "cross_entropy")
     again.initialize(np.random.default_rng(0), np.zeros(4, int))
     assert plain.parameters.tobytes() == again.parameters.tobytes()
-    assert one.alone() == [one]
+    assert one.plain_networks() == [one]
     assert one.factors.shape == (0, INPUTS)
 
 
@@ -110,7 +110,7 @@ def test_the_gradient_is_that_of_finite_differences(loss: str) -> None:
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "squared_error"])
 def test_predictions_are_the_mean_of_the_members(loss: str) -> None:
     one, (X, y) = network(loss=loss), some_rows(loss)
-    members = one.alone()
+    members = one.plain_networks()
     assert {member.members for member in members} == {1}
     np.testing.assert_allclose(one.predict(X), np.mean([m.predict(X) for m in members], axis=0), atol=1e-14)
     of_each = [member.loss_and_gradient(X, y)[0] for member in members]
@@ -172,15 +172,15 @@ def test_members_without_a_layer_to_share_are_refused(
 def test_members_that_stay_compute_what_they_did(before: int, after: int) -> None:
     X, parent = some_rows("cross_entropy")[0], network(before)
     child, _ = child_of(parent, after)
-    for one, other in zip(parent.alone(), child.alone(), strict=False):
+    for one, other in zip(parent.plain_networks(), child.plain_networks(), strict=False):
         np.testing.assert_allclose(other.predict(X), one.predict(X), rtol=0, atol=1e-12)
 
 
 def test_new_members_are_copies_that_differ_a_little() -> None:
     X, parent = some_rows("cross_entropy")[0], network(2)
     child, its = child_of(parent, 6)
-    for j, member in enumerate(child.alone()):
-        difference = np.abs(member.predict(X) - parent.alone()[j % 2].predict(X)).max()
+    for j, member in enumerate(child.plain_networks()):
+        difference = np.abs(member.predict(X) - parent.plain_networks()[j % 2].predict(X)).max()
         assert difference < 1e-12 if j < 2 else 1e-3 < difference < 0.3
     ratios = child.factors[2:] / child.factors[[0, 1, 0, 1]]
     assert 0.5 * SPREAD < ratios.std() < 2 * SPREAD
@@ -194,7 +194,7 @@ def test_new_members_are_copies_that_differ_a_little() -> None:
 def test_a_single_member_is_a_plain_network_and_back() -> None:
     X, parent = some_rows("cross_entropy")[0], network(4)
     single, its = child_of(parent, 1)
-    np.testing.assert_allclose(single.predict(X), parent.alone()[0].predict(X), atol=1e-12)
+    np.testing.assert_allclose(single.predict(X), parent.plain_networks()[0].predict(X), atol=1e-12)
     assert its.parameters.size == single.parameters.size == network(1).parameters.size
     again, _ = child_of(network(1), 2)
     np.testing.assert_array_equal(again.factors[0], 1)
@@ -221,7 +221,7 @@ def test_layers_change_beside_members(widths: tuple[int, ...], origins: tuple[in
     child, _ = child_of(parent, 3, widths, ["relu"] * len(widths), origins)
     np.testing.assert_allclose(child.predict(X), parent.predict(X), rtol=0, atol=1e-10)
     fewer, _ = child_of(parent, 2, widths, ["relu"] * len(widths), origins)
-    for one, other in zip(fewer.alone(), parent.alone(), strict=False):
+    for one, other in zip(fewer.plain_networks(), parent.plain_networks(), strict=False):
         np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=0, atol=1e-10)
 
 
@@ -230,7 +230,7 @@ def test_a_linear_child_has_no_members() -> None:
     parent = MLP((INPUTS, 6, OUTPUTS), ["identity"], "cross_entropy", rng=rng, dtype=np.float64, members=3)
     child, _ = child_of(parent, 1, (), (), ())
     X = some_rows("cross_entropy")[0]
-    np.testing.assert_allclose(child.predict(X), parent.alone()[0].predict(X), atol=1e-12)
+    np.testing.assert_allclose(child.predict(X), parent.plain_networks()[0].predict(X), atol=1e-12)
 
 
 def test_inputs_are_added_and_removed_beside_members() -> None:
