@@ -119,6 +119,7 @@ def n_parameters(sizes: Sequence[int], members: int = 1) -> int:
 
 def views(flat: Floats, sizes: Sequence[int]) -> tuple[list[Floats], list[Floats]]:
     """Weights, of shape (inputs, outputs), and biases, (outputs,), of a network of these sizes."""
+    # All weights before all biases: weight decay is an operation on one slice.
     weights, biases, start = [], [], 0
     for inputs, outputs in pairwise(sizes):
         weights.append(flat[start : start + inputs * outputs].reshape(inputs, outputs))

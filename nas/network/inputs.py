@@ -73,6 +73,7 @@ class InputChange:
             host.add.at(numbers[0], self.lines.over, slopes[:, host.newaxis] * weights)
             numbers[0, -1] += heights @ weights
         layer.numbers = numbers
+        # The last input before each that stays: codes stand behind the number of their column.
         before = host.maximum.accumulate(host.where(stay, host.arange(len(stay)), 0))
         return factors[..., host.maximum(self.origins[before], 0)]
 
@@ -81,5 +82,6 @@ class InputChange:
         if not factors.shape[1]:
             return lines.slopes, lines.heights
         removed, over = factors[0][:, lines.removed], factors[0][:, self.origins[lines.over]]
+        # Training may have moved all members' factors of an input to 0: its line is then of no effect.
         of_slopes = (removed * over).sum(axis=0) / host.maximum((over * over).sum(axis=0), 1e-12)
         return lines.slopes * of_slopes, lines.heights * removed.mean(axis=0)

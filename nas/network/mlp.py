@@ -177,6 +177,7 @@ class MLP:
             z = xp.dot(inputs[-1], to_device(weight))
             z += to_device(bias)
             if self.front.periodic and not linear:
+                # Waves read X without the factors: frequencies are factors of it already.
                 sums = self.waves.read(self.waves.angles(X[:, list(self.front.periodic)]))
                 z += xp.dot(to_device(sums), to_device(self.waves.weights))
             linear.append(z)
@@ -217,7 +218,7 @@ class MLP:
         else:
             loss, gradient = self._of_single_member(X, y, row_weights, label_smoothing)
         _, waves = self.front.views(gradient, self.sizes)
-        # Not biases, factors of inputs, frequencies and phases.
+        # The penalty is for steep functions: it has matrices, not biases, factors, frequencies and phases.
         for part, decayed in (
             (gradient[: self.n_weights], self.parameters[: self.n_weights]),
             *((new.reshape(-1), own.reshape(-1)) for new, own in zip(waves[2:], self.waves[2:], strict=True)),
@@ -232,6 +233,7 @@ class MLP:
         linear, inputs = self._forward(X)
         outputs = _columns(linear[-1])
         self.loss.link(outputs)
+        # Output function and loss are a pair: the gradient by the linear outputs is p - y, in place of p.
         targets = to_device(y if self.loss.has_class_targets else y.T)
         losses = _losses(self.loss, outputs, targets, label_smoothing)
         if row_weights is not None:

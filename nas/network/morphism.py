@@ -186,6 +186,7 @@ def _state(parent: State, architecture: Architecture, layers: Sequence[Layer], i
     """The state of a network of these layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
     dtype, front = parent.parameters.dtype, architecture.front
+    # Sums of waves are taken out before the factors, which belong to the table's inputs only.
     sums = without_sums(layers[0], architecture.sizes[0])
     factors = inputs.factors if front.has_scales else None
     if factors is not None:
