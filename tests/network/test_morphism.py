@@ -687,6 +687,6 @@ def test_added_and_removed_again_is_what_it_was() -> None:
 def test_what_does_not_fit_is_refused(changed: dict[str, Any], message: str) -> None:
     network, state = parent_of((5, 7), ["relu", "relu"])
     structure = network.architecture
-    arguments = {"parent": structure, "child": structure, "origins": [0, 1], **changed}
+    arguments: dict[str, Any] = {"parent": structure, "child": structure, "origins": [0, 1], **changed}
     with pytest.raises(ValueError, match=f"^{message}$"):
         morph(state, **arguments, rng=np.random.default_rng(0))
