@@ -107,7 +107,7 @@ def test_gradients_in_front_follow_finite_differences(widths: tuple[int, ...], f
     X, y = some_rows(network)
     assert gradient_error(network, X, y, weight_decay=0.1) <= EXACT_GRADIENT
     plain = folded(network)
-    assert folded.sizes[0] == 3 + 16 * len(front.periodic)
+    assert plain.sizes[0] == 3 + 16 * len(front.periodic)
     np.testing.assert_allclose(plain.predict(beside_waves(network, X)), network.predict(X), rtol=1e-12)
     assert folded(plain) is plain
 
