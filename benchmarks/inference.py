@@ -22,8 +22,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import Figure, interleaved, report
-from nas.export import FORMATS, write_export
+from nas.export.formats import FORMATS
 from nas.export.onnx import feeds
+from nas.export.writing import write_export
 from nas.network import MLP
 from nas.runtime import Column, Network, Target
 

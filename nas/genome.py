@@ -239,8 +239,9 @@ class Genome:
         Of a network with members, the shared ones count once, beside each member's factors of the inputs.
         Factors of front scaling are not counted: a trained network has them in its weights.
         """
-        shared = self._weights_and_biases(n_inputs, self.n_members * n_outputs)
-        return sum(shared) + self._n_factors(n_inputs)
+        return sum(_weights_and_biases(self, n_inputs, self.n_members * n_outputs)) + _n_factors(
+            self, n_inputs
+        )
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
@@ -249,15 +250,8 @@ class Genome:
         and the output's own function are not counted: their cost grows with the units only, and depends on
         how a machine computes an exponential.
         """
-        weights, biases = self._weights_and_biases(n_inputs, n_outputs)
-        return self.n_members * (2 * weights + biases) + self._n_factors(n_inputs)
-
-    def _n_factors(self, n_inputs: int) -> int:
-        return self.n_members * n_inputs if self.n_members > 1 else 0
-
-    def _weights_and_biases(self, n_inputs: int, n_outputs: int) -> tuple[int, int]:
-        outputs = (*self.widths, n_outputs)
-        return sum(map(mul, (n_inputs, *self.widths), outputs)), sum(outputs)
+        weights, biases = _weights_and_biases(self, n_inputs, n_outputs)
+        return self.n_members * (2 * weights + biases) + _n_factors(self, n_inputs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the genome as plain values for JSON, without the genes that it does not carry."""
@@ -322,6 +316,15 @@ def encoding_of(values: tuple[str | None, ...]) -> Encoding:
 _WHOLE = frozenset({int})
 _compared = attrgetter("widths", *GENES)
 """The values that identify a genome, in the order of its parameters."""
+
+
+def _weights_and_biases(genome: Genome, n_inputs: int, n_outputs: int) -> tuple[int, int]:
+    outputs = (*genome.widths, n_outputs)
+    return sum(map(mul, (n_inputs, *genome.widths), outputs)), sum(outputs)
+
+
+def _n_factors(genome: Genome, n_inputs: int) -> int:
+    return genome.n_members * n_inputs if genome.n_members > 1 else 0
 
 
 def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:

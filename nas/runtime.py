@@ -408,7 +408,7 @@ class Predictor:
         return [
             (plain, weight / member.n_members)
             for member, weight in zip(self.members, self.member_weights, strict=True)
-            for plain in member.alone()
+            for plain in member.plain_networks()
         ]
 
     def predict(self, table: Table) -> Array:
@@ -493,9 +493,9 @@ class Predictor:
         has_values = self.task == "regression"
         if has_values != needs_values:
             kinds = ("regression", "classes") if needs_values else ("classes", "regression")
-            other = "predict_set" if needs_values else "predict_interval"
+            other_method = "predict_set" if needs_values else "predict_interval"
             raise TypeError(
-                f"{method}: expected a network for {kinds[0]}, got one for {kinds[1]}; see {other}"
+                f"{method}: expected a network for {kinds[0]}, got one for {kinds[1]}; see {other_method}"
             )
         if not _is_number(coverage) or not 0 < coverage < 1:
             raise ValueError(
@@ -535,7 +535,7 @@ class Waves:
     frequencies: Array
     phases: Array
 
-    def beside(self, X: Array) -> Array:
+    def with_waves(self, X: Array) -> Array:
         """Inputs of shape (rows, inputs), with the waves beside them."""
         angles = X[:, list(self.places), np.newaxis] * self.frequencies + self.phases
         return np.hstack([X, np.cos(angles).reshape(len(X), -1)])
@@ -604,18 +604,18 @@ class Network(Predictor):
         """The number of members that share the hidden layers; 1 for a plain network."""
         return 1 if self.factors is None else len(self.factors)
 
-    def alone(self) -> list[Network]:
+    def plain_networks(self) -> list[Network]:
         """Each member that shares hidden layers as a network of its own; this network if it has none."""
         if self.factors is None:
             return [self]
-        first, *others = self.weights
+        first, *following = self.weights
         return [
             Network(
                 task=self.task,
                 columns=self.columns,
                 target=self.target,
                 activations=self.activations,
-                weights=[first * factors[:, np.newaxis], *others[:-1], weight],
+                weights=[first * factors[:, np.newaxis], *following[:-1], weight],
                 biases=[*self.biases[:-1], bias],
                 provenance=self.provenance,
             )
@@ -673,7 +673,7 @@ class Network(Predictor):
 
     def _hidden(self, X: Array) -> Array:
         if self.waves is not None:
-            X = self.waves.beside(X)
+            X = self.waves.with_waves(X)
         for activation, weight, bias in zip(
             self.activations, self.weights[:-1], self.biases[:-1], strict=True
         ):
@@ -834,16 +834,16 @@ _NOTHING = Column("", "dropped")
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
     """Weights, biases, factors and waves by the names of the weights file."""
-    found: dict[str, Array] = {}
+    result: dict[str, Array] = {}
     for prefix, member in zip(_prefixes(network), network.members, strict=True):
         for kind, arrays in (("weight", member.weights), ("bias", member.biases)):
-            found |= {f"{prefix}{kind}_{i}": array for i, array in enumerate(arrays)}
+            result |= {f"{prefix}{kind}_{i}": array for i, array in enumerate(arrays)}
         if member.factors is not None:
-            found[f"{prefix}factors"] = member.factors
+            result[f"{prefix}factors"] = member.factors
         if member.waves is not None:
             of_waves = (member.waves.frequencies, member.waves.phases)
-            found |= {f"{prefix}{name}": array for name, array in zip(_OF_WAVES, of_waves, strict=True)}
-    return found
+            result |= {f"{prefix}{name}": array for name, array in zip(_OF_WAVES, of_waves, strict=True)}
+    return result
 
 
 _OF_WAVES = ("frequencies", "phases")
@@ -1974,8 +1974,8 @@ def _check_inputs(network: Network) -> None:
             raise ModelError("waves of a network with members")
         n_waves = network.waves.phases.size
     if n_inputs + n_waves != network.sizes[0]:
-        beside = f" and {n_waves} waves" if n_waves else ""
-        raise ModelError(f"columns that give {n_inputs} inputs{beside} for {network.sizes[0]}")
+        waves = f" and {n_waves} waves" if n_waves else ""
+        raise ModelError(f"columns that give {n_inputs} inputs{waves} for {network.sizes[0]}")
 
 
 def _check_waves(waves: Waves, n_inputs: int) -> None:

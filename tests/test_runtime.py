@@ -33,7 +33,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from nas import runtime
 from nas.errors import InputError
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.network import ACTIVATIONS, MLP
 from nas.predictions import predictions, write_predictions
 from nas.runtime import (
@@ -203,7 +203,7 @@ def with_waves(places: tuple[int, ...] = (0, 7), n_waves: int = 3) -> Network:
 
 def test_waves_are_cosines_of_numbers_beside_the_inputs() -> None:
     waves = Waves((1,), np.array([[2.0, 0.5]], np.float32), np.array([[0.0, -1.0]], np.float32))
-    beside = waves.beside(np.array([[3.0, 0.25]], np.float32))
+    beside = waves.with_waves(np.array([[3.0, 0.25]], np.float32))
     np.testing.assert_allclose(beside, [[3, 0.25, math.cos(0.5), math.cos(0.125 - 1)]], rtol=1e-6)
     columns = (Column("a", "numeric"), Column("b", "numeric"))
     weight, bias = np.ones((4, 1)), np.zeros(1)
@@ -307,7 +307,7 @@ def test_members_are_of_version_7_and_their_factors_fit(tmp_path: Path) -> None:
     table = table_for(network)
     read = load_network(save_network(one, tmp_path / "model"))
     np.testing.assert_array_equal(read.predict_proba(table), one.predict_proba(table))
-    mean = np.mean([plain.predict_proba(table) for plain in one.alone()], axis=0)
+    mean = np.mean([plain.predict_proba(table) for plain in one.plain_networks()], axis=0)
     np.testing.assert_allclose(one.predict_proba(table), mean, atol=1e-6)
     assert [weight for _, weight in Ensemble([one, network], [3, 1]).plain_members()] == [0.25] * 4
     assert one.transform(table).shape == (len(mean), k * width)

@@ -193,10 +193,11 @@ def _finished(options: argparse.Namespace) -> dict[str, Any] | None:
 
 def _report_finished(record: dict[str, Any], options: argparse.Namespace) -> int:
     from nas.reporting import result_text
+    from nas.reporting.lines import place
     from nas.tracking.shown import command
 
     screen.end()
-    n, run = record["candidates"], result_text.place(options.run)
+    n, run = record["candidates"], place(options.run)
     more = command("resume", run, "--candidates", 2 * n)
     print(f"nas: this search is finished, with {n} candidates; for more of them: {more}", file=sys.stderr)
     if options.json:

@@ -11,16 +11,9 @@ from threadpoolctl import ThreadpoolController
 
 from nas.alignment import origins
 from nas.evaluation.candidate import Candidate, Checkpoint
-from nas.evaluation.problem import (
-    Problem,
-    front_of,
-    input_change,
-    network_activations,
-    network_sizes,
-    training_config,
-)
+from nas.evaluation.problem import Problem, architecture, input_change, training_config
 from nas.genome import Genome
-from nas.network import MLP, Front, State, morph, with_inputs
+from nas.network import MLP, State, morph, with_inputs
 from nas.training import Member, TrainingResult, TrainingStop, train_cohort
 
 
@@ -71,26 +64,11 @@ def started(training: Training, problem: Problem) -> Training:
     if training.inherited is None:
         return training
     (parent, state), genome = training.inherited, training.candidate.genome
-    sizes, change = network_sizes(parent, problem), input_change(parent, genome, problem)
-    front = front_of(parent, problem)
+    structure, change = architecture(parent, problem), input_change(parent, genome, problem)
     if change is not None:
-        names, members = network_activations(parent), parent.n_members
-        state = with_inputs(state, sizes, names, change, front=front, members=members)
-        front = Front(front.has_scales)
-    child_sizes = network_sizes(genome, problem)
-    start = morph(
-        state,
-        (child_sizes[0], *sizes[1:]),
-        network_activations(parent),
-        child_sizes,
-        network_activations(genome),
-        origins(genome, parent),
-        np.random.default_rng(training.seeds(2)),
-        front=front,
-        child_front=front_of(genome, problem),
-        members=parent.n_members,
-        child_members=genome.n_members,
-    )
+        state, structure = with_inputs(state, structure, change), change.architecture(structure)
+    rng = np.random.default_rng(training.seeds(2))
+    start = morph(state, structure, architecture(genome, problem), origins(genome, parent), rng)
     return replace(training, state=start, inherited=None)
 
 

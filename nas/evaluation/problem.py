@@ -12,7 +12,7 @@ import numpy as np
 
 from nas.evaluation.codes import Codes
 from nas.genome import STANDARD_ENCODING, TRAINING_GENES, Encoding, Genome
-from nas.network import MLP, Front, InputChange
+from nas.network import MLP, Architecture, Front, InputChange
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.network.waves import N_WAVES
@@ -173,16 +173,23 @@ def build_network(
     genome: Genome, seed: int | Sequence[int], problem: Problem, *, initialize: bool = True
 ) -> MLP:
     """The network that a genome describes, with the initial weights that the seed draws, or zeros."""
-    rng = np.random.default_rng(seed) if initialize else None
-    return MLP(
-        network_sizes(genome, problem),
-        network_activations(genome),
+    structure = architecture(genome, problem)
+    network = MLP(
+        structure.sizes,
+        structure.activations,
         problem.loss,
-        rng=rng,
-        front=front_of(genome, problem),
-        members=genome.n_members,
-        columns=problem.columns.get(genome.encoding),
+        front=structure.front,
+        members=structure.members,
     )
+    if initialize:
+        network.initialize(np.random.default_rng(seed), problem.columns.get(genome.encoding))
+    return network
+
+
+def architecture(genome: Genome, problem: Problem) -> Architecture:
+    """The architecture of a genome's network."""
+    sizes, activations = network_sizes(genome, problem), network_activations(genome)
+    return Architecture(sizes, activations, front_of(genome, problem), genome.n_members)
 
 
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:

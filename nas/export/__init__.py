@@ -1,6 +1,4 @@
-"""Writing networks in forms that others can use."""
+"""Writing networks in forms that others can use.
 
-from nas.export.formats import FORMATS, Exported, write_export
-from nas.export.native import save_network
-
-__all__ = ["FORMATS", "Exported", "save_network", "write_export"]
+`formats` has the table of all formats, `writing` writes an export, `native` the files of a run.
+"""

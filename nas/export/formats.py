@@ -1,25 +1,23 @@
-"""The formats of exports. Files are checked against the original network before they are put in place.
+"""The formats of exports.
 
 A new format is a module beside this, with a function `write` and a function `load`, and an entry in
-`FORMATS`; the command line and the tests read the table.
+`FORMATS`; the command line and the tests read the table, for which no other library is imported.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from nas.errors import InputError
-from nas.export.check import Agreement, Predict, check
-from nas.export.usage import readme, usage
-from nas.isolation import isolated
-from nas.runtime import Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.export.check import Predict
+    from nas.runtime import Predictor
 
 
 @dataclass(frozen=True)
@@ -125,49 +123,12 @@ FORMATS = {
 }
 """All formats by name."""
 
+EXAMPLE = "onnx"
+"""The format in commands that are shown as examples: what it writes runs without Python."""
+
 
 def format_named(name: str) -> Format:
     """The format with a name; raises `InputError` if it is unknown."""
     if name not in FORMATS:
         raise InputError(f"format: expected {', '.join(FORMATS)}, got {name!r}")
     return FORMATS[name]
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The path of an export, how well it agrees with the network, and how it is used."""
-
-    path: Path
-    agreement: Agreement
-    example: str = ""
-
-
-@isolated()
-def write_export(
-    network: Predictor,
-    name: str,
-    place: Path,
-    rows: pd.DataFrame | None = None,
-    *,
-    overwrite: bool = False,
-) -> Exported:
-    """Write a network in the format called `name`; see `nas.export_network` for parameters and errors."""
-    form = format_named(name)
-    if form.suffix and place.suffix != form.suffix:
-        raise InputError(f"output: expected a name that ends in {form.suffix}, got {place.name}")
-    if place.exists() and (not overwrite or place.is_dir() != (not form.suffix)):
-        raise InputError(f"output {place}: expected a place that is free, got one that is taken")
-    try:
-        with tempfile.TemporaryDirectory(dir=place.absolute().parent, prefix=".nas-export-") as folder:
-            unchecked = Path(folder, place.name)
-            form.write(network, unchecked, rows)
-            agreement = check(network, form.load(network, unchecked), rows)
-            example = usage(form.example, place)
-            if not form.suffix:
-                (unchecked / "README.md").write_text(readme(network, example, form.needs), encoding="utf-8")
-            if place.is_dir():
-                shutil.rmtree(place)
-            unchecked.replace(place)
-    except OSError as error:
-        raise InputError(f"output {place}: expected a place to write to, got: {error.strerror}") from None
-    return Exported(place, agreement, example)

@@ -51,6 +51,7 @@ class Factors:
         layer.numbers[0, :-1] *= factors.numbers[0][:, host.newaxis]
         factors.numbers[0, small] = 1
         layer.numbers[1:, :-1] /= factors._of_moments()
+        # Moments under a factor of nearly 0 are of another scale: they are estimated anew.
         for moments in (layer.numbers[1:, :-1], factors.numbers[1:]):
             moments[:, small] = host.nan
         return factors

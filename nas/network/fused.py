@@ -26,8 +26,9 @@ def _constants(like: Floats, *values: float) -> Floats:
 
 def _calls(*calls: Call | None) -> list[Call]:
     """All of these calls, or none of them."""
-    found = [call for call in calls if call is not None]
-    return found if len(found) == len(calls) else []
+    # A loop reads what the call before it has written: some of them without the others are wrong.
+    available = [call for call in calls if call is not None]
+    return available if len(available) == len(calls) else []
 
 
 def _copied(z: Floats, a: Floats, call: Call | None) -> list[Call]:
@@ -166,6 +167,7 @@ def transpose(A: Floats, out: Floats) -> Call | None:
 
 def softmax(z: Floats) -> list[Call]:
     """Calls that turn linear outputs, of shape (classes, networks, rows), into probabilities."""
+    # Between the loops NumPy's own exp: a compiled one would not have its last bits.
     n = z[0].size
     row = zeros(n, z.dtype)
     before = kernels.call("softmax_before_exp", z, row, len(z), n)

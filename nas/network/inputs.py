@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.network.architecture import Architecture, Front
 from nas.network.arrays import Array, Floats, host
 from nas.network.layers import Layer, empty_numbers
 
@@ -47,6 +48,11 @@ class InputChange:
     origins: Array
     lines: Lines | None = None
 
+    def architecture(self, parent: Architecture) -> Architecture:
+        """The architecture of the child: its parent's above the first layer, without waves."""
+        sizes = (len(self.origins), *parent.sizes[1:])
+        return Architecture(sizes, parent.activations, Front(parent.front.has_scales), parent.members)
+
     def apply(self, layer: Layer, factors: Floats) -> Floats:
         """Give a first layer the child's inputs; return the members' factors of these.
 
@@ -67,6 +73,7 @@ class InputChange:
             host.add.at(numbers[0], self.lines.over, slopes[:, host.newaxis] * weights)
             numbers[0, -1] += heights @ weights
         layer.numbers = numbers
+        # The last input before each that stays: codes stand behind the number of their column.
         before = host.maximum.accumulate(host.where(stay, host.arange(len(stay)), 0))
         return factors[..., host.maximum(self.origins[before], 0)]
 
@@ -75,5 +82,6 @@ class InputChange:
         if not factors.shape[1]:
             return lines.slopes, lines.heights
         removed, over = factors[0][:, lines.removed], factors[0][:, self.origins[lines.over]]
+        # Training may have moved all members' factors of an input to 0: its line is then of no effect.
         of_slopes = (removed * over).sum(axis=0) / host.maximum((over * over).sum(axis=0), 1e-12)
         return lines.slopes * of_slopes, lines.heights * removed.mean(axis=0)

@@ -24,6 +24,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
+from nas.network.architecture import Architecture
 from nas.network.arrays import Floats, host
 from nas.network.front import Factors, new_waves, remove_waves, with_sums, without_sums
 from nas.network.initializers import INITIALIZERS
@@ -38,44 +39,31 @@ from nas.network.layers import (
     values_at_nodes,
 )
 from nas.network.members import with_members
-from nas.network.mlp import PLAIN, Front, factors_of, n_parameters, stacked_sizes, views
 from nas.network.optimizers import OPTIMIZERS
 from nas.network.state import SETTLED, State
 from nas.network.waves import Waves
 
 
 def morph(
-    parent: State,
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    child_sizes: Sequence[int],
-    child_activations: Sequence[str],
+    state: State,
+    parent: Architecture,
+    child: Architecture,
     origins: Sequence[int | None],
     rng: host.random.Generator,
-    *,
-    front: Front = PLAIN,
-    child_front: Front = PLAIN,
-    members: int = 1,
-    child_members: int = 1,
 ) -> State:
     """The state from which a child starts that computes the function of its parent, as nearly as possible.
 
     Parameters
     ----------
-    parent : State
-    sizes, activations : sequences of int and of str
-        The parent's structure, in the form of `MLP`'s parameters.
-    child_sizes, child_activations : sequences of int and of str
-        The child's structure; inputs and outputs are the parent's.
+    state : State
+        Of the parent.
+    parent, child : Architecture
+        Inputs and outputs of the child are the parent's.
     origins : sequence of int or None
         For each hidden layer of the child the position, from 0, of the parent's layer that it continues,
         ascending; None for a new layer. Layers of the parent that are not named are removed.
     rng : numpy.random.Generator
         Draws the weights of new units, the factors of new members, and new waves.
-    front, child_front : Front
-        What lies in front of the parent's first layer, and of the child's.
-    members, child_members : int
-        Members that share the hidden layers of the parent, and of the child.
 
     Returns
     -------
@@ -87,79 +75,65 @@ def morph(
     ValueError
         If structures, origins and state do not fit together.
     """
-    _check(sizes, activations, child_sizes, child_activations, origins)
+    _check(parent, child, origins)
     # Training reports an overflow as divergence: here it is not worth a warning.
     with host.errstate(all="ignore"):
-        layers, inputs = _layers(parent, sizes, activations, front, members)
-        squares, n_moments = OPTIMIZERS[parent.rule[0]].squares, len(layers[0].numbers) - 1
-        if inputs.waves is not None and not child_front.periodic:
-            remove_waves(layers[0], inputs.waves, front.periodic, sizes[0])
-        own = with_members(layers, inputs.members, child_members, squares, rng)
-        _change(layers, child_sizes, child_activations, origins, rng)
+        layers, inputs = _layers(state, parent)
+        squares, n_moments = OPTIMIZERS[state.rule[0]].squares, len(layers[0].numbers) - 1
+        if inputs.waves is not None and not child.front.periodic:
+            remove_waves(layers[0], inputs.waves, parent.front.periodic, parent.sizes[0])
+        own = with_members(layers, inputs.members, child.members, squares, rng)
+        _change(layers, child, origins, rng)
         factors, waves = inputs.factors, inputs.waves
-        if factors is None and child_front.has_scales:
-            factors = Factors.ones(n_moments, sizes[0], squares)
-        if waves is None and child_front.periodic:
-            waves, weights = new_waves(len(child_front.periodic), n_moments, child_sizes[1], rng)
+        if factors is None and child.front.has_scales:
+            factors = Factors.ones(n_moments, parent.sizes[0], squares)
+        # After the layers have changed: waves are inputs of a first layer with the child's units.
+        if waves is None and child.front.periodic:
+            waves, weights = new_waves(len(child.front.periodic), n_moments, child.sizes[1], rng)
             with_sums(layers[0], weights)
-        return _state(parent, child_sizes, layers, child_front, _OfInputs(own, factors, waves))
+        return _state(state, child, layers, _OfInputs(own, factors, waves))
 
 
-def with_inputs(
-    parent: State,
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    change: InputChange,
-    *,
-    front: Front = PLAIN,
-    members: int = 1,
-) -> State:
-    """The state of a network like its parent with other inputs, which has the same layers above the first.
+def with_inputs(state: State, parent: Architecture, change: InputChange) -> State:
+    """The state of a network like its parent with other inputs: of `change.architecture(parent)`.
 
-    Its waves become lines. Exact where inputs are added only; see `nas.network.inputs`, and `morph` for
-    parameters and the result.
+    Waves of the parent become lines. Exact where inputs are added only; see `nas.network.inputs`, and `morph`
+    for parameters and the result.
     """
     with host.errstate(all="ignore"):
-        layers, inputs = _layers(parent, sizes, activations, front, members)
+        layers, inputs = _layers(state, parent)
         if inputs.waves is not None:
-            remove_waves(layers[0], inputs.waves, front.periodic, sizes[0])
+            remove_waves(layers[0], inputs.waves, parent.front.periodic, parent.sizes[0])
         own = change.apply(layers[0], inputs.members)
         factors = None if inputs.factors is None else inputs.factors.of_inputs(change.origins)
-        child_sizes, front = (len(change.origins), *sizes[1:]), Front(front.has_scales)
-        return _state(parent, child_sizes, layers, front, _OfInputs(own, factors, None))
+        return _state(state, change.architecture(parent), layers, _OfInputs(own, factors, None))
 
 
-def is_exact(
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    child_sizes: Sequence[int],
-    child_activations: Sequence[str],
-    origins: Sequence[int | None],
-) -> bool:
+def is_exact(parent: Architecture, child: Architecture, origins: Sequence[int | None]) -> bool:
     """Whether such a child of any parent computes its parent's function, up to rounding; see `morph`."""
-    _check(sizes, activations, child_sizes, child_activations, origins)
-    removed = set(range(len(activations))) - set(origins)
-    if any(activations[position] != "identity" for position in removed):
+    _check(parent, child, origins)
+    removed = set(range(len(parent.activations))) - set(origins)
+    if any(parent.activations[position] != "identity" for position in removed):
         return False
-    before, width = None, sizes[0]
-    for i, (name, origin) in enumerate(zip(child_activations, origins, strict=True)):
+    before, width = None, parent.sizes[0]
+    for i, (name, origin) in enumerate(zip(child.activations, origins, strict=True)):
         if origin is None:
-            after = next((sizes[1 + parent] for parent in origins[i:] if parent is not None), sizes[-1])
-            path = route(name, before, width, after, child_sizes[1 + i])
+            following = next(
+                (parent.sizes[1 + own] for own in origins[i:] if own is not None), parent.sizes[-1]
+            )
+            path = route(name, before, width, following, child.sizes[1 + i])
             if not path.exact:
                 return False
             width = path.units
-        elif name != activations[origin] or child_sizes[1 + i] < sizes[1 + origin]:
+        elif name != parent.activations[origin] or child.sizes[1 + i] < parent.sizes[1 + origin]:
             return False
         else:
-            width = sizes[1 + origin]
+            width = parent.sizes[1 + origin]
         before = name
     return True
 
 
-def _layers(
-    state: State, sizes: Sequence[int], activations: Sequence[str], front: Front, members: int
-) -> tuple[list[Layer], _OfInputs]:
+def _layers(state: State, architecture: Architecture) -> tuple[list[Layer], _OfInputs]:
     """The layers of a network, in float64, with moments as after many steps: without bias correction.
 
     The last layer has the outputs of all members. Factors of front scaling, if there are any, are in the
@@ -171,24 +145,24 @@ def _layers(
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n_numbers = n_parameters(sizes, members) + front.n_numbers(sizes)
-    if any(flat.shape != (n_numbers,) for flat in flats):
-        raise ValueError(f"parent: expected {n_numbers} numbers, got {[flat.size for flat in flats]}")
-    views_of_each = [views(flat, stacked_sizes(sizes, members)) for flat in flats]
+    n, front = architecture.n_parameters, architecture.front
+    if any(flat.shape != (n,) for flat in flats):
+        raise ValueError(f"state: expected {n} numbers, got {[flat.size for flat in flats]}")
+    views_of_each = [architecture.views(flat) for flat in flats]
     layers = []
-    for i, name in enumerate([*activations, "identity"]):
+    for i, name in enumerate([*architecture.activations, "identity"]):
         numbers = [host.vstack([weights[i], biases[i]]) for weights, biases in views_of_each]
         layers.append(Layer(name, host.stack(numbers)))
-    own = host.stack([factors_of(flat, sizes, members) for flat in flats])
-    scales, waves = zip(*(front.views(flat, sizes) for flat in flats), strict=True)
+    own = host.stack([architecture.factors_of(flat) for flat in flats])
+    scales, waves = zip(*(front.views(flat, architecture.sizes) for flat in flats), strict=True)
     factors = None
     if front.has_scales:
         factors = Factors.folded(scales, OPTIMIZERS[optimizer].squares, layers[0])
     if not front.periodic:
         return layers, _OfInputs(own, factors, None)
     with_sums(layers[0], host.stack([part.weights for part in waves]))
-    others = [host.concatenate([part.reshape(-1) for part in of_flat[:-1]]) for of_flat in waves]
-    return layers, _OfInputs(own, factors, host.stack(others))
+    of_waves = [host.concatenate([part.reshape(-1) for part in of_flat[:-1]]) for of_flat in waves]
+    return layers, _OfInputs(own, factors, host.stack(of_waves))
 
 
 class _OfInputs(NamedTuple):
@@ -208,22 +182,19 @@ class _OfInputs(NamedTuple):
     waves: Floats | None
 
 
-def _state(
-    parent: State, sizes: Sequence[int], layers: Sequence[Layer], front: Front, inputs: _OfInputs
-) -> State:
-    """The state of a network of these sizes and layers, with estimated moments for new parameters."""
+def _state(parent: State, architecture: Architecture, layers: Sequence[Layer], inputs: _OfInputs) -> State:
+    """The state of a network of these layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
-    dtype = parent.parameters.dtype
-    members = max(1, inputs.members.shape[1])
-    n_numbers = n_parameters(sizes, members) + front.n_numbers(sizes)
-    sums = without_sums(layers[0], sizes[0])
+    dtype, front = parent.parameters.dtype, architecture.front
+    # Sums of waves are taken out before the factors, which belong to the table's inputs only.
+    sums = without_sums(layers[0], architecture.sizes[0])
     factors = inputs.factors if front.has_scales else None
     if factors is not None:
         factors.unfold(layers[0])
     flats: list[Floats] = []
     for i in range(len(layers[0].numbers)):
-        flat = host.empty(n_numbers, dtype)
-        weights, biases = views(flat, stacked_sizes(sizes, members))
+        flat = host.empty(architecture.n_parameters, dtype)
+        weights, biases = architecture.views(flat)
         overall = _mean(host.concatenate([layer.numbers[i].ravel() for layer in layers]), 0.0)
 
         def filled(numbers: Floats, i: int = i, overall: float = overall) -> Floats:
@@ -237,8 +208,8 @@ def _state(
         for layer, layer_weights, layer_biases in zip(layers, weights, biases, strict=True):
             numbers = filled(layer.numbers[i])
             layer_weights[...], layer_biases[...] = numbers[:-1], numbers[-1]
-        factors_of(flat, sizes, members)[...] = filled(inputs.members[i])
-        own_scales, own_waves = front.views(flat, sizes)
+        architecture.factors_of(flat)[...] = filled(inputs.members[i])
+        own_scales, own_waves = front.views(flat, architecture.sizes)
         if factors is not None:
             own = factors.estimated(i - 1, layers[0].weights, weights[0]) if i else factors.numbers[0]
             own_scales[...] = own
@@ -258,11 +229,7 @@ def _mean(numbers: Floats, otherwise: float) -> float:
 
 
 def _change(
-    layers: list[Layer],
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    origins: Sequence[int | None],
-    rng: host.random.Generator,
+    layers: list[Layer], child: Architecture, origins: Sequence[int | None], rng: host.random.Generator
 ) -> None:
     """Turn a parent's layers into the child's, in the order of the table above."""
     surviving = [origin for origin in origins if origin is not None]
@@ -273,13 +240,13 @@ def _change(
     continued = [i for i, origin in enumerate(origins) if origin is not None]
     # Narrow before widening and inserting: statistics of units are those of the trained network.
     for position, i in enumerate(continued):
-        _narrow(layers, position, sizes[1 + i])
+        _narrow(layers, position, child.sizes[1 + i])
     for position, i in enumerate(continued):
-        layers[position].name = activations[i]
+        layers[position].name = child.activations[i]
     for i, origin in enumerate(origins):
         if origin is None:
-            insert(layers, i, activations[i], sizes[1 + i])
-    for i, width in enumerate(sizes[1:-1]):
+            insert(layers, i, child.activations[i], child.sizes[1 + i])
+    for i, width in enumerate(child.sizes[1:-1]):
         _widen(layers, i, width, rng)
 
 
@@ -338,30 +305,17 @@ def _widen(layers: list[Layer], position: int, width: int, rng: host.random.Gene
     following.numbers = numbers
 
 
-def _check(
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    child_sizes: Sequence[int],
-    child_activations: Sequence[str],
-    origins: Sequence[int | None],
-) -> None:
-    """Raise `ValueError` unless the structures are a parent's and a child's."""
-    for argument, layer_sizes, names in (
-        ("sizes", sizes, activations),
-        ("child_sizes", child_sizes, child_activations),
-    ):
-        if len(layer_sizes) != len(names) + 2:
-            raise ValueError(
-                f"{argument}: expected {len(names) + 2} for {len(names)} activations, got {layer_sizes}"
-            )
-    if (sizes[0], sizes[-1]) != (child_sizes[0], child_sizes[-1]):
+def _check(parent: Architecture, child: Architecture, origins: Sequence[int | None]) -> None:
+    """Raise `ValueError` unless the architectures are a parent's and a child's."""
+    n_inputs, n_outputs = parent.sizes[0], parent.sizes[-1]
+    if (n_inputs, n_outputs) != (child.sizes[0], child.sizes[-1]):
         raise ValueError(
-            f"child_sizes: expected the parent's {sizes[0]} inputs and {sizes[-1]} outputs, got {child_sizes}"
+            f"child: expected the parent's {n_inputs} inputs and {n_outputs} outputs, got {child.sizes}"
         )
     positions = [origin for origin in origins if origin is not None]
-    ascending = all(lower < upper for lower, upper in pairwise([-1, *positions, len(activations)]))
-    if len(origins) != len(child_activations) or not ascending:
+    ascending = all(lower < upper for lower, upper in pairwise([-1, *positions, len(parent.activations)]))
+    if len(origins) != len(child.activations) or not ascending:
         raise ValueError(
-            f"origins: expected {len(child_activations)}, each None or a layer from 0 to "
-            f"{len(activations) - 1}, ascending, got {list(origins)}"
+            f"origins: expected {len(child.activations)}, each None or a layer from 0 to "
+            f"{len(parent.activations) - 1}, ascending, got {list(origins)}"
         )

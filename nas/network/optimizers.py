@@ -245,6 +245,7 @@ class Nesterov(Optimizer):
         return self.coefficient, 0.0, 0.0
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
+        # The gradient is that at p, not at the point ahead: the same rule in other variables.
         (v,), momentum = moments, self._scalar(self.coefficient)
         return [
             (xp.multiply, (v, momentum, v)),
@@ -267,6 +268,7 @@ class RMSProp(Optimizer):
         return 0.99, 0.01, 1e-8
 
     def _lay_out(self, p: Floats, g: Floats, s: Floats, moments: list[Floats], rate: Floats) -> list[Call]:
+        # As in PyTorch r is not corrected for its start at 0: the first steps are up to ten times as long.
         (r,) = moments
         return [
             (xp.multiply, (r, self._scalar(0.99), r)),
@@ -330,6 +332,7 @@ class Adam(Optimizer):
             (xp.multiply, (m, self._scalar(b1), m)),
             (xp.add, (m, g, m)),
             (xp.multiply, (v, self._scalar(b2), v)),
+            # The gradient is not read again: its memory takes the squares.
             (xp.multiply, (g, g, g)),
             (xp.add, (v, g, v)),
             (xp.sqrt, (v, s)),

@@ -57,6 +57,7 @@ class Waves(NamedTuple):
         """Draw frequencies, phases and sums; the first layer draws its weights itself."""
         self.frequencies[...] = rng.normal(0, FREQUENCY, self.frequencies.shape)
         self.phases[...] = rng.uniform(-host.pi, host.pi, self.phases.shape)
+        # Within 1 / sqrt(waves): the variance of a sum does not grow with the number of waves.
         self.sums[...] = rng.uniform(-1, 1, self.sums.shape) / N_WAVES**0.5
 
     def angles(self, x: Floats) -> Floats:
@@ -91,6 +92,8 @@ class Waves(NamedTuple):
     def lines(self) -> tuple[Floats, Floats]:
         """Slopes and heights, of shape (n, sums), of the lines nearest to the sums of a standard normal x."""
         rates = TURN * self.frequencies
+        # For a standard normal x, E[cos(r x + b)] = exp(-r² / 2) cos(b); and the slope of the nearest line is
+        # the mean of the derivative (Stein's lemma), -r exp(-r² / 2) sin(b).
         damped = host.exp(-0.5 * rates**2)
         slopes = host.einsum("nw,nsw->ns", -rates * damped * host.sin(self.phases), self.sums)
         return slopes, host.einsum("nw,nsw->ns", damped * host.cos(self.phases), self.sums)

@@ -15,7 +15,7 @@ from typing import Any
 
 from nas.errors import InputError, RunError
 from nas.genome import Genome
-from nas.reporting.result_text import WIDTH, short_genome
+from nas.reporting.lines import WIDTH, short_genome
 from nas.scoring import error_over_folds
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import differences

@@ -14,7 +14,7 @@ from nas.errors import InputError, RunError, RunningError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.reporting import result_text
-from nas.reporting.result_text import WIDTH, metric_name, place, short_genome
+from nas.reporting.lines import WIDTH, metric_name, place, short_genome
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import CONFIG
 from nas.tracking.lock import check_is_over

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from nas.evolution import Individual
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.deadline import countdown
 from nas.run.earlier import keep_earlier_winner

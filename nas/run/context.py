@@ -200,7 +200,6 @@ def new_context(
     observers: Observers,
     *,
     run_id: str | None = None,
-    journals: Sequence[Journal] = (),
     cuts: Cuts | None = None,
     deadline: Deadline | None = None,
 ) -> SearchContext:
@@ -211,8 +210,6 @@ def new_context(
     folder, dataset, settings, observers
         See `SearchContext`.
     run_id : str, optional
-        Of a run that is resumed.
-    journals : sequence of Journal
         Of a run that is resumed.
     cuts : Cuts, optional
         Which rows train and validate, instead of a split by the seed, or by the table's groups, order of
@@ -253,5 +250,4 @@ def new_context(
         data=PreparedData(prepared),
         observers=observers,
         deadline=deadline,
-        journals=tuple(journals),
     )

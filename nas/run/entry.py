@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,9 +209,8 @@ def resume(
         dataset, settings, tracking, run_id = restored(folder, data, changes)
         observers = Observers(tracking, shown, report, callbacks, trackers)
         deadline = Deadline(settings.time_budget, since)
-        context = new_context(
-            folder, dataset, settings, observers, run_id=run_id, journals=journals, deadline=deadline
-        )
+        context = new_context(folder, dataset, settings, observers, run_id=run_id, deadline=deadline)
+        context = replace(context, journals=tuple(journals))
         return execute(reconciled(context, n_candidates=n_candidates, force=force))
 
 

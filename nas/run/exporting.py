@@ -11,7 +11,7 @@ import pandas as pd
 
 from nas.data import load_arguments, load_dataset
 from nas.errors import InputError, NASError, RunError
-from nas.export import Exported, write_export
+from nas.export.writing import Exported, write_export
 from nas.isolation import isolated
 from nas.run.member import candidate_network
 from nas.runtime import ModelError, Predictor, load_network
@@ -41,8 +41,8 @@ def export_network(
         A network or an ensemble, the folder of a saved one, or a run's folder, whose table is then read for
         rows.
     format : str
-        A name in `nas.export.FORMATS`, such as "python", a single file that needs only NumPy; ``nas export
-        --help`` describes all.
+        A name in `nas.export.formats.FORMATS`, such as "python", a single file that needs only NumPy;
+        ``nas export --help`` describes all.
     output : path
         The file or folder to write.
     rows : DataFrame, optional

@@ -18,7 +18,7 @@ from nas.data.targets import read_true_values
 from nas.errors import InputError, RunError
 from nas.network.arrays import Array, Floats
 from nas.predictions import table_for
-from nas.reporting.result_text import metric_name, place, quantity
+from nas.reporting.lines import metric_name, place, quantity
 from nas.runtime import ModelError, Predictor, TableError, load_network
 from nas.scorers import metric_for
 from nas.scorers.targets import ScoredTargets

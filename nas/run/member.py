@@ -11,11 +11,11 @@ from typing import Any
 from nas.errors import InputError, RunError, SearchError
 from nas.evaluation import Candidate
 from nas.evolution import Individual
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.genome import Genome
 from nas.isolation import isolated
+from nas.reporting.lines import place as shown_place
 from nas.reporting.listing import candidate_of
-from nas.reporting.result_text import place as shown_place
 from nas.run.context import Observers, SearchContext, new_context
 from nas.run.out_of_fold import add_uncertainty, held_out
 from nas.run.resuming import changes_since, check_same, restored

@@ -28,6 +28,7 @@ from nas.errors import DataError, InputError
 from nas.evaluation import Codes, Problem
 from nas.genome import STANDARD_ENCODING, Encoding
 from nas.network.arrays import Array, Floats
+from nas.run.targets import fit_target, network_target
 from nas.runtime import Preprocessor, Target
 from nas.scorers import metric_for
 from nas.scorers.targets import ScoredTargets
@@ -41,9 +42,6 @@ _STEPS = 10_000
 
 _DRAWS = 20
 """Draws of folds, in search of some in which every class is held out as often as in the search's."""
-
-_LARGEST_TARGET = 1e6
-"""Standard deviations from the mean up to which float32 distinguishes a target's values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +97,7 @@ class Prepared:
 
     def targets(self, rows: Array) -> Array:
         """The targets of rows in the form that the network's loss and the metric take."""
-        return _network_target(self.dataset, self.target)[0][rows]
+        return network_target(self.dataset, self.target)[0][rows]
 
     @property
     def outputs(self) -> Array:
@@ -140,8 +138,8 @@ class Prepared:
                 return _with_folds(self, self.cuts.folds).problem
             redraw = self.cuts.redraw
         # Drawn by other seeds: the search's folds were drawn by `seed` itself.
-        for other in np.random.SeedSequence([seed, 7]).generate_state(_DRAWS):
-            problem = _with_folds(self, redraw(int(other))).problem
+        for drawn_seed in np.random.SeedSequence([seed, 7]).generate_state(_DRAWS):
+            problem = _with_folds(self, redraw(int(drawn_seed))).problem
             # Some scores cannot be computed without rows of every class.
             if self._classes_of_all(problem) >= self._classes_of_all(self.problem):
                 break
@@ -233,7 +231,7 @@ def prepare(
         rows = np.unique(np.concatenate([rows for pair in pairs for rows in pair]))
         parts = Split(rows, rows[:0], parts.test)
     training = replace(default_training(len(parts.train)), **(overrides or {}))
-    target = _fit_target(dataset, parts.train)
+    target = fit_target(dataset, parts.train)
     labels = dataset.target_names if dataset.task == "multilabel" else dataset.classes
     mean, scale = np.array(target.mean, float), np.array(target.scale, float)
     targets = ScoredTargets(dataset.task, tuple(labels), mean, scale, tuple(dataset.target_names))
@@ -337,8 +335,8 @@ def _encode(
 ) -> Prepared:
     """Fit encodings and target on the training part, and encode that and the validation part."""
     rows, validation_rows = Rows(dataset.table, parts.train), Rows(dataset.table, parts.validation)
-    target = _fit_target(dataset, parts.train)
-    y, loss, n_outputs = _network_target(dataset, target)
+    target = fit_target(dataset, parts.train)
+    y, loss, n_outputs = network_target(dataset, target)
     targets = np.eye(n_outputs)[y[parts.train]] if y.ndim == 1 else y[parts.train]
     all_encodings = (STANDARD_ENCODING, *encodings)
     fitted = fit_preprocessors(rows, dataset.categorical, targets, all_encodings, dataset.readings)
@@ -375,11 +373,11 @@ def _inputs_of(
     fitted: Mapping[Encoding, Preprocessor], train: Rows, validation: Rows, targets: Array
 ) -> dict[Encoding, tuple[Floats, Floats]]:
     """The inputs of training and validation rows in each encoding, equal ones as the same arrays."""
-    made: dict[Encoding, tuple[Floats, Floats]] = {}
+    arrays: dict[Encoding, tuple[Floats, Floats]] = {}
     for encoding, own in fitted.items():
-        if encoding.of_table not in made:
-            made[encoding.of_table] = encode_training_rows(own, train, targets), own.encode(validation)
-    return {encoding: made[encoding.of_table] for encoding in fitted}
+        if encoding.of_table not in arrays:
+            arrays[encoding.of_table] = encode_training_rows(own, train, targets), own.encode(validation)
+    return {encoding: arrays[encoding.of_table] for encoding in fitted}
 
 
 def _places_of_numbers(preprocessor: Preprocessor) -> tuple[int, ...]:
@@ -388,29 +386,3 @@ def _places_of_numbers(preprocessor: Preprocessor) -> tuple[int, ...]:
     starts = np.cumsum([0, *(column.n_inputs for column in columns)]).tolist()
     numbers = (column.kind == "numeric" and not column.parts for column in columns)
     return tuple(start for start, is_number in zip(starts, numbers, strict=False) if is_number)
-
-
-def _fit_target(dataset: Dataset, train: Array) -> Target:
-    if dataset.task != "regression":
-        return Target(dataset.target_names, classes=dataset.classes)
-    y = dataset.y[train]
-    scale = [float(std) if std > 0 else 1.0 for std in y.std(axis=0)]
-    return Target(dataset.target_names, mean=tuple(map(float, y.mean(axis=0))), scale=tuple(scale))
-
-
-def _network_target(dataset: Dataset, target: Target) -> tuple[Array, str, int]:
-    """The target in the form that the network's loss takes, the loss, and the number of outputs."""
-    y = dataset.y
-    if dataset.task == "regression":
-        standardized = (y - np.array(target.mean)) / np.array(target.scale)
-        if np.abs(standardized).max() > _LARGEST_TARGET:
-            raise DataError(
-                f"target {', '.join(target.names)}: expected values within {_LARGEST_TARGET:g} standard "
-                f"deviations of the training rows, got one {np.abs(standardized).max():.3g} away"
-            )
-        return standardized.astype(np.float32), "squared_error", y.shape[1]
-    if dataset.task == "multilabel":
-        return y.astype(np.float32), "binary_cross_entropy", y.shape[1]
-    if len(dataset.classes) == 2:
-        return y.astype(np.float32)[:, np.newaxis], "binary_cross_entropy", 1
-    return y, "cross_entropy", len(dataset.classes)

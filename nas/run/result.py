@@ -15,6 +15,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.genome import Genome
 from nas.reporting import plot, result_text
+from nas.reporting.lines import place, short_genome
 from nas.run.earlier import EarlierWinner
 from nas.run.selection import Selection
 from nas.run.stop_reason import StopReason
@@ -107,7 +108,7 @@ class SearchResult:
         return self.network.uncertainty.temperature if is_measured else None
 
     def __repr__(self) -> str:
-        network = result_text.short_genome(self.best.genome)
+        network = short_genome(self.best.genome)
         score = f"test {self.metric}={self.test.score:.4f}"
         return f"<SearchResult {network}, {score}, {self.n_candidates} candidates, {str(self.run_dir)!r}>"
 
@@ -125,7 +126,7 @@ class SearchResult:
     def _browse(self) -> str:
         if is_server(self.tracking_uri or ""):
             return f"browse            {self.mlflow_url}"
-        run = result_text.place(self.run_dir)
+        run = place(self.run_dir)
         return f"browse            {command('ui', run)}, then {self.mlflow_url}"
 
     def _repr_html_(self) -> str:

@@ -23,6 +23,7 @@ from nas.evaluation import (
 )
 from nas.evolution import Individual
 from nas.network import MLP, State
+from nas.network.folding import folded
 from nas.run.context import SearchContext
 from nas.run.deadline import Plan
 from nas.run.ensemble import select_members
@@ -280,7 +281,7 @@ def exported(
     fold: Fold | None = None,
 ) -> Network:
     """A trained network with its preprocessing, as it is saved."""
-    plain, waves = network.folded(), None
+    plain, waves = folded(network), None
     if network.front.periodic:
         frequencies, phases, _ = network.waves.codes()
         waves = Waves(network.front.periodic, frequencies, phases.copy())

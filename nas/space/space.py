@@ -23,8 +23,8 @@ from nas.genome import (
     encoding_of,
 )
 from nas.network.activations import ACTIVATIONS
+from nas.network.architecture import FRONT_SCALING_BOUNDS, MOST_MEMBERS
 from nas.network.losses import LARGEST_SMOOTHING
-from nas.network.mlp import FRONT_SCALING_BOUNDS, MOST_MEMBERS
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 from nas.space.values import LARGEST_WIDTH, Domain, Names, Numbers, Values, checked_depth, gene, refused

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nas.network.architecture import FRONT_SCALING_BOUNDS
 from nas.network.losses import LARGEST_SMOOTHING
-from nas.network.mlp import FRONT_SCALING_BOUNDS
 from nas.network.optimizers import BETA2, BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
 

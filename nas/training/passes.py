@@ -128,7 +128,7 @@ def predict(network: MLP, X: Floats) -> Floats:
 
     Up to rounding these are `MLP.predict`'s, which computes row by row.
     """
-    members = network.alone()
+    members = network.plain_networks()
     tiled = len(members) > 1
     shape = Shape.of(network.sizes, network.activations, tiled=tiled, front=network.front)
     layout = Layout([shape] * len(members), tiled=tiled)

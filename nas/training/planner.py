@@ -18,8 +18,8 @@ from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
 from nas.network.activations import ACTIVATIONS
+from nas.network.architecture import Front, n_parameters
 from nas.network.arrays import zeros
-from nas.network.mlp import Front, n_parameters
 from nas.network.optimizers import OPTIMIZERS, PIECE
 from nas.network.waves import N_SUMS, N_WAVES
 from nas.training.config import TrainingConfig, shared

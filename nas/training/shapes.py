@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from nas.network.architecture import PLAIN, Front
 from nas.network.arrays import ALIGNMENT
-from nas.network.mlp import PLAIN, Front
 from nas.network.waves import n_numbers
 from nas.training.products import LEAST, TILE
 

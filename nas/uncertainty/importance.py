@@ -19,6 +19,7 @@ import numpy as np
 from nas.network import MLP
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats
+from nas.network.folding import beside_waves, folded, places_beside_waves
 
 _REPEATS = 5
 """Shuffles of each column in each fold, where there is time for them."""
@@ -139,15 +140,15 @@ def column_importance(
 def _by_weights(models: Sequence[FoldModel], inputs: dict[str, slice]) -> list[str]:
     """The columns by the size of their contributions to the first layer, the largest first."""
     weight: Floats = sum(
-        _first_weights(model.network) * model.network.beside_waves(model.X).var(axis=0) for model in models
+        _first_weights(model.network) * beside_waves(model.network, model.X).var(axis=0) for model in models
     )
-    places = models[0].network.places_beside_waves
-    return sorted(inputs, key=lambda name: -float(weight[places(inputs[name])].sum()))
+    network = models[0].network
+    return sorted(inputs, key=lambda name: -float(weight[places_beside_waves(network, inputs[name])].sum()))
 
 
 def _first_weights(network: MLP) -> Floats:
     """The sum of the squared weights of each input, the mean over members."""
-    sums = [np.square(plain.weights[0]).sum(axis=1) for plain in network.folded().alone()]
+    sums = [np.square(plain.weights[0]).sum(axis=1) for plain in folded(network).plain_networks()]
     result: Floats = sum(sums[1:], sums[0]) / len(sums)
     return result
 
@@ -156,15 +157,16 @@ class _Shuffled:
     """A network's loss on rows of which a column is shuffled."""
 
     def __init__(self, model: FoldModel) -> None:
-        self._X, self._networks = model.network.beside_waves(model.X), model.network.folded().alone()
+        self._network, self._X = model.network, beside_waves(model.network, model.X)
+        self._networks = folded(model.network).plain_networks()
         self._linear = [self._X @ network.weights[0] + network.biases[0] for network in self._networks]
-        self._loss_of, self._places = _loss_of(model.network, model.y), model.network.places_beside_waves
+        self._loss_of = _loss_of(model.network, model.y)
         self._mean = _MEANS[model.network.loss.output]
         self.loss = self._loss_of(self._outputs(self._linear))
 
     def increase(self, place: slice, repeats: int, rng: np.random.Generator) -> float:
         """The mean increase of the loss when the inputs at `place` are shuffled together."""
-        places = self._places(place)
+        places = places_beside_waves(self._network, place)
         X, weights = self._X[:, places], [network.weights[0][places] for network in self._networks]
         losses = []
         for _ in range(repeats):

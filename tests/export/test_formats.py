@@ -35,12 +35,14 @@ from hypothesis import strategies as st
 import nas
 from nas.cli import main
 from nas.errors import ExportError, InputError
-from nas.export import FORMATS, torch_module, write_export
 from nas.export import onnx as onnx_format
+from nas.export import torch_module
 from nas.export.check import check, made_up
+from nas.export.formats import FORMATS
 from nas.export.onnx import feeds
 from nas.export.onnx_graph import Names
 from nas.export.torch_module import _module
+from nas.export.writing import write_export
 from nas.network import ACTIVATIONS
 from nas.runtime import Column, Ensemble, Network, Predictor, Target, Uncertainty, Waves, load_network
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.runtime import (
     VERSION,
     Column,

@@ -16,8 +16,8 @@ from mlflow.pyfunc import scoring_server
 import nas
 from nas.data.preprocessing import encode_training_rows, fit_preprocessors, settle_kinds
 from nas.errors import InputError
-from nas.export import write_export
 from nas.export.check import _ROWS
+from nas.export.writing import write_export
 from nas.runtime import Column, Network, Target, load_network
 
 N = 60

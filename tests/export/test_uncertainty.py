@@ -20,9 +20,10 @@ from test_formats import HERE, network, place
 
 from nas.cli import main
 from nas.errors import InputError
-from nas.export import save_network, write_export
 from nas.export.check import made_up
+from nas.export.native import save_network
 from nas.export.torch_module import _module
+from nas.export.writing import write_export
 from nas.runtime import (
     Ensemble,
     ModelError,

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 
 from nas.network import ACTIVATIONS, LOSSES, MLP, Front
 from nas.network.arrays import Array, Floats
+from nas.network.folding import beside_waves, folded
 from nas.network.gradient_check import gradient_error, numeric_gradient
 from nas.network.mlp import PREDICTION_ROWS
 
@@ -105,10 +106,10 @@ def test_gradients_in_front_follow_finite_differences(widths: tuple[int, ...], f
     network.parameters += rng.normal(scale=0.3, size=network.parameters.size)
     X, y = some_rows(network)
     assert gradient_error(network, X, y, weight_decay=0.1) <= EXACT_GRADIENT
-    folded = network.folded()
-    assert folded.sizes[0] == 3 + 16 * len(front.periodic)
-    np.testing.assert_allclose(folded.predict(network.beside_waves(X)), network.predict(X), rtol=1e-12)
-    assert folded.folded() is folded
+    plain = folded(network)
+    assert plain.sizes[0] == 3 + 16 * len(front.periodic)
+    np.testing.assert_allclose(plain.predict(beside_waves(network, X)), network.predict(X), rtol=1e-12)
+    assert folded(plain) is plain
 
 
 @given(

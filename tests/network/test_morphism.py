@@ -17,6 +17,7 @@ from nas.network import (
     ACTIVATIONS,
     MLP,
     OPTIMIZERS,
+    Architecture,
     Front,
     InputChange,
     Lines,
@@ -25,9 +26,9 @@ from nas.network import (
     morph,
     with_inputs,
 )
+from nas.network.architecture import views
 from nas.network.arrays import Array, Floats
 from nas.network.layers import apply
-from nas.network.mlp import views
 from nas.network.state import SETTLED
 from nas.training import Member, TrainingConfig, TrainingData, TrainingResult, train_cohort
 
@@ -82,14 +83,14 @@ def child_of(
     sizes = (network.sizes[0], *widths, network.sizes[-1])
     rng = np.random.default_rng(1)
     child = MLP(sizes, activations, network.loss.name, dtype=network.parameters.dtype)
-    its = morph(state, network.sizes, network.activations, sizes, activations, origins, rng)
+    its = morph(state, network.architecture, child.architecture, origins, rng)
     assert (its.parameters.dtype, its.epochs, its.rule) == (network.parameters.dtype, 0, state.rule)
     child.parameters[...] = its.parameters
     return child, its
 
 
 def exact(parent: MLP, child: MLP, origins: Origins) -> bool:
-    return is_exact(parent.sizes, parent.activations, child.sizes, child.activations, origins)
+    return is_exact(parent.architecture, child.architecture, origins)
 
 
 def difference(one: MLP, other: MLP, scale: float = 1.0) -> float:
@@ -107,7 +108,13 @@ def test_a_new_unit_by_hand() -> None:
     parameters = np.array([2.0, 3.0, 1.0, 4.0])
     moments = (np.array([0.2, 0.3, 0.1, 0.4]), np.array([2.0, 5.0, 4.0, 7.0]))
     parent = State(parameters, moments, ("adam", 0.999), SETTLED, 7)
-    child = morph(parent, (1, 1, 1), ["relu"], (1, 2, 1), ["relu"], [0], np.random.default_rng(0))
+    child = morph(
+        parent,
+        Architecture((1, 1, 1), ("relu",)),
+        Architecture((1, 2, 1), ("relu",)),
+        [0],
+        np.random.default_rng(0),
+    )
     fresh = child.parameters[1]
     assert fresh != 0
     np.testing.assert_array_equal(child.parameters, [2, fresh, 3, 0, 1, 0, 4])
@@ -122,7 +129,9 @@ def test_a_new_layer_by_hand() -> None:
     parent = State(
         np.array([2.0, 1.0]), (np.array([0.2, 0.1]), np.array([4.0, 6.0])), ("adam", 0.999), SETTLED, 1
     )
-    child = morph(parent, (1, 1), [], (1, 1, 1), ["tanh"], [None], np.random.default_rng(0))
+    child = morph(
+        parent, Architecture((1, 1), ()), Architecture((1, 1, 1), ("tanh",)), [None], np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(child.parameters, [0.5, 4, 0, 1])
     np.testing.assert_array_equal(child.moments[0], [0, 0, 0, 0.1])
     # The output's layer remembers 6 alone, and the new layer nothing: it gets the mean of all.
@@ -132,7 +141,9 @@ def test_a_new_layer_by_hand() -> None:
 def test_a_removed_identity_by_hand() -> None:
     # 5 (2 x + 1) + 3
     parent = State(np.array([2.0, 5.0, 1.0, 3.0]), (), ("sgd", 0.0), 0, 1)
-    child = morph(parent, (1, 1, 1), ["identity"], (1, 1), [], [], np.random.default_rng(0))
+    child = morph(
+        parent, Architecture((1, 1, 1), ("identity",)), Architecture((1, 1), ()), [], np.random.default_rng(0)
+    )
     np.testing.assert_allclose(child.parameters, [10, 8], rtol=1e-14)
 
 
@@ -373,9 +384,8 @@ def child_with(parent: tuple[MLP, State], front: Front) -> tuple[MLP, State]:
     network, state = parent
     sizes, names = (6, 12, 9, 5, 4), ["relu", "relu", "tanh"]
     child = MLP(sizes, names, "squared_error", dtype=state.parameters.dtype, front=front)
-    fronts: dict[str, Any] = {"front": network.front, "child_front": front}
     rng = np.random.default_rng(1)
-    start = morph(state, network.sizes, network.activations, sizes, names, [0, None, 1], rng, **fronts)
+    start = morph(state, network.architecture, child.architecture, [0, None, 1], rng)
     child.parameters[...] = start.parameters
     return child, start
 
@@ -409,8 +419,8 @@ def test_factors_of_inputs_stay_or_are_folded(
 def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None:
     parent, state = parent_of((7,), ["tanh"], dtype=dtype)
     rng = np.random.default_rng(0)
-    fronts: dict[str, Any] = {"child_front": Front(has_scales=True)}
-    start = morph(state, parent.sizes, ["tanh"], parent.sizes, ["tanh"], [0], rng, **fronts)
+    child = replace(parent.architecture, front=Front(has_scales=True))
+    start = morph(state, parent.architecture, child, [0], rng)
     np.testing.assert_array_equal(start.parameters, [*state.parameters, *[1] * 6])
     np.testing.assert_array_equal(start.moments[0][-6:], 0)
     of_weights, weights = views(start.moments[1], parent.sizes)[0][0], parent.weights[0]
@@ -442,10 +452,7 @@ def test_an_unchanged_child_takes_the_steps_of_its_parent() -> None:
     parent, state = scaled_parent("momentum", periodic=(1, 4))
     parent.scales[:2] = parent.front.views(state.parameters, parent.sizes)[0][:2] = 1.5
     rng = np.random.default_rng(0)
-    fronts: dict[str, Any] = {"front": parent.front, "child_front": parent.front}
-    start = morph(
-        state, parent.sizes, parent.activations, parent.sizes, parent.activations, [0, 1], rng, **fronts
-    )
+    start = morph(state, parent.architecture, parent.architecture, [0, 1], rng)
     X = rng.normal(size=(40, 6))
     config = TrainingConfig(epochs=7, optimizer="momentum", patience=None, front_scaling=6.0)
     ends = []
@@ -458,7 +465,7 @@ def test_an_unchanged_child_takes_the_steps_of_its_parent() -> None:
 def test_factors_follow_their_inputs() -> None:
     parent, state = scaled_parent()
     change = InputChange(np.array([5, -1, 2]), Lines(*map(np.array, ([0], [2], [0.5], [0.1]))))
-    start = with_inputs(state, parent.sizes, parent.activations, change, front=parent.front)
+    start = with_inputs(state, parent.architecture, change)
     sizes = (3, *parent.sizes[1:])
     child = MLP(sizes, parent.activations, "squared_error", dtype=np.float64, front=parent.front)
     child.parameters[...] = start.parameters
@@ -605,7 +612,7 @@ def test_every_activation_has_its_place_in_the_tables() -> None:
 def with_other_inputs(network: MLP, state: State, change: InputChange) -> tuple[MLP, State]:
     sizes = (len(change.origins), *network.sizes[1:])
     child = MLP(sizes, network.activations, network.loss.name, dtype=network.parameters.dtype)
-    its = with_inputs(state, network.sizes, network.activations, change)
+    its = with_inputs(state, network.architecture, change)
     assert all(np.isfinite(array).all() for array in (its.parameters, *its.moments))
     assert (its.epochs, its.rule, len(its.moments)) == (0, state.rule, len(state.moments))
     child.parameters[...] = its.parameters
@@ -667,17 +674,19 @@ def test_added_and_removed_again_is_what_it_was() -> None:
         ({"origins": [1, 0]}, r"origins: .* ascending, got \[1, 0\]"),
         ({"origins": [0, 2]}, r"origins: .* ascending, got \[0, 2\]"),
         ({"origins": [-1, 0]}, r"origins: .* ascending, got \[-1, 0\]"),
-        ({"child_sizes": (6, 5, 7, 3)}, "child_sizes: expected the parent's 6 inputs and 4 outputs, got .*"),
-        ({"child_sizes": (6, 5, 4)}, r"child_sizes: expected 4 for 2 activations, got \(6, 5, 4\)"),
-        ({"sizes": (6, 5, 4)}, r"sizes: expected 4 for 2 activations, got \(6, 5, 4\)"),
-        ({"sizes": (6, 5, 8, 4)}, r"parent: expected 119 numbers, got \[109, 109, 109\]"),
+        (
+            {"child": Architecture((6, 5, 7, 3), ("relu",) * 2)},
+            "child: expected .* 6 inputs and 4 outputs, .*",
+        ),
+        (
+            {"parent": Architecture((6, 5, 8, 4), ("relu",) * 2)},
+            r"state: expected 119 numbers, got \[109, 109, 109\]",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(changed: dict[str, Any], message: str) -> None:
     network, state = parent_of((5, 7), ["relu", "relu"])
-    arguments = {
-        "sizes": network.sizes, "activations": network.activations, "child_sizes": network.sizes,
-        "child_activations": network.activations, "origins": [0, 1], **changed,
-    }  # fmt: skip
+    structure = network.architecture
+    arguments: dict[str, Any] = {"parent": structure, "child": structure, "origins": [0, 1], **changed}
     with pytest.raises(ValueError, match=f"^{message}$"):
         morph(state, **arguments, rng=np.random.default_rng(0))

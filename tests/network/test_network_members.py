@@ -54,10 +54,7 @@ def child_of(
     names = parent.activations if names is None else names
     origins = range(len(names)) if origins is None else origins
     child = MLP(sizes, names, parent.loss.name, dtype=np.float64, members=members)
-    its = morph(
-        state_of(parent), parent.sizes, parent.activations, sizes, names, origins,
-        np.random.default_rng(2), members=parent.members, child_members=members,
-    )  # fmt: skip
+    its = morph(state_of(parent), parent.architecture, child.architecture, origins, np.random.default_rng(2))
     assert all(np.isfinite(array).all() for array in (its.parameters, *its.moments))
     assert [array.size for array in its.moments] == [child.parameters.size] * 2
     child.parameters[...] = its.parameters
@@ -84,7 +81,8 @@ def test_two_members_by_hand() -> None:
 def test_inputs_of_a_column_have_one_sign_at_first() -> None:
     columns = np.array([0, 0, 1, 1, 1, 2])
     sizes, rng = (6, 5, 2), np.random.default_rng(0)
-    one = MLP(sizes, ["relu"], "squared_error", rng=rng, members=8, columns=columns)
+    one = MLP(sizes, ["relu"], "squared_error", members=8)
+    one.initialize(rng, columns)
     assert set(one.factors.ravel()) == {-1.0, 1.0}
     assert (one.factors[:, [0, 2, 2]] == one.factors[:, [1, 3, 4]]).all()
     assert len(np.unique(one.factors, axis=0)) > 3
@@ -94,9 +92,10 @@ def test_inputs_of_a_column_have_one_sign_at_first() -> None:
 
 def test_a_network_without_members_is_as_it_was() -> None:
     plain, one = (MLP((4, 5, 3), ["relu"], "cross_entropy", rng=np.random.default_rng(0)), network(1))
-    again = MLP((4, 5, 3), ["relu"], "cross_entropy", rng=np.random.default_rng(0), columns=np.zeros(4, int))
+    again = MLP((4, 5, 3), ["relu"], "cross_entropy")
+    again.initialize(np.random.default_rng(0), np.zeros(4, int))
     assert plain.parameters.tobytes() == again.parameters.tobytes()
-    assert one.alone() == [one]
+    assert one.plain_networks() == [one]
     assert one.factors.shape == (0, INPUTS)
 
 
@@ -111,7 +110,7 @@ def test_the_gradient_is_that_of_finite_differences(loss: str) -> None:
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "squared_error"])
 def test_predictions_are_the_mean_of_the_members(loss: str) -> None:
     one, (X, y) = network(loss=loss), some_rows(loss)
-    members = one.alone()
+    members = one.plain_networks()
     assert {member.members for member in members} == {1}
     np.testing.assert_allclose(one.predict(X), np.mean([m.predict(X) for m in members], axis=0), atol=1e-14)
     of_each = [member.loss_and_gradient(X, y)[0] for member in members]
@@ -173,15 +172,15 @@ def test_members_without_a_layer_to_share_are_refused(
 def test_members_that_stay_compute_what_they_did(before: int, after: int) -> None:
     X, parent = some_rows("cross_entropy")[0], network(before)
     child, _ = child_of(parent, after)
-    for one, other in zip(parent.alone(), child.alone(), strict=False):
+    for one, other in zip(parent.plain_networks(), child.plain_networks(), strict=False):
         np.testing.assert_allclose(other.predict(X), one.predict(X), rtol=0, atol=1e-12)
 
 
 def test_new_members_are_copies_that_differ_a_little() -> None:
     X, parent = some_rows("cross_entropy")[0], network(2)
     child, its = child_of(parent, 6)
-    for j, member in enumerate(child.alone()):
-        difference = np.abs(member.predict(X) - parent.alone()[j % 2].predict(X)).max()
+    for j, member in enumerate(child.plain_networks()):
+        difference = np.abs(member.predict(X) - parent.plain_networks()[j % 2].predict(X)).max()
         assert difference < 1e-12 if j < 2 else 1e-3 < difference < 0.3
     ratios = child.factors[2:] / child.factors[[0, 1, 0, 1]]
     assert 0.5 * SPREAD < ratios.std() < 2 * SPREAD
@@ -195,7 +194,7 @@ def test_new_members_are_copies_that_differ_a_little() -> None:
 def test_a_single_member_is_a_plain_network_and_back() -> None:
     X, parent = some_rows("cross_entropy")[0], network(4)
     single, its = child_of(parent, 1)
-    np.testing.assert_allclose(single.predict(X), parent.alone()[0].predict(X), atol=1e-12)
+    np.testing.assert_allclose(single.predict(X), parent.plain_networks()[0].predict(X), atol=1e-12)
     assert its.parameters.size == single.parameters.size == network(1).parameters.size
     again, _ = child_of(network(1), 2)
     np.testing.assert_array_equal(again.factors[0], 1)
@@ -222,7 +221,7 @@ def test_layers_change_beside_members(widths: tuple[int, ...], origins: tuple[in
     child, _ = child_of(parent, 3, widths, ["relu"] * len(widths), origins)
     np.testing.assert_allclose(child.predict(X), parent.predict(X), rtol=0, atol=1e-10)
     fewer, _ = child_of(parent, 2, widths, ["relu"] * len(widths), origins)
-    for one, other in zip(fewer.alone(), parent.alone(), strict=False):
+    for one, other in zip(fewer.plain_networks(), parent.plain_networks(), strict=False):
         np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=0, atol=1e-10)
 
 
@@ -231,13 +230,13 @@ def test_a_linear_child_has_no_members() -> None:
     parent = MLP((INPUTS, 6, OUTPUTS), ["identity"], "cross_entropy", rng=rng, dtype=np.float64, members=3)
     child, _ = child_of(parent, 1, (), (), ())
     X = some_rows("cross_entropy")[0]
-    np.testing.assert_allclose(child.predict(X), parent.alone()[0].predict(X), atol=1e-12)
+    np.testing.assert_allclose(child.predict(X), parent.plain_networks()[0].predict(X), atol=1e-12)
 
 
 def test_inputs_are_added_and_removed_beside_members() -> None:
     parent = network(3, "squared_error")
     factors, inputs = parent.factors, np.array([0, -1, -1, 1, 2, 3])
-    its = with_inputs(state_of(parent), parent.sizes, parent.activations, InputChange(inputs), members=3)
+    its = with_inputs(state_of(parent), parent.architecture, InputChange(inputs))
     child = MLP((6, *parent.sizes[1:]), parent.activations, "squared_error", dtype=np.float64, members=3)
     child.parameters[...] = its.parameters
     X = np.random.default_rng(4).normal(size=(20, 6))
@@ -248,9 +247,7 @@ def test_inputs_are_added_and_removed_beside_members() -> None:
     child.weights[0][1] = 0.3
     lines = Lines(np.array([1, 2]), np.array([0, 0]), np.array([0.5, 2.0]), np.zeros(2))
     state = State(child.parameters.copy(), (), ("adam", 0.999), 0, 1)
-    kept = with_inputs(
-        state, child.sizes, child.activations, InputChange(np.array([0, 3, 4, 5]), lines), members=3
-    )
+    kept = with_inputs(state, child.architecture, InputChange(np.array([0, 3, 4, 5]), lines))
     X[:, 1], X[:, 2] = 0.5 * X[:, 0], 2 * X[:, 0]
     expected = child.predict(X)
     parent.parameters[...] = kept.parameters

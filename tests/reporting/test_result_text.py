@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from nas.reporting.lines import quantity
 from nas.reporting.listing import list_runs, list_text, show_candidate, show_run
-from nas.reporting.result_text import details, quantity, summary
+from nas.reporting.result_text import details, summary
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-1"
 

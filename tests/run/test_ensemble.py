@@ -14,7 +14,7 @@ import nas
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation, Problem, build_network
 from nas.evolution import Individual
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.genome import Genome
 from nas.network import State
 from nas.run.ensemble import select_members

@@ -17,7 +17,7 @@ import nas
 from nas.data import BINS, load_dataset
 from nas.errors import InputError, SpaceError
 from nas.evaluation import Candidate, Checkpoint, Problem, build_network, evaluate, plan_cohorts
-from nas.evaluation.problem import input_change, network_activations, network_sizes
+from nas.evaluation.problem import architecture, input_change, network_sizes
 from nas.genome import NUMERIC_ENCODINGS, SCALINGS, Encoding, Genome
 from nas.network import morph, with_inputs
 from nas.reporting.history import read_history
@@ -82,13 +82,11 @@ def test_each_network_has_the_inputs_of_its_encoding(prepared: Prepared) -> None
 
 def child_outputs(problem: Problem, parent: Checkpoint, genome: Genome) -> tuple[Any, Any]:
     """The outputs of a parent, and those of a child before it is trained, for the training rows."""
-    sizes = [network_sizes(one, problem) for one in (parent.genome, genome)]
-    names = [network_activations(one) for one in (parent.genome, genome)]
     change = input_change(parent.genome, genome, problem)
     assert change is not None
-    changed = with_inputs(parent.states[0], sizes[0], names[0], change)
-    between = (sizes[1][0], *sizes[0][1:])
-    state = morph(changed, between, names[0], sizes[1], names[1], [0, 1], np.random.default_rng(0))
+    before = architecture(parent.genome, problem)
+    changed, between = with_inputs(parent.states[0], before, change), change.architecture(before)
+    state = morph(changed, between, architecture(genome, problem), [0, 1], np.random.default_rng(0))
     networks = []
     for one, parameters in ((parent.genome, parent.states[0].parameters), (genome, state.parameters)):
         network = build_network(one, 0, problem, initialize=False)

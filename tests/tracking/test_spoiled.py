@@ -17,7 +17,7 @@ import nas
 from benchmarks import mutation_kinds, mutations
 from nas.data import load_dataset
 from nas.errors import DataError, RunError
-from nas.export import save_network
+from nas.export.native import save_network
 from nas.network import State
 from nas.run.weights import Weights
 from nas.runtime import load_network

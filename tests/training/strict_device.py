@@ -189,7 +189,7 @@ def train() -> int:
     """Train cohorts of everything that there is; a hash of what became of them."""
     from trainings import train_together
 
-    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front, morph
+    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Architecture, Front, morph
     from nas.training import TrainingConfig
 
     rng = np.random.default_rng(0)
@@ -230,11 +230,8 @@ def train() -> int:
                 assert type(array) is np.ndarray
                 found.append(array.tobytes())
             if result.best and network.activations:
-                sizes = (5, 7, 12, 3)
-                names = ["relu", *network.activations]
-                child = morph(
-                    result.best, network.sizes, names[1:], sizes, names, [None, 0], rng, front=network.front
-                )
+                deeper = Architecture((5, 7, 12, 3), ("relu", *network.activations))
+                child = morph(result.best, network.architecture, deeper, [None, 0], rng)
                 found.append(child.parameters.tobytes())
         several = [MLP((5, 9 + i, 6, 3), ["tanh"] * 2, loss, rng=rng, members=3) for i in range(2)]
         train_together(several, X, y, configs[:2], sample_weight=np.linspace(0, 1, 41), **held_out)

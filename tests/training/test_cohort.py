@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 from trainings import train, train_together
 
 from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front
+from nas.network.architecture import PLAIN
 from nas.network.arrays import Array, Floats
-from nas.network.mlp import PLAIN
 from nas.training import Member, TrainingConfig, TrainingResult
 from nas.training.cohort import Cohort
 from nas.training.storage import Storage
