@@ -179,14 +179,14 @@ def test_what_is_no_callback_is_refused_before_anything_starts(
 def test_callbacks_follow_islands_in_the_calling_process_and_stop_each_after_a_batch(tmp_path: Path) -> None:
     options = QUICK | RACE | {"space": "small", "folds": 1, "islands": 2, "n_workers": 2, "n_candidates": 400}
     callback, tracker = StopAt(evaluation=20), Recorder()
-    cut = nas.search("wine", runs_dir=tmp_path, callbacks=[callback], trackers=[tracker], **options)
+    cut = nas.search("iris", runs_dir=tmp_path, callbacks=[callback], trackers=[tracker], **options)
     assert cut.stopped == "callback"
     assert 20 <= len(cut.history) < 400
     by_id = sorted(callback.pairs, key=lambda pair: pair[0].id)
     assert by_id == list(cut.history)
     assert tracker.calls[-1].status == "finished"
     assert cut.selection is not None
-    resumed = resume(cut.run_dir, n_workers=2, n_candidates=100)
+    resumed = resume(cut.run_dir, n_workers=2, n_candidates=60)
     assert resumed.stopped == "candidates"
     assert {candidate.id for candidate, _ in cut.history} <= {
         candidate.id for candidate, _ in resumed.history

@@ -51,7 +51,7 @@ COMMAND += [
 
 
 def search(runs_dir: Path, **options: Any) -> nas.SearchResult:
-    return nas.search("wine", runs_dir=runs_dir, **(OPTIONS | options))
+    return nas.search("iris", runs_dir=runs_dir, **(OPTIONS | options))
 
 
 def journals(run_dir: Path) -> list[list[dict[str, Any]]]:
@@ -132,7 +132,7 @@ class TestAWholeSearch:
         assert len(whole.to_frame()) == len(history)
         assert len(whole.heredity) >= 1
         for make in COPIES.values():
-            assert_same_result(make(whole), whole, nas.load_dataset("wine").table)
+            assert_same_result(make(whole), whole, nas.load_dataset("iris").table)
 
     @pytest.mark.slow
     def test_the_number_of_workers_changes_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
@@ -152,7 +152,7 @@ class TestAWholeSearch:
     @pytest.mark.slow
     def test_a_killed_driver_loses_nothing(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
-        process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
+        process = start("search", "iris", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
         wait_for(folder, 130, process)
         process.kill()
         process.communicate()
@@ -166,7 +166,7 @@ class TestAWholeSearch:
     @pytest.mark.slow
     def test_islands_that_are_killed_are_restarted(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
-        process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
+        process = start("search", "iris", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
         while not folder.exists():
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
@@ -191,7 +191,7 @@ class TestAWholeSearch:
     @pytest.mark.slow
     def test_an_interrupted_one_keeps_the_best_so_far(self, tmp_path: Path, whole: nas.SearchResult) -> None:
         folder = tmp_path / "one"
-        process = start("search", "wine", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
+        process = start("search", "iris", *COMMAND, "--workers", "2", "--runs-dir", tmp_path)
         wait_for(folder, 60, process)
         since = time.monotonic()
         os.kill(process.pid, signal.SIGTERM)

@@ -565,7 +565,8 @@ def test_digits_are_learned_as_well_as_promised(tmp_path: Path) -> None:
 @pytest.mark.parametrize("space", nas.available_spaces())
 @pytest.mark.parametrize("data", BUNDLED)
 def test_every_shipped_space_fits_every_bundled_set(tmp_path: Path, space: str, data: str) -> None:
-    result = search(data, tmp_path, space=space, n_candidates=2, epochs=1, baseline=False)
+    options = {"n_candidates": 2, "epochs": 1, "folds": 1, "importance": False}
+    result = search(data, tmp_path, space=space, **options)
     assert len(result.history) == 2
 
 
