@@ -44,7 +44,7 @@ class Seen:
 
     def __post_init__(self) -> None:
         self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", self._page_error)
         self.page.on("response", self._response)
         self.page.on("request", self._request)
 
@@ -52,6 +52,12 @@ class Seen:
         # Of what could not be loaded, the response says what it was.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.errors.append(message.text)
+
+    def _page_error(self, error: Any) -> None:
+        # No error: by the specification of ResizeObserver a size that changes while sizes are told is told in
+        # the next frame, with this notice. MLflow's charts cause it on a busy machine.
+        if "ResizeObserver loop" not in str(error):
+            self.errors.append(str(error))
 
     def _response(self, response: Any) -> None:
         # MLflow's pages look whether the server knows users; ours does not, and they go on without.
