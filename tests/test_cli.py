@@ -242,6 +242,7 @@ def test_from_a_table_to_predictions(capsys: pytest.CaptureFixture[str], table: 
     assert (pd.read_csv("predicted.csv")["predicted_kind"] == predicted["predicted_kind"]).all()
 
 
+@pytest.mark.slow
 def test_a_saved_search_is_listed_shown_scored_and_not_run_again(capsys: pytest.CaptureFixture[str]) -> None:
     frame = rows(90).assign(id=[f"{i:04d}" for i in range(90)], patient=[i // 6 for i in range(90)])
     options = [

@@ -162,6 +162,7 @@ def test_forward_loss_and_gradient_agree(loss: str, activation: str, smoothing: 
     np.testing.assert_allclose(gradient, theirs.flat(gradient=True), rtol=0, atol=EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_twenty_steps_with_several_beta2_and_smoothings_agree(loss: str) -> None:
     shapes = [(7, 5), (9,), (8, 8), (7, 5), (16, 3), (10,)]
@@ -174,6 +175,7 @@ def test_twenty_steps_with_several_beta2_and_smoothings_agree(loss: str) -> None
     check_steps(loss, ["tanh"], shapes, configs)
 
 
+@pytest.mark.slow
 def test_twenty_steps_with_factors_and_waves_in_front_agree() -> None:
     shapes: list[tuple[int, ...]] = [(7, 5), (9,), (8, 8), (7, 5), (), (10,), (), (8,)]
     base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
