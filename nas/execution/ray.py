@@ -76,11 +76,11 @@ class StoredProblems:
         return self._references[id(problem)][1]
 
     def remove(self, problem: Problem) -> None:
-        """Forget a problem, whose memory Ray frees once no task refers to it."""
+        """Remove a problem; Ray frees its memory once no task refers to it."""
         self._references.pop(id(problem), None)
 
     def clear(self) -> None:
-        """Forget all problems."""
+        """Remove all problems."""
         self._references.clear()
 
 

@@ -40,7 +40,7 @@ class Format:
     needs : str
         The packages that the export takes where it is used.
     example : str
-        How it is used, with the placeholders ``{path}`` and ``{stem}``.
+        How it is used, with the placeholder ``{path}``.
     """
 
     module: str

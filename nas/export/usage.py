@@ -10,8 +10,8 @@ _KINDS = {"numeric": "numbers", "category": "categories", "dropped": "not used"}
 
 
 def usage(template: str, path: Path) -> str:
-    """The example of a format for a path; a module whose name Python cannot import is loaded by its path."""
-    return template.replace("{path}", str(path)).replace("{stem}", path.stem)
+    """The example of a format for a path."""
+    return template.replace("{path}", str(path))
 
 
 def readme(network: Predictor, example: str, needs: str) -> str:

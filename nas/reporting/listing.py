@@ -165,17 +165,15 @@ def candidate_of(archive: RunArchive, candidate_id: int) -> tuple[Candidate, Eva
     try:
         return archive.pair(candidate_id)
     except IndexError:
-        n = len(archive.evaluations)
-        there = f"{n} evaluations" if n else "none"
         raise InputError(
-            f"--candidate {candidate_id}: expected the id of a candidate that the run has evaluated, got one "
-            f"of {there}"
+            f"--candidate {candidate_id}: expected the id of a candidate that the run has evaluated, got "
+            f"none of its {len(archive.evaluations)} evaluations"
         ) from None
 
 
 def _archive(run: str | os.PathLike[str]) -> RunArchive:
     archive = RunArchive(run)
-    assert archive.config, "read first, as its error says what a run's folder is"
+    archive.check_is_run()
     return archive
 
 

@@ -41,7 +41,7 @@ def candidate_network(run_dir: str | os.PathLike[str], candidate_id: int) -> Pat
     Parameters
     ----------
     run_dir : path
-        The folder of a run whose search is over.
+        The folder of a finished search.
     candidate_id : int
         A candidate's id, as `nas show` prints those of a front.
 
@@ -53,7 +53,7 @@ def candidate_network(run_dir: str | os.PathLike[str], candidate_id: int) -> Pat
         If the training diverges.
     """
     archive = RunArchive(run_dir)
-    assert archive.config, "read first, as its error says what a run's folder is"
+    archive.check_is_run()
     folder = archive.folder
     check_is_over(folder.path)
     candidate, evaluation = candidate_of(archive, candidate_id)

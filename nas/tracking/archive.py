@@ -155,6 +155,10 @@ class RunArchive:
         except (ValueError, TypeError) as error:
             raise RunError(f"{best}: provenance: {error}") from None
 
+    def check_is_run(self) -> None:
+        """Raise `RunError` unless the folder is that of a run, with settings that can be read."""
+        _ = self.config
+
     def check_complete(self) -> None:
         """Raise `RunError` if the journals hold fewer candidates than ``result.json`` counts."""
         n = sum(record.n_candidates for record in self.records)
