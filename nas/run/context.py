@@ -16,7 +16,7 @@ from nas.execution import Executor
 from nas.run.callbacks import Callback, check_callbacks
 from nas.run.deadline import Deadline, command_start
 from nas.run.preparation import Prepared, prepare
-from nas.run.suitable_space import suitable
+from nas.run.suitable_space import suitable, with_starts
 from nas.settings.search_settings import SearchSettings
 from nas.space import CostModel, cost_model, encodings_of
 from nas.tracking import Tracker
@@ -128,8 +128,7 @@ class SearchContext:
     @property
     def costs(self) -> CostModel:
         """The costs of a genome for this data."""
-        problem = self.prepared.problem
-        return cost_model(problem.n_inputs_by_encoding, problem.n_outputs)
+        return _costs(self.prepared)
 
     @property
     def n_parts(self) -> int:
@@ -233,6 +232,7 @@ def new_context(
         encodings_of(settings.space),
         settings.folds,
     )
+    settings = with_starts(settings, _costs(prepared))
     return SearchContext(
         folder=folder,
         run_id=uuid.uuid4().hex if run_id is None else run_id,
@@ -251,3 +251,7 @@ def new_context(
         observers=observers,
         deadline=deadline,
     )
+
+
+def _costs(prepared: Prepared) -> CostModel:
+    return cost_model(prepared.problem.n_inputs_by_encoding, prepared.problem.n_outputs)

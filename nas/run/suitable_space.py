@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 from nas.data import Dataset
 from nas.data.numbers import BINS
 from nas.errors import SpaceError
+from nas.genome import GENES, Genome
 from nas.network.mlp import PREDICTION_ROWS
 from nas.network.waves import N_WAVES
 from nas.settings.search_settings import SearchSettings
-from nas.space import SearchSpace, encodings_of
+from nas.space import CostModel, SearchSpace, completed, encodings_of
 from nas.training.planner import MOST
 
 _log = logging.getLogger(__name__)
@@ -33,16 +35,40 @@ def suitable(settings: SearchSettings, dataset: Dataset) -> SearchSettings:
     """The settings with the space and the genomes to begin with, as far as they suit the data."""
     if dataset.task == "regression":
         settings = _without_smoothing(settings)
-    space = affordable_space(settings.space, dataset)
+    return _with_space(settings, affordable_space(settings.space, dataset))
+
+
+def _with_space(settings: SearchSettings, space: SearchSpace) -> SearchSettings:
+    """The settings with a smaller space: genomes to start with get other values for what it lacks."""
     if space is settings.space:
         return settings
-    starts = [
-        genome
-        if genome.numeric_encoding in space.numeric_encoding
-        else replace(genome, numeric_encoding=None)
-        for genome in settings.starts
-    ]
+    starts = (_fitted(genome, space) for genome in settings.starts)
     return replace(settings, space=space, starts=tuple(dict.fromkeys(starts)))
+
+
+def with_starts(settings: SearchSettings, costs: CostModel) -> SearchSettings:
+    """The settings with the genomes that their space begins with, unless they have others.
+
+    Of those the genes whose values the space has no longer get others; genomes beyond the limits, or of
+    widths and depths outside of the space, are left out.
+    """
+    space = settings.space
+    if settings.starts or not space.starts:
+        return settings
+    fitted = dict.fromkeys(_fitted(genome, space) for genome in space.starts)
+    starts = [genome for genome in fitted if genome in space and settings.limits.allow(costs(genome))]
+    return replace(settings, starts=tuple(starts))
+
+
+def _fitted(genome: Genome, space: SearchSpace) -> Genome:
+    """The genome with other values for genes whose values are not among those of the space."""
+    missing: dict[str, Any] = {
+        gene: None
+        for gene in GENES
+        if (value := getattr(genome, gene)) is not None
+        and not set(value if isinstance(value, tuple) else (value,)) <= set(space.genes.get(gene, ()))
+    }
+    return completed(replace(genome, **missing), space)
 
 
 def affordable_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
@@ -104,6 +130,4 @@ def _without_smoothing(settings: SearchSettings) -> SearchSettings:
     if not settings.space.label_smoothing:
         return settings
     _log.info("label_smoothing is left out of space %s: a regression has no classes", settings.space.name)
-    starts = (replace(genome, label_smoothing=None) for genome in settings.starts)
-    space = replace(settings.space, label_smoothing=())
-    return replace(settings, space=space, starts=tuple(dict.fromkeys(starts)))
+    return _with_space(settings, replace(settings.space, label_smoothing=()))

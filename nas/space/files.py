@@ -7,11 +7,13 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nas.errors import SpaceError
-from nas.genome import LAYER_GENES
+from nas.genome import GENES, LAYER_GENES, Genome
+from nas.space.fitting import completed, misfits
 from nas.space.space import DOMAINS, SearchSpace, per_layer_flag
 from nas.space.values import Range, Values, is_number, refused
 
@@ -79,10 +81,13 @@ _TABLES["widths"] |= {"non_increasing", "equal"}
 for _key in LAYER_GENES:
     _TABLES[_key].add("per_layer")
 
+_STARTS = "starts"
+"""The key of the genomes to start with, an array of tables."""
+
 
 def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpace:
     """Build the space that a TOML document describes; each error names the file and the key."""
-    _refuse_unknown(file, "", record, {*_TABLES, "description"})
+    _refuse_unknown(file, "", record, {*_TABLES, "description", _STARTS})
     for key, valid_keys in _TABLES.items():
         table = record.get(key, {})
         if not isinstance(table, dict):
@@ -105,8 +110,30 @@ def _space_from_toml(record: dict[str, Any], file: str, name: str) -> SearchSpac
         name=file,
         **arguments,
     )
-    object.__setattr__(space, "name", name)
-    return space
+    starts = _starts_from_toml(file, record.get(_STARTS, []), space)
+    return replace(space, name=name, starts=starts)
+
+
+def _starts_from_toml(file: str, tables: Any, space: SearchSpace) -> tuple[Genome, ...]:
+    """Read the genomes to start with; raises `SpaceError` on those that the space does not hold."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise refused(file, _STARTS, "tables [[starts]]", reprlib.repr(tables))
+    found = []
+    for i, table in enumerate(tables, start=1):
+        key = f"{_STARTS} {i}"
+        _refuse_unknown(file, f"{key}.", table, {"widths", *GENES})
+        widths = table.get("widths")
+        if not isinstance(widths, list) or not all(type(width) is int for width in widths):
+            raise refused(file, f"{key}.widths", "a list of whole numbers", reprlib.repr(widths))
+        try:
+            genome = completed(Genome.from_dict(table), space)
+        except (TypeError, ValueError) as error:
+            raise refused(file, key, "a genome", str(error)) from None
+        if genome not in space:
+            reasons = ", ".join(misfits(genome, space)) or reprlib.repr(table)
+            raise refused(file, key, "a genome of the space", reasons)
+        found.append(genome)
+    return tuple(found)
 
 
 def _values_from_toml(file: str, key: str, table: dict[str, Any]) -> Values:

@@ -69,6 +69,9 @@ class SearchSpace:
         Members of a network that share its hidden layers; empty: not carried, 1.
     name : str
         The name in messages and reports.
+    starts : tuple of Genome
+        Genomes that a search of the space begins with, unless it is given others. They are no part of which
+        genomes there are: equal spaces may have different ones, and those outside of the space are left out.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class SearchSpace:
     front_scaling: Values = gene(Numbers(*FRONT_SCALING_BOUNDS))
     members: Values = gene(Numbers(1, MOST_MEMBERS, whole=True))
     name: str = "custom"
+    starts: tuple[Genome, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # the dataclass is frozen
@@ -189,9 +193,9 @@ class SearchSpace:
         """Return the space as plain values for JSON, with ranges written out.
 
         Genes of later versions stand in it only where they are carried, so that the journal of an earlier
-        version describes the same search.
+        version describes the same search. The genomes to start with are recorded among a search's settings.
         """
-        record = {item.name: getattr(self, item.name) for item in fields(self)}
+        record = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "starts"}
         record = {key: value for key, value in record.items() if value or key not in _LATER_GENES}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}
 

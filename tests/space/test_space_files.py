@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.errors import SpaceError
-from nas.genome import GENES
+from nas.genome import GENES, Genome
 from nas.space import (
     Limits,
     Range,
@@ -172,6 +172,16 @@ def test_any_space_can_be_written_as_toml(tmp_path: Path, low: int, more: int, *
     assert load_space(write(tmp_path, toml_of(space.to_dict()))) == space
 
 
+def test_a_space_may_list_genomes_to_start_with(tmp_path: Path) -> None:
+    toml = BASE + "[activation]\nvalues = ['relu', 'tanh']\n"
+    space = load_space(write(tmp_path, toml))
+    starts = "[[starts]]\nwidths = [8, 4]\nactivation = 'tanh'\n[[starts]]\nwidths = [4]\n"
+    with_starts = load_space(write(tmp_path, toml + starts))
+    assert with_starts.starts == (Genome((8, 4), "tanh"), Genome((4,), "relu"))  # the first name is typical
+    assert with_starts == space
+    assert with_starts.to_dict() == space.to_dict()  # of which genomes there are
+
+
 # Mistakes.
 
 REFUSED: list[tuple[str, str]] = [
@@ -280,6 +290,20 @@ REFUSED: list[tuple[str, str]] = [
     (
         BASE + "[optimizer]\nvalues = ['adamax']\n",
         "optimizer: expected names among sgd, momentum, nesterov, rmsprop, adam, adamw, got 'adamax'",
+    ),
+    # genomes to start with
+    ("starts = 3\n" + BASE, "starts: expected tables [[starts]], got 3"),
+    (BASE + "[[starts]]\n", "starts 1.widths: expected a list of whole numbers, got None"),
+    (BASE + "[[starts]]\nwidths = ['4']\n", "starts 1.widths: expected a list of whole numbers, got ['4']"),
+    (BASE + "[[starts]]\nwidths = [0]\n", "starts 1: expected a genome, got widths: expected whole numbers"),
+    (BASE + "[[starts]]\nwidths = [4]\nwidth = 4\n", "starts 1.width: expected one of activation,"),
+    (
+        BASE + "[[starts]]\nwidths = [4]\n[[starts]]\nwidths = [5]\n",
+        "starts 2: expected a genome of the space, got width 5 is not among 4, 8",
+    ),
+    (
+        BASE + "[[starts]]\nwidths = [4]\ndropout = 0.1\n",
+        "starts 1: expected a genome of the space, got the space has no dropout",
     ),
 ]
 
