@@ -29,7 +29,7 @@ from nas.settings.explanation import explained, parameters
 from nas.settings.former import by_new_keywords
 from nas.settings.schema import GROUPS, check_values
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
-from nas.space import SearchSpace, load_space
+from nas.space import SearchSpace, load_space, narrowed
 from nas.tracking import Tracker
 from nas.tracking.address import tracking_store
 from nas.tracking.choice import Tracking
@@ -56,6 +56,7 @@ def search(
     weights: str | None = None,
     validation: str | os.PathLike[str] | None = None,
     space: SearchSpace | str | os.PathLike[str] = "small",
+    genes: Mapping[str, Any] | None = None,
     algorithm: Algorithm = "auto",
     n_candidates: int = 100,
     n_epochs: int | None = None,
@@ -126,8 +127,8 @@ def search(
     arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
     since = command_start()
     check_values(arguments, *GROUPS)
-    space = space if isinstance(space, SearchSpace) else load_space(space)
-    arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
+    space = narrowed(space if isinstance(space, SearchSpace) else load_space(space), genes or {})
+    arguments |= {"space": space, "genes": None, "starts": genomes_to_start_with(starts, space)}
     settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     with display(progress) as shown:

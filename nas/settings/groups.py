@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.errors import InputError
 from nas.settings.budget import Budget
@@ -24,6 +24,7 @@ from nas.settings.kinds import (
     several,
     text,
     text_or_object,
+    values_by_name,
     whole,
 )
 from nas.settings.setting import setting
@@ -160,6 +161,16 @@ class StrategySettings:
         ),
         "Search space: the name of a bundled space or a TOML file; see 'nas spaces'",
         metavar="NAME|FILE",
+    )
+    genes: Mapping[str, Any] | None = setting(
+        None,
+        values_by_name(),
+        "Values to keep of a gene of the space, such as depth=1-2 or activation=relu,tanh; may be repeated",
+        more="In Python and in files a mapping from names of genes, ``depth`` and ``widths`` among them, to a "
+        "value, several, or a text; see `nas.space.narrowed`.",
+        otherwise="all values of the space",
+        metavar="GENE=VALUES",
+        example={"depth": "1-2", "activation": ["relu", "tanh"]},
     )
     algorithm: Algorithm = setting(
         "auto",
