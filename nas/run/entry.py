@@ -59,7 +59,7 @@ def search(
     genes: Mapping[str, Any] | None = None,
     algorithm: Algorithm = "auto",
     n_candidates: int = 100,
-    n_epochs: int | None = None,
+    total_epochs: int | None = None,
     time_budget: float | str | None = None,
     target_score: float | None = None,
     patience: int | None = None,

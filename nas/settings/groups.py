@@ -43,15 +43,15 @@ class BudgetSettings:
     section: ClassVar[str] = "budget"
 
     n_candidates: int = setting(
-        100, whole(1), "Different networks to train", flag="--candidates", metavar="N", resumable=True
+        100, whole(1), "Different networks to train", metavar="N", resumable=True
     )
-    n_epochs: int | None = setting(
+    total_epochs: int | None = setting(
         None,
         whole(1),
         "Epochs of training, summed over all candidates",
         unit="epochs",
+        former="n_epochs",
         otherwise="no limit",
-        flag="--total-epochs",
         metavar="N",
         example=5_000,
     )
@@ -89,7 +89,7 @@ class BudgetSettings:
     @property
     def budget(self) -> Budget:
         """The limits of the search."""
-        return Budget(self.n_candidates, self.n_epochs, self.time_budget, self.target_score, self.patience)
+        return Budget(self.n_candidates, self.total_epochs, self.time_budget, self.target_score, self.patience)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ class StrategySettings:
         "Number of networks that may have children",
         unit="networks",
         otherwise="by the algorithm",
-        flag="--population",
+        former_option="--population",
         metavar="N",
         example=20,
     )
@@ -273,7 +273,7 @@ class StrategySettings:
         ),
         "First candidates: the best genomes of an earlier run's folder, or those listed in a JSON file",
         more="A run's genomes outside of the space are left out. A file lists what `Genome.to_dict` returns.",
-        flag="--start",
+        former_option="--start",
         metavar="RUN|FILE",
         example="runs/mine-20261122-172224",
     )
@@ -293,7 +293,6 @@ class WorkerSettings:
         more="By default, and in budgets up to 20 s, they start only where they save time; meanwhile this "
         "process trains.",
         otherwise="the number of cores, or what a running Ray has room for",
-        flag="--workers",
         metavar="N",
         resumable=True,
         example=4,
@@ -349,7 +348,6 @@ class SelectionSettings:
         unit="networks",
         otherwise="3 where candidates are cross-validated, else 6",
         example=6,
-        flag="--finalists",
         metavar="N",
     )
     ensemble: int = setting(
