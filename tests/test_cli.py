@@ -443,7 +443,7 @@ def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str])
 def test_a_narrowed_space_is_what_the_run_records_resumes_and_reports(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("mine.toml").write_text('[strategy]\ngenes = { depth = 2 }\n')
+    Path("mine.toml").write_text("[strategy]\ngenes = { depth = 2 }\n")
     quick = [*QUICK, "--no-tracking", "--config", "mine.toml"]
     quick += ["--genes", "depth=1", "--genes=widths=8,16-32", "--candidates", "2"]
     assert run(capsys, "search", "iris", *quick)[0] == 0
@@ -641,7 +641,10 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--ray-address", " "], "ray_address: expected local, auto or HOST:PORT"),
         (["search", "iris", "--resources", "fast"], "--resources: expected NAME=NUMBER,..., got 'fast'"),
         (["search", "iris", "--genes", "depth"], "--genes: expected NAME=VALUES, got 'depth'"),
-        (["search", "iris", "--genes", "depth=1-9"], "genes: depth: expected values of space small (1 to 3), got"),
+        (
+            ["search", "iris", "--genes", "depth=1-9"],
+            "genes: depth: expected values of space small (1 to 3), got",
+        ),
         (["search", "iris", "--resources", "CPU=1"], "resources: expected num_cpus, got CPU"),
         (["search", "iris", "--resources", "num_cpus=-1"], "resources: expected names with numbers from 0"),
         (["search", "iris", "--algorithm", "magic"], "algorithm"),

@@ -54,7 +54,11 @@ class _Joined(argparse.Action):
     """Joins the mappings of an option that is repeated; the last value of a key wins."""
 
     def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: str | None = None
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _: str | None = None,
     ) -> None:
         setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), **values})
 

@@ -6,8 +6,10 @@ A new format is a module beside this, with a function `write` and a function `lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,12 @@ class Format:
         The packages that the export takes where it is used.
     example : str
         How it is used, with the placeholder ``{path}``.
+    genes : mapping of str to tuple of str
+        The values that the format has of a gene, where it does not have all.
+    is_uniform : bool
+        Whether all hidden layers have to have the same activation.
+    has_dates : bool
+        Whether it reads columns of dates.
     """
 
     module: str
@@ -50,6 +58,17 @@ class Format:
     takes_rows: bool = False
     needs: str = ""
     example: str = ""
+    genes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_uniform: bool = False
+    has_dates: bool = True
+
+    def check_installed(self) -> None:
+        """Raise `InputError` unless the package that it needs is there."""
+        if self.package is not None and find_spec(self.package) is None:
+            raise InputError(
+                f"format {self.package}: expected the package {self.package}; "
+                f"pip install 'evonas[{self.package}]'"
+            )
 
     def write(self, network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
         """Write a network to a path that is free."""
@@ -62,16 +81,14 @@ class Format:
 
     def _functions(self) -> Any:
         """The module, imported now, as formats need slow and optional packages."""
+        self.check_installed()
         try:
-            if self.package is not None:
-                import_module(self.package)
             return import_module(f"nas.export.{self.module}")
-        except ImportError:
+        except ImportError as error:
             if self.package is None:
                 raise
             raise InputError(
-                f"format {self.package}: expected the package {self.package}; "
-                f"pip install 'evonas[{self.package}]'"
+                f"format {self.package}: expected the package {self.package}, got: {error}"
             ) from None
 
 
@@ -112,6 +129,13 @@ FORMATS = {
         ".skops",
         needs="scikit-learn and skops",
         example="import skops.io\nskops.io.load('{path}', trusted=['numpy.dtype']).predict(frame)",
+        genes={
+            "activation": ("identity", "sigmoid", "tanh", "relu"),
+            "scaling": ("standard", "quantile"),
+            "numeric_encoding": ("none",),
+        },
+        is_uniform=True,
+        has_dates=False,
     ),
     "mlflow": Format(
         "mlflow_model",

@@ -42,9 +42,7 @@ class BudgetSettings:
 
     section: ClassVar[str] = "budget"
 
-    n_candidates: int = setting(
-        100, whole(1), "Different networks to train", metavar="N", resumable=True
-    )
+    n_candidates: int = setting(100, whole(1), "Different networks to train", metavar="N", resumable=True)
     total_epochs: int | None = setting(
         None,
         whole(1),
@@ -89,7 +87,9 @@ class BudgetSettings:
     @property
     def budget(self) -> Budget:
         """The limits of the search."""
-        return Budget(self.n_candidates, self.total_epochs, self.time_budget, self.target_score, self.patience)
+        return Budget(
+            self.n_candidates, self.total_epochs, self.time_budget, self.target_score, self.patience
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +166,8 @@ class StrategySettings:
         None,
         values_by_name(),
         "Values to keep of a gene of the space, such as depth=1-2 or activation=relu,tanh; may be repeated",
-        more="In Python and in files a mapping from names of genes, ``depth`` and ``widths`` among them, to a "
-        "value, several, or a text; see `nas.space.narrowed`.",
+        more="In Python and in files a mapping from names of genes, ``depth`` and ``widths`` among them, to "
+        "a value, several, or a text; see `nas.space.narrowed`.",
         otherwise="all values of the space",
         metavar="GENE=VALUES",
         example={"depth": "1-2", "activation": ["relu", "tanh"]},

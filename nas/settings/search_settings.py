@@ -116,7 +116,9 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values for JSON; functions and strategies are represented by names."""
         record = {
-            declared.name: getattr(self, declared.name) for declared in fields(self) if declared.name != "genes"
+            declared.name: getattr(self, declared.name)
+            for declared in fields(self)
+            if declared.name != "genes"
         }
         if callable(self.scoring):
             record["scoring"] = {"function": scorer_name(self.scoring)}

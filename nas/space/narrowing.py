@@ -26,8 +26,8 @@ def narrowed(space: SearchSpace, genes: Mapping[str, Any]) -> SearchSpace:
     space : SearchSpace
     genes : mapping of str to values
         By the name of a gene, ``depth`` and ``widths`` among them, the values to keep: a value, several, a
-        `Range`, of which both ends are included, or a text of values and ranges such as ``"16,32,64-128"``. The
-        depth is a number or a range; a pair of numbers is taken as its ends, as in `SearchSpace`.
+        `Range`, of which both ends are included, or a text of values and ranges such as ``"16,32,64-128"``.
+        The depth is a number or a range; a pair of numbers is taken as its ends, as in `SearchSpace`.
 
     Raises
     ------

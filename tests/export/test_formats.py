@@ -310,7 +310,7 @@ def test_the_pipeline_holds_nothing_but_scikit_learn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("activations", [("relu", "tanh"), ("gelu",)])
 def test_what_scikit_learn_does_not_have_is_said(tmp_path: Path, activations: tuple[str, ...]) -> None:
     with pytest.raises(
-        InputError, match="expected one of identity, sigmoid, tanh, relu in all hidden layers"
+        InputError, match="activation: expected one of identity, sigmoid, tanh, relu in all hidden layers"
     ):
         write_export(network(activations=activations), "sklearn", tmp_path / "model.skops")
     assert list(tmp_path.iterdir()) == []
