@@ -30,7 +30,9 @@ class Format:
     ----------
     module : str
         The module beside this with its functions: ``write(network, path)``, and ``load(network, path)``,
-        which returns the exported network's predictions for a table; see `nas.export.check.Predict`.
+        which returns the exported network's predictions for a table; see `nas.export.check.Predict`. It may
+        have ``check_use(network, path, rows)`` besides, which raises `ExportError` if the export does
+        something else where it is used.
     description : str
         A few words for the command line's help.
     suffix : str
@@ -79,6 +81,11 @@ class Format:
         predict: Predict = self._functions().load(network, path)
         return predict
 
+    def check_use(self, network: Predictor, path: Path, rows: pd.DataFrame | None) -> None:
+        """Check what was written as it will be used; raises `ExportError` if it does something else."""
+        if rows is not None and (check_use := getattr(self._functions(), "check_use", None)) is not None:
+            check_use(network, path, rows)
+
     def _functions(self) -> Any:
         """The module, imported now, as formats need slow and optional packages."""
         self.check_installed()
@@ -97,7 +104,9 @@ FORMATS = {
         "native",
         "a folder of JSON and safetensors",
         needs="the package evonas",
-        example="import nas\nnas.load_network('{path}').predict(table)",
+        example="import nas, pandas\n"
+        "table = pandas.read_csv('data.csv')\n"
+        "print(nas.load_network('{path}').predict(table))",
     ),
     "python": Format(
         "python_file",
@@ -112,23 +121,36 @@ FORMATS = {
         ".onnx",
         package="onnx",
         needs="onnxruntime",
-        example="import onnxruntime\n"
+        example="import onnxruntime, pandas\n"
+        "table = pandas.read_csv('data.csv')\n"
         "session = onnxruntime.InferenceSession('{path}')\n"
-        "session.run(None, {i.name: column_of(i.name) for i in session.get_inputs()})  # arrays of (rows, 1)",
+        "cells = {}\n"
+        "for entry in session.get_inputs():  # text for categories, numbers for all others\n"
+        "    column = table[[entry.name]]\n"
+        "    if entry.type == 'tensor(string)':\n"
+        "        cells[entry.name] = column.astype(object).fillna('').astype(str).to_numpy(object)\n"
+        "    else:\n"
+        "        cells[entry.name] = column.to_numpy(float)\n"
+        "print(session.run(None, cells)[0])",
     ),
     "torch": Format(
         "torch_module",
         "a folder with a module and its state_dict",
         package="torch",
         needs="PyTorch and NumPy",
-        example="import sys; sys.path.insert(0, '{path}')\nfrom model import load\nload().predict(table)",
+        example="import sys, pandas\n"
+        "sys.path.insert(0, '{path}')\n"
+        "from model import load\n"
+        "print(load().predict(pandas.read_csv('data.csv')))",
     ),
     "sklearn": Format(
         "sklearn_pipeline",
         "a pipeline in a skops file",
         ".skops",
         needs="scikit-learn and skops",
-        example="import skops.io\nskops.io.load('{path}', trusted=['numpy.dtype']).predict(frame)",
+        example="import pandas, skops.io\n"
+        "table = pandas.read_csv('data.csv')\n"
+        "print(skops.io.load('{path}', trusted=['numpy.dtype']).predict(table))",
         genes={
             "activation": ("identity", "sigmoid", "tanh", "relu"),
             "scaling": ("standard", "quantile"),
