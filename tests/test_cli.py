@@ -384,7 +384,7 @@ def test_options_reach_the_search(capsys: pytest.CaptureFixture[str]) -> None:
         "--halving",
         "--surrogate",
         "trees",
-        "--population",
+        "--population-size",
         "4",
     ]
     options += ["--scoring", "neg_log_loss", "--max-parameters", "900", "--max-flops", "2000", "--seed", "3"]
@@ -429,7 +429,7 @@ def test_several_objectives_and_a_front(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str]) -> None:
     quick = [*QUICK, "--no-tracking"]
     run(capsys, "search", "iris", *quick)
-    code, _, _ = run(capsys, "search", "iris", *quick, "--name", "two", "--start", "runs/one")
+    code, _, _ = run(capsys, "search", "iris", *quick, "--name", "two", "--starts", "runs/one")
     assert code == 0
     first, second = (
         [json.loads(line)["candidate"] for line in Path(journal).read_text().splitlines()[1:]]
@@ -440,9 +440,26 @@ def test_a_search_begins_with_an_earlier_one(capsys: pytest.CaptureFixture[str])
     assert all(one["genome"] in genomes for one in second if one["operator"] == "start")
 
 
+def test_a_narrowed_space_is_what_the_run_records_resumes_and_reports(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("mine.toml").write_text("[strategy]\ngenes = { depth = 2 }\n")
+    quick = [*QUICK, "--no-tracking", "--config", "mine.toml"]
+    quick += ["--genes", "depth=1", "--genes=widths=8,16-32", "--candidates", "2"]
+    assert run(capsys, "search", "iris", *quick)[0] == 0
+    space = json.loads(Path("runs/one/config.json").read_text())["settings"]["space"]
+    assert (space["name"], space["depth"]) == ("tiny[depth=1 widths=8,16,32]", [1, 1])
+    code, out, _ = run(capsys, "resume", "runs/one", "--candidates", "4", "--no-report", "--json")
+    assert code == 0
+    record = read_journal(Path("runs/one/journal.jsonl"))
+    assert record.identity["space"] == space
+    assert [json.loads(out)["candidates"]] * 2 == [len(record.evaluations), 3]  # all of the space
+    assert {candidate.genome.widths for candidate, _ in record.evaluations} == {(8,), (16,), (32,)}
+
+
 def test_a_search_begins_with_genomes_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.json").write_text('[{"widths": [32, 8]}, {"widths": [4]}]')
-    quick = [*QUICK, "--no-tracking", "--start", "mine.json"]
+    quick = [*QUICK, "--no-tracking", "--starts", "mine.json"]
     code, _, _ = run(capsys, "search", "iris", *quick)
     assert code == 0
     lines = Path("runs/one/journal.jsonl").read_text().splitlines()[1:]
@@ -470,7 +487,7 @@ def test_files_that_hold_no_genomes_are_refused(
     capsys: pytest.CaptureFixture[str], text: str, why: str
 ) -> None:
     Path("mine.json").write_text(text)
-    code, out, err = run(capsys, "search", "iris", *QUICK, "--no-tracking", "--start", "mine.json")
+    code, out, err = run(capsys, "search", "iris", *QUICK, "--no-tracking", "--starts", "mine.json")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert why in err
@@ -623,6 +640,11 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--workers", "0", "--ray-address", "auto"], "n_workers: expected at least 1"),
         (["search", "iris", "--ray-address", " "], "ray_address: expected local, auto or HOST:PORT"),
         (["search", "iris", "--resources", "fast"], "--resources: expected NAME=NUMBER,..., got 'fast'"),
+        (["search", "iris", "--genes", "depth"], "--genes: expected NAME=VALUES, got 'depth'"),
+        (
+            ["search", "iris", "--genes", "depth=1-9"],
+            "genes: depth: expected values of space small (1 to 3), got",
+        ),
         (["search", "iris", "--resources", "CPU=1"], "resources: expected num_cpus, got CPU"),
         (["search", "iris", "--resources", "num_cpus=-1"], "resources: expected names with numbers from 0"),
         (["search", "iris", "--algorithm", "magic"], "algorithm"),
@@ -634,7 +656,7 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--max-latency", "-1"], "max_latency: expected a number above 0, got -1.0"),
         (["search", "iris", "--objectives", "parameters"], "objectives: expected error first"),
         (["search", "iris", "--surrogate", "magic"], "surrogate: expected one of none, process, trees"),
-        (["search", "iris", "--start", "nowhere"], "nowhere: expected a run with a journal.jsonl"),
+        (["search", "iris", "--starts", "nowhere"], "nowhere: expected a run with a journal.jsonl"),
         (["search", "iris", "--finalists", "0"], "n_finalists: expected a whole number of at least 1"),
         (["search", "iris", "--runs-dir", "/proc/runs"], "--runs-dir /proc/runs"),
         (["search", "iris", "--workers", "0", "--tracking-uri", "http://127.0.0.1:9"], "http://127.0.0.1:9"),

@@ -43,9 +43,24 @@ def add_settings(parser: Parser, settings: Iterable[Setting], group: Any = None,
             keywords["action"] = argparse.BooleanOptionalAction
         else:
             keywords |= {"type": _type_of(setting.kind), "metavar": setting.metavar}
+            if setting.kind.is_repeated:
+                keywords["action"] = _Joined
         action = (group or parser).add_argument(setting.flag, help=_help(setting), **keywords)
         if setting.kind.choices is not None:
             parser.complete_help.append(partial(_add_names, action, setting))
+
+
+class _Joined(argparse.Action):
+    """Joins the mappings of an option that is repeated; the last value of a key wins."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), **values})
 
 
 def _type_of(kind: Kind) -> Callable[[str], Any]:

@@ -97,8 +97,8 @@ def _log_to_standard_error(options: argparse.Namespace) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="nas: %(message)s", force=True)
     is_quiet, is_verbose = getattr(options, "quiet", False), getattr(options, "verbose", False)
     logging.getLogger("nas").setLevel(logging.INFO if is_verbose else logging.NOTSET)
-    # The line that describes the data, and that on the training of a candidate.
-    for module in ("execute", "member"):
+    # The lines that describe the data, the exports, and the training of a candidate.
+    for module in ("execute", "exports", "member"):
         logging.getLogger(f"nas.run.{module}").setLevel(logging.NOTSET if is_quiet else logging.INFO)
 
 

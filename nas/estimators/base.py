@@ -75,6 +75,7 @@ class SearchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     space: Any = "small"
     _: KW_ONLY
+    genes: Mapping[str, Any] | None = None
     n_candidates: int = 100
     time_budget: float | str | None = None
     algorithm: str = "auto"

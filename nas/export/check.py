@@ -20,6 +20,9 @@ TOLERANCE = 1e-5
 _ROWS = 200
 """Generated rows: so many that most categories of a column occur."""
 
+_PRINTED = 50
+"""Rows for which a program's output is compared: enough for gaps and most categories."""
+
 _UNSEEN = "an unseen category"
 
 Predict = Callable[[pd.DataFrame], tuple[Array, Floats]]
@@ -83,6 +86,39 @@ def check(network: Predictor, predict: Predict, rows: pd.DataFrame | None = None
         if (wrong & ~_toss_up(expected, network.task)).any():
             raise ExportError("export: expected the network's own labels, got others")
     return Agreement(difference, len(table))
+
+
+def with_gaps(network: Predictor, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the columns of a network, at most `_PRINTED`, and a gap in each column of some row."""
+    names = [column.name for column in network.columns if column.kind != "dropped"]
+    table = rows[names].iloc[:_PRINTED].astype(object).reset_index(drop=True)
+    for i in range(len(names)):
+        table.iloc[i % max(1, len(table)), i] = None
+    return table
+
+
+def check_printed(network: Predictor, printed: list[list[str]], expected: pd.DataFrame) -> None:
+    """Compare the cells that a program has printed with a frame of predictions; see `check`."""
+    if not printed or printed[0] != list(expected.columns) or len(printed) != len(expected) + 1:
+        raise ExportError(f"export: expected {len(expected)} rows of predictions, got {len(printed) - 1}")
+    cells = np.array(printed[1:], object).reshape(len(expected), -1)
+    n = len(network.target.names)
+    if network.task == "regression":
+        outputs, own = (
+            standardized(network, values.astype(float)) for values in (cells, expected.to_numpy())
+        )
+    else:
+        outputs, own = (values[:, n:].astype(float) for values in (cells, expected.to_numpy()))
+    difference = float(np.abs(outputs - own).max(initial=0.0))
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"export: expected the program to print the network's own outputs, got others, by up to "
+            f"{difference:.3g}"
+        )
+    if network.task != "regression":
+        wrong = (cells[:, :n] != expected.iloc[:, :n].astype(str).to_numpy(object)).any(axis=1)
+        if (wrong & ~_toss_up(own, network.task)).any():
+            raise ExportError("export: expected the program to print the network's own labels, got others")
 
 
 def _outputs(network: Predictor, table: pd.DataFrame) -> Floats:

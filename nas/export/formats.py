@@ -6,8 +6,10 @@ A new format is a module beside this, with a function `write` and a function `lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,9 @@ class Format:
     ----------
     module : str
         The module beside this with its functions: ``write(network, path)``, and ``load(network, path)``,
-        which returns the exported network's predictions for a table; see `nas.export.check.Predict`.
+        which returns the exported network's predictions for a table; see `nas.export.check.Predict`. It may
+        have ``check_use(network, path, rows)`` besides, which raises `ExportError` if the export does
+        something else where it is used.
     description : str
         A few words for the command line's help.
     suffix : str
@@ -41,6 +45,12 @@ class Format:
         The packages that the export takes where it is used.
     example : str
         How it is used, with the placeholder ``{path}``.
+    genes : mapping of str to tuple of str
+        The values that the format has of a gene, where it does not have all.
+    is_uniform : bool
+        Whether all hidden layers have to have the same activation.
+    has_dates : bool
+        Whether it reads columns of dates.
     """
 
     module: str
@@ -50,6 +60,17 @@ class Format:
     takes_rows: bool = False
     needs: str = ""
     example: str = ""
+    genes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_uniform: bool = False
+    has_dates: bool = True
+
+    def check_installed(self) -> None:
+        """Raise `InputError` unless the package that it needs is there."""
+        if self.package is not None and find_spec(self.package) is None:
+            raise InputError(
+                f"format {self.package}: expected the package {self.package}; "
+                f"pip install 'evonas[{self.package}]'"
+            )
 
     def write(self, network: Predictor, path: Path, rows: pd.DataFrame | None = None) -> None:
         """Write a network to a path that is free."""
@@ -60,18 +81,21 @@ class Format:
         predict: Predict = self._functions().load(network, path)
         return predict
 
+    def check_use(self, network: Predictor, path: Path, rows: pd.DataFrame | None) -> None:
+        """Check what was written as it will be used; raises `ExportError` if it does something else."""
+        if rows is not None and (check_use := getattr(self._functions(), "check_use", None)) is not None:
+            check_use(network, path, rows)
+
     def _functions(self) -> Any:
         """The module, imported now, as formats need slow and optional packages."""
+        self.check_installed()
         try:
-            if self.package is not None:
-                import_module(self.package)
             return import_module(f"nas.export.{self.module}")
-        except ImportError:
+        except ImportError as error:
             if self.package is None:
                 raise
             raise InputError(
-                f"format {self.package}: expected the package {self.package}; "
-                f"pip install 'evonas[{self.package}]'"
+                f"format {self.package}: expected the package {self.package}, got: {error}"
             ) from None
 
 
@@ -80,7 +104,9 @@ FORMATS = {
         "native",
         "a folder of JSON and safetensors",
         needs="the package evonas",
-        example="import nas\nnas.load_network('{path}').predict(table)",
+        example="import nas, pandas\n"
+        "table = pandas.read_csv('data.csv')\n"
+        "print(nas.load_network('{path}').predict(table))",
     ),
     "python": Format(
         "python_file",
@@ -95,23 +121,43 @@ FORMATS = {
         ".onnx",
         package="onnx",
         needs="onnxruntime",
-        example="import onnxruntime\n"
+        example="import onnxruntime, pandas\n"
+        "table = pandas.read_csv('data.csv')\n"
         "session = onnxruntime.InferenceSession('{path}')\n"
-        "session.run(None, {i.name: column_of(i.name) for i in session.get_inputs()})  # arrays of (rows, 1)",
+        "cells = {}\n"
+        "for entry in session.get_inputs():  # text for categories, numbers for all others\n"
+        "    column = table[[entry.name]]\n"
+        "    if entry.type == 'tensor(string)':\n"
+        "        cells[entry.name] = column.astype(object).fillna('').astype(str).to_numpy(object)\n"
+        "    else:\n"
+        "        cells[entry.name] = column.to_numpy(float)\n"
+        "print(session.run(None, cells)[0])",
     ),
     "torch": Format(
         "torch_module",
         "a folder with a module and its state_dict",
         package="torch",
         needs="PyTorch and NumPy",
-        example="import sys; sys.path.insert(0, '{path}')\nfrom model import load\nload().predict(table)",
+        example="import sys, pandas\n"
+        "sys.path.insert(0, '{path}')\n"
+        "from model import load\n"
+        "print(load().predict(pandas.read_csv('data.csv')))",
     ),
     "sklearn": Format(
         "sklearn_pipeline",
         "a pipeline in a skops file",
         ".skops",
         needs="scikit-learn and skops",
-        example="import skops.io\nskops.io.load('{path}', trusted=['numpy.dtype']).predict(frame)",
+        example="import pandas, skops.io\n"
+        "table = pandas.read_csv('data.csv')\n"
+        "print(skops.io.load('{path}', trusted=['numpy.dtype']).predict(table))",
+        genes={
+            "activation": ("identity", "sigmoid", "tanh", "relu"),
+            "scaling": ("standard", "quantile"),
+            "numeric_encoding": ("none",),
+        },
+        is_uniform=True,
+        has_dates=False,
     ),
     "mlflow": Format(
         "mlflow_model",

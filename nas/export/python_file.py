@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import base64
+import csv
 import importlib.util
+import io
 import json
 import keyword
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 from safetensors.numpy import save
 
 from nas import runtime
-from nas.export.check import Predict, at_work
-from nas.runtime import Predictor, arrays_of, model_record, sealed
+from nas.errors import ExportError, InputError
+from nas.export.check import Predict, at_work, check_printed, with_gaps
+from nas.predictions import predictions, table_for
+from nas.runtime import Predictor, TableError, arrays_of, model_record, sealed
 
 _USE = '''"""A neural network for tables, in one file: NumPy and nothing else.
 
@@ -119,7 +126,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, UnicodeError, csv.Error, ValueError) as error:
         print(f"{{sys.argv[0]}}: {{error}}", file=sys.stderr)
         return 2
-    sys.stdout.reconfigure(encoding="utf-8")  # as the table is read
+    sys.stdout.reconfigure(encoding="utf-8", newline="\\n")  # as the table is read, on every system
     writer = csv.writer(sys.stdout, lineterminator="\\n")
     writer.writerow(head)
     for row in zip(*parts):
@@ -159,6 +166,36 @@ def _folded(text: str, width: int = 100) -> str:
 def load(network: Predictor, path: Path) -> Predict:
     """The predictions of the file, imported as a module: it was written by this process just before."""
     return at_work(network, _module(path).network)
+
+
+def check_use(network: Predictor, path: Path, rows: pd.DataFrame) -> None:
+    """Run the file as a program on a CSV of rows, and compare what it prints with `nas predict`.
+
+    Rows that a CSV file does not hold in a form that can be read again, such as durations in words, are not
+    compared: nor does the network read them from a file.
+
+    Raises
+    ------
+    ExportError
+        If the program fails, or prints other predictions.
+    """
+    if not sys.executable:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder, "rows.csv")
+        with_gaps(network, rows).to_csv(table, index=False, sep=";")
+        is_regression = network.task == "regression"
+        try:
+            expected = predictions(network, table_for(network, str(table)), probabilities=not is_regression)
+        except (TableError, InputError):
+            return
+        command = [sys.executable, str(path), str(table), *([] if is_regression else ["--proba"])]
+        done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        last_line = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise ExportError(f"export: expected a program that reads a CSV file, got: {last_line}")
+    printed = list(csv.reader(io.StringIO(done.stdout.decode("utf-8"), newline="")))
+    check_printed(network, printed, expected)
 
 
 def _module(path: Path) -> ModuleType:

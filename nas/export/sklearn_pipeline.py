@@ -110,7 +110,8 @@ class _Inputs:
         if any(member.waves is not None for member in network.members):
             raise InputError(
                 "format sklearn: expected numbers that are standardized or scaled by rank, got their "
-                "periodic encoding, which scikit-learn has no transformer for; all other formats have it"
+                "periodic encoding (numeric_encoding), which scikit-learn has no transformer for; all other "
+                "formats have it"
             )
         used = [column for column in network.columns if column.n_inputs]
         for column in used:
@@ -120,11 +121,13 @@ class _Inputs:
                     "all other formats read dates"
                 )
             if column.clip or column.edges:
-                encoding = "piecewise-linear" if column.edges else "robust"
+                encoding, gene = (
+                    ("piecewise-linear", "numeric_encoding") if column.edges else ("robust", "scaling")
+                )
                 raise InputError(
                     "format sklearn: expected numbers that are standardized or scaled by rank, got the "
-                    f"{encoding} encoding of column {column.name!r}, which scikit-learn has no transformer "
-                    "for; all other formats have it"
+                    f"{encoding} encoding of column {column.name!r} ({gene}), which scikit-learn has no "
+                    "transformer for; all other formats have it"
                 )
         numbers = [column for column in used if column.kind == "numeric"]
         self.straight = [column for column in numbers if not column.knots]
@@ -261,8 +264,8 @@ def _mlp(network: Network, inputs: _Inputs, temperature: float) -> Any:
     names = set(network.activations)
     if len(names) > 1 or not names <= set(_ACTIVATIONS):
         raise InputError(
-            f"format sklearn: expected one of {', '.join(_ACTIVATIONS)} in all hidden layers, got "
-            f"{', '.join(network.activations)}"
+            f"format sklearn: activation: expected one of {', '.join(_ACTIVATIONS)} in all hidden layers, "
+            f"got {', '.join(network.activations)}; all other formats have it"
         )
     activation = _ACTIVATIONS[names.pop()] if names else "identity"
     weights = [inputs.rows(network.weights[0]), *(array.astype(np.float64) for array in network.weights[1:])]

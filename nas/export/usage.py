@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from nas.runtime import Column, Predictor
@@ -10,8 +11,8 @@ _KINDS = {"numeric": "numbers", "category": "categories", "dropped": "not used"}
 
 
 def usage(template: str, path: Path) -> str:
-    """The example of a format for a path."""
-    return template.replace("{path}", str(path))
+    """The example of a format for a path, which is quoted as Python or a shell needs it."""
+    return template.replace("'{path}'", repr(str(path))).replace("{path}", shlex.quote(str(path)))
 
 
 def readme(network: Predictor, example: str, needs: str) -> str:

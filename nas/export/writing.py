@@ -46,6 +46,7 @@ def write_export(
             unchecked = Path(folder, place.name)
             form.write(network, unchecked, rows)
             agreement = check(network, form.load(network, unchecked), rows)
+            form.check_use(network, unchecked, rows)
             example = usage(form.example, place)
             if not form.suffix:
                 (unchecked / "README.md").write_text(readme(network, example, form.needs), encoding="utf-8")

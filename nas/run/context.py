@@ -73,6 +73,8 @@ class Observers:
     callbacks : sequence of Callback
     trackers : sequence of Tracker
         A user's own trackers.
+    formats : sequence of str
+        Formats in which the winner is exported at the end; see `nas.run.exports`.
     """
 
     tracking: Tracking | None = None
@@ -80,6 +82,7 @@ class Observers:
     report: bool = True
     callbacks: Sequence[Callback] = ()
     trackers: Sequence[Tracker] = ()
+    formats: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_callbacks(self.callbacks, self.trackers)
@@ -189,6 +192,7 @@ class SearchContext:
             "data": {"source": dataset.source, **dataset.arguments()},
             "settings": self.settings.to_dict(),
             "tracking": None if tracking is None else tracking.to_dict(),
+            **({"export": list(self.observers.formats)} if self.observers.formats else {}),
         }
 
 

@@ -18,6 +18,7 @@ from nas.run.context import Observers, new_context
 from nas.run.deadline import Deadline, command_start
 from nas.run.display import display
 from nas.run.execute import execute
+from nas.run.exports import formats_in
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.resuming import changes_since, check_same, reconciled, restored
@@ -29,9 +30,10 @@ from nas.settings.explanation import explained, parameters
 from nas.settings.former import by_new_keywords
 from nas.settings.schema import GROUPS, check_values
 from nas.settings.search_settings import SEARCH_GROUPS, SearchSettings
-from nas.space import SearchSpace, load_space
+from nas.space import SearchSpace, load_space, narrowed
 from nas.tracking import Tracker
 from nas.tracking.address import tracking_store
+from nas.tracking.archive import RunArchive
 from nas.tracking.choice import Tracking
 from nas.tracking.folder import RunFolder, new_run_folder
 from nas.tracking.held import locked_journals
@@ -56,9 +58,10 @@ def search(
     weights: str | None = None,
     validation: str | os.PathLike[str] | None = None,
     space: SearchSpace | str | os.PathLike[str] = "small",
+    genes: Mapping[str, Any] | None = None,
     algorithm: Algorithm = "auto",
     n_candidates: int = 100,
-    n_epochs: int | None = None,
+    total_epochs: int | None = None,
     time_budget: float | str | None = None,
     target_score: float | None = None,
     patience: int | None = None,
@@ -93,6 +96,7 @@ def search(
     tracking_uri: str | None = None,
     track: str = "auto",
     register: str | None = None,
+    export: str | Sequence[str] | None = None,
     progress: bool = True,
     report: bool = True,
     callbacks: Sequence[Callback] = (),
@@ -126,12 +130,12 @@ def search(
     arguments = dict(locals())  # the parameters by name, as no other local variable exists yet
     since = command_start()
     check_values(arguments, *GROUPS)
-    space = space if isinstance(space, SearchSpace) else load_space(space)
-    arguments |= {"space": space, "starts": genomes_to_start_with(starts, space)}
+    space = narrowed(space if isinstance(space, SearchSpace) else load_space(space), genes or {})
+    arguments |= {"space": space, "genes": None, "starts": genomes_to_start_with(starts, space)}
     settings = SearchSettings(**values_of(arguments, *SEARCH_GROUPS))
     tracked = Tracking(tracking_store(tracking_uri, runs_dir), track, register) if tracking else None
     with display(progress) as shown:
-        observers = Observers(tracked, shown, report, callbacks, trackers)
+        observers = Observers(tracked, shown, report, callbacks, trackers, formats_in(export))
         observers.phase("reading the data")
         dataset = load_dataset(data, **values_of(arguments, TableSettings))
         folder = new_run_folder(runs_dir, name, dataset.name)
@@ -207,7 +211,8 @@ def resume(
         if shown is not None:
             shown.phase("reading the data")
         dataset, settings, tracking, run_id = restored(folder, data, changes)
-        observers = Observers(tracking, shown, report, callbacks, trackers)
+        formats = formats_in(RunArchive(folder).config.get("export"))
+        observers = Observers(tracking, shown, report, callbacks, trackers, formats)
         deadline = Deadline(settings.time_budget, since)
         context = new_context(folder, dataset, settings, observers, run_id=run_id, deadline=deadline)
         context = replace(context, journals=tuple(journals))

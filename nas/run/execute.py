@@ -11,6 +11,7 @@ from nas.run.baselines import BaselineProcess
 from nas.run.conclude import conclude, outcome_of, write_result
 from nas.run.context import SearchContext
 from nas.run.deadline import countdown
+from nas.run.exports import write_exports
 from nas.run.findings import Findings
 from nas.run.out_of_fold import HeldOut, held_out
 from nas.run.result import SearchResult
@@ -52,6 +53,7 @@ def execute(context: SearchContext) -> SearchResult:
             if session.mlflow is not None:
                 session.mlflow.won(outcome)
             write_result(session, result)
+            write_exports(session, result.network)
         except KeyboardInterrupt:
             session.hint.log()
             if session.mlflow is not None:

@@ -18,7 +18,7 @@ from nas.runtime import ModelError, Predictor, load_network
 from nas.tracking.archive import RunArchive
 from nas.tracking.lock import check_is_over
 
-_CHECK_ROWS = 500
+CHECK_ROWS = 500
 """Rows of the run's table on which an export is checked: rare categories are among them, and it takes
 milliseconds."""
 
@@ -89,7 +89,7 @@ def _rows_of(path: Path) -> pd.DataFrame | None:
     """Return rows of a run's table; None if there is no run in `path` or above, or no table any more."""
     for folder in (path.absolute(), path.absolute().parent):
         try:
-            return first_rows(RunArchive(folder).config["data"], _CHECK_ROWS)
+            return first_rows(RunArchive(folder).config["data"], CHECK_ROWS)
         except (RunError, KeyError):
             continue
     return None

@@ -16,6 +16,7 @@ from nas.execution import Executor, Workers, executor_for
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.deadline import LastWork, Plan
+from nas.run.exports import check_formats
 from nas.run.interruption import Interruption
 from nas.run.report_process import ReportProcess
 from nas.run.selection import finalists_to_score, n_fewest_scorings, n_scorings
@@ -41,7 +42,7 @@ _SHORT_BUDGET = 20.0
 """Seconds of a budget below which a number of workers that is asked for does not start them at once: Ray
 takes 5 to 9 s to start on two cores and 2 s to end, and a budget of 6 s left no time for a candidate."""
 
-_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 30, 170, 70
+_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES, _EXPORT_PIECES = 30, 170, 70, 60
 """What follows the final training, in pieces of `nas.run.speed.piece_of_work`: measured on two cores."""
 
 _LAST_SHARE = 0.015
@@ -142,6 +143,7 @@ def started(context: SearchContext) -> Iterator[Session]:
         If MLflow's store cannot be used.
     """
     check_space(context)
+    check_formats(context)
     kernels.prepare()
     if note := context.prepared.problem.metric.note:
         _log.warning("%s", note)
@@ -239,7 +241,8 @@ def _last_work(context: SearchContext) -> LastWork:
         n_workers=settings.workers or 1,
         n_pieces=_CONCLUSION_PIECES
         + (_REPORT_PIECES if observers.report else 0)
-        + (_TRACKING_PIECES if observers.tracking else 0),
+        + (_TRACKING_PIECES if observers.tracking else 0)
+        + _EXPORT_PIECES * len(observers.formats),
     )
 
 

@@ -69,8 +69,8 @@ _HEAD = """\
 <!-- Written by `python -m nas.settings > docs/settings.md` from the schema in nas/settings; do not edit. -->
 
 Every setting of a search by its name in `nas.search()` and in a file for `nas search --config FILE`, in which
-each section below is a table such as `[budget]`. `nas config` writes such a file. Options of `nas search` win
-over the file.
+each section below is a table such as `[budget]`. `nas config` writes such a file. The option of a setting is
+its name with dashes, and without a leading `n_`. Options of `nas search` win over the file.
 """
 
 

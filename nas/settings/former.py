@@ -24,10 +24,10 @@ def former_flags() -> dict[str, str]:
     """Options of today by the former option, those that begin with ``--no-`` included."""
     flags = {}
     for setting in SETTINGS.values():
-        if setting.former:
-            flags[setting.former_flag] = setting.flag
+        for former in setting.former_flags:
+            flags[former] = setting.flag
             if setting.kind.is_flag:
-                flags[f"--no-{setting.former_flag[2:]}"] = f"--no-{setting.flag[2:]}"
+                flags[f"--no-{former[2:]}"] = f"--no-{setting.flag[2:]}"
     return flags
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.errors import InputError
 from nas.settings.budget import Budget
@@ -24,6 +24,7 @@ from nas.settings.kinds import (
     several,
     text,
     text_or_object,
+    values_by_name,
     whole,
 )
 from nas.settings.setting import setting
@@ -41,16 +42,14 @@ class BudgetSettings:
 
     section: ClassVar[str] = "budget"
 
-    n_candidates: int = setting(
-        100, whole(1), "Different networks to train", flag="--candidates", metavar="N", resumable=True
-    )
-    n_epochs: int | None = setting(
+    n_candidates: int = setting(100, whole(1), "Different networks to train", metavar="N", resumable=True)
+    total_epochs: int | None = setting(
         None,
         whole(1),
         "Epochs of training, summed over all candidates",
         unit="epochs",
+        former="n_epochs",
         otherwise="no limit",
-        flag="--total-epochs",
         metavar="N",
         example=5_000,
     )
@@ -88,7 +87,9 @@ class BudgetSettings:
     @property
     def budget(self) -> Budget:
         """The limits of the search."""
-        return Budget(self.n_candidates, self.n_epochs, self.time_budget, self.target_score, self.patience)
+        return Budget(
+            self.n_candidates, self.total_epochs, self.time_budget, self.target_score, self.patience
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,16 @@ class StrategySettings:
         "Search space: the name of a bundled space or a TOML file; see 'nas spaces'",
         metavar="NAME|FILE",
     )
+    genes: Mapping[str, Any] | None = setting(
+        None,
+        values_by_name(),
+        "Values to keep of a gene of the space, such as depth=1-2 or activation=relu,tanh; may be repeated",
+        more="In Python and in files a mapping from names of genes, ``depth`` and ``widths`` among them, to "
+        "a value, several, or a text; see `nas.space.narrowed`.",
+        otherwise="all values of the space",
+        metavar="GENE=VALUES",
+        example={"depth": "1-2", "activation": ["relu", "tanh"]},
+    )
     algorithm: Algorithm = setting(
         "auto",
         choice_or_object("auto", registry="nas.evolution:ALGORITHMS", base="nas.evolution:Strategy"),
@@ -181,7 +192,7 @@ class StrategySettings:
         "Number of networks that may have children",
         unit="networks",
         otherwise="by the algorithm",
-        flag="--population",
+        former_option="--population",
         metavar="N",
         example=20,
     )
@@ -262,7 +273,7 @@ class StrategySettings:
         ),
         "First candidates: the best genomes of an earlier run's folder, or those listed in a JSON file",
         more="A run's genomes outside of the space are left out. A file lists what `Genome.to_dict` returns.",
-        flag="--start",
+        former_option="--start",
         metavar="RUN|FILE",
         example="runs/mine-20261122-172224",
     )
@@ -282,7 +293,6 @@ class WorkerSettings:
         more="By default, and in budgets up to 20 s, they start only where they save time; meanwhile this "
         "process trains.",
         otherwise="the number of cores, or what a running Ray has room for",
-        flag="--workers",
         metavar="N",
         resumable=True,
         example=4,
@@ -338,7 +348,6 @@ class SelectionSettings:
         unit="networks",
         otherwise="3 where candidates are cross-validated, else 6",
         example=6,
-        flag="--finalists",
         metavar="N",
     )
     ensemble: int = setting(

@@ -62,6 +62,8 @@ class Kind:
         The values that only Python has; they follow the names.
     hint : str
         Other forms of a value, for help and documents.
+    is_repeated : bool
+        Whether an option may be repeated, each time with more keys of a mapping.
     """
 
     type_name: str
@@ -73,6 +75,7 @@ class Kind:
     holds_in_file: Callable[[Any], bool] | None = None
     or_objects: str = ""
     hint: str = ""
+    is_repeated: bool = False
 
     @property
     def expected(self) -> str:
@@ -242,6 +245,15 @@ def amounts() -> Kind:
     return Kind("mapping of str to float", "names with numbers from 0", holds, _amounts)
 
 
+def values_by_name() -> Kind:
+    """Names with values, which may be texts."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, Mapping) and all(_is_text(name) and name.strip() for name in value)
+
+    return Kind("mapping of str to values", "names with values", holds, _named_value, is_repeated=True)
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a finite number, and no boolean."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
@@ -286,6 +298,13 @@ def _parser(convert: Callable[[str], Any], expectation: str) -> Callable[[str], 
 def _amounts(listed: str) -> dict[str, float]:
     """The amounts of a text such as ``num_cpus=2,memory=4e9``."""
     return dict(map(_parser(_amount, "NAME=NUMBER,..."), listed.split(",")))
+
+
+def _named_value(written: str) -> dict[str, str]:
+    name, equals, values = written.partition("=")
+    if not (equals and name.strip() and values.strip()):
+        raise ValueError(f"expected NAME=VALUES, got {written!r}")
+    return {name.strip(): values.strip()}
 
 
 def _amount(part: str) -> tuple[str, float]:

@@ -20,7 +20,7 @@ from nas.settings.groups import (
 )
 from nas.settings.kinds import duration
 from nas.settings.schema import settings_of
-from nas.space import Limits, SearchSpace, misfits
+from nas.space import Limits, SearchSpace, misfits, narrowed
 
 SEARCH_GROUPS = (BudgetSettings, LimitSettings, StrategySettings, WorkerSettings, SelectionSettings)
 """The groups that `SearchSettings` is composed of."""
@@ -31,7 +31,8 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
     """Budget, limits, strategy, workers and selection of a search, as attributes of a single object.
 
     `nas.settings.groups` describes each setting. Space and starts are the objects that names and paths
-    stand for. ``config.json`` of a run's folder holds what `to_dict` returns.
+    stand for, and the space is narrowed to `genes`, which are None then. ``config.json`` of a run's folder
+    holds what `to_dict` returns.
 
     Raises
     ------
@@ -50,6 +51,8 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
             setting.check(value)
             if isinstance(value, str) and setting.kind.parse is duration:
                 object.__setattr__(self, setting.name, duration(value))
+        object.__setattr__(self, "space", narrowed(self.space, self.genes or {}))
+        object.__setattr__(self, "genes", None)
         self._check_batches_in_flight()
         self.check_workers()
         self._check_objectives()
@@ -112,7 +115,11 @@ class SearchSettings(SelectionSettings, WorkerSettings, StrategySettings, LimitS
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values for JSON; functions and strategies are represented by names."""
-        record = {declared.name: getattr(self, declared.name) for declared in fields(self)}
+        record = {
+            declared.name: getattr(self, declared.name)
+            for declared in fields(self)
+            if declared.name != "genes"
+        }
         if callable(self.scoring):
             record["scoring"] = {"function": scorer_name(self.scoring)}
         if not isinstance(self.algorithm, str):

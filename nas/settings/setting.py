@@ -30,12 +30,12 @@ class Setting:
         The unit of a number, such as "s".
     otherwise : str
         The meaning of the default None.
-    flag : str
-        The option of the command line; by default the name with dashes.
     metavar : str
         The option's value in the command line's help.
     former : str
-        The name in earlier versions, which is still understood.
+        The name in earlier versions, which is still understood, as a name and as an option.
+    former_option : str
+        The option in earlier versions where it did not follow from the name; still understood, too.
     example : object
         A value for files where the default has no value in TOML.
     resumable : bool
@@ -51,14 +51,19 @@ class Setting:
     more: str = ""
     unit: str = ""
     otherwise: str = ""
-    flag: str = ""
     metavar: str = ""
     former: str = ""
+    former_option: str = ""
     example: Any = None
     resumable: bool = False
     name: str = ""
     group: str = ""
     default: Any = None
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line: the name without a leading ``n_``, with dashes."""
+        return _dashed(self.name.removeprefix("n_"))
 
     @property
     def type_name(self) -> str:
@@ -77,9 +82,10 @@ class Setting:
         return str(self.default)
 
     @property
-    def former_flag(self) -> str:
-        """The option of earlier versions; empty without a former name."""
-        return self.former and _dashed(self.former)
+    def former_flags(self) -> list[str]:
+        """The options of earlier versions."""
+        by_name = _dashed(self.former) if self.former else ""
+        return [flag for flag in (by_name, self.former_option) if flag]
 
     def check(self, value: Any) -> None:
         """Raise `InputError` unless a value is of the setting's kind; None stands for a default of None."""
@@ -115,7 +121,6 @@ def _complete(declared: Field[Any], group: str) -> Setting:
         name=declared.name,
         group=group,
         default=declared.default,
-        flag=described.flag or _dashed(declared.name),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from nas.settings.kinds import (
     choice,
     columns,
     flag,
+    several,
     text,
     text_or_object,
     texts,
@@ -144,6 +145,15 @@ class TrackingSettings:
         otherwise="not registered",
         metavar="NAME",
         example="mine",
+    )
+    export: str | Sequence[str] | None = setting(
+        None,
+        several(registry="nas.export.formats:FORMATS"),
+        "Formats in which the winner is written besides, into the run's folder, joined by commas",
+        more="A format that may not have all networks of the space is warned of at the start.",
+        otherwise="none but that of the run's folder",
+        metavar="FORMATS",
+        example=["python"],
     )
     progress: bool = setting(True, flag(), "Whether progress is shown on standard error")
     report: bool = setting(True, flag(), "Whether report.html is written in the run's folder at the end")

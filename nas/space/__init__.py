@@ -3,6 +3,7 @@
 from nas.space.costs import COSTS, CostModel, Costs, Limits, cost_model
 from nas.space.files import available_spaces, load_space
 from nas.space.fitting import completed, misfits
+from nas.space.narrowing import narrowed
 from nas.space.space import DOMAINS, SearchSpace, check_fits, encodings_of
 from nas.space.values import Domain, Names, Numbers, Range
 
@@ -24,4 +25,5 @@ __all__ = [
     "encodings_of",
     "load_space",
     "misfits",
+    "narrowed",
 ]

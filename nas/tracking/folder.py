@@ -11,6 +11,7 @@
       weights/           checkpoints from which children may start
       generations.jsonl  the curves of the search
       best/              the winner's network, once the search has ended
+      best.py, best.onnx, best-torch/, ...  the winner in the formats that `export` names
       best-<n>/          an earlier winner of a resumed search, after n candidates
       candidates/<id>/   networks of other candidates that were asked for, see `nas.run.member`
       result.json        how the search ended

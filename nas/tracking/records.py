@@ -270,7 +270,8 @@ CONFIG = keyed(
         ),
         "settings": _SETTINGS,
         "tracking": optional(keyed({"uri": TEXT}, {"policy": TEXT, "register": optional(TEXT)})),
-    }
+    },
+    {"export": TEXTS},
 )
 """``config.json``; `nas.settings.search_settings` checks the bounds of its settings."""
 

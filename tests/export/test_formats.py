@@ -37,13 +37,14 @@ from nas.cli import main
 from nas.errors import ExportError, InputError
 from nas.export import onnx as onnx_format
 from nas.export import torch_module
-from nas.export.check import check, made_up
+from nas.export.check import check, check_printed, made_up
 from nas.export.formats import FORMATS
 from nas.export.onnx import feeds
 from nas.export.onnx_graph import Names
 from nas.export.torch_module import _module
 from nas.export.writing import write_export
 from nas.network import ACTIVATIONS
+from nas.predictions import predictions
 from nas.runtime import Column, Ensemble, Network, Predictor, Target, Uncertainty, Waves, load_network
 
 HERE = [name for name in FORMATS if name != "torch" or importlib.util.find_spec("torch")]
@@ -310,7 +311,7 @@ def test_the_pipeline_holds_nothing_but_scikit_learn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("activations", [("relu", "tanh"), ("gelu",)])
 def test_what_scikit_learn_does_not_have_is_said(tmp_path: Path, activations: tuple[str, ...]) -> None:
     with pytest.raises(
-        InputError, match="expected one of identity, sigmoid, tanh, relu in all hidden layers"
+        InputError, match="activation: expected one of identity, sigmoid, tanh, relu in all hidden layers"
     ):
         write_export(network(activations=activations), "sklearn", tmp_path / "model.skops")
     assert list(tmp_path.iterdir()) == []
@@ -632,6 +633,39 @@ def test_the_python_file_reads_what_nas_predict_reads(
         pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(done.stdout)), expected, rtol=1e-5)
 
 
+def test_a_python_file_that_cannot_run_as_a_program_is_refused(tmp_path: Path) -> None:
+    rows = made_up(network()).head(20)
+    # As a program it would import itself in place of the standard library's module.
+    with pytest.raises(ExportError, match=r"expected a program that reads a CSV file, got: .*csv"):
+        write_export(network(), "python", tmp_path / "csv.py", rows)
+    assert list(tmp_path.iterdir()) == []
+    umask = os.umask(0o027)
+    try:
+        file = write_export(network(), "python", tmp_path / "mine.py", rows).path
+    finally:
+        os.umask(umask)
+    assert file.stat().st_mode & 0o777 == 0o640
+    for ends in ("\r\n", "\r"):  # of other systems
+        rows.to_csv(tmp_path / "rows.csv", index=False, lineterminator=ends)
+        done = alone("mine.py", "rows.csv", folder=tmp_path)
+        assert len(done.stdout.splitlines()) == 21
+
+
+@pytest.mark.parametrize("task", ["two classes", "several labels", "several values"])
+def test_what_a_program_prints_is_compared(task: str) -> None:
+    one, table = network(task), made_up(network(task)).head(9)
+    expected = predictions(one, table, probabilities=one.task != "regression")
+    text = expected.to_csv(index=False)
+    check_printed(one, list(csv.reader(io.StringIO(text))), expected)
+    for line, cell in ((3, 0), (3, -1)):
+        wrong = list(csv.reader(io.StringIO(text)))
+        wrong[line][cell] = "1e9" if cell == -1 or one.task == "regression" else "another"
+        with pytest.raises(ExportError, match="expected the program to print the network's own"):
+            check_printed(one, wrong, expected)
+    with pytest.raises(ExportError, match="expected 9 rows of predictions, got 3"):
+        check_printed(one, list(csv.reader(io.StringIO(text)))[:4], expected)
+
+
 def test_the_python_file_imports_numpy_alone(tmp_path: Path) -> None:
     write_export(network(), "python", tmp_path / "predict.py")
     code = (
@@ -772,6 +806,7 @@ def test_the_winner_of_a_search_is_exported_from_the_command_line(
     frame.loc[frame["x"] > 0, "y"] = "yes"
     frame.loc[::9, "x"] = np.nan
     frame.to_csv("mine.csv", index=False)
+    frame.head(7).to_csv("data.csv", index=False)
     # relu alone: scikit-learn has no silu.
     search = ["search", "mine.csv", "--space", "tiny", "--candidates", "4", "--epochs", "5"]
     search += ["--workers", "0", "--name", "one"]
@@ -784,9 +819,16 @@ def test_the_winner_of_a_search_is_exported_from_the_command_line(
             else f"{name}{FORMATS[name].suffix}"
         )
         assert main(["export", "runs/one", "--format", name, "--output", output]) == 0
-        assert "largest difference" in (said := capsys.readouterr().out)
+        said = capsys.readouterr().out
+        assert "largest difference" in said
         assert said.splitlines()[0].endswith(" on 500 rows")
         assert output in said.partition("\n")[2]
+        if FORMATS[name].example.startswith("import"):
+            example = "\n".join(line.removeprefix("    ") for line in said.splitlines()[1:])
+            monkeypatch.setattr(sys, "path", [*sys.path])
+            exec(example, {})
+            sys.modules.pop("model", None)
+            assert capsys.readouterr().out.startswith("['")
         if not FORMATS[name].suffix:
             assert "predicts y" in Path(output, "README.md").read_text()
     assert main(["export", "runs/one", "--format", "onnx", "--output", "model.onnx"]) == 2

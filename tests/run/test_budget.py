@@ -76,7 +76,7 @@ def test_time_is_up_with_or_without_candidates() -> None:
 
 ENDS: dict[str, tuple[dict[str, Any], str]] = {
     "candidates": ({"n_candidates": 20}, "20 candidates, "),
-    "epochs": ({"n_epochs": 120}, "; the epochs were spent"),
+    "epochs": ({"total_epochs": 120}, "; the epochs were spent"),
     "target": ({"target_score": 0.95}, "; the target was reached"),
     "patience": ({"patience": 7}, "; nothing better came"),
     "exhausted": ({"space": "tiny", "n_candidates": 500, "epochs": 3}, "; the space holds no other"),

@@ -711,7 +711,11 @@ class TestRefusals:
                 InputError,
                 "n_workers: expected a whole number of at least 0, below 2\\*\\*32, got -1",
             ),
-            ({"n_epochs": 0}, InputError, "n_epochs: expected a whole number of at least 1, .* got 0"),
+            (
+                {"total_epochs": 0},
+                InputError,
+                "total_epochs: expected a whole number of at least 1, .* got 0",
+            ),
             ({"patience": 1.5}, InputError, "patience: expected a whole number of at least 1, .* got 1.5"),
             ({"n_finalists": 0}, InputError, "n_finalists: expected a whole number of at least 1, .* got 0"),
             ({"target_score": float("inf")}, InputError, "target_score: expected a number, got inf"),

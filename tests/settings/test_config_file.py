@@ -72,7 +72,7 @@ BAD = {
         "budget.n_candidate: expected a setting of [budget], got an unknown key; the nearest known: "
         "budget.n_candidates",
     ),
-    "option": ("[budget]\ntotal_epochs = 3\n", "the nearest known: budget.n_epochs"),
+    "option": ("[budget]\ncandidates = 3\n", "the nearest known: budget.n_candidates"),
     "elsewhere": ("[budget]\nepochs = 3\n", "budget.epochs: expected .*, got a setting of [limits]"),
     "former": ("[strategy]\nracing = true\n", "strategy.racing: expected .*, got the former name of halving"),
     "kind": (

@@ -160,13 +160,60 @@ def test_names_listed_here_are_those_of_their_rooms() -> None:
 
 
 def test_former_names_lead_to_settings() -> None:
-    assert FORMER_NAMES == {"racing": "halving", "screening": "surrogate", "lag": "batches_in_flight"}
+    assert FORMER_NAMES == {
+        "n_epochs": "total_epochs",
+        "racing": "halving",
+        "screening": "surrogate",
+        "lag": "batches_in_flight",
+    }
     assert former_flags() == {
+        "--n-epochs": "--total-epochs",
+        "--population": "--population-size",
         "--racing": "--halving",
         "--no-racing": "--no-halving",
         "--screening": "--surrogate",
         "--lag": "--batches-in-flight",
+        "--start": "--starts",
     }
+
+
+def test_every_option_is_the_parameter_with_dashes_and_without_a_leading_n() -> None:
+    functions = {
+        "search": nas.search,
+        "resume": nas.resume,
+        "describe": nas.search,
+        "evaluate": nas.evaluate,
+        "export": nas.export_network,
+        "report": nas.report,
+        "sync": nas.sync,
+    }
+    of_the_terminal = {"help", "quiet", "verbose", "json", "config"}
+    of_a_run = {"candidate"}  # of a function, the model is another one then
+    commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr] # it has commands
+    assert commands is not None
+    for name, function in functions.items():
+        commands[name].declare_all()  # type: ignore[call-overload, union-attr] # a mapping of parsers
+        actions = commands[name]._actions  # type: ignore[call-overload, union-attr]
+        options = {
+            action.option_strings[-1 if action.dest == "help" else 0]: action
+            for action in actions
+            if action.option_strings
+        }
+        expected = {
+            "--" + each.removeprefix("n_").replace("_", "-")
+            for each in inspect.signature(function).parameters
+        }
+        own = {action.dest for option, action in options.items() if option not in expected}
+        assert own <= of_the_terminal | of_a_run, name
+
+
+def test_estimators_have_the_names_of_the_schema_or_of_scikit_learn() -> None:
+    of_scikit_learn = {
+        *("cv", "validation_fraction", "categorical_features", "class_weight"),
+        *("n_jobs", "random_state", "verbose"),
+    }
+    for estimator in (nas.NASClassifier, nas.NASRegressor):
+        assert set(inspect.signature(estimator).parameters) <= set(SETTINGS) | of_scikit_learn
 
 
 @pytest.mark.parametrize(
@@ -203,7 +250,7 @@ def test_the_record_of_settings_is_flat_and_read_back() -> None:
     settings = SearchSettings(space=nas.load_space("tiny"), seed=3, resources={"num_cpus": 2})
     record = settings.to_dict()
     assert set(record) == {
-        *("space", "algorithm", "n_candidates", "n_epochs", "time_budget", "target_score", "patience"),
+        *("space", "algorithm", "n_candidates", "total_epochs", "time_budget", "target_score", "patience"),
         *(
             "n_workers",
             "ray_address",

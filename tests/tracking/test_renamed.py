@@ -18,8 +18,8 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "run-1"
 def test_a_run_of_an_earlier_version_is_read_by_new_names() -> None:
     archive = RunArchive(GOLDEN)
     settings = archive.config["settings"]
-    assert settings.keys() >= {"halving", "surrogate", "batches_in_flight"}
-    assert not settings.keys() & {"racing", "screening", "lag"}
+    assert settings.keys() >= {"halving", "surrogate", "batches_in_flight", "total_epochs"}
+    assert not settings.keys() & {"racing", "screening", "lag", "n_epochs"}
     assert settings["batches_in_flight"] == 2
     assert "selection_bias" in archive.result
     assert archive.identity["recipe"]["halving"] is True
