@@ -28,6 +28,10 @@ class NASError(Exception):
 class InputError(NASError, ValueError):
     """The caller's input is wrong: an argument, an option, a file."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show: the sentence, which names the argument or file to mend."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class DataError(InputError):
     """A table, column or target that cannot be learned from."""

@@ -32,6 +32,8 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # A driver that connects waits for the first workers to be up, and holds the interpreter's lock meanwhile
 # (measured: 0.9 s, 2.6 s on a busy machine): no signal would be handled. Workers start with the first tasks.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+# In a notebook Ray tells at import that it would draw with ipywidgets.
+logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
 
 import ray
 import ray.exceptions

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 
 def display(progress: bool) -> AbstractContextManager[ProgressDisplay | None]:
-    """A context in which progress is shown on standard error, or is not."""
+    """A context in which progress is shown on standard error, in a notebook's output, or is not."""
     if not progress:
         screen.end()
         return nullcontext()
     # Importing rich takes a tenth of a second.
+    from nas.tracking.notebook import NotebookDisplay, notebook_output
     from nas.tracking.progress import ProgressDisplay
 
-    return ProgressDisplay(sys.stderr)
+    show = notebook_output()
+    return ProgressDisplay(sys.stderr) if show is None else NotebookDisplay(show)
