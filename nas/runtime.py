@@ -1505,6 +1505,19 @@ def _gelu(z: Array) -> Array:
     return result
 
 
+def _selu(z: Array) -> Array:
+    low = np.float32(1.6732632423543772) * np.expm1(np.minimum(z, 0))
+    result: Array = np.float32(1.0507009873554805) * (np.maximum(z, 0) + low)
+    return result
+
+
+def _mish(z: Array) -> Array:
+    e = np.exp(np.minimum(z, np.float32(20)))  # tanh(softplus(z)) is 1 from there on
+    n = e * (e + 2)
+    result: Array = z * (n / (n + 2))
+    return result
+
+
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda z: z,
     "sigmoid": _sigmoid,
@@ -1512,8 +1525,10 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda z: np.maximum(z, 0),
     "leaky_relu": lambda z: np.maximum(z, z * np.float32(0.01)),
     "elu": lambda z: np.maximum(z, 0) + np.expm1(np.minimum(z, 0)),
+    "selu": _selu,
     "gelu": _gelu,
     "silu": lambda z: z * _sigmoid(z),
+    "mish": _mish,
     "softplus": lambda z: np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))),
 }
 

@@ -31,7 +31,7 @@ from nas.errors import InputError
 from nas.export.check import Predict, standardized
 from nas.export.onnx_encoding import encoded_column
 from nas.export.onnx_graph import Graph, Names, Node
-from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
+from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
 from nas.network.arrays import Array, Floats
 from nas.network.formula import translate
 from nas.runtime import FARTHEST, Column, Network, Predictor, Waves, cell_key, model_record
@@ -45,6 +45,7 @@ _ML, _ML_OPERATORS = "ai.onnx.ml", ("LabelEncoder",)
 _OWN: Mapping[str, Mapping[str, Any]] = {
     "Elu": {"alpha": 1.0},
     "LeakyRelu": {"alpha": LEAKY_SLOPE},
+    "Selu": {"alpha": SELU_ALPHA, "gamma": SELU_SCALE},
     **{operator: {} for operator in ("Relu", "Sigmoid", "Softplus", "Tanh")},
 }
 """ONNX's own activations, with the names of ours but for case and underscores, and their attributes."""

@@ -168,7 +168,7 @@ _SHARING = '''class Sharing(nn.Module):
 
 _OWN = (
     *("Identity()", "Sigmoid()", "Tanh()", "ReLU()", f"LeakyReLU({LEAKY_SLOPE})", "ELU()"),
-    *('GELU(approximate="tanh")', "SiLU()", "Softplus()"),
+    *("SELU()", 'GELU(approximate="tanh")', "SiLU()", "Mish()", "Softplus()"),
 )
 """PyTorch's own modules, with the names of our activations but for case and underscores."""
 

@@ -39,13 +39,6 @@ def relu(a: Reals, c: Reals, n: int) -> None:
         a[i] = zero if x <= zero else x
 
 
-def relu_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
-    """``da *= a > 0``; c: 0, 1."""
-    zero, unit = c[0], c[1]
-    for i in range(n):
-        da[i] *= unit if a[i] > zero else zero
-
-
 def leaky_relu(a: Reals, c: Reals, n: int) -> None:
     """``maximum(a, a * slope, out=a)``; c: slope."""
     slope = c[0]
@@ -56,7 +49,7 @@ def leaky_relu(a: Reals, c: Reals, n: int) -> None:
 
 
 def leaky_relu_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
-    """``da *= maximum(a > 0, slope)``; c: slope, 0, 1."""
+    """``da *= maximum(a > 0, slope)``; c: slope, 0, 1. A slope of 0 for relu."""
     slope, zero, unit = c[0], c[1], c[2]
     for i in range(n):
         da[i] *= unit if a[i] > zero else slope
@@ -83,12 +76,12 @@ def sigmoid_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
         da[i] = da[i] * a[i] * (unit - a[i])
 
 
-def elu_before_expm1(z: Reals, low: Reals, c: Reals, n: int) -> None:
-    """``minimum(z, 0, out=low)``; c: 0."""
-    zero = c[0]
+def minimum(z: Reals, low: Reals, c: Reals, n: int) -> None:
+    """``minimum(z, most, out=low)``; c: most, 0 for elu and selu."""
+    most = c[0]
     for i in range(n):
         x = z[i]
-        low[i] = zero if x >= zero else x
+        low[i] = most if x >= most else x
 
 
 def rectified_plus(a: Reals, term: Reals, c: Reals, n: int) -> None:
@@ -100,11 +93,11 @@ def rectified_plus(a: Reals, term: Reals, c: Reals, n: int) -> None:
 
 
 def elu_backward(da: Reals, a: Reals, c: Reals, n: int) -> None:
-    """``da *= minimum(a, 0) + 1``; c: 0, 1."""
-    zero, unit = c[0], c[1]
+    """``da *= where(a > 0, slope, a + low)``; c: 0, low, slope. 1 and 1 for elu: ``minimum(a, 0) + 1``."""
+    zero, low, slope = c[0], c[1], c[2]
     for i in range(n):
         x = a[i]
-        da[i] *= (zero if x >= zero else x) + unit
+        da[i] *= slope if x > zero else x + low
 
 
 def gelu_before_tanh(z: Reals, gate: Reals, c: Reals, n: int) -> None:
@@ -140,6 +133,14 @@ def silu_backward(da: Reals, a: Reals, gate: Reals, c: Reals, n: int) -> None:
     for i in range(n):
         g = (gate[i] + unit) * half
         da[i] *= (unit - g) * a[i] + g
+
+
+def mish(z: Reals, gate: Reals, a: Reals, c: Reals, n: int) -> None:
+    """``a = z * (m / (m + 2))``, with ``m = (gate + 2) * gate`` of an exp in `gate`; c: 2."""
+    two = c[0]
+    for i in range(n):
+        m = (gate[i] + two) * gate[i]
+        a[i] = z[i] * (m / (m + two))
 
 
 def fill_rows(a: Reals, rows: Places, values: Reals, n_rows: int, width: int) -> None:
@@ -369,19 +370,19 @@ def loops(compiled: Callable[[Rule], Rule]) -> dict[str, Callable[..., None]]:
 
 _PLAIN = (
     relu,
-    relu_backward,
     leaky_relu,
     leaky_relu_backward,
     tanh_backward,
     sigmoid_after_tanh,
     sigmoid_backward,
-    elu_before_expm1,
+    minimum,
     elu_backward,
     rectified_plus,
     gelu_before_tanh,
     gelu_backward,
     gated,
     silu_backward,
+    mish,
     fill_rows,
     dropout_mask,
     gather,

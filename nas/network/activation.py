@@ -33,9 +33,10 @@ class Activation:
     low, high : float
         Bounds of f(z).
     linear_from : float, optional
-        f(z) = z for z at or above it, up to `linear_error`; None: nowhere.
+        f(z) = linear_slope · z for z at or above it, up to `linear_error`; None: nowhere.
+    linear_slope : float
     linear_error : float
-        The largest |f(z) - z| there; 0: exactly linear.
+        The largest |f(z) - linear_slope · z| there; 0: exactly linear.
     pair_factor : float, optional
         f(z) - f(-z) = pair_factor · z for all z; None: not proportional to z.
     small_slope : (float, float), optional
@@ -60,6 +61,7 @@ class Activation:
     low: float = -math.inf
     high: float = math.inf
     linear_from: float | None = None
+    linear_slope: float = 1.0
     linear_error: float = 0.0
     pair_factor: float | None = None
     small_slope: tuple[float, float] | None = None

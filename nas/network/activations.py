@@ -16,8 +16,10 @@ from nas import kernels
 from nas.network.activation import Activation
 from nas.network.arrays import Floats, xp, zeros
 from nas.network.calls import Call
-from nas.network.fused import GELU_CUBIC, GELU_SCALE
-from nas.network.fused import LEAKY_SLOPE as LEAKY_SLOPE  # exports read it here
+from nas.network.fused import GELU_CUBIC, GELU_SCALE, MISH_REACH, SELU_LOW
+from nas.network.fused import LEAKY_SLOPE as LEAKY_SLOPE  # exports read them here
+from nas.network.fused import SELU_ALPHA as SELU_ALPHA
+from nas.network.fused import SELU_SCALE as SELU_SCALE
 
 
 def _identity(z: Floats, a: Floats) -> None:
@@ -118,6 +120,23 @@ def _elu_backward(da: Floats, z: Floats, a: Floats) -> None:
     da *= slope
 
 
+def _selu(z: Floats, a: Floats) -> None:
+    # Klambauer et al. 2017, eq. 2: scale · (max(z, 0) + alpha · expm1(min(z, 0))), overflow as in elu.
+    low = xp.minimum(z, 0)
+    xp.expm1(low, out=low)
+    low *= SELU_ALPHA
+    xp.maximum(z, 0, out=a)
+    a += low
+    a *= SELU_SCALE
+
+
+def _selu_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = scale · alpha · exp(z) = a + scale · alpha below zero, scale above.
+    slope = a + SELU_LOW
+    slope[a > 0] = SELU_SCALE
+    da *= slope
+
+
 def _gelu(z: Floats, a: Floats) -> None:
     # Hendrycks & Gimpel 2016, the tanh form: z/2 * (1 + tanh(sqrt(2/pi) * (z + 0.044715 z^3))).
     xp.multiply(z, _gelu_gate(z), out=a)
@@ -163,6 +182,40 @@ def _silu_backward(da: Floats, z: Floats, a: Floats) -> None:
     slope *= a
     slope += gate
     da *= slope
+
+
+def _mish(z: Floats, a: Floats) -> None:
+    # Misra 2019: z tanh(softplus(z)). With e = exp(z) and n = e (e + 2) that is z n / (n + 2).
+    e = _mish_exp(z)
+    gate = e + 2
+    gate *= e
+    e[...] = gate
+    gate += 2
+    xp.divide(e, gate, out=gate)
+    xp.multiply(z, gate, out=a)
+
+
+def _mish_backward(da: Floats, z: Floats, a: Floats) -> None:
+    # f'(z) = n / (n + 2) + 4 z e (e + 1) / (n + 2)².
+    e = _mish_exp(z)
+    n = e + 2
+    n *= e
+    slope = e + 1
+    slope *= e
+    slope *= z
+    slope *= 4
+    below = n + 2
+    slope /= below
+    slope += n
+    slope /= below
+    da *= slope
+
+
+def _mish_exp(z: Floats) -> Floats:
+    # From there on n / (n + 2) is 1, in float64 too, and n cannot overflow.
+    e = xp.minimum(z, MISH_REACH)
+    xp.exp(e, out=e)
+    return e
 
 
 def _softplus(z: Floats, a: Floats) -> None:
@@ -267,6 +320,20 @@ ACTIVATIONS: dict[str, Activation] = {
             backward_loops=fused.elu_backward,
         ),
         Activation(
+            name="selu",
+            forward=_selu,
+            backward=_selu_backward,
+            initializer="lecun_normal",
+            low=-SELU_LOW,
+            linear_from=0.0,
+            linear_slope=SELU_SCALE,
+            operations=9,
+            latency=3.0,
+            formula=f"{SELU_SCALE} * (maximum(z, 0) + {SELU_ALPHA} * (exp(minimum(z, 0)) - 1))",
+            forward_loops=fused.selu_forward,
+            backward_loops=fused.selu_backward,
+        ),
+        Activation(
             name="gelu",
             forward=_gelu,
             backward=_gelu_backward,
@@ -298,6 +365,20 @@ ACTIVATIONS: dict[str, Activation] = {
             formula="z * sigmoid(z)",
             forward_loops=fused.silu_forward,
             backward_loops=fused.silu_backward,
+        ),
+        Activation(
+            name="mish",
+            forward=_mish,
+            backward=_mish_backward,
+            needs_input=True,
+            initializer="he_normal",
+            low=-0.309,
+            linear_from=3.0,
+            linear_error=0.0135,
+            operations=20,
+            latency=4.4,
+            formula="z * tanh(maximum(z, 0) + log(1 + exp(-abs(z))))",
+            forward_loops=fused.mish_forward,
         ),
         Activation(
             name="softplus",

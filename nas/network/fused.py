@@ -15,6 +15,15 @@ from nas.network.calls import Call
 LEAKY_SLOPE = 0.01
 """Slope of leaky_relu below 0 (Maas et al. 2013), the default of PyTorch too."""
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""Of Klambauer et al. 2017: with them units keep mean 0 and variance 1 from layer to layer."""
+
+SELU_LOW = SELU_ALPHA * SELU_SCALE
+"""selu gives values above the negative of it, which is also the slope just below 0."""
+
+MISH_REACH = 20.0
+"""tanh(log(1 + exp(z))) is 1 from here on, in float64 too."""
+
 GELU_SCALE = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
 """Coefficient of z³ in gelu's tanh form (Hendrycks & Gimpel 2016, section 2)."""
@@ -46,7 +55,7 @@ def relu_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
 
 
 def relu_backward(da: Floats, z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
-    return _calls(kernels.call("relu_backward", da, a, _constants(a, 0, 1), a.size))
+    return _calls(kernels.call("leaky_relu_backward", da, a, _constants(a, 0, 0, 1), a.size))
 
 
 def leaky_relu_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
@@ -73,12 +82,26 @@ def sigmoid_backward(da: Floats, z: Floats, a: Floats, gate: Floats | None) -> l
 def elu_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
     low = zeros(z.size, z.dtype)
     sums = _copied(z, a, kernels.call("rectified_plus", a, low, _constants(a, 0), a.size))
-    before = kernels.call("elu_before_expm1", z, low, _constants(a, 0), a.size)
+    before = kernels.call("minimum", z, low, _constants(a, 0), a.size)
     return _calls(before, (xp.expm1, (low, low)), *sums)
 
 
 def elu_backward(da: Floats, z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
-    return _calls(kernels.call("elu_backward", da, a, _constants(a, 0, 1), a.size))
+    return _calls(kernels.call("elu_backward", da, a, _constants(a, 0, 1, 1), a.size))
+
+
+def selu_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
+    low = zeros(z.size, z.dtype)
+    sums = _copied(z, a, kernels.call("rectified_plus", a, low, _constants(a, 0), a.size))
+    before = kernels.call("minimum", z, low, _constants(a, 0), a.size)
+    scaled = (xp.multiply, (low, _constants(low, SELU_ALPHA), low))
+    return _calls(
+        before, (xp.expm1, (low, low)), scaled, *sums, (xp.multiply, (a, _constants(a, SELU_SCALE), a))
+    )
+
+
+def selu_backward(da: Floats, z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
+    return _calls(kernels.call("elu_backward", da, a, _constants(a, 0, SELU_LOW, SELU_SCALE), a.size))
 
 
 def gelu_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
@@ -118,6 +141,12 @@ def silu_backward(da: Floats, z: Floats, a: Floats, gate: Floats | None) -> list
 
 def _half_tanh(z: Floats, gate: Floats) -> tuple[Call | None, ...]:
     return (xp.multiply, (z, _constants(z, 0.5), gate)), (xp.tanh, (gate, gate))
+
+
+def mish_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:
+    gate = zeros(z.size, z.dtype) if gate is None else gate
+    before = kernels.call("minimum", z, gate, _constants(z, MISH_REACH), z.size)
+    return _calls(before, (xp.exp, (gate, gate)), kernels.call("mish", z, gate, a, _constants(z, 2), z.size))
 
 
 def softplus_forward(z: Floats, a: Floats, gate: Floats | None) -> list[Call]:

@@ -18,8 +18,14 @@ def he_normal(weight: Floats, rng: host.random.Generator) -> None:
     weight[...] = rng.normal(0, host.sqrt(2 / weight.shape[0]), weight.shape)
 
 
+def lecun_normal(weight: Floats, rng: host.random.Generator) -> None:
+    """Normal with variance 1 / fan_in (LeCun et al. 1998), as selu asks for (Klambauer et al. 2017)."""
+    weight[...] = rng.normal(0, host.sqrt(1 / weight.shape[0]), weight.shape)
+
+
 INITIALIZERS: dict[str, Callable[[Floats, host.random.Generator], None]] = {
     "glorot_uniform": glorot_uniform,
     "he_normal": he_normal,
+    "lecun_normal": lecun_normal,
 }
 """Every initializer by its name; a weight matrix has the shape (fan_in, fan_out)."""

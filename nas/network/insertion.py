@@ -6,14 +6,15 @@ float64 to 1e-10.
 
     route          activation                            width              exact
     unchanged      identity                              w >= p             always
-                   relu, leaky_relu, elu                 w >= p             after relu, sigmoid, softplus
+                   relu, leaky_relu, elu, selu           w >= p             after relu, sigmoid, softplus
     pairs          relu, leaky_relu, gelu, silu,         w >= 2 min(p, q)   always, as f(z) - f(-z) is
                    softplus                                                 proportional to z
-    shift          identity, relu, leaky_relu, elu       w >= min(p, q)     after tanh, sigmoid; after relu,
-                                                                            elu, gelu, silu, softplus if
-                                                                            w >= p; for identity; otherwise
-                                                                            while units stay within `REACH`
-                   gelu, silu, softplus                  w >= min(p, q)     no: off by less than 0.1 while
+    shift          identity, relu, leaky_relu, elu,      w >= min(p, q)     after tanh, sigmoid; after relu,
+                   selu                                                     elu, selu, gelu, silu, mish,
+                                                                            softplus if w >= p; for identity;
+                                                                            otherwise while units stay within
+                                                                            `REACH`
+                   gelu, silu, mish, softplus            w >= min(p, q)     no: off by less than 0.1 while
                                                                             units stay within `REACH`
     small slope    tanh, sigmoid                         w >= min(p, q)     no: off by 8 % at z = 1
     fewer sums     shift or small slope                  w < min(p, q)      no: the nearest sums by the
@@ -113,13 +114,16 @@ def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
         scales = scale / host.where(lengths > 0, lengths, 1)
         incoming, outgoing = incoming * scales, outgoing / (slope * scales[:, host.newaxis])
         heights = apply(name, biases)
-    elif not path.unchanged:
+    elif path.unchanged:
+        incoming = incoming / activation.linear_slope
+    else:
         # The least sum that bounded inputs can give; a bias lifts it into the linear part.
+        incoming = incoming / activation.linear_slope
         low, high = host.clip(bounds_after(before), -REACH, REACH)
         assert activation.linear_from is not None, "an activation without a small slope is linear somewhere"
         least = host.where(incoming > 0, incoming * low, incoming * high).sum(axis=0)
         biases = host.maximum(activation.linear_from - least, 0)
-        heights = biases
+        heights = activation.linear_slope * biases
     numbers = following.numbers.copy() if path.unchanged else empty_numbers(following, path.units)
     numbers[0, :-1] = outgoing
     # The next layer subtracts the heights again.

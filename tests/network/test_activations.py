@@ -23,8 +23,10 @@ FORMULAS: dict[str, Callable[[float], float]] = {
     "relu": lambda z: z if z > 0 else 0.0,
     "leaky_relu": lambda z: z if z > 0 else z / 100,
     "elu": lambda z: z if z > 0 else math.exp(z) - 1,
+    "selu": lambda z: 1.0507009873554805 * (z if z > 0 else 1.6732632423543772 * (math.exp(z) - 1)),
     "gelu": lambda z: z / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
     "silu": lambda z: z / (1 + math.exp(-z)),
+    "mish": lambda z: z * math.tanh(math.log(1 + math.exp(z))),
     "softplus": lambda z: math.log(1 + math.exp(z)),
 }
 """The textbook formulas, with no regard for overflow; good for |z| up to some hundreds."""
@@ -36,8 +38,10 @@ LIMITS = {
     "relu": ((0.0, 0.0), (1e4, 1.0)),
     "leaky_relu": ((-100.0, 0.01), (1e4, 1.0)),
     "elu": ((-1.0, 0.0), (1e4, 1.0)),
+    "selu": ((-1.7580993408473768, 0.0), (1.0507009873554805e4, 1.0507009873554805)),
     "gelu": ((0.0, 0.0), (1e4, 1.0)),
     "silu": ((0.0, 0.0), (1e4, 1.0)),
+    "mish": ((0.0, 0.0), (1e4, 1.0)),
     "softplus": ((0.0, 0.0), (1e4, 1.0)),
 }
 """Value and slope at -1e4, and at 1e4."""
@@ -76,9 +80,13 @@ def test_these_tables_know_every_activation() -> None:
         ("leaky_relu", 2.0, 2.0),
         ("elu", -math.log(2), -0.5),
         ("elu", 2.0, 2.0),
+        ("selu", 2.0, 2.101402),
+        ("selu", -math.log(2), -0.8790497),
         ("gelu", 0.0, 0.0),
         ("gelu", 1.0, 0.841192),
         ("silu", math.log(3), 0.75 * math.log(3)),
+        ("mish", 0.0, 0.0),
+        ("mish", math.log(2), 0.8 * math.log(2)),
         ("softplus", 0.0, math.log(2)),
         ("softplus", math.log(math.e - 1), 1.0),
     ],
@@ -98,8 +106,11 @@ def test_values_worked_out_by_hand(name: str, z: float, expected: float) -> None
         ("relu", 1.0, 1.0),
         ("leaky_relu", -1.0, 0.01),
         ("elu", -math.log(2), 0.5),
+        ("selu", 1.0, 1.0507009873554805),
+        ("selu", -math.log(2), 0.8790496704236884),
         ("gelu", 0.0, 0.5),
         ("silu", 0.0, 0.5),
+        ("mish", 0.0, 0.6),
         ("softplus", math.log(3), 0.75),
     ],
 )

@@ -101,6 +101,7 @@ VARIED = [
     ((16, 16), ("leaky_relu", "leaky_relu")),
     ((16, 16), ("leaky_relu", "leaky_relu")),
     ((33,), ("sigmoid",)),
+    ((11, 6), ("selu", "mish")),
 ]
 """Shapes that share stacks and that do not, with paddings, panels, and every activation."""
 

@@ -28,8 +28,10 @@ FUNCTIONS: dict[str, Any] = {
     "relu": F.relu,
     "leaky_relu": lambda z: F.leaky_relu(z, 0.01),
     "elu": F.elu,
+    "selu": F.selu,
     "gelu": lambda z: F.gelu(z, approximate="tanh"),
     "silu": F.silu,
+    "mish": F.mish,
     "softplus": F.softplus,
 }
 # Ours are sums over outputs; squared error is halved. `s` is the label smoothing, for which PyTorch has no
