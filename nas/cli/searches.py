@@ -253,7 +253,7 @@ def _report(result: SearchResult, options: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print(result.summary(verbose=options.verbose))
-    return 130 if result.stopped == "interrupted" else 0
+    return 130 if result.interrupted else 0
 
 
 RUNS = (_search, _resume)

@@ -63,6 +63,8 @@ class SearchResult:
     stopped : StopReason
         Why the search ended: "candidates", "epochs", "time", "target", "patience", "exhausted", "callback" or
         "interrupted"; see `nas.run.stop_reason.StopReason`, a string.
+    interrupted : bool
+        Whether anything was left out after an interrupt, be it the report alone.
     tracking_uri, mlflow_run_id, mlflow_url : str or None
     dropped : tuple of str
         Columns that the network does not use.
@@ -93,6 +95,7 @@ class SearchResult:
     heredity: tuple[float, ...]
     seconds: float
     stopped: StopReason
+    interrupted: bool = False
     tracking_uri: str | None = None
     mlflow_run_id: str | None = None
     mlflow_url: str | None = None

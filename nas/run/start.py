@@ -238,6 +238,7 @@ def _last_work(context: SearchContext) -> LastWork:
         n_fewest_scorings=n_fewest_scorings(context.prepared),
         n_refits=settings.ensemble if settings.refit else 0,
         n_members=n_members(settings, context.prepared),
+        n_held_out=context.prepared.problem.n_folds if settings.refit else 0,
         n_workers=settings.workers or 1,
         n_pieces=_CONCLUSION_PIECES
         + (_REPORT_PIECES if observers.report else 0)
