@@ -14,7 +14,7 @@ import pandas as pd
 from nas.evaluation import Candidate, Evaluation
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.genome import Genome
-from nas.reporting import plot, result_text
+from nas.reporting import result_text
 from nas.reporting.lines import place, short_genome
 from nas.run.earlier import EarlierWinner
 from nas.run.selection import Selection
@@ -139,6 +139,8 @@ class SearchResult:
 
     def plot(self, name: str = "progress") -> Any:
         """A picture of the report as a matplotlib figure: "progress", "map", "lineage", "columns", ..."""
+        from nas.reporting import plot  # which imports matplotlib
+
         return plot(self.run_dir, name)
 
     def to_frame(self) -> pd.DataFrame:
