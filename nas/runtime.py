@@ -479,7 +479,8 @@ class Predictor:
             likely = np.stack([~is_one, is_one], axis=-1)
             return (np.stack([chances, 1 - chances], axis=-1) <= bounds[:, np.newaxis]) | likely
         likely = chances.argmax(axis=1)[:, np.newaxis] == np.arange(chances.shape[1])
-        return (1 - chances <= bounds) | likely
+        sets: Array = (1 - chances <= bounds) | likely
+        return sets
 
     def interval_columns(self, table: Table, coverage: float) -> dict[str, Array]:
         """Intervals or sets as named columns of a table: lower and upper bounds, or labels joined by "|"."""
