@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,25 +81,6 @@ def _write(texts: Mapping[str, str], *, overwrite: bool) -> None:
         raise InputError(f"init: expected a folder to write to, got: {error.strerror}") from None
 
 
-GENES: dict[str, tuple[str, list[Any]]] = {
-    "depth": ("hidden layers; 0 is a linear model", []),
-    "widths": ("neurons of a hidden layer", []),
-    "activation": ("also identity, sigmoid, leaky_relu, elu, softplus", ["relu", "tanh"]),
-    "learning_rate": ("", [0.001, 0.002, 0.004]),
-    "batch_size": ("rows of a training step; by default it follows from the rows", [32, 64, 128]),
-    "weight_decay": ("", [0.0, 0.001]),
-    "dropout": ("share of neurons left out in a training step", [0.0, 0.1, 0.2]),
-    "optimizer": ("also sgd, momentum, nesterov, rmsprop", ["adam", "adamw"]),
-    "schedule": ("of the learning rate", ["constant", "cosine"]),
-    "scaling": ("of numbers; quantile: by their ranks; also robust", ["standard", "quantile"]),
-    "numeric_encoding": ("beside each number; also periodic", ["none", "piecewise_linear"]),
-    "beta2": ("of adam and adamw", [0.95, 0.999]),
-    "label_smoothing": ("of classes", [0.0, 0.05, 0.1]),
-    "front_scaling": ("rate of trained factors of the inputs; 0: none", [0.0, 6.0]),
-    "members": ("networks that share their hidden layers", [1, 8]),
-}
-"""Of each gene what a space's file says, and an example for a space that does not have it."""
-
 _SPACE_HEAD = """\
 # The networks that a search may try: nas search DATA --space space.toml
 #
@@ -115,20 +96,33 @@ _FURTHER = """\
 
 def space_text() -> str:
     """The default space as TOML, with its genes explained, and with all others as comments."""
-    from nas.space import load_space
+    from nas.space import DOMAINS, load_space
 
     space = load_space("small")
-    parts = [_SPACE_HEAD, f"[depth]  # {GENES['depth'][0]}\nmin = {space.depth[0]}\nmax = {space.depth[1]}\n"]
-    parts += [_gene(name, values) for name, values in {"widths": space.widths_tuple, **space.genes}.items()]
-    further = (name for name in GENES if name not in ("depth", "widths", *space.genes))
+    parts = [
+        _SPACE_HEAD,
+        f"[depth]  # hidden layers; 0 is a linear model\nmin = {space.depth[0]}\nmax = {space.depth[1]}\n",
+        f"[widths]  # neurons of a hidden layer\nvalues = {json.dumps(space.widths_tuple)}\n",
+    ]
+    parts += [_gene(name, values) for name, values in space.genes.items()]
     parts.append(_FURTHER)
-    parts += ["".join(f"# {line}\n" for line in _gene(name, GENES[name][1]).splitlines()) for name in further]
+    for name in (name for name in DOMAINS if name not in ("widths", *space.genes)):
+        parts.append("".join(f"# {line}\n" for line in _gene(name).splitlines()))
     return "\n".join(parts)
 
 
-def _gene(name: str, values: Any) -> str:
-    explained = GENES[name][0]
-    comment = f"  # {explained}" if explained else ""
+def _gene(name: str, values: Sequence[Any] = ()) -> str:
+    """The table of a gene, by default with the values of its example, or with all names."""
+    from dataclasses import fields
+
+    from nas.space import Names, SearchSpace
+
+    (described,) = (one.metadata for one in fields(SearchSpace) if one.name == name)
+    names = list(described["domain"].names) if isinstance(described["domain"], Names) else []
+    values = values or described["example"] or names
+    others = [each for each in names if each not in values]
+    notes = [note for note in (described["meaning"], "also " + ", ".join(others) if others else "") if note]
+    comment = f"  # {'; '.join(notes)}" if notes else ""
     return f"[{name}]{comment}\nvalues = {json.dumps(list(values))}\n"
 
 
