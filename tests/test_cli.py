@@ -755,6 +755,23 @@ def test_a_signal_while_modules_are_imported_is_one_line(library: str, stop: sig
     assert (process.returncode, err) == (130, "nas: interrupted\n")
 
 
+def test_an_interrupt_clears_the_live_line_of_a_terminal() -> None:
+    code = """
+import os, sys
+from nas.cli.signals import Signals
+os.write(2, b"nas: starting")
+with Signals(is_program=True) as signals:
+    os.kill(os.getpid(), 2)
+"""
+    ours, theirs = os.openpty()
+    environment = os.environ | {"TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env=environment)
+    assert process.wait(60) == 130
+    assert os.read(ours, 100) == b"nas: starting\r\x1b[K\x1b[?25hnas: interrupted\r\n"
+    os.close(ours)
+    os.close(theirs)
+
+
 @pytest.mark.slow
 def test_the_second_signal_ends_the_program_whatever_it_is_at() -> None:
     code = """
