@@ -640,6 +640,10 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--workers", "0", "--ray-address", "auto"], "n_workers: expected at least 1"),
         (["search", "iris", "--ray-address", " "], "ray_address: expected local, auto or HOST:PORT"),
         (["search", "iris", "--resources", "fast"], "--resources: expected NAME=NUMBER,..., got 'fast'"),
+        (
+            ["search", "--", "iris", "--seed", "1"],
+            "--seed after '--', where only names stand; options come first",
+        ),
         (["search", "iris", "--genes", "depth"], "--genes: expected NAME=VALUES, got 'depth'"),
         (
             ["search", "iris", "--genes", "depth=1-9"],
