@@ -529,8 +529,16 @@ def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[st
     assert completed("nas", "predict", "--ke") == ["--keep"]
 
 
-def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys) == (0, run(capsys, "--help")[1], "")
+def test_without_a_command_the_help_is_printed_below_the_first_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    assert out.endswith(run(capsys, "--help")[1])
+    assert out.splitlines()[:2] == [
+        "To begin:",
+        "  nas search digits         find a network for a bundled data set: about a minute",
+    ]
 
 
 def test_help_names_the_bundled_sets(capsys: pytest.CaptureFixture[str]) -> None:
