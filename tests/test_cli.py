@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -527,6 +528,16 @@ def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[st
     assert completed("nas", "se") == ["search"]
     assert completed("nas", "search", "--time") == ["--time-budget", "--time-order"]
     assert completed("nas", "predict", "--ke") == ["--keep"]
+    code, out, _ = run(capsys, "completion", "fish")
+    assert code == 0
+    assert "complete -c nas -n '__fish_seen_subcommand_from predict' -l keep\n" in out
+    assert re.search(
+        r"^complete -c nas -n __fish_use_subcommand -a 'search init .* completion' -f$", out, re.M
+    )
+
+
+def test_an_empty_folder_names_the_first_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "list") == (0, "no searches in runs; to begin: nas search digits\n", "")
 
 
 def test_without_a_command_the_help_is_printed_below_the_first_commands(

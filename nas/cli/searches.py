@@ -229,6 +229,7 @@ def _config(options: argparse.Namespace) -> int:
     from nas.cli.terminal import make_data
     from nas.errors import InputError
     from nas.settings.config_file import config_text
+    from nas.tracking.shown import command
 
     if options.output is None:
         make_data(sys.stdout)
@@ -245,6 +246,7 @@ def _config(options: argparse.Namespace) -> int:
         raise InputError(
             f"--output {options.output}: expected a file to write, got: {error.strerror}"
         ) from None
+    print(f"Next: {command('search', 'DATA', '--config', options.output)}")
     return 0
 
 

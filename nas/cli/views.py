@@ -26,7 +26,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([run.to_dict() for run in runs], allow_nan=False))
     else:
-        print(list_text(runs) if runs else f"no searches in {options.folder}")
+        print(list_text(runs) if runs else f"no searches in {options.folder}; to begin: nas search digits")
     return 0
 
 

@@ -51,6 +51,8 @@ class Format:
         Whether all hidden layers have to have the same activation.
     has_dates : bool
         Whether it reads columns of dates.
+    seconds : float
+        What writing and checking takes of a core like those of the benchmarks, with its imports.
     """
 
     module: str
@@ -63,6 +65,7 @@ class Format:
     genes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_uniform: bool = False
     has_dates: bool = True
+    seconds: float = 0.3
 
     def check_installed(self) -> None:
         """Raise `InputError` unless the package that it needs is there."""
@@ -137,6 +140,7 @@ FORMATS = {
         "torch_module",
         "a folder with a module and its state_dict",
         package="torch",
+        seconds=1.8,
         needs="PyTorch and NumPy",
         example="import sys, pandas\n"
         "sys.path.insert(0, '{path}')\n"
@@ -158,11 +162,13 @@ FORMATS = {
         },
         is_uniform=True,
         has_dates=False,
+        seconds=2.4,
     ),
     "mlflow": Format(
         "mlflow_model",
         "a folder for mlflow models serve",
         takes_rows=True,
+        seconds=1.8,
         needs="MLflow, NumPy and pandas",
         example="mlflow models serve -m {path} --env-manager local",
     ),

@@ -170,7 +170,9 @@ def test_waves_are_in_every_format_but_scikit_learns(tmp_path: Path, name: str) 
     for i, one in enumerate((members[0], Ensemble(members, [2, 1]))):
         (folder := tmp_path / str(i)).mkdir()
         if name == "sklearn":
-            with pytest.raises(InputError, match=r"^format sklearn: .* periodic encoding .*, .* other formats"):
+            with pytest.raises(
+                InputError, match=r"^format sklearn: .* periodic encoding .*, .* other formats"
+            ):
                 write_export(one, name, place(folder, name))
             assert not list(folder.iterdir())
             continue
