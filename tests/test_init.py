@@ -35,6 +35,7 @@ def test_the_space_is_the_default_with_all_other_genes_as_comments() -> None:
     assert load_space("all.toml").genes.keys() | {"depth", "widths"} == {"depth", *DOMAINS}
 
 
+@pytest.mark.slow  # two searches
 def test_the_files_run_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "my table.csv", "--ignore", "id"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "Next: nas search 'my table.csv' --config search.toml"
