@@ -20,6 +20,7 @@ import pytest
 
 import nas
 from nas.cli import main
+from nas.cli.terminal import wrapped
 from nas.data import BUNDLED
 from nas.tracking.journal import read_journal
 
@@ -512,6 +513,16 @@ def test_spaces_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) 
     assert "20 genomes" in out
 
 
+def test_a_long_line_is_wrapped_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "small    " + "; ".join(["widths 16, 32"] * 9)
+    assert wrapped(line, 9) == line
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    first, *others = wrapped(line, 9).splitlines()
+    assert first.startswith("small    widths")
+    assert all(len(other) <= 40 and other.startswith(" " * 9) for other in others)
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"nas {nas.__version__}\n", "")
 
@@ -548,7 +559,7 @@ def test_without_a_command_the_help_is_printed_below_the_first_commands(
     assert out.endswith(run(capsys, "--help")[1])
     assert out.splitlines()[:2] == [
         "To begin:",
-        "  nas search digits         find a network for a bundled data set: about a minute",
+        "  nas search digits         a network for a bundled data set: about a minute",
     ]
 
 

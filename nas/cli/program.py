@@ -50,8 +50,8 @@ _COMMANDS = (
 
 _FIRST_COMMANDS = """\
 To begin:
-  nas search digits         find a network for a bundled data set: about a minute
-  nas init mine.csv         files to begin with for a table of your own
+  nas search digits         a network for a bundled data set: about a minute
+  nas init mine.csv         files to begin with, for a table of your own
   nas search mine.csv --target price
 
 """

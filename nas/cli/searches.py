@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas import screen
 from nas.cli.options import add_groups, add_settings, add_verbosity, values_from
 from nas.cli.parser import Parser
+from nas.cli.terminal import wrapped
 
 # Modules that take long to import are imported by the command that needs them, so that `nas --help`
 # answers at once.
@@ -221,7 +222,7 @@ def _spaces(options: argparse.Namespace) -> int:
     from nas.space import available_spaces, load_space
 
     for name in available_spaces():
-        print(f"{name:8} {load_space(name).summary()}")
+        print(wrapped(f"{name:8} {load_space(name).summary()}", indent=9))
     return 0
 
 
