@@ -465,16 +465,22 @@ class Predictor:
         """Whether each class is in the row's prediction set, bool of shape (rows, classes).
 
         For several labels of shape (rows, labels, 2): whether 0 and 1 are in the set. The set of a new row
-        like those of the training table holds its true class with a probability of about `coverage`, and is
-        the smallest of that kind (Sadinle et al. 2019): it is empty where no class is probable enough. Raises
-        as `predict_interval`, `TypeError` for regression.
+        like those of the training table holds its true class with a probability of at least about
+        `coverage`: it has all classes that are probable enough (Sadinle et al. 2019), and in any case the
+        most probable one, as in Angelopoulos et al. 2021, since a set without a class answers nothing.
+        Where the network is right more often than `coverage`, so are its sets. Raises as
+        `predict_interval`, `TypeError` for regression.
         """
         self._check_coverage("predict_set", coverage, needs_values=False)
         chances = self.predict_proba(table).astype(float)
         bounds = self.uncertainty.bounds(coverage)
         if self.task == "multilabel":
-            return np.stack([chances, 1 - chances], axis=-1) <= bounds[:, np.newaxis]
-        return 1 - chances <= bounds
+            is_one = chances > 0.5
+            likely = np.stack([~is_one, is_one], axis=-1)
+            return (np.stack([chances, 1 - chances], axis=-1) <= bounds[:, np.newaxis]) | likely
+        likely = chances.argmax(axis=1)[:, np.newaxis] == np.arange(chances.shape[1])
+        sets: Array = (1 - chances <= bounds) | likely
+        return sets
 
     def interval_columns(self, table: Table, coverage: float) -> dict[str, Array]:
         """Intervals or sets as named columns of a table: lower and upper bounds, or labels joined by "|"."""

@@ -154,8 +154,8 @@ def test_importing_nas_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-def test_importing_the_run_loads_neither_ray_nor_mlflow() -> None:
-    code = "import sys, nas.run; print(*{'ray', 'mlflow'} & set(sys.modules))"
+def test_importing_the_run_loads_neither_ray_nor_mlflow_nor_matplotlib() -> None:
+    code = "import sys, nas.run; print(*{'ray', 'mlflow', 'matplotlib', 'scipy.stats'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 
 import nas
 from nas.cli import main
+from nas.cli.terminal import wrapped
 from nas.data import BUNDLED
 from nas.tracking.journal import read_journal
 
@@ -511,6 +513,16 @@ def test_spaces_are_listed_with_their_sizes(capsys: pytest.CaptureFixture[str]) 
     assert "20 genomes" in out
 
 
+def test_a_long_line_is_wrapped_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "small    " + "; ".join(["widths 16, 32"] * 9)
+    assert wrapped(line, 9) == line
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    first, *others = wrapped(line, 9).splitlines()
+    assert first.startswith("small    widths")
+    assert all(len(other) <= 40 and other.startswith(" " * 9) for other in others)
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"nas {nas.__version__}\n", "")
 
@@ -527,10 +539,28 @@ def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[st
     assert completed("nas", "se") == ["search"]
     assert completed("nas", "search", "--time") == ["--time-budget", "--time-order"]
     assert completed("nas", "predict", "--ke") == ["--keep"]
+    code, out, _ = run(capsys, "completion", "fish")
+    assert code == 0
+    assert "complete -c nas -n '__fish_seen_subcommand_from predict' -l keep\n" in out
+    assert re.search(
+        r"^complete -c nas -n __fish_use_subcommand -a 'search init .* completion' -f$", out, re.M
+    )
 
 
-def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys) == (0, run(capsys, "--help")[1], "")
+def test_an_empty_folder_names_the_first_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "list") == (0, "no searches in runs; to begin: nas search digits\n", "")
+
+
+def test_without_a_command_the_help_is_printed_below_the_first_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    assert out.endswith(run(capsys, "--help")[1])
+    assert out.splitlines()[:2] == [
+        "To begin:",
+        "  nas search digits         a network for a bundled data set: about a minute",
+    ]
 
 
 def test_help_names_the_bundled_sets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -640,6 +670,10 @@ def test_a_bad_table_gets_one_sentence_and_nothing_is_written(
         (["search", "iris", "--workers", "0", "--ray-address", "auto"], "n_workers: expected at least 1"),
         (["search", "iris", "--ray-address", " "], "ray_address: expected local, auto or HOST:PORT"),
         (["search", "iris", "--resources", "fast"], "--resources: expected NAME=NUMBER,..., got 'fast'"),
+        (
+            ["search", "--", "iris", "--seed", "1"],
+            "--seed after '--', where only names stand; options come first",
+        ),
         (["search", "iris", "--genes", "depth"], "--genes: expected NAME=VALUES, got 'depth'"),
         (
             ["search", "iris", "--genes", "depth=1-9"],
@@ -753,6 +787,23 @@ def test_a_signal_while_modules_are_imported_is_one_line(library: str, stop: sig
     os.kill(process.pid, stop)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "nas: interrupted\n")
+
+
+def test_an_interrupt_clears_the_live_line_of_a_terminal() -> None:
+    code = """
+import os, sys
+from nas.cli.signals import Signals
+os.write(2, b"nas: starting")
+with Signals(is_program=True) as signals:
+    os.kill(os.getpid(), 2)
+"""
+    ours, theirs = os.openpty()
+    environment = os.environ | {"TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env=environment)
+    assert process.wait(60) == 130
+    assert os.read(ours, 100) == b"nas: starting\r\x1b[K\x1b[?25hnas: interrupted\r\n"
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.mark.slow

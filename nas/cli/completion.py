@@ -24,6 +24,12 @@ _SCRIPT = """\
 complete -o default -F _nas nas
 """
 
+_FISH = """\
+# Completes commands and options of nas: nas completion fish > ~/.config/fish/completions/nas.fish
+complete -c nas -n __fish_use_subcommand -a '{commands}' -f
+{cases}
+"""
+
 _BEFORE = {"bash": "", "zsh": "autoload -U +X bashcompinit && bashcompinit\n"}
 """What a shell needs before the script, by its name."""
 
@@ -32,7 +38,7 @@ def add_completion(commands: Any) -> None:
     """Declare ``nas completion``."""
     completion = commands.add_parser("completion", help="print a script that completes commands in a shell")
     completion.set_defaults(command=_completion, parsers=commands.choices)
-    completion.add_argument("shell", choices=list(_BEFORE), metavar="SHELL", help="bash or zsh")
+    completion.add_argument("shell", choices=[*_BEFORE, "fish"], metavar="SHELL", help="bash, zsh or fish")
 
 
 def _completion(options: argparse.Namespace) -> int:
@@ -43,6 +49,13 @@ def _completion(options: argparse.Namespace) -> int:
 
 def script(shell: str, parsers: Mapping[str, Parser]) -> str:
     """The script for a shell, by the parsers of the commands."""
+    if shell == "fish":
+        lines = [
+            f"complete -c nas -n '__fish_seen_subcommand_from {name}' -l {option.removeprefix('--')}"
+            for name, parser in parsers.items()
+            for option in _options(parser)
+        ]
+        return _FISH.format(commands=" ".join(parsers), cases="\n".join(lines))
     cases = [
         f'            {name}) words="{" ".join(_options(parser))}" ;;' for name, parser in parsers.items()
     ]

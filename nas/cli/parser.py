@@ -44,6 +44,10 @@ class Parser(argparse.ArgumentParser):
     def _refuse(self, option: str) -> NoReturn:
         """Exit over an option that this parser does not have."""
         options = [name for action in self._actions for name in action.option_strings]
+        if option in options:
+            self.error(
+                f"unrecognized arguments: {option} after '--', where only names stand; options come first"
+            )
         self.error(f"unrecognized arguments: {option}{did_you_mean(option, options)}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -17,6 +17,7 @@ from nas import screen
 from nas._version import __version__
 from nas.cli.clock import process_start
 from nas.cli.completion import add_completion
+from nas.cli.init import add_init
 from nas.cli.models import add_evaluate, add_export, add_predict
 from nas.cli.options import by_new_names
 from nas.cli.parser import Parser, complain
@@ -28,6 +29,7 @@ from nas.errors import InputError, NASError
 
 _COMMANDS = (
     add_search,
+    add_init,
     add_describe,
     add_resume,
     add_list,
@@ -44,6 +46,16 @@ _COMMANDS = (
     add_config,
     add_completion,
 )
+
+
+_FIRST_COMMANDS = """\
+To begin:
+  nas search digits         a network for a bundled data set: about a minute
+  nas init mine.csv         files to begin with, for a table of your own
+  nas search mine.csv --target price
+
+"""
+"""What `nas` prints without arguments before its help."""
 
 
 def run(arguments: Sequence[str] | None, signals: Signals) -> int:
@@ -69,6 +81,7 @@ def _run(arguments: Sequence[str] | None, signals: Signals) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()
     if not arguments:
+        print(_FIRST_COMMANDS, end="")
         parser.print_help()
         return 0
     options = parser.parse_args(by_new_names(arguments))

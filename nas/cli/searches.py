@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas import screen
 from nas.cli.options import add_groups, add_settings, add_verbosity, values_from
 from nas.cli.parser import Parser
+from nas.cli.terminal import wrapped
 
 # Modules that take long to import are imported by the command that needs them, so that `nas --help`
 # answers at once.
@@ -221,7 +222,7 @@ def _spaces(options: argparse.Namespace) -> int:
     from nas.space import available_spaces, load_space
 
     for name in available_spaces():
-        print(f"{name:8} {load_space(name).summary()}")
+        print(wrapped(f"{name:8} {load_space(name).summary()}", indent=9))
     return 0
 
 
@@ -229,6 +230,7 @@ def _config(options: argparse.Namespace) -> int:
     from nas.cli.terminal import make_data
     from nas.errors import InputError
     from nas.settings.config_file import config_text
+    from nas.tracking.shown import command
 
     if options.output is None:
         make_data(sys.stdout)
@@ -245,6 +247,7 @@ def _config(options: argparse.Namespace) -> int:
         raise InputError(
             f"--output {options.output}: expected a file to write, got: {error.strerror}"
         ) from None
+    print(f"Next: {command('search', 'DATA', '--config', options.output)}")
     return 0
 
 
@@ -253,7 +256,7 @@ def _report(result: SearchResult, options: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print(result.summary(verbose=options.verbose))
-    return 130 if result.stopped == "interrupted" else 0
+    return 130 if result.interrupted else 0
 
 
 RUNS = (_search, _resume)

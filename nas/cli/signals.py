@@ -21,6 +21,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
 """The exit code of an interrupted program."""
 
+_CLEAN_LINE = "\r\x1b[K\x1b[?25h"
+"""Clears a live line of a terminal, and shows the cursor that it hides."""
+
 _GRACE = 0.7
 """Seconds from the second signal to the end of the process.
 
@@ -134,6 +137,7 @@ class Signals:
 
     def _leave(self) -> None:
         try:
-            os.write(2, self._message.encode(errors="replace"))
+            is_terminal = os.isatty(2) and os.environ.get("TERM") != "dumb"
+            os.write(2, (_CLEAN_LINE * is_terminal + self._message).encode(errors="replace"))
         finally:
             os._exit(130)

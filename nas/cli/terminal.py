@@ -32,6 +32,17 @@ def make_data(stream: TextIO) -> None:
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
+def wrapped(line: str, indent: int) -> str:
+    """A line in as many as a terminal needs, the further ones indented; unchanged for files and pipes."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return line
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    width = max(2 * indent, get_terminal_size().columns)
+    return fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
 def flush_output() -> None:
     """Flush standard output, so that a closed pipe is noticed here and not when the interpreter exits."""
     if sys.stdout is not None:

@@ -22,11 +22,12 @@ def _list(options: argparse.Namespace) -> int:
     """Run ``nas list``; return the exit code."""
     from nas.reporting.listing import list_runs, list_text
 
-    runs = list_runs(options.folder)
+    is_first_time = options.folder == "runs" and not Path("runs").exists()
+    runs = [] if is_first_time else list_runs(options.folder)
     if options.json:
         print(json.dumps([run.to_dict() for run in runs], allow_nan=False))
     else:
-        print(list_text(runs) if runs else f"no searches in {options.folder}")
+        print(list_text(runs) if runs else f"no searches in {options.folder}; to begin: nas search digits")
     return 0
 
 

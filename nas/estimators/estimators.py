@@ -66,8 +66,9 @@ class NASClassifier(ClassifierMixin, SearchEstimator):  # type: ignore[misc] # u
     def predict_set(self, X: Any, coverage: float = 0.9) -> Array:
         """Whether each class is in a row's prediction set, bool of shape (rows, classes).
 
-        The set holds the true class with a probability of about `coverage`. For several labels of shape
-        (rows, labels, 2): whether 0 and 1 are in the set. Raises `ValueError` unless 0 < `coverage` < 1.
+        The set holds the true class with a probability of at least about `coverage`, and the most probable
+        class in any case. For several labels of shape (rows, labels, 2): whether 0 and 1 are in the set.
+        Raises `ValueError` unless 0 < `coverage` < 1.
         """
         table = self.read_rows(X)
         return self.network_.predict_set(table, coverage)

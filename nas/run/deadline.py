@@ -44,6 +44,10 @@ RECENT = 24
 _EXIT_SECONDS = 0.5
 """What the interpreter needs to exit."""
 
+_CALIBRATION_SHARE = 0.08
+"""Share of the budget that the trainings for held-out rows may take at most: an interval of an answer is
+worth less than the answer."""
+
 _CONCLUSION_SHARE = 0.12
 """Share of the budget that everything after the final training may take at most."""
 
@@ -97,6 +101,9 @@ class LastWork:
         Final trainings, one after the other; 0 where the search's weights are kept.
     n_members : int
         Networks of a final training.
+    n_held_out : int
+        Networks that are trained as the winner for rows that they do not see, at least; see
+        `nas.run.out_of_fold`.
     n_workers : int
         Trainings of finalists at once.
     n_pieces : float
@@ -107,6 +114,7 @@ class LastWork:
     n_fewest_scorings: int = 0
     n_refits: int = 0
     n_members: int = 1
+    n_held_out: int = 0
     n_workers: int = 1
     n_pieces: float = 0.0
 
@@ -188,8 +196,15 @@ class Plan:
         return self.last_work.n_refits * self._refit_epochs * self.refit_seconds_per_epoch
 
     @property
+    def calibration_seconds(self) -> float:
+        """The estimated time of the trainings for held-out rows, in one cohort as the final training."""
+        work = self.last_work
+        networks = work.n_held_out / max(1, work.n_members)
+        return networks * self._refit_epochs * self.refit_seconds_per_epoch
+
+    @property
     def conclude_by(self) -> float:
-        """The moment at which the final training has to be done."""
+        """The moment at which nothing has to be trained any more."""
         return self.deadline.end - self._at_most(_CONCLUSION_SHARE, self.conclusion_seconds + _EXIT_SECONDS)
 
     @property
@@ -198,9 +213,15 @@ class Plan:
         return self.deadline.end - self._at_most(_CONCLUSION_SHARE, 4 * _EXIT_SECONDS)
 
     @property
+    def refit_by(self) -> float:
+        """The moment at which the final training has to be done."""
+        seconds = _REFIT_MARGIN * self.calibration_seconds
+        return self.conclude_by - self._at_most(_CALIBRATION_SHARE, seconds)
+
+    @property
     def select_by(self) -> float:
         """The moment at which the finalists have to be scored."""
-        return self.conclude_by - self._at_most(_REFIT_SHARE, _REFIT_MARGIN * self.refit_seconds)
+        return self.refit_by - self._at_most(_REFIT_SHARE, _REFIT_MARGIN * self.refit_seconds)
 
     @property
     def search_until(self) -> float:
@@ -232,7 +253,7 @@ class Plan:
         """The epochs of each final training that there is time for; 0 if too few for a good network."""
         if self.deadline.seconds is None or not self.last_work.n_refits:
             return n_epochs
-        left = (self.conclude_by - self.deadline.clock()) / self.last_work.n_refits
+        left = (self.refit_by - self.deadline.clock()) / self.last_work.n_refits
         pace = self.refit_seconds_per_epoch
         affordable = n_epochs if pace * n_epochs <= left else int(left / (pace * _REFIT_MARGIN))
         return min(n_epochs, affordable) if affordable >= n_epochs / 2 else 0

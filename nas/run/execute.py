@@ -62,6 +62,7 @@ def execute(context: SearchContext) -> SearchResult:
             raise
         finally:
             finish(session, outcome)
+        result = replace(result, interrupted=session.interruption.requested())
         return _with_mlflow_run(session, result)
 
 
@@ -88,7 +89,7 @@ def _search_and_conclude(session: Session) -> SearchResult:
         interrupted=session.interruption.requested,
         plan=session.plan,
     )
-    phase("calibration")
+    phase("calibration", countdown(plan.calibration_seconds))
     held_out = _held_out(session, findings, winner, selection)
     phase("baselines" if session.context.settings.baseline else "test scores")
     return conclude(session, findings, winner, selection, network, held_out, baselines)
@@ -118,14 +119,19 @@ def _held_out(
     """The winner's networks with rows that they were not trained on."""
     settings, plan, interrupted = session.context.settings, session.plan, session.interruption.requested
     is_refit = settings.refit and not interrupted()
+    states = findings.states(winner.id)
+    # Where the search has networks for all held-out rows, they can stand in for those of a last training.
+    can_do_without = len(states) == session.context.prepared.problem.n_folds
     return held_out(
         winner.candidate,
-        findings.states(winner.id),
+        states,
         session.context.prepared,
         epochs=affordable_epochs(winner, selection, plan) if is_refit else None,
         n_members=n_members(settings, session.context.prepared),
         search_epochs=findings.usage.epochs,
-        should_stop=lambda: interrupted() or plan.is_late(plan.give_up_at),
+        should_stop=lambda: (
+            interrupted() or plan.is_late(plan.conclude_by if can_do_without else plan.give_up_at)
+        ),
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from nas.evaluation import Candidate, Evaluation
 from nas.evaluation.out_of_fold import OutOfFold
 from nas.genome import Genome
-from nas.reporting import plot, result_text
+from nas.reporting import result_text
 from nas.reporting.lines import place, short_genome
 from nas.run.earlier import EarlierWinner
 from nas.run.selection import Selection
@@ -63,6 +63,8 @@ class SearchResult:
     stopped : StopReason
         Why the search ended: "candidates", "epochs", "time", "target", "patience", "exhausted", "callback" or
         "interrupted"; see `nas.run.stop_reason.StopReason`, a string.
+    interrupted : bool
+        Whether anything was left out after an interrupt, be it the report alone.
     tracking_uri, mlflow_run_id, mlflow_url : str or None
     dropped : tuple of str
         Columns that the network does not use.
@@ -93,6 +95,7 @@ class SearchResult:
     heredity: tuple[float, ...]
     seconds: float
     stopped: StopReason
+    interrupted: bool = False
     tracking_uri: str | None = None
     mlflow_run_id: str | None = None
     mlflow_url: str | None = None
@@ -136,6 +139,8 @@ class SearchResult:
 
     def plot(self, name: str = "progress") -> Any:
         """A picture of the report as a matplotlib figure: "progress", "map", "lineage", "columns", ..."""
+        from nas.reporting import plot  # which imports matplotlib
+
         return plot(self.run_dir, name)
 
     def to_frame(self) -> pd.DataFrame:

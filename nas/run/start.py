@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nas import kernels
 from nas.errors import InputError
 from nas.execution import Executor, Workers, executor_for
+from nas.export.formats import FORMATS
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.deadline import LastWork, Plan
@@ -42,8 +43,11 @@ _SHORT_BUDGET = 20.0
 """Seconds of a budget below which a number of workers that is asked for does not start them at once: Ray
 takes 5 to 9 s to start on two cores and 2 s to end, and a budget of 6 s left no time for a candidate."""
 
-_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES, _EXPORT_PIECES = 30, 170, 70, 60
+_CONCLUSION_PIECES, _REPORT_PIECES, _TRACKING_PIECES = 30, 170, 70
 """What follows the final training, in pieces of `nas.run.speed.piece_of_work`: measured on two cores."""
+
+_SECONDS_OF_PIECE = 0.012
+"""Of a core like those on which the seconds of formats were measured."""
 
 _LAST_SHARE = 0.015
 """Share of a time budget that is left when MLflow's writing is given up; 'nas sync' writes the rest."""
@@ -238,11 +242,12 @@ def _last_work(context: SearchContext) -> LastWork:
         n_fewest_scorings=n_fewest_scorings(context.prepared),
         n_refits=settings.ensemble if settings.refit else 0,
         n_members=n_members(settings, context.prepared),
+        n_held_out=context.prepared.problem.n_folds if settings.refit else 0,
         n_workers=settings.workers or 1,
         n_pieces=_CONCLUSION_PIECES
         + (_REPORT_PIECES if observers.report else 0)
         + (_TRACKING_PIECES if observers.tracking else 0)
-        + _EXPORT_PIECES * len(observers.formats),
+        + sum(FORMATS[name].seconds for name in observers.formats) / _SECONDS_OF_PIECE,
     )
 
 

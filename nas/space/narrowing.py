@@ -112,7 +112,7 @@ def _parsed(name: str, part: str) -> Any:
     if isinstance(DOMAINS.get(name), Names):
         return part
     if ends := _RANGE.fullmatch(part):
-        return Range(*map(float, ends.groups()))
+        return Range(float(ends[1]), float(ends[2]))
     try:
         return float(part)
     except ValueError:

@@ -85,19 +85,19 @@ class SearchSpace:
     equal_widths: bool = False
     activation: Sequence[str] = gene(Names(ACTIVATIONS))
     activation_per_layer: bool = False
-    learning_rate: Values = gene(Numbers(1e-12, 10))
-    batch_size: Values = gene(Numbers(1, 1_000_000, whole=True))
-    weight_decay: Values = gene(Numbers(0, 10))
-    dropout: Values = gene(Numbers(0, 0.99))
+    learning_rate: Values = gene(Numbers(1e-12, 10), example=(0.001, 0.002, 0.004))
+    batch_size: Values = gene(Numbers(1, 1_000_000, whole=True), "rows of a training step", (32, 64, 128))
+    weight_decay: Values = gene(Numbers(0, 10), example=(0.0, 0.001))
+    dropout: Values = gene(Numbers(0, 0.99), "share of neurons left out in a step", (0.0, 0.1, 0.2))
     dropout_per_layer: bool = False
     optimizer: Sequence[str] = gene(Names(OPTIMIZERS))
-    schedule: Sequence[str] = gene(Names(SCHEDULES))
-    scaling: Sequence[str] = gene(Names(SCALINGS))
-    numeric_encoding: Sequence[str] = gene(Names(NUMERIC_ENCODINGS))
-    beta2: Values = gene(Numbers(*BETA2_BOUNDS))
-    label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING))
-    front_scaling: Values = gene(Numbers(*FRONT_SCALING_BOUNDS))
-    members: Values = gene(Numbers(1, MOST_MEMBERS, whole=True))
+    schedule: Sequence[str] = gene(Names(SCHEDULES), "of the learning rate")
+    scaling: Sequence[str] = gene(Names(SCALINGS), "of numbers; quantile: by their ranks")
+    numeric_encoding: Sequence[str] = gene(Names(NUMERIC_ENCODINGS), "beside each number")
+    beta2: Values = gene(Numbers(*BETA2_BOUNDS), "of adam and adamw", (0.95, 0.999))
+    label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING), "of classes", (0.0, 0.05, 0.1))
+    front_scaling: Values = gene(Numbers(*FRONT_SCALING_BOUNDS), "of trained factors of inputs", (0, 6))
+    members: Values = gene(Numbers(1, MOST_MEMBERS, whole=True), "that share hidden layers", (1, 8))
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 

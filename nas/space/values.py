@@ -215,9 +215,18 @@ Domain = Numbers | Names
 """The values that a gene may have."""
 
 
-def gene(domain: Domain) -> Any:
-    """Declare a field of `SearchSpace` for values of an optional gene of `nas.genome.Genome`."""
-    return field(default=(), metadata={"domain": domain})
+def gene(domain: Domain, meaning: str = "", example: Sequence[float] = ()) -> Any:
+    """Declare a field of `SearchSpace` for values of an optional gene of `nas.genome.Genome`.
+
+    Parameters
+    ----------
+    domain : Domain
+    meaning : str
+        A phrase for files that explain a space.
+    example : sequence of numbers
+        Values for such a file; of names, all are listed there.
+    """
+    return field(default=(), metadata={"domain": domain, "meaning": meaning, "example": example})
 
 
 def _listed(values: Any) -> tuple[Any, ...]:

@@ -116,7 +116,9 @@ def test_sets_by_hand() -> None:
         table = made_up(one)
         sets = one.predict_set(table, 0.5)
         bound = one.uncertainty.scores[0][10]
-        np.testing.assert_array_equal(sets, one.predict_proba(table).astype(float) >= 1 - bound)
+        chances = one.predict_proba(table).astype(float)
+        is_likeliest = chances == chances.max(axis=1, keepdims=True)
+        np.testing.assert_array_equal(sets, (chances >= 1 - bound) | is_likeliest)
         texts = one.interval_columns(table, 0.5)["set_kind"]
         labels = [str(label) for label in one.target.classes]
         assert texts.tolist() == [
@@ -129,8 +131,27 @@ def test_sets_by_hand() -> None:
     chances = labels_network.predict_proba(table).astype(float)
     for i in range(2):
         bound = labels_network.uncertainty.scores[i][10]
-        np.testing.assert_array_equal(sets[:, i, 1], 1 - chances[:, i] <= bound)
-        np.testing.assert_array_equal(sets[:, i, 0], chances[:, i] <= bound)
+        is_one = chances[:, i] > 0.5
+        np.testing.assert_array_equal(sets[:, i, 1], (1 - chances[:, i] <= bound) | is_one)
+        np.testing.assert_array_equal(sets[:, i, 0], (chances[:, i] <= bound) | ~is_one)
+
+
+@pytest.mark.parametrize("kind", ["many classes", "two classes", "several labels"])
+def test_a_set_always_has_the_predicted_class(kind: str) -> None:
+    one = uncertain(kind)
+    # Held-out rows whose true classes were nearly certain: no class of another row is as probable.
+    scores = tuple(tuple(np.linspace(0, 1e-9, 20).tolist()) for _ in one.uncertainty.scores)
+    one.uncertainty = replace(one.uncertainty, scores=scores)
+    table = made_up(one)
+    sets = one.predict_set(table, 0.5)
+    assert (sets.sum(axis=-1) == 1).all()
+    predicted = one.predict(table)
+    if kind == "several labels":
+        np.testing.assert_array_equal(sets[..., 1], predicted == 1)
+    else:
+        labels = np.array(one.target.classes)[sets.argmax(axis=1)]
+        np.testing.assert_array_equal(labels, predicted)
+        assert one.interval_columns(table, 0.5)["set_kind"].tolist() == predicted.tolist()
 
 
 @pytest.mark.parametrize("kind", COUNTS)

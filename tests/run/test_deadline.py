@@ -54,6 +54,18 @@ def test_phases_end_one_after_the_other() -> None:
     assert plan.select_by == pytest.approx(1100 - 1.5 - 11.0)
 
 
+def test_trainings_for_held_out_rows_have_a_share_of_their_own() -> None:
+    # By hand: five folds, as often as two networks of the final training of 20 epochs of 0.1 s: 5 s.
+    work = LastWork(n_refits=1, n_members=2, n_held_out=5)
+    for budget, reserved in ((100.0, 1.1 * 5), (20.0, 0.08 * 20)):
+        plan = plan_of(budget, Clock(), work)
+        plan.expect_refit(20)
+        plan.measured_refit(0.1)
+        assert plan.calibration_seconds == pytest.approx(5.0)
+        assert plan.conclude_by - plan.refit_by == pytest.approx(reserved)
+        assert plan.refit_by - plan.select_by == pytest.approx(1.1 * 2)
+
+
 def test_without_a_budget_there_is_no_end() -> None:
     plan = plan_of(None, Clock())
     plan.observe(1.0, 10)

@@ -31,6 +31,7 @@ def test_values_that_a_format_does_not_have_are_named_with_those_that_it_has() -
         assert list(_lacking(FORMATS[name], load_space("tables"))) == []
 
 
+@pytest.mark.slow  # skops
 def test_the_winner_is_written_in_the_formats_that_were_asked_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

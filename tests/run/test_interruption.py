@@ -19,8 +19,10 @@ import nas
 import nas.run.conclude
 import nas.run.execute
 import nas.run.winner
+from nas.cli import main
 from nas.evolution import Engine
 from nas.run.interruption import Interruption
+from nas.run.report_process import ReportProcess
 from nas.tracking.journal import Journal, read_journal
 
 
@@ -138,6 +140,21 @@ def test_a_half_trained_baseline_is_none(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(MLPClassifier, "_update_no_improvement_count", interrupting(step))
     result = search("iris", tmp_path, algorithm="plus", baseline=True)
     assert (result.stopped, result.test.baseline, result.test.difference) == ("interrupted", None, None)
+
+
+def test_during_the_report_the_result_is_kept_and_the_exit_code_is_that_of_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ReportProcess, "make", interrupting(ReportProcess.make))
+    few = ["--space", "tiny", "--candidates", "2", "--epochs", "2", "--workers", "0", "--folds", "2"]
+    few += ["--finalists", "1", "--members", "1", "--no-baseline", "--no-tracking", "--name", "one"]
+    assert main(["search", "iris", "--runs-dir", str(tmp_path), *few]) == 130
+    said = capsys.readouterr()
+    assert said.out.startswith("Winner ")
+    assert "no report, as it was interrupted; to make it: nas report" in said.err
+    result = json.loads((tmp_path / "one" / "result.json").read_text())
+    assert result["stopped"] == "candidates"  # the search itself is complete
+    assert nas.load_network(tmp_path / "one").provenance["refit"] is True
 
 
 def test_signals_are_noted_once_and_handlers_come_back() -> None:

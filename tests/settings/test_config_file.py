@@ -126,6 +126,7 @@ def test_config_writes_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config"]) == 0
     assert capsys.readouterr().out == config_text()
     assert main(["config", "--output", "mine.toml"]) == 0
+    assert capsys.readouterr().out == "Next: nas search DATA --config mine.toml\n"
     assert Path("mine.toml").read_text(encoding="utf-8") == config_text()
 
 

@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def test_former_names_lead_to_settings() -> None:
 
 
 def test_every_option_is_the_parameter_with_dashes_and_without_a_leading_n() -> None:
-    functions = {
+    functions: dict[str, Callable[..., Any]] = {
         "search": nas.search,
         "resume": nas.resume,
         "describe": nas.search,
@@ -187,24 +188,19 @@ def test_every_option_is_the_parameter_with_dashes_and_without_a_leading_n() -> 
         "report": nas.report,
         "sync": nas.sync,
     }
-    of_the_terminal = {"help", "quiet", "verbose", "json", "config"}
-    of_a_run = {"candidate"}  # of a function, the model is another one then
-    commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr] # it has commands
-    assert commands is not None
+    of_the_terminal = {"--help", "--quiet", "--verbose", "--json", "--config"}
+    of_a_run = {"--candidate"}  # of a function, the model is another one then
+    (commands,) = (
+        action for action in _parser()._actions if action.dest == "==SUPPRESS==" and action.choices
+    )
+    parsers: Any = commands.choices
     for name, function in functions.items():
-        commands[name].declare_all()  # type: ignore[call-overload, union-attr] # a mapping of parsers
-        actions = commands[name]._actions  # type: ignore[call-overload, union-attr]
-        options = {
-            action.option_strings[-1 if action.dest == "help" else 0]: action
-            for action in actions
-            if action.option_strings
-        }
-        expected = {
-            "--" + each.removeprefix("n_").replace("_", "-")
-            for each in inspect.signature(function).parameters
-        }
-        own = {action.dest for option, action in options.items() if option not in expected}
-        assert own <= of_the_terminal | of_a_run, name
+        parsers[name].declare_all()
+        flags = [flag for action in parsers[name]._actions for flag in action.option_strings]
+        options = {flag for flag in flags if flag.startswith("--") and not flag.startswith("--no-")}
+        parameters_of = inspect.signature(function).parameters
+        expected = {"--" + each.removeprefix("n_").replace("_", "-") for each in parameters_of}
+        assert options - expected <= of_the_terminal | of_a_run, name
 
 
 def test_estimators_have_the_names_of_the_schema_or_of_scikit_learn() -> None:

@@ -51,6 +51,13 @@ def test_a_terminal_shows_the_best_and_the_time_left(monkeypatch: pytest.MonkeyP
     assert "0 s left" in shown
 
 
+@pytest.mark.parametrize("no_color", ["1", ""])  # no-color.org: an empty text asks for nothing
+def test_there_are_no_colors_where_none_are_wanted(monkeypatch: pytest.MonkeyPatch, no_color: str) -> None:
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "120", "NO_COLOR": no_color}.items():
+        monkeypatch.setenv(name, value)
+    assert bool(re.search(r"\x1b\[[0-9;]*[34]8?[0-9;]*m", show(Terminal()))) == (no_color == "")
+
+
 def test_a_narrow_terminal_cuts_the_genome_and_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
