@@ -155,6 +155,8 @@ def evolved(
             members=1,
             n_workers=0,
             baseline=False,
+            importance=False,
+            report=False,
             tracking=False,
             progress=False,
             runs_dir=folder,

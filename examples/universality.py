@@ -208,8 +208,8 @@ def print_sawteeth(rows: Sequence[Sawtooth]) -> None:
     lost = [row.k for row in rows if min(row.deep) > 0.25]
     if lost:
         print(
-            f"For k = {_listed(lost)} the deep network exists, and training does not find it: depth says what can "
-            "be computed, not what gradient descent learns."
+            f"For k = {_listed(lost)} the deep network exists, but training does not find it: "
+            "depth says what can be computed, not what is learned."
         )
 
 
