@@ -205,11 +205,11 @@ def print_sawteeth(rows: Sequence[Sawtooth]) -> None:
         print(
             f"For k = {_listed(ahead)} the trained deep network has less than half the error of the wide one."
         )
-    lost = [row.k for row in rows if min(row.deep) > 0.25]
+    lost = [row.k for row in rows if min(row.deep) > 0.25 and min(row.wide) > 0.25]
     if lost:
         print(
-            f"For k = {_listed(lost)} the deep network exists, but training does not find it: "
-            "depth says what can be computed, not what is learned."
+            f"For k = {_listed(lost)} exact networks exist, deep and wide, but training finds neither: "
+            "what can be computed is not what is learned."
         )
 
 
