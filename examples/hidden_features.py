@@ -141,9 +141,13 @@ def draw(views: Sequence[tuple[str, Array, Array]], y: Array, errors: Array) -> 
     summaries = [mean_and_half(values) for values in errors.T]
     for i, (mean, half) in enumerate(summaries):
         bars.errorbar(mean, -i, xerr=half, fmt="o", capsize=4, color=f"C{i}")
-        bars.plot(errors[:, i], np.full(len(errors), -i - 0.15), "|", color=f"C{i}", alpha=0.6)
+        bars.plot(
+            np.maximum(errors[:, i], 0.3), np.full(len(errors), -i - 0.15), "|", color=f"C{i}", alpha=0.6
+        )
     bars.set_yticks([0, -1, -2, -3], KINDS)
-    bars.set_xlim(left=0)
+    bars.set_xscale("log", nonpositive="clip")
+    bars.set_xlim(0.3, 100)
+    bars.set_xticks([0.3, 1, 3, 10, 30, 100], ["0.3", "1", "3", "10", "30", "100"])
     bars.set(xlabel="error in per cent, each fold as a stroke", title="a linear classifier on …")
     return figure
 
