@@ -151,6 +151,9 @@ def test_the_interval_of_folds_that_share_rows() -> None:
     mean, half = deep_or_fat.mean_and_half(np.array([1.0, 2.0, 3.0]))
     assert (mean, half) == pytest.approx((2, 4.3027 * np.sqrt(5 / 6)), rel=1e-4)
     assert hidden_features.mean_and_half(np.array([1.0, 2.0, 3.0])) == (mean, half)
+    # The best of two comparisons: t is 6.2053 for 1 − 0.05 / 4.
+    _, wider = deep_or_fat.mean_and_half(np.array([1.0, 2.0, 3.0]), 2)
+    assert wider == pytest.approx(6.2053 * np.sqrt(5 / 6), rel=1e-4)
 
 
 @pytest.mark.slow  # a search
