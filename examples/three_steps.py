@@ -97,7 +97,7 @@ def step_two(X: Array, y: Array) -> MLP:
 
 
 def two_parameter_network(w: Sequence[float]) -> MLP:
-    """p = σ(w₂ tanh(w₁ x)): a hidden layer of one unit, and no biases."""
+    """The function σ(w₂ tanh(w₁ x)): a hidden layer of one unit, and no biases."""
     network = MLP((1, 1, 1), ["tanh"], "binary_cross_entropy", dtype=np.float64)
     network.parameters[:2] = w
     return network
@@ -180,7 +180,8 @@ def draw(
     on_surface.set(xlim=first[[0, -1]], ylim=second[[0, -1]])
     on_surface.legend(loc="upper right", facecolor="gray", labelcolor="white")
     curves.set(xlabel="step", ylabel="mean cross-entropy", yscale="log", title="gradient descent")
-    curves.legend(loc="center right", framealpha=1)
+    curves.set_ylim(0.25, 60)  # room for the legend
+    curves.legend(loc="upper right")
     analytic, numeric = gradients
     checks.plot(numeric, analytic, "o", markersize=4, alpha=0.5)
     checks.axline((0, 0), slope=1, color="gray", linewidth=1)

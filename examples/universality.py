@@ -5,9 +5,10 @@ The first part fits one hidden layer to continuous functions, and draws the larg
 can do at least: n relu units with weights that are set by hand interpolate a function at n + 1 knots.
 
 The second part needs depth: a triangle wave composed with itself k times is a sawtooth of 2^k straight pieces
-(Telgarsky 2016, "Benefits of depth in neural networks"). Two relu units a layer compute it in k layers; a
-single layer of n relu units has n + 1 pieces, so that it needs 2^k − 1 units. Where training does not find
-the deep network that exists, the table says so.
+(Telgarsky 2016, "Benefits of depth in neural networks"). k layers of two relu units compute it, with 6 k + 1
+parameters. A single layer of n units has n + 1 pieces and crosses the height 1/2 as often at most; with fewer
+than 2^k − 1 units it misses a tooth, and is wrong by 1/2 there: no better than a constant. Where training
+does not find a network that exists, the table says so.
 
 Run it with ``python examples/universality.py``; it takes about two minutes on two cores.
 """
@@ -15,7 +16,9 @@ Run it with ``python examples/universality.py``; it takes about two minutes on t
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ GRID = np.linspace(0, 1, 4097)[:, None]
 
 
 def largest_error(network: MLP, target: Array) -> float:
-    """max |f(x) − network(x)| over `GRID`."""
+    """The maximum of |f(x) − network(x)| over `GRID`."""
     return float(np.abs(network.predict(GRID)[:, 0] - target).max())
 
 
@@ -108,7 +111,7 @@ def trained(
 
 def n_parameters(sizes: Sequence[int]) -> int:
     """Weights and biases."""
-    return sum((inputs + 1) * outputs for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
 
 
 Curves = dict[str, list[tuple[int, float, float, float]]]
@@ -145,56 +148,76 @@ def print_functions(curves: Curves, n_seeds: int) -> None:
         print(f"{lines[0][0]:7} {cells}")
 
 
-Sawteeth = dict[int, Mapping[str, float]]
-"""By the number of compositions k: the parameters, and the largest error of each kind of network."""
+@dataclass(frozen=True)
+class Sawtooth:
+    """What each kind of network makes of a sawtooth of 2^k pieces: the largest error of each seed."""
+
+    k: int
+    by_hand: float
+    slim: list[float]
+    deep: list[float]
+    wide: list[float]
+
+    @property
+    def slim_sizes(self) -> tuple[int, ...]:
+        """One layer with as many parameters as the deep network that is set by hand."""
+        return 1, 2 * self.k, 1
+
+    @property
+    def deep_sizes(self) -> tuple[int, ...]:
+        """A deep network with more units than it needs, for training."""
+        return 1, *[16] * self.k, 1
+
+    @property
+    def wide_sizes(self) -> tuple[int, ...]:
+        """One layer with as many parameters; a unit has three."""
+        return 1, round((n_parameters(self.deep_sizes) - 1) / 3), 1
 
 
-def fit_sawteeth(compositions: Sequence[int], n_seeds: int, epochs: int) -> Sawteeth:
+def fit_sawteeth(compositions: Sequence[int], n_seeds: int, epochs: int) -> list[Sawtooth]:
     """Deep networks, and single layers of as many parameters, for ever more teeth."""
-    rows: Sawteeth = {}
+    rows = []
     for k in compositions:
-        deep = (1, *[16] * k, 1)
-        # A layer of n units has 3 n + 1 parameters.
-        wide = (1, round((n_parameters(deep) - 1) / 3), 1)
-        target = sawtooth(k)
-        errors = trained([deep, wide], target, n_seeds, epochs)
-        rows[k] = {
-            "pieces": 2**k,
-            "smallest": n_parameters((1, *[2] * k, 1)),
-            "by hand": largest_error(deep_sawtooth(k), target),
-            "parameters": n_parameters(deep),
-            "deep": min(errors[0]),
-            "deep median": float(np.median(errors[0])),
-            "units": wide[1],
-            "wide": min(errors[1]),
-            "wide median": float(np.median(errors[1])),
-        }
+        row = Sawtooth(k, largest_error(deep_sawtooth(k), sawtooth(k)), [], [], [])
+        sizes = (row.slim_sizes, row.deep_sizes, row.wide_sizes)
+        slim, deep, wide = trained(sizes, sawtooth(k), n_seeds, epochs).values()
+        rows.append(replace(row, slim=slim, deep=deep, wide=wide))
     return rows
 
 
-def print_sawteeth(rows: Sawteeth, n_seeds: int) -> None:
+def print_sawteeth(rows: Sequence[Sawtooth]) -> None:
     """A line for each sawtooth, and what they say."""
-    print(f"\nA sawtooth of 2^k pieces: the largest error, best / median of {n_seeds} trainings")
-    print("  k  pieces   set by hand, k × 2   parameters   trained, k × 16     trained, one layer")
-    for k, row in rows.items():
+    print(f"\nA sawtooth of 2^k pieces: the largest error, best / median of {len(rows[0].deep)} trainings")
+    print(
+        "           one layer   as many parameters          more parameters\n"
+        "  k pieces needs units k × 2 by hand  2k, trained     k × 16, trained   one layer, trained"
+    )
+    for row in rows:
+        n = n_parameters(row.slim_sizes)
+        deep, wide = (f"{min(errors):.3f} / {np.median(errors):.3f}" for errors in (row.deep, row.wide))
         print(
-            f"{k:3} {row['pieces']:7.0f} {row['smallest']:6.0f} parameters {row['by hand']:4.0e}"
-            f" {row['parameters']:9.0f} {row['deep']:11.3f} /{row['deep median']:6.3f}"
-            f" {row['wide']:11.3f} /{row['wide median']:6.3f} ({row['units']:.0f} units)"
+            f"{row.k:3} {2**row.k:6} {2**row.k - 1:9}    {n:4}: {row.by_hand:.3f} {min(row.slim):10.3f}"
+            f"   {n_parameters(row.deep_sizes):7}: {deep} {row.wide_sizes[1]:5} units: {wide}"
         )
     print("The constant 1/2 has an error of 0.5: a network that is no better has found nothing.")
-    lost = [k for k, row in rows.items() if row["deep"] > 0.25 and row["by hand"] < 0.01]
+    ahead = [row.k for row in rows if min(row.deep) < 0.5 * min(row.wide) and min(row.wide) > 0.01]
+    if ahead:
+        print(
+            f"For k = {_listed(ahead)} the trained deep network has less than half the error of the wide one."
+        )
+    lost = [row.k for row in rows if min(row.deep) > 0.25 and min(row.wide) > 0.25]
     if lost:
         print(
-            f"For k = {', '.join(map(str, lost))} the deep network exists, and training does not find it: "
-            "depth says what can be computed, not what gradient descent learns."
+            f"For k = {_listed(lost)} exact networks exist, deep and wide, but training finds neither: "
+            "what can be computed is not what is learned."
         )
-    ahead = [k for k, row in rows.items() if row["deep"] < 0.5 * row["wide"]]
-    if ahead:
-        print(f"For k = {', '.join(map(str, ahead))} the trained deep network has less than half the error.")
 
 
-def draw(curves: Curves, rows: Sawteeth) -> Figure:
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def draw(curves: Curves, rows: Sequence[Sawtooth]) -> Figure:
     """The errors against the width, those of sawteeth, and the most toothed of these."""
     figure = Figure(figsize=(14, 4.4), layout="constrained")
     widths, depths, shape = figure.subplots(1, 3)
@@ -205,24 +228,27 @@ def draw(curves: Curves, rows: Sawteeth) -> Figure:
     widths.set(xscale="log", yscale="log", xlabel="units of the one hidden layer", ylabel="largest error")
     widths.set_title("one hidden layer is enough")
     widths.legend(fontsize=8)
-    ks = list(rows)
-    for kind, label, style in (
-        ("wide", "one layer of as many parameters, trained", "o-"),
-        ("deep", "k layers of 16, trained", "s-"),
-        ("by hand", "k layers of 2, set by hand", "^--"),
+    ks = [row.k for row in rows]
+    for label, errors, style in (
+        ("one layer of 2k, trained", [min(row.slim) for row in rows], "v-"),
+        ("one layer, as many parameters as k × 16, trained", [min(row.wide) for row in rows], "o-"),
+        ("k layers of 16, trained", [min(row.deep) for row in rows], "s-"),
+        ("k layers of 2, set by hand", [row.by_hand for row in rows], "^--"),
     ):
-        depths.plot(ks, [row[kind] for row in rows.values()], style, label=label)
+        depths.plot(ks, errors, style, label=label)
     depths.axhline(0.5, color="gray", linewidth=1)
-    depths.text(ks[-1], 0.51, "the constant 1/2", color="gray", ha="right", va="bottom")
-    depths.set(xlabel="compositions k", ylabel="largest error", title="a sawtooth of 2^k pieces")
-    depths.set_ylim(-0.03, 1.2)
+    depths.text(ks[0], 0.51, "the constant 1/2", color="gray", va="bottom")
+    depths.set(xlabel="compositions k", ylabel="largest error", title="a sawtooth of 2^k pieces needs depth")
+    depths.set_ylim(-0.03, 1)
     depths.legend(fontsize=8, loc="upper left")
     k = ks[-1]
+    few = interpolation(lambda x: np.interp(x, GRID[:, 0], sawtooth(k)), 2 * k)
     shape.plot(GRID, sawtooth(k), linewidth=3, color="lightgray", label=f"t composed {k} times")
-    shape.plot(GRID, deep_sawtooth(k).predict(GRID), "C2", linewidth=1, label=f"{k} layers of 2, set by hand")
-    units = round(rows[k]["units"])
-    few = interpolation(lambda x: np.interp(x, GRID[:, 0], sawtooth(k)), min(units, 2**k // 3))
-    shape.plot(GRID, few.predict(GRID), "C0", linewidth=1, label="one layer with a third of the pieces")
+    for network, color, label in (
+        (deep_sawtooth(k), "C3", f"{k} layers of 2, set by hand: {6 * k + 1} parameters"),
+        (few, "C0", f"one layer of {2 * k}, set by hand: {6 * k + 1} parameters"),
+    ):
+        shape.plot(GRID, network.predict(GRID), color, linewidth=1, label=label)
     shape.set(xlim=(0, 0.5), ylim=(-0.05, 1.4), xlabel="x", title=f"k = {k}, half of it")
     shape.legend(fontsize=8, loc="upper right")
     return figure
@@ -242,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         curves = fit_functions((1, 2, 4, 8, 16, 32, 64, 128, 256), n_seeds, epochs=300)
         rows = fit_sawteeth(range(1, 7), n_seeds, epochs=800)
     print_functions(curves, n_seeds)
-    print_sawteeth(rows, n_seeds)
+    print_sawteeth(rows)
     draw(curves, rows).savefig(options.output, dpi=90)
     print(f"\npicture: {options.output}")
 

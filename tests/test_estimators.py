@@ -30,6 +30,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import nas
 from nas import NASClassifier, NASRegressor
 from nas.errors import InputError
+from nas.estimators.drawing import drawing
 from nas.run.context import SearchContext
 from nas.run.execute import execute
 from nas.run.preparation import Prepared
@@ -211,6 +212,10 @@ def test_the_picture_has_every_layer() -> None:
     assert picture.count("<rect") == len(model.network_.members[0].sizes)
     assert f"<title>{' → '.join(map(str, model.network_.members[0].sizes))}</title>" in picture
     assert model._repr_mimebundle_()["text/html"].endswith("</svg>")
+    # Members of the same structure are drawn once.
+    ensemble = nas.Ensemble([model.network_.members[0]] * 3, [1, 1, 2])
+    assert drawing(ensemble).count("<svg") == 1
+    assert drawing(ensemble).startswith("<p>100%, the mean of 3 networks<br><svg")
 
 
 # Tables

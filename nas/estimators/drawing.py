@@ -14,13 +14,20 @@ A step holds the longest name of an activation at that size of text."""
 
 
 def drawing(network: Predictor) -> str:
-    """The layers of a network as an inline SVG; an ensemble has an SVG for each member, with its weight."""
+    """The layers of a network as an inline SVG; an ensemble has one for each structure, with its weight."""
     if len(network.members) == 1:
         return _layers(network.members[0])
+    weights: dict[str, list[float]] = {}
+    for member, weight in zip(network.members, network.member_weights, strict=True):
+        weights.setdefault(_layers(member), []).append(weight)
     return "".join(
-        f"<p>{weight:.0%}<br>{_layers(member)}</p>"
-        for member, weight in zip(network.members, network.member_weights, strict=True)
+        f"<p>{sum(of_members):.0%}{_trainings(len(of_members))}<br>{svg}</p>"
+        for svg, of_members in weights.items()
     )
+
+
+def _trainings(n: int) -> str:
+    return f", the mean of {n} networks" if n > 1 else ""
 
 
 def _layers(network: Network) -> str:

@@ -56,7 +56,7 @@ class NotebookDisplay(ProgressDisplay):
         self._total: float | None = None
         self._left: Left | None = None
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nas-notebook", daemon=True)
+        self._thread = threading.Thread(target=self._refresh, name="nas-notebook", daemon=True)
 
     def close(self) -> None:
         """Leave one line about the search, or nothing where none has started."""
@@ -80,7 +80,7 @@ class NotebookDisplay(ProgressDisplay):
     def _print(self, line: str) -> None:
         pass  # the output says the same
 
-    def _run(self) -> None:
+    def _refresh(self) -> None:
         while not self._ended.wait(_PERIOD):
             self._handle.update(self._state())
 
