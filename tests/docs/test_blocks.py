@@ -175,6 +175,12 @@ def folders(
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(nas, "search", partial(nas.search, **CHEAP))
+    own = {"space": "tiny", "n_candidates": 6, "epochs": 6, "n_finalists": 2, "members": 1}
+    for estimator in (nas.NASClassifier, nas.NASRegressor):
+        constructor = estimator.__init__
+        defaults = {name: value for name, value in own.items() if name != "space"}
+        monkeypatch.setattr(constructor, "__kwdefaults__", {**constructor.__kwdefaults__, **defaults})
+        monkeypatch.setattr(constructor, "__defaults__", ("tiny",))
     yield
     import matplotlib.pyplot as plt
 
