@@ -27,6 +27,7 @@ root_doc = "index"
 exclude_patterns = ["_static"]
 default_role = "py:obj"  # names in docstrings become links where there is such a name
 nitpicky = False
+suppress_warnings = ["ref.python"]  # a name in single backticks that several classes have
 
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3

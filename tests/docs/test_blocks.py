@@ -2,7 +2,7 @@
 
 The pages of a folder such as `docs/recipes` share a folder of files, its `index.md` first; so does a page that names
 such a folder in a comment, `<!-- after: recipes -->`. Any other page has a folder of its own. Searches have
-cheaper defaults here (`CHEAP`); what a block itself says wins. A block below `<!-- not run: REASON -->` needs what a test does not
+cheaper defaults here (`CHEAP`), MLflow only on pages with `<!-- with: tracking -->`; what a block itself says wins. A block below `<!-- not run: REASON -->` needs what a test does not
 have; its commands are parsed all the same.
 """
 
@@ -50,10 +50,13 @@ CHEAP_OPTIONS = shlex.split(
 )
 """The same, as options: they come first, so that those of the page win."""
 
+_SEARCH = nas.search
+
 _FENCE = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^(?P<indent> *)```(?P<language>python|sh)\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+_TRACKED = "<!-- with: tracking -->"
 _AFTER = re.compile(r"<!-- after: (\w+) -->")
 
 
@@ -96,24 +99,27 @@ class Reader:
 
     Parameters
     ----------
-    folder : Path
+    page : str
     monkeypatch : MonkeyPatch
         Environment variables that commands set are set by it.
     """
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.monkeypatch = folder, monkeypatch
+    def __init__(self, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.page, self.monkeypatch = page, monkeypatch
+        is_tracked = page == "README.md" or _TRACKED in (ROOT / page).read_text(encoding="utf-8")
+        self.options = CHEAP_OPTIONS if is_tracked else [*CHEAP_OPTIONS, "--no-tracking"]
+        monkeypatch.setattr(nas, "search", partial(_SEARCH, **CHEAP, tracking=is_tracked))
         self.namespace: dict[str, Any] = {"__name__": "page"}
 
-    def run(self, page: str, block: Block) -> None:
-        """Run a block."""
+    def run(self, block: Block) -> None:
+        """Run a block of the page."""
         if block.language == "python":
             # The lines of a traceback are those of the page.
-            code = compile("\n" * (block.line - 1) + block.code, str(ROOT / page), "exec")
+            code = compile("\n" * (block.line - 1) + block.code, str(ROOT / self.page), "exec")
             exec(code, self.namespace)
         else:
             for line in commands(block.code):
-                self._command(line, f"{page}:{block.line}")
+                self._command(line, f"{self.page}:{block.line}")
 
     def _command(self, line: str, where: str) -> None:
         words = shlex.split(line, comments=True)
@@ -130,7 +136,7 @@ class Reader:
             words = words[: words.index(">")]
         arguments = words[1:]
         if arguments[:1] == ["search"]:
-            arguments = ["search", *CHEAP_OPTIONS, *arguments[1:]]
+            arguments = ["search", *self.options, *arguments[1:]]
         if arguments[:1] == ["resume"]:
             arguments = ["resume", "--workers", "0", "--no-report", "-q", *arguments[1:]]
         with redirected(output):
@@ -174,7 +180,6 @@ def folders(
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(nas, "search", partial(nas.search, **CHEAP))
     own = {"space": "tiny", "n_candidates": 6, "epochs": 6, "n_finalists": 2, "members": 1}
     for estimator in (nas.NASClassifier, nas.NASRegressor):
         constructor = estimator.__init__
@@ -208,18 +213,18 @@ def test_blocks_run(
     monkeypatch.chdir(folder)
     first = f"docs/{name}/index.md"
     if is_new and page != first and (ROOT / first).exists():
-        run_page(first, Reader(folder, monkeypatch))
+        run_page(Reader(first, monkeypatch))
     elif page == first and not is_new:
         return  # it ran before the page that needs it
-    run_page(page, Reader(folder, monkeypatch))
+    run_page(Reader(page, monkeypatch))
 
 
-def run_page(page: str, reader: Reader) -> None:
-    if page == "README.md":
+def run_page(reader: Reader) -> None:
+    if reader.page == "README.md":
         prepare_readme(reader)
-    for block in blocks(page):
+    for block in blocks(reader.page):
         if block.reason is None:
-            reader.run(page, block)
+            reader.run(block)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.reason for block in blocks(page))])
