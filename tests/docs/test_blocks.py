@@ -1,9 +1,10 @@
 """Every block of Python and of commands in the documents runs, in the order in which a reader meets it.
 
-The pages of a folder such as `docs/recipes` share a folder of files, its `index.md` first; so does a page that names
-such a folder in a comment, `<!-- after: recipes -->`. Any other page has a folder of its own. Searches have
-cheaper defaults here (`CHEAP`), MLflow only on pages with `<!-- with: tracking -->`; what a block itself says wins. A block below `<!-- not run: REASON -->` needs what a test does not
-have; its commands are parsed all the same.
+The pages of a folder such as `docs/recipes` share a folder of files, its `index.md` first; so does a page
+that names such a folder in a comment, `<!-- after: recipes -->`. Any other page has a folder of its own.
+Searches have cheaper defaults here (`CHEAP`), and MLflow only on pages with `<!-- with: tracking -->`; what a
+block itself says wins. A block below `<!-- not run: REASON -->` needs what a test does not have; its commands
+are parsed all the same.
 """
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ CHEAP: dict[str, Any] = {
 }
 """Defaults of every search here, in place of the package's own."""
 
-CHEAP_OPTIONS = shlex.split(
-    "--space tiny --candidates 6 --epochs 4 --folds 2 --workers 0 --finalists 2 --members 1 --no-baseline --no-report -q"
-)
+CHEAP_OPTIONS = [
+    *("--space", "tiny", "--candidates", "6", "--epochs", "4", "--folds", "2", "--workers", "0"),
+    *("--finalists", "2", "--members", "1", "--no-baseline", "--no-report", "-q"),
+]
 """The same, as options: they come first, so that those of the page win."""
 
 _SEARCH = nas.search
 
 _FENCE = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^(?P<indent> *)```(?P<language>python|sh)\n(?P<code>.*?)^ *```$",
+    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?"
+    r"^(?P<indent> *)```(?P<language>python|sh)\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
 _TRACKED = "<!-- with: tracking -->"
@@ -86,6 +89,11 @@ def commands(code: str) -> list[str]:
     """The lines of a block of commands, those that end with a backslash joined, comments left out."""
     lines = re.sub(r"\\\n\s*", " ", code).splitlines()
     return [line for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def pages_with(accept: Callable[[Block], bool]) -> list[str]:
+    """The pages with a block of a kind."""
+    return [page for page in PAGES if any(map(accept, blocks(page)))]
 
 
 def folder_of(page: str) -> str:
@@ -153,7 +161,7 @@ class redirected:  # noqa: N801 # a context manager, used as a function
 
     def __enter__(self) -> None:
         if self.file is not None:
-            self.stream, sys.stdout = sys.stdout, Path(self.file).open("w", encoding="utf-8")  # noqa: SIM115
+            self.stream, sys.stdout = sys.stdout, Path(self.file).open("w", encoding="utf-8")
 
     def __exit__(self, *_: object) -> None:
         if self.file is not None:
@@ -185,7 +193,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for estimator in (nas.NASClassifier, nas.NASRegressor):
         constructor = estimator.__init__
         defaults = {name: value for name, value in own.items() if name != "space"}
-        monkeypatch.setattr(constructor, "__kwdefaults__", {**constructor.__kwdefaults__, **defaults})
+        monkeypatch.setattr(constructor, "__kwdefaults__", {**(constructor.__kwdefaults__ or {}), **defaults})
         monkeypatch.setattr(constructor, "__defaults__", ("tiny",))
     yield
     import matplotlib.pyplot as plt
@@ -196,16 +204,24 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def prepare_readme(reader: Reader) -> None:
     """The table that the README takes as given."""
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"id": np.arange(1, 121), "size": rng.normal(70, 20, 120), "garden": rng.random(120) < 0.5})
+    X = pd.DataFrame(
+        {"id": np.arange(1, 121), "size": rng.normal(70, 20, 120), "garden": rng.random(120) < 0.5}
+    )
     table = X.assign(price=1000 * X["size"] + 9000 * X["garden"] + rng.normal(0, 3000, 120))
     table.to_csv("mine.csv", index=False)
     X.head(4).to_csv("new.csv", index=False)
-    reader.namespace |= {"X": X, "y": np.where(table["price"] > 75_000, "dear", "cheap"), "new_rows": X.head(4)}
+    reader.namespace |= {
+        "X": X,
+        "y": np.where(table["price"] > 75_000, "dear", "cheap"),
+        "new_rows": X.head(4),
+    }
 
 
 @pytest.mark.slow  # searches
 @pytest.mark.xdist_group("documents")
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.reason is None for block in blocks(page))])
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(block.reason is None for block in blocks(page))]
+)
 def test_blocks_run(
     page: str, folders: Callable[[str], tuple[Path, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,7 +244,7 @@ def run_page(reader: Reader) -> None:
             reader.run(block)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.reason for block in blocks(page))])
+@pytest.mark.parametrize("page", pages_with(lambda block: block.reason is not None))
 def test_commands_that_are_not_run_are_commands_that_there_are(page: str) -> None:
     for block in blocks(page):
         if block.reason and block.language == "sh":
@@ -247,4 +263,6 @@ def test_blocks_that_commands_and_python_are_in_say_so() -> None:
         text = (ROOT / page).read_text(encoding="utf-8")
         for language, code in re.findall(r"^ *```(\S*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
             if language not in ("python", "sh"):
-                assert not re.search(r"^(nas (?!with)|import |pip |python )", code, re.MULTILINE), f"{page}: {code}"
+                assert not re.search(r"^(nas (?!with)|import |pip |python )", code, re.MULTILINE), (
+                    f"{page}: {code}"
+                )

@@ -33,7 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     good[["a"]].to_csv(folder / "part.csv", index=False)
     lines = (folder / "good.csv").read_text().splitlines()
     (folder / "ragged.csv").write_text("\n".join([*lines[:7], lines[7] + ",9", *lines[8:]]))
-    (folder / "bad_cell.csv").write_text("\n".join([*lines[:7], "oops," + lines[7].split(",", 1)[1], *lines[8:]]))
+    (folder / "bad_cell.csv").write_text(
+        "\n".join([*lines[:7], "oops," + lines[7].split(",", 1)[1], *lines[8:]])
+    )
     (folder / "table.xlsx").write_text("a table")
     nas.search(
         good,
