@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def commands() -> str:
     """Every command with its arguments and options, in Markdown, from the parser of the command line."""
     from nas.cli.program import _parser
 
+    os.environ["COLUMNS"] = "76"  # of the lines of usage, whatever the terminal
     (choices,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     helps = {action.dest: action.help for action in choices._choices_actions}
     return "\n".join(_command(name, parser, helps[name]) for name, parser in choices.choices.items())
