@@ -1,4 +1,4 @@
-"""Build the documentation site into `site/`, with warnings as errors; `--serve` then shows it on this machine.
+"""Build the documentation site into `site/`, with warnings as errors; `--serve` then shows it.
 
 ::
 
@@ -11,6 +11,7 @@ The folder needs no server: its `index.html` opens in a browser, search included
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.server
 import sys
 from functools import partial
@@ -34,10 +35,8 @@ def main() -> int:
         handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(SITE))
         with http.server.ThreadingHTTPServer(("127.0.0.1", options.port), handler) as server:
             print(f"http://127.0.0.1:{options.port} (Ctrl-C ends it)", file=sys.stderr)
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 server.serve_forever()
-            except KeyboardInterrupt:
-                pass
     return code
 
 

@@ -1,8 +1,9 @@
 """The documentation site: `python docs/build.py` makes it, `--serve` shows it.
 
-Sphinx with MyST and the theme of the PyData projects, because all three had releases in the month of this choice (November
-2026), MkDocs has had none since August 2024, and the parameters of many functions of this package are added to their docstrings when
-they are imported, which Sphinx does and mkdocstrings, which reads sources, does not.
+Sphinx with MyST and the theme of the PyData projects: all three had releases in the two months before
+this choice (November 2026), while MkDocs has had none since August 2024, and Zensical, by the authors of
+its Material theme, is at 0.1. And the parameters of `nas.search` and others are added to their docstrings
+on import, which Sphinx does and mkdocstrings, which reads sources, does not.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ root_doc = "index"
 exclude_patterns = ["_static"]
 default_role = "py:obj"  # names in docstrings become links where there is such a name
 nitpicky = False
+suppress_warnings = ["ref.python"]  # a name in single backticks that several classes have
 
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3

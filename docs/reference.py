@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,8 @@ def commands() -> str:
     """Every command with its arguments and options, in Markdown, from the parser of the command line."""
     from nas.cli.program import _parser
 
-    (choices,) = (
-        action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
-    )
+    os.environ["COLUMNS"] = "76"  # of the lines of usage, whatever the terminal
+    (choices,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     helps = {action.dest: action.help for action in choices._choices_actions}
     return "\n".join(_command(name, parser, helps[name]) for name, parser in choices.choices.items())
 
@@ -72,7 +72,8 @@ def examples() -> str:
 def _example_page(file: Path) -> str:
     source = file.read_text(encoding="utf-8")
     first = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0]
-    return f"## {file.name}\n\n{first}\n\n```{{literalinclude}} ../examples/{file.name}\n:language: python\n```\n"
+    included = f"```{{literalinclude}} ../examples/{file.name}\n:language: python\n```"
+    return f"## {file.name}\n\n{first}\n\n{included}\n"
 
 
 def document(path: str) -> str:

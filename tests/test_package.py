@@ -103,7 +103,7 @@ def test_the_engine_benchmark_writes_what_the_others_read(tmp_path: Path) -> Non
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/*.md")]:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
@@ -164,7 +164,7 @@ def resolves(name: str) -> bool:
 
 
 def test_documents_and_docstrings_name_what_there_is() -> None:
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     for file in [*documents, *(ROOT / "nas").rglob("*.py")]:
         text = file.read_text(encoding="utf-8")
         for name in set(re.findall(r"`(nas(?:\.[A-Za-z]\w*)+)", text)) - {"nas.run_id", "nas.inherits"}:

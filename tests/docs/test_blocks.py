@@ -1,9 +1,10 @@
 """Every block of Python and of commands in the documents runs, in the order in which a reader meets it.
 
-The pages of a folder such as `docs/recipes` share a folder of files, its `index.md` first; so does a page that names
-such a folder in a comment, `<!-- after: recipes -->`. Any other page has a folder of its own. Searches have
-cheaper defaults here (`CHEAP`); what a block itself says wins. A block below `<!-- not run: REASON -->` needs what a test does not
-have; its commands are parsed all the same.
+The pages of a folder such as `docs/recipes` share a folder of files, its `index.md` first; so does a page
+that names such a folder in a comment, `<!-- after: recipes -->`. Any other page has a folder of its own.
+Searches have cheaper defaults here (`CHEAP`), and MLflow only on pages with `<!-- with: tracking -->`; what a
+block itself says wins. A block below `<!-- not run: REASON -->` needs what a test does not have; its commands
+are parsed all the same.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ PAGES = ["README.md", *sorted(page.relative_to(ROOT).as_posix() for page in DOCS
 CHEAP: dict[str, Any] = {
     "space": "tiny",
     "n_candidates": 6,
-    "epochs": 6,
+    "epochs": 4,
+    "folds": 2,
     "n_workers": 0,
     "n_finalists": 2,
     "members": 1,
@@ -45,15 +47,20 @@ CHEAP: dict[str, Any] = {
 }
 """Defaults of every search here, in place of the package's own."""
 
-CHEAP_OPTIONS = shlex.split(
-    "--space tiny --candidates 6 --epochs 6 --workers 0 --finalists 2 --members 1 --no-baseline --no-report -q"
-)
+CHEAP_OPTIONS = [
+    *("--space", "tiny", "--candidates", "6", "--epochs", "4", "--folds", "2", "--workers", "0"),
+    *("--finalists", "2", "--members", "1", "--no-baseline", "--no-report", "-q"),
+]
 """The same, as options: they come first, so that those of the page win."""
 
+_SEARCH = nas.search
+
 _FENCE = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?^(?P<indent> *)```(?P<language>python|sh)\n(?P<code>.*?)^ *```$",
+    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n+)?"
+    r"^(?P<indent> *)```(?P<language>python|sh)\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+_TRACKED = "<!-- with: tracking -->"
 _AFTER = re.compile(r"<!-- after: (\w+) -->")
 
 
@@ -84,6 +91,11 @@ def commands(code: str) -> list[str]:
     return [line for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
+def pages_with(accept: Callable[[Block], bool]) -> list[str]:
+    """The pages with a block of a kind."""
+    return [page for page in PAGES if any(map(accept, blocks(page)))]
+
+
 def folder_of(page: str) -> str:
     """The name of the folder of files that a page works in."""
     after = _AFTER.search((ROOT / page).read_text(encoding="utf-8"))
@@ -96,24 +108,27 @@ class Reader:
 
     Parameters
     ----------
-    folder : Path
+    page : str
     monkeypatch : MonkeyPatch
         Environment variables that commands set are set by it.
     """
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.monkeypatch = folder, monkeypatch
+    def __init__(self, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.page, self.monkeypatch = page, monkeypatch
+        is_tracked = page == "README.md" or _TRACKED in (ROOT / page).read_text(encoding="utf-8")
+        self.options = CHEAP_OPTIONS if is_tracked else [*CHEAP_OPTIONS, "--no-tracking"]
+        monkeypatch.setattr(nas, "search", partial(_SEARCH, **CHEAP, tracking=is_tracked))
         self.namespace: dict[str, Any] = {"__name__": "page"}
 
-    def run(self, page: str, block: Block) -> None:
-        """Run a block."""
+    def run(self, block: Block) -> None:
+        """Run a block of the page."""
         if block.language == "python":
             # The lines of a traceback are those of the page.
-            code = compile("\n" * (block.line - 1) + block.code, str(ROOT / page), "exec")
+            code = compile("\n" * (block.line - 1) + block.code, str(ROOT / self.page), "exec")
             exec(code, self.namespace)
         else:
             for line in commands(block.code):
-                self._command(line, f"{page}:{block.line}")
+                self._command(line, f"{self.page}:{block.line}")
 
     def _command(self, line: str, where: str) -> None:
         words = shlex.split(line, comments=True)
@@ -130,7 +145,7 @@ class Reader:
             words = words[: words.index(">")]
         arguments = words[1:]
         if arguments[:1] == ["search"]:
-            arguments = ["search", *CHEAP_OPTIONS, *arguments[1:]]
+            arguments = ["search", *self.options, *arguments[1:]]
         if arguments[:1] == ["resume"]:
             arguments = ["resume", "--workers", "0", "--no-report", "-q", *arguments[1:]]
         with redirected(output):
@@ -146,7 +161,7 @@ class redirected:  # noqa: N801 # a context manager, used as a function
 
     def __enter__(self) -> None:
         if self.file is not None:
-            self.stream, sys.stdout = sys.stdout, Path(self.file).open("w", encoding="utf-8")  # noqa: SIM115
+            self.stream, sys.stdout = sys.stdout, Path(self.file).open("w", encoding="utf-8")
 
     def __exit__(self, *_: object) -> None:
         if self.file is not None:
@@ -174,7 +189,12 @@ def folders(
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(nas, "search", partial(nas.search, **CHEAP))
+    own = {"space": "tiny", "n_candidates": 6, "epochs": 6, "n_finalists": 2, "members": 1}
+    for estimator in (nas.NASClassifier, nas.NASRegressor):
+        constructor = estimator.__init__
+        defaults = {name: value for name, value in own.items() if name != "space"}
+        monkeypatch.setattr(constructor, "__kwdefaults__", {**(constructor.__kwdefaults__ or {}), **defaults})
+        monkeypatch.setattr(constructor, "__defaults__", ("tiny",))
     yield
     import matplotlib.pyplot as plt
 
@@ -184,16 +204,24 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def prepare_readme(reader: Reader) -> None:
     """The table that the README takes as given."""
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"id": np.arange(1, 121), "size": rng.normal(70, 20, 120), "garden": rng.random(120) < 0.5})
+    X = pd.DataFrame(
+        {"id": np.arange(1, 121), "size": rng.normal(70, 20, 120), "garden": rng.random(120) < 0.5}
+    )
     table = X.assign(price=1000 * X["size"] + 9000 * X["garden"] + rng.normal(0, 3000, 120))
     table.to_csv("mine.csv", index=False)
     X.head(4).to_csv("new.csv", index=False)
-    reader.namespace |= {"X": X, "y": np.where(table["price"] > 75_000, "dear", "cheap"), "new_rows": X.head(4)}
+    reader.namespace |= {
+        "X": X,
+        "y": np.where(table["price"] > 75_000, "dear", "cheap"),
+        "new_rows": X.head(4),
+    }
 
 
 @pytest.mark.slow  # searches
 @pytest.mark.xdist_group("documents")
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.reason is None for block in blocks(page))])
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(block.reason is None for block in blocks(page))]
+)
 def test_blocks_run(
     page: str, folders: Callable[[str], tuple[Path, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,21 +230,21 @@ def test_blocks_run(
     monkeypatch.chdir(folder)
     first = f"docs/{name}/index.md"
     if is_new and page != first and (ROOT / first).exists():
-        run_page(first, Reader(folder, monkeypatch))
+        run_page(Reader(first, monkeypatch))
     elif page == first and not is_new:
         return  # it ran before the page that needs it
-    run_page(page, Reader(folder, monkeypatch))
+    run_page(Reader(page, monkeypatch))
 
 
-def run_page(page: str, reader: Reader) -> None:
-    if page == "README.md":
+def run_page(reader: Reader) -> None:
+    if reader.page == "README.md":
         prepare_readme(reader)
-    for block in blocks(page):
+    for block in blocks(reader.page):
         if block.reason is None:
-            reader.run(page, block)
+            reader.run(block)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.reason for block in blocks(page))])
+@pytest.mark.parametrize("page", pages_with(lambda block: block.reason is not None))
 def test_commands_that_are_not_run_are_commands_that_there_are(page: str) -> None:
     for block in blocks(page):
         if block.reason and block.language == "sh":
@@ -235,4 +263,6 @@ def test_blocks_that_commands_and_python_are_in_say_so() -> None:
         text = (ROOT / page).read_text(encoding="utf-8")
         for language, code in re.findall(r"^ *```(\S*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
             if language not in ("python", "sh"):
-                assert not re.search(r"^(nas (?!with)|import |pip |python )", code, re.MULTILINE), f"{page}: {code}"
+                assert not re.search(r"^(nas (?!with)|import |pip |python )", code, re.MULTILINE), (
+                    f"{page}: {code}"
+                )
