@@ -14,7 +14,7 @@ Training, of one network or of many in one batch, is the room above: `nas.traini
 """
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import Architecture, Front
+from nas.network.architecture import Architecture, Extras
 from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
@@ -30,7 +30,7 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "Architecture",
-    "Front",
+    "Extras",
     "InputChange",
     "Lines",
     "State",

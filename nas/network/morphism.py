@@ -80,16 +80,16 @@ def morph(
     with host.errstate(all="ignore"):
         layers, inputs = _layers(state, parent)
         squares, n_moments = OPTIMIZERS[state.rule[0]].squares, len(layers[0].numbers) - 1
-        if inputs.waves is not None and not child.front.periodic:
-            remove_waves(layers[0], inputs.waves, parent.front.periodic, parent.sizes[0])
+        if inputs.waves is not None and not child.extras.periodic:
+            remove_waves(layers[0], inputs.waves, parent.extras.periodic, parent.sizes[0])
         own = with_members(layers, inputs.members, child.members, squares, rng)
         _change(layers, child, origins, rng)
         factors, waves = inputs.factors, inputs.waves
-        if factors is None and child.front.has_scales:
+        if factors is None and child.extras.has_scales:
             factors = Factors.ones(n_moments, parent.sizes[0], squares)
         # After the layers have changed: waves are inputs of a first layer with the child's units.
-        if waves is None and child.front.periodic:
-            waves, weights = new_waves(len(child.front.periodic), n_moments, child.sizes[1], rng)
+        if waves is None and child.extras.periodic:
+            waves, weights = new_waves(len(child.extras.periodic), n_moments, child.sizes[1], rng)
             with_sums(layers[0], weights)
         return _state(state, child, layers, _OfInputs(own, factors, waves))
 
@@ -103,7 +103,7 @@ def with_inputs(state: State, parent: Architecture, change: InputChange) -> Stat
     with host.errstate(all="ignore"):
         layers, inputs = _layers(state, parent)
         if inputs.waves is not None:
-            remove_waves(layers[0], inputs.waves, parent.front.periodic, parent.sizes[0])
+            remove_waves(layers[0], inputs.waves, parent.extras.periodic, parent.sizes[0])
         own = change.apply(layers[0], inputs.members)
         factors = None if inputs.factors is None else inputs.factors.of_inputs(change.origins)
         return _state(state, change.architecture(parent), layers, _OfInputs(own, factors, None))
@@ -145,7 +145,7 @@ def _layers(state: State, architecture: Architecture) -> tuple[list[Layer], _OfI
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n, front = architecture.n_parameters, architecture.front
+    n, front = architecture.n_parameters, architecture.extras
     if any(flat.shape != (n,) for flat in flats):
         raise ValueError(f"state: expected {n} numbers, got {[flat.size for flat in flats]}")
     views_of_each = [architecture.views(flat) for flat in flats]
@@ -185,7 +185,7 @@ class _OfInputs(NamedTuple):
 def _state(parent: State, architecture: Architecture, layers: Sequence[Layer], inputs: _OfInputs) -> State:
     """The state of a network of these layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
-    dtype, front = parent.parameters.dtype, architecture.front
+    dtype, front = parent.parameters.dtype, architecture.extras
     # Sums of waves are taken out before the factors, which belong to the table's inputs only.
     sums = without_sums(layers[0], architecture.sizes[0])
     factors = inputs.factors if front.has_scales else None

@@ -282,9 +282,9 @@ def exported(
 ) -> Network:
     """A trained network with its preprocessing, as it is saved."""
     plain, waves = folded(network), None
-    if network.front.periodic:
+    if network.extras.periodic:
         frequencies, phases, _ = network.waves.codes()
-        waves = Waves(network.front.periodic, frequencies, phases.copy())
+        waves = Waves(network.extras.periodic, frequencies, phases.copy())
     return Network(
         task=source.dataset.task,
         columns=source.preprocessor_of(candidate.genome.encoding, fold).columns,

@@ -17,7 +17,7 @@ from nas.errors import SpaceError
 from nas.evaluation import Candidate, Checkpoint, Problem, build_network, evaluate, plan_cohorts
 from nas.evaluation.fitting import Training, started
 from nas.genome import Encoding, Genome
-from nas.network import MLP, Front, State
+from nas.network import MLP, Extras, State
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared, prepare
 from nas.run.suitable_space import affordable_space
@@ -56,11 +56,11 @@ def network_of(problem: Problem, genome: Genome, parameters: Floats) -> MLP:
 def test_the_saved_network_computes_what_the_trained_one_does(prepared: Prepared, genome: Genome) -> None:
     state, problem = trained(prepared, genome), prepared.problem
     network = network_of(problem, genome, state.parameters)
-    if network.front.has_scales:
+    if network.extras.has_scales:
         assert np.abs(network.scales - 1).max() > 0.05
     candidate = Candidate(0, genome, 5, 0, "random")
     (saved,) = final_networks(prepared, candidate, epochs=None, states=[state], provenance={})
-    assert saved.sizes[0] == problem.n_inputs_of(genome) == 13 * (17 if network.front.periodic else 1)
+    assert saved.sizes[0] == problem.n_inputs_of(genome) == 13 * (17 if network.extras.periodic else 1)
     n_numbers = sum(array.size for array in (*saved.weights, *saved.biases))
     assert n_numbers == genome.n_parameters(problem.n_inputs_of(genome), problem.n_outputs)
     rows = prepared.dataset.table.iloc[prepared.split.validation]
@@ -148,8 +148,8 @@ def test_members_have_factors_of_their_own_in_place_of_both(
 ) -> None:
     assert MEMBERS.encoding == PLAIN.encoding
     network = build_network(MEMBERS, 0, prepared.problem)
-    assert (network.members, bool(network.front)) == (4, False)
+    assert (network.members, bool(network.extras)) == (4, False)
     before, after = outputs(prepared, parent, genome)
     assert np.abs(after - before).mean() < 0.5 * np.abs(before - before.mean(axis=0)).mean()
     with pytest.raises(ValueError, match="front: expected nothing in front of a network with members"):
-        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, front=Front(has_scales=True))
+        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, extras=Extras(has_scales=True))
