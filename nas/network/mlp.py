@@ -19,13 +19,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from nas.network import units
 from nas.network.activations import ACTIVATIONS
 from nas.network.architecture import PLAIN, Architecture, Extras
 from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.batch_ensemble import gradient_of_mean, initial_factors, parameters_of_members
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Loss, Smoothing
+from nas.network.units import activated, unit_gradients, unit_outputs
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
@@ -195,8 +195,8 @@ class MLP:
         linear, inputs, activations = [z], [read], []
         layers = zip(self.activations, self.weights[1:], self.biases[1:], *self.units, strict=True)
         for name, weight, bias, blends, gains in layers:
-            activations.append(units.activated(name, z))
-            inputs.append(units.outputs(z, activations[-1], inputs[-1], blends, gains))
+            activations.append(activated(name, z))
+            inputs.append(unit_outputs(z, activations[-1], inputs[-1], blends, gains))
             z = xp.dot(inputs[-1], to_device(weight))
             z += to_device(bias)
             linear.append(z)
@@ -267,7 +267,7 @@ class MLP:
                 # The chain rule, from a layer's linear outputs through its weights to the layer below.
                 dA, below = xp.dot(dZ, to_device(self.weights[layer].T)) + dread, layer - 1
                 own = self.activations[below], self.units.blends[below], self.units.gains[below]
-                dZ, dread, by_own = units.gradients(dA, linear[below], activations[below], inputs[below], own)
+                dZ, dread, by_own = unit_gradients(dA, linear[below], activations[below], inputs[below], own)
                 blends[below][...], gains[below][...] = map(to_host, by_own)
         slopes, (scales, waves) = to_host(dZ), self.architecture.front_views(gradient)
         if self.extras.has_scales:

@@ -21,7 +21,7 @@ def activated(name: str, z: Floats) -> Floats:
     return a
 
 
-def outputs(z: Floats, a: Floats, read: Floats, blends: Floats, gains: Floats) -> Floats:
+def unit_outputs(z: Floats, a: Floats, read: Floats, blends: Floats, gains: Floats) -> Floats:
     """The outputs of a hidden layer, of shape (rows, units).
 
     Parameters
@@ -41,7 +41,7 @@ def outputs(z: Floats, a: Floats, read: Floats, blends: Floats, gains: Floats) -
     return a
 
 
-def gradients(
+def unit_gradients(
     dA: Floats, z: Floats, a: Floats, read: Floats, of_layer: tuple[str, Floats, Floats]
 ) -> tuple[Floats, Floats, tuple[Floats, Floats]]:
     """The gradients of a hidden layer, from that by its outputs.
@@ -50,7 +50,7 @@ def gradients(
     ----------
     dA : float array of shape (rows, units)
     z, a, read
-        As in `outputs`.
+        As in `unit_outputs`.
     of_layer : (str, float array, float array)
         Activation, blends and gains.
 
