@@ -17,8 +17,8 @@ def folded(network: MLP) -> MLP:
     frequencies, _, weights = network.waves.codes()
     n_inputs = network.sizes[0]
     sizes = (n_inputs + frequencies.size, *network.sizes[1:])
-    options = {"dtype": network.parameters.dtype, "extras": network.extras.of_units}
-    plain = MLP(sizes, network.activations, network.loss.name, **options)
+    dtype, extras = network.parameters.dtype, network.extras.of_units
+    plain = MLP(sizes, network.activations, network.loss.name, dtype=dtype, extras=extras)
     same, copied = (
         [*one.weights[1:], *one.biases, *one.units.blends, *one.units.gains] for one in (plain, network)
     )

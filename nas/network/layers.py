@@ -86,7 +86,9 @@ class Statistics(NamedTuple):
 def statistics(layers: Sequence[Layer]) -> Statistics:
     """Those of the last layer, of shapes (units,) and (inputs,)."""
     n_inputs = len(layers[0].weights)
-    read = means, variances = host.zeros(n_inputs), host.ones(n_inputs)
+    means: Floats = host.zeros(n_inputs)
+    variances: Floats = host.ones(n_inputs)
+    read = means, variances
     for i, layer in enumerate(layers):
         if i:
             read = _units(layers[i - 1], means, variances, *read)

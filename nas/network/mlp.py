@@ -20,9 +20,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import PLAIN, Architecture, Extras
+from nas.network.architecture import Architecture
 from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.batch_ensemble import gradient_of_mean, initial_factors, parameters_of_members
+from nas.network.extras import PLAIN, Extras
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Loss, Smoothing
 from nas.network.units import activated, unit_gradients, unit_outputs
@@ -259,7 +260,7 @@ class MLP:
         weights, biases = self.views(gradient)
         blends, gains = self.architecture.unit_views(gradient)
         dread: Floats | float = 0.0  # of what a layer reads, the gradient through its skip connection
-        dZ = outputs.T / len(X)  # the gradient of the mean loss by the linear outputs of a layer
+        dZ: Floats = outputs.T / len(X)  # the gradient of the mean loss by the linear outputs of a layer
         for layer in range(len(weights) - 1, -1, -1):
             weights[layer][...] = to_host(xp.dot(inputs[layer].T, dZ))
             biases[layer][...] = to_host(dZ.sum(axis=0))

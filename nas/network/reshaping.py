@@ -79,10 +79,8 @@ def narrow(layers: list[Layer], position: int, width: int) -> None:
 
 def _in_place(selected: Ints, width: int) -> Ints:
     """Units that are selected, those below the width at their own positions."""
-    result = host.full(width, -1)
-    stay = selected[selected < width]
-    result[stay] = stay
-    result[result < 0] = selected[selected >= width]
+    result = host.arange(width)
+    result[host.isin(result, selected, invert=True)] = selected[selected >= width]
     return result
 
 

@@ -57,13 +57,13 @@ class ParametricRun:
     def backward(self, slopes: Floats, by_blends: Floats, gate: Floats | None) -> list[Call]:
         """The calls that turn the gradient by outputs into that by linear outputs, in place."""
         through = self._through
-        flat = (array.reshape(-1) for array in (through, self._z, self._values))
+        dh, z, h = through.reshape(-1), self._z.reshape(-1), self._values.reshape(-1)
         return [
             (xp.multiply, (slopes, self._difference, self._difference)),
             (sum_columns, (self._difference, by_blends)),
             (xp.multiply, (slopes, self._blends, through)),
             (xp.subtract, (slopes, through, slopes)),
-            *self._activation.lay_out_backward(*flat, gate),
+            *self._activation.lay_out_backward(dh, z, h, gate),
             (xp.add, (slopes, through, slopes)),
         ]
 

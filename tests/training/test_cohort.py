@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 from trainings import train, train_together
 
 from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Extras
-from nas.network.architecture import PLAIN
 from nas.network.arrays import Array, Floats
+from nas.network.extras import PLAIN
 from nas.training import Member, TrainingConfig, TrainingResult
 from nas.training.cohort import Cohort
 from nas.training.layout import Layout

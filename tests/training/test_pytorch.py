@@ -11,8 +11,8 @@ import pytest
 from trainings import train_together
 
 from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Extras
-from nas.network.architecture import PLAIN
 from nas.network.arrays import Array, Floats
+from nas.network.extras import PLAIN
 from nas.training import TrainingConfig
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not here; .ci/run installs it")
