@@ -213,7 +213,9 @@ def train() -> int:
             for i, name in enumerate(ACTIVATIONS)
         ]
         networks.append(MLP((5, 3), [], loss, rng=rng))
-        optimizers, smooths = [*OPTIMIZERS, *OPTIMIZERS], LOSSES[loss].uniform is not None
+        both = Extras(is_parametric=True, has_skips=True)
+        networks.append(MLP((5, 9, 7, 3), ["selu", "relu"], loss, rng=rng, extras=both))
+        optimizers, smooths = [*OPTIMIZERS] * 3, LOSSES[loss].uniform is not None
         configs = [
             TrainingConfig(
                 epochs=3, batch_size=20, optimizer=optimizers[i], dropout=0.1 * (i % 2),
@@ -237,7 +239,7 @@ def train() -> int:
             for array in result.last.to_arrays()[0].values() if result.last else ():
                 assert type(array) is np.ndarray
                 found.append(array.tobytes())
-            if result.best and network.activations:
+            if result.best and len(network.activations) == 1:
                 deeper = Architecture((5, 7, 12, 3), ("relu", *network.activations))
                 child = morph(result.best, network.architecture, deeper, [None, 0], rng)
                 found.append(child.parameters.tobytes())
@@ -245,7 +247,8 @@ def train() -> int:
         train_together(several, X, y, configs[:2], sample_weight=np.linspace(0, 1, 41), **held_out)
         found += [network.parameters.tobytes() for network in several]
         found += [networks[0].predict(X).tobytes(), networks[1].hidden(X).tobytes()]
-        found.append(networks[2].loss_and_gradient(X, y, row_weights=np.ones(41, np.float32))[1].tobytes())
+        for network in (networks[2], networks[-1]):
+            found.append(network.loss_and_gradient(X, y, row_weights=np.ones(41, np.float32))[1].tobytes())
     return hash(tuple(found))
 
 
