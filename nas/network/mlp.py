@@ -185,23 +185,12 @@ class MLP:
             # Waves read X without the factors: frequencies are factors of it already.
             sums = self.waves.read(self.waves.angles(X[:, list(self.extras.periodic)]))
             z += xp.dot(to_device(sums), to_device(self.waves.weights))
-        return self._forward_from(z, read)
+        return _forward_from(self, z, read)
 
     def last_linear(self, z: Floats) -> Floats:
         """The linear outputs of the last layer, from those of the first, both of shape (rows, units)."""
         # The first hidden layer adds nothing of the inputs, which may be missing here.
-        return self._forward_from(z, z[:, :0]).linear[-1]
-
-    def _forward_from(self, z: Floats, read: Floats) -> _Pass:
-        linear, inputs, activations = [z], [read], []
-        layers = zip(self.activations, self.weights[1:], self.biases[1:], *self.units, strict=True)
-        for name, weight, bias, blends, gains in layers:
-            activations.append(activated(name, z))
-            inputs.append(unit_outputs(z, activations[-1], inputs[-1], blends, gains))
-            z = xp.dot(inputs[-1], to_device(weight))
-            z += to_device(bias)
-            linear.append(z)
-        return _Pass(linear, inputs, activations)
+        return _forward_from(self, z, z[:, :0]).linear[-1]
 
     def loss_and_gradient(
         self,
@@ -295,6 +284,19 @@ class _Pass(NamedTuple):
     linear: list[Floats]
     inputs: list[Floats]
     activations: list[Floats]
+
+
+def _forward_from(network: MLP, z: Floats, read: Floats) -> _Pass:
+    """The forward pass from the linear outputs of the first layer, and what that has read."""
+    linear, inputs, activations = [z], [read], []
+    layers = zip(network.activations, network.weights[1:], network.biases[1:], *network.units, strict=True)
+    for name, weight, bias, blends, gains in layers:
+        activations.append(activated(name, z))
+        inputs.append(unit_outputs(z, activations[-1], inputs[-1], blends, gains))
+        z = xp.dot(inputs[-1], to_device(weight))
+        z += to_device(bias)
+        linear.append(z)
+    return _Pass(linear, inputs, activations)
 
 
 def _losses(loss: Loss, outputs: Floats, y: Array, smoothing: float) -> Floats:

@@ -243,14 +243,9 @@ class Layout:
         """Each activation of a hidden layer with the adjacent rows that have it."""
         start = 0
         for name, n_rows, is_parametric in self.run_counts[layer - 1]:
-            blends = self._blends_from(layer, start, n_rows) if is_parametric else None
-            yield Run(name, slice(start, start + n_rows), blends)
+            rows = slice(start, start + n_rows)
+            yield Run(name, rows, _blends(self, layer, rows) if is_parametric else None)
             start += n_rows + 1
-
-    def _blends_from(self, layer: int, row: int, n_rows: int) -> slice:
-        first = next(i for i in self.members(layer) if self.places[i][layer - 1].rows.start == row)
-        start = self.unit_places[first][layer - 1].blends.start
-        return slice(start, start + n_rows)
 
     def fixed_rows(self, layer: int) -> dict[int, float]:
         """Rows of a hidden layer that are padding or ones, with the value that they must hold."""
@@ -262,3 +257,10 @@ class Layout:
             fixed |= dict.fromkeys(range(rows.start + self.shapes[i].sizes[layer], rows.stop), 0.0)
             fixed[rows.stop] = 1.0
         return fixed
+
+
+def _blends(layout: Layout, layer: int, rows: slice) -> slice:
+    """The blends of some rows, from the first row of a member on."""
+    first = next(i for i in layout.members(layer) if layout.places[i][layer - 1].rows.start == rows.start)
+    start = layout.unit_places[first][layer - 1].blends.start
+    return slice(start, start + rows.stop - rows.start)
