@@ -67,7 +67,8 @@ def narrow(layers: list[Layer], position: int, width: int) -> None:
     # rare ones: weighting them by the normal density selected other units, and no better ones.
     effects = values.std(axis=1) * host.linalg.norm(following.weights, axis=1)
     order = host.argsort(-effects, kind="stable")
-    selected, dropped = host.sort(order[:width]), order[width:]
+    dropped = order[width:]
+    selected: Ints = host.sort(order[:width])
     following.biases[...] += (values[dropped] @ NODE_WEIGHTS) @ following.weights[dropped]
     if layer.gains.size or following.gains.size:
         selected = _in_place(selected, width)
