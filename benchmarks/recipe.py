@@ -54,6 +54,8 @@ INGREDIENTS: dict[str, Genes] = {
     "piecewise_linear": {"numeric_encoding": "piecewise_linear"},
     "periodic": {"numeric_encoding": "periodic"},
     "members": {"members": 8},
+    "parametric": {"parametric_activation": 0.1},
+    "skips": {"skips": 1},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
@@ -121,6 +122,12 @@ class Genome:
     members : int, optional
         Members of the network, which share its hidden layers; see `nas.network.MLP`. A network without
         hidden layers does not read it.
+    parametric_activation : float, optional
+        The factor of the learning rate for trained blends of activation and linear output, of each hidden
+        unit; 0: there are none. A network with members does not read it.
+    skips : int, optional
+        1: each hidden layer adds the layer before it, by trained factors; see `nas.network.units`. 0: none
+        does. A network with members, or with a single hidden layer, does not read it.
 
     Raises
     ------
@@ -148,6 +155,8 @@ class Genome:
     label_smoothing: float | None = _gene(Effect.TRAINING, "smoothing=")
     front_scaling: float | None = _gene(Effect.TRAINING, "front=")
     members: int | None = _gene(Effect.STRUCTURE, "members=")
+    parametric_activation: float | None = _gene(Effect.TRAINING, "parametric=")
+    skips: int | None = _gene(Effect.STRUCTURE, "skips=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -225,6 +234,16 @@ class Genome:
         return (self.members or 1) if self.depth else 1
 
     @property
+    def is_parametric(self) -> bool:
+        """Whether hidden units have trained blends of activation and linear output."""
+        return bool(self.parametric_activation and self.widths) and self.n_members == 1
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether hidden layers add the layer before them."""
+        return bool(self.skips) and self.depth > 1 and self.n_members == 1
+
+    @property
     def encoding(self) -> Encoding:
         """The values of the genes of inputs, the standard ones as None.
 
@@ -239,9 +258,8 @@ class Genome:
         Of a network with members, the shared ones count once, beside each member's factors of the inputs.
         Factors of front scaling are not counted: a trained network has them in its weights.
         """
-        return sum(_weights_and_biases(self, n_inputs, self.n_members * n_outputs)) + _n_factors(
-            self, n_inputs
-        )
+        of_layers = sum(_weights_and_biases(self, n_inputs, self.n_members * n_outputs))
+        return of_layers + _n_factors(self, n_inputs) + sum(_blends_and_gains(self))
 
     def n_flops(self, n_inputs: int, n_outputs: int) -> int:
         """Count the floating-point operations of predicting one row: two for each weight, one for each bias.
@@ -251,7 +269,9 @@ class Genome:
         how a machine computes an exponential.
         """
         weights, biases = _weights_and_biases(self, n_inputs, n_outputs)
-        return self.n_members * (2 * weights + biases) + _n_factors(self, n_inputs)
+        blends, gains = _blends_and_gains(self)
+        # A blend takes a difference, a product and a sum.
+        return self.n_members * (2 * weights + biases) + _n_factors(self, n_inputs) + 3 * blends + 2 * gains
 
     def to_dict(self) -> dict[str, Any]:
         """Return the genome as plain values for JSON, without the genes that it does not carry."""
@@ -325,6 +345,12 @@ def _weights_and_biases(genome: Genome, n_inputs: int, n_outputs: int) -> tuple[
 
 def _n_factors(genome: Genome, n_inputs: int) -> int:
     return genome.n_members * n_inputs if genome.n_members > 1 else 0
+
+
+def _blends_and_gains(genome: Genome) -> tuple[int, int]:
+    """The numbers of parametric activations, and of skip connections."""
+    blends = sum(genome.widths) if genome.is_parametric else 0
+    return blends, sum(map(min, pairwise(genome.widths))) if genome.has_skips else 0
 
 
 def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:

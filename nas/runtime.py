@@ -19,12 +19,17 @@ of each member in the mean; the arrays are called ``member_0.weight_0`` and so o
 A network with `Waves` has in its record of layers ``waves``, the positions of their inputs, and further
 arrays ``frequencies`` and ``phases``, of shape (positions, waves); the first layer reads each wave.
 
+A network with `Units` has in its record of layers ``units``, among "blends" and "gains", and arrays
+``blends_0``, ... of each hidden layer, of shape (units,), and ``gains_1``, ... of each from the second on, of
+the smaller of its width and that of the layer before.
+
 Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, 6 where columns have
-``clip`` or ``edges``, 7 where layers have ``members``, and 8 where they have ``waves``. Their ``checksum``
-holds two SHA-256 digests: ``weights``, of the bytes of the weights file, and ``record``, of ``model.json``
-without its ``checksum``, as JSON with sorted keys and without blanks; a file that does not match them is
-refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or
-``knots``) have none, and are still read.
+``clip`` or ``edges``, 7 where layers have ``members``, 8 where they have ``waves``, and 9 where they have
+``units``, or an activation that was not there before. Their ``checksum`` holds two SHA-256 digests:
+``weights``, of the bytes of the weights file, and ``record``, of ``model.json`` without its ``checksum``, as
+JSON with sorted keys and without blanks; a file that does not match them is refused. Versions 1 (a single
+network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or ``knots``) have none, and are
+still read.
 """
 
 from __future__ import annotations
@@ -47,7 +52,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 8  # of the format, the newest; see the top of this file
+VERSION = 9  # of the format, the newest; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -547,6 +552,43 @@ class Waves:
         return np.hstack([X, np.cos(angles).reshape(len(X), -1)])
 
 
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Numbers of hidden units beside their biases.
+
+    Attributes
+    ----------
+    blends : sequence of float32 arrays of shape (units,)
+        Parametric activations: for each hidden layer the units' shares of the activation; the rest of a unit
+        is its linear output. Empty: activations alone.
+    gains : sequence of float32 arrays
+        Skip connections: for each hidden layer from the second on the factors of the first units of the layer
+        before, which are added to its own. Empty: nothing is added.
+    """
+
+    blends: tuple[Array, ...] = ()
+    gains: tuple[Array, ...] = ()
+
+    def outputs(self, layer: int, z: Array, a: Array, X: Array) -> Array:
+        """Outputs of a hidden layer, from its linear outputs, their activations, and what it reads."""
+        if self.blends:
+            a = z + self.blends[layer] * (a - z)
+        if self.gains and layer:
+            gains = self.gains[layer - 1]
+            a[:, : len(gains)] += gains * X[:, : len(gains)]
+        return a
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by their names in a file, without the prefix of their member."""
+        blends = {f"blends_{i}": array for i, array in enumerate(self.blends)}
+        return blends | {f"gains_{i}": array for i, array in enumerate(self.gains, 1)}
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that there are: "blends", "gains"."""
+        return [kind for kind in _OF_UNITS if getattr(self, kind)]
+
+
 class Network(Predictor):
     """A trained network with its preprocessing and its labels, ready for raw tables.
 
@@ -571,6 +613,8 @@ class Network(Predictor):
         Of a network with several members that share the hidden layers, what each multiplies the inputs by.
         The last layer has the outputs of all members side by side, and predictions are their mean (Gorishniy
         et al. 2025, "TabM").
+    units : Units, optional
+        Parametric activations and skip connections.
 
     Raises
     ------
@@ -590,9 +634,10 @@ class Network(Predictor):
         provenance: Mapping[str, Any] | None = None,
         waves: Waves | None = None,
         factors: Array | None = None,
+        units: Units | None = None,
     ) -> None:
         super().__init__(task, Preprocessor(columns), target, provenance)
-        self.waves = waves
+        self.waves, self.units = waves, units
         self.activations = tuple(activations)
         self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
         self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
@@ -680,10 +725,11 @@ class Network(Predictor):
     def _hidden(self, X: Array) -> Array:
         if self.waves is not None:
             X = self.waves.with_waves(X)
-        for activation, weight, bias in zip(
-            self.activations, self.weights[:-1], self.biases[:-1], strict=True
-        ):
-            X = _ACTIVATIONS[activation](X @ weight + bias)
+        layers = zip(self.activations, self.weights[:-1], self.biases[:-1], strict=True)
+        for i, (activation, weight, bias) in enumerate(layers):
+            z = X @ weight + bias
+            a = _ACTIVATIONS[activation](z)
+            X = a if self.units is None else self.units.outputs(i, z, a, X)
         return X
 
 
@@ -780,10 +826,15 @@ def model_record(network: Predictor) -> dict[str, Any]:
             "activations": list(member.activations),
             **({} if member.waves is None else {"waves": list(member.waves.places)}),
             **({"members": member.n_members} if member.n_members > 1 else {}),
+            **({} if member.units is None else {"units": member.units.kinds}),
         }
         for member in network.members
     ]
     has_waves = any(member.waves is not None for member in network.members)
+    has_later = any(
+        member.units is not None or _LATER_ACTIVATIONS.intersection(member.activations)
+        for member in network.members
+    )
     has_uncertainty = network.uncertainty != Uncertainty()
     uncertainty = asdict(network.uncertainty) if has_uncertainty else {}
     is_bent_or_binned = any(column.clip or column.edges for column in network.columns)
@@ -794,6 +845,7 @@ def model_record(network: Predictor) -> dict[str, Any]:
         "version": next(
             version
             for version, is_needed in (
+                (9, has_later),
                 (8, has_waves),
                 (7, shares_layers),
                 (6, is_bent_or_binned),
@@ -839,7 +891,7 @@ _NOTHING = Column("", "dropped")
 
 
 def arrays_of(network: Predictor) -> dict[str, Array]:
-    """Weights, biases, factors and waves by the names of the weights file."""
+    """Weights, biases, factors, waves, blends and gains by the names of the weights file."""
     result: dict[str, Array] = {}
     for prefix, member in zip(_prefixes(network), network.members, strict=True):
         for kind, arrays in (("weight", member.weights), ("bias", member.biases)):
@@ -849,11 +901,16 @@ def arrays_of(network: Predictor) -> dict[str, Array]:
         if member.waves is not None:
             of_waves = (member.waves.frequencies, member.waves.phases)
             result |= {f"{prefix}{name}": array for name, array in zip(_OF_WAVES, of_waves, strict=True)}
+        if member.units is not None:
+            result |= {f"{prefix}{name}": array for name, array in member.units.arrays().items()}
     return result
 
 
 _OF_WAVES = ("frequencies", "phases")
 """Names of the arrays of waves, after the prefix of their member."""
+
+_OF_UNITS = ("blends", "gains")
+"""The kinds of numbers of hidden units."""
 
 
 def _prefixes(network: Predictor) -> list[str]:
@@ -1539,6 +1596,10 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+_LATER_ACTIVATIONS = {"selu", "mish"}
+"""Activations of version 9."""
+
+
 def _link(task: str, n_outputs: int) -> Callable[[Array], Array]:
     """The function from linear outputs to probabilities; two classes share a single sigmoid output."""
     if task == "regression":
@@ -1716,11 +1777,18 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
     of_waves = {
         f"{prefix}{name}" for prefix, own in zip(prefixes, waves, strict=True) if own for name in _OF_WAVES
     }
+    units = [
+        _units_of(layer_record, arrays, prefix, record["version"])
+        for prefix, layer_record in zip(prefixes, layers, strict=True)
+    ]
+    of_units = {
+        f"{prefix}{name}" for prefix, own in zip(prefixes, units, strict=True) if own for name in own.arrays()
+    }
     factors = [
         f"{prefix}factors" if "members" in layer_record else ""
         for prefix, layer_record in zip(prefixes, layers, strict=True)
     ]
-    if {*itertools.chain(*named), *filter(None, factors), *of_waves} != set(arrays):
+    if {*itertools.chain(*named), *filter(None, factors), *of_waves, *of_units} != set(arrays):
         counts = " and ".join(str(len(names) // 2) for names in named)
         raise ModelError(f"arrays {sorted(arrays)[:20]} for {counts} layers")
     provenance = _value(record, "provenance", dict) if "provenance" in record else {}
@@ -1731,7 +1799,8 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
         _check_column(column, record["version"])
     target = _fields_from(Target, _value(record, "target", dict), "target")
     members = []
-    for layer_record, names, name_of_factors, own_waves in zip(layers, named, factors, waves, strict=True):
+    parts = zip(layers, named, factors, waves, units, strict=True)
+    for layer_record, names, name_of_factors, own_waves, own_units in parts:
         sizes = [_count(size) for size in layer_record["sizes"]]
         sizes[-1:] = [size * layer_record.get("members", 1) for size in sizes[-1:]]
         weights, biases = [arrays[name] for name in names[::2]], [arrays[name] for name in names[1::2]]
@@ -1748,6 +1817,7 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
                 provenance={} if several else provenance,
                 waves=own_waves,
                 factors=arrays[name_of_factors] if name_of_factors else None,
+                units=own_units,
             )
         )
         if members[-1].n_members != layer_record.get("members", 1):
@@ -1770,6 +1840,26 @@ def _waves_of(
         if f"{prefix}{name}" not in arrays:
             raise ModelError(f"waves without an array {prefix}{name}")
     return Waves(tuple(places), *(arrays[f"{prefix}{name}"] for name in _OF_WAVES))
+
+
+def _units_of(
+    layers: Mapping[str, Any], arrays: Mapping[str, Array], prefix: str, version: int
+) -> Units | None:
+    """Blends and gains of a member; raises `ModelError` on other kinds, and on missing arrays."""
+    if version < 9 and ("units" in layers or _LATER_ACTIVATIONS.intersection(layers["activations"])):
+        raise ModelError(f"units or activations of version 9 in version {version}")
+    if "units" not in layers:
+        return None
+    kinds, depth = _value(layers, "units", list, "layers"), len(layers["sizes"]) - 2
+    if not kinds or kinds != [kind for kind in _OF_UNITS if kind in kinds]:
+        raise ModelError(f"layers: units: expected some of {', '.join(_OF_UNITS)}, got {_short(kinds)}")
+    found = {}
+    for kind, first in zip(_OF_UNITS, (0, 1), strict=True):
+        names = [f"{prefix}{kind}_{i}" for i in range(first, depth)] if kind in kinds else []
+        if missing := [name for name in names if name not in arrays]:
+            raise ModelError(f"units without an array {missing[0]}")
+        found[kind] = tuple(arrays[name] for name in names)
+    return Units(**found)
 
 
 def uncertainty_of(record: Mapping[str, Any], network: Predictor) -> Uncertainty:
@@ -1955,6 +2045,8 @@ def _check_network(network: Network) -> None:
     _check_layers(network)
     if network.factors is not None:
         _check_factors(network, network.factors)
+    if network.units is not None:
+        _check_units(network, network.units)
     if len({column.name for column in network.columns}) != len(network.columns):
         raise ModelError("two columns of the same name")
     _check_inputs(network)
@@ -1984,6 +2076,22 @@ def _check_factors(network: Network, factors: Array) -> None:
         )
     if not np.isfinite(factors).all():
         raise ModelError("factors that are not finite")
+
+
+def _check_units(network: Network, units: Units) -> None:
+    """Raise `ModelError` unless there are finite numbers for each unit, of a kind at least."""
+    if network.factors is not None:
+        raise ModelError("units of a network with members")
+    widths = list(network.sizes[1:-1])
+    expected = {"blends": widths, "gains": list(map(min, pairwise(widths)))}
+    for kind, lengths in expected.items():
+        found = getattr(units, kind)
+        if found and [array.shape for array in found] != [(n,) for n in lengths]:
+            raise ModelError(f"{kind} of shapes {[array.shape for array in found]} for {lengths} units")
+        if not all(np.isfinite(array).all() for array in found):
+            raise ModelError(f"{kind} with numbers that are not finite")
+    if not units.kinds:
+        raise ModelError("units without blends and gains")
 
 
 def _check_inputs(network: Network) -> None:

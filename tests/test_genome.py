@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.genome import GENES, LAYER_GENES, Genome, Layer
-from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, SCHEDULES
+from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, SCHEDULES, Extras
 
 NAMES = st.sampled_from(sorted(ACTIVATIONS))
 NUMBERS = st.floats(0, 10, allow_nan=False)
@@ -45,6 +46,8 @@ def genomes(draw: st.DrawFn) -> Genome:
         label_smoothing=draw(st.none() | RATES),
         front_scaling=draw(st.none() | NUMBERS),
         members=draw(st.none() | st.integers(1, 32)),
+        parametric_activation=draw(st.none() | NUMBERS),
+        skips=draw(st.none() | st.integers(0, 1)),
     )
 
 
@@ -119,6 +122,9 @@ DIFFERENT = [
     Genome((8, 4), front_scaling=6.0),
     Genome((8, 4), members=4),
     Genome((8, 4), members=8),
+    Genome((8, 4), parametric_activation=0.1),
+    Genome((8, 4), skips=0),
+    Genome((8, 4), skips=1),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -218,6 +224,8 @@ def test_only_genes_that_are_carried_are_written() -> None:
         0.1,
         6.0,
         4,
+        0.1,
+        1,
     )
     assert full.to_dict() == {
         "widths": [8, 4],
@@ -234,6 +242,8 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "label_smoothing": 0.1,
         "front_scaling": 6.0,
         "members": 4,
+        "parametric_activation": 0.1,
+        "skips": 1,
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -311,6 +321,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         (Genome((8,), beta2=0.95, label_smoothing=0.1), "8 beta2=0.95 smoothing=0.1"),
         (Genome((8,), front_scaling=6.0), "8 front=6"),
         (Genome((64, 64), "relu", members=8), "64-64 relu members=8"),
+        (Genome((8, 4), "mish", parametric_activation=0.1, skips=1), "8-4 mish parametric=0.1 skips=1"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],
@@ -336,14 +347,25 @@ def test_parameters_are_counted_as_by_hand() -> None:
     assert with_members == (4 * 5 + 5) + (5 * 2 + 2) + 8 * (2 * 3 + 3) + 8 * 4
     assert Genome((5, 2), members=1).n_parameters(4, 3) == Genome((5, 2)).n_parameters(4, 3)
     assert Genome((), members=8).n_parameters(4, 3) == Genome(()).n_parameters(4, 3)
+    # A blend of each hidden unit, and a gain of each unit that both layers have.
+    plain = Genome((5, 2)).n_parameters(4, 3)
+    assert Genome((5, 2), parametric_activation=0.1, skips=1).n_parameters(4, 3) == plain + 7 + 2
+    for without in (Genome((5, 2), parametric_activation=0.0, skips=0), Genome((5, 2))):
+        assert not without.is_parametric
+        assert not without.has_skips
+    assert Genome((5, 2), parametric_activation=0.1, skips=1, members=8).n_parameters(4, 3) == with_members
+    assert not Genome((5,), skips=1).has_skips
+    assert not Genome((), parametric_activation=0.1).is_parametric
 
 
 @given(st.lists(st.integers(1, 9), max_size=4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
 def test_parameters_are_those_of_the_network(
     widths: list[int], n_inputs: int, n_outputs: int, members: int
 ) -> None:
-    genome, sizes = Genome(tuple(widths), members=members), (n_inputs, *widths, n_outputs)
-    network = MLP(sizes, ["relu"] * len(widths), "squared_error", members=genome.n_members)
+    genome = Genome(tuple(widths), members=members, parametric_activation=0.1 * (n_inputs % 2), skips=1)
+    extras = Extras(is_parametric=genome.is_parametric, has_skips=genome.has_skips)
+    options: Any = {"members": genome.n_members, "extras": extras}
+    network = MLP((n_inputs, *widths, n_outputs), ["relu"] * len(widths), "squared_error", **options)
     assert genome.n_parameters(n_inputs, n_outputs) == network.parameters.size
 
 
@@ -352,12 +374,17 @@ def test_operations_are_counted_as_by_hand() -> None:
     of_one = (2 * 4 * 5 + 5) + (2 * 5 * 2 + 2) + (2 * 2 * 3 + 3)
     assert Genome((5, 2), "tanh").n_flops(4, 3) == of_one
     assert Genome((5, 2), "tanh", members=8).n_flops(4, 3) == 8 * (of_one + 4)
+    both = Genome((5, 2), "tanh", parametric_activation=0.1, skips=1)
+    assert both.n_flops(4, 3) == of_one + 3 * (5 + 2) + 2 * 2
 
 
 @given(genomes(), st.integers(1, 9), st.integers(1, 9))
 def test_operations_are_those_of_weights_and_biases(genome: Genome, n_inputs: int, n_outputs: int) -> None:
     n_biases = sum(genome.widths) + n_outputs
-    n_weights = dataclasses.replace(genome, members=None).n_parameters(n_inputs, n_outputs) - n_biases
+    plain = dataclasses.replace(genome, members=None, parametric_activation=None, skips=None)
+    n_weights = plain.n_parameters(n_inputs, n_outputs) - n_biases
     factors = n_inputs if genome.n_members > 1 else 0
     expected = genome.n_members * (2 * n_weights + n_biases + factors)
+    expected += 3 * sum(genome.widths) * genome.is_parametric
+    expected += 2 * sum(map(min, itertools.pairwise(genome.widths))) * genome.has_skips
     assert genome.n_flops(n_inputs, n_outputs) == expected

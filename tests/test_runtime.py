@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import UserDict, namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +45,7 @@ from nas.runtime import (
     Preprocessor,
     TableError,
     Target,
+    Units,
     Waves,
     category_key,
     load_network,
@@ -274,6 +275,86 @@ def test_arrays_of_waves_that_do_not_fit_are_refused(tmp_path: Path, kind: str) 
     (folder / "weights.safetensors").write_bytes(weights)
     (folder / "model.json").write_text(json.dumps(runtime.sealed(model_record(network), weights)))
     with pytest.raises(ModelError, match="waves"):
+        load_network(folder)
+
+
+def with_units(kinds: Sequence[str] = ("blends", "gains"), **changes: Any) -> Network:
+    """The network of `make_pair` with numbers of its hidden units."""
+    plain, _ = make_pair()
+    rng = np.random.default_rng(1)
+    first, second = plain.sizes[1:-1]
+    counts: dict[str, Any] = {"blends": (first, second), "gains": (min(first, second),)}
+    own = {kind: tuple(rng.normal(size=n).astype(np.float32) for n in counts[kind]) for kind in kinds}
+    return Network(
+        task=plain.task,
+        columns=plain.columns,
+        target=plain.target,
+        activations=changes.get("activations", plain.activations),
+        weights=plain.weights,
+        biases=plain.biases,
+        units=Units(**(own | changes.get("units", {}))),
+    )
+
+
+def test_hidden_units_worked_out_by_hand() -> None:
+    one, two = np.ones(1, np.float32), np.array([2], np.float32)
+    units = Units((np.array([0.5, 0, 1], np.float32), one), (two,))
+    z, a = np.array([[-4.0, -4.0, -4.0]]), np.zeros((1, 3))
+    assert units.outputs(0, z, a.copy(), np.array([[9.0]])).tolist() == [[-2, -4, 0]]
+    assert units.outputs(1, z[:, :1], a[:, :1].copy(), np.array([[3.0, 5.0]])).tolist() == [[6]]
+
+
+@pytest.mark.parametrize("kinds", [("blends",), ("gains",), ("blends", "gains")])
+def test_units_are_of_version_9(tmp_path: Path, kinds: Sequence[str]) -> None:
+    network = with_units(kinds)
+    assert (model_record(network)["version"], model_record(network)["layers"]["units"]) == (9, list(kinds))
+    read = load_network(save_network(network, tmp_path / "model"))
+    table = table_for(network)
+    np.testing.assert_array_equal(read.predict_proba(table), network.predict_proba(table))
+    assert not np.array_equal(read.predict_proba(table), make_pair()[0].predict_proba(table))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(version=8), "units or activations of version 9 in version 8"),
+        (lambda m: m["layers"].update(units=["gains", "blends"]), "units: expected some of blends, gains"),
+        (lambda m: m["layers"].update(units=["gain"]), "units: expected some of blends, gains, got"),
+        (lambda m: m["layers"].update(units=[[]]), "units: expected some of blends, gains, got"),
+        (lambda m: m["layers"].update(units=3), "units: expected a list"),
+        (lambda m: m["layers"].update(units=["blends"]), "arrays .* for 3 layers"),
+        (lambda m: m["layers"].pop("units"), "arrays .* for 3 layers"),
+        (lambda m: m["layers"].update(sizes=[9] * 9), "units without an array blends_2"),
+    ],
+)
+def test_units_that_contradict_a_record_are_refused(tmp_path: Path, change: Any, message: str) -> None:
+    folder = save_network(with_units(), tmp_path / "model")
+    rewrite(folder, change)
+    with pytest.raises(ModelError, match=message):
+        load_network(folder)
+
+
+def test_units_that_do_not_fit_are_refused() -> None:
+    units, ones = with_units().units, np.ones(99, np.float32)
+    assert units is not None
+    for kind, numbers, message in (
+        ("gains", (ones,), "gains of shapes"),
+        ("blends", (ones[:5],), "blends of shapes"),
+        ("blends", tuple(array * np.nan for array in units.blends), "not finite"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            with_units(units={kind: numbers})
+    with pytest.raises(ModelError, match="units without blends and gains"):
+        with_units(())
+
+
+def test_activations_of_version_9_are_said_to_be(tmp_path: Path) -> None:
+    network = with_units(("gains",), activations=("selu", "mish"))
+    network.units = None
+    folder = save_network(network, tmp_path / "model")
+    assert model_record(load_network(folder))["version"] == 9
+    rewrite(folder, lambda m: m.update(version=8))
+    with pytest.raises(ModelError, match="units or activations of version 9 in version 8"):
         load_network(folder)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nas.evaluation.codes import Codes
 from nas.genome import STANDARD_ENCODING, TRAINING_GENES, Encoding, Genome
-from nas.network import MLP, Architecture, Front, InputChange
+from nas.network import MLP, Architecture, Extras, InputChange
 from nas.network.activations import DEFAULT_ACTIVATION
 from nas.network.arrays import Array, Floats
 from nas.network.waves import N_WAVES
@@ -178,7 +178,7 @@ def build_network(
         structure.sizes,
         structure.activations,
         problem.loss,
-        front=structure.front,
+        extras=structure.extras,
         members=structure.members,
     )
     if initialize:
@@ -189,7 +189,7 @@ def build_network(
 def architecture(genome: Genome, problem: Problem) -> Architecture:
     """The architecture of a genome's network."""
     sizes, activations = network_sizes(genome, problem), network_activations(genome)
-    return Architecture(sizes, activations, front_of(genome, problem), genome.n_members)
+    return Architecture(sizes, activations, extras_of(genome, problem), genome.n_members)
 
 
 def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
@@ -197,10 +197,11 @@ def network_sizes(genome: Genome, problem: Problem) -> tuple[int, ...]:
     return (problem.n_columns_of(genome.encoding), *genome.widths, problem.n_outputs)
 
 
-def front_of(genome: Genome, problem: Problem) -> Front:
-    """What lies in front of the first layer of a genome's network."""
+def extras_of(genome: Genome, problem: Problem) -> Extras:
+    """What a genome's network has beside its layers."""
     periodic = problem.numbers if genome.encoding.numeric_encoding == "periodic" else ()
-    return Front(training_config(genome, problem.training).front_scaling > 0, periodic)
+    config = training_config(genome, problem.training)
+    return Extras(config.front_scaling > 0, periodic, config.parametric_activation > 0, genome.has_skips)
 
 
 def input_change(parent: Genome, genome: Genome, problem: Problem) -> InputChange | None:
@@ -220,9 +221,11 @@ def network_activations(genome: Genome) -> tuple[str, ...]:
 def training_config(genome: Genome, defaults: TrainingConfig) -> TrainingConfig:
     """The defaults, with the genes that the genome carries in their place."""
     config = _with_genes(defaults, *_training_genes(genome))
-    # Members have factors of the inputs already.
-    is_plain = genome.n_members == 1 or not config.front_scaling
-    return config if is_plain else replace(config, front_scaling=0.0)
+    if genome.n_members > 1 and config.front_scaling:
+        config = replace(config, front_scaling=0.0)  # members have factors of the inputs already
+    if config.parametric_activation and not genome.is_parametric:
+        config = replace(config, parametric_activation=0.0)
+    return config
 
 
 _training_genes = attrgetter(*TRAINING_GENES)

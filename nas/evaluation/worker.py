@@ -17,7 +17,7 @@ from nas.evaluation.fitting import Training, fit, started
 from nas.evaluation.problem import (
     Problem,
     build_network,
-    front_of,
+    extras_of,
     network_activations,
     network_sizes,
     training_config,
@@ -53,7 +53,8 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
         network_activations(candidate.genome),
         training_config(candidate.genome, problem.training),
         candidate.genome.n_members,
-        front_of(candidate.genome, problem).periodic,
+        extras_of(candidate.genome, problem).periodic,
+        candidate.genome.has_skips,
     )
 
 

@@ -34,7 +34,7 @@ from nas.export.onnx_graph import Graph, Names, Node
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
 from nas.network.arrays import Array, Floats
 from nas.network.formula import translate
-from nas.runtime import FARTHEST, Column, Network, Predictor, Waves, cell_key, model_record
+from nas.runtime import FARTHEST, Column, Network, Predictor, Units, Waves, cell_key, model_record
 
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 """Versions of operators and of the file format that onnxruntime 1.12 (2022) and later read."""
@@ -157,6 +157,22 @@ def _activate(graph: Graph, name: str, z: str) -> str:
     return translate(ACTIVATIONS[name].formula, z, call)
 
 
+def _with_units(graph: Graph, units: Units, layer: int, values: tuple[str, str, str], width: int) -> str:
+    """Add the nodes of a hidden layer's blends and gains; `values` are z, a and X of `Units.outputs`."""
+    z, A, X = values
+    if units.blends:
+        part = graph.add("Mul", graph.add("Sub", A, z), graph.constant(units.blends[layer][np.newaxis]))
+        A = graph.add("Add", z, part)
+    if not units.gains or not layer:
+        return A
+    gains = units.gains[layer - 1]
+    ends = [graph.constant([n], np.int64) for n in (0, len(gains), 1)]
+    added = graph.add("Mul", graph.add("Slice", X, *ends), graph.constant(gains[np.newaxis]))
+    if len(gains) < width:
+        added = graph.add("Pad", added, graph.constant([0, 0, 0, width - len(gains)], np.int64))
+    return graph.add("Add", A, added)
+
+
 def _beside_waves(graph: Graph, waves: Waves, X: str) -> str:
     """Add the nodes of waves; return the inputs with the waves beside them."""
     n_waves = waves.phases.shape[1]
@@ -182,8 +198,12 @@ def _linear_outputs(graph: Graph, network: Network, X: str) -> list[str]:
     outputs = []
     for of_member, last_weight, last_bias in zip(factors, *network.output_layers(), strict=True):
         A = X if of_member is None else graph.add("Mul", X, graph.constant(of_member[np.newaxis]))
-        for name, weight, bias in zip(network.activations, network.weights, network.biases, strict=False):
-            A = _activate(graph, name, _linear(graph, A, constant(weight), constant(bias)))
+        layers = zip(network.activations, network.weights, network.biases, strict=False)
+        for i, (name, weight, bias) in enumerate(layers):
+            z, before = _linear(graph, A, constant(weight), constant(bias)), A
+            A = _activate(graph, name, z)
+            if network.units is not None:
+                A = _with_units(graph, network.units, i, (z, A, before), len(bias))
         outputs.append(_linear(graph, A, graph.constant(last_weight), graph.constant(last_bias)))
     return outputs
 

@@ -113,6 +113,14 @@ class _Inputs:
                 "periodic encoding (numeric_encoding), which scikit-learn has no transformer for; all other "
                 "formats have it"
             )
+        units = [member.units for member in network.members if member.units is not None]
+        if kinds := {kind for own in units for kind in own.kinds}:
+            words = {"blends": "parametric activations", "gains": "skip connections"}
+            found = " and ".join(words[kind] for kind in sorted(kinds))
+            raise InputError(
+                f"format sklearn: expected layers with an activation alone, got {found}, which networks of "
+                "scikit-learn do not have; all other formats have them"
+            )
         used = [column for column in network.columns if column.n_inputs]
         for column in used:
             if column.parts:

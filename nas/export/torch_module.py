@@ -22,7 +22,7 @@ from nas.export.native import record_text
 from nas.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from nas.network.arrays import Array
 from nas.network.formula import translate
-from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, Predictor, Waves, model_record, sealed
+from nas.runtime import MODEL_FILE, WEIGHTS_FILE, Network, Predictor, Units, Waves, model_record, sealed
 
 _TABLES = "tables.py"
 
@@ -147,6 +147,30 @@ _WAVES = '''class Waves(nn.Module):
 
 '''
 
+_HIDDEN = '''class Hidden(nn.Module):
+    """A hidden layer: a blend of activation and linear output, plus the first units of the layer before."""
+
+    def __init__(self, n_inputs: int, width: int, activation: nn.Module, n_blends: int, n_gains: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_inputs, width, dtype=torch.float32)
+        self.activation = activation
+        self.blends = nn.Parameter(torch.empty(n_blends, dtype=torch.float32)) if n_blends else None
+        self.gains = nn.Parameter(torch.empty(n_gains, dtype=torch.float32)) if n_gains else None
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """From shape (rows, inputs) to (rows, width)."""
+        z = self.linear(X)
+        A = self.activation(z)
+        if self.blends is not None:
+            A = z + self.blends * (A - z)
+        if self.gains is not None:
+            n = len(self.gains)
+            A = A + nn.functional.pad(self.gains * X[:, :n], (0, A.shape[1] - n))
+        return A
+
+
+'''
+
 _SHARING = '''class Sharing(nn.Module):
     """Networks that share hidden layers, each with its own factors of the inputs and its own outputs."""
 
@@ -209,11 +233,12 @@ def _definition(network: Predictor) -> str:
     meaning = "values in standard deviations of the target" if regression else "probabilities"
     link = "z" if regression else "torch.softmax(z, dim=-1)" if classes else "torch.sigmoid(z)"
     has_waves = any(member.waves is not None for member in network.members)
+    has_units = any(member.units is not None for member in network.members)
     names = dict.fromkeys(name for member in network.members for name in member.activations)
     defined = [_class(name) for name in names if not _activation(name).startswith("nn.")]
     n = sum(member.n_members for member in network.members)
     return _MODEL.format(
-        classes="".join([*defined, has_waves * _WAVES, shares * _SHARING]),
+        classes="".join([*defined, has_waves * _WAVES, has_units * _HIDDEN, shares * _SHARING]),
         outputs=meaning if regression or several else "logits",
         members=f"The mean of {n} networks" if several else "A single network",
         layers="\n".join(map(_member, network.members)),
@@ -231,19 +256,29 @@ def _definition(network: Predictor) -> str:
 def _member(network: Network) -> str:
     """The source of a member of an ensemble, or of the only network."""
     if network.n_members == 1:
-        return _layers(network.sizes, network.activations, network.waves)
+        return _layers(network.sizes, network.activations, network.waves, network.units)
     *sizes, width, n_outputs = network.sizes
     hidden = _layers((*sizes, width), network.activations)
     arguments = f"{network.n_members}, {network.sizes[0]}, {width}, {n_outputs}"
     return f"            Sharing({arguments},\n{hidden}\n            ),"
 
 
-def _layers(sizes: tuple[int, ...], activations: tuple[str, ...], waves: Waves | None = None) -> str:
+def _layers(
+    sizes: tuple[int, ...],
+    activations: tuple[str, ...],
+    waves: Waves | None = None,
+    units: Units | None = None,
+) -> str:
     """The source of linear layers with activations between them, after waves if there are any."""
     lines = []
     if waves is not None:
         lines.append(f"Waves({list(waves.places)}, {waves.phases.shape[1]}),")
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        if units is not None and i < len(activations):
+            own = units.arrays()
+            counts = ", ".join(str(len(own.get(f"{kind}_{i}", ()))) for kind in ("blends", "gains"))
+            lines.append(f"Hidden({n_in}, {n_out}, {_activation(activations[i])}, {counts}),")
+            continue
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
             lines.append(f"{_activation(activations[i])},")
@@ -295,11 +330,22 @@ def _state_dict(network: Predictor) -> dict[str, Array]:
                 f"{place}.bias": np.array(biases),
             }
             layers, place = layers[:-1], f"{place}.hidden"
+        if member.units is not None:
+            for name, array in member.units.arrays().items():
+                kind, _, layer = name.partition("_")
+                arrays[f"{place}.{first + int(layer)}.{kind}"] = array
         for j, (weight, bias) in enumerate(layers):
-            # Activations have the positions in between.
-            arrays[f"{place}.{first + 2 * j}.weight"] = np.ascontiguousarray(weight.T)
-            arrays[f"{place}.{first + 2 * j}.bias"] = bias
+            layer_place = f"{place}.{_position(member, j, first)}"
+            arrays[f"{layer_place}.weight"] = np.ascontiguousarray(weight.T)
+            arrays[f"{layer_place}.bias"] = bias
     return arrays
+
+
+def _position(network: Network, layer: int, first: int) -> str:
+    """The name of a linear layer in its sequence."""
+    if network.units is None:
+        return str(first + 2 * layer)  # activations have the positions in between
+    return f"{first + layer}.linear" if layer < len(network.activations) else str(first + layer)
 
 
 def load(network: Predictor, path: Path) -> Predict:

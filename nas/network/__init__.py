@@ -1,20 +1,22 @@
 """Multi-layer perceptrons in NumPy: one network, read from top to bottom.
 
 - the network, its predictions and its gradient: `mlp`, checked by `gradient_check`; its structure, and the
-  order of its parameters: `architecture`; members that share its layers: `batch_ensemble`; the same function
-  with a plain first layer: `folding`;
+  order of its parameters: `architecture`, with `extras` beside its layers; parametric activations and skip
+  connections: `units`; members that share its layers: `batch_ensemble`; the same function with a plain first
+  layer: `folding`;
 - tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
   `optimizers`, `schedules`;
 - the periodic encoding of numbers, a part of the network: `waves`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
-  from them: `morphism`, with `layers`, `insertion`, `inputs`, `members` and `front`;
+  from them: `morphism`, with `layers`, `insertion`, `reshaping`, `inputs`, `members` and `front`;
 - below all: `arrays`, the only file that names the array library, and `calls`.
 
 Training, of one network or of many in one batch, is the room above: `nas.training`.
 """
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import Architecture, Front
+from nas.network.architecture import Architecture
+from nas.network.extras import Extras
 from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
 from nas.network.mlp import MLP
@@ -30,7 +32,7 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "Architecture",
-    "Front",
+    "Extras",
     "InputChange",
     "Lines",
     "State",

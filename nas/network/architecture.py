@@ -1,7 +1,6 @@
 """The architecture of a network, and the order of its parameters in one flat buffer.
 
-All weights come first, then all biases, then the members' factors of the inputs. Behind them are the
-parameters in front of the first layer (`Front`): factors of front scaling, then waves.
+All weights come first, then all biases, then the members' factors of the inputs, then those of `Extras`.
 """
 
 from __future__ import annotations
@@ -9,49 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
-from nas.network.waves import Waves, n_numbers
+from nas.network.extras import PLAIN, Extras, Units
+from nas.network.waves import Waves
 
 MOST_MEMBERS = 32
 """Members of a network, at most; more bring little (Gorishniy et al. 2025, "TabM")."""
 
-FRONT_SCALING_BOUNDS = (0, 100)
-"""The least and the largest factor of the learning rate for the factors of the inputs."""
-
-
-class Front(NamedTuple):
-    """What lies in front of a first layer.
-
-    Attributes
-    ----------
-    has_scales : bool
-        Whether each input is multiplied by a trained factor, 1 at first.
-    periodic : tuple of int
-        The positions of the inputs with a periodic encoding, which waves read without the factors.
-    """
-
-    has_scales: bool = False
-    periodic: tuple[int, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.has_scales or bool(self.periodic)
-
-    def n_numbers(self, sizes: Sequence[int]) -> int:
-        """The parameters of it in front of a network of these sizes."""
-        return sizes[0] * self.has_scales + n_numbers(len(self.periodic), sizes[1])
-
-    def views(self, flat: Floats, sizes: Sequence[int]) -> tuple[Floats, Waves]:
-        """The factors of the inputs, of shape (inputs,) or (0,), and the waves, as views of a flat buffer."""
-        start = n_parameters(sizes)
-        waves = start + sizes[0] * self.has_scales
-        return flat[start:waves], Waves.of(flat[waves:], len(self.periodic), sizes[1])
-
-
-PLAIN = Front()
-"""Nothing in front of the first layer."""
+RATE_FACTOR_BOUNDS = (0, 100)
+"""The least and the largest factor of the learning rate for the parameters of extras; 0: without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +31,10 @@ class Architecture:
         Numbers of inputs, of units of each hidden layer, and of outputs.
     activations : tuple of str
         The activation of each hidden layer; see `nas.network.ACTIVATIONS`.
-    front : Front
-        What lies in front of the first layer.
+    extras : Extras
+        What it has beside its layers.
     members : int
-        Members that share the hidden layers; more than 1 only where there is one, with nothing in front.
+        Members that share the hidden layers; more than 1 only where there is one, without extras.
 
     Raises
     ------
@@ -78,7 +45,7 @@ class Architecture:
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
-    front: Front = PLAIN
+    extras: Extras = PLAIN
     members: int = 1
 
     def __post_init__(self) -> None:
@@ -93,7 +60,7 @@ class Architecture:
     @property
     def n_parameters(self) -> int:
         """The length of the flat buffer."""
-        return n_parameters(self.sizes, self.members) + self.front.n_numbers(self.sizes)
+        return n_parameters(self.sizes, self.members) + self.extras.n_numbers(self.sizes)
 
     def views(self, flat: Floats) -> tuple[list[Floats], list[Floats]]:
         """Weights, of shape (inputs, outputs), and biases, (outputs,), as views of a flat buffer."""
@@ -103,6 +70,14 @@ class Architecture:
         """The members' factors of the inputs, of shape (members, inputs); without rows for a single one."""
         start = n_parameters(self.stacked_sizes)
         return flat[start : n_parameters(self.sizes, self.members)].reshape(-1, self.sizes[0])
+
+    def front_views(self, flat: Floats) -> tuple[Floats, Waves]:
+        """The factors of the inputs, of shape (inputs,) or (0,), and the waves, as views of a flat buffer."""
+        return self.extras.front_views(flat[n_parameters(self.sizes, self.members) :], self.sizes)
+
+    def unit_views(self, flat: Floats) -> Units:
+        """Blends and gains of the hidden layers, as views of a flat buffer."""
+        return self.extras.unit_views(flat[n_parameters(self.sizes, self.members) :], self.sizes)
 
 
 def stacked_sizes(sizes: Sequence[int], members: int) -> tuple[int, ...]:
@@ -149,11 +124,9 @@ def _check(architecture: Architecture) -> None:
             f"members: expected a whole number from 1 to {most} for {len(activations)} hidden layers, "
             f"got {members!r}"
         )
-    if architecture.front and members > 1:
+    if architecture.extras and members > 1:
         # Members have factors of the inputs already, and waves would be as many as members.
-        raise ValueError(
-            f"front: expected nothing in front of a network with members, got {architecture.front}"
-        )
+        raise ValueError(f"extras: expected none of a network with members, got {architecture.extras}")
 
 
 def _is_size(size: object) -> bool:

@@ -33,6 +33,7 @@ __all__ = [
     "host",
     "largest",
     "matmul_into",
+    "sum_columns",
     "sum_members",
     "sum_rows",
     "take_rows",
@@ -99,6 +100,11 @@ def largest(array: Floats) -> Floats:
 def sum_rows(array: Floats, out: Floats) -> None:
     """The sums over the last axis but one, into `out`."""
     xp.add.reduce(array, -2, None, out=out)
+
+
+def sum_columns(array: Floats, out: Floats) -> None:
+    """The sums over the last axis, into `out`."""
+    xp.add.reduce(array, -1, None, out=out)
 
 
 def sum_members(array: Floats, out: Floats) -> None:

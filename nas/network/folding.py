@@ -12,17 +12,20 @@ from nas.network.waves import N_WAVES
 
 def folded(network: MLP) -> MLP:
     """The same function of `beside_waves` of the inputs, with nothing in front of the first layer."""
-    if not network.front:
+    if not network.extras.has_front:
         return network
     frequencies, _, weights = network.waves.codes()
     n_inputs = network.sizes[0]
     sizes = (n_inputs + frequencies.size, *network.sizes[1:])
-    plain = MLP(sizes, network.activations, network.loss.name, dtype=network.parameters.dtype)
-    same = zip([*plain.weights[1:], *plain.biases], [*network.weights[1:], *network.biases], strict=True)
-    for array, value in same:
+    dtype, extras = network.parameters.dtype, network.extras.of_units
+    plain = MLP(sizes, network.activations, network.loss.name, dtype=dtype, extras=extras)
+    same, copied = (
+        [*one.weights[1:], *one.biases, *one.units.blends, *one.units.gains] for one in (plain, network)
+    )
+    for array, value in zip(same, copied, strict=True):
         array[...] = value
     # W (s ∘ x) = (W ∘ s) x
-    factors = network.scales[:, host.newaxis] if network.front.has_scales else 1
+    factors = network.scales[:, host.newaxis] if network.extras.has_scales else 1
     plain.weights[0][:n_inputs] = network.weights[0] * factors
     plain.weights[0][n_inputs:] = weights
     return plain
@@ -30,17 +33,17 @@ def folded(network: MLP) -> MLP:
 
 def beside_waves(network: MLP, X: Floats) -> Floats:
     """The inputs that the folded network reads: `X`, with the waves of its numbers beside it."""
-    if not network.front.periodic:
+    if not network.extras.periodic:
         return X
-    numbers = X[:, list(network.front.periodic)].astype(network.parameters.dtype)
+    numbers = X[:, list(network.extras.periodic)].astype(network.parameters.dtype)
     return host.hstack([X, host.cos(network.waves.angles(numbers)).reshape(len(X), -1)])
 
 
 def places_beside_waves(network: MLP, place: slice) -> slice | list[int]:
     """The positions in `beside_waves` of some adjacent inputs, and of their waves."""
-    if not network.front.periodic:
+    if not network.extras.periodic:
         return place
     n_inputs = network.sizes[0]
     inputs = range(n_inputs)[place]
-    starts = [n_inputs + i * N_WAVES for i, at in enumerate(network.front.periodic) if at in inputs]
+    starts = [n_inputs + i * N_WAVES for i, at in enumerate(network.extras.periodic) if at in inputs]
     return [*inputs, *(start + wave for start in starts for wave in range(N_WAVES))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.network.architecture import Architecture, Front
+from nas.network.architecture import Architecture
 from nas.network.arrays import Array, Floats, host
 from nas.network.layers import Layer, empty_numbers
 
@@ -51,7 +51,8 @@ class InputChange:
     def architecture(self, parent: Architecture) -> Architecture:
         """The architecture of the child: its parent's above the first layer, without waves."""
         sizes = (len(self.origins), *parent.sizes[1:])
-        return Architecture(sizes, parent.activations, Front(parent.front.has_scales), parent.members)
+        extras = parent.extras._replace(periodic=())
+        return Architecture(sizes, parent.activations, extras, parent.members)
 
     def apply(self, layer: Layer, factors: Floats) -> Floats:
         """Give a first layer the child's inputs; return the members' factors of these.

@@ -20,6 +20,11 @@ float64 to 1e-10.
     fewer sums     shift or small slope                  w < min(p, q)      no: the nearest sums by the
                                                                             singular values of the weights
 
+With parametric activations, where the route would not be exact, the new layer is that of identity, with
+blends of 0. With skip connections a layer of w >= p behind a hidden layer takes none of the routes: it passes
+on by its gains of 1, and adds constants. Otherwise its gains are 0, and those of the next layer too, unless
+the route is "unchanged": that is not exact.
+
 The facts about activations behind the table are attributes of `nas.network.activations.Activation`.
 
 Shifts and slopes could be larger and smaller, and the new layer nearer to exact: it would then hardly
@@ -31,12 +36,17 @@ parents: 0.31).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host
-from nas.network.layers import Layer, apply, empty_numbers
+from nas.network.extras import PLAIN, Extras
+from nas.network.layers import Layer, apply, empty_numbers, layer_of, resized, shift, statistics
+
+_RESIDUAL_BIAS = 0.5
+"""The linear outputs of a new layer behind a skip connection."""
 
 REACH = 3.0
 """Largest absolute value that unbounded units are expected to take: three standard deviations."""
@@ -94,11 +104,19 @@ def route(name: str, before: str | None, p: int, q: int, width: int) -> Route:
     return Route("nearest", width, exact=False)
 
 
-def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
+def insert(layers: list[Layer], position: int, name: str, width: int, extras: Extras = PLAIN) -> None:
     """Put a new layer, of no more units than its route needs, before the layer at this position."""
-    following, before = layers[position], layers[position - 1].name if position else None
+    if extras.has_skips and position and width >= len(layers[position].weights):
+        _insert_residual(layers, position, name, is_parametric=extras.is_parametric)
+        return
+    following, before = layers[position], _bounding(layers[position - 1]) if position else None
     p, q = following.weights.shape
     path, activation = route(name, before, p, q, width), ACTIVATIONS[name]
+    is_linear = extras.is_parametric and not path.exact
+    if is_linear:
+        path, activation = route("identity", before, p, q, width), ACTIVATIONS["identity"]
+    if not path.unchanged:
+        remove_gains(layers, position)
     # The next layer's weights become a product of two matrices, with the new activation between them.
     incoming, outgoing = _factors(following.weights, path)
     biases: Floats = host.zeros(path.units)
@@ -113,7 +131,7 @@ def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
         lengths = host.linalg.norm(incoming, axis=0)
         scales = scale / host.where(lengths > 0, lengths, 1)
         incoming, outgoing = incoming * scales, outgoing / (slope * scales[:, host.newaxis])
-        heights = apply(name, biases)
+        heights = apply(activation.name, biases)
     elif path.unchanged:
         incoming = incoming / activation.linear_slope
     else:
@@ -130,7 +148,47 @@ def insert(layers: list[Layer], position: int, name: str, width: int) -> None:
     numbers[0, -1] -= heights @ outgoing
     inserted = host.full((len(numbers), p + 1, path.units), host.nan)
     inserted[0] = host.vstack([incoming, biases])
-    layers[position : position + 1] = [Layer(name, inserted), Layer(following.name, numbers)]
+    following.numbers = numbers
+    layers.insert(position, layer_of(name, inserted))
+    if extras.is_parametric:
+        layers[position].blends = resized(layers[position].blends, path.units, float(not is_linear))
+    fit_gains(layers, extras)
+
+
+def _insert_residual(layers: list[Layer], position: int, name: str, *, is_parametric: bool) -> None:
+    """Put a new layer with as many units as the layer before, which it adds to constants."""
+    following = layers[position]
+    p = len(following.weights)
+    numbers = host.full((len(following.numbers), p + 1, p), host.nan)
+    # Weights of 0 get a gradient where the derivative is not 0, which is everywhere at this bias.
+    numbers[0, :-1], numbers[0, -1] = 0, _RESIDUAL_BIAS
+    layers.insert(position, layer_of(name, numbers))
+    own = layers[position]
+    own.gains = resized(own.gains, p, 1.0)
+    own.blends = resized(own.blends, p * is_parametric, 1.0)
+    shift(layers, position, -apply(name, numbers[0, -1]))
+
+
+def remove_gains(layers: Sequence[Layer], position: int) -> None:
+    """Set the gains of a layer to 0; the mean of what they added remains."""
+    gains = layers[position].gains[0]
+    if gains.any():
+        means = statistics(layers[: position + 1]).read_means
+        shift(layers, position, gains * means[: gains.size])
+        layers[position].gains = layers[position].gains[:, :0]
+
+
+def fit_gains(layers: Sequence[Layer], extras: Extras) -> None:
+    """Give each hidden layer as many gains as it may have; new ones are 0."""
+    for i, layer in enumerate(layers[:-1]):
+        n = min(layer.weights.shape) if i and extras.has_skips else 0
+        layer.gains = resized(layer.gains, n, 0.0)
+
+
+def _bounding(layer: Layer) -> str:
+    """An activation with the bounds of a layer's units: identity, which has none, if they are no others."""
+    is_plain = (layer.blends[0] == 1).all() and not layer.gains[0].any()
+    return layer.name if is_plain else "identity"
 
 
 def _factors(weights: Floats, path: Route) -> tuple[Floats, Floats]:

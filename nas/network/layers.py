@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, host, to_device, to_host, xp
@@ -28,11 +29,15 @@ class Layer:
     """A layer under change: its activation, "identity" for the outputs, and its numbers.
 
     `numbers` are parameters and moments, of shape (1 + moments, inputs + 1, outputs); the last row holds the
-    biases. Moments of new parameters are NaN until they are estimated.
+    biases. `blends` and `gains` are those of its units (`nas.network.extras.Units`) in the same way, of shape
+    (1 + moments, units); of no units where it has none. Moments of new parameters are NaN until they are
+    estimated.
     """
 
     name: str
     numbers: Floats
+    blends: Floats
+    gains: Floats
 
     @property
     def weights(self) -> Floats:
@@ -47,6 +52,21 @@ class Layer:
         return biases
 
 
+def layer_of(name: str, numbers: Floats) -> Layer:
+    """A layer without blends and gains."""
+    nothing = host.empty((len(numbers), 0))
+    return Layer(name, numbers, nothing, nothing)
+
+
+def resized(numbers: Floats, n: int, value: float) -> Floats:
+    """Numbers of n units, of shape (1 + moments, n): the first ones, then new ones of this value."""
+    result = host.full((len(numbers), n), host.nan)
+    result[0] = value
+    kept = min(n, numbers.shape[1])
+    result[:, :kept] = numbers[:, :kept]
+    return result
+
+
 def empty_numbers(layer: Layer, n_inputs: int) -> Floats:
     """Numbers for a layer with the same biases and so many inputs; weights and their moments are NaN."""
     numbers = host.full((len(layer.numbers), n_inputs + 1, layer.numbers.shape[-1]), host.nan)
@@ -54,23 +74,63 @@ def empty_numbers(layer: Layer, n_inputs: int) -> Floats:
     return numbers
 
 
-def linear_outputs(layers: Sequence[Layer]) -> tuple[Floats, Floats]:
-    """Means and standard deviations, of shape (units,), of the last layer's linear outputs."""
+class Statistics(NamedTuple):
+    """Means and standard deviations of a layer's linear outputs, and means and variances of what it reads."""
+
+    means: Floats
+    deviations: Floats
+    read_means: Floats
+    read_variances: Floats
+
+
+def statistics(layers: Sequence[Layer]) -> Statistics:
+    """Those of the last layer, of shapes (units,) and (inputs,)."""
     n_inputs = len(layers[0].weights)
-    means, variances = host.zeros(n_inputs), host.ones(n_inputs)
+    means: Floats = host.zeros(n_inputs)
+    variances: Floats = host.ones(n_inputs)
+    read = means, variances
     for i, layer in enumerate(layers):
         if i:
-            values = values_at_nodes(layers[i - 1].name, means, host.sqrt(variances))
-            means = values @ NODE_WEIGHTS
-            variances = (values - means[:, host.newaxis]) ** 2 @ NODE_WEIGHTS
+            read = _units(layers[i - 1], means, variances, *read)
         # Variances of independent units add up, each by the square of its weight.
-        means, variances = means @ layer.weights + layer.biases, variances @ layer.weights**2
-    return means, host.sqrt(host.maximum(variances, LEAST_VARIANCE))
+        means, variances = read[0] @ layer.weights + layer.biases, read[1] @ layer.weights**2
+    return Statistics(means, host.sqrt(host.maximum(variances, LEAST_VARIANCE)), *read)
 
 
-def values_at_nodes(name: str, means: Floats, deviations: Floats) -> Floats:
-    """Activations of normal inputs at the quadrature's nodes, of shape (units, nodes)."""
-    return apply(name, means[:, host.newaxis] + deviations[:, host.newaxis] * NODES)
+def _units(
+    layer: Layer, means: Floats, variances: Floats, read_means: Floats, read_variances: Floats
+) -> tuple[Floats, Floats]:
+    """Means and variances of a layer's outputs, from those of its linear outputs and of what it reads."""
+    values = values_at_nodes(layer, means, host.sqrt(variances))
+    means = values @ NODE_WEIGHTS
+    variances = (values - means[:, host.newaxis]) ** 2 @ NODE_WEIGHTS
+    gains = layer.gains[0]
+    means[: gains.size] += gains * read_means[: gains.size]
+    variances[: gains.size] += gains**2 * read_variances[: gains.size]
+    return means, variances
+
+
+def values_at_nodes(layer: Layer, means: Floats, deviations: Floats) -> Floats:
+    """Activations of normal inputs at the quadrature's nodes, of shape (units, nodes), without gains."""
+    z = means[:, host.newaxis] + deviations[:, host.newaxis] * NODES
+    values = apply(layer.name, z)
+    if layer.blends.size:
+        values = z + layer.blends[0][:, host.newaxis] * (values - z)
+    return values
+
+
+def shift(layers: Sequence[Layer], position: int, amounts: Floats) -> None:
+    """Make up for the loss of these amounts, of shape (units,), from the outputs of a hidden layer.
+
+    The next layer's biases take them over; where its skip connection would have added them too, the biases of
+    the layer behind it do, and so on.
+    """
+    for following in layers[position + 1 :]:
+        following.biases[...] += amounts[: len(following.weights)] @ following.weights[: len(amounts)]
+        gains = following.gains[0]
+        amounts = gains[: len(amounts)] * amounts[: gains.size]
+        if not amounts.size:
+            return
 
 
 def apply(name: str, z: Floats) -> Floats:

@@ -3,10 +3,11 @@
     f(x) = output(W_L ... phi_2(W_2 phi_1(W_1 x + b_1) + b_2) ... + b_L)
 
 Rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, outputs). All parameters are in
-one flat buffer (`nas.network.architecture`): optimizers, checkpoints and files handle one array. In front of
-the first layer (`Front`) each input may have a trained factor (front scaling, Holzmüller et al. 2024, "Better
-by default"), and waves beside it (a periodic encoding, `nas.network.waves`). A network with members is the
-mean of plain networks that share weights (`nas.network.batch_ensemble`).
+one flat buffer (`nas.network.architecture`): optimizers, checkpoints and files handle one array. Beside its
+layers (`Extras`) each input may have a trained factor (front scaling, Holzmüller et al. 2024, "Better by
+default"), and waves beside it (a periodic encoding, `nas.network.waves`); hidden layers may have parametric
+activations and skip connections (`nas.network.units`). A network with members is the mean of plain networks
+that share weights (`nas.network.batch_ensemble`).
 
 Forward pass and backpropagation are written here as a textbook has them. Training does not call them: it
 computes many networks in one batch, in `nas.training`, and tests hold its gradients to these.
@@ -16,13 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import PLAIN, Architecture, Front
+from nas.network.architecture import Architecture
 from nas.network.arrays import Array, DTypeLike, Floats, Ints, host, to_device, to_host, xp
 from nas.network.batch_ensemble import gradient_of_mean, initial_factors, parameters_of_members
+from nas.network.extras import PLAIN, Extras
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Loss, Smoothing
+from nas.network.units import activated, unit_gradients, unit_outputs
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
@@ -33,7 +37,7 @@ class MLP:
 
     Parameters
     ----------
-    sizes, activations, front, members
+    sizes, activations, extras, members
         See `nas.network.architecture.Architecture`.
     loss : str
         The loss, which determines the output function; see `nas.network.LOSSES`.
@@ -46,7 +50,7 @@ class MLP:
     Attributes
     ----------
     parameters : float array of shape (n,)
-        All weights, all biases, the members' factors, those of front scaling, and waves.
+        All weights, all biases, the members' factors, those of front scaling, waves, blends and gains.
     weights, biases : lists of float arrays of shape (inputs, outputs) and (outputs,)
         Views of `parameters`, one of each per layer; the last layer has the outputs of all members.
     factors : float array of shape (members, inputs)
@@ -55,6 +59,8 @@ class MLP:
         The factors of the inputs, a view of `parameters`; empty without front scaling.
     waves : Waves
         The periodic encoding, views of `parameters`; of no numbers without it.
+    units : Units
+        Blends and gains of the hidden layers, views of `parameters`.
 
     Raises
     ------
@@ -76,14 +82,14 @@ class MLP:
         *,
         rng: host.random.Generator | None = None,
         dtype: DTypeLike = host.float32,
-        front: Front = PLAIN,
+        extras: Extras = PLAIN,
         members: int = 1,
     ) -> None:
-        self.architecture = Architecture(tuple(sizes), tuple(activations), front, members)
+        self.architecture = Architecture(tuple(sizes), tuple(activations), extras, members)
         if loss not in LOSSES:
             raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
         self.sizes, self.activations = self.architecture.sizes, self.architecture.activations
-        self.front, self.members = front, members
+        self.extras, self.members = extras, members
         self.loss = LOSSES[loss]
         self.n_weights = sum(
             inputs * outputs for inputs, outputs in pairwise(self.architecture.stacked_sizes)
@@ -91,7 +97,8 @@ class MLP:
         self.parameters: Floats = host.zeros(self.architecture.n_parameters, dtype)
         self.weights, self.biases = self.views(self.parameters)
         self.factors = self.factors_of(self.parameters)
-        self.scales, self.waves = front.views(self.parameters, self.sizes)
+        self.scales, self.waves = self.architecture.front_views(self.parameters)
+        self.units = self.architecture.unit_views(self.parameters)
         if rng is not None:
             self.initialize(rng)
 
@@ -116,6 +123,8 @@ class MLP:
             INITIALIZERS["glorot_uniform"](weight, rng)
         self.weights[0][...], self.waves.weights[...] = host.split(first, [self.sizes[0]])
         self.scales[...] = 1
+        for numbers in (*self.units.blends, *self.units.gains):
+            numbers[...] = 1
         self.waves.initialize(rng)
         if self.members > 1:
             columns = host.arange(self.sizes[0]) if columns is None else columns
@@ -147,7 +156,7 @@ class MLP:
             return mean
         result = host.empty((len(X), self.sizes[-1]), self.parameters.dtype)
         for rows in _blocks(len(X)):
-            *_, z = self._forward(X[rows])[0]
+            *_, z = self._forward(X[rows]).linear
             outputs = _columns(z)
             self.loss.link(outputs)
             result[rows] = to_host(outputs.T)
@@ -164,27 +173,24 @@ class MLP:
             return host.hstack([network.hidden(X) for network in self.plain_networks()])
         result = host.empty((len(X), self.sizes[-2]), self.parameters.dtype)
         for rows in _blocks(len(X)):
-            *_, A = self._forward(X[rows])[1]
+            *_, A = self._forward(X[rows]).inputs
             result[rows] = to_host(A)
         return result
 
-    def _forward(self, X: Floats) -> tuple[list[Floats], list[Floats]]:
-        """Linear outputs of all layers; and what each layer reads: scaled `X`, then hidden activations."""
+    def _forward(self, X: Floats) -> _Pass:
         X = X.astype(self.parameters.dtype, copy=False)
-        linear: list[Floats] = []
-        inputs: list[Floats] = [to_device(X * self.scales if self.front.has_scales else X)]
-        for weight, bias, name in zip(self.weights, self.biases, (*self.activations, None), strict=True):
-            z = xp.dot(inputs[-1], to_device(weight))
-            z += to_device(bias)
-            if self.front.periodic and not linear:
-                # Waves read X without the factors: frequencies are factors of it already.
-                sums = self.waves.read(self.waves.angles(X[:, list(self.front.periodic)]))
-                z += xp.dot(to_device(sums), to_device(self.waves.weights))
-            linear.append(z)
-            if name is not None:
-                inputs.append(xp.empty_like(z))
-                ACTIVATIONS[name].forward(z, inputs[-1])
-        return linear, inputs
+        read = to_device(X * self.scales if self.extras.has_scales else X)
+        z = xp.dot(read, to_device(self.weights[0])) + to_device(self.biases[0])
+        if self.extras.periodic:
+            # Waves read X without the factors: frequencies are factors of it already.
+            sums = self.waves.read(self.waves.angles(X[:, list(self.extras.periodic)]))
+            z += xp.dot(to_device(sums), to_device(self.waves.weights))
+        return _forward_from(self, z, read)
+
+    def last_linear(self, z: Floats) -> Floats:
+        """The linear outputs of the last layer, from those of the first, both of shape (rows, units)."""
+        # The first hidden layer adds nothing of the inputs, which may be missing here.
+        return _forward_from(self, z, z[:, :0]).linear[-1]
 
     def loss_and_gradient(
         self,
@@ -217,7 +223,7 @@ class MLP:
             loss, gradient = self._mean_of_members(X, y, row_weights, label_smoothing)
         else:
             loss, gradient = self._of_single_member(X, y, row_weights, label_smoothing)
-        _, waves = self.front.views(gradient, self.sizes)
+        _, waves = self.architecture.front_views(gradient)
         # The penalty is for steep functions: it has matrices, not biases, factors, frequencies and phases.
         for part, decayed in (
             (gradient[: self.n_weights], self.parameters[: self.n_weights]),
@@ -230,7 +236,7 @@ class MLP:
     def _of_single_member(
         self, X: Floats, y: Array, row_weights: Floats | None, label_smoothing: float
     ) -> tuple[float, Floats]:
-        linear, inputs = self._forward(X)
+        linear, inputs, activations = self._forward(X)
         outputs = _columns(linear[-1])
         self.loss.link(outputs)
         # Output function and loss are a pair: the gradient by the linear outputs is p - y, in place of p.
@@ -241,19 +247,23 @@ class MLP:
             outputs *= to_device(row_weights)
         gradient = host.empty_like(self.parameters)
         weights, biases = self.views(gradient)
-        dZ = outputs.T / len(X)  # the gradient of the mean loss by the linear outputs of a layer
+        blends, gains = self.architecture.unit_views(gradient)
+        dread: Floats | float = 0.0  # of what a layer reads, the gradient through its skip connection
+        dZ: Floats = outputs.T / len(X)  # the gradient of the mean loss by the linear outputs of a layer
         for layer in range(len(weights) - 1, -1, -1):
             weights[layer][...] = to_host(xp.dot(inputs[layer].T, dZ))
             biases[layer][...] = to_host(dZ.sum(axis=0))
             if layer:
                 # The chain rule, from a layer's linear outputs through its weights to the layer below.
-                dZ = xp.dot(dZ, to_device(self.weights[layer].T))
-                ACTIVATIONS[self.activations[layer - 1]].backward(dZ, linear[layer - 1], inputs[layer])
-        slopes, (scales, waves) = to_host(dZ), self.front.views(gradient, self.sizes)
-        if self.front.has_scales:
+                dA, below = xp.dot(dZ, to_device(self.weights[layer].T)) + dread, layer - 1
+                own = self.activations[below], self.units.blends[below], self.units.gains[below]
+                dZ, dread, by_own = unit_gradients(dA, linear[below], activations[below], inputs[below], own)
+                blends[below][...], gains[below][...] = map(to_host, by_own)
+        slopes, (scales, waves) = to_host(dZ), self.architecture.front_views(gradient)
+        if self.extras.has_scales:
             scales[...] = (slopes @ self.weights[0].T * X).sum(axis=0)
-        if self.front.periodic:
-            waves.fill_gradient(self.waves, X[:, list(self.front.periodic)], slopes)
+        if self.extras.periodic:
+            waves.fill_gradient(self.waves, X[:, list(self.extras.periodic)], slopes)
         return float(host.mean(to_host(losses))), gradient
 
     def _mean_of_members(
@@ -266,6 +276,27 @@ class MLP:
         ]
         gradient = gradient_of_mean(self.architecture, self.parameters, [gradient for _, gradient in each])
         return float(host.mean([loss for loss, _ in each])), gradient
+
+
+class _Pass(NamedTuple):
+    """Linear outputs of all layers; what each reads: scaled inputs, then hidden units; and activations."""
+
+    linear: list[Floats]
+    inputs: list[Floats]
+    activations: list[Floats]
+
+
+def _forward_from(network: MLP, z: Floats, read: Floats) -> _Pass:
+    """The forward pass from the linear outputs of the first layer, and what that has read."""
+    linear, inputs, activations = [z], [read], []
+    layers = zip(network.activations, network.weights[1:], network.biases[1:], *network.units, strict=True)
+    for name, weight, bias, blends, gains in layers:
+        activations.append(activated(name, z))
+        inputs.append(unit_outputs(z, activations[-1], inputs[-1], blends, gains))
+        z = xp.dot(inputs[-1], to_device(weight))
+        z += to_device(bias)
+        linear.append(z)
+    return _Pass(linear, inputs, activations)
 
 
 def _losses(loss: Loss, outputs: Floats, y: Array, smoothing: float) -> Floats:

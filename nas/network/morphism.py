@@ -7,6 +7,8 @@ Changes of structure in the order of their application, and their effect on the 
     narrow           not exact: the units that move the next layer least are removed, their means remain
     swap             not exact: another activation over the same weights
     insert a layer   see `nas.network.insertion`
+    extras           blends and gains that are added begin at 1 and 0: exact; of removed gains the mean of
+                     what they added remains; removed blends leave the activation
     widen            exact: new units have no effect until the first step (Chen et al. 2016, Net2Net;
                      Wei et al. 2016, Network Morphism)
 
@@ -23,23 +25,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from nas.network.activations import ACTIVATIONS
 from nas.network.architecture import Architecture
 from nas.network.arrays import Floats, host
+from nas.network.extras import Extras
 from nas.network.front import Factors, new_waves, remove_waves, with_sums, without_sums
-from nas.network.initializers import INITIALIZERS
 from nas.network.inputs import InputChange
-from nas.network.insertion import insert, route
+from nas.network.insertion import fit_gains, insert, remove_gains, route
 from nas.network.layers import (
-    NODE_WEIGHTS,
-    NODES,
     Layer,
-    empty_numbers,
-    linear_outputs,
-    values_at_nodes,
+    layer_of,
+    resized,
 )
 from nas.network.members import with_members
 from nas.network.optimizers import OPTIMIZERS
+from nas.network.reshaping import narrow, remove, widen
 from nas.network.state import SETTLED, State
 from nas.network.waves import Waves
 
@@ -80,16 +79,17 @@ def morph(
     with host.errstate(all="ignore"):
         layers, inputs = _layers(state, parent)
         squares, n_moments = OPTIMIZERS[state.rule[0]].squares, len(layers[0].numbers) - 1
-        if inputs.waves is not None and not child.front.periodic:
-            remove_waves(layers[0], inputs.waves, parent.front.periodic, parent.sizes[0])
+        if inputs.waves is not None and not child.extras.periodic:
+            remove_waves(layers[0], inputs.waves, parent.extras.periodic, parent.sizes[0])
         own = with_members(layers, inputs.members, child.members, squares, rng)
+        _set_units(layers, child.extras)
         _change(layers, child, origins, rng)
         factors, waves = inputs.factors, inputs.waves
-        if factors is None and child.front.has_scales:
+        if factors is None and child.extras.has_scales:
             factors = Factors.ones(n_moments, parent.sizes[0], squares)
         # After the layers have changed: waves are inputs of a first layer with the child's units.
-        if waves is None and child.front.periodic:
-            waves, weights = new_waves(len(child.front.periodic), n_moments, child.sizes[1], rng)
+        if waves is None and child.extras.periodic:
+            waves, weights = new_waves(len(child.extras.periodic), n_moments, child.sizes[1], rng)
             with_sums(layers[0], weights)
         return _state(state, child, layers, _OfInputs(own, factors, waves))
 
@@ -103,7 +103,7 @@ def with_inputs(state: State, parent: Architecture, change: InputChange) -> Stat
     with host.errstate(all="ignore"):
         layers, inputs = _layers(state, parent)
         if inputs.waves is not None:
-            remove_waves(layers[0], inputs.waves, parent.front.periodic, parent.sizes[0])
+            remove_waves(layers[0], inputs.waves, parent.extras.periodic, parent.sizes[0])
         own = change.apply(layers[0], inputs.members)
         factors = None if inputs.factors is None else inputs.factors.of_inputs(change.origins)
         return _state(state, change.architecture(parent), layers, _OfInputs(own, factors, None))
@@ -112,8 +112,14 @@ def with_inputs(state: State, parent: Architecture, change: InputChange) -> Stat
 def is_exact(parent: Architecture, child: Architecture, origins: Sequence[int | None]) -> bool:
     """Whether such a child of any parent computes its parent's function, up to rounding; see `morph`."""
     _check(parent, child, origins)
-    removed = set(range(len(parent.activations))) - set(origins)
+    extras, depth = parent.extras, len(parent.activations)
+    removed = set(range(depth)) - set(origins)
     if any(parent.activations[position] != "identity" for position in removed):
+        return False
+    has_gains = extras.has_skips and depth > 1
+    if (extras.is_parametric and depth and not child.extras.is_parametric) or (
+        has_gains and (not child.extras.has_skips or len(removed) > (depth - 1 in removed))
+    ):
         return False
     before, width = None, parent.sizes[0]
     for i, (name, origin) in enumerate(zip(child.activations, origins, strict=True)):
@@ -121,14 +127,21 @@ def is_exact(parent: Architecture, child: Architecture, origins: Sequence[int | 
             following = next(
                 (parent.sizes[1 + own] for own in origins[i:] if own is not None), parent.sizes[-1]
             )
+            if child.extras.has_skips and i and child.sizes[1 + i] >= width:
+                before = "identity"  # without bounds, as it passes on by its gains
+                continue
             path = route(name, before, width, following, child.sizes[1 + i])
-            if not path.exact:
+            if not path.exact and child.extras.is_parametric:
+                name, path = "identity", route("identity", before, width, following, child.sizes[1 + i])
+            if not path.exact or (has_gains and i and not path.unchanged and any(origins[i:])):
                 return False
             width = path.units
         elif name != parent.activations[origin] or child.sizes[1 + i] < parent.sizes[1 + origin]:
             return False
         else:
             width = parent.sizes[1 + origin]
+            # Such units have no bounds.
+            name = "identity" if extras.is_parametric or (extras.has_skips and origin) else name
         before = name
     return True
 
@@ -145,16 +158,20 @@ def _layers(state: State, architecture: Architecture) -> tuple[list[Layer], _OfI
     optimizer, coefficient = state.rule
     for moment, decay_rate in zip(flats[1:], OPTIMIZERS[optimizer].corrected(coefficient), strict=False):
         moment /= 1 - decay_rate**state.steps
-    n, front = architecture.n_parameters, architecture.front
+    n, front = architecture.n_parameters, architecture.extras
     if any(flat.shape != (n,) for flat in flats):
         raise ValueError(f"state: expected {n} numbers, got {[flat.size for flat in flats]}")
     views_of_each = [architecture.views(flat) for flat in flats]
+    units_of_each = [architecture.unit_views(flat) for flat in flats]
     layers = []
     for i, name in enumerate([*architecture.activations, "identity"]):
         numbers = [host.vstack([weights[i], biases[i]]) for weights, biases in views_of_each]
-        layers.append(Layer(name, host.stack(numbers)))
+        layers.append(layer_of(name, host.stack(numbers)))
+    for i, layer in enumerate(layers[:-1]):
+        layer.blends = host.stack([blends[i] for blends, _ in units_of_each])
+        layer.gains = host.stack([gains[i] for _, gains in units_of_each])
     own = host.stack([architecture.factors_of(flat) for flat in flats])
-    scales, waves = zip(*(front.views(flat, architecture.sizes) for flat in flats), strict=True)
+    scales, waves = zip(*(architecture.front_views(flat) for flat in flats), strict=True)
     factors = None
     if front.has_scales:
         factors = Factors.folded(scales, OPTIMIZERS[optimizer].squares, layers[0])
@@ -185,7 +202,7 @@ class _OfInputs(NamedTuple):
 def _state(parent: State, architecture: Architecture, layers: Sequence[Layer], inputs: _OfInputs) -> State:
     """The state of a network of these layers, with estimated moments for new parameters."""
     squares = OPTIMIZERS[parent.rule[0]].squares
-    dtype, front = parent.parameters.dtype, architecture.front
+    dtype, front = parent.parameters.dtype, architecture.extras
     # Sums of waves are taken out before the factors, which belong to the table's inputs only.
     sums = without_sums(layers[0], architecture.sizes[0])
     factors = inputs.factors if front.has_scales else None
@@ -208,8 +225,10 @@ def _state(parent: State, architecture: Architecture, layers: Sequence[Layer], i
         for layer, layer_weights, layer_biases in zip(layers, weights, biases, strict=True):
             numbers = filled(layer.numbers[i])
             layer_weights[...], layer_biases[...] = numbers[:-1], numbers[-1]
+        for layer, blends, gains in zip(layers[:-1], *architecture.unit_views(flat), strict=True):
+            blends[...], gains[...] = filled(layer.blends[i]), filled(layer.gains[i])
         architecture.factors_of(flat)[...] = filled(inputs.members[i])
-        own_scales, own_waves = front.views(flat, architecture.sizes)
+        own_scales, own_waves = architecture.front_views(flat)
         if factors is not None:
             own = factors.estimated(i - 1, layers[0].weights, weights[0]) if i else factors.numbers[0]
             own_scales[...] = own
@@ -220,6 +239,15 @@ def _state(parent: State, architecture: Architecture, layers: Sequence[Layer], i
         flats.append(flat)
     parameters, *moments = flats
     return State(parameters, tuple(moments), parent.rule, SETTLED if moments else 0, 0)
+
+
+def _set_units(layers: Sequence[Layer], extras: Extras) -> None:
+    """Give a parent's layers the blends and gains of a child with these extras; new ones without effect."""
+    for i, layer in enumerate(layers[:-1]):
+        if not extras.has_skips:
+            remove_gains(layers, i)
+        layer.blends = resized(layer.blends, layer.numbers.shape[-1] * extras.is_parametric, 1.0)
+    fit_gains(layers, extras)
 
 
 def _mean(numbers: Floats, otherwise: float) -> float:
@@ -236,73 +264,20 @@ def _change(
     # From the last to the first, so that the positions of layers still to be removed stay valid.
     for position in reversed(range(len(layers) - 1)):
         if position not in surviving:
-            _remove(layers, position)
+            remove(layers, position)
+            fit_gains(layers, child.extras)
     continued = [i for i, origin in enumerate(origins) if origin is not None]
     # Narrow before widening and inserting: statistics of units are those of the trained network.
     for position, i in enumerate(continued):
-        _narrow(layers, position, child.sizes[1 + i])
+        narrow(layers, position, child.sizes[1 + i])
     for position, i in enumerate(continued):
         layers[position].name = child.activations[i]
     for i, origin in enumerate(origins):
         if origin is None:
-            insert(layers, i, child.activations[i], child.sizes[1 + i])
+            insert(layers, i, child.activations[i], child.sizes[1 + i], child.extras)
     for i, width in enumerate(child.sizes[1:-1]):
-        _widen(layers, i, width, rng)
-
-
-def _remove(layers: list[Layer], position: int) -> None:
-    """Replace each unit by a line, and multiply the lines into the next layer's weights.
-
-    The line nearest to f(z) for a normal z of mean m and standard deviation s has the slope
-    E[f(z) (z - m)] / s² (least squares).
-    """
-    layer, following = layers[position], layers[position + 1]
-    means, deviations = linear_outputs(layers[: position + 1])
-    values = values_at_nodes(layer.name, means, deviations)
-    slopes = values @ (NODES * NODE_WEIGHTS) / deviations
-    heights = values @ NODE_WEIGHTS + slopes * (layer.biases - means)
-    numbers = empty_numbers(following, len(layer.weights))
-    # Two linear maps in a row are one: W_1 · diag(slopes) · W_2.
-    numbers[0, :-1] = layer.weights @ (slopes[:, host.newaxis] * following.weights)
-    numbers[0, -1] += heights @ following.weights
-    layers[position : position + 2] = [Layer(following.name, numbers)]
-
-
-def _narrow(layers: list[Layer], position: int, width: int) -> None:
-    """Keep the units with the largest effect on the next layer; means of the others go into its biases."""
-    layer, following = layers[position], layers[position + 1]
-    n_units = layer.numbers.shape[-1]
-    if width >= n_units:
-        return
-    means, deviations = linear_outputs(layers[: position + 1])
-    values = values_at_nodes(layer.name, means, deviations)
-    # The unit's deviation times the length of its outgoing weights. All nodes count alike, also the
-    # rare ones: weighting them by the normal density selected other units, and no better ones.
-    effects = values.std(axis=1) * host.linalg.norm(following.weights, axis=1)
-    order = host.argsort(-effects, kind="stable")
-    selected, dropped = host.sort(order[:width]), order[width:]
-    following.biases[...] += (values[dropped] @ NODE_WEIGHTS) @ following.weights[dropped]
-    layer.numbers = layer.numbers[..., selected]
-    following.numbers = following.numbers[:, [*selected, n_units]]
-
-
-def _widen(layers: list[Layer], position: int, width: int, rng: host.random.Generator) -> None:
-    """Add units with initial incoming weights and outgoing weights of 0."""
-    layer, following = layers[position], layers[position + 1]
-    n_units = layer.numbers.shape[-1]
-    if width <= n_units:
-        return
-    # Initial weights follow from the whole matrix: its fan-in and fan-out are those of the widened layer.
-    weights = host.empty((len(layer.weights), width))
-    INITIALIZERS[ACTIVATIONS[layer.name].initializer](weights, rng)
-    numbers = host.full((*layer.numbers.shape[:-1], width), host.nan)
-    numbers[..., :n_units] = layer.numbers
-    numbers[0, :-1, n_units:], numbers[0, -1, n_units:] = weights[:, n_units:], 0
-    layer.numbers = numbers
-    numbers = empty_numbers(following, width)
-    numbers[0, n_units:-1] = 0
-    numbers[:, :n_units] = following.numbers[:, :n_units]
-    following.numbers = numbers
+        widen(layers, i, width, rng)
+    fit_gains(layers, child.extras)
 
 
 def _check(parent: Architecture, child: Architecture, origins: Sequence[int | None]) -> None:

@@ -113,6 +113,10 @@ def _structure(history: History) -> Panel | None:
             f" The hidden layers are shared by {genome.n_members} members, of which predictions are the "
             "mean: each multiplies the inputs by factors of its own, and has outputs of its own."
         )
+    if genome.is_parametric:
+        text += " Each hidden unit blends its activation with its linear output."
+    if genome.has_skips:
+        text += " Each hidden layer but the first adds the layer before it, unit by unit."
     return Panel(
         "structure",
         "The winner's layers",

@@ -31,7 +31,7 @@ from nas.run.findings import Findings
 from nas.run.preparation import Prepared
 from nas.run.selection import Selection
 from nas.run.speed import processor_seconds
-from nas.runtime import Ensemble, Network, Waves
+from nas.runtime import Ensemble, Network, Units, Waves
 from nas.settings.search_settings import SearchSettings
 from nas.space import Limits
 from nas.training import Fold
@@ -282,9 +282,9 @@ def exported(
 ) -> Network:
     """A trained network with its preprocessing, as it is saved."""
     plain, waves = folded(network), None
-    if network.front.periodic:
+    if network.extras.periodic:
         frequencies, phases, _ = network.waves.codes()
-        waves = Waves(network.front.periodic, frequencies, phases.copy())
+        waves = Waves(network.extras.periodic, frequencies, phases.copy())
     return Network(
         task=source.dataset.task,
         columns=source.preprocessor_of(candidate.genome.encoding, fold).columns,
@@ -295,4 +295,13 @@ def exported(
         provenance=provenance,
         waves=waves,
         factors=network.factors if network.members > 1 else None,
+        units=_exported_units(plain),
     )
+
+
+def _exported_units(network: MLP) -> Units | None:
+    if not network.extras.has_units:
+        return None
+    blends, (_, *gains) = network.units
+    extras = network.extras
+    return Units(tuple(blends) if extras.is_parametric else (), tuple(gains) if extras.has_skips else ())

@@ -19,6 +19,9 @@ COSTS = ("parameters", "flops", "latency")
 _LAYER = 1.4
 """Microseconds of one row through a layer, its size and activation aside; measured as `cost_model` says."""
 
+_BLEND, _SKIP = 1.2, 1.9
+"""The same for the parametric activations of a layer, and for its skip connection."""
+
 _FLOPS_A_MICROSECOND = 30_000.0
 """Measured as `cost_model` says."""
 
@@ -74,7 +77,8 @@ def cost_model(n_inputs: int | Mapping[Encoding, int], n_outputs: int) -> CostMo
         inputs = n_inputs if isinstance(n_inputs, int) else n_inputs[genome.encoding]
         parameters, flops = genome.n_parameters(inputs, n_outputs), genome.n_flops(inputs, n_outputs)
         activations = sum(ACTIVATIONS[name or DEFAULT_ACTIVATION].latency for name in genome.activations)
-        calls = genome.n_members * (_LAYER * (genome.depth + 1) + activations)
+        units = _BLEND * genome.depth * genome.is_parametric + _SKIP * (genome.depth - 1) * genome.has_skips
+        calls = genome.n_members * (_LAYER * (genome.depth + 1) + activations) + units
         return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))
 
     return costs

@@ -23,7 +23,7 @@ from nas.genome import (
     encoding_of,
 )
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import FRONT_SCALING_BOUNDS, MOST_MEMBERS
+from nas.network.architecture import MOST_MEMBERS, RATE_FACTOR_BOUNDS
 from nas.network.losses import LARGEST_SMOOTHING
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -67,6 +67,10 @@ class SearchSpace:
         Factors of the learning rate for trained factors of the inputs, 0 for none; empty: not carried.
     members : sequence of int, or Range
         Members of a network that share its hidden layers; empty: not carried, 1.
+    parametric_activation : sequence of numbers, or Range
+        Factors of the learning rate for trained blends of activations, 0 for none; empty: not carried.
+    skips : sequence of int, or Range
+        1: hidden layers add the layer before them; empty: not carried, 0.
     name : str
         The name in messages and reports.
     starts : tuple of Genome
@@ -96,8 +100,10 @@ class SearchSpace:
     numeric_encoding: Sequence[str] = gene(Names(NUMERIC_ENCODINGS), "beside each number")
     beta2: Values = gene(Numbers(*BETA2_BOUNDS), "of adam and adamw", (0.95, 0.999))
     label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING), "of classes", (0.0, 0.05, 0.1))
-    front_scaling: Values = gene(Numbers(*FRONT_SCALING_BOUNDS), "of trained factors of inputs", (0, 6))
+    front_scaling: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of trained factors of inputs", (0, 6))
     members: Values = gene(Numbers(1, MOST_MEMBERS, whole=True), "that share hidden layers", (1, 8))
+    parametric_activation: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of trained blends of activations", (0, 0.1))
+    skips: Values = gene(Numbers(0, 1, whole=True), "1: layers add the one before", (0, 1))
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 
@@ -209,7 +215,10 @@ class SearchSpace:
         return _summary(self)
 
 
-_LATER_GENES = ("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members")
+_LATER_GENES = (
+    *("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members"),
+    *("parametric_activation", "skips"),
+)
 """Genes that the first journals do not name."""
 
 DOMAINS: dict[str, Domain] = {

@@ -5,7 +5,8 @@ From the entry to the array operations:
 - `loop`: `train_cohort`, with the settings of `config`, the rows of `data`, `checks` and `records`;
 - `cohort`: a step of all its members (`member`), with their optimizers (`updates`), and `validation`;
 - `passes`: a batch through all networks, in the arrays of `memory`: `forward` and `backward` are lists of
-  calls, with `products` (in blocks), `front` (factors of the inputs, and waves) and `dropout`;
+  calls, with `products` (in blocks), `front` (factors of the inputs, and waves),
+  `units` (parametric activations, skip connections) and `dropout`;
 - `layout`: the positions of all numbers in shared arrays, which follow from the members' `shapes`; `views` of
   these arrays; `storage` and `sharing`: networks in the buffers, without and with members of their own;
 - `planner`: which networks train together; `denormals`: why weights near 0 do not slow training down.

@@ -1,9 +1,13 @@
 """The backward pass of a cohort as a list of calls, from linear outputs to the gradient by parameters.
 
 dW_l = dZ_l [A_(l-1); 1]^T,   dA_(l-1) = W_l^T dZ_l,   dZ_l = dA_l * phi_l'(Z_l)
+
+Parametric activations and skip connections: see `nas.training.units`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from nas.network import fused
 from nas.network.activations import ACTIVATIONS
@@ -13,6 +17,7 @@ from nas.training.forward import ForwardPass
 from nas.training.layout import Place
 from nas.training.memory import Memory
 from nas.training.products import PANEL, fits_cache
+from nas.training.units import SkipStack
 from nas.training.views import matrices, units, wide
 
 
@@ -58,6 +63,9 @@ class BackwardPass:
                 continue
             for stack in layout.stacks(layer):
                 calls += self._multiply(stack)
+            # The products have written the gradient by the layer below, to which skip connections add.
+            for skip, (stack, _) in self._skips(layer):
+                calls.append(skip.add_to(units(self._slopes[layer - 1], stack, source=True)))
         # Last, when the gradient by the weights that the inputs were multiplied by is complete.
         return calls + self._forward.front.backward(gradient)
 
@@ -66,14 +74,25 @@ class BackwardPass:
         memory = self._memory
         slopes, z, a = self._slopes[layer], memory.linear[layer], memory.hidden[layer - 1]
         calls: list[Call] = []
+        for skip, (stack, gains) in self._skips(layer):
+            calls += skip.backward(units(slopes, stack), self._gradient[gains])
         if (mask := memory.masks.get(layer)) is not None:
             # The forward pass multiplied by the mask last, so the backward pass does first.
             calls.append((xp.multiply, (slopes, mask, slopes)))
-        for name, rows in memory.layout.runs(layer):
+        for name, rows, blends in memory.layout.runs(layer):
             arrays = (slopes[rows].reshape(-1), z[rows].reshape(-1), a[rows].reshape(-1))
             gate = self._forward.gates.get((layer, rows.start))
-            calls += ACTIVATIONS[name].lay_out_backward(*arrays, gate)
+            if blends is None:
+                calls += ACTIVATIONS[name].lay_out_backward(*arrays, gate)
+            else:
+                run = self._forward.parametric[layer, rows.start]
+                calls += run.backward(slopes[rows], self._gradient[blends], gate)
         return calls
+
+    def _skips(self, layer: int) -> Iterator[tuple[SkipStack, tuple[list[Place], slice]]]:
+        """The skip connections of a layer, with the places of their members and their gains."""
+        groups = self._memory.skip_groups.get(layer, ())
+        return zip(self._forward.skips.get(layer, ()), groups, strict=True)
 
     def _multiply(self, stack: list[Place]) -> list[Call]:
         """The gradient by the weights of a stack, and by the units below, unless these are the inputs."""

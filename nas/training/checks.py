@@ -60,12 +60,7 @@ def _check_shapes(members: Sequence[Member]) -> None:
                 f"label_smoothing: expected 0 for {network.loss.name}, a loss without class targets, "
                 f"got {member.config.label_smoothing:g}"
             )
-        if (member.config.front_scaling > 0) != network.front.has_scales:
-            has = "with" if network.front.has_scales else "without"
-            raise ValueError(
-                f"front_scaling: expected a network with factors of its inputs where it is above 0, "
-                f"got {member.config.front_scaling:g} and a network {has} them"
-            )
+        _check_rate_factors(member)
         pairs: tuple[tuple[str, object, object], ...] = (
             ("inputs", first.network.sizes[0], network.sizes[0]),
             ("outputs", first.network.sizes[-1], network.sizes[-1]),
@@ -84,6 +79,20 @@ def _check_shapes(members: Sequence[Member]) -> None:
                 raise ValueError(
                     f"members: expected configs with the same {name}, got {setting} and {other_setting}"
                 )
+
+
+def _check_rate_factors(member: Member) -> None:
+    config, extras = member.config, member.network.extras
+    for name, value, has_numbers, words in (
+        ("front_scaling", config.front_scaling, extras.has_scales, "factors of its inputs"),
+        ("parametric_activation", config.parametric_activation, extras.is_parametric, "blends of its units"),
+    ):
+        if (value > 0) != has_numbers:
+            has = "with" if has_numbers else "without"
+            raise ValueError(
+                f"{name}: expected a network with {words} where it is above 0, got {value:g} and a network "
+                f"{has} them"
+            )
 
 
 def _check_generators(members: Sequence[Member]) -> None:

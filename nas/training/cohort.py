@@ -47,7 +47,7 @@ class Cohort:
     def __init__(self, members: Sequence[Member], *, tiled: bool) -> None:
         def shape(member: Member) -> Shape:
             network = member.network
-            return Shape.of(network.sizes, network.activations, tiled=tiled, front=network.front)
+            return Shape.of(network.sizes, network.activations, tiled=tiled, extras=network.extras)
 
         self.members = sorted(members, key=lambda member: order(shape(member), member.config, member.steps))
         shapes, self._copies = [shape(member) for member in self.members], members[0].network.members

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nas.network.architecture import FRONT_SCALING_BOUNDS
+from nas.network.architecture import RATE_FACTOR_BOUNDS
 from nas.network.losses import LARGEST_SMOOTHING
 from nas.network.optimizers import BETA2, BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -39,6 +39,8 @@ class TrainingConfig:
         2016); 0 for targets that are values.
     front_scaling : float
         The factor of the learning rate for the factors of the inputs, of networks that have such; 0: of none.
+    parametric_activation : float
+        The same for the blends of parametric activations.
     dropout : float or tuple of float
         The share of hidden units that each step drops: one number for all hidden layers, or one a layer.
     clip_norm : float, optional
@@ -60,6 +62,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     front_scaling: float = 0.0
+    parametric_activation: float = 0.0
     dropout: float | tuple[float, ...] = 0.0
     clip_norm: float | None = None
     patience: int | None = 10
@@ -118,13 +121,14 @@ _BOUNDS = (
     ("warmup", 0, 1),
     ("weight_decay", 0, 1e3),
     ("label_smoothing", 0, LARGEST_SMOOTHING),
-    ("front_scaling", *FRONT_SCALING_BOUNDS),
+    ("front_scaling", *RATE_FACTOR_BOUNDS),
+    ("parametric_activation", *RATE_FACTOR_BOUNDS),
     ("dropout", 0, 0.99),
     ("clip_norm", 1e-12, math.inf),
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )
 # Settings that came after the first records, with the values that leave training as it was before them.
-_LATER = {"beta2": BETA2, "label_smoothing": 0.0, "front_scaling": 0.0}
+_LATER = {"beta2": BETA2, "label_smoothing": 0.0, "front_scaling": 0.0, "parametric_activation": 0.0}
 _OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")

@@ -1,6 +1,6 @@
 """The forward pass of a cohort as a list of calls, from the batch to the linear outputs.
 
-A_0 = X,   Z_l = [W_l b_l] [A_(l-1); 1],   A_l = phi_l(Z_l)
+A_0 = X,   Z_l = [W_l b_l] [A_(l-1); 1],   A_l = phi_l(Z_l), or as in `nas.training.units`
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from nas.network.calls import Call
 from nas.training.front import FrontScaling, MemberWaves, numbers_of
 from nas.training.layout import Layout, Place
 from nas.training.memory import Memory
-from nas.training.views import matrices, wide
+from nas.training.units import ParametricRun, SkipStack
+from nas.training.views import matrices, units, wide
 
 
 class ForwardPass:
@@ -35,6 +36,10 @@ class ForwardPass:
         Those of each member that has any.
     gates : dict from (int, int) to float arrays
         What loops of activations leave to their derivatives, by layer and first row.
+    parametric : dict from (int, int) to ParametricRun
+        By layer and first row.
+    skips : dict from int to list of SkipStack
+        By layer, in the order of `Memory.skip_groups`.
     calls : list of Call
     """
 
@@ -44,6 +49,8 @@ class ForwardPass:
         self.front = FrontScaling(memory.layout, parameters)
         self.waves: dict[int, MemberWaves] = {}
         self.gates: dict[tuple[int, int], Floats] = {}
+        self.parametric: dict[tuple[int, int], ParametricRun] = {}
+        self.skips: dict[int, list[SkipStack]] = {}
         self.calls = self._lay_out()
 
     def _lay_out(self) -> list[Call]:
@@ -73,7 +80,7 @@ class ForwardPass:
         calls: list[Call] = []
         numbers: dict[tuple[int, tuple[int, ...]], Floats] = {}
         for i, shape in enumerate(layout.shapes):
-            if not (places := shape.front.periodic):
+            if not (places := shape.extras.periodic):
                 continue
             key = (memory.groups[i] if memory.groups else 0, places)
             if key not in numbers:
@@ -120,18 +127,36 @@ class ForwardPass:
         memory, layout = self._memory, self._memory.layout
         z, a = memory.linear[layer], memory.hidden[layer - 1]
         calls: list[Call] = []
-        for name, rows in layout.runs(layer):
+        for name, rows, blends in layout.runs(layer):
             arrays = (z[rows].reshape(-1), a[rows].reshape(-1))
             # NumPy's derivatives compute such a term again; loops keep it, where a backward pass reads it.
             if self._is_trained and ACTIVATIONS[name].needs_input and kernels.is_loaded():
                 self.gates[layer, rows.start] = memory.zeros(arrays[0].shape)
             gate = self.gates.get((layer, rows.start))
-            calls += ACTIVATIONS[name].lay_out_forward(*arrays, gate)
+            if blends is None:
+                calls += ACTIVATIONS[name].lay_out_forward(*arrays, gate)
+                continue
+            run = ParametricRun(name, z[rows], a[rows], self.parameters[blends], memory.zeros)
+            self.parametric[layer, rows.start] = run
+            calls += run.forward(gate)
         # Rows are restored before the mask is applied, which has ones in them.
         if reset := _reset(layout, layer, a):
             calls.append(reset)
         if (mask := memory.masks.get(layer)) is not None:
             calls.append((xp.multiply, (a, mask, memory.read[layer])))
+        elif layer in memory.skip_groups:
+            calls.append((xp.copyto, (memory.read[layer], a)))
+        return calls + self._skip(layer)
+
+    def _skip(self, layer: int) -> list[Call]:
+        """The calls of a layer's skip connections, which add to its units after the mask."""
+        calls: list[Call] = []
+        below, own = self._memory.read[layer - 1 : layer + 1]
+        self.skips[layer] = []
+        for stack, gains in self._memory.skip_groups.get(layer, ()):
+            skip = SkipStack(units(below, stack, source=True), self.parameters[gains], self._memory.zeros)
+            self.skips[layer].append(skip)
+            calls += skip.forward(units(own, stack))
         return calls
 
 
@@ -142,7 +167,9 @@ def _reset(layout: Layout, layer: int, a: Floats) -> Call | None:
     """
     fixed = layout.fixed_rows(layer)
     overwritten: dict[int, float] = {}
-    for name, rows in layout.runs(layer):
+    for name, rows, blends in layout.runs(layer):
+        if blends is not None:
+            continue  # a blend of 0 leaves such rows as they are
         kind = ACTIVATIONS[name]
         changed = [value for value in (0.0, 1.0) if kind.at(value) != value]
         span = range(rows.start, rows.stop)

@@ -18,7 +18,8 @@ In a cohort of several, widths are rounded up so that more neighbours are equal.
 additional units are 0 on both sides, and stay 0: the units give nothing, and get no gradient.
 
 Behind the last layer are the parameters in front of the first: factors of the inputs, and waves; see
-`nas.training.front`.
+`nas.training.front`. Then come, layer by layer, those of hidden units: the blends of all members' parametric
+activations, a number for each row, and the gains of their skip connections; see `nas.training.units`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import groupby, islice, pairwise
+from itertools import accumulate, groupby, islice, pairwise
 from typing import NamedTuple
 
 from nas.training.shapes import Shape, aligned, counts, n_wave_numbers
@@ -46,6 +47,24 @@ class Place(NamedTuple):
     rows: slice
     numbers: slice
     shape: tuple[int, int]
+
+
+class Run(NamedTuple):
+    """Adjacent rows of a hidden layer with the same activation.
+
+    `blends` are the numbers of these rows in the flat buffer, where the activation is parametric.
+    """
+
+    name: str
+    rows: slice
+    blends: slice | None
+
+
+class UnitPlace(NamedTuple):
+    """The numbers of the units of one hidden layer of one member; empty where it has none."""
+
+    blends: slice
+    gains: slice
 
 
 class FrontRun(NamedTuple):
@@ -84,18 +103,23 @@ class Layout:
         Numbers of the flat buffer.
     stack_counts : list of lists of (members, source, outputs, inputs + 1)
         The stacks of each layer from the second to the outputs.
-    run_counts : list of lists of (activation, rows)
+    run_counts : list of lists of (activation, rows, whether parametric)
         The runs of equal activations in each hidden layer, rows of ones between members included.
+    has_skips : bool
+        Whether a member has skip connections.
     """
 
     def __init__(self, shapes: Sequence[Shape], *, tiled: bool = False) -> None:
         self.shapes, self.tiled = tuple(shapes), tiled
         self.n_inputs, self.n_outputs = shapes[0].sizes[0], shapes[0].sizes[-1]
         self.n_rows, self._scales, self.stack_counts, self.run_counts = counts(shapes, tiled=tiled)
-        n_scales = sum([shape.front.has_scales for shape in shapes]) * self.n_inputs
+        n_scales = sum([shape.extras.has_scales for shape in shapes]) * self.n_inputs
         self.has_scales = n_scales > 0
         self._waves = self._scales + aligned(n_scales)
-        self.size = self._waves + sum([n_wave_numbers(shape) for shape in shapes if shape.front.periodic])
+        self._units = self._waves + sum([n_wave_numbers(shape) for shape in shapes if shape.extras.periodic])
+        self.has_skips = any(shape.extras.has_skips for shape in shapes)
+        with_units = [shape.unit_counts for shape in shapes if shape.extras.has_units]
+        self.size = aligned(self._units + sum([sum(map(sum, unit_counts)) for unit_counts in with_units]))
         self.depth = len(self.run_counts)
 
     @cached_property
@@ -125,7 +149,7 @@ class Layout:
         """The numbers of each member's factors of the inputs; none without front scaling."""
         stops = [self._scales]
         for shape in self.shapes:
-            stops.append(stops[-1] + self.n_inputs * shape.front.has_scales)
+            stops.append(stops[-1] + self.n_inputs * shape.extras.has_scales)
         return [slice(start, stop) for start, stop in pairwise(stops)]
 
     @cached_property
@@ -133,8 +157,39 @@ class Layout:
         """The numbers of each member's waves; none without a periodic encoding."""
         stops = [self._waves]
         for shape in self.shapes:
-            stops.append(stops[-1] + (n_wave_numbers(shape) if shape.front.periodic else 0))
+            stops.append(stops[-1] + (n_wave_numbers(shape) if shape.extras.periodic else 0))
         return [slice(start, stop) for start, stop in pairwise(stops)]
+
+    @cached_property
+    def unit_places(self) -> list[list[UnitPlace]]:
+        """The numbers of each member's hidden units, by layer."""
+        places: list[list[UnitPlace]] = [[] for _ in self.shapes]
+        counts_of = [shape.unit_counts for shape in self.shapes]
+        start = self._units
+        for layer in range(1, self.depth + 1):
+            members = self.members(layer)
+            kinds: list[list[slice]] = []
+            # All blends of a layer before all gains: those of neighbours are one slice.
+            for kind in range(2):
+                stops = list(accumulate((counts_of[i][kind][layer - 1] for i in members), initial=start))
+                kinds.append([slice(*pair) for pair in pairwise(stops)])
+                start = stops[-1]
+            for i, blends, gains in zip(members, *kinds, strict=True):
+                places[i].append(UnitPlace(blends, gains))
+        return places
+
+    def skip_groups(self, layer: int) -> Iterator[tuple[list[Place], slice]]:
+        """Neighbours of a stack of a hidden layer that have skip connections, and their gains."""
+        if layer == 1 or not self.has_skips:
+            return
+        members = iter(self.members(layer))
+        for stack in self.stacks(layer):
+            pairs = list(zip(islice(members, len(stack)), stack, strict=True))
+            for has_skips, group in groupby(pairs, key=lambda pair: self.shapes[pair[0]].extras.has_skips):
+                if has_skips:
+                    neighbours, places = zip(*group, strict=True)
+                    gains = [self.unit_places[i][layer - 1].gains for i in neighbours]
+                    yield list(places), slice(gains[0].start, gains[-1].stop)
 
     @cached_property
     def front_groups(self) -> list[tuple[list[int], tuple[int, int, int]]]:
@@ -150,7 +205,7 @@ class Layout:
 
     def _first_layer(self, member: int) -> tuple[bool, bool, int]:
         shape = self.shapes[member]
-        return shape.front.has_scales, shape.depth > 0, shape.padded[1]
+        return shape.extras.has_scales, shape.depth > 0, shape.padded[1]
 
     def front_runs(self) -> Iterator[FrontRun]:
         """The layers that read the inputs, in runs; none if there is no member with front scaling."""
@@ -184,11 +239,12 @@ class Layout:
         for n_members, *_ in self.stack_counts[-1 if layer > self.depth else layer - 2]:
             yield list(islice(places, n_members))
 
-    def runs(self, layer: int) -> Iterator[tuple[str, slice]]:
+    def runs(self, layer: int) -> Iterator[Run]:
         """Each activation of a hidden layer with the adjacent rows that have it."""
         start = 0
-        for name, n_rows in self.run_counts[layer - 1]:
-            yield name, slice(start, start + n_rows)
+        for name, n_rows, is_parametric in self.run_counts[layer - 1]:
+            rows = slice(start, start + n_rows)
+            yield Run(name, rows, _blends(self, layer, rows) if is_parametric else None)
             start += n_rows + 1
 
     def fixed_rows(self, layer: int) -> dict[int, float]:
@@ -201,3 +257,10 @@ class Layout:
             fixed |= dict.fromkeys(range(rows.start + self.shapes[i].sizes[layer], rows.stop), 0.0)
             fixed[rows.stop] = 1.0
         return fixed
+
+
+def _blends(layout: Layout, layer: int, rows: slice) -> slice:
+    """The blends of some rows, from the first row of a member on."""
+    first = next(i for i in layout.members(layer) if layout.places[i][layer - 1].rows.start == rows.start)
+    start = layout.unit_places[first][layer - 1].blends.start
+    return slice(start, start + rows.stop - rows.start)

@@ -66,12 +66,13 @@ class Member:
 def order(shape: Shape, config: TrainingConfig, steps: int = 0) -> tuple[Any, ...]:
     """A sort key that puts members side by side that can share operations.
 
-    First by the optimizer, then by activation, depth and widths: deeper members come first.
+    First by the optimizer, then by activation, parametric ones last, depth and widths: deeper members come
+    first.
     """
     # The rule comes first: an optimizer works on whole spans of the buffer. The first activation comes next,
     # before the depth, as the first hidden layer is the only one that all but linear members have.
-    of_shape = -shape.depth, shape.padded, shape.activations, shape.front
-    return (*_rule(config), steps), shape.activations[:1], *of_shape
+    of_shape = -shape.depth, shape.padded, shape.activations, shape.extras
+    return (*_rule(config), steps), shape.activations[:1], shape.extras.is_parametric, *of_shape
 
 
 def _rule(config: TrainingConfig) -> tuple[str, float]:

@@ -39,8 +39,10 @@ class Memory:
         The first batch, ones included; array 0 of the layout.
     linear, hidden, read : lists of float arrays of shape (units, rows)
         For each layer: linear outputs; activations, in the same memory if the derivative allows it; and
-        inputs of the next layer, which are other memory under dropout. `linear` and `read` begin with the
-        inputs, `hidden` with the first hidden layer.
+        inputs of the next layer, which are other memory under dropout and with skip connections. `linear`
+        and `read` begin with the inputs, `hidden` with the first hidden layer.
+    skip_groups : dict from int to list of (list of Place, slice)
+        For each layer with skip connections its `Layout.skip_groups`.
     predictions : float array of shape (outputs, members, rows)
     outputs : float array of shape (members, outputs, rows)
         The linear outputs of the last layer, in the memory of the predictions unless `has_own_outputs`.
@@ -67,10 +69,11 @@ class Memory:
         self.hidden = [
             self._units(layer) if _needs_inputs(layout, layer) else self.linear[layer] for layer in layers
         ]
-        # Activations are kept beside what is left of them: derivatives are those before the mask.
+        # Activations are kept beside what becomes of them: derivatives are those before mask and skips.
+        self.skip_groups = {i: groups_of for i in layers if (groups_of := list(layout.skip_groups(i)))}
         self.read = [
             self.columns,
-            *(self._units(i) if i in masks else self.hidden[i - 1] for i in layers),
+            *(self._units(i) if i in masks or i in self.skip_groups else self.hidden[i - 1] for i in layers),
         ]
         self.predictions = self.zeros((layout.n_outputs, len(layout.shapes), rows))
         self.outputs = self.predictions.swapaxes(0, 1)
@@ -163,4 +166,7 @@ class Batch:
 
 def _needs_inputs(layout: Layout, layer: int) -> bool:
     """Whether a derivative in this layer reads linear outputs, so that activations need their own memory."""
-    return any(ACTIVATIONS[name].needs_input for name, _ in layout.runs(layer))
+    return any(
+        ACTIVATIONS[name].needs_input or is_parametric
+        for name, _, is_parametric in layout.run_counts[layer - 1]
+    )

@@ -130,7 +130,7 @@ def predict(network: MLP, X: Floats) -> Floats:
     """
     members = network.plain_networks()
     tiled = len(members) > 1
-    shape = Shape.of(network.sizes, network.activations, tiled=tiled, front=network.front)
+    shape = Shape.of(network.sizes, network.activations, tiled=tiled, extras=network.extras)
     layout = Layout([shape] * len(members), tiled=tiled)
     flat = zeros(layout.size, network.parameters.dtype)
     storage = Storage(layout)

@@ -18,8 +18,9 @@ from operator import attrgetter, mul
 from typing import Any, NamedTuple
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import Front, n_parameters
+from nas.network.architecture import n_parameters
 from nas.network.arrays import zeros
+from nas.network.extras import Extras
 from nas.network.optimizers import OPTIMIZERS, PIECE
 from nas.network.waves import N_SUMS, N_WAVES
 from nas.training.config import TrainingConfig, shared
@@ -29,6 +30,7 @@ from nas.training.products import CACHED as CACHED_OPERAND
 from nas.training.products import PANEL
 from nas.training.shapes import Shape
 from nas.training.sharing import COPYING, n_calls, n_shared
+from nas.training.units import BLEND_CALLS, SKIP_CALLS
 
 COSTS = {
     "steps": 13.5,
@@ -58,13 +60,24 @@ _MARGIN = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A network that is not built yet: sizes, activations, training settings, inputs with waves, members."""
+    """A network that is not built yet.
+
+    Sizes, activations, training settings, members, inputs with waves, and whether there are skip connections.
+    """
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
     config: TrainingConfig
     members: int = 1
     periodic: tuple[int, ...] = ()
+    has_skips: bool = False
+
+    @property
+    def extras(self) -> Extras:
+        """What the network has beside its layers."""
+        config = self.config
+        has_scales, is_parametric = config.front_scaling > 0, config.parametric_activation > 0
+        return Extras(has_scales, self.periodic, is_parametric, self.has_skips)
 
 
 def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
@@ -166,13 +179,14 @@ class _Member(NamedTuple):
     decays: bool
     smooths: bool
     front_scaling: float
+    parametric_activation: float
     copies: int
 
     @classmethod
     def of(cls, plan: Plan, *, tiled: bool) -> _Member:
         config = plan.config
-        front = Front(config.front_scaling > 0, plan.periodic)
-        shape = Shape.of(plan.sizes, plan.activations, tiled=tiled or plan.members > 1, front=front)
+        is_tiled = tiled or plan.members > 1
+        shape = Shape.of(plan.sizes, plan.activations, tiled=is_tiled, extras=plan.extras)
         dropouts = tuple(config.dropouts(shape.depth))
         return cls(
             shape,
@@ -184,6 +198,7 @@ class _Member(NamedTuple):
             config.weight_decay > 0,
             config.label_smoothing > 0,
             config.front_scaling,
+            config.parametric_activation,
             plan.members,
         )
 
@@ -210,7 +225,8 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     passes = max([member.passes for member in members])
     rates = {member.learning_rate for member in members}
     rates |= {member.learning_rate * member.front_scaling for member in members if member.front_scaling}
-    passes += 2 * (len(rates) > 1 or any(member.shape.front.periodic for member in members))
+    rates |= {member.learning_rate * member.parametric_activation for member in members} - {0.0}
+    passes += 2 * (len(rates) > 1 or any(member.shape.extras.periodic for member in members))
     passes += 2 * any(member.decays for member in members)
     n_rules = len({member.rank[0] for member in members})
     # Members of several optimizers are several spans of each layer, each at least one piece.
@@ -248,11 +264,11 @@ def _product_work(layout: Layout, rows: int) -> tuple[float, float]:
 
 
 def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Calls and operations of activations and dropout masks; `dropouts` are of members with any."""
+    """Calls and operations of activations, dropout masks and skips; `dropouts` are of members with any."""
     calls, units = 0.0, 0.0
     for layer, runs in enumerate(layout.run_counts):
-        for name, n_units in runs:
-            operations = ACTIVATIONS[name].operations
+        for name, n_units, is_parametric in runs:
+            operations = ACTIVATIONS[name].operations + BLEND_CALLS * is_parametric
             calls += operations
             units += operations * rows * n_units
         # A mask for each member that drops units here, drawn by four calls; all of them are applied by one
@@ -260,6 +276,11 @@ def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -
         if dropouts and (n_masks := sum([any(shares[layer : layer + 1]) for shares in dropouts])):
             calls += 4 * n_masks + 2
             units += 10 * rows * layout.n_rows[layer + 1]
+        if skips := list(layout.skip_groups(layer + 1)):
+            # A copy of the units, where no mask makes one.
+            calls += 1 + SKIP_CALLS * len(skips)
+            units += rows * layout.n_rows[layer + 1]
+            units += SKIP_CALLS * rows * sum(gains.stop - gains.start for _, gains in skips)
     return calls, units
 
 
@@ -268,7 +289,7 @@ def _factor_work(layout: Layout) -> tuple[float, float]:
     calls, operations = 0.0, 0.0
     for members, shape in layout.front_groups:
         # With factors, two calls forward and three backward; without, a copy beside such as have them.
-        has_scales = layout.shapes[members[0]].front.has_scales
+        has_scales = layout.shapes[members[0]].extras.has_scales
         calls += 5 if has_scales else 1
         operations += (5 if has_scales else 1) * prod(shape)
     return calls, operations
@@ -276,14 +297,14 @@ def _factor_work(layout: Layout) -> tuple[float, float]:
 
 def _wave_work(layout: Layout, rows: int) -> tuple[float, float, float]:
     """Calls, products, and operations on units of waves."""
-    with_waves = [shape for shape in layout.shapes if shape.front.periodic]
+    with_waves = [shape for shape in layout.shapes if shape.extras.periodic]
     calls, products, units = 0.0, 0.0, 0.0
     for shape in with_waves:
-        n = len(shape.front.periodic)
+        n = len(shape.extras.periodic)
         calls += 16
         products += 6 * rows * n * N_SUMS * (N_WAVES + shape.padded[1])
         units += _ON_A_WAVE * rows * n * N_WAVES
-    return calls + len({shape.front.periodic for shape in with_waves}), products, units
+    return calls + len({shape.extras.periodic for shape in with_waves}), products, units
 
 
 def _n_parameters(plan: Plan) -> int:

@@ -8,6 +8,7 @@ is laid out, and for best and last states, but never in a step.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from nas.network.arrays import Floats, to_device, to_host
 from nas.network.mlp import MLP
@@ -58,12 +59,17 @@ class Storage:
             # Here weights are of shape (inputs, outputs), in the buffer of shape (outputs, inputs).
             yield own, batched.T
         yield from zip(biases, batched_biases, strict=True)
-        if network.front:
-            scales, waves = network.front.views(numbers, network.sizes)
+        if network.extras.has_front:
+            scales, waves = network.architecture.front_views(numbers)
             yield scales, flat[self._layout.scales[member]]
             batched_waves = waves_of(self._layout, flat, member)
             yield from zip(waves[:-1], batched_waves[:-1], strict=True)
             yield waves.weights, batched_waves.weights[: network.sizes[1]].T
+        if network.extras.has_units:
+            places = self._layout.unit_places[member]
+            for blends, gains, place in zip(*network.architecture.unit_views(numbers), places, strict=True):
+                yield blends, flat[place.blends][: blends.size]
+                yield gains, flat[place.gains][: gains.size]
 
     def set_units(self, flat: Floats) -> None:
         """Set the weights with which the wide product copies the inputs' ones into members' rows of ones."""
@@ -87,10 +93,19 @@ class Storage:
         fronts = [
             slice(own[indices[0]].start, own[indices[-1]].stop) for own in (layout.scales, layout.waves)
         ]
-        return [*spans, *(front for front in fronts if front.start < front.stop)]
+        return [span for span in (*spans, *fronts, *self._unit_spans(indices)) if span.start < span.stop]
+
+    def _unit_spans(self, members: range) -> Iterator[slice]:
+        """The blends and gains of neighbouring members, by layer."""
+        places = [self._layout.unit_places[i] for i in members]
+        for of_layer in zip_longest(*places):
+            # Shallower members have no such layer.
+            for own in zip(*filter(None, of_layer), strict=True):
+                yield slice(own[0].start, own[-1].stop)
 
     def parts(self, member: int) -> list[slice]:
         """The parts of the buffer that belong to a member."""
         layout = self._layout
         numbers = [place.numbers for place in layout.places[member]]
-        return [*numbers, layout.scales[member], layout.waves[member]]
+        units = [part for place in layout.unit_places[member] for part in place]
+        return [*numbers, layout.scales[member], layout.waves[member], *units]

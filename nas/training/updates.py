@@ -64,24 +64,27 @@ def lay_out_optimizers(
 class _Values(NamedTuple):
     """A learning rate or a weight decay for each kind of a member's parameters.
 
-    `scales` is that of the factors of the inputs, `waves` that of frequencies and phases, which not all
-    members have.
+    `scales` is that of the factors of the inputs, `waves` that of frequencies and phases, `blends` and
+    `gains` those of hidden units: not all members have these.
     """
 
     weights: float
     biases: float
     scales: float
     waves: float
+    blends: float
+    gains: float
 
 
 def _rates(config: TrainingConfig) -> _Values:
     rate = config.learning_rate
-    return _Values(rate, rate, rate * config.front_scaling, rate * RATE)
+    scales, blends = rate * config.front_scaling, rate * config.parametric_activation
+    return _Values(rate, rate, scales, rate * RATE, blends, rate)
 
 
 def _decays(config: TrainingConfig) -> _Values:
     # Decay pulls towards 0, where a bias, a factor of 1 or a frequency has no reason to be.
-    return _Values(config.weight_decay, 0.0, 0.0, 0.0)
+    return _Values(config.weight_decay, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _spread(
@@ -95,18 +98,23 @@ def _spread(
     """One number for all parameters of a group of members, or an array if members, or their kinds, differ."""
     different: set[float] = set()
     for i, value in zip(group, values, strict=True):
-        front = members[i].network.front
+        extras = members[i].network.extras
         # Kinds that a member does not have do not count: one number takes fewer operations than an array.
         different |= {value.weights, value.biases}
-        different |= {value.scales} if front.has_scales else set()
-        different |= {value.waves} if front.periodic else set()
+        different |= {value.scales} if extras.has_scales else set()
+        different |= {value.waves} if extras.periodic else set()
+        different |= {value.blends} if extras.is_parametric else set()
+        different |= {value.gains} if extras.has_skips else set()
     if len(different) == 1:
         return different.pop()
     result = zeros(storage.size, dtype)
     for i, value in zip(group, values, strict=True):
         _fill(result, value, storage.places[i])
-        if members[i].network.front:
+        if members[i].network.extras.has_front:
             _fill_front(result, value, layout, i)
+        if members[i].network.extras.has_units:
+            for place in layout.unit_places[i]:
+                result[place.blends], result[place.gains] = value.blends, value.gains
     return result
 
 

@@ -28,7 +28,7 @@ def member_views(layout: Layout, flat: Floats, member: int) -> tuple[list[Floats
 def waves_of(layout: Layout, flat: Floats, member: int) -> Waves:
     """A member's waves in a buffer; their weights are of shape (outputs, sums), with padding."""
     shape = layout.shapes[member]
-    n, units = len(shape.front.periodic), shape.padded[1]
+    n, units = len(shape.extras.periodic), shape.padded[1]
     views = Waves.of(flat[layout.waves[member]], n, units)
     return views._replace(weights=views.weights.reshape(units, -1))
 

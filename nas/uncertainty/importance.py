@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.network import MLP
-from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Array, Floats
 from nas.network.folding import beside_waves, folded, places_beside_waves
 
@@ -177,17 +176,8 @@ class _Shuffled:
 
     def _outputs(self, linear: Sequence[Floats]) -> Floats:
         """Linear outputs of the last layer, from those of the first, of each member."""
-        outputs = [_last(network, z) for network, z in zip(self._networks, linear, strict=True)]
+        outputs = [network.last_linear(z) for network, z in zip(self._networks, linear, strict=True)]
         return outputs[0] if len(outputs) == 1 else self._mean(np.array(outputs))
-
-
-def _last(network: MLP, z: Floats) -> Floats:
-    """Linear outputs of the last layer, from those of the first."""
-    for name, weight, bias in zip(network.activations, network.weights[1:], network.biases[1:], strict=True):
-        A = np.empty_like(z)
-        ACTIVATIONS[name].forward(z, A)
-        z = A @ weight + bias
-    return z
 
 
 def _log_mean(z: Floats) -> Floats:

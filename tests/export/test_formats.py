@@ -45,7 +45,7 @@ from nas.export.torch_module import _module
 from nas.export.writing import write_export
 from nas.network import ACTIVATIONS
 from nas.predictions import predictions
-from nas.runtime import Column, Ensemble, Network, Predictor, Target, Uncertainty, Waves, load_network
+from nas.runtime import Column, Ensemble, Network, Predictor, Target, Uncertainty, Units, Waves, load_network
 
 HERE = [name for name in FORMATS if name != "torch" or importlib.util.find_spec("torch")]
 """Formats that can be checked; PyTorch is installed by .ci/run."""
@@ -173,6 +173,39 @@ def test_waves_are_in_every_format_but_scikit_learns(tmp_path: Path, name: str) 
             with pytest.raises(
                 InputError, match=r"^format sklearn: .* periodic encoding .*, .* other formats"
             ):
+                write_export(one, name, place(folder, name))
+            assert not list(folder.iterdir())
+            continue
+        assert write_export(one, name, place(folder, name)).agreement.difference <= 1e-5
+
+
+def with_units(kind: str, seed: int, kinds: tuple[str, ...] = ("blends", "gains")) -> Network:
+    """A network with parametric activations and skip connections, among layers of different widths."""
+    rng = np.random.default_rng(seed)
+    task, target, n_outputs = TARGETS[kind]
+    widths = (6, 4, 7, 7)
+    sizes = (sum(one.n_inputs for one in MIXED), *widths, n_outputs)
+    lengths = {"blends": widths, "gains": tuple(map(min, pairwise(widths)))}
+    units = {kind: tuple(rng.normal(0.5, 0.5, n).astype(np.float32) for n in lengths[kind]) for kind in kinds}
+    return Network(
+        task=task,
+        columns=MIXED,
+        target=target,
+        activations=("relu", "mish", "identity", "selu"),
+        weights=[rng.normal(0, 0.7, (m, n)) for m, n in pairwise(sizes)],
+        biases=[rng.normal(0, 0.3, n) for n in sizes[1:]],
+        units=Units(**units),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if name != "mlflow"])  # which has the native files
+def test_blends_and_gains_are_in_every_format_but_scikit_learns(tmp_path: Path, name: str) -> None:
+    first, second = with_units("many classes", 0), with_units("many classes", 1, ("gains",))
+    ensemble = Ensemble([first, second, network(activations=("mish",))], [2, 1, 1])
+    for i, one in enumerate((first, with_units("one value", 2, ("blends",)), ensemble)):
+        (folder := tmp_path / str(i)).mkdir()
+        if name == "sklearn":
+            with pytest.raises(InputError, match=r"^format sklearn: .* (parametric|skip) .* other formats"):
                 write_export(one, name, place(folder, name))
             assert not list(folder.iterdir())
             continue

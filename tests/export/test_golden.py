@@ -23,6 +23,7 @@ from nas.runtime import (
     Predictor,
     Target,
     Uncertainty,
+    Units,
     Waves,
     load_network,
 )
@@ -111,16 +112,21 @@ def write(folder: Path) -> None:
         inputs, n_waves = sum(column.n_inputs for column in columns), 4
         # Of the scaled numbers of the first column, and of "count".
         waves = Waves((0, 6), *rng.normal(0, 1, (2, 2, n_waves)).astype(np.float32))
+        units = Units(
+            tuple(rng.uniform(0, 1, n).astype(np.float32) for n in (5, 4)),
+            (rng.uniform(-1, 1, 4).astype(np.float32),),
+        )
         first, second = (
             Network(
                 task=task,
                 columns=columns,
                 target=target,
-                activations=("gelu", "tanh"),
+                activations=("selu", "mish") if members == 1 else ("gelu", "tanh"),
                 weights=[rng.normal(0, 0.5, sizes[j : j + 2]) for j in range(3)],
                 biases=[rng.normal(0, 0.3, size) for size in sizes[1:]],
                 waves=waves if members == 1 else None,
                 factors=rng.choice([-1.25, 0.75], (members, inputs)) if members > 1 else None,
+                units=units if members == 1 else None,
             )
             for members in (1, 3)
             if (sizes := (inputs + 2 * n_waves * (members == 1), 5, 4, members * N_OUTPUTS[task]))

@@ -13,7 +13,7 @@ from bits import assert_same_bits, environment
 
 from nas import kernels
 from nas.kernels import reading
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Extras
 from nas.training import Member, TrainingConfig, TrainingData, train_cohort
 
 sys.path.append(str(Path(__file__).parents[1] / "run"))
@@ -45,11 +45,12 @@ def trained(dtype: Any, loss: str) -> tuple[list[np.ndarray[Any, Any]], list[Any
             clip_norm=1.0 if i == 5 else None,
             label_smoothing=0.1 * (i % 2) if loss == "cross_entropy" else 0.0,
             schedule="cosine",
+            parametric_activation=0.1 * (i % 4 > 1),
         )
         widths = [(17,), (12, 8), (8, 9, 8)][i % 3]
-        network = MLP(
-            (9, *widths, 3), (activation,) * len(widths), loss, rng=np.random.default_rng(i), dtype=dtype
-        )
+        extras = Extras(is_parametric=i % 4 > 1, has_skips=i % 2 > 0)
+        options: dict[str, Any] = {"rng": np.random.default_rng(i), "dtype": dtype, "extras": extras}
+        network = MLP((9, *widths, 3), (activation,) * len(widths), loss, **options)
         members.append(Member(network, config))
     weights = rng.random(240) if dtype == np.float32 else None
     data = TrainingData(X[:240], y[:240], validation=(X[240:], y[240:]), sample_weight=weights)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, Front
+from nas.network import ACTIVATIONS, LOSSES, MLP, Extras
 from nas.network.arrays import Array, Floats
 from nas.network.folding import beside_waves, folded
 from nas.network.gradient_check import gradient_error, numeric_gradient
@@ -96,20 +96,48 @@ def test_gradients_of_smoothed_labels_follow_finite_differences(loss: str, smoot
     assert network.loss_and_gradient(X, y, label_smoothing=smoothing)[0] > 0.3 * smoothing
 
 
-@pytest.mark.parametrize("front", [Front(has_scales=True), Front(periodic=(1,)), Front(True, (0, 2))])
-@pytest.mark.parametrize("widths", [(), (5, 4)])
-def test_gradients_in_front_follow_finite_differences(widths: tuple[int, ...], front: Front) -> None:
+EXTRAS = [
+    Extras(has_scales=True),
+    Extras(periodic=(1,)),
+    Extras(True, (0, 2)),
+    Extras(is_parametric=True),
+    Extras(has_skips=True),
+    Extras(True, (1,), True, True),
+]
+
+
+@pytest.mark.parametrize("extras", EXTRAS)
+@pytest.mark.parametrize("widths", [(), (5, 4, 6)])
+def test_gradients_of_extras_follow_finite_differences(widths: tuple[int, ...], extras: Extras) -> None:
     rng = np.random.default_rng(0)
-    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "front": front}
-    network = MLP((3, *widths, 2), ["tanh", "silu"][: len(widths)], "cross_entropy", **options)
-    np.testing.assert_array_equal(network.scales, 1)
+    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "extras": extras}
+    network = MLP((3, *widths, 2), ["tanh", "silu", "mish"][: len(widths)], "cross_entropy", **options)
+    for numbers in (network.scales, *network.units.blends, *network.units.gains):
+        np.testing.assert_array_equal(numbers, 1)
     network.parameters += rng.normal(scale=0.3, size=network.parameters.size)
     X, y = some_rows(network)
     assert gradient_error(network, X, y, weight_decay=0.1) <= EXACT_GRADIENT
     plain = folded(network)
-    assert plain.sizes[0] == 3 + 16 * len(front.periodic)
+    assert plain.sizes[0] == 3 + 16 * len(extras.periodic)
     np.testing.assert_allclose(plain.predict(beside_waves(network, X)), network.predict(X), rtol=1e-12)
     assert folded(plain) is plain
+
+
+def test_a_hidden_layer_worked_out_by_hand() -> None:
+    options: dict[str, Any] = {"dtype": np.float64, "extras": Extras(is_parametric=True, has_skips=True)}
+    network = MLP((1, 2, 3, 1), ["relu", "relu"], "squared_error", **options)
+    network.weights[0][...], network.weights[1][...], network.weights[2][...] = (
+        [[1, -1]],
+        1,
+        [[1], [10], [100]],
+    )
+    network.units.blends[0][...], network.units.blends[1][...] = [1, 0.5], [0, 1, 1]
+    network.units.gains[1][...] = [2, -1]
+    assert [array.size for array in network.units.gains] == [0, 2]
+    # Units of the first layer: relu(3) = 3, and half of -3 with half of relu(-3) = 0. The next layer's sum is
+    # 1.5 in each unit, to which 2 · 3 and -1 · -1.5 are added; the third unit has nothing to add.
+    np.testing.assert_allclose(network.predict(np.array([[3.0]])), [[7.5 + 30 + 150]])
+    np.testing.assert_allclose(network.hidden(np.array([[3.0]])), [[7.5, 3, 1.5]])
 
 
 @given(
@@ -339,7 +367,7 @@ def test_sizes_may_be_numpy_numbers() -> None:
 
 
 def test_waves_by_their_formula() -> None:
-    options: dict[str, Any] = {"dtype": np.float64, "front": Front(periodic=(1,))}
+    options: dict[str, Any] = {"dtype": np.float64, "extras": Extras(periodic=(1,))}
     network = MLP((2, 1), [], "squared_error", rng=np.random.default_rng(0), **options)
     w, b, sums, weights = network.waves
     assert (w.shape, b.shape, sums.shape, weights.shape) == ((1, 16), (1, 16), (1, 3, 16), (3, 1))

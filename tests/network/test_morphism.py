@@ -18,7 +18,7 @@ from nas.network import (
     MLP,
     OPTIMIZERS,
     Architecture,
-    Front,
+    Extras,
     InputChange,
     Lines,
     State,
@@ -373,7 +373,7 @@ def scaled_parent(
 ) -> tuple[MLP, State]:
     """A network with factors of its inputs, of which some are nearly 0, perhaps waves, and moments."""
     rng = np.random.default_rng(0)
-    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "front": Front(True, periodic)}
+    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "extras": Extras(True, periodic)}
     network = MLP((6, 7, 5, 4), ["relu", "tanh"], "squared_error", **options)
     network.parameters += rng.normal(scale=0.2, size=network.parameters.size).astype(dtype)
     network.scales[:3] = 0, 1e-5, -2
@@ -382,11 +382,11 @@ def scaled_parent(
     return network, State(network.parameters.copy(), moments, (optimizer, kind.usual), SETTLED, 5)
 
 
-def child_with(parent: tuple[MLP, State], front: Front) -> tuple[MLP, State]:
+def child_with(parent: tuple[MLP, State], extras: Extras) -> tuple[MLP, State]:
     """A wider and deeper child with something else in front of its first layer."""
     network, state = parent
     sizes, names = (6, 12, 9, 5, 4), ["relu", "relu", "tanh"]
-    child = MLP(sizes, names, "squared_error", dtype=state.parameters.dtype, front=front)
+    child = MLP(sizes, names, "squared_error", dtype=state.parameters.dtype, extras=extras)
     rng = np.random.default_rng(1)
     start = morph(state, network.architecture, child.architecture, [0, None, 1], rng)
     child.parameters[...] = start.parameters
@@ -400,12 +400,12 @@ def test_factors_of_inputs_stay_or_are_folded(
     optimizer: str, periodic: tuple[int, ...], *, scaling: bool
 ) -> None:
     parent, state = scaled_parent(optimizer, periodic=periodic)
-    child, start = child_with((parent, state), Front(scaling, periodic))
+    child, start = child_with((parent, state), Extras(scaling, periodic))
     assert difference(parent, child) < 1e-10
     for moment, before in zip(start.moments, state.moments, strict=True):
         assert np.isfinite(moment).all()
-        scales, waves = child.front.views(moment, child.sizes)
-        scales_before, waves_before = parent.front.views(before, parent.sizes)
+        scales, waves = child.architecture.front_views(moment)
+        scales_before, waves_before = parent.architecture.front_views(before)
         if scaling:
             # Of inputs 2 to 5, and of the weights that read them, all is as it was.
             np.testing.assert_array_equal(scales[2:], scales_before[2:])
@@ -422,7 +422,7 @@ def test_factors_of_inputs_stay_or_are_folded(
 def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None:
     parent, state = parent_of((7,), ["tanh"], dtype=dtype)
     rng = np.random.default_rng(0)
-    child = replace(parent.architecture, front=Front(has_scales=True))
+    child = replace(parent.architecture, extras=Extras(has_scales=True))
     start = morph(state, parent.architecture, child, [0], rng)
     np.testing.assert_array_equal(start.parameters, [*state.parameters, *[1] * 6])
     np.testing.assert_array_equal(start.moments[0][-6:], 0)
@@ -434,7 +434,7 @@ def test_factors_begin_at_one_in_a_child_of_a_parent_without(dtype: Any) -> None
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_waves_are_added_without_effect_and_removed_as_lines(optimizer: str) -> None:
     parent = scaled_parent(optimizer)
-    child, start = child_with(parent, Front(True, (0, 3)))
+    child, start = child_with(parent, Extras(True, (0, 3)))
     assert difference(parent[0], child) < 1e-10
     assert all(np.isfinite(moment).all() for moment in start.moments)
     assert child.waves.frequencies.std() < 0.2
@@ -444,16 +444,16 @@ def test_waves_are_added_without_effect_and_removed_as_lines(optimizer: str) -> 
     network.waves.frequencies[...] *= 0.02
     network.waves.sums[...] *= 5
     state.parameters[...] = network.parameters
-    child, start = child_with((network, state), Front(has_scales=True))
+    child, start = child_with((network, state), Extras(has_scales=True))
     assert difference(network, child) < 0.05
-    plain = MLP(network.sizes, network.activations, "squared_error", dtype=np.float64, front=Front(True))
+    plain = MLP(network.sizes, network.activations, "squared_error", dtype=np.float64, extras=Extras(True))
     plain.parameters[...] = network.parameters[: plain.parameters.size]
     assert difference(network, plain) > 0.2, "without the lines it would be another function"
 
 
 def test_an_unchanged_child_takes_the_steps_of_its_parent() -> None:
     parent, state = scaled_parent("momentum", periodic=(1, 4))
-    parent.scales[:2] = parent.front.views(state.parameters, parent.sizes)[0][:2] = 1.5
+    parent.scales[:2] = parent.architecture.front_views(state.parameters)[0][:2] = 1.5
     rng = np.random.default_rng(0)
     start = morph(state, parent.architecture, parent.architecture, [0, 1], rng)
     X = rng.normal(size=(40, 6))
@@ -470,7 +470,7 @@ def test_factors_follow_their_inputs() -> None:
     change = InputChange(np.array([5, -1, 2]), Lines(*map(np.array, ([0], [2], [0.5], [0.1]))))
     start = with_inputs(state, parent.architecture, change)
     sizes = (3, *parent.sizes[1:])
-    child = MLP(sizes, parent.activations, "squared_error", dtype=np.float64, front=parent.front)
+    child = MLP(sizes, parent.activations, "squared_error", dtype=np.float64, extras=parent.extras)
     child.parameters[...] = start.parameters
     np.testing.assert_array_equal(child.scales, [parent.scales[5], 1, -2])
     X = np.random.default_rng(0).normal(size=(30, 3))

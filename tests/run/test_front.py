@@ -17,7 +17,7 @@ from nas.errors import SpaceError
 from nas.evaluation import Candidate, Checkpoint, Problem, build_network, evaluate, plan_cohorts
 from nas.evaluation.fitting import Training, started
 from nas.genome import Encoding, Genome
-from nas.network import MLP, Front, State
+from nas.network import MLP, Extras, State
 from nas.network.arrays import Array, Floats
 from nas.run.preparation import Prepared, prepare
 from nas.run.suitable_space import affordable_space
@@ -30,6 +30,8 @@ WAVES = replace(PLAIN, numeric_encoding="periodic")
 BOTH = replace(SCALED, numeric_encoding="periodic")
 BINS = replace(SCALED, numeric_encoding="piecewise_linear")
 MEMBERS = replace(BOTH, members=4)
+UNITS = replace(PLAIN, parametric_activation=0.1, skips=1)
+ALL = replace(BOTH, parametric_activation=1.0, skips=1)
 
 ENCODINGS = [Encoding(numeric_encoding=name) for name in ("periodic", "piecewise_linear")]
 
@@ -52,16 +54,18 @@ def network_of(problem: Problem, genome: Genome, parameters: Floats) -> MLP:
     return network
 
 
-@pytest.mark.parametrize("genome", [SCALED, WAVES, BOTH])
+@pytest.mark.parametrize("genome", [SCALED, WAVES, BOTH, UNITS, ALL])
 def test_the_saved_network_computes_what_the_trained_one_does(prepared: Prepared, genome: Genome) -> None:
     state, problem = trained(prepared, genome), prepared.problem
     network = network_of(problem, genome, state.parameters)
-    if network.front.has_scales:
+    if network.extras.has_scales:
         assert np.abs(network.scales - 1).max() > 0.05
     candidate = Candidate(0, genome, 5, 0, "random")
     (saved,) = final_networks(prepared, candidate, epochs=None, states=[state], provenance={})
-    assert saved.sizes[0] == problem.n_inputs_of(genome) == 13 * (17 if network.front.periodic else 1)
-    n_numbers = sum(array.size for array in (*saved.weights, *saved.biases))
+    assert saved.sizes[0] == problem.n_inputs_of(genome) == 13 * (17 if network.extras.periodic else 1)
+    units = {} if saved.units is None else saved.units.arrays()
+    assert (saved.units is not None) == genome.is_parametric == genome.has_skips
+    n_numbers = sum(array.size for array in (*saved.weights, *saved.biases, *units.values()))
     assert n_numbers == genome.n_parameters(problem.n_inputs_of(genome), problem.n_outputs)
     rows = prepared.dataset.table.iloc[prepared.split.validation]
     expected = predict(network, problem.X_validation)
@@ -81,7 +85,10 @@ def outputs(prepared: Prepared, parent: Genome, genome: Genome) -> tuple[Array, 
 
 @pytest.mark.parametrize(
     ("parent", "genome"),
-    [(SCALED, SCALED), (SCALED, PLAIN), (PLAIN, BOTH), (WAVES, BOTH), (BOTH, WAVES), (WAVES, WAVES)],
+    [
+        *[(SCALED, SCALED), (SCALED, PLAIN), (PLAIN, BOTH), (WAVES, BOTH), (BOTH, WAVES), (WAVES, WAVES)],
+        *[(PLAIN, UNITS), (UNITS, UNITS), (WAVES, ALL), (UNITS, replace(ALL, widths=(8, 6, 9)))],
+    ],
 )
 def test_children_compute_what_their_parents_do(prepared: Prepared, parent: Genome, genome: Genome) -> None:
     before, after = outputs(prepared, parent, genome)
@@ -114,8 +121,9 @@ def test_encodings_that_differ_by_waves_alone_share_their_arrays(prepared: Prepa
 
 def test_a_search_with_both_is_exported_and_explained(tmp_path: Path) -> None:
     space = nas.SearchSpace(
-        depth=(0, 2), widths=(8,), front_scaling=(6.0,), numeric_encoding=("periodic",), learning_rate=(0.01,)
-    )
+        depth=(0, 2), widths=(8,), front_scaling=(6.0,), numeric_encoding=("periodic",),
+        learning_rate=(0.01,), parametric_activation=(0.0, 0.1), skips=(0, 1), activation=("selu", "mish"),
+    )  # fmt: skip
     result = search("wine", tmp_path, space=space, n_candidates=6, importance=True, members=2)
     assert result.test.score > 0.8
     assert result.columns is not None
@@ -147,9 +155,9 @@ def test_members_have_factors_of_their_own_in_place_of_both(
     prepared: Prepared, parent: Genome, genome: Genome
 ) -> None:
     assert MEMBERS.encoding == PLAIN.encoding
-    network = build_network(MEMBERS, 0, prepared.problem)
-    assert (network.members, bool(network.front)) == (4, False)
+    network = build_network(replace(MEMBERS, parametric_activation=0.1, skips=1), 0, prepared.problem)
+    assert (network.members, bool(network.extras)) == (4, False)
     before, after = outputs(prepared, parent, genome)
     assert np.abs(after - before).mean() < 0.5 * np.abs(before - before.mean(axis=0)).mean()
-    with pytest.raises(ValueError, match="front: expected nothing in front of a network with members"):
-        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, front=Front(has_scales=True))
+    with pytest.raises(ValueError, match="extras: expected none of a network with members"):
+        MLP((3, 8, 2), ["relu"], "cross_entropy", members=2, extras=Extras(has_scales=True))

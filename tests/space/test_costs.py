@@ -40,6 +40,14 @@ def test_members_compute_each_layer_and_share_its_parameters() -> None:
     assert allowed == [1, 4]
 
 
+def test_parametric_activations_and_skips_cost_something() -> None:
+    plain = MODEL(Genome((8, 4, 4), "relu"))
+    both = MODEL(Genome((8, 4, 4), "relu", parametric_activation=0.1, skips=1))
+    assert both.parameters == plain.parameters + 16 + 8
+    assert both.flops == plain.flops + 3 * 16 + 2 * 8
+    assert both.latency == pytest.approx(plain.latency + 3 * 1.2 + 2 * 1.9, abs=0.01)
+
+
 def test_a_genome_without_activation_costs_what_relu_costs() -> None:
     assert MODEL(Genome((8, 4))) == MODEL(Genome((8, 4), "relu"))
 

@@ -175,6 +175,7 @@ def install() -> None:
         "matmul_into": lambda a, b, out: matmul(a, b, out=out),
         "largest": lambda array: array.max(axis=0),
         "sum_rows": lambda array, out: np.add.reduce(bare(array), -2, None, bare(out)),
+        "sum_columns": lambda array, out: np.add.reduce(bare(array), -1, None, bare(out)),
         "sum_members": lambda array, out: np.add.reduce(bare(array), 0, None, bare(out)),
         "take_rows": lambda table, rows, out: table.take(rows, 0, out),
     }
@@ -189,7 +190,7 @@ def train() -> int:
     """Train cohorts of everything that there is; a hash of what became of them."""
     from trainings import train_together
 
-    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Architecture, Front, morph
+    from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Architecture, Extras, morph
     from nas.training import TrainingConfig
 
     rng = np.random.default_rng(0)
@@ -202,18 +203,27 @@ def train() -> int:
         elif loss != "cross_entropy":
             y = rng.normal(size=(41, 3)).astype(np.float32)
         networks = [
-            MLP((5, 9 + i, 3), [name], loss, rng=rng, front=Front(i in (2, 3), (0, 3) if i in (1, 2) else ()))
+            MLP(
+                (5, 9 + i, 3),
+                [name],
+                loss,
+                rng=rng,
+                extras=Extras(i in (2, 3), (0, 3) if i in (1, 2) else (), i in (2, 4)),
+            )
             for i, name in enumerate(ACTIVATIONS)
         ]
         networks.append(MLP((5, 3), [], loss, rng=rng))
-        optimizers, smooths = [*OPTIMIZERS, *OPTIMIZERS], LOSSES[loss].uniform is not None
+        both = Extras(is_parametric=True, has_skips=True)
+        networks.append(MLP((5, 9, 7, 3), ["selu", "relu"], loss, rng=rng, extras=both))
+        optimizers, smooths = [*OPTIMIZERS] * 3, LOSSES[loss].uniform is not None
         configs = [
             TrainingConfig(
                 epochs=3, batch_size=20, optimizer=optimizers[i], dropout=0.1 * (i % 2),
                 beta2=0.999 - 0.04 * (i % 2), label_smoothing=0.1 * (i % 2 and smooths),
                 weight_decay=0.01 * (i % 3), learning_rate=0.001 * (1 + i),
                 clip_norm=1.0 if i == 4 else None, patience=1,
-                front_scaling=6.0 * networks[i].front.has_scales,
+                front_scaling=6.0 * networks[i].extras.has_scales,
+                parametric_activation=0.1 * networks[i].extras.is_parametric,
             )
             for i in range(len(networks))
         ]  # fmt: skip
@@ -229,7 +239,7 @@ def train() -> int:
             for array in result.last.to_arrays()[0].values() if result.last else ():
                 assert type(array) is np.ndarray
                 found.append(array.tobytes())
-            if result.best and network.activations:
+            if result.best and len(network.activations) == 1:
                 deeper = Architecture((5, 7, 12, 3), ("relu", *network.activations))
                 child = morph(result.best, network.architecture, deeper, [None, 0], rng)
                 found.append(child.parameters.tobytes())
@@ -237,7 +247,8 @@ def train() -> int:
         train_together(several, X, y, configs[:2], sample_weight=np.linspace(0, 1, 41), **held_out)
         found += [network.parameters.tobytes() for network in several]
         found += [networks[0].predict(X).tobytes(), networks[1].hidden(X).tobytes()]
-        found.append(networks[2].loss_and_gradient(X, y, row_weights=np.ones(41, np.float32))[1].tobytes())
+        for network in (networks[2], networks[-1]):
+            found.append(network.loss_and_gradient(X, y, row_weights=np.ones(41, np.float32))[1].tobytes())
     return hash(tuple(found))
 
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from trainings import train, train_together
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front
-from nas.network.architecture import PLAIN
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Extras
 from nas.network.arrays import Array, Floats
+from nas.network.extras import PLAIN
 from nas.training import Member, TrainingConfig, TrainingResult
 from nas.training.cohort import Cohort
+from nas.training.layout import Layout
 from nas.training.storage import Storage
 from nas.training.views import member_views, waves_of
 
@@ -34,10 +35,10 @@ def build(
     seed: int = 0,
     dtype: type[np.floating[Any]] = np.float64,
     *,
-    front: Front = PLAIN,
+    extras: Extras = PLAIN,
 ) -> MLP:
     rng = np.random.default_rng(seed)
-    options: dict[str, Any] = {"dtype": dtype, "front": front}
+    options: dict[str, Any] = {"dtype": dtype, "extras": extras}
     return MLP((inputs, *widths, 3), activations, loss, rng=rng, **options)
 
 
@@ -45,7 +46,7 @@ def copies(networks: Sequence[MLP]) -> list[MLP]:
     result = []
     for network in networks:
         dtype = network.parameters.dtype
-        copy = MLP(network.sizes, network.activations, network.loss.name, dtype=dtype, front=network.front)
+        copy = MLP(network.sizes, network.activations, network.loss.name, dtype=dtype, extras=network.extras)
         copy.parameters[...] = network.parameters
         result.append(copy)
     return result
@@ -105,21 +106,25 @@ VARIED = [
 ]
 """Shapes that share stacks and that do not, with paddings, panels, and every activation."""
 
-FRONTS = {
-    0: Front(has_scales=True, periodic=(1, 3)),
-    3: Front(has_scales=True),
-    5: Front(periodic=(0, 2, 4)),
-    7: Front(has_scales=True),
-    8: Front(has_scales=True, periodic=(1, 3)),
+EXTRAS = {
+    0: Extras(has_scales=True, periodic=(1, 3)),
+    2: Extras(is_parametric=True),
+    3: Extras(has_scales=True, has_skips=True),
+    4: Extras(is_parametric=True, has_skips=True),
+    5: Extras(periodic=(0, 2, 4)),
+    6: Extras(periodic=(2,), is_parametric=True),
+    7: Extras(has_scales=True),
+    8: Extras(has_scales=True, periodic=(1, 3), has_skips=True),
+    10: Extras(has_skips=True),
 }
-"""What some of them have in front of the first layer."""
+"""What some of them have beside their layers."""
 
 
 def varied(
-    loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64, *, fronts: bool = True
+    loss: str = "cross_entropy", dtype: type[np.floating[Any]] = np.float64, *, extras: bool = True
 ) -> list[MLP]:
     return [
-        build(w, a, loss, seed=i, dtype=dtype, front=FRONTS.get(i, PLAIN) if fronts else PLAIN)
+        build(w, a, loss, seed=i, dtype=dtype, extras=EXTRAS.get(i, PLAIN) if extras else PLAIN)
         for i, (w, a) in enumerate(VARIED)
     ]
 
@@ -139,7 +144,8 @@ def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy")
             label_smoothing=(0.0, 0.1, 0.3)[i % 3] if has_classes else 0.0,
             weight_decay=0.0 if i % 3 else 0.01 * i,
             dropout=dropouts.get(i, 0.0),
-            front_scaling=6.0 * FRONTS.get(i, PLAIN).has_scales,
+            front_scaling=6.0 * EXTRAS.get(i, PLAIN).has_scales,
+            parametric_activation=0.1 * EXTRAS.get(i, PLAIN).is_parametric,
             clip_norm=0.5 if i in (2, 7) else None,
         )
         for i in range(len(VARIED))
@@ -230,15 +236,29 @@ def test_what_padding_adds_stays_zero() -> None:
         for view in (
             *weights,
             *biases,
-            *([rest[layout.scales[i]]] if layout.shapes[i].front.has_scales else []),
-            *(waves_of(layout, rest, i) if layout.shapes[i].front.periodic else []),
+            *([rest[layout.scales[i]]] if layout.shapes[i].extras.has_scales else []),
+            *(waves_of(layout, rest, i) if layout.shapes[i].extras.periodic else []),
+            *units_of(layout, rest, i),
         ):
             assert view.any()
             view[...] = 0
     assert not rest.any()
 
 
-FRONTS_OF_LEAVERS = {1: Front(True, (0, 3)), 2: Front(True, (0, 3)), 5: Front(True), 6: Front(False, (1,))}
+def units_of(layout: Layout, flat: Floats, member: int) -> list[Floats]:
+    """A member's blends and gains of each layer in a buffer, without padding."""
+    shape = layout.shapes[member]
+    counts = zip(*shape.extras.unit_counts(shape.sizes), strict=True)
+    pairs = zip(layout.unit_places[member], counts, strict=True)
+    return [flat[part][:n] for place, own in pairs for part, n in zip(place, own, strict=True) if n]
+
+
+EXTRAS_OF_LEAVERS = {
+    1: Extras(True, (0, 3), True, True),
+    2: Extras(True, (0, 3), True, True),
+    5: Extras(True, has_skips=True),
+    6: Extras(False, (1,), has_skips=True),
+}
 
 
 @pytest.mark.slow
@@ -260,13 +280,18 @@ def test_members_that_leave_change_no_other_member(n_inputs: int, batch_size: in
         networks = [
             build(
                 w, ["tanh", "relu", "identity"][: len(w)], inputs=n_inputs, seed=i, dtype=np.float32,
-                front=FRONTS_OF_LEAVERS.get(i, PLAIN),
+                extras=EXTRAS_OF_LEAVERS.get(i, PLAIN),
             )
             for i, w in enumerate(widths)
         ]  # fmt: skip
         configs = [
-            replace(odd if i == 2 else calm, front_scaling=6.0 * FRONTS_OF_LEAVERS.get(i, PLAIN).has_scales)
+            replace(
+                odd if i == 2 else calm,
+                front_scaling=6.0 * extras.has_scales,
+                parametric_activation=0.1 * extras.is_parametric,
+            )
             for i in range(len(widths))
+            for extras in [EXTRAS_OF_LEAVERS.get(i, PLAIN)]
         ]
         results = train_together(networks, X, y, configs, validation=(X[:60], y[:60]))
         outcomes.append(([n.parameters.copy() for n in networks], results))
@@ -310,6 +335,7 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
             dropout=tuple(float(share) for share in rng.choice([0, 0.2], len(w))),
             clip_norm=[None, 0.1][rng.integers(2)],
             front_scaling=float(rng.choice([0, 6])) if seed % 4 == 1 else 0.0,
+            parametric_activation=float(rng.choice([0, 0.1])) if seed % 4 == 3 else 0.0,
         )
         for w in widths
     ]
@@ -326,7 +352,12 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
                 inputs,
                 i,
                 np.float32,
-                front=Front(configs[i].front_scaling > 0, (0, 1) if seed % 4 == 1 and i % 2 else ()),
+                extras=Extras(
+                    configs[i].front_scaling > 0,
+                    (0, 1) if seed % 4 == 1 and i % 2 else (),
+                    configs[i].parametric_activation > 0,
+                    seed % 4 == 3 and i % 2 == 0,
+                ),
             )
             for i, w in enumerate(widths)
         ]
@@ -388,7 +419,7 @@ def test_members_with_the_defaults_keep_every_bit_beside_others_without(
     if not rows_are_alike():
         pytest.skip("this BLAS rounds a row by its position")
     X, y = some_rows(loss)
-    plain, mixed = varied(loss, np.float32, fronts=False), varied(loss, np.float32, fronts=False)
+    plain, mixed = varied(loss, np.float32, extras=False), varied(loss, np.float32, extras=False)
     config = replace(CONFIG, weight_decay=0.01)
     odd = [replace(config, **changed) if i % 2 else config for i in range(len(plain))]
     validation = some_rows(loss, 30, seed=2)
@@ -399,22 +430,27 @@ def test_members_with_the_defaults_keep_every_bit_beside_others_without(
         assert is_same == (results[i] == others[i]) == (i % 2 == 0), i
 
 
-def test_members_with_a_plain_first_layer_keep_every_bit_beside_others() -> None:
+def test_plain_members_keep_every_bit_beside_others() -> None:
     if not rows_are_alike():
         pytest.skip("this BLAS rounds a row by its position")
     X, y = some_rows()
     outcomes = []
     for fronts in (False, True):
-        networks = varied(dtype=np.float32, fronts=fronts)
+        networks = varied(dtype=np.float32, extras=fronts)
         configs = [
-            replace(CONFIG, weight_decay=0.01, front_scaling=6.0 * network.front.has_scales)
+            replace(
+                CONFIG,
+                weight_decay=0.01,
+                front_scaling=6.0 * network.extras.has_scales,
+                parametric_activation=0.1 * network.extras.is_parametric,
+            )
             for network in networks
         ]
         outcomes.append((networks, train_together(networks, X, y, configs, validation=some_rows(seed=2))))
     (plain, results), (mixed, others) = outcomes
     for i, (network, other) in enumerate(zip(plain, mixed, strict=True)):
         is_same = network.parameters.tobytes() == other.parameters.tobytes()
-        assert is_same == (results[i] == others[i]) == (i not in FRONTS), i
+        assert is_same == (results[i] == others[i]) == (i not in EXTRAS), i
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])

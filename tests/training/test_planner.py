@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 from trainings import train, train_together
 
 from nas import kernels
-from nas.network import ACTIVATIONS, MLP, Front
+from nas.network import ACTIVATIONS, MLP
 from nas.network.arrays import Floats, Ints
+from nas.network.extras import Extras
 from nas.network.optimizers import PIECE
 from nas.training import Member, Plan, TrainingConfig, plan
 from nas.training.cohort import Cohort
@@ -43,7 +44,8 @@ def test_counts_are_those_of_the_members_places(
     for hidden in widths:
         sizes = (inputs, *hidden, 3)
         names = data.draw(st.tuples(*[st.sampled_from(["relu", "tanh"])] * len(hidden)))
-        shapes.append(Shape.of(sizes, names, tiled=len(widths) > 1))
+        extras = Extras(is_parametric=data.draw(st.booleans()), has_skips=data.draw(st.booleans()))
+        shapes.append(Shape.of(sizes, names, tiled=len(widths) > 1, extras=extras))
     layout = Layout(shapes, tiled=len(shapes) > 1)
     assert layout.depth == max(shape.depth for shape in shapes)
     taken = np.zeros(layout.size, int)
@@ -58,19 +60,31 @@ def test_counts_are_those_of_the_members_places(
             taken[place.numbers] += 1
             assert place.numbers.stop - place.numbers.start == place.shape[0] * place.shape[1]
         if layer <= layout.depth:
-            assert list(layout.runs(layer)) == neighbours(shapes, places, layer)
+            runs = list(layout.runs(layer))
+            kinds = [((run.name, run.blends is not None), run.rows) for run in runs]
+            assert kinds == neighbours(shapes, places, layer)
+            for run in runs:
+                length = run.rows.stop - run.rows.start
+                assert run.blends is None or run.blends.stop - run.blends.start == length
         if layer > 1 or not layout.depth:
             stacks = list(layout.stacks(layer))
             assert stacks == stacked(places)
             counts = [(len(stack), stack[0].source, *stack[0].shape) for stack in stacks]
             assert layout.stack_counts[-1 if layer > layout.depth else layer - 2] == counts
+    for shape, of_layers in zip(shapes, layout.unit_places, strict=True):
+        for (blends, gains), *counted in zip(of_layers, *shape.unit_counts, strict=True):
+            assert [blends.stop - blends.start, gains.stop - gains.start] == counted
+            taken[blends] += 1
+            taken[gains] += 1
     assert taken.max() == 1  # no number is in two places
 
 
-def neighbours(shapes: list[Shape], places: list[Place], layer: int) -> list[tuple[str, slice]]:
-    """The rows of each run of one activation, from the members' places."""
-    names = [shape.activations[layer - 1] for shape in shapes if shape.depth >= layer]
-    runs: list[tuple[str, slice]] = []
+def neighbours(shapes: list[Shape], places: list[Place], layer: int) -> list[tuple[Any, slice]]:
+    """The rows of each run of one activation, parametric or not, from the members' places."""
+    names = [
+        (shape.activations[layer - 1], shape.extras.is_parametric) for shape in shapes if shape.depth >= layer
+    ]
+    runs: list[tuple[Any, slice]] = []
     for name, place in zip(names, places, strict=True):
         if runs and runs[-1][0] == name:
             runs[-1] = (name, slice(runs[-1][1].start, place.rows.stop))
@@ -137,7 +151,7 @@ def test_the_model_counts_the_products_that_are_done(inputs: int, n: int) -> Non
     done = sum(name in ("matmul", "dot") for name in names)
     layers = range(1, cohort.layout.depth + 1)
     activations = sum(
-        ACTIVATIONS[name].operations for layer in layers for name, _ in cohort.layout.runs(layer)
+        ACTIVATIONS[run.name].operations for layer in layers for run in cohort.layout.runs(layer)
     )
     counted = work(plans)["calls"] - 3 - activations - 10 * -(-cohort.layout.size // PIECE)
     assert counted == done
@@ -184,10 +198,7 @@ def test_the_model_counts_the_calls_in_front_of_first_layers() -> None:
     waves = [replace(p, periodic=(0, 2)) for p in plans]
 
     def n_calls(plans: list[Plan]) -> int:
-        networks = [
-            MLP(p.sizes, p.activations, "cross_entropy", front=Front(p.config.front_scaling > 0, p.periodic))
-            for p in plans
-        ]
+        networks = [MLP(p.sizes, p.activations, "cross_entropy", extras=p.extras) for p in plans]
         members = [Member(n, p.config) for n, p in zip(networks, plans, strict=True)]
         space = Cohort(members, tiled=len(plans) > 1)._space(32)
         return len(space._forward) + len(space._backward)
@@ -198,6 +209,25 @@ def test_the_model_counts_the_calls_in_front_of_first_layers() -> None:
         assert work(some)["calls"] - work(plain)["calls"] - 2 == n_calls(some) - n_calls(plain) > 0
         assert work(some)["parameters"] > work(plain)["parameters"]
     assert work(plans[2:3]) == work([replace(plans[2], config=CONFIG)])
+
+
+def test_the_model_counts_the_calls_of_parametric_activations_and_skips() -> None:
+    plain = [one(8, 16), one(8), one(16, 16), one(16, 16), one()]
+    blended = [replace(p, config=replace(CONFIG, parametric_activation=0.1)) for p in plain]
+    skipping = [replace(p, has_skips=True) for p in plain]
+    both = [replace(p, has_skips=True) for p in blended]
+
+    def n_calls(plans: list[Plan]) -> int:
+        networks = [MLP(p.sizes, p.activations, "cross_entropy", extras=p.extras) for p in plans]
+        members = [Member(n, p.config) for n, p in zip(networks, plans, strict=True)]
+        space = Cohort(members, tiled=len(plans) > 1)._space(32)
+        return len(space._forward) + len(space._backward)
+
+    with kernels.disabled():
+        calls, done = work(plain)["calls"], n_calls(plain)
+        for some, n_rates in ((blended, 2), (skipping, 0), (both, 2), ([*skipping[:2], *plain[2:]], 0)):
+            # Rates that differ are two more operations on every parameter.
+            assert work(some)["calls"] - calls - n_rates == n_calls(some) - done > 0
 
 
 @given(share=st.floats(0, 0.9), widths=st.lists(st.integers(1, 99), max_size=3))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from trainings import train_together
 
-from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Front
-from nas.network.architecture import PLAIN
+from nas.network import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Extras
 from nas.network.arrays import Array, Floats
+from nas.network.extras import PLAIN
 from nas.training import TrainingConfig
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not here; .ci/run installs it")
@@ -52,10 +52,10 @@ def some_network(
     widths: Sequence[int] = (7, 5),
     seed: int = 0,
     *,
-    front: Front = PLAIN,
+    extras: Extras = PLAIN,
 ) -> MLP:
     rng = np.random.default_rng(seed)
-    options: dict[str, Any] = {"dtype": np.float64, "front": front}
+    options: dict[str, Any] = {"dtype": np.float64, "extras": extras}
     network = MLP((4, *widths, 3), activations, loss, rng=rng, **options)
     network.parameters += rng.normal(scale=0.1, size=network.parameters.size)
     return network
@@ -81,9 +81,10 @@ class Theirs:
         self.activations, self.loss = network.activations, network.loss.name
         self.weights = [leaf(weight) for weight in network.weights]
         self.biases = [leaf(bias) for bias in network.biases]
-        self.scales = [leaf(network.scales)] if network.front.has_scales else []
-        self.periodic = list(network.front.periodic)
+        self.scales = [leaf(network.scales)] if network.extras.has_scales else []
+        self.periodic = list(network.extras.periodic)
         self.waves = [leaf(part) for part in network.waves] if self.periodic else []
+        self.blends, self.gains = (list(map(leaf, of_layers)) for of_layers in network.units)
 
     def linear(self, X: Any) -> Any:
         first = self.weights[0]
@@ -96,8 +97,14 @@ class Theirs:
         if self.periodic:
             X, first = torch.cat([X, u], dim=1), torch.cat([first, weights])
         layers = [first, *self.weights[1:]]
-        for name, weight, bias in zip(self.activations, layers, self.biases, strict=False):
-            X = FUNCTIONS[name](X @ weight + bias)
+        units = zip(self.activations, self.blends, self.gains, strict=True)
+        for (name, blends, gains), weight, bias in zip(units, layers, self.biases, strict=False):
+            z, before, n = X @ weight + bias, X, len(gains)
+            X = FUNCTIONS[name](z)
+            if len(blends):
+                X = (1 - blends) * z + blends * X
+            if n:
+                X = X + F.pad(gains * before[:, :n], (0, X.shape[1] - n))
         return X @ layers[-1] + self.biases[-1]
 
     def cost(self, X: Floats, y: Array, smoothing: float = 0.0) -> Any:
@@ -114,7 +121,8 @@ class Theirs:
 
     @property
     def _all(self) -> list[Any]:
-        return [*self.weights, *self.biases, *self.scales, *self.waves]
+        units = [part for part in (*self.blends, *self.gains) if len(part)]
+        return [*self.weights, *self.biases, *self.scales, *self.waves, *units]
 
     def flat(self, *, gradient: bool = False) -> Floats:
         parts = [part.grad if gradient else part.detach() for part in self._all]
@@ -133,6 +141,9 @@ class Theirs:
             slow = {"weight_decay": 0.0, "lr": 0.1 * rate}
             groups[0]["params"] = [*self.weights, *self.waves[2:]]
             groups.append({"params": self.waves[:2], **slow})
+        slow_blends = {"weight_decay": 0.0, "lr": rate * config.parametric_activation}
+        groups.append({"params": [part for part in self.blends if len(part)], **slow_blends})
+        groups.append({"params": [part for part in self.gains if len(part)], "weight_decay": 0.0})
         return {
             "sgd": lambda: torch.optim.SGD(groups, rate),
             "momentum": lambda: torch.optim.SGD(groups, rate, momentum=config.momentum),
@@ -190,6 +201,39 @@ def test_twenty_steps_with_factors_and_waves_in_front_agree() -> None:
     check_steps("squared_error", ["silu"], shapes[3:4], configs[3:4], waves[3:4])  # solo
 
 
+EXTRAS = [
+    Extras(is_parametric=True),
+    Extras(has_skips=True),
+    Extras(True, (1, 2), True, True),
+]
+
+
+@pytest.mark.parametrize("extras", EXTRAS)
+@pytest.mark.parametrize("activation", ["selu", "mish", "relu", "softplus"])
+def test_parametric_activations_and_skips_agree(activation: str, extras: Extras) -> None:
+    network, (X, y) = some_network("huber", [activation] * 3, (7, 5, 6), extras=extras), some_rows("huber")
+    theirs = Theirs(network)
+    np.testing.assert_allclose(network.predict(X), theirs.predict(X), rtol=0, atol=EXACT)
+    theirs.cost(X, y).backward()
+    _, gradient = network.loss_and_gradient(X, y)
+    np.testing.assert_allclose(gradient, theirs.flat(gradient=True), rtol=0, atol=EXACT)
+
+
+@pytest.mark.slow
+def test_twenty_steps_with_parametric_activations_and_skips_agree() -> None:
+    shapes: list[tuple[int, ...]] = [(7, 5), (9, 9, 9), (8, 8), (7, 5), (), (10,), (9, 9, 9), (8, 12)]
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
+    configs = [
+        replace(base, optimizer=optimizer, parametric_activation=factor * (shape != ()))
+        for (optimizer, factor), shape in zip(
+            [("adam", 0.1), ("adamw", 0.0), ("momentum", 1.0), ("adam", 0.1)] * 2, shapes, strict=True
+        )
+    ]
+    waves, skips = [(), (1, 2), (0,), (), (1, 2), (), (), ()], [True, True, False, False] * 2
+    check_steps("cross_entropy", ["mish"], shapes, configs, waves, skips)
+    check_steps("squared_error", ["selu"], shapes[:1], configs[:1], waves[:1], skips[:1])  # solo
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
@@ -209,15 +253,20 @@ def check_steps(
     shapes: Sequence[tuple[int, ...]],
     configs: Sequence[TrainingConfig],
     waves: Sequence[tuple[int, ...]] | None = None,
+    skips: Sequence[bool] | None = None,
 ) -> None:
     """Check that a cohort takes PyTorch's steps, each of all rows."""
     X, y = some_rows(loss)
     networks = [
         some_network(
-            loss, activation * len(widths), widths, seed, front=Front(config.front_scaling > 0, periodic)
+            loss,
+            activation * len(widths),
+            widths,
+            seed,
+            extras=Extras(config.front_scaling > 0, periodic, config.parametric_activation > 0, has_skips),
         )
-        for seed, (widths, config, periodic) in enumerate(
-            zip(shapes, configs, waves or [()] * len(shapes), strict=True)
+        for seed, (widths, config, periodic, has_skips) in enumerate(
+            zip(shapes, configs, waves or [()] * len(shapes), skips or [False] * len(shapes), strict=True)
         )
     ]
     theirs = [Theirs(network) for network in networks]

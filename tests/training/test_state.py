@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from trainings import train, train_together
 
-from nas.network import MLP, OPTIMIZERS, Front, State
+from nas.network import MLP, OPTIMIZERS, Extras, State
 from nas.network.arrays import Array, Floats
+from nas.network.extras import PLAIN
 from nas.network.optimizers import BETA2_BOUNDS, Optimizer
 from nas.network.state import SETTLED
 from nas.training import TrainingConfig, TrainingResult
@@ -29,11 +30,11 @@ def some_rows(n: int = 100, seed: int = 1) -> tuple[Floats, Array]:
 
 
 def some_networks(widths: Sequence[tuple[int, ...]] = WIDTHS, *, scaled: Collection[int] = ()) -> list[MLP]:
-    """Networks of these widths; those at the positions `scaled` have factors and waves."""
+    """Networks of these widths; those at the positions `scaled` have factors, waves, blends and gains."""
     return [
         MLP(
             (5, *w, 2), ["tanh", "relu", "silu"][: len(w)], "cross_entropy", rng=np.random.default_rng(i),
-            front=Front(i in scaled, (0, 2) if i in scaled else ()),
+            extras=Extras(True, (0, 2), True, True) if i in scaled else PLAIN,
         )
         for i, w in enumerate(widths)
     ]  # fmt: skip
@@ -75,6 +76,7 @@ def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
             beta2=(0.95, 0.999)[i % 2],
             label_smoothing=(0.1, 0.0, 0.3)[i % 3],
             front_scaling=6.0 if i in scaled else 0.0,
+            parametric_activation=0.1 if i in scaled else 0.0,
         )
         for i in range(n)
     ]
