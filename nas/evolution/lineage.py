@@ -78,11 +78,12 @@ class Operator:
 _ORIGINS = frozenset(Origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
     """A genome that may become a candidate, the operator that made it, and its parents.
 
     Two parents mean a crossover, one parent a mutation; genomes without parents train from scratch.
+    Proposals are compared by identity, so that what follows from one can be kept by it.
     """
 
     genome: Genome

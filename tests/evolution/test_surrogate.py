@@ -215,11 +215,11 @@ def test_of_equal_predictions_the_cheapest_is_selected(space: SearchSpace) -> No
 
 
 def test_a_better_promise_is_worth_some_effort(space: SearchSpace) -> None:
-    surrogate = Surrogate(space, 0)
-    surrogate._model, surrogate._epsilon = Counting(), 0.0
     pool = pool_of(sampled(space, 0, 5))
     # The first promises one standard deviation more than the second: worth 1 / 0.15 doublings.
     for doublings, first in ((6, 0), (7, 1)):
+        surrogate = Surrogate(space, 0)
+        surrogate._model, surrogate._epsilon = Counting(), 0.0
         costs = {proposal.genome: 1.0 for proposal in pool} | {pool[0].genome: 2.0**doublings}
         assert surrogate.choose(pool, 1, no_parent, effort=costs.__getitem__) == [pool[first]]
 
@@ -258,7 +258,7 @@ def test_proposals_are_predicted_after_a_whole_training(space: SearchSpace) -> N
     genome = next(iter(space))
     child = individual(0, genome, 0.5, epochs=3)
     child.age = 15
-    row = surrogate._unobserved(pool_of([genome]), lambda _: child)
+    row = surrogate._unobserved(surrogate._describe(pool_of([genome]), lambda _: child, None))
     assert row.shape == (1, len(features(genome, space)) + 2)
     assert row[0, -2:] == pytest.approx([np.log2(16) / 16, np.log2(28) / 16])
 
@@ -270,9 +270,9 @@ def test_models_use_a_single_thread(space: SearchSpace, monkeypatch: pytest.Monk
 
     threads, covariance = list[set[int]](), GaussianProcess._covariance
 
-    def watched(process: GaussianProcess, A: _Points, B: _Points) -> Floats:
+    def watched(process: GaussianProcess, A: _Points, B: _Points, out: Floats | None = None) -> Floats:
         threads.append(blas())
-        return covariance(process, A, B)
+        return covariance(process, A, B, out)
 
     monkeypatch.setattr(GaussianProcess, "_covariance", watched)
     with threadpool_limits(2, user_api="blas"):
