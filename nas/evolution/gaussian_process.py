@@ -102,9 +102,7 @@ class GaussianProcess:
         points = self._points(X)
         covariance = self._covariance(points, self._observed)
         mean = covariance @ self._alpha * self._std + self._mean
-        rows = solve_triangular(
-            self._root, covariance.T, lower=True, overwrite_b=True, check_finite=False
-        )
+        rows = solve_triangular(self._root, covariance.T, lower=True, overwrite_b=True, check_finite=False)
         squares = np.square(rows, out=self._buffers.array("kernel", covariance.shape).T)
         variance = signal + own - squares.sum(axis=0)
         return Posterior(self._covariance, points, mean, variance, rows, noise + _JITTER, self._std)
@@ -313,7 +311,7 @@ class _Buffers:
         self._flat: dict[str, Floats] = {}
 
     def array(self, name: str, shape: tuple[int, ...]) -> Floats:
-        """Return an array of this shape, with any numbers in it, in the memory of the last one of this name."""
+        """Return an array of this shape, of any numbers, in the memory of the last one of this name."""
         size = math.prod(shape)
         if name not in self._flat or self._flat[name].size < size:
             self._flat[name] = np.empty(2 * size)

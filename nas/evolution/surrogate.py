@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, wraps
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from nas.evolution.features import Features
 from nas.evolution.individual import Individual
 from nas.evolution.lineage import Proposal
 from nas.evolution.ranking import Ranking
-from nas.genome import LAYER_GENES, Genome
+from nas.genome import Genome
 from nas.network.arrays import Array, Floats
 from nas.space import SearchSpace
 
@@ -191,13 +192,12 @@ class Surrogate:
     _cost_penalty = 0.15
 
     def __init__(self, space: SearchSpace, seed: int, model: str = "process", full: int = 1) -> None:
-        self._space, self._full = space, full
+        self._full = full
         self._rng = np.random.default_rng([seed, 3])
-        n_features = len(features(space.sample(random.Random(0)), space))
+        features = Features(space)
+        n_features = len(features(space.sample(random.Random(0))))
         self._model: Model = Trees(seed) if model == "trees" else _process(n_features + 2)
-        self._features = lru_cache(maxsize=_CACHED)(
-            lambda genome: np.array(features(genome, space)).tobytes()
-        )
+        self._features = lru_cache(maxsize=_CACHED)(lambda genome: np.array(features(genome)).tobytes())
         self._described: dict[Proposal, _Described] = {}
         """The pool and the candidates in flight of the last selection: most of them are in the next, too."""
 
@@ -288,7 +288,7 @@ class Surrogate:
         warm_start_from: Callable[[Proposal], Individual | None],
         effort: Callable[[Genome], float] | None,
     ) -> list[_Described]:
-        """Return what the selection reads of each proposal, computed once for as long as it is in the pool."""
+        """Return what the selection reads of each proposal, computed once while it is in the pool."""
         known = self._described
         for proposal in proposals:
             if proposal not in known:
@@ -325,7 +325,7 @@ class Surrogate:
 
 
 class _Described(NamedTuple):
-    """What a selection reads of a proposal: its features as bytes, epochs that it would inherit, its effort."""
+    """What a selection reads of a proposal: features as bytes, inherited epochs, effort."""
 
     features: bytes
     age: int
@@ -346,40 +346,3 @@ def _process(n_coordinates: int) -> Model:
     from nas.evolution.gaussian_process import GaussianProcess
 
     return GaussianProcess(n_coordinates)
-
-
-def features(genome: Genome, space: SearchSpace) -> list[float]:
-    """Return a genome as numbers from 0 to 1, of which all genomes of a space have equally many.
-
-    The depth; widths and other genes of layers layer by layer, or once where all layers share them, with 0
-    where there is no layer; then the other genes. Ordered values become their position among all values,
-    names an indicator each, or a single indicator for two names.
-    """
-    depth, n_missing = space.depth[1], space.depth[1] - genome.depth
-    row = [_position(genome.depth, tuple(space.depths))]
-    positions = [(1 + space.widths_tuple.index(w)) / len(space.widths_tuple) for w in genome.widths]
-    row += (positions[:1] or [0.0]) if space.equal_widths and depth else positions + [0.0] * n_missing
-    for key, values in space.genes.items():
-        if key not in LAYER_GENES:
-            row += _numbers(getattr(genome, key), values)
-            continue
-        of_layers = [getattr(layer, key) for layer in genome.layers]
-        padding = [0.0] * len(_numbers(values[0], values))
-        if key in space.per_layer:
-            row += [number for value in of_layers for number in _numbers(value, values)]
-            row += padding * n_missing
-        else:
-            row += _numbers(of_layers[0], values) if of_layers else padding
-    return row
-
-
-def _numbers(value: Any, values: tuple[Any, ...]) -> list[float]:
-    """Encode a value among all values of its gene."""
-    if not isinstance(values[0], str):
-        return [_position(value, values)]
-    indicators = [float(value == name) for name in values]
-    return indicators if len(values) > 2 else indicators[:1]
-
-
-def _position(value: Any, values: tuple[Any, ...]) -> float:
-    return values.index(value) / max(1, len(values) - 1)
