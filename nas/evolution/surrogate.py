@@ -198,6 +198,9 @@ class Surrogate:
         n_features = len(features(space.sample(random.Random(0))))
         self._model: Model = Trees(seed) if model == "trees" else _process(n_features + 2)
         self._features = lru_cache(maxsize=_CACHED)(lambda genome: np.array(features(genome)).tobytes())
+        self._evaluated = lru_cache(maxsize=_CACHED)(
+            lambda individual: (self._features(individual.genome), individual.inherited, individual.epochs)
+        )
         self._described: dict[Proposal, _Described] = {}
         """The pool and the candidates in flight of the last selection: most of them are in the next, too."""
 
@@ -309,9 +312,7 @@ class Surrogate:
 
     def _observed(self, individuals: Sequence[Individual]) -> Floats:
         """Return features of evaluated individuals, with their own epochs."""
-        ages = [individual.inherited for individual in individuals]
-        epochs = [individual.epochs for individual in individuals]
-        return self._rows([self._features(individual.genome) for individual in individuals], ages, epochs)
+        return self._rows(*zip(*map(self._evaluated, individuals), strict=True))
 
     def _rows(self, of_genomes: Sequence[bytes], ages: Sequence[int], epochs: Sequence[int]) -> Floats:
         """Return a row for each genome: its features, and the scaled epochs inherited and trained.
