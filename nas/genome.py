@@ -224,7 +224,7 @@ class Genome:
     @property
     def n_members(self) -> int:
         """The number of members of the network: 1 is a plain network."""
-        return (self.members or 1) if self.depth else 1
+        return self.members if self.members and self.widths else 1
 
     @property
     def encoding(self) -> Encoding:
@@ -233,7 +233,7 @@ class Genome:
         A network with members has factors of its inputs in place of waves.
         """
         encoding = encoding_of(_input_genes(self))
-        return encoding if self.n_members == 1 else encoding.of_table
+        return encoding.of_table if self.members and self.n_members > 1 else encoding
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Count the weights and biases of this network between the given numbers of inputs and outputs.

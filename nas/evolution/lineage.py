@@ -97,10 +97,8 @@ def most_similar_parent(proposal: Proposal) -> Individual | None:
     Parents with another scaling do not count, as their first layer reads other numbers; what stands beside
     the scaled numbers may differ, see `nas.evaluation.codes`.
     """
-    genome = proposal.genome
-    parents = [
-        parent for parent in proposal.parents if parent.genome.encoding.scaling == genome.encoding.scaling
-    ]
+    genome, scaling = proposal.genome, proposal.genome.encoding.scaling
+    parents = [parent for parent in proposal.parents if parent.genome.encoding.scaling == scaling]
     if len(parents) < 2:
         return parents[0] if parents else None
     return min(parents, key=lambda parent: genome_distance(genome, parent.genome))

@@ -326,4 +326,10 @@ def _genome(space: SearchSpace, layers: list[Layer], genes: dict[str, Any]) -> G
     """Build the genome of these layers, in falling order of width where the space is a funnel."""
     if space.non_increasing:
         layers = sorted(layers, key=lambda layer: layer.width, reverse=True)
-    return Genome.of(layers, **genes)
+    return _kept(tuple(layers), tuple(genes), *genes.values())
+
+
+@lru_cache(maxsize=2**12, typed=True)
+def _kept(layers: tuple[Layer, ...], keys: tuple[str, ...], *values: Any) -> Genome:
+    """Return the genome of these layers and genes, the same object again: most children repeat a genome."""
+    return Genome.of(layers, **dict(zip(keys, values, strict=True)))
