@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -98,19 +98,23 @@ class GaussianProcess:
         ----------
         X : float array of shape (points, coordinates)
         """
-        signal, own, noise = np.exp(self._log[self._d :])
+        signal, own, _ = np.exp(self._log[self._d :])
         points = self._points(X)
         covariance = self._covariance(points, self._observed)
         mean = covariance @ self._alpha * self._std + self._mean
         rows = solve_triangular(self._root, covariance.T, lower=True, overwrite_b=True, check_finite=False)
-        squares = np.square(rows, out=self._buffers.array("kernel", covariance.shape).T)
-        variance = signal + own - squares.sum(axis=0)
-        return Posterior(self._covariance, points, mean, variance, rows, noise + _JITTER, self._std)
+        variance = signal + own - self._sums_of_squares(rows)
+        return Posterior(self, points, mean, variance, rows)
 
     def mean(self, X: Floats) -> Floats:
         """Return only the means of a posterior, which take a fraction of its time."""
         mean: Floats = self._covariance(self._points(X), self._observed) @ self._alpha
         return mean * self._std + self._mean
+
+    def _sums_of_squares(self, rows: Floats) -> Floats:
+        """Return the sum of squares of each column of an array in the order of memory of LAPACK."""
+        sums: Floats = np.square(rows, out=self._buffers.array("kernel", rows.T.shape).T).sum(axis=0)
+        return sums
 
     def _points(self, X: Floats) -> _Points:
         scaled, squares = _scaled(X, self._log[: self._d])
@@ -200,19 +204,12 @@ class Posterior:
     """
 
     def __init__(
-        self,
-        covariance: Callable[[_Points, _Points], Floats],
-        points: _Points,
-        mean: Floats,
-        variance: Floats,
-        rows: Floats,
-        noise: float,
-        std: float,
+        self, process: GaussianProcess, points: _Points, mean: Floats, variance: Floats, rows: Floats
     ) -> None:
         self.mean = mean
-        self._covariance, self._points, self._variance = covariance, points, variance
+        self._process, self._points, self._variance = process, points, variance
         self._rows, self._n_rows = rows, len(rows)
-        self._noise, self._std = noise, std
+        self._noise, self._std = np.exp(process._log[-1]) + _JITTER, process._std
 
     @property
     def deviation(self) -> Floats:
@@ -229,16 +226,20 @@ class Posterior:
         if not added:
             return
         rows = self._rows[: self._n_rows]
-        covariance = self._covariance(self._points.of(added), self._points) - rows[:, added].T @ rows
-        block = covariance[:, added]
-        block[np.diag_indices(len(added))] = np.maximum(self._variance[added], _LEAST) + self._noise
+        buffers, shape = self._process._buffers, (len(added), rows.shape[1])
+        covariance = buffers.array("covariance", shape)
+        self._process._covariance(self._points.of(added), self._points, covariance)
+        covariance -= np.matmul(rows[:, added].T, rows, out=buffers.array("product", shape))
+        diagonal = np.maximum(self._variance[added], _LEAST) + self._noise
         if len(added) == 1:  # the usual case, in which a call of LAPACK takes ten times as long
-            rows = covariance / math.sqrt(block[0, 0])
+            rows = covariance / math.sqrt(diagonal[0])
         else:
+            block = covariance[:, added]
+            block[np.diag_indices(len(added))] = diagonal
             root = cholesky(block, lower=True, check_finite=False)
             rows = solve_triangular(root, covariance, lower=True, check_finite=False)
         self._append(rows)
-        self._variance = self._variance - np.square(rows).sum(axis=0)
+        self._variance = self._variance - self._process._sums_of_squares(rows)
 
     def _append(self, rows: Floats) -> None:
         """Append rows, with spare rows for the next: each reallocation copies all."""

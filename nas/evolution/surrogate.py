@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, wraps
 from typing import NamedTuple, ParamSpec, Protocol, TypeVar
@@ -197,7 +198,7 @@ class Surrogate:
         features = Features(space)
         n_features = len(features(space.sample(random.Random(0))))
         self._model: Model = Trees(seed) if model == "trees" else _process(n_features + 2)
-        self._features = lru_cache(maxsize=_CACHED)(lambda genome: np.array(features(genome)).tobytes())
+        self._features = lru_cache(maxsize=_CACHED)(lambda genome: array("d", features(genome)).tobytes())
         self._evaluated = lru_cache(maxsize=_CACHED)(
             lambda individual: (self._features(individual.genome), individual.inherited, individual.epochs)
         )
