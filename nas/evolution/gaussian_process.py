@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
@@ -123,13 +123,14 @@ class GaussianProcess:
     def _numbered(self, X: Floats) -> Array:
         """Return a number for each point, the same for the same coordinates."""
         numbers = self._numbers
-        rows = np.ascontiguousarray(X).view(np.dtype((np.void, X.itemsize * X.shape[1]))).ravel().tolist()
+        whole_row = np.dtype((np.void, X.itemsize * X.shape[1]))
+        rows: list[Any] = np.ascontiguousarray(X).view(whole_row).ravel().tolist()
         return np.array([numbers.setdefault(row, len(numbers)) for row in rows], dtype=int)
 
     def _covariance(self, A: _Points, B: _Points, out: Floats | None = None) -> Floats:
         """Return the covariance of points without noise; float array of shape (points of A, points of B)."""
         signal, own = np.exp(self._log[self._d : -1])
-        covariance = np.empty((len(A.squares), len(B.squares))) if out is None else out
+        covariance: Floats = np.empty((len(A.squares), len(B.squares))) if out is None else out
         _distances(A, B, covariance)
         distance, decay = (self._buffers.array(name, covariance.shape) for name in ("distance", "decay"))
         _matern(covariance, distance, decay)
