@@ -93,7 +93,10 @@ def genome_distance(a: Genome, b: Genome) -> float:
     long, short = a.layers, b.layers
     if len(long) < len(short):
         long, short = short, long
-    layers = math.fsum([layer_distance(long[i], short[j]) for i, j in align(long, short).items()])
+    if len(long) == len(short):
+        layers = math.fsum(map(layer_distance, long, short))
+    else:
+        layers = math.fsum([layer_distance(long[i], short[j]) for i, j in align(long, short).items()])
     genes: int = sum(map(ne, _network_genes(a), _network_genes(b)))
     return layers + _GAP * (len(long) - len(short)) + genes
 

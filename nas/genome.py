@@ -179,7 +179,8 @@ class Genome:
         if dropout is not self.dropout:
             set_field(self, "dropout", dropout)
         # Computed once: crossover, mutation and distances read the layers of a genome many times.
-        set_field(self, "layers", tuple(map(_layer, self.widths, self.activations, self.dropouts)))
+        columns = _in_layers(activation, depth), _in_layers(dropout, depth)
+        set_field(self, "layers", tuple(map(_layer, self.widths, *columns)))
         set_field(self, "_hash", hash(_compared(self)))
 
     def __hash__(self) -> int:
@@ -208,9 +209,10 @@ class Genome:
         """
         widths, *columns = tuple(zip(*layers, strict=True)) or ((), (), ())
         for key, values in zip(LAYER_GENES, columns, strict=True):
-            if None in values and set(values) != {None}:
+            n_missing = values.count(None)
+            if 0 < n_missing < len(values):
                 raise ValueError(f"layers: expected the {key} of all of them, or of none, got {values}")
-            genes[key] = None if None in values else values
+            genes[key] = None if n_missing else values
         return cls(widths, **genes)
 
     @property
@@ -221,17 +223,17 @@ class Genome:
     @property
     def activations(self) -> tuple[str | None, ...]:
         """The activation of each hidden layer; ``None`` where the genome carries none."""
-        return self.activation if isinstance(self.activation, tuple) else (self.activation,) * self.depth
+        return _in_layers(self.activation, self.depth)
 
     @property
     def dropouts(self) -> tuple[float | None, ...]:
         """The dropout of each hidden layer; ``None`` where the genome carries none."""
-        return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * self.depth
+        return _in_layers(self.dropout, self.depth)
 
     @property
     def n_members(self) -> int:
         """The number of members of the network: 1 is a plain network."""
-        return (self.members or 1) if self.depth else 1
+        return self.members if self.members and self.widths else 1
 
     @property
     def is_parametric(self) -> bool:
@@ -250,7 +252,7 @@ class Genome:
         A network with members has factors of its inputs in place of waves.
         """
         encoding = encoding_of(_input_genes(self))
-        return encoding if self.n_members == 1 else encoding.of_table
+        return encoding.of_table if self.members and self.n_members > 1 else encoding
 
     def n_parameters(self, n_inputs: int, n_outputs: int) -> int:
         """Count the weights and biases of this network between the given numbers of inputs and outputs.
@@ -366,7 +368,12 @@ def _canonical(key: str, noun: str, value: Any, depth: int) -> Any:
         raise ValueError(
             f"{key}: expected one {noun}, or one for each of {depth} hidden layers, got {len(value)}"
         )
-    return value[0] if len(set(value)) == 1 else tuple(value)
+    return value[0] if value.count(value[0]) == depth else tuple(value)
+
+
+def _in_layers(value: Any, depth: int) -> tuple[Any, ...]:
+    """Return the value of a canonical layer gene in each of `depth` layers."""
+    return value if isinstance(value, tuple) else (value,) * depth
 
 
 def _short(value: Any) -> str:

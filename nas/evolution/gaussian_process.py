@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
@@ -51,6 +51,7 @@ class GaussianProcess:
         self._prior = np.array([_PRIORS[name] for name in names])
         self._bounds = [_BOUNDS[name] for name in names]
         self._log = self._prior[:, 0].copy()
+        self._buffers = _Buffers()
 
     def fit(
         self, X: Floats, y: Floats, *, adapt: bool = True, noise: Floats | None = None
@@ -69,9 +70,9 @@ class GaussianProcess:
         self._numbers: dict[bytes, int] = {}
         self._mean, self._std = float(y.mean()), float(y.std()) or 1.0
         z = (y - self._mean) / self._std
-        numbers = self._numbered(X)
-        same = np.equal.outer(numbers, numbers)
         if adapt:
+            numbers = self._numbered(X)
+            same = np.equal.outer(numbers, numbers).astype(float)
             optimum = minimize(
                 self._loss,
                 self._log,
@@ -84,9 +85,9 @@ class GaussianProcess:
             if np.isfinite(optimum.fun):
                 self._log = optimum.x
         self._observed = self._points(X)
-        K = self._covariance(self._observed, self._observed)
+        K = self._covariance(self._observed, self._observed, self._buffers.array("kernel", (len(X), len(X))))
         K[np.diag_indices(len(X))] += np.exp(self._log[-1]) * (1.0 if noise is None else noise) + _JITTER
-        self._root = cholesky(K, lower=True, overwrite_a=True)
+        self._root = self._root_of(K, "root of observed")
         self._alpha = cho_solve((self._root, True), z)
         return self
 
@@ -97,18 +98,23 @@ class GaussianProcess:
         ----------
         X : float array of shape (points, coordinates)
         """
-        signal, own, noise = np.exp(self._log[self._d :])
+        signal, own, _ = np.exp(self._log[self._d :])
         points = self._points(X)
         covariance = self._covariance(points, self._observed)
         mean = covariance @ self._alpha * self._std + self._mean
-        rows = solve_triangular(self._root, covariance.T, lower=True, check_finite=False)
-        variance = signal + own - np.square(rows).sum(axis=0)
-        return Posterior(self._covariance, points, mean, variance, rows, noise + _JITTER, self._std)
+        rows = solve_triangular(self._root, covariance.T, lower=True, overwrite_b=True, check_finite=False)
+        variance = signal + own - self._sums_of_squares(rows)
+        return Posterior(self, points, mean, variance, rows)
 
     def mean(self, X: Floats) -> Floats:
         """Return only the means of a posterior, which take a fraction of its time."""
         mean: Floats = self._covariance(self._points(X), self._observed) @ self._alpha
         return mean * self._std + self._mean
+
+    def _sums_of_squares(self, rows: Floats) -> Floats:
+        """Return the sum of squares of each column of an array in the order of memory of LAPACK."""
+        sums: Floats = np.square(rows, out=self._buffers.array("kernel", rows.T.shape).T).sum(axis=0)
+        return sums
 
     def _points(self, X: Floats) -> _Points:
         scaled, squares = _scaled(X, self._log[: self._d])
@@ -117,50 +123,73 @@ class GaussianProcess:
     def _numbered(self, X: Floats) -> Array:
         """Return a number for each point, the same for the same coordinates."""
         numbers = self._numbers
-        return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in X], dtype=int)
+        whole_row = np.dtype((np.void, X.itemsize * X.shape[1]))
+        rows: list[Any] = np.ascontiguousarray(X).view(whole_row).ravel().tolist()
+        return np.array([numbers.setdefault(row, len(numbers)) for row in rows], dtype=int)
 
-    def _covariance(self, A: _Points, B: _Points) -> Floats:
+    def _covariance(self, A: _Points, B: _Points, out: Floats | None = None) -> Floats:
         """Return the covariance of points without noise; float array of shape (points of A, points of B)."""
         signal, own = np.exp(self._log[self._d : -1])
-        _, _, covariance = _matern(_distances(A.scaled, A.squares, B.scaled, B.squares))
+        covariance: Floats = np.empty((len(A.squares), len(B.squares))) if out is None else out
+        _distances(A, B, covariance)
+        distance, decay = (self._buffers.array(name, covariance.shape) for name in ("distance", "decay"))
+        _matern(covariance, distance, decay)
         covariance *= signal
         np.add(covariance, own, out=covariance, where=np.equal.outer(A.numbers, B.numbers))
         return covariance
 
+    def _root_of(self, K: Floats, name: str) -> Floats:
+        """Return the lower Cholesky factor of K, in the buffer `name`, in the order of memory of LAPACK."""
+        root = self._buffers.array(name, K.shape).T
+        root[...] = K
+        L: Floats = cholesky(root, lower=True, overwrite_a=True)
+        return L
+
     def _loss(
-        self, log: Floats, X: Floats, same: Array, z: Floats, factors: Floats | None = None
+        self, log: Floats, X: Floats, same: Floats, z: Floats, factors: Floats | None = None
     ) -> tuple[float, Floats]:
         """Return the negative log posterior density, up to a constant, and its gradient.
 
-        Equations 5.8 and 5.9 of Rasmussen & Williams, with the priors.
+        Equations 5.8 and 5.9 of Rasmussen & Williams, with the priors. `same`, of shape (observations,
+        observations), is 1 for those with the same coordinates, and 0 for others.
         """
-        n = len(z)
-        precision = np.exp(-2 * log[: self._d])
         signal, own, noise = np.exp(log[self._d :])
-        scaled, squares = _scaled(X, log[: self._d])
-        root, decay, kernel = _matern(_distances(scaled, squares, scaled, squares))
+        of_noise = np.ones(len(z)) if factors is None else factors
+        distance, decay, kernel, by_covariance, product = (
+            self._buffers.array(name, same.shape)
+            for name in ("distance", "decay", "kernel", "by_covariance", "product")
+        )
+        points = _Points(*_scaled(X, log[: self._d]), np.empty(0, dtype=int))
+        _distances(points, points, kernel)
+        _matern(kernel, distance, decay)
+        K = np.multiply(kernel, signal, out=product)
+        K += np.multiply(same, own, out=by_covariance)
+        K[np.diag_indices(len(z))] += noise * of_noise + _JITTER
         try:
-            of_noise = np.eye(n) if factors is None else np.diag(factors)
-            diagonal = noise * of_noise + _JITTER * np.eye(n)
-            L = cholesky(signal * kernel + own * same + diagonal, lower=True)
+            L = self._root_of(K, "root")
         except LinAlgError:
             return math.inf, np.zeros_like(log)
-        lower, _ = dpotri(L, lower=1)
-        inverse = np.tril(lower) + np.tril(lower, -1).T
+        log_root = float(np.log(L.diagonal()).sum())
+        inverse = _inverse(L, product)
         alpha = inverse @ z
-        by_covariance = 0.5 * (inverse - np.outer(alpha, alpha))
-        by_distance = by_covariance * (signal * (5 / 3) * (1 + root) * decay)
-        # The sum over pairs of by_distance · (difference of coordinates)², without a third axis.
-        by_scale = 2 * (by_distance.sum(axis=1) @ np.square(X) - (X * (by_distance @ X)).sum(axis=0))
+        np.subtract(inverse, np.multiply.outer(alpha, alpha, out=by_covariance), out=by_covariance)
+        by_covariance *= 0.5
         z_log = (log - self._prior[:, 0]) / self._prior[:, 1]
         gradient = z_log / self._prior[:, 1]
-        gradient[: self._d] += by_scale * precision
         gradient[self._d :] += (
-            (by_covariance * signal * kernel).sum(),
-            own * (by_covariance * same).sum(),
+            np.multiply(np.multiply(by_covariance, signal, out=product), kernel, out=product).sum(),
+            own * np.multiply(by_covariance, same, out=product).sum(),
             noise * (by_covariance.trace() if factors is None else by_covariance.diagonal() @ factors),
         )
-        loss = 0.5 * float(z @ alpha) + float(np.log(L.diagonal()).sum()) + 0.5 * float(z_log @ z_log)
+        # The derivative of the kernel by distances, times that of the loss by covariances.
+        slope = np.add(distance, 1, out=distance)
+        slope *= signal * (5 / 3)
+        slope *= decay
+        by_distance = np.multiply(by_covariance, slope, out=slope)
+        # The sum over pairs of by_distance · (difference of coordinates)², without a third axis.
+        by_scale = 2 * (by_distance.sum(axis=1) @ np.square(X) - (X * (by_distance @ X)).sum(axis=0))
+        gradient[: self._d] += by_scale * np.exp(-2 * log[: self._d])
+        loss = 0.5 * float(z @ alpha) + log_root + 0.5 * float(z_log @ z_log)
         return loss, gradient
 
 
@@ -176,19 +205,12 @@ class Posterior:
     """
 
     def __init__(
-        self,
-        covariance: Callable[[_Points, _Points], Floats],
-        points: _Points,
-        mean: Floats,
-        variance: Floats,
-        rows: Floats,
-        noise: float,
-        std: float,
+        self, process: GaussianProcess, points: _Points, mean: Floats, variance: Floats, rows: Floats
     ) -> None:
         self.mean = mean
-        self._covariance, self._points, self._variance = covariance, points, variance
+        self._process, self._points, self._variance = process, points, variance
         self._rows, self._n_rows = rows, len(rows)
-        self._noise, self._std = noise, std
+        self._noise, self._std = np.exp(process._log[-1]) + _JITTER, process._std
 
     @property
     def deviation(self) -> Floats:
@@ -205,16 +227,20 @@ class Posterior:
         if not added:
             return
         rows = self._rows[: self._n_rows]
-        covariance = self._covariance(self._points.of(added), self._points) - rows[:, added].T @ rows
-        block = covariance[:, added]
-        block[np.diag_indices(len(added))] = np.maximum(self._variance[added], _LEAST) + self._noise
+        buffers, shape = self._process._buffers, (len(added), rows.shape[1])
+        covariance = buffers.array("covariance", shape)
+        self._process._covariance(self._points.of(added), self._points, covariance)
+        covariance -= np.matmul(rows[:, added].T, rows, out=buffers.array("product", shape))
+        diagonal = np.maximum(self._variance[added], _LEAST) + self._noise
         if len(added) == 1:  # the usual case, in which a call of LAPACK takes ten times as long
-            rows = covariance / math.sqrt(block[0, 0])
+            rows = covariance / math.sqrt(diagonal[0])
         else:
+            block = covariance[:, added]
+            block[np.diag_indices(len(added))] = diagonal
             root = cholesky(block, lower=True, check_finite=False)
             rows = solve_triangular(root, covariance, lower=True, check_finite=False)
         self._append(rows)
-        self._variance = self._variance - np.square(rows).sum(axis=0)
+        self._variance = self._variance - self._process._sums_of_squares(rows)
 
     def _append(self, rows: Floats) -> None:
         """Append rows, with spare rows for the next: each reallocation copies all."""
@@ -253,22 +279,42 @@ def _scaled(X: Floats, log_scales: Floats) -> tuple[Floats, Floats]:
     return scaled, np.square(scaled).sum(axis=1)
 
 
-def _distances(A: Floats, squares_A: Floats, B: Floats, squares_B: Floats) -> Floats:
-    """Return squared distances; float array of shape (rows of A, rows of B)."""
-    distances: Floats = A @ B.T
-    distances *= -2
-    distances += squares_A[:, np.newaxis]
-    distances += squares_B
-    return np.maximum(distances, 0.0, out=distances)
+def _distances(A: _Points, B: _Points, out: Floats) -> None:
+    """Write the squared distances of points of A (rows) and of B (columns) to `out`."""
+    np.matmul(A.scaled, B.scaled.T, out=out)
+    out *= -2
+    out += A.squares[:, np.newaxis]
+    out += B.squares
+    np.maximum(out, 0.0, out=out)
 
 
-def _matern(squares: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return r, exp(-r) and (1 + r + r² / 3) exp(-r) for squares of r = sqrt(5) · distance."""
-    root = np.sqrt(squares)
-    decay = np.exp(-root)
-    kernel = squares
-    kernel /= 3
-    kernel += root
-    kernel += 1
-    kernel *= decay
-    return root, decay, kernel
+def _matern(squares: Floats, root: Floats, decay: Floats) -> None:
+    """Replace squares of r = sqrt(5) · distance by (1 + r + r² / 3) exp(-r); write r and exp(-r)."""
+    np.sqrt(squares, out=root)
+    np.exp(np.negative(root, out=decay), out=decay)
+    squares /= 3
+    squares += root
+    squares += 1
+    squares *= decay
+
+
+def _inverse(L: Floats, out: Floats) -> Floats:
+    """Return the inverse of L Lᵀ, in `out`; L is overwritten, except its upper triangle, which is 0."""
+    lower, _ = dpotri(L, lower=1, overwrite_c=1)
+    np.add(lower, lower.T, out=out)
+    np.fill_diagonal(out, lower.diagonal())
+    return out
+
+
+class _Buffers:
+    """Arrays that are written again and again: the pages of new ones take more time than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._flat: dict[str, Floats] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Floats:
+        """Return an array of this shape, of any numbers, in the memory of the last one of this name."""
+        size = math.prod(shape)
+        if name not in self._flat or self._flat[name].size < size:
+            self._flat[name] = np.empty(2 * size)
+        return self._flat[name][:size].reshape(shape)

@@ -78,11 +78,12 @@ class Operator:
 _ORIGINS = frozenset(Origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
     """A genome that may become a candidate, the operator that made it, and its parents.
 
     Two parents mean a crossover, one parent a mutation; genomes without parents train from scratch.
+    Proposals are compared by identity, so that what follows from one can be kept by it.
     """
 
     genome: Genome
@@ -96,10 +97,8 @@ def most_similar_parent(proposal: Proposal) -> Individual | None:
     Parents with another scaling do not count, as their first layer reads other numbers; what stands beside
     the scaled numbers may differ, see `nas.evaluation.codes`.
     """
-    genome = proposal.genome
-    parents = [
-        parent for parent in proposal.parents if parent.genome.encoding.scaling == genome.encoding.scaling
-    ]
+    genome, scaling = proposal.genome, proposal.genome.encoding.scaling
+    parents = [parent for parent in proposal.parents if parent.genome.encoding.scaling == scaling]
     if len(parents) < 2:
         return parents[0] if parents else None
     return min(parents, key=lambda parent: genome_distance(genome, parent.genome))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -44,23 +44,28 @@ def cut_and_splice(first: Genome, second: Genome, space: SearchSpace, rng: rando
     Each parent has a cut point of its own (Goldberg, Korb & Deb 1989, "messy" genetic algorithms), such
     that the space allows the child's depth.
     """
-    low, high = space.depth
-    n, m = first.depth, second.depth
+    i, j = rng.choice(_cuts(first.depth, second.depth, *space.depth))
+    return _child_of_both(first, second, [*first.layers[:i], *second.layers[j:]], space, rng)
+
+
+@lru_cache(maxsize=2**10)
+def _cuts(n: int, m: int, low: int, high: int) -> list[tuple[int, int]]:
+    """Return the cut points of parents of n and m layers, for children of `low` to `high` layers."""
     cuts = [(i, j) for i in range(n + 1) for j in range(m + 1) if low <= i + m - j <= high]
     # Cuts that leave a parent without layers in the child would copy the other parent's layers.
-    i, j = rng.choice([(i, j) for i, j in cuts if i > 0 and j < m] or cuts)
-    return _child_of_both(first, second, [*first.layers[:i], *second.layers[j:]], space, rng)
+    return [(i, j) for i, j in cuts if i > 0 and j < m] or cuts
 
 
 def _child_of_both(
     first: Genome, second: Genome, layers: list[Layer], space: SearchSpace, rng: random.Random
 ) -> Genome:
     """Build the genome of these layers, with every other gene, and shared layer genes, from either parent."""
-    donors = [parent for parent in (first, second) if parent.depth] or [first]
-    for key in space.shared_by_layers:
-        if layers:
-            layers = _set_all(layers, **{key: getattr(rng.choice(donors).layers[0], key)})
-    genes = {key: getattr(rng.choice((first, second)), key) for key in space.network_genes}
+    choice, parents = rng.choice, (first, second)
+    if layers and space.shared_by_layers:
+        donors = [parent.layers[0] for parent in parents if parent.depth]
+        shared = {key: getattr(choice(donors), key) for key in space.shared_by_layers}
+        layers = _set_all(layers, **shared)
+    genes = {key: getattr(choice(parents), key) for key in space.network_genes}
     return _genome(space, layers, genes)
 
 
@@ -310,11 +315,21 @@ def _genes(genome: Genome, space: SearchSpace) -> dict[str, Any]:
 
 
 def _set_all(layers: Sequence[Layer], **values: Any) -> list[Layer]:
-    return [layer._replace(**values) for layer in layers]
+    """Return layers that all have these values; `layers` are at least one."""
+    # Column by column: a quarter of the time of replacing values in each layer.
+    columns = dict(zip(Layer._fields, zip(*layers, strict=True), strict=True))
+    columns |= {key: (value,) * len(layers) for key, value in values.items()}
+    return [*map(Layer, *columns.values())]
 
 
 def _genome(space: SearchSpace, layers: list[Layer], genes: dict[str, Any]) -> Genome:
     """Build the genome of these layers, in falling order of width where the space is a funnel."""
     if space.non_increasing:
         layers = sorted(layers, key=lambda layer: layer.width, reverse=True)
-    return Genome.of(layers, **genes)
+    return _kept(tuple(layers), tuple(genes), *genes.values())
+
+
+@lru_cache(maxsize=2**12, typed=True)
+def _kept(layers: tuple[Layer, ...], keys: tuple[str, ...], *values: Any) -> Genome:
+    """Return the genome of these layers and genes, the same object again: most children repeat a genome."""
+    return Genome.of(layers, **dict(zip(keys, values, strict=True)))

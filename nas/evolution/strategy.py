@@ -57,7 +57,9 @@ class EvolutionState:
 
     def tournament(self, size: int) -> Individual:
         """Return the fittest of `size` members of the population, drawn with replacement."""
-        return max(self.rng.choices(self.population, k=size), key=by_fitness)
+        random_number, population, n = self.rng.random, self.population, len(self.population)
+        # As `random.choices` draws, in half of its time.
+        return max([population[int(random_number() * n)] for _ in range(size)], key=by_fitness)
 
 
 class Strategy(ABC):

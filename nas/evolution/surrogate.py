@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, wraps
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from nas.evolution.features import Features
 from nas.evolution.individual import Individual
 from nas.evolution.lineage import Proposal
 from nas.evolution.ranking import Ranking
-from nas.genome import LAYER_GENES, Genome
+from nas.genome import Genome
 from nas.network.arrays import Array, Floats
 from nas.space import SearchSpace
 
@@ -191,13 +193,18 @@ class Surrogate:
     _cost_penalty = 0.15
 
     def __init__(self, space: SearchSpace, seed: int, model: str = "process", full: int = 1) -> None:
-        self._space, self._full = space, full
+        self._full = full
         self._rng = np.random.default_rng([seed, 3])
-        n_features = len(features(space.sample(random.Random(0)), space))
+        features = Features(space)
+        n_features = len(features(space.sample(random.Random(0))))
         self._model: Model = Trees(seed) if model == "trees" else _process(n_features + 2)
-        self._features = lru_cache(maxsize=_CACHED)(
-            lambda genome: np.array(features(genome, space)).tobytes()
+        self._features = lru_cache(maxsize=_CACHED)(lambda genome: array("d", features(genome)).tobytes())
+        self._evaluated = lru_cache(maxsize=_CACHED)(
+            lambda individual: (self._features(individual.genome), individual.inherited, individual.epochs)
         )
+        self._described: dict[Proposal, _Described] = {}
+        """The pool and the candidates in flight of the last selection: most of them are in the next, too."""
+
         self._n_observed = self._n_adapted = 0
 
     @property
@@ -252,18 +259,19 @@ class Surrogate:
         pool : sequence of Proposal
         n : int
         warm_start_from : callable
-            The parent from which a proposal would inherit weights.
+            The parent from which a proposal would inherit weights; always the same for a proposal.
         in_flight : sequence of Proposal
             Proposals that are being evaluated: the posterior is conditioned on their means.
         effort : callable, optional
-            The cost of training a genome, in any unit; by default the same for all.
+            The cost of training a genome, in any unit, always the same; by default the same for all.
         """
         if not pool:
             return []
         in_flight = in_flight[-_MOST_IN_FLIGHT:]
-        posterior = self._model.posterior(self._unobserved([*pool, *in_flight], warm_start_from))
+        described = self._describe([*pool, *in_flight], warm_start_from, effort)
+        posterior = self._model.posterior(self._unobserved(described))
         posterior.condition_on(range(len(pool), len(pool) + len(in_flight)))
-        efforts = [1.0 if effort is None else effort(proposal.genome) for proposal in pool]
+        efforts = [proposal.effort for proposal in described[: len(pool)]]
         penalized = posterior.mean[: len(pool)] + self._cost_penalty * np.log2(efforts)
         remaining = list(range(len(pool)))
         selected: list[int] = []
@@ -278,29 +286,52 @@ class Surrogate:
             penalized[selected[-1]] = np.inf
         return [pool[position] for position in selected]
 
-    def _unobserved(
-        self, pool: Sequence[Proposal], warm_start_from: Callable[[Proposal], Individual | None]
-    ) -> Floats:
+    def _describe(
+        self,
+        proposals: Sequence[Proposal],
+        warm_start_from: Callable[[Proposal], Individual | None],
+        effort: Callable[[Genome], float] | None,
+    ) -> list[_Described]:
+        """Return what the selection reads of each proposal, computed once while it is in the pool."""
+        known = self._described
+        for proposal in proposals:
+            if proposal not in known:
+                genome, parent = proposal.genome, warm_start_from(proposal)
+                known[proposal] = _Described(
+                    self._features(genome),
+                    0 if parent is None else parent.age,
+                    1.0 if effort is None else effort(genome),
+                )
+        described = [known[proposal] for proposal in proposals]
+        self._described = dict(zip(proposals, described, strict=True))
+        return described
+
+    def _unobserved(self, proposals: Sequence[_Described]) -> Floats:
         """Return features of proposals as after a whole training, not as after their first rung."""
-        parents = [warm_start_from(proposal) for proposal in pool]
-        ages = [0 if parent is None else parent.age for parent in parents]
-        return self._rows([proposal.genome for proposal in pool], ages, [self._full] * len(pool))
+        ages = [proposal.age for proposal in proposals]
+        return self._rows([proposal.features for proposal in proposals], ages, [self._full] * len(proposals))
 
     def _observed(self, individuals: Sequence[Individual]) -> Floats:
         """Return features of evaluated individuals, with their own epochs."""
-        ages = [individual.inherited for individual in individuals]
-        epochs = [individual.epochs for individual in individuals]
-        return self._rows([individual.genome for individual in individuals], ages, epochs)
+        return self._rows(*zip(*map(self._evaluated, individuals), strict=True))
 
-    def _rows(self, genomes: Sequence[Genome], ages: Sequence[int], epochs: Sequence[int]) -> Floats:
+    def _rows(self, of_genomes: Sequence[bytes], ages: Sequence[int], epochs: Sequence[int]) -> Floats:
         """Return a row for each genome: its features, and the scaled epochs inherited and trained.
 
         Float array of shape (genomes, features + 2).
         """
         # Features are cached as bytes: joining these takes a tenth of the time of converting lists.
-        of_genomes = np.frombuffer(b"".join(map(self._features, genomes))).reshape(len(genomes), -1)
+        rows = np.frombuffer(b"".join(of_genomes)).reshape(len(of_genomes), -1)
         trained = np.log2(1 + np.array([ages, np.minimum(epochs, self._full)])) / _LONGEST
-        return np.column_stack([of_genomes, *trained])
+        return np.column_stack([rows, *trained])
+
+
+class _Described(NamedTuple):
+    """What a selection reads of a proposal: features as bytes, inherited epochs, effort."""
+
+    features: bytes
+    age: int
+    effort: float
 
 
 def _noise(individuals: Sequence[Individual]) -> Floats | None:
@@ -317,40 +348,3 @@ def _process(n_coordinates: int) -> Model:
     from nas.evolution.gaussian_process import GaussianProcess
 
     return GaussianProcess(n_coordinates)
-
-
-def features(genome: Genome, space: SearchSpace) -> list[float]:
-    """Return a genome as numbers from 0 to 1, of which all genomes of a space have equally many.
-
-    The depth; widths and other genes of layers layer by layer, or once where all layers share them, with 0
-    where there is no layer; then the other genes. Ordered values become their position among all values,
-    names an indicator each, or a single indicator for two names.
-    """
-    depth, n_missing = space.depth[1], space.depth[1] - genome.depth
-    row = [_position(genome.depth, tuple(space.depths))]
-    positions = [(1 + space.widths_tuple.index(w)) / len(space.widths_tuple) for w in genome.widths]
-    row += (positions[:1] or [0.0]) if space.equal_widths and depth else positions + [0.0] * n_missing
-    for key, values in space.genes.items():
-        if key not in LAYER_GENES:
-            row += _numbers(getattr(genome, key), values)
-            continue
-        of_layers = [getattr(layer, key) for layer in genome.layers]
-        padding = [0.0] * len(_numbers(values[0], values))
-        if key in space.per_layer:
-            row += [number for value in of_layers for number in _numbers(value, values)]
-            row += padding * n_missing
-        else:
-            row += _numbers(of_layers[0], values) if of_layers else padding
-    return row
-
-
-def _numbers(value: Any, values: tuple[Any, ...]) -> list[float]:
-    """Encode a value among all values of its gene."""
-    if not isinstance(values[0], str):
-        return [_position(value, values)]
-    indicators = [float(value == name) for name in values]
-    return indicators if len(values) > 2 else indicators[:1]
-
-
-def _position(value: Any, values: tuple[Any, ...]) -> float:
-    return values.index(value) / max(1, len(values) - 1)

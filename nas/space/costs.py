@@ -30,6 +30,9 @@ _OVERHEAD = 6500.0
 of 32 units between 18 inputs and 4 outputs takes a fifteenth of the time of 256-256, which has 32 times the
 FLOPs, trained solo or in a cohort."""
 
+_LATENCIES: dict[str | None, float] = {name: activation.latency for name, activation in ACTIVATIONS.items()}
+_LATENCIES[None] = ACTIVATIONS[DEFAULT_ACTIVATION].latency
+
 _MANY = 4096
 """Size of the cache of costs: a search reads the costs of a child several times."""
 
@@ -76,7 +79,7 @@ def cost_model(n_inputs: int | Mapping[Encoding, int], n_outputs: int) -> CostMo
     def costs(genome: Genome) -> Costs:
         inputs = n_inputs if isinstance(n_inputs, int) else n_inputs[genome.encoding]
         parameters, flops = genome.n_parameters(inputs, n_outputs), genome.n_flops(inputs, n_outputs)
-        activations = sum(ACTIVATIONS[name or DEFAULT_ACTIVATION].latency for name in genome.activations)
+        activations = sum(map(_LATENCIES.__getitem__, genome.activations))
         units = _BLEND * genome.depth * genome.is_parametric + _SKIP * (genome.depth - 1) * genome.has_skips
         calls = genome.n_members * (_LAYER * (genome.depth + 1) + activations) + units
         return Costs(parameters, flops, round(calls + flops / _FLOPS_A_MICROSECOND, 3))

@@ -188,3 +188,20 @@ def test_observations_that_are_all_the_same_are_no_trouble() -> None:
     mean, deviation = predict(GaussianProcess(1).fit(X, y), np.array([[0.1], [0.9]]))
     assert mean == pytest.approx([3.0, 3.0])
     assert np.isfinite(deviation).all()
+
+
+def test_a_posterior_is_not_changed_by_later_ones() -> None:
+    # The process writes its covariances to the same memory again and again.
+    rng = np.random.default_rng(0)
+    X, y = rng.random((40, 3)), rng.normal(size=40)
+    process = GaussianProcess(3).fit(X, y)
+    first, same = (process.posterior(X[:9]) for _ in range(2))
+    before = first.mean.copy(), first.deviation.copy()
+    process.posterior(rng.random((30, 3))).condition_on([1, 2])
+    process.mean(rng.random((50, 3)))
+    assert np.array_equal(first.mean, before[0])
+    assert np.array_equal(first.deviation, before[1])
+    for posterior in (first, same):
+        posterior.condition_on([4, 5])
+        posterior.condition_on([7])
+    assert np.array_equal(first.deviation, same.deviation)

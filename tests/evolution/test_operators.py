@@ -54,6 +54,16 @@ def reachable(mutation: Mutation, genome: Genome, space: SearchSpace, n: int = 1
     return {child for _ in range(n) if (child := mutation(genome, space, rng)) is not None}
 
 
+def test_children_have_the_numbers_of_their_own_space() -> None:
+    # Genomes are kept for all spaces: of equal numbers, a whole one must not become a fraction.
+    for batch_size in (32, 32.0):
+        genome = Genome((4, 8), batch_size=batch_size)  # type: ignore[arg-type]  # a fraction by mistake
+        space = SearchSpace(depth=(2, 2), widths=WIDTHS, batch_size=(32,))
+        child = mix_layers(genome, genome, space, random.Random(0))
+        assert child == genome
+        assert type(child.batch_size) is type(batch_size)
+
+
 # Any space.
 
 

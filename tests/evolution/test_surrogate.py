@@ -21,9 +21,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from nas.alignment import mean_distance
 from nas.evolution import MODELS, Individual
+from nas.evolution.features import Features
 from nas.evolution.gaussian_process import GaussianProcess, _Points
 from nas.evolution.lineage import Operator, Origin, Proposal
-from nas.evolution.surrogate import Surrogate, features
+from nas.evolution.surrogate import Surrogate
 from nas.genome import Genome
 from nas.network.arrays import Floats
 from nas.space import SearchSpace
@@ -61,7 +62,8 @@ def fitted(space: SearchSpace, seed: int, model: str = "process", n: int = 60) -
 def test_all_genomes_of_a_space_have_as_many_features_from_0_to_1(
     space: SearchSpace, rng: random.Random
 ) -> None:
-    rows = [features(space.sample(rng), space) for _ in range(8)] + [features(next(iter(space)), space)]
+    features = Features(space)
+    rows = [features(space.sample(rng)) for _ in range(8)] + [features(next(iter(space)))]
     assert len({len(row) for row in rows}) == 1
     assert all(0 <= number <= 1 for row in rows for number in row)
 
@@ -70,7 +72,8 @@ def test_all_genomes_of_a_space_have_as_many_features_from_0_to_1(
 @given(spaces(), randoms)
 def test_different_genomes_have_different_features(space: SearchSpace, rng: random.Random) -> None:
     a, b = space.sample(rng), space.sample(rng)
-    assert (features(a, space) == features(b, space)) == (a == b)
+    features = Features(space)
+    assert (features(a) == features(b)) == (a == b)
 
 
 def test_features_of_a_worked_example() -> None:
@@ -86,7 +89,7 @@ def test_features_of_a_worked_example() -> None:
     genome = Genome((32, 4), ("tanh", "relu"), 0.2, dropout=0.5, optimizer="sgd")
     depth, widths = [0.5], [1.0, 0.25, 0.0]
     activations = [0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-    assert features(genome, space) == [*depth, *widths, *activations, 0.5, 1.0, 0.0]
+    assert Features(space)(genome) == [*depth, *widths, *activations, 0.5, 1.0, 0.0]
 
 
 def test_every_gene_of_training_has_features() -> None:
@@ -100,13 +103,13 @@ def test_every_gene_of_training_has_features() -> None:
         members=(1, 8, 32),
     )
     genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1, front_scaling=3.0, members=8)
-    assert features(genome, space) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5]
+    assert Features(space)(genome) == [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5]
 
 
 def test_what_layers_share_is_one_feature() -> None:
     space = SearchSpace(depth=(0, 4), widths=(4, 8), equal_widths=True, activation=("relu", "tanh"))
-    assert features(Genome((8, 8), "relu"), space) == [0.5, 1.0, 1.0]
-    assert features(Genome(()), space) == [0.0, 0.0, 0.0]
+    assert Features(space)(Genome((8, 8), "relu")) == [0.5, 1.0, 1.0]
+    assert Features(space)(Genome(())) == [0.0, 0.0, 0.0]
 
 
 # Selections.
@@ -215,11 +218,11 @@ def test_of_equal_predictions_the_cheapest_is_selected(space: SearchSpace) -> No
 
 
 def test_a_better_promise_is_worth_some_effort(space: SearchSpace) -> None:
-    surrogate = Surrogate(space, 0)
-    surrogate._model, surrogate._epsilon = Counting(), 0.0
     pool = pool_of(sampled(space, 0, 5))
     # The first promises one standard deviation more than the second: worth 1 / 0.15 doublings.
     for doublings, first in ((6, 0), (7, 1)):
+        surrogate = Surrogate(space, 0)
+        surrogate._model, surrogate._epsilon = Counting(), 0.0
         costs = {proposal.genome: 1.0 for proposal in pool} | {pool[0].genome: 2.0**doublings}
         assert surrogate.choose(pool, 1, no_parent, effort=costs.__getitem__) == [pool[first]]
 
@@ -258,8 +261,8 @@ def test_proposals_are_predicted_after_a_whole_training(space: SearchSpace) -> N
     genome = next(iter(space))
     child = individual(0, genome, 0.5, epochs=3)
     child.age = 15
-    row = surrogate._unobserved(pool_of([genome]), lambda _: child)
-    assert row.shape == (1, len(features(genome, space)) + 2)
+    row = surrogate._unobserved(surrogate._describe(pool_of([genome]), lambda _: child, None))
+    assert row.shape == (1, len(Features(space)(genome)) + 2)
     assert row[0, -2:] == pytest.approx([np.log2(16) / 16, np.log2(28) / 16])
 
 
@@ -270,9 +273,9 @@ def test_models_use_a_single_thread(space: SearchSpace, monkeypatch: pytest.Monk
 
     threads, covariance = list[set[int]](), GaussianProcess._covariance
 
-    def watched(process: GaussianProcess, A: _Points, B: _Points) -> Floats:
+    def watched(process: GaussianProcess, A: _Points, B: _Points, out: Floats | None = None) -> Floats:
         threads.append(blas())
-        return covariance(process, A, B)
+        return covariance(process, A, B, out)
 
     monkeypatch.setattr(GaussianProcess, "_covariance", watched)
     with threadpool_limits(2, user_api="blas"):
