@@ -30,6 +30,7 @@ LAYERS = [
     {"tracking"},
     {"reporting"},
     {"run"},
+    {"plot"},
     {"estimators"},
     {"cli", "__main__"},
 ]
@@ -61,7 +62,13 @@ HOMES = {
         "tracking/mlflow_experiment.py",
         "tracking/mlflow_view.py",
     },
-    "matplotlib": {"reporting/matplotlib_files.py", "reporting/page.py", "reporting/pictures.py"},
+    "matplotlib": {
+        "plot/drawing.py",
+        "reporting/figures.py",
+        "reporting/matplotlib_files.py",
+        "reporting/page.py",
+        "reporting/pictures.py",
+    },
     "rich": {"tracking/progress.py"},
     "llvmlite": {"kernels/compiling.py", "kernels/reading.py"},
     "numba": {"kernels/compiling.py"},

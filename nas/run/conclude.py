@@ -12,6 +12,7 @@ from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.deadline import countdown
 from nas.run.earlier import keep_earlier_winner
 from nas.run.findings import Findings
+from nas.run.kept import kept_predictions
 from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
 from nas.run.selection import Selection
@@ -147,6 +148,10 @@ def write_result(session: Session, result: SearchResult) -> None:
         folder.keep_result(record, session.context.run_id)
         if rows := record.get("columns", {}).get("importance"):
             folder.keep_columns(rows)
+        prepared = session.context.prepared
+        folder.keep_predictions(
+            kept_predictions(prepared, result.network, result.oof), session.context.run_id
+        )
     except Exception as error:  # noqa: BLE001  # the network is saved
         _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
     if session.report is not None and session.has_evaluations and not session.interruption.requested():

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
+from nas.reporting.advice import advice, borders
 from nas.reporting.analysis import (
-    advice,
-    borders,
     changed,
     deep_or_wide,
     expected_best,
@@ -158,7 +157,8 @@ def test_the_front_is_not_dominated_and_dominates_all_others(points: list[tuple[
 
 
 def test_the_border_of_a_space_is_named() -> None:
-    assert borders(Genome((64, 16, 8), "relu"), SPACE) == [
+    found = borders(Genome((64, 16, 8), "relu"), SPACE)
+    assert [border.text for border in found] == [
         "depth, at its most of 3",
         "width, at its most of 64",
         "width, at its least of 8",
