@@ -195,6 +195,7 @@ def test_public_names_are_these() -> None:
         "load_dataset",
         "load_network",
         "load_space",
+        "plot",
         "report",
         "resume",
         "search",

@@ -147,7 +147,8 @@ def legend(axes: Axes, **options: Any) -> None:
                 "bbox_to_anchor": (0, 1.0),
                 "ncols": 2,
                 "borderaxespad": 0.2,
-                "columnspacing": 1.2,
+                "columnspacing": 1.0,
+                "handlelength": 1.6,
                 **options,
             }
         )

@@ -40,6 +40,11 @@ def short_genome(genome: Genome) -> str:
     return str(Genome(genome.widths, activation=genome.activation))
 
 
+def units(genome: Genome) -> str:
+    """Widths for the middle of a sentence, such as "64-32 units"."""
+    return f"{'-'.join(map(str, genome.widths))} units" if genome.depth else "no hidden layer"
+
+
 def place(path: str | os.PathLike[str]) -> str:
     """A path as it is typed from the working directory, if it is within that."""
     try:

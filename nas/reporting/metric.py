@@ -54,7 +54,8 @@ class ShownMetric:
     def gain(self, difference: float) -> str:
         """A difference as text with its sign."""
         text = self.text(difference)
-        return text if text.startswith("-") else f"+{text}"
+        is_none = not float(text.replace(",", ""))
+        return f"+{text.removeprefix('-')}" if is_none or not text.startswith("-") else text
 
 
 def shown_metric(metric: str) -> ShownMetric:

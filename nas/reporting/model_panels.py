@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.reporting import model_pictures
+import nas.reporting.model_pictures as model_pictures
 from nas.reporting.history import History
 from nas.reporting.lines import counted, quantity
 from nas.reporting.panel import Panel, Table
@@ -160,9 +160,9 @@ def _reliability(predictions: Predictions) -> list[Panel]:
         return [Panel("reliability", title, text)]
     text = (
         f"On {predictions.rows}, in {counted(len(bins), 'bin')} of equally many: how often a prediction came "
-        "true, by its probability. Points above the dotted line: the network is surer than it says; below: "
-        "less sure "
-        f"than it says. The mean distance (expected calibration error) is {calibration_error(bins):.3f}."
+        "true, by its probability. Above the dotted line it came true more often than the network said, "
+        "below "
+        f"it less often. The mean distance (expected calibration error) is {calibration_error(bins):.3f}."
     )
     return [
         Panel(

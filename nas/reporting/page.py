@@ -34,6 +34,9 @@ _DPI = 110
 _LETTERS = 125
 """Characters of a line of the PNG: at 8 points, as many fit into its width."""
 
+_MONOSPACED = 108
+"""Characters of a line of a table in the PNG."""
+
 _SIDES = {"gains": (0.25, 0.75), "importance": (0.3, 0.95), "columns": (0.3, 0.95), "confusion": (0.2, 0.95)}
 """Left and right borders, as shares of the width, of pictures with long labels at their sides."""
 
@@ -61,16 +64,18 @@ td, th { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
 th { font-weight: 600; white-space: nowrap; } ul { padding-left: 1.2rem; }
 .facts td { overflow-wrap: anywhere; } .facts th { white-space: normal; }
 #summary { border-top: 0; padding-top: .2rem; } #summary table { font-size: 1rem; margin-top: 0; }
+#summary th, #summary td:nth-child(2):not([colspan]) { white-space: nowrap; }
 footer { font-size: .8rem; opacity: .7; padding: 1rem 0; }
 @media (max-width: 40rem) {
   .facts tr { display: block; border-bottom: 1px solid var(--line); padding: .3rem 0; }
-  .facts th, .facts td { display: block; border: 0; padding: 0; } }
+  .facts th, .facts td { display: block; border: 0; padding: 0; }
+  .rows td, .rows th { padding-right: .5rem; font-size: .8rem; } }
+@page { margin: 1.5cm; }
 @media print {
   nav { display: none; } body { max-width: none; padding: 0; font-size: 11pt; }
   section { padding: .6rem 0; }
-  .picture svg { max-width: 15cm; max-height: 21cm; margin: 0 auto; }
-  h2, .picture, tr, li, #summary { break-inside: avoid; }
-  h2, h2 + p { break-after: avoid; } .rows { overflow: visible; } }
+  .picture { margin: 0 auto; max-width: 12.5cm; } .picture svg { max-height: 19cm; }
+  .whole, tr, li, #summary { break-inside: avoid; } .rows { overflow: visible; } }
 """
 
 
@@ -179,11 +184,13 @@ def _page(history: History, report_panels: Sequence[Panel], pictures: Mapping[st
 
 def _section(panel: Panel, picture: str | None) -> str:
     """Return a panel as an HTML section."""
-    parts = [f'<section id="{panel.name}"><h2>{html.escape(panel.title)}</h2>']
+    # What a page break must not part: no heading stays without its picture.
+    parts = [f'<section id="{panel.name}"><div class="whole"><h2>{html.escape(panel.title)}</h2>']
     if panel.text:
         parts.append(f"<p>{html.escape(panel.text)}</p>")
     if picture is not None:
         parts.append(f'<div class="picture">{_inline(picture, panel)}</div>')
+    parts.append("</div>")
     if panel.table is not None:
         parts.append(_table(panel.table))
     if panel.notes:
@@ -197,13 +204,21 @@ def _table(table: Table) -> str:
     rows = "".join(
         "<tr>"
         + f"<th>{html.escape(first)}</th>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+        + "".join(_cell(cell, rest) for cell in rest if cell or any(table.head))
         + "</tr>"
         for first, *rest in table.rows
     )
     if any(table.head):
         return f'<div class="rows"><table><tr>{head}</tr>{rows}</table></div>'
     return f'<table class="facts">{rows}</table>'
+
+
+def _cell(cell: str, row: Sequence[str]) -> str:
+    """Return a cell, which is as wide as the row where the others are empty."""
+    span = (
+        f' colspan="{len(row)}"' if len(row) > 1 and not any(other for other in row if other != cell) else ""
+    )
+    return f"<td{span}>{html.escape(cell)}</td>"
 
 
 def _svg(panel: Panel) -> str:
@@ -268,12 +283,21 @@ def _lines(panel: Panel) -> list[str]:
     """Return a panel's text, table and notes as lines of the PNG."""
     lines = textwrap.wrap(panel.text, _LETTERS)
     if panel.table is not None:
-        rows = [panel.table.head, *panel.table.rows] if any(panel.table.head) else panel.table.rows
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines += [
-            "",
-            *("   ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows),
-        ]
+        lines += ["", *_table_lines(panel.table)]
     for note in panel.notes:
         lines += textwrap.wrap(f"• {note}", _LETTERS)
     return [as_text(line) for line in lines]
+
+
+def _table_lines(table: Table) -> list[str]:
+    """Return a table as lines in which columns line up; facts, which are sentences, are wrapped."""
+    if any(table.head):
+        rows = [table.head, *table.rows]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        return ["   ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    width = max(len(first) for first, *_ in table.rows)
+    lines = []
+    for first, *rest in table.rows:
+        text, start = "; ".join(filter(None, rest)), first.ljust(width) + "   "
+        lines += textwrap.wrap(text, _MONOSPACED, initial_indent=start, subsequent_indent=" " * len(start))
+    return lines

@@ -161,12 +161,17 @@ def _history(history: History) -> Panel:
     if expected is None:
         text += "Too few networks were drawn at random to estimate what random search would have reached."
     else:
-        lead = _compared(best_so_far(networks)[-1] - expected.mean[-1], metric)
         text += (
             "Grey: the expected best of equally many random networks, with the range of nine in ten random "
-            f"searches, estimated from the {expected.n} random networks of this search. The best of all "
-            f"{len(networks):,} networks is {lead} than the expected best of {expected.n} random ones."
+            f"searches, estimated from the {expected.n} random networks of this search. "
         )
+        lead = _compared(best_so_far(networks)[-1] - expected.mean[-1], metric)
+        if len(networks) > expected.n:
+            text += (
+                f"The best of all {len(networks):,} networks is {lead} than the expected best of "
+                f"{expected.n} "
+                "random ones."
+            )
     winner = None if history.winner is None else _last_of_winner(history)
     return Panel(
         "history",
@@ -180,7 +185,10 @@ def _history(history: History) -> Panel:
 
 def _compared(difference: float, metric: ShownMetric) -> str:
     """Return a difference of fitness in words, such as "0.0021 better"."""
-    return f"{metric.text(metric.sign * abs(difference))} {'better' if difference >= 0 else 'worse'}"
+    size = metric.text(metric.sign * abs(difference))
+    if not float(size.replace(",", "")):
+        return "no better"
+    return f"{size} {'better' if difference > 0 else 'worse'}"
 
 
 def _last_of_winner(history: History) -> Candidate | None:
@@ -211,7 +219,7 @@ def _lineage(history: History) -> Panel | None:
         [lambda axes: pictures.lineage(axes, steps, history.metric)],
         height=2.8,
         table=Table(
-            ("candidate", "structure", "changes", history.metric.name, "gain"),
+            ("candidate", "structure", "changes", history.metric.name, "difference"),
             [_step(step, history.metric) for step in rows],
         ),
     )

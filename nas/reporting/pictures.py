@@ -60,7 +60,7 @@ def history(
     if expected is not None:
         k, low, high = expected.k, metric.sign * expected.low, metric.sign * expected.high
         axes.fill_between(k, low, high, color=GREY, alpha=0.25, linewidth=0)
-        label = f"expected best of up to {expected.n} random networks"
+        label = "expected best of random networks"
         axes.plot(k, metric.sign * expected.mean, color=GREY, label=label)
         if len(x) > expected.n:
             axes.plot([expected.n, len(x)], [metric(expected.mean[-1])] * 2, color=GREY, linestyle=":")
@@ -252,8 +252,8 @@ def gains(axes: Axes, rows: Sequence[Gain], metric: ShownMetric) -> None:
         )
     axes.set_yticks(y, [row.kind for row in rows])
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    better = "" if metric.sign > 0 else f": {metric.name} saved"
-    axes.set(xlabel=f"gain over the better parent{better} (hollow: fewer than {FEW} children)")
+    saved = "" if metric.sign > 0 else f" ({metric.name} saved)"
+    axes.set_xlabel(f"gain over the better parent{saved}")
     axes.margins(y=0.15)
 
 
@@ -324,6 +324,11 @@ def loss_curves(
     if lines:
         _limit_losses(axes, list(lines.values()))
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=range(1, 10) if high < 8 * low else (1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set(xlabel="epoch", ylabel="validation loss")
     legend(axes)
 

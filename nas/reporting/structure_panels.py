@@ -12,7 +12,7 @@ from nas.reporting.analysis import Size, cell_of, deep_or_wide, front, structure
 from nas.reporting.figures import FEW
 from nas.reporting.history import History
 from nas.reporting.importance import Importance
-from nas.reporting.lines import counted
+from nas.reporting.lines import counted, units
 from nas.reporting.panel import Panel
 
 _LEAST_SIZES = 3
@@ -204,8 +204,7 @@ def _front_text(history: History, parameters: Sequence[float]) -> str:
     near = [i for i in small if networks[i].fitness >= best.fitness - 0.01 * abs(best.fitness)]
     if near and parameters[near[0]] < 0.9 * parameters[position]:
         network = networks[near[0]]
-        name = "-".join(map(str, network.genome.widths))
-        structure = f"Candidate {network.candidate.id} ({name or 'no hidden layer'})"
+        structure = f"Candidate {network.candidate.id} ({units(network.genome)})"
         text += (
             f"{structure} comes within 1 % of the winner's score with {network.evaluation.n_parameters:,} "
             f"parameters instead of {best.evaluation.n_parameters:,}."

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.reporting.history import History, Network
-from nas.reporting.lines import counted, listed
+from nas.reporting.lines import counted, listed, units
 from nas.reporting.panel import Panel, Table
 from nas.reporting.result_text import answer, detail_cells, notes
 from nas.runtime import Column, Predictor
@@ -55,9 +55,9 @@ def winner_and_fittest(history: History) -> list[str]:
     if history.winner is None or fittest.fitness <= winner.fitness:
         return []
     score = float(result.get("validation_score", winner.fitness))
-    name = "-".join(map(str, fittest.genome.widths)) or "linear"
     sentence = (
-        f"Candidate {fittest.candidate.id} ({name}) has the best {metric.name} of the search, "
+        f"Candidate {fittest.candidate.id} ({units(fittest.genome)}) has the best {metric.name} of the "
+        "search, "
         f"{metric.text(fittest.fitness)} against the winner's {metric.text(score)}. "
     )
     return [sentence + _why(history, fittest)]
@@ -89,9 +89,8 @@ def _why(history: History, fittest: Network) -> str:
         )
     if finalists:
         return (
-            f"It was not among the {counted(len(finalists), 'finalist')}, which are chosen by score and "
-            "loss; "
-            "training anew on other cuts of the rows decided among those."
+            "It was not among the finalists, which are chosen by score and loss; training anew on other cuts "
+            "of the rows decided among those."
         )
     return "The search ended before candidates were trained anew on other cuts of the rows."
 
