@@ -134,8 +134,8 @@ class SearchResult:
         board = self.leaderboard(10).to_html(index=False, border=0, na_rep="")
         return f"<pre>{html.escape(self.summary())}</pre>\n{board}"
 
-    def plot(self, name: str = "progress") -> Any:
-        """A picture of the report as a matplotlib figure: "progress", "map", "lineage", "columns", ..."""
+    def plot(self, name: str = "history") -> Any:
+        """A picture of the report as a matplotlib figure: "history", "lineage", ...; see `nas.plot`."""
         return plot(self.run_dir, name)
 
     def to_frame(self) -> pd.DataFrame:
