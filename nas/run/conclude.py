@@ -148,15 +148,23 @@ def write_result(session: Session, result: SearchResult) -> None:
         folder.keep_result(record, session.context.run_id)
         if rows := record.get("columns", {}).get("importance"):
             folder.keep_columns(rows)
-        prepared = session.context.prepared
-        folder.keep_predictions(
-            kept_predictions(prepared, result.network, result.oof), session.context.run_id
-        )
     except Exception as error:  # noqa: BLE001  # the network is saved
         _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
+    _keep_predictions(session, result)
     if session.report is not None and session.has_evaluations and not session.interruption.requested():
         session.context.observers.phase("report", countdown(session.plan.conclusion_seconds))
         session.report.make(session.interruption.requested, session.is_late)
+
+
+def _keep_predictions(session: Session, result: SearchResult) -> None:
+    """Write what the winner predicts for held-out rows, for the report."""
+    context = session.context
+    try:
+        kept = kept_predictions(context.prepared, result.network, result.oof)
+        context.folder.keep_predictions(kept, context.run_id)
+    except Exception as error:  # noqa: BLE001  # the report has fewer pictures
+        path = context.folder.path
+        _log.warning("%s: no predictions.npz, because: %s; the search is complete", path, error)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

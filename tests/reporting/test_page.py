@@ -129,7 +129,8 @@ def test_the_report_counts_the_predictions_that_were_scored(result: nas.SearchRe
 def test_held_out_rows_serve_where_there_is_no_test_part(tmp_path: Path) -> None:
     X, y = load_wine(return_X_y=True)
     estimator = nas.NASClassifier(n_candidates=2, epochs=3, n_jobs=1, runs_dir=tmp_path, members=1)
-    run = estimator.fit(X, y).result_["run_dir"]
+    estimator.fit(X, y)
+    run = estimator.run_dir_
     predictions = read_history(run).predictions
     assert predictions is not None
     assert (predictions.part, predictions.n_rows) == ("held_out", len(y))
