@@ -131,6 +131,7 @@ def test_held_out_rows_serve_where_there_is_no_test_part(tmp_path: Path) -> None
     estimator = nas.NASClassifier(n_candidates=2, epochs=3, n_jobs=1, runs_dir=tmp_path, members=1)
     estimator.fit(X, y)
     run = estimator.run_dir_
+    assert run is not None
     predictions = read_history(run).predictions
     assert predictions is not None
     assert (predictions.part, predictions.n_rows) == ("held_out", len(y))

@@ -48,7 +48,7 @@ def stars(axes: Any) -> list[tuple[float, float]]:
 
 
 def test_the_star_is_the_winner_and_not_the_best_score() -> None:
-    axes = Figure().subplots()
+    axes: Any = Figure().subplots()
     some = trials([0.5, 0.9, 0.8])
     pictures.history(axes, some, None, some[2].candidate, ACCURACY)
     assert stars(axes) == [(3, 0.8)]
@@ -64,7 +64,7 @@ def test_the_star_is_the_winner_and_not_the_best_score() -> None:
 
 
 def test_the_best_so_far_is_that_of_each_evaluation() -> None:
-    axes = Figure().subplots()
+    axes: Any = Figure().subplots()
     pictures.history(axes, trials([0.5, np.nan, 0.4, 0.7]), None, None, ACCURACY)
     (best,) = [line for line in axes.lines if line.get_label() == "best so far"]
     assert best.get_ydata().tolist() == [0.5, 0.5, 0.5, 0.7]
@@ -72,7 +72,7 @@ def test_the_best_so_far_is_that_of_each_evaluation() -> None:
 
 @pytest.mark.parametrize(("metric", "word"), [(ACCURACY, "below"), (LOSS, "above")])
 def test_points_beyond_an_axis_are_marked_at_its_edge(metric: Any, word: str) -> None:
-    axes = Figure().subplots()
+    axes: Any = Figure().subplots()
     fitness = [0.90 + i / 1000 for i in range(60)] + [0.1]
     some = trials([value - (metric is LOSS) for value in fitness])
     pictures.history(axes, some, None, None, metric)
@@ -88,7 +88,7 @@ def test_losses_are_shown_in_their_own_sign() -> None:
     assert shown_metric("neg_root_mean_squared_error").name == "RMSE"
     assert shown_metric("r2").name == "R²"
     assert ACCURACY.gain(-0.00001) == "+0.0000"
-    axes = Figure().subplots()
+    axes: Any = Figure().subplots()
     pictures.history(axes, trials([-0.5, -0.4]), None, None, LOSS)
     assert axes.get_ylim()[0] > 0
 
@@ -119,7 +119,7 @@ def test_pictures_are_drawn_into_given_axes(name: str) -> None:
 
 
 def test_without_axes_new_ones_are_made() -> None:
-    axes = nas.plot.history(str(GOLDEN))
+    axes: Any = nas.plot.history(str(GOLDEN))
     assert axes.figure.number in plt.get_fignums()
 
 

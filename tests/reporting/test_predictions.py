@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -24,6 +26,7 @@ from nas.reporting.predictions import (
     roc,
     value_scores,
 )
+from nas.space import SearchSpace
 
 
 def of_classes(n: int = 300, part: str = "test", n_classes: int = 3) -> Predictions:
@@ -41,10 +44,21 @@ def of_values(n: int = 200) -> Predictions:
 
 
 def history_of(predictions: Predictions | None) -> History:
-    from tests.reporting.test_analysis import candidate, history, network
-
-    empty = history([network(candidate(0, (8,)), 0.5)])
-    return History(**{**vars(empty), "predictions": predictions})
+    return History(
+        folder=Path("runs/one"),
+        name="one",
+        identity={"metric": "accuracy"},
+        config={},
+        result={},
+        space=SearchSpace(depth=(1, 2), widths=(8, 16)),
+        candidates={},
+        networks=[],
+        failures=[],
+        generations=[],
+        n_evaluations=0,
+        curves={},
+        predictions=predictions,
+    )
 
 
 def test_scores_of_classes_are_those_of_scikit_learn() -> None:
