@@ -66,6 +66,7 @@ HOMES = {
         "plot/drawing.py",
         "reporting/figures.py",
         "reporting/matplotlib_files.py",
+        "reporting/model_pictures.py",
         "reporting/page.py",
         "reporting/pictures.py",
     },

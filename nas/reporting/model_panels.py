@@ -59,8 +59,7 @@ def _confusion(predictions: Predictions) -> Panel:
     n_right, n = int(np.trace(counts)), int(counts.sum())
     text = (
         f"On {_source(predictions)}: {n_right:,} of {n:,} are right ({n_right / n:.1%}). Each row of the "
-        "matrix "
-        "is a true class, each column a predicted one."
+        "matrix is a true class, each column a predicted one; colours are shares of the true class."
     )
     return Panel(
         "confusion",
@@ -161,8 +160,8 @@ def _reliability(predictions: Predictions) -> list[Panel]:
     text = (
         f"On {predictions.rows}, in {counted(len(bins), 'bin')} of equally many: how often a prediction came "
         "true, by its probability. Above the dotted line it came true more often than the network said, "
-        "below "
-        f"it less often. The mean distance (expected calibration error) is {calibration_error(bins):.3f}."
+        "below it less often. The mean distance (expected calibration error) is "
+        f"{calibration_error(bins):.3f}."
     )
     return [
         Panel(
@@ -215,8 +214,8 @@ def _of_values(predictions: Predictions) -> list[Panel]:
             "residuals",
             "Residuals",
             f"On {predictions.rows}: true value less prediction. Medians away from zero show where "
-            "predictions "
-            "are too high (below) or too low (above); a spread that grows shows where they are less certain.",
+            "predictions are too high (below) or too low (above); a spread that grows shows where they are "
+            "less certain.",
             each(model_pictures.residuals),
             height=2.8 * len(shown),
         ),

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 # First, as it sets the folder of matplotlib's files.
-from nas.reporting.figures import ACCENT, DARK_TEXT, GREY, LIGHT_TEXT, PALE, SECOND, Axes, legend
+from nas.reporting.figures import ACCENT, GREY, INK, LIGHT_TEXT, PALE, SECOND, Axes, legend
 
 # isort: split
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
 from nas.network.arrays import Array, Floats
 from nas.reporting.predictions import Bin, Roc
@@ -31,13 +32,15 @@ def confusion(axes: Axes, counts: Array, names: Sequence[str]) -> None:
     """Draw the number of rows of each true and predicted class; colours are shares of the true class."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    # From transparent, so that it suits a light page and a dark one.
+    cmap = LinearSegmentedColormap.from_list("shares", [(*to_rgb(ACCENT), 0.0), to_rgb(ACCENT)])
+    axes.imshow(shares, cmap=cmap, vmin=0, vmax=1, aspect="auto")
     n = len(names)
     if n <= _MOST_COUNTS:
         size = 8 if n <= 10 else 6
         for i, j in np.ndindex(n, n):
             if counts[i, j]:
-                color = LIGHT_TEXT if shares[i, j] > 0.5 else DARK_TEXT
+                color = LIGHT_TEXT if shares[i, j] > 0.5 else INK
                 axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=color, fontsize=size)
     step = max(1, n // _MOST_COUNTS)
     short = [_short(name) for name in names]
@@ -45,7 +48,6 @@ def confusion(axes: Axes, counts: Array, names: Sequence[str]) -> None:
     axes.set_xticks(range(0, n, step), short[::step], rotation=angle, parse_math=False)
     axes.set_yticks(range(0, n, step), short[::step], parse_math=False)
     axes.set(xlabel="predicted class", ylabel="true class")
-    axes.figure.colorbar(image, ax=axes, label="share of the true class")
 
 
 def _short(name: str) -> str:

@@ -103,9 +103,9 @@ def _structure(history: History) -> Panel | None:
     bins = _BESIDE_NUMBERS[genome.encoding.numeric_encoding]
     text = (
         f"{counted(history.sizes[0], 'input')} (encoded columns{bins}), "
-        f"{counted(len(history.sizes) - 2, 'hidden layer')}, {counted(history.sizes[-1], 'output')}. "
-        "Heights are proportional to the logarithm of the number of units; the numbers in between count "
-        "weights and biases."
+        f"{counted(len(history.sizes) - 2, 'hidden layer')}, {counted(history.sizes[-1], 'output')}. Heights "
+        "are proportional to the logarithm of the number of units; the numbers in between count weights and "
+        "biases."
     )
     if genome.n_members > 1:
         text += (
@@ -169,8 +169,7 @@ def _history(history: History) -> Panel:
         if len(networks) > expected.n:
             text += (
                 f"The best of all {len(networks):,} networks is {lead} than the expected best of "
-                f"{expected.n} "
-                "random ones."
+                f"{expected.n} random ones."
             )
     winner = None if history.winner is None else _last_of_winner(history)
     return Panel(
@@ -208,9 +207,8 @@ def _lineage(history: History) -> Panel | None:
     )
     text = (
         f"From the first ancestor to the winner in {counted(len(steps) - 1, 'step')}{omitted}, by the parent "
-        "that "
-        "gave the checkpoint of a warm start, else by the first parent. A gain includes the effect of the "
-        "further training."
+        "that gave the checkpoint of a warm start, else by the first parent. A gain includes the effect of "
+        "the further training."
     )
     return Panel(
         "lineage",

@@ -35,9 +35,8 @@ def depth_width_panel(history: History) -> Panel | None:
     )
     text = (
         f"Median {metric.name} by depth and mean width (geometric, to the nearest power of two); the numbers "
-        "count "
-        f"networks, in parentheses where there are fewer than {FEW}: their median is mostly luck. {where}"
-        "A search evaluates more networks where fitness is high."
+        f"count networks, in parentheses where there are fewer than {FEW}: their median is mostly luck. "
+        f"{where}A search evaluates more networks where fitness is high."
     )
     return Panel(
         "depth_width",
@@ -72,8 +71,7 @@ def _deep_or_wide_text(shared: Sequence[Size], history: History) -> str:
     text = (
         "The best network with a single hidden layer and the best with more, at equal numbers of parameters "
         f"(to a factor of 2). Numbers count networks; hollow points have fewer than {FEW}, and the best of "
-        "more "
-        f"networks is better by chance. Deeper networks are ahead at {n_deep} of {counted(n, 'size')}. "
+        f"more networks is better by chance. Deeper networks are ahead at {n_deep} of {counted(n, 'size')}. "
     )
     # Sizes with few networks on a side decide nothing.
     is_clear = n - few >= _LEAST_SIZES and abs(2 * n_deep - n) > math.sqrt(n)
@@ -106,8 +104,7 @@ def _depth_text(history: History, *, is_clear: bool) -> str:
     if is_clear:
         return (
             f"Over all networks {share}, not significantly: that is about all networks, this about the best "
-            "of "
-            "each size."
+            "of each size."
         )
     return f"This agrees with the importance of genes: over all networks {share}, not significantly."
 
@@ -192,8 +189,8 @@ def _front_text(history: History, parameters: Sequence[float]) -> str:
         text = "The line is the Pareto front: no network is both fitter and smaller than the one on it. "
     else:
         text = (
-            "The line is the Pareto front: no network is both fitter and smaller than one of its "
-            f"{n} networks. "
+            f"The line is the Pareto front: no network is both fitter and smaller than one of its {n} "
+            "networks. "
         )
     position = networks.index(best)
     if history.winner is not None and position not in small:

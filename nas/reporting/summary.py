@@ -57,8 +57,7 @@ def winner_and_fittest(history: History) -> list[str]:
     score = float(result.get("validation_score", winner.fitness))
     sentence = (
         f"Candidate {fittest.candidate.id} ({units(fittest.genome)}) has the best {metric.name} of the "
-        "search, "
-        f"{metric.text(fittest.fitness)} against the winner's {metric.text(score)}. "
+        f"search, {metric.text(fittest.fitness)} against the winner's {metric.text(score)}. "
     )
     return [sentence + _why(history, fittest)]
 
@@ -77,15 +76,13 @@ def _why(history: History, fittest: Network) -> str:
         how = "" if own >= other else ", by the loss as well as the score"
         return (
             f"Training anew on other cuts of the rows decided{how}: {text(own)} for the winner, "
-            f"{text(other)} "
-            "for it."
+            f"{text(other)} for it."
         )
     objectives = (history.identity.get("recipe") or {}).get("objectives") or []
     if len(objectives) > 1:
         return (
             f"The search had several objectives ({', '.join(objectives)}): the finalists come from the knee "
-            "of "
-            "their front, and training anew on other cuts of the rows decided among them."
+            "of their front, and training anew on other cuts of the rows decided among them."
         )
     if finalists:
         return (
