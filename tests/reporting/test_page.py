@@ -127,8 +127,11 @@ def test_the_report_counts_the_predictions_that_were_scored(result: nas.SearchRe
 
 
 def test_held_out_rows_serve_where_there_is_no_test_part(tmp_path: Path) -> None:
-    X, y = load_wine(return_X_y=True)
-    estimator = nas.NASClassifier(n_candidates=2, epochs=3, n_jobs=1, runs_dir=tmp_path, members=1)
+    X, y = (array[::3] for array in load_wine(return_X_y=True))
+    space = nas.SearchSpace(depth=(1, 1), widths=(4, 8))
+    estimator = nas.NASClassifier(
+        space, n_candidates=2, epochs=2, n_finalists=1, refit=False, members=1, runs_dir=tmp_path
+    )
     estimator.fit(X, y)
     run = estimator.run_dir_
     assert run is not None
@@ -137,7 +140,7 @@ def test_held_out_rows_serve_where_there_is_no_test_part(tmp_path: Path) -> None
     assert (predictions.part, predictions.n_rows) == ("held_out", len(y))
     assert np.isclose(predictions.values.sum(axis=1), 1).all()
     (panel, *_) = model_panels(read_history(run))
-    assert "178 out-of-fold rows, each predicted by a network that was not trained on it" in panel.text
+    assert "60 out-of-fold rows, each predicted by a network that was not trained on it" in panel.text
 
 
 def test_predictions_that_are_damaged_are_refused(result: nas.SearchResult, tmp_path: Path) -> None:
