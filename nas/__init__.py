@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
+    from nas import plot
     from nas.data import Dataset, describe, load_dataset
     from nas.errors import InputError, NASError, SearchError
     from nas.estimators import NASClassifier, NASRegressor
@@ -84,6 +85,7 @@ __all__ = [
     "load_dataset",
     "load_network",
     "load_space",
+    "plot",
     "report",
     "resume",
     "search",
@@ -92,6 +94,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        from importlib import import_module
+
+        return import_module("nas.plot")  # which becomes an attribute
     if name not in _MODULES:
         raise AttributeError(f"module 'nas' has no attribute {name!r}")
     from importlib import import_module

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
 
 import numpy as np
 
@@ -17,21 +16,13 @@ from nas.evolution.lineage import Operator, Origin
 from nas.evolution.surrogate import Surrogate
 from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
-from nas.reporting.history import History, Network
-from nas.space import SearchSpace
-from nas.tracking.shown import command
+from nas.reporting.history import History, Network, Trial
 
 _LEAST_RANDOM = 8
 """Random networks from which random search is estimated; fewer say too little of its tail."""
 
 _POINTS = 200
 """Points of that curve: more than a picture of 8 inches shows apart."""
-
-_NOTABLE_RISE = 0.05
-"""Rise of the best in the last third, in standard deviations of fitness, that calls for more candidates."""
-
-_NOTABLE_FAILURES = 0.1
-"""Share of networks that failed from which the report advises to look at them."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +48,9 @@ class Expectation:
         return int(self.k[-1])
 
 
-def best_so_far(networks: Sequence[Network]) -> Floats:
-    """Return the best fitness up to each network, shape (networks,)."""
-    best: Floats = np.maximum.accumulate([network.fitness for network in networks])
+def best_so_far(trials: Sequence[Network | Trial]) -> Floats:
+    """Return the best fitness up to each network or evaluation, shape (trials,); NaN before the first."""
+    best: Floats = np.fmax.accumulate([trial.fitness for trial in trials])
     return best
 
 
@@ -298,13 +289,17 @@ def structure_map(networks: Sequence[Network]) -> list[Cell]:
     """Group networks by depth and by geometric mean width, rounded to a power of two."""
     cells: dict[tuple[int, int], list[float]] = defaultdict(list)
     for network in networks:
-        if network.genome.depth:
-            width = 2 ** round(fmean(map(math.log2, network.genome.widths)))
-            cells[network.genome.depth, width].append(network.fitness)
+        if (cell := cell_of(network.genome)) is not None:
+            cells[cell].append(network.fitness)
     return [
         Cell(depth, width, len(values), float(np.median(values)), max(values))
         for (depth, width), values in sorted(cells.items())
     ]
+
+
+def cell_of(genome: Genome) -> tuple[int, int] | None:
+    """Return a genome's depth, and its mean width as `structure_map` rounds it; None without a layer."""
+    return (genome.depth, 2 ** round(fmean(map(math.log2, genome.widths)))) if genome.depth else None
 
 
 def front(networks: Sequence[Network], costs: Sequence[float]) -> list[int]:
@@ -315,54 +310,3 @@ def front(networks: Sequence[Network], costs: Sequence[float]) -> list[int]:
         if not positions or networks[i].fitness > networks[positions[-1]].fitness:
             positions.append(i)
     return positions
-
-
-def borders(genome: Genome, space: SearchSpace) -> list[str]:
-    """Describe the genes of a genome that have an extreme value of their space."""
-    edges = []
-    low, high = space.depth
-    if genome.depth == high > low:
-        edges.append(f"depth, at its most of {high}")
-    if genome.depth == low < high and low > 1:
-        edges.append(f"depth, at its least of {low}")
-    for name, values, own in _ordered(genome, space):
-        if len(values) > 2:
-            edges += [f"{name}, at its most of {values[-1]:g}"] * (values[-1] in own)
-            edges += [f"{name}, at its least of {values[0]:g}"] * (values[0] in own and values[0] > 0)
-    return edges
-
-
-def _ordered(genome: Genome, space: SearchSpace) -> list[tuple[str, Sequence[Any], set[Any]]]:
-    """Return the genes with ordered values: name, all values of the space, values of the genome."""
-    rows: list[tuple[str, Sequence[Any], set[Any]]] = [("width", space.widths_tuple, set(genome.widths))]
-    for key, values in space.genes.items():
-        if not isinstance(values[0], str):
-            own = getattr(genome, key)
-            rows.append((key.replace("_", " "), values, set(own if isinstance(own, tuple) else (own,))))
-    return rows
-
-
-def advice(history: History) -> list[str]:
-    """Advise what to try next, by simple rules."""
-    best, networks = history.best, history.networks
-    notes = []
-    curve = best_so_far(networks)
-    rise = curve[-1] - curve[len(curve) * 2 // 3] if len(curve) > 2 else 0.0
-    std = stdev([network.fitness for network in networks]) if len(networks) > 1 else 0.0
-    if rise > _NOTABLE_RISE * std:
-        notes.append(
-            f"More candidates: in the last third of the search the best score still rose by {rise:.4f}. "
-            f"To continue: {command('resume', history.folder, '--candidates', 2 * len(networks))}"
-        )
-    if edges := borders(best.genome, history.space):
-        notes.append(f"A larger space: the best network lies on its border ({'; '.join(edges)}).")
-    n_failed = len({candidate.genome for candidate, _ in history.failures})
-    if n_failed > _NOTABLE_FAILURES * (len(networks) + n_failed):
-        notes.append(
-            f"A look at the failures: {n_failed} networks failed, the first with "
-            f"“{history.failures[0][1].error}”; lower learning rates may help."
-        )
-    return notes or [
-        "Stop here: in the last third of the search the best score did not rise, and the best network "
-        "does not lie on the border of the space."
-    ]

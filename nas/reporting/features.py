@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nas.genome import LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
-from nas.reporting.history import Network
 from nas.space import SearchSpace
+
+if TYPE_CHECKING:  # a history has its importance
+    from nas.reporting.history import Network
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nas.reporting.lines import Record, cut, genome_of, metric_name, place, score_text, short_genome
+from nas.reporting.lines import Record, cut, genome_of, metric_name, place, short_genome, shown_score
 from nas.tracking.shown import command
 
 _MOST_MEMBERS = 12
@@ -27,7 +27,7 @@ def front_table(record: Record, run_dir: str | os.PathLike[str] | None) -> list[
         ]
     columns: list[tuple[str, Callable[[Record], str]]] = [
         ("id", lambda member: str(member.get("id", "?"))),
-        (metric_name(record), lambda member: score_text(member["fitness"])),
+        (metric_name(record), lambda member: shown_score(record, member["fitness"])),
         ("parameters", lambda member: f"{member['n_parameters']:,}"),
     ]
     if all("latency" in member for member in front):

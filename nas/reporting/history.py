@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Encoding, Genome
+from nas.reporting.importance import Importance, importance
+from nas.reporting.metric import ShownMetric, shown_metric
+from nas.reporting.predictions import Predictions
+from nas.runtime import Predictor
 from nas.space import CostModel, SearchSpace, cost_model
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import RunFolder
@@ -55,6 +60,14 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One evaluation of a search, with its fitness as it was then; NaN if it failed."""
+
+    candidate: Candidate
+    fitness: float
+
+
+@dataclass(frozen=True)
 class History:
     """Everything that a report shows of a search.
 
@@ -70,6 +83,8 @@ class History:
     networks : list of Network
         The genomes that were trained at least once, in the order of the search.
     failures : list of (Candidate, Evaluation)
+    trials : list of Trial
+        All evaluations in the order of the search, failures and further trainings of a genome included.
     generations : list of (Generation, float or None)
     n_evaluations : int
         Evaluations, including failures and several of one genome.
@@ -81,6 +96,10 @@ class History:
         The winner's inputs, units of each hidden layer, and outputs; empty where no network is saved.
     costs : CostModel, optional
         None where no network is saved.
+    saved : Predictor, optional
+        The saved network, or the ensemble around it.
+    predictions : Predictions, optional
+        What it predicts for rows that it was not trained on; None where the run keeps none.
     """
 
     folder: Path
@@ -98,11 +117,24 @@ class History:
     winner: int | None = None
     sizes: tuple[int, ...] = ()
     costs: CostModel | None = None
+    trials: list[Trial] = field(default_factory=list, repr=False)
+    saved: Predictor | None = field(default=None, repr=False)
+    predictions: Predictions | None = field(default=None, repr=False)
 
     @property
-    def metric(self) -> str:
-        """Name of the score that is maximized."""
-        return str(self.identity["metric"])
+    def metric(self) -> ShownMetric:
+        """How the score that is maximized is shown."""
+        return shown_metric(str(self.identity["metric"]))
+
+    @cached_property
+    def importance(self) -> Importance:
+        """The importance of genes, estimated when it is first needed."""
+        return importance(self.networks, self.space)
+
+    @property
+    def fittest(self) -> Network:
+        """The network with the best score of the search, which need not be the winner."""
+        return max(self.networks, key=lambda network: network.fitness)
 
     @property
     def best(self) -> Network:
@@ -110,7 +142,7 @@ class History:
         if self.winner is not None:
             genome = self.candidates[self.winner].genome
             return next(network for network in self.networks if network.genome == genome)
-        return max(self.networks, key=lambda network: network.fitness)
+        return self.fittest
 
 
 def read_history(run: str | Path) -> History:
@@ -124,9 +156,9 @@ def read_history(run: str | Path) -> History:
     archive = RunArchive(run)
     config, result, identity = archive.config, archive.result, archive.identity
     folder, evaluations = archive.folder, archive.evaluations
-    winner, sizes = _saved(archive)
+    winner, sizes, saved = _saved(archive)
     genome = None if winner is None else winner.genome
-    candidates, networks, failures, curves = _collect(evaluations, genome)
+    candidates, networks, failures, curves, trials = _collect(evaluations, genome)
     if not identity or not networks:
         raise RunError(f"{folder.path}: expected a run with at least one trained network, got none")
     archive.check_complete()
@@ -151,6 +183,9 @@ def read_history(run: str | Path) -> History:
         winner=winner.id if winner is not None and winner.id in candidates else None,
         sizes=sizes,
         costs=cost_model(_n_inputs(networks, sizes[-1]), sizes[-1]) if sizes else None,
+        trials=trials,
+        saved=saved,
+        predictions=None if saved is None else Predictions.from_arrays(archive.predictions, saved),
     )
 
 
@@ -164,12 +199,12 @@ def _n_inputs(networks: Sequence[Network], n_outputs: int) -> dict[Encoding, int
     return counts
 
 
-def _saved(archive: RunArchive) -> tuple[Candidate | None, tuple[int, ...]]:
-    """Return the saved winner, and its numbers of inputs, units and outputs; None and () without one."""
+def _saved(archive: RunArchive) -> tuple[Candidate | None, tuple[int, ...], Predictor | None]:
+    """Return the saved winner, its numbers of inputs, units and outputs, and the network; None and ()."""
     saved = archive.winner
     if saved is None or saved.candidate is None:
-        return None, ()
-    return saved.candidate, saved.network.members[0].sizes
+        return None, (), None
+    return saved.candidate, saved.network.members[0].sizes, saved.network
 
 
 def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
@@ -182,18 +217,20 @@ def _space(folder: RunFolder, record: Mapping[str, Any]) -> SearchSpace:
 
 def _collect(
     evaluations: Sequence[Pair], winner: Genome | None
-) -> tuple[dict[int, Candidate], list[Network], list[Pair], dict[int, Evaluation]]:
-    """Collect candidates by id, networks by genome, failures, and a sample of curves, in one pass."""
+) -> tuple[dict[int, Candidate], list[Network], list[Pair], dict[int, Evaluation], list[Trial]]:
+    """Collect candidates by id, networks by genome, failures, a sample of curves, and trials, in one pass."""
     candidates: dict[int, Candidate] = {}
     networks: dict[Genome, Network] = {}
     failures: list[Pair] = []
     curves: dict[int, Evaluation] = {}
+    trials: list[Trial] = []
     stride = max(1, math.ceil(len(evaluations) / _MOST_CURVES))
     for i, (candidate, evaluation) in enumerate(evaluations):
         candidates[candidate.id] = candidate
         if i % stride == 0 or candidate.genome == winner:
             curves[candidate.id] = evaluation
         lean = evaluation.without_curves()
+        trials.append(Trial(candidate, math.nan if lean.failed else lean.fitness))
         if lean.failed:
             failures.append((candidate, lean))
             continue
@@ -205,4 +242,4 @@ def _collect(
             epochs=candidate.epochs_done + lean.n_epochs,
             by_rung={**before.by_rung, **rung} if before else rung,
         )
-    return candidates, list(networks.values()), failures, curves
+    return candidates, list(networks.values()), failures, curves, trials

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.genome import Genome
+from nas.reporting.metric import shown_metric
 
 Record = Mapping[str, Any]
 """A result as plain values; see `nas.run.SearchResult.record`."""
@@ -23,18 +24,25 @@ LABEL_WIDTH, _VALUE_WIDTH = 21, 18
 DETAIL_WIDTH = 18
 """Width of the first column of the details."""
 
-_METRICS = {"r2": "R²"}
-
 
 def metric_name(record: Record) -> str:
     """The name of the score that was maximized, as it is shown."""
-    metric = str(record.get("metric", "score"))
-    return _METRICS.get(metric, metric)
+    return shown_metric(str(record.get("metric", "score"))).name
+
+
+def shown_score(record: Record, value: float, error: float | None = None, *, sign: str = "-") -> str:
+    """A score, or a difference of scores, in the metric's own sign, with its standard error if known."""
+    return with_error(shown_metric(str(record.get("metric", "score")))(value), error, sign=sign)
 
 
 def short_genome(genome: Genome) -> str:
     """Widths and activation, such as ``64-32 relu``."""
     return str(Genome(genome.widths, activation=genome.activation))
+
+
+def units(genome: Genome) -> str:
+    """Widths for the middle of a sentence, such as "64-32 units"."""
+    return f"{'-'.join(map(str, genome.widths))} units" if genome.depth else "no hidden layer"
 
 
 def place(path: str | os.PathLike[str]) -> str:
@@ -56,6 +64,11 @@ def quantity(value: float) -> str:
 def genome_of(entry: Record) -> Genome:
     """The genome of a candidate in a record."""
     return Genome.from_dict(entry["genome"])
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, such as "1 row" or "2,000 rows"."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def listed(names: Sequence[str], most: int) -> str:

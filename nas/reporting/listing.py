@@ -14,7 +14,8 @@ from nas.errors import InputError, RunError, RunningError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.reporting import result_text
-from nas.reporting.lines import WIDTH, metric_name, place, short_genome
+from nas.reporting.lines import WIDTH, place, short_genome
+from nas.reporting.metric import shown_metric
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import CONFIG
 from nas.tracking.lock import check_is_over
@@ -83,7 +84,7 @@ def list_text(runs: list[ListedRun]) -> str:
         (
             as_text(run.name),
             run.status,
-            "" if run.score is None else f"{metric_name({'metric': run.metric})} {run.score:.4f}",
+            "" if run.score is None else _named_score(run.metric, run.score),
             f"{run.date:%Y-%m-%d}",
             as_text(run.data),
             run.network,
@@ -138,7 +139,7 @@ def show_candidate(run: str | os.PathLike[str], candidate_id: int) -> str:
     """
     archive = _archive(run)
     candidate, evaluation = candidate_of(archive, candidate_id)
-    metric = metric_name({"metric": archive.identity["metric"]})
+    metric = str(archive.identity["metric"])
     lines = [
         f"candidate         {candidate.id}: {candidate.genome}{_place_in_result(archive, candidate)}",
         f"validation        {_score(metric, evaluation)}",
@@ -224,9 +225,9 @@ def _progress(archive: RunArchive) -> list[str]:
     lines = [f"tried             {n} candidate{'' if n == 1 else 's'} so far"]
     if trained:
         candidate, evaluation = max(trained, key=lambda pair: pair[1].fitness)
-        metric = metric_name({"metric": archive.identity["metric"]})
+        score = _named_score(str(archive.identity["metric"]), evaluation.fitness)
         lines += [
-            f"best so far       {metric} {evaluation.fitness:.4f}, the search's own score",
+            f"best so far       {score}, the search's own score",
             f"genome            {candidate.genome}",
         ]
     return lines
@@ -249,4 +250,10 @@ def _score(metric: str, evaluation: Evaluation) -> str:
         return f"failed: {evaluation.error}"
     n = len(evaluation.fold_scores)
     error = f" ± {evaluation.standard_error:.4f} on {n} folds" if n > 1 else ""
-    return f"{metric} {evaluation.fitness:.4f}{error}, the search's own score: optimistic"
+    return f"{_named_score(metric, evaluation.fitness)}{error}, the search's own score: optimistic"
+
+
+def _named_score(metric: str, fitness: float) -> str:
+    """A metric's name with a score in its own sign."""
+    shown = shown_metric(metric)
+    return f"{shown.name} {shown.text(fitness)}"

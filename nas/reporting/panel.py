@@ -25,10 +25,10 @@ class Panel:
         Used in links and file names.
     title, text : str
         The topic, and an explanation in a few plain sentences.
-    draw : callable, optional
-        Draws the picture into a matplotlib figure.
+    plots : sequence of callable
+        Each draws into matplotlib's axes; they stand below each other.
     height : float
-        Of the picture, in inches, at a width of 8.
+        Of the picture, in inches, at a width of about 5.
     table : Table, optional
     notes : tuple of str
         Items of a list below.
@@ -37,7 +37,14 @@ class Panel:
     name: str
     title: str
     text: str
-    draw: Callable[[Any], None] | None = None
-    height: float = 3.2
+    plots: Sequence[Callable[[Any], None]] = ()
+    height: float = 3.0
     table: Table | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def draw(self, figure: Any) -> None:
+        """Draw the picture into a matplotlib figure, or a part of one."""
+        for plot, axes in zip(
+            self.plots, figure.subplots(len(self.plots), 1, squeeze=False)[:, 0], strict=True
+        ):
+            plot(axes)

@@ -12,6 +12,7 @@ from nas.run.baselines import Baseline, BaselineProcess
 from nas.run.deadline import countdown
 from nas.run.earlier import keep_earlier_winner
 from nas.run.findings import Findings
+from nas.run.kept import kept_predictions
 from nas.run.out_of_fold import HeldOut, add_uncertainty
 from nas.run.result import SearchResult
 from nas.run.selection import Selection
@@ -149,9 +150,21 @@ def write_result(session: Session, result: SearchResult) -> None:
             folder.keep_columns(rows)
     except Exception as error:  # noqa: BLE001  # the network is saved
         _log.warning("%s: no result.json, because: %s; the search is complete", folder.path, error)
+    _keep_predictions(session, result)
     if session.report is not None and session.has_evaluations and not session.interruption.requested():
         session.context.observers.phase("report", countdown(session.plan.conclusion_seconds))
         session.report.make(session.interruption.requested, session.is_late)
+
+
+def _keep_predictions(session: Session, result: SearchResult) -> None:
+    """Write what the winner predicts for held-out rows, for the report."""
+    context = session.context
+    try:
+        kept = kept_predictions(context.prepared, result.network, result.oof)
+        context.folder.keep_predictions(kept, context.run_id)
+    except Exception as error:  # noqa: BLE001  # the report has fewer pictures
+        path = context.folder.path
+        _log.warning("%s: no predictions.npz, because: %s; the search is complete", path, error)
 
 
 def _finite(scores: Mapping[str, float | None]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from nas.tracking.shown import command
 _log = logging.getLogger(__name__)
 
 _MODULES = (
-    "nas.reporting.pictures",  # before matplotlib, as it sets the folder of matplotlib's files
+    "nas.reporting.figures",  # before matplotlib, as it sets the folder of matplotlib's files
     "matplotlib.figure",
     "matplotlib.backends.backend_svg",
     "nas.reporting",

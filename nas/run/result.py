@@ -137,8 +137,8 @@ class SearchResult:
         board = self.leaderboard(10).to_html(index=False, border=0, na_rep="")
         return f"<pre>{html.escape(self.summary())}</pre>\n{board}"
 
-    def plot(self, name: str = "progress") -> Any:
-        """A picture of the report as a matplotlib figure: "progress", "map", "lineage", "columns", ..."""
+    def plot(self, name: str = "history") -> Any:
+        """A picture of the report as a matplotlib figure: "history", "lineage", ...; see `nas.plot`."""
         from nas.reporting import plot  # which imports matplotlib
 
         return plot(self.run_dir, name)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nas.errors import RunError
 from nas.evaluation import Candidate
 from nas.runtime import ModelError, Predictor, load_network
 from nas.tracking.checksums import read_record
-from nas.tracking.folder import CONFIG, RESULT, RunFolder
+from nas.tracking.folder import CONFIG, PREDICTIONS, RESULT, RunFolder
 from nas.tracking.generations import FILE as GENERATIONS
 from nas.tracking.generations import Paced, read_generations
 from nas.tracking.journal import Pair, Record, read_journal
@@ -137,6 +141,21 @@ class RunArchive:
         if "run_id" in result and result.pop("run_id") != self.run_id:
             raise RunError(f"{file}: expected the result of this run, got that of another")
         return result
+
+    @cached_property
+    def predictions(self) -> Mapping[str, Any]:
+        """The arrays of ``predictions.npz``, see `nas.run.kept`; empty where there are none."""
+        file = self.folder.path / PREDICTIONS
+        try:
+            with np.load(file, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise RunError(f"{file}: expected arrays as a search writes them, got: {error}") from None
+        if str(arrays.pop("run_id", "")) != self.run_id:
+            raise RunError(f"{file}: expected the predictions of this run, got those of another")
+        return arrays
 
     @cached_property
     def winner(self) -> Winner | None:

@@ -16,6 +16,7 @@
       candidates/<id>/   networks of other candidates that were asked for, see `nas.run.member`
       result.json        how the search ended
       column_importance.csv  which columns matter, if that was measured
+      predictions.npz    what the winner predicts for rows that it was not trained on; see `nas.run.kept`
       report.html        a report, with its pictures in plots/
 
 A run of several parts has the journal and the weights of each part in a folder of their own; see
@@ -37,6 +38,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nas.errors import RunError
 from nas.files import replace_synced, sync_path, write_synced
 from nas.tracking.checksums import sealed
@@ -50,6 +53,7 @@ WEIGHTS = "weights"
 BEST = "best"
 RESULT = "result.json"
 COLUMNS = "column_importance.csv"
+PREDICTIONS = "predictions.npz"
 
 
 @dataclass(frozen=True)
@@ -132,9 +136,21 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(rows)
         content = text.getvalue().encode("utf-8", "surrogateescape")
-        unfinished = self.path / f".{COLUMNS}"
+        self._put(COLUMNS, content)
+
+    def keep_predictions(self, arrays: Mapping[str, Any] | None, run_id: str) -> None:
+        """Write ``predictions.npz`` atomically, or remove that of an earlier winner if there is nothing."""
+        if arrays is None:
+            (self.path / PREDICTIONS).unlink(missing_ok=True)
+            return
+        content = io.BytesIO()
+        np.savez_compressed(content, run_id=np.array(run_id), **arrays)
+        self._put(PREDICTIONS, content.getvalue())
+
+    def _put(self, name: str, content: bytes) -> None:
+        unfinished = self.path / f".{name}"
         unfinished.write_bytes(content)
-        unfinished.replace(self.path / COLUMNS)
+        unfinished.replace(self.path / name)
 
 
 def new_run_folder(runs_dir: str | os.PathLike[str], name: str | None, data_name: str) -> RunFolder:

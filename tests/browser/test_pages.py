@@ -180,7 +180,7 @@ def test_the_model_page_opens(seen: Seen, address: str) -> None:
     assert seen.errors == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 420)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 1400), ("light", 400)])
 def test_the_report_reads_well_anywhere(
     browser: Any, result: nas.SearchResult, scheme: str, width: int
 ) -> None:
@@ -189,13 +189,44 @@ def test_the_report_reads_well_anywhere(
     page.goto((result.run_dir / "report.html").as_uri())
     seen.text("Result", "What to try next")
     seen.shot(f"report-{scheme}-{width}")
-    # Nothing sticks out of the page; wide tables and pictures scroll by themselves.
+    # Nothing sticks out of the page; wide tables scroll by themselves, and pictures are as wide as it.
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert page.locator("section svg").count() >= 6
+    assert page.locator("section svg").count() >= 9
     boxes = [one.bounding_box() for one in page.locator("section svg").all()]
     assert all(box is not None and box["height"] > 60 for box in boxes)
-    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 25, 29)"
-    assert dark == (scheme == "dark")
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+    # The answer is on the first screen.
+    answer = page.locator("#summary table").bounding_box()
+    assert answer["y"] + answer["height"] < 900
+    is_dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 25, 29)"
+    assert is_dark == (scheme == "dark")
+    # Text and background of pictures are those of the page.
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    color = "getComputedStyle(document.querySelector('#history svg text')).fill"
+    assert page.evaluate(color) == ink
+    # Points say what they are.
+    assert page.locator("#history use title").count() == len(result.history)
     assert seen.elsewhere == []
     assert seen.errors == []
+    page.close()
+
+
+def test_the_report_prints_light_with_each_heading_by_its_picture(
+    browser: Any, result: nas.SearchResult
+) -> None:
+    page = browser.new_page(viewport={"width": 700, "height": 900}, color_scheme="dark")
+    page.goto((result.run_dir / "report.html").as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    breaks = page.evaluate(
+        "[...document.querySelectorAll('svg[role=img]')].map("
+        "picture => { const whole = picture.closest('.whole');"
+        " return [getComputedStyle(whole).breakInside, whole.querySelector('h2') !== null, "
+        "whole.clientHeight]; })"
+    )
+    assert len(breaks) >= 9
+    # What may not be broken has to fit on a page: 26 cm are 980 pixels.
+    assert all(inside == "avoid" and has_heading and height < 980 for inside, has_heading, height in breaks)
     page.close()

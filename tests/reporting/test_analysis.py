@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
+from nas.reporting.advice import advice, borders
 from nas.reporting.analysis import (
-    advice,
-    borders,
     changed,
     deep_or_wide,
     expected_best,
@@ -27,6 +26,7 @@ from nas.reporting.analysis import (
     structure_map,
 )
 from nas.reporting.history import History, Network
+from nas.reporting.summary import winner_and_fittest
 from nas.space import SearchSpace
 
 SPACE = SearchSpace(depth=(1, 3), widths=(8, 16, 32, 64), activation=("relu", "tanh"))
@@ -158,7 +158,8 @@ def test_the_front_is_not_dominated_and_dominates_all_others(points: list[tuple[
 
 
 def test_the_border_of_a_space_is_named() -> None:
-    assert borders(Genome((64, 16, 8), "relu"), SPACE) == [
+    found = borders(Genome((64, 16, 8), "relu"), SPACE)
+    assert [border.text for border in found] == [
         "depth, at its most of 3",
         "width, at its most of 64",
         "width, at its least of 8",
@@ -167,12 +168,50 @@ def test_the_border_of_a_space_is_named() -> None:
 
 
 def test_advice_follows_from_what_happened() -> None:
-    flat = [network(candidate(i, (16, 32)), 0.5 + 0.1 * (i == 0)) for i in range(9)]
+    flat = [network(candidate(i, (16, 32)), 0.5 + 0.1 * (i == 0)) for i in range(30)]
     assert advice(history(flat))[0].startswith("Stop here")
-    rising = [network(candidate(i, (16, 32)), i / 10) for i in range(9)]
-    (more,) = advice(history(rising, winner=8))
+    rising = [network(candidate(i, (16, 32)), i / 100) for i in range(30)]
+    (more,) = advice(history(rising, winner=29))
     assert more.startswith(
-        "More candidates: in the last third of the search the best score still rose by 0.2000"
+        "More candidates: in the last third of the search the best score still improved by 0.0900"
     )
-    edge = [network(candidate(0, (64, 16)), 0.9), *flat[1:]]
-    assert "width, at its most of 64" in advice(history(edge))[0]
+
+
+def test_a_larger_space_is_advised_if_networks_at_its_border_are_better() -> None:
+    def found(border: float) -> list[str]:
+        best = network(candidate(0, (64, 16)), 0.9)
+        at = [network(candidate(i, (64, 16)), border + i / 1000) for i in range(1, 11)]
+        within = [network(candidate(i, (16, 32)), 0.5 + i / 1000) for i in range(11, 31)]
+        return advice(history([best, *at, *within]))
+
+    (larger,) = found(0.7)
+    assert "width, at its most of 64" in larger
+    assert found(0.5)[0].startswith("Stop here")
+
+
+@pytest.mark.parametrize(("n", "words"), [(1, "1 network was trained"), (12, "12 networks were trained")])
+def test_few_networks_are_no_reason_for_a_verdict(n: int, words: str) -> None:
+    (note,) = advice(history([network(candidate(i, (64, 16)), i / 10) for i in range(n)]))
+    assert note.startswith(f"No verdict yet: {words}")
+    assert "--candidates 60" in note
+
+
+def test_a_better_score_than_the_winners_is_explained() -> None:
+    one, other = network(candidate(0, (16,)), 0.8), network(candidate(1, (32, 8)), 0.9)
+    base = history([one, other])
+    assert winner_and_fittest(history([one, other], winner=1)) == []
+
+    def explained(**result: Any) -> str:
+        changed = {"result": {"validation_score": 0.8, **result}, "identity": {"metric": "neg_log_loss"}}
+        (note,) = winner_and_fittest(History(**{**vars(base), **changed}))
+        return note
+
+    def finalist(network: Network, *scores: float) -> dict[str, Any]:
+        return {"genome": network.genome.to_dict(), "scores": scores}
+
+    both = [finalist(one, -0.2, -0.4), finalist(other, -0.5, -0.5)]
+    text = explained(finalists=both)
+    assert text.startswith("Candidate 1 (32-8 units) has the best log loss of the search")
+    assert text.endswith("decided: 0.3000 for the winner, 0.5000 for it.")
+    assert "It was not among the finalists," in explained(finalists=both[:1])
+    assert "ended before candidates were trained anew" in explained()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,14 +12,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
+from sklearn.datasets import load_wine
 
 import nas
 from nas.errors import InputError
 from nas.evolution import Generation
 from nas.reporting.history import read_history
+from nas.reporting.model_panels import model_panels
 from nas.reporting.panels import panels
+from nas.reporting.predictions import confusion
 from nas.run.callbacks import CallbackContext
 
 pytestmark = pytest.mark.slow  # whole searches
@@ -74,7 +79,7 @@ def test_a_search_leaves_a_report_that_loads_nothing_from_elsewhere(result: nas.
 @pytest.mark.exhaustive
 def test_its_pictures_are_files_of_their_own(result: nas.SearchResult) -> None:
     files = {file.stem: file for file in (result.run_dir / "plots").iterdir()}
-    assert {"structure", "progress", "importance", "front", "curves"} <= set(files)
+    assert {"structure", "history", "importance", "front", "loss_curves", "confusion"} <= set(files)
     for file in files.values():
         root = ET.parse(file).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -101,7 +106,51 @@ def test_the_report_says_what_the_result_says(result: nas.SearchResult) -> None:
     assert len(history.networks) == result.n_candidates
     names = [panel.name for panel in panels(history)]
     assert names[0] == "summary"
-    assert {"structure", "progress", "importance", "front", "curves", "next"} <= set(names)
+    assert {"confusion", "roc", "data", "structure", "history", "importance", "front"} <= set(names)
+    assert {"loss_curves", "next", "how"} <= set(names)
+
+
+def test_the_report_counts_the_predictions_that_were_scored(result: nas.SearchResult) -> None:
+    predictions = read_history(result.run_dir).predictions
+    assert predictions is not None
+    assert (predictions.part, predictions.n_rows) == ("test", result.test.n_rows)
+    right = int((predictions.codes == predictions.truth).sum())
+    assert right / predictions.n_rows == pytest.approx(result.test.score)
+    text = (result.run_dir / "report.html").read_text(encoding="utf-8")
+    assert f"{right} of {predictions.n_rows} are right" in text
+    counts = confusion(predictions.truth, predictions.codes, 3)
+    shown = re.search(r'<svg[^>]*aria-label="Which classes are confused".*?</svg>', text, re.DOTALL)
+    assert shown is not None
+    numbers = re.findall(r">(\d+)</text>", shown[0])
+    for count in counts[counts > 0]:
+        assert str(count) in numbers
+
+
+def test_held_out_rows_serve_where_there_is_no_test_part(tmp_path: Path) -> None:
+    X, y = (array[::3] for array in load_wine(return_X_y=True))
+    space = nas.SearchSpace(depth=(1, 1), widths=(4, 8))
+    estimator = nas.NASClassifier(
+        space, n_candidates=2, epochs=2, n_finalists=1, refit=False, members=1, runs_dir=tmp_path
+    )
+    estimator.fit(X, y)
+    run = estimator.run_dir_
+    assert run is not None
+    predictions = read_history(run).predictions
+    assert predictions is not None
+    assert (predictions.part, predictions.n_rows) == ("held_out", len(y))
+    assert np.isclose(predictions.values.sum(axis=1), 1).all()
+    (panel, *_) = model_panels(read_history(run))
+    assert "60 out-of-fold rows, each predicted by a network that was not trained on it" in panel.text
+
+
+def test_predictions_that_are_damaged_are_refused(result: nas.SearchResult, tmp_path: Path) -> None:
+    run = tmp_path / "damaged"
+    shutil.copytree(result.run_dir, run)
+    (run / "predictions.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"predictions\.npz: expected arrays as a search writes them"):
+        nas.report(run)
+    (run / "predictions.npz").unlink()
+    assert model_panels(read_history(run)) == []  # as of an earlier version's run
 
 
 @pytest.mark.slow
@@ -147,7 +196,7 @@ def test_a_search_that_has_not_ended_has_a_report_that_says_so(
     (run / "journal.jsonl").write_bytes(journal[: len(journal) // 2])
     text = nas.report(run).read_text(encoding="utf-8")
     assert "has not ended" in text
-    assert "on rows that the search never used" not in text
+    assert "held-out test" not in text
 
 
 @pytest.mark.exhaustive
@@ -206,7 +255,7 @@ DRAW = """
 import logging
 logging.basicConfig()
 import nas.reporting
-import nas.reporting.pictures
+import nas.reporting.figures
 import matplotlib
 print(matplotlib.get_cachedir())
 """

@@ -78,7 +78,7 @@ def test_the_summary_says_who_won_and_how_sure_that_is() -> None:
         ({"validation_folds": 1}, "Validation 0.8710"),
         (
             {"metric": "neg_root_mean_squared_error", "test_score": -41_234.5, "test_score_error": 1200.3},
-            "Test -41,234 ± 1,200 neg_root_mean_squared_error; RMSE 41,200; held-out test set, 360 rows",
+            "Test RMSE 41,234 ± 1,200 held-out test set, 360 rows",
         ),
         ({"selection_bias": -0.1}, "used to choose among 100 candidates; no selection bias was found"),
         ({"selection_bias": None}, "bias not estimated: trainings on other cuts of the rows failed"),

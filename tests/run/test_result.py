@@ -48,10 +48,10 @@ def test_a_result_is_shown_in_one_line_in_a_few_and_as_a_page(result: nas.Search
 
 
 def test_pictures_of_the_report_are_figures(result: nas.SearchResult) -> None:
-    picture = result.plot("progress")
+    picture = result.plot("history")
     assert picture._repr_svg_().lstrip().startswith("<?xml")
     assert len(picture.axes) == 1
-    with pytest.raises(InputError, match=r"plot: expected one of .*progress.*, got 'magic'"):
+    with pytest.raises(InputError, match=r"plot: expected one of .*history.*, got 'magic'"):
         result.plot("magic")
 
 
