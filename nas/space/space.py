@@ -102,7 +102,9 @@ class SearchSpace:
     label_smoothing: Values = gene(Numbers(0, LARGEST_SMOOTHING), "of classes", (0.0, 0.05, 0.1))
     front_scaling: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of trained factors of inputs", (0, 6))
     members: Values = gene(Numbers(1, MOST_MEMBERS, whole=True), "that share hidden layers", (1, 8))
-    parametric_activation: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of trained blends of activations", (0, 0.1))
+    parametric_activation: Values = gene(
+        Numbers(*RATE_FACTOR_BOUNDS), "of trained blends of activations", (0, 0.1)
+    )
     skips: Values = gene(Numbers(0, 1, whole=True), "1: layers add the one before", (0, 1))
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
