@@ -20,6 +20,8 @@ what came. `InputError` is a `ValueError` too, so that scripts may catch either.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class NASError(Exception):
     """Base class of all exceptions that this package raises on purpose."""
@@ -63,3 +65,11 @@ class SearchError(NASError):
 
 class EvaluationError(SearchError):
     """A bug met while evaluating a candidate; the message holds its traceback."""
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """The word that was probably meant, as the end of a message; empty if none resembles it."""
+    import difflib  # only once something is wrong
+
+    similar = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {similar[0]}?" if similar else ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 
 from nas.data import read_table
 from nas.data.layout import find_layout
-from nas.errors import DataError, InputError
+from nas.errors import DataError, InputError, did_you_mean
 from nas.runtime import ModelError, Predictor, TableError, load_network
 
 
@@ -86,8 +85,7 @@ def table_for(network: Predictor, data: str, *, as_text: Collection[str] = ()) -
 def _check_kept(keep: Collection[str], columns: list[str], data: str) -> None:
     for name in keep:
         if name not in columns:
-            similar = get_close_matches(name, columns, n=1)
-            meant = f"; did you mean {similar[0]!r}?" if similar else ""
+            meant = did_you_mean(name, columns)
             raise InputError(f"--keep: expected names of columns of {data}, got {name!r}{meant}")
 
 

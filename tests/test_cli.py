@@ -282,7 +282,7 @@ def test_a_saved_search_is_listed_shown_scored_and_not_run_again(capsys: pytest.
     assert nas.load_network(f"runs/one/candidates/{other}").provenance["candidate"]["id"] == other
     assert run(capsys, "predict", "runs/one", "mine.csv", "--keep", "ids")[::2] == (
         2,
-        "nas: --keep: expected names of columns of mine.csv, got 'ids'; did you mean 'id'?\n",
+        "nas: --keep: expected names of columns of mine.csv, got 'ids'; did you mean id?\n",
     )
     assert run(capsys, "show", "runs/one", "--candidate", str(other))[1].startswith(
         f"candidate         {other}: "

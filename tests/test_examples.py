@@ -180,7 +180,7 @@ def test_hidden_features_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_a_notebook_is_kept_with_outputs_and_nothing_of_the_machine(notebook: Path) -> None:
     text = notebook.read_text(encoding="utf-8")
     assert len(text) < 400_000
-    assert not re.search(r"/tmp/|/home/|/root/|/Users/", text)
+    assert not re.search(r"/(tmp|home|root|Users)/", text)
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell["outputs"]]

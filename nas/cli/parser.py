@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
+
+from nas.errors import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,12 +74,6 @@ class Parser(argparse.ArgumentParser):
         """Print one sentence, and exit with code 2."""
         separator = " See" if message.endswith("?") else "; see"
         self.exit(complain(f"{message}{separator} '{self.prog} --help'", 2))
-
-
-def did_you_mean(word: str, words: Sequence[str]) -> str:
-    """The word that was probably meant, as the end of a message; empty if none resembles it."""
-    similar = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
-    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def complain(message: object, code: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from nas.errors import InputError
 from nas.isolation import isolated
@@ -16,6 +17,44 @@ if TYPE_CHECKING:
     from nas.run import SearchResult
 
     Result: TypeAlias = SearchResult | str | os.PathLike[str]
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_SECTIONS = """
+
+    Parameters
+    ----------
+    result : SearchResult or path
+        A search's result, or a run's folder; its search may still run.{parameter}
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; new axes if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or {reason}.
+
+    Examples
+    --------
+    >>> nas.plot.{name}("runs/night")  # doctest: +SKIP
+    """
+"""What all pictures have in common, for their docstrings."""
+
+
+def documented(reason: str, parameter: str = "") -> Callable[[_Function], _Function]:
+    """Complete the docstring of a picture: a further parameter, and why a run may not have it."""
+
+    def complete(function: _Function) -> _Function:
+        sections = _SECTIONS.format(reason=reason, parameter=parameter, name=function.__name__)
+        function.__doc__ = (function.__doc__ or "") + sections
+        return function
+
+    return complete
 
 
 @isolated()

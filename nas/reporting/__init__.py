@@ -1,7 +1,7 @@
 """Reports on a search (analysis, pictures, page), and comparisons of several searches.
 
-The functions are imported when they are first used: matplotlib takes half a second, and a search, whose
-report is drawn in a process of its own, does without.
+The functions are imported when they are first used: matplotlib takes half a second, and a search does
+without it, as its report is drawn in another process.
 """
 
 from __future__ import annotations

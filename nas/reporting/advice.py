@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, stdev
+from statistics import stdev
 from typing import Any
 
 import numpy as np
 
 from nas.genome import Genome
-from nas.network.arrays import Floats
 from nas.reporting.analysis import best_so_far
 from nas.reporting.history import History, Network
 from nas.space import SearchSpace
@@ -86,23 +84,14 @@ def _larger_space(history: History) -> list[str]:
 
 def _is_better_at(border: Border, networks: Sequence[Network], n_borders: int) -> bool:
     """Whether networks at a border have higher fitness (Mann & Whitney 1947, Bonferroni over borders)."""
+    from scipy.stats import mannwhitneyu
+
     at = np.array([border.has(network.genome) for network in networks])
     fitness = np.array([network.fitness for network in networks])
-    n_at, n_within = int(at.sum()), int((~at).sum())
-    if min(n_at, n_within) < _LEAST_AT_BORDER:
+    if min(at.sum(), (~at).sum()) < _LEAST_AT_BORDER:
         return False
-    z = (_wins(fitness[at], fitness[~at]) - n_at * n_within / 2) / math.sqrt(
-        n_at * n_within * (n_at + n_within + 1) / 12
-    )
-    return z > NormalDist().inv_cdf(1 - _LEVEL / n_borders)
-
-
-def _wins(first: Floats, second: Floats) -> float:
-    """Count the pairs in which the first value is larger; equal ones are half a win each."""
-    ordered = np.sort(second)
-    below = np.searchsorted(ordered, first, "left")
-    not_above = np.searchsorted(ordered, first, "right")
-    return float((below + not_above).sum()) / 2
+    test = mannwhitneyu(fitness[at], fitness[~at], alternative="greater", method="asymptotic")
+    return float(test.pvalue) < _LEVEL / n_borders
 
 
 def _failures(history: History) -> list[str]:

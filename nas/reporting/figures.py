@@ -112,7 +112,7 @@ def drawn(draw: Callable[[Figure], None], width: float, height: float, dpi: floa
 
 
 def themed(svg: str) -> str:
-    """An SVG whose colours are variables of the page, which has others in the dark."""
+    """An SVG with variables of the page as its colours: a dark page has others."""
     return re.sub(r"#[0-9a-f]{6}\b", lambda match: _VARIABLES.get(match[0], match[0]), svg)
 
 

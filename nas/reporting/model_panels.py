@@ -19,7 +19,6 @@ from nas.reporting.predictions import (
     calibration_error,
     class_scores,
     confidence,
-    confusion,
     one_against_rest,
     reliability,
     roc,
@@ -45,7 +44,7 @@ def model_panels(history: History) -> list[Panel]:
 
 
 def _source(predictions: Predictions) -> str:
-    """Which rows, and whose predictions."""
+    """The rows in words, and what predicted them."""
     if predictions.part == "test":
         return f"{predictions.rows}, which neither the search nor a training has used"
     return (
@@ -54,8 +53,10 @@ def _source(predictions: Predictions) -> str:
 
 
 def _confusion(predictions: Predictions) -> Panel:
+    from sklearn.metrics import confusion_matrix
+
     names = predictions.names
-    counts = confusion(predictions.truth, predictions.codes, len(names))
+    counts = confusion_matrix(predictions.truth, predictions.codes, labels=range(len(names)))
     n_right, n = int(np.trace(counts)), int(counts.sum())
     text = (
         f"On {_source(predictions)}: {n_right:,} of {n:,} are right ({n_right / n:.1%}). Each row of the "

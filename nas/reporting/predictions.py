@@ -1,4 +1,7 @@
-"""How good a winner's predictions are: pure functions of true values and predictions."""
+"""How good a winner's predictions are: pure functions of true values and predictions.
+
+scikit-learn is imported by the functions that need it: a report without predictions does without.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,10 @@ from nas.tracking.shown import as_text
 _MOST_BINS, _LEAST_IN_BIN = 10, 20
 """Bins of a reliability curve, and the rows that each has to hold."""
 
-_Z = 1.96
-"""Standard errors of an interval of 95 %."""
-
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the saved network predicts for rows that it was not trained on.
+    """Predictions of the saved network for rows that it was not trained on.
 
     Attributes
     ----------
@@ -74,12 +74,6 @@ class Predictions:
         return f"{n:,} {kind}{s}" + ("" if n == self.n_rows else f" (evenly taken from {self.n_rows:,})")
 
 
-def confusion(truth: Array, codes: Array, n_classes: int) -> Array:
-    """Count the rows of each true class (first axis) and predicted class, shape (classes, classes)."""
-    counts = np.bincount(truth.astype(int) * n_classes + codes, minlength=n_classes**2)
-    return counts.reshape(n_classes, n_classes)
-
-
 @dataclass(frozen=True)
 class ClassScore:
     """Scores of one class or label; NaN where it is undefined, as a precision without predictions is."""
@@ -94,22 +88,17 @@ class ClassScore:
 
 def class_scores(predictions: Predictions) -> list[ClassScore]:
     """The scores of each class or label against all others; a label is predicted from 0.5."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     scores = []
     for i, name in enumerate(predictions.names):
         true, predicted = one_against_rest(predictions, i)
-        hits = int((true & predicted).sum())
-        n_true, n_predicted = int(true.sum()), int(predicted.sum())
         curve = roc(predictions.values[:, i], true)
-        scores.append(
-            ClassScore(
-                name,
-                n_true,
-                hits / n_predicted if n_predicted else math.nan,
-                hits / n_true if n_true else math.nan,
-                2 * hits / (n_true + n_predicted) if n_true + n_predicted else math.nan,
-                math.nan if curve is None else curve.auc,
-            )
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            true, predicted, average="binary", zero_division=math.nan
         )
+        auc = math.nan if curve is None else curve.auc
+        scores.append(ClassScore(name, int(true.sum()), precision, recall, f1, auc))
     return scores
 
 
@@ -131,21 +120,17 @@ class Roc:
 
 def roc(scores: Floats, positive: Array) -> Roc | None:
     """The curve over all thresholds; None unless there are rows of both kinds."""
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    if not n_positive or not n_negative:
+    from sklearn.metrics import auc, roc_curve
+
+    if positive.all() or not positive.any():
         return None
-    order = np.argsort(-scores, kind="stable")
-    last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    hits = np.append(0, np.cumsum(positive[order])[last_of_ties])
-    misses = np.append(0, last_of_ties + 1) - hits
-    true, false = hits / n_positive, misses / n_negative
-    return Roc(false, true, float(np.trapezoid(true, false)))
+    false, true, _ = roc_curve(positive, scores)
+    return Roc(false, true, float(auc(false, true)))
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of similar probability: its mean, the share that came true with an interval, their number."""
+    """Rows of similar probability: its mean, the share that came true, its interval of 95 %, their number."""
 
     probability: float
     share: float
@@ -159,25 +144,20 @@ def reliability(probabilities: Floats, came_true: Array) -> list[Bin]:
     n_bins = min(_MOST_BINS, len(probabilities) // _LEAST_IN_BIN)
     if n_bins < 2:
         return []
-    order = np.argsort(probabilities, kind="stable")
+    from scipy.stats import binomtest
+
     bins = []
-    for rows in np.array_split(order, n_bins):
-        share = float(came_true[rows].mean())
-        low, high = _wilson(share, len(rows))
-        bins.append(Bin(float(probabilities[rows].mean()), share, low, high, len(rows)))
+    for rows in np.array_split(np.argsort(probabilities, kind="stable"), n_bins):
+        n_true = int(came_true[rows].sum())
+        interval = binomtest(n_true, len(rows)).proportion_ci(method="wilson")
+        probability = float(probabilities[rows].mean())
+        bins.append(Bin(probability, n_true / len(rows), interval.low, interval.high, len(rows)))
     return bins
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
     """The expected calibration error: the mean distance of shares from probabilities (Guo et al. 2017)."""
     return sum(b.n * abs(b.share - b.probability) for b in bins) / sum(b.n for b in bins)
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """The interval of a proportion (Wilson 1927)."""
-    center = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    reach = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return center - reach, center + reach
 
 
 def confidence(predictions: Predictions) -> tuple[Floats, Array, str]:
@@ -203,16 +183,24 @@ class ValueScores:
 
 def value_scores(predictions: Predictions) -> list[ValueScores]:
     """The scores of each numeric target; `bias` is the mean of prediction less true value."""
+    from sklearn.metrics import (
+        mean_absolute_error,
+        median_absolute_error,
+        r2_score,
+        root_mean_squared_error,
+    )
+
     scores = []
     for i, name in enumerate(predictions.names):
-        true = predictions.truth[:, i]
-        error = predictions.values[:, i] - true
-        square, variance = float(np.mean(error**2)), float(true.var())
-        size = np.abs(error)
-        r2 = 1 - square / variance if variance else math.nan
+        true, own = predictions.truth[:, i], predictions.values[:, i]
         scores.append(
             ValueScores(
-                name, r2, math.sqrt(square), float(size.mean()), float(np.median(size)), float(error.mean())
+                name,
+                r2=r2_score(true, own) if np.ptp(true) else math.nan,
+                rmse=root_mean_squared_error(true, own),
+                mae=mean_absolute_error(true, own),
+                median=median_absolute_error(true, own),
+                bias=float(np.mean(own - true)),
             )
         )
     return scores

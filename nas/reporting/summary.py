@@ -149,7 +149,10 @@ def _columns(network: Predictor, dropped: Any) -> list[tuple[str, str]]:
     n_gaps = sum(column.indicator or column.missing for column in used)
     if n_gaps:
         rows.append(
-            ("missing values", f"in {counted(n_gaps, 'column')}; the network is told where they were")
+            (
+                "missing values",
+                f"in {counted(n_gaps, 'column')}; gaps are marked among the inputs",
+            )
         )
     return rows
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pandas as pd
 
 from nas.data.frames import named_table
 from nas.data.targets import read_true_values
-from nas.errors import InputError, RunError
+from nas.errors import InputError, RunError, did_you_mean
 from nas.network.arrays import Array, Floats
 from nas.predictions import table_for
 from nas.reporting.lines import metric_name, place, quantity
@@ -206,8 +205,7 @@ def _targets(network: Predictor, table: pd.DataFrame, data: Any) -> Array:
     columns, where = list(map(str, table.columns)), data if isinstance(data, (str, os.PathLike)) else "data"
     for name in network.target.names:
         if name not in columns:
-            similar = get_close_matches(name, columns, n=1, cutoff=0.7)
-            meant = f"; did you mean {similar[0]!r}?" if similar else ""
+            meant = did_you_mean(name, columns)
             raise InputError(f"{where}: expected a column {name!r} with the true values, got none{meant}")
     targets = table[list(network.target.names)]
     return read_true_values(targets, network.task, network.target.classes)

@@ -49,8 +49,8 @@ def _with_space(settings: SearchSettings, space: SearchSpace) -> SearchSettings:
 def with_starts(settings: SearchSettings, costs: CostModel) -> SearchSettings:
     """The settings with the genomes that their space begins with, unless they have others.
 
-    Of those the genes whose values the space has no longer get others; genomes beyond the limits, or of
-    widths and depths outside of the space, are left out.
+    Genes of these with values that the space does not have any more get others. Genomes beyond the limits,
+    and those with widths or depths outside of the space, are left out.
     """
     space = settings.space
     if settings.starts or not space.starts:
@@ -61,7 +61,7 @@ def with_starts(settings: SearchSettings, costs: CostModel) -> SearchSettings:
 
 
 def _fitted(genome: Genome, space: SearchSpace) -> Genome:
-    """The genome with other values for genes whose values are not among those of the space."""
+    """The genome with values of the space in place of those that the space does not have."""
     missing: dict[str, Any] = {
         gene: None
         for gene in GENES

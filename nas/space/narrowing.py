@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nas.errors import SpaceError
+from nas.errors import SpaceError, did_you_mean
 from nas.genome import GENES
 from nas.space.space import DOMAINS, SearchSpace, abbreviated
 from nas.space.values import Names, Range, is_number
@@ -85,7 +84,9 @@ def _allowed(space: SearchSpace, name: str) -> tuple[Any, ...]:
             f"genes: expected {has}, got {name}, which it leaves at its default; a space of your own "
             "(--space FILE) may vary it"
         )
-    raise SpaceError(f"genes: expected {has}, got {name!r}{_meant(name, ['depth', 'widths', *space.genes])}")
+    raise SpaceError(
+        f"genes: expected {has}, got {name!r}{did_you_mean(name, ['depth', 'widths', *space.genes])}"
+    )
 
 
 def _items(name: str, values: Any) -> list[Any]:
@@ -132,11 +133,6 @@ def _refused(space: SearchSpace, name: str, allowed: tuple[Any, ...], item: Any)
         got = f"{item.low:g}-{item.high:g}"
     else:
         got = item if isinstance(item, str) else f"{item:g}"
-    meant = _meant(got, [str(value) for value in allowed]) if isinstance(item, str) else ""
+    meant = did_you_mean(got, [str(value) for value in allowed]) if isinstance(item, str) else ""
     way_out = meant or "; a space of your own (--space FILE) may have others"
     return SpaceError(f"genes: {name}: expected values of space {space.name} ({values}), got {got}{way_out}")
-
-
-def _meant(word: str, words: list[str]) -> str:
-    nearest = difflib.get_close_matches(word, words, 1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -44,7 +44,7 @@ class NotebookDisplay(ProgressDisplay):
     Parameters
     ----------
     show : callable
-        IPython's `display`, whose handle replaces what it has shown.
+        IPython's `display`; it returns a handle, which replaces what was shown.
     """
 
     def __init__(self, show: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from sklearn.datasets import load_wine
+from sklearn.metrics import confusion_matrix
 
 import nas
 from nas.errors import InputError
@@ -23,7 +24,6 @@ from nas.evolution import Generation
 from nas.reporting.history import read_history
 from nas.reporting.model_panels import model_panels
 from nas.reporting.panels import panels
-from nas.reporting.predictions import confusion
 from nas.run.callbacks import CallbackContext
 
 pytestmark = pytest.mark.slow  # whole searches
@@ -118,7 +118,7 @@ def test_the_report_counts_the_predictions_that_were_scored(result: nas.SearchRe
     assert right / predictions.n_rows == pytest.approx(result.test.score)
     text = (result.run_dir / "report.html").read_text(encoding="utf-8")
     assert f"{right} of {predictions.n_rows} are right" in text
-    counts = confusion(predictions.truth, predictions.codes, 3)
+    counts = confusion_matrix(predictions.truth, predictions.codes)
     shown = re.search(r'<svg[^>]*aria-label="Which classes are confused".*?</svg>', text, re.DOTALL)
     assert shown is not None
     numbers = re.findall(r">(\d+)</text>", shown[0])

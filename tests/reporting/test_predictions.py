@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import (
-    confusion_matrix,
     mean_absolute_error,
     precision_recall_fscore_support,
     r2_score,
@@ -21,7 +20,6 @@ from nas.reporting.predictions import (
     Predictions,
     calibration_error,
     class_scores,
-    confusion,
     reliability,
     roc,
     value_scores,
@@ -63,8 +61,6 @@ def history_of(predictions: Predictions | None) -> History:
 
 def test_scores_of_classes_are_those_of_scikit_learn() -> None:
     predictions = of_classes()
-    counts = confusion(predictions.truth, predictions.codes, 3)
-    assert np.array_equal(counts, confusion_matrix(predictions.truth, predictions.codes))
     precision, recall, f1, rows = precision_recall_fscore_support(predictions.truth, predictions.codes)
     scores = class_scores(predictions)
     assert [score.n_rows for score in scores] == rows.tolist()
