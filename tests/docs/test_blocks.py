@@ -14,8 +14,8 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,25 +148,12 @@ class Reader:
             arguments = ["search", *self.options, *arguments[1:]]
         if arguments[:1] == ["resume"]:
             arguments = ["resume", "--workers", "0", "--no-report", "-q", *arguments[1:]]
-        with redirected(output):
+        with ExitStack() as stack:
+            if output is not None:
+                file = stack.enter_context(Path(output).open("w", encoding="utf-8"))
+                stack.enter_context(redirect_stdout(file))
             code = main(arguments)
         assert code == 0, f"{where}: {line}"
-
-
-class redirected:  # noqa: N801 # a context manager, used as a function
-    """Standard output in a file, as after `>`; without a file nothing is changed."""
-
-    def __init__(self, file: str | None) -> None:
-        self.file = file
-
-    def __enter__(self) -> None:
-        if self.file is not None:
-            self.stream, sys.stdout = sys.stdout, Path(self.file).open("w", encoding="utf-8")
-
-    def __exit__(self, *_: object) -> None:
-        if self.file is not None:
-            sys.stdout.close()
-            sys.stdout = self.stream
 
 
 @pytest.fixture(scope="session")
