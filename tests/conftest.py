@@ -38,8 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-def pytest_collection_finish() -> None:
-    """Take what importing has made out of the collector's sight, which tests make it go through often."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take what importing has made out of the collector's sight, which tests make it go through often.
+
+    Raises `pytest.UsageError` if pytest-xdist does not keep groups together, as with pytest 9.2: it names
+    the tests of a group by it.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid}: expected a name with its group, got none")
     gc.collect()
     gc.freeze()
 

@@ -329,7 +329,7 @@ def _genome(space: SearchSpace, layers: list[Layer], genes: dict[str, Any]) -> G
     return _kept(tuple(layers), tuple(genes), *genes.values())
 
 
-@lru_cache(maxsize=2**12, typed=True)
+@lru_cache(maxsize=2**10, typed=True)
 def _kept(layers: tuple[Layer, ...], keys: tuple[str, ...], *values: Any) -> Genome:
     """Return the genome of these layers and genes, the same object again: most children repeat a genome."""
     return Genome.of(layers, **dict(zip(keys, values, strict=True)))

@@ -110,7 +110,7 @@ def test_a_search_says_plainly_that_trees_are_better(tmp_path: Path) -> None:
     record: dict[str, Any] = result.to_dict()
     assert record["trees_test_score"] == test.trees
     assert nas.load_network(result.run_dir).provenance["trees_test_score"] == test.trees
-    assert "gradient-boosted trees" in (result.run_dir / "report.html").read_text()
+    assert "gradient boosting is better than the best" in (result.run_dir / "report.html").read_text()
 
 
 def test_without_baselines_the_summary_has_none(tmp_path: Path) -> None:
