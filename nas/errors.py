@@ -71,5 +71,5 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     """The word that was probably meant, as the end of a message; empty if none resembles it."""
     import difflib  # only once something is wrong
 
-    similar = difflib.get_close_matches(word, list(words), n=1)
+    similar = difflib.get_close_matches(word, list(words), n=1, cutoff=0.7)
     return f"; did you mean {similar[0]}?" if similar else ""
