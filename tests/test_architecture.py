@@ -47,7 +47,9 @@ HOMES = {
     "scipy": {
         "evolution/gaussian_process.py",
         "evolution/surrogate.py",
+        "reporting/advice.py",
         "reporting/importance.py",
+        "reporting/predictions.py",
         "uncertainty/importance.py",
     },
     "ray": {
