@@ -262,13 +262,13 @@ def seconds(plans: list[Plan], X: Floats, y: Ints, *, together: bool) -> float:
         MLP(p.sizes, p.activations, "cross_entropy", rng=np.random.default_rng(i))
         for i, p in enumerate(plans)
     ]
-    since = time.perf_counter()
+    since = time.process_time()  # wall time counts what else the machine does
     if together:
         train_together(networks, X, y, [p.config for p in plans])
     else:
         for network, p in zip(networks, plans, strict=True):
             train(network, X, y, p.config)
-    return time.perf_counter() - since
+    return time.process_time() - since
 
 
 @pytest.mark.exhaustive
@@ -289,9 +289,14 @@ def test_cohorts_are_never_slower_than_their_members_solo(case: str) -> None:
     cohorts = [[plans[i] for i in cohort] for cohort in plan(plans)]
     assert any(len(cohort) > 1 for cohort in cohorts)
     with threadpool_limits(1):
-        ratios = []
-        for _ in range(5):
-            alone = sum(seconds(cohort, X, y, together=False) for cohort in cohorts)
-            together = sum(seconds(cohort, X, y, together=True) for cohort in cohorts)
-            ratios.append(together / alone)
-    assert np.median(ratios) < (0.5 if case == "tiny" else 1.0)
+        times = np.array(
+            [
+                [
+                    sum(seconds(cohort, X, y, together=together) for cohort in cohorts)
+                    for together in (True, False)
+                ]
+                for _ in range(5)
+            ]
+        )
+    together, alone = times.min(axis=0)  # other processes only add to a time
+    assert together < (0.5 if case == "tiny" else 1.0) * alone
