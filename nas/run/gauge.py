@@ -61,7 +61,9 @@ class Gauge:
             self._plan.n_workers = self._executor.n_workers
         if share >= self._next_speed:
             self._next_speed = share + _SPEED_EVERY
-            self._slowdowns.append(slowdown(self._executor.n_active / (os.cpu_count() or 1)))
+            # The single measurement without a budget is beside Ray's start, which says nothing of the end.
+            busy = self._executor.n_active / (os.cpu_count() or 1)
+            self._slowdowns.append(1.0 if deadline.seconds is None else slowdown(busy))
             self._plan.measured_speed(processor_seconds(piece_of_work) * self._slowdown)
             if self._refit_pace is not None:
                 self._plan.measured_refit(self._refit_pace * self._slowdown)
