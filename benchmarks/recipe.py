@@ -56,6 +56,7 @@ INGREDIENTS: dict[str, Genes] = {
     "members": {"members": 8},
     "parametric": {"parametric_activation": 0.1},
     "skips": {"skips": 1},
+    "regularization_schedule": {"regularization_schedule": "flat_cosine"},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

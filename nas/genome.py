@@ -128,6 +128,8 @@ class Genome:
     skips : int, optional
         1: each hidden layer adds the layer before it, by trained factors; see `nas.network.units`. 0: none
         does. A network with members, or with a single hidden layer, does not read it.
+    regularization_schedule : str, optional
+        The name of the schedule of dropout and weight decay.
 
     Raises
     ------
@@ -157,6 +159,7 @@ class Genome:
     members: int | None = _gene(Effect.STRUCTURE, "members=")
     parametric_activation: float | None = _gene(Effect.TRAINING, "parametric=")
     skips: int | None = _gene(Effect.STRUCTURE, "skips=")
+    regularization_schedule: str | None = _gene(Effect.TRAINING, "regularization=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 

@@ -162,9 +162,12 @@ def fill_rows(a: Floats, rows: Sequence[int], values: Sequence[float]) -> Call |
     return kernels.call("fill_rows", a, places, xp.asarray(values, a.dtype), len(rows), a.shape[1])
 
 
-def dropout_mask(draws: Floats, mask: Floats, share: float) -> Call | None:
-    """A call that makes a mask of uniform numbers: 0 below the share, otherwise 1 / (1 - share)."""
-    return kernels.call("dropout_mask", draws, mask, _constants(mask, share, 1 / (1 - share), 0), mask.size)
+def dropout_mask(draws: Floats, mask: Floats, numbers: Floats) -> Call | None:
+    """A call that makes a mask of uniform numbers: 0 below the share, otherwise 1 / (1 - share).
+
+    `numbers` are the share, 1 / (1 - share), and 0; the call sees later changes of them.
+    """
+    return kernels.call("dropout_mask", draws, mask, numbers, mask.size)
 
 
 def gather(X: Floats, rows: Ints, batch: Floats) -> Call | None:

@@ -88,8 +88,10 @@ class Optimizer(ABC):
         # One scratch for all pieces: they are worked through one after the other.
         longest = max(cut.stop - cut.start for cut in cuts)
         scratch = zeros(longest, self._kind)
-        rates, decays = self._scalar(rates), self._scalar(decays)
+        rates, decays = self._scalar(rates), self._scalar(decays).copy()  # `scale_decays` changes them
         rate_scratch = self._scalar(0) if rates.ndim == 0 else zeros(longest, self._kind)
+        self._decay_factor, self._full_decays = 1.0, list[tuple[Floats, Floats]]()
+        self._decays = [decays]
         self._decay: list[Call] = []
         self._step: list[Call] = []
         self._whole: list[Call] = []
@@ -129,6 +131,7 @@ class Optimizer(ABC):
             kind = DECOUPLED if self.decoupled_decay else COUPLED
             if decay.ndim == 0:
                 decay = xp.full(p.shape, decay)
+                self._decays.append(decay)
         m, v = [*moments, g, g][:2]
         name = step_name(self.loop, kind, many_rates=rates.ndim > 0)
         call = kernels.call(name, p, g, m, v, rates.reshape(-1), decay.reshape(-1), self._numbers, p.size)
@@ -146,6 +149,16 @@ class Optimizer(ABC):
         # p <- p - rate · decay · p, at the rate without the bias correction of the moments.
         calls += [(xp.multiply, (rates, self._share, rate)), (xp.multiply, (s, rate, s))]
         return [*calls, (xp.subtract, (p, s, p))]
+
+    def scale_decays(self, factor: float) -> None:
+        """Let the weight decays be this share of those given at first, until the next call."""
+        if factor == self._decay_factor:
+            return
+        if not self._full_decays:
+            self._full_decays = [(decays.copy(), decays) for decays in self._decays]
+        for full, decays in self._full_decays:
+            xp.multiply(full, factor, out=decays)
+        self._decay_factor = factor
 
     def decay(self, factor: float) -> None:
         """Apply weight decay without a step, so that gradients can be clipped in between.

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the share of the full rate at each point of training, in one table.
+"""Schedules: the share of the full learning rate, or of regularization, at each point of training.
 
 A schedule maps `progress`, the share of all steps that were taken (from 0 to below 1), to a factor.
 """
@@ -32,16 +32,22 @@ def coslog4(progress: float) -> float:
     return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress)))
 
 
+def flat_cosine(progress: float) -> float:
+    """The full rate during the first half of training, then half a cosine down to none (RealMLP)."""
+    return cosine(max(0.0, 2 * progress - 1))
+
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": constant,
     "step": step,
     "cosine": cosine,
     "coslog4": coslog4,
+    "flat_cosine": flat_cosine,
 }
 """Every schedule by its name."""
 
 
-def rate_factor(schedule: str, step: int, total: int, warmup: float) -> float:
+def rate_factor(schedule: str, step: int, total: int, warmup: float = 0.0) -> float:
     """The factor for step number `step`, from 0, of `total`.
 
     During the first `warmup` share of the steps the factor rises in equal parts to 1; the schedule

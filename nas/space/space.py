@@ -71,6 +71,8 @@ class SearchSpace:
         Factors of the learning rate for trained blends of activations, 0 for none; empty: not carried.
     skips : sequence of int, or Range
         1: hidden layers add the layer before them; empty: not carried, 0.
+    regularization_schedule : sequence of str
+        Names of the schedules of dropout and weight decay; empty: not carried, constant.
     name : str
         The name in messages and reports.
     starts : tuple of Genome
@@ -106,6 +108,7 @@ class SearchSpace:
         Numbers(*RATE_FACTOR_BOUNDS), "of trained blends of activations", (0, 0.1)
     )
     skips: Values = gene(Numbers(0, 1, whole=True), "1: layers add the one before", (0, 1))
+    regularization_schedule: Sequence[str] = gene(Names(SCHEDULES), "of dropout and weight decay")
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 
@@ -219,7 +222,7 @@ class SearchSpace:
 
 _LATER_GENES = (
     *("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members"),
-    *("parametric_activation", "skips"),
+    *("parametric_activation", "skips", "regularization_schedule"),
 )
 """Genes that the first journals do not name."""
 

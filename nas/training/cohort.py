@@ -109,7 +109,15 @@ class Cohort:
             )
         return self._spaces[rows]
 
-    def step(self, X: Floats, targets: Array, rows: Ints, weights: Floats | None, factor: float) -> Floats:
+    def step(
+        self,
+        X: Floats,
+        targets: Array,
+        rows: Ints,
+        weights: Floats | None,
+        factor: float,
+        regularization: float = 1.0,
+    ) -> Floats:
         """One step of every member on these rows; returns their losses, (members, rows), before it.
 
         Parameters
@@ -121,12 +129,15 @@ class Cohort:
             Factors of these rows' losses.
         factor : float
             Factor of the learning rates.
+        regularization : float
+            Factor of all dropouts and weight decays.
         """
         space = self._space(len(rows))
         space.load(X, rows)
         if space.masks:
             # Members of a network take their masks from its one generator in turn, so that they differ.
-            space.draw_masks(self._repeated([_generator(member) for member in self.members]))
+            generators = self._repeated([_generator(member) for member in self.members])
+            space.draw_masks(generators, regularization)
         run(self._before_pass)
         if self._copies > 1 and weights is not None and weights.ndim == 2:
             weights = weights.repeat(self._copies, axis=0)
@@ -136,6 +147,8 @@ class Cohort:
             # In training each member has a loss of its own (Gorishniy et al. 2025): a mean of losses, not the
             # loss of the mean prediction, which is what validation measures.
             losses = losses.reshape(-1, self._copies, len(rows)).mean(axis=1)
+        for optimizer in self._optimizers:
+            optimizer.scale_decays(regularization)
         if self._clips:
             # The norm counts the penalty's gradient too, so decay comes before clipping.
             for optimizer in self._optimizers:

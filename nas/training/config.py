@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class TrainingConfig:
         See `nas.network.SCHEDULES`.
     warmup : float
         The share of all steps over which the rate rises from 0 to its full height.
+    regularization_schedule : str
+        The schedule of dropout and weight decay, over all steps.
     weight_decay : float
         Adds weight_decay / 2 · ‖weights‖² to the loss; adamw shrinks the weights directly instead.
     label_smoothing : float
@@ -59,6 +62,7 @@ class TrainingConfig:
     beta2: float = BETA2
     schedule: str = "constant"
     warmup: float = 0.0
+    regularization_schedule: str = "constant"
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     front_scaling: float = 0.0
@@ -69,7 +73,7 @@ class TrainingConfig:
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        for name, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, table in _NAMES:
             if getattr(self, name) not in table:
                 raise ValueError(f"{name}: expected one of {', '.join(table)}, got {getattr(self, name)!r}")
         for name, low, high in _BOUNDS:
@@ -103,7 +107,10 @@ class TrainingConfig:
         return self.dropout
 
 
-SHARED = ("epochs", "batch_size", "schedule", "warmup", "patience", "time_limit")
+SHARED = (
+    *("epochs", "batch_size", "schedule", "warmup", "regularization_schedule"),
+    *("patience", "time_limit"),
+)
 """Settings that all networks of a cohort have in common; they may differ in all other settings."""
 
 
@@ -112,6 +119,11 @@ def shared(config: TrainingConfig) -> tuple[object, ...]:
     return tuple(getattr(config, name) for name in SHARED)
 
 
+_NAMES: tuple[tuple[str, Collection[str]], ...] = (
+    ("optimizer", OPTIMIZERS),
+    ("schedule", SCHEDULES),
+    ("regularization_schedule", SCHEDULES),
+)
 _BOUNDS = (
     ("epochs", 1, math.inf),
     ("batch_size", 1, math.inf),
@@ -129,6 +141,12 @@ _BOUNDS = (
     ("time_limit", 0, math.inf),
 )
 # Settings that came after the first records, with the values that leave training as it was before them.
-_LATER = {"beta2": BETA2, "label_smoothing": 0.0, "front_scaling": 0.0, "parametric_activation": 0.0}
+_LATER = {
+    "beta2": BETA2,
+    "regularization_schedule": "constant",
+    "label_smoothing": 0.0,
+    "front_scaling": 0.0,
+    "parametric_activation": 0.0,
+}
 _OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")

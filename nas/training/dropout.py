@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from nas.network import fused
 from nas.network.arrays import DTypeLike, Floats, host, to_device, xp
 from nas.network.calls import Call, run
 from nas.training.layout import Layout
+
+
+class _Draw(NamedTuple):
+    """A mask, the member and the dropout that it follows from, and what it is made with.
+
+    `numbers` are those of `nas.network.fused.dropout_mask`, which `loop` reads, where there is one.
+    """
+
+    member: int
+    share: float
+    mask: Floats
+    draws: Floats
+    numbers: Floats
+    loop: Call | None
 
 
 class Dropout:
@@ -39,10 +54,7 @@ class Dropout:
         }
         self._draws = list(self._lay_out(layout, dropouts))
 
-    def _lay_out(
-        self, layout: Layout, dropouts: Sequence[Sequence[float]]
-    ) -> Iterator[tuple[int, float, Floats, Floats, Call | None]]:
-        """Of each mask, in order: the member, its dropout, the mask, memory for draws, and a loop, if any."""
+    def _lay_out(self, layout: Layout, dropouts: Sequence[Sequence[float]]) -> Iterator[_Draw]:
         # One memory for the draws of all masks: each is used up before the next is drawn.
         memory = host.empty(max((mask.size for mask in self.masks.values()), default=0), host.float32)
         for i, shares in enumerate(dropouts):
@@ -52,19 +64,22 @@ class Dropout:
                     # Of padded widths only the member's own units: draws must not depend on the cohort.
                     mask = self.masks[place.layer][place.rows][:size]
                     draws = memory[: mask.size].reshape(mask.shape)
-                    yield i, share, mask, draws, fused.dropout_mask(draws, mask, share)
+                    numbers = xp.asarray([share, 1 / (1 - share), 0], mask.dtype)
+                    yield _Draw(i, share, mask, draws, numbers, fused.dropout_mask(draws, mask, numbers))
 
-    def draw(self, rngs: Sequence[host.random.Generator]) -> None:
-        """Draw masks: 0 for dropped units, 1 / (1 - dropout) for all others.
+    def draw(self, rngs: Sequence[host.random.Generator], factor: float = 1.0) -> None:
+        """Draw masks: 0 for dropped units, 1 / (1 - dropout) for all others, at `factor` of all dropouts.
 
         Dividing in training keeps the mean, so that predictions need no factor. A member's masks come from
         its own generator, first layer to last, and depend on nothing else. A layer without dropout draws
         nothing.
         """
-        for i, share, mask, draws, loop in self._draws:
+        for member, full_share, mask, draws, numbers, loop in self._draws:
+            share = full_share * factor
             # float32 for networks of any type: half of the random bits, and the same masks in both types.
-            rngs[i].random(dtype=host.float32, out=draws)
+            rngs[member].random(dtype=host.float32, out=draws)
             if loop:
+                numbers[:2] = share, 1 / (1 - share)
                 run([loop])
             else:
                 xp.multiply(to_device(draws >= share), 1 / (1 - share), out=mask)

@@ -187,7 +187,8 @@ class _Training:
             weights = None if rows.weights is None else rows.weights.take(batch, -1)
             if weights is not None and self._has_folds:
                 weights = weights[folds]
-            losses = step(rows.X, rows.y.take(batch, -1), batch, weights, factor)
+            regularization = rate_factor(config.regularization_schedule, n_before + i, n_total)
+            losses = step(rows.X, rows.y.take(batch, -1), batch, weights, factor, regularization)
             sums = totals if len(batch) == size else totals[:, : len(batch)]
             xp.add(sums, losses, out=sums)
             if watch.check():

@@ -84,9 +84,9 @@ class Workspace:
         """Copy a group's batch, by its row numbers, from a table of shape (all rows, inputs)."""
         self._memory.batches[group].load(X, rows)
 
-    def draw_masks(self, rngs: Sequence[host.random.Generator]) -> None:
+    def draw_masks(self, rngs: Sequence[host.random.Generator], factor: float = 1.0) -> None:
         """Draw the dropout masks of each member from its generator; see `Dropout.draw`."""
-        self._dropout.draw(rngs)
+        self._dropout.draw(rngs, factor)
 
     def forward(self) -> Floats:
         """Predictions for the batch, of shape (outputs, members, rows), in the workspace's own memory."""

@@ -63,15 +63,16 @@ def optimizer(rng: Rng, dtype: Any) -> tuple[Arrays, Callable[[Arrays], bool]]:
     coefficient = rng.choice([0.9, 0.99]) if rule.setting else None
     start, stop = sorted(map(int, rng.choice(n + 1, 2, replace=False)))
     spans = [slice(0, n)] if rng.random() < 0.5 else [slice(start, stop)]
-    factor, clips = rng.random(), rng.random() < 0.2
+    factor, clips, shares = rng.random(), rng.random() < 0.2, rng.choice([0, 0.3, 1], 2)
 
     def work(arrays: Arrays) -> bool:
         moments = [arrays[f"moment {i}"] for i in range(rule.n_moments)]
         stepped = rule(
             arrays["p"], arrays["g"], coefficient, spans=spans, moments=moments, rates=rates, decays=decays
         )
-        for gradient in gradients:
+        for gradient, share in zip(gradients, shares, strict=True):
             arrays["g"][...] = gradient
+            stepped.scale_decays(float(share))
             if clips:
                 stepped.decay(factor)
             stepped.step(factor, decay=not clips)
@@ -148,7 +149,7 @@ def copies(rng: Rng, dtype: Any) -> tuple[Arrays, Callable[[Arrays], bool]]:
                 arrays["filled"].__setitem__,
                 (list(fixed), np.array([*fixed.values()], dtype)[:, np.newaxis]),
             ),
-            fused.dropout_mask(draws, arrays["mask"], share)
+            fused.dropout_mask(draws, arrays["mask"], np.array([share, 1 / (1 - share), 0], dtype))
             or (lambda: np.multiply(draws >= share, 1 / (1 - share), out=arrays["mask"]), ()),
         ]
         run(calls)

@@ -186,6 +186,30 @@ def test_only_adamw_leaves_weight_decay_to_the_training_loop() -> None:
 
 
 @every_optimizer
+@pytest.mark.parametrize("clips", [False, True])
+@pytest.mark.parametrize("has_many", [False, True])
+def test_a_share_of_decay_is_a_decay_of_its_own(name: str, has_many: bool, clips: bool) -> None:
+    decays: Any = np.array([0.0, 0.2, 0.4]) if has_many else 0.2
+    rng = np.random.default_rng(0)
+    start, gradient, before = rng.normal(size=3), rng.normal(size=3), np.array(decays)
+
+    def stepped(share: float, *, scaled: bool) -> Floats:
+        p, g = start.copy(), gradient.copy()
+        optimizer = OPTIMIZERS[name](p, g, rates=0.1, decays=decays if scaled else share * decays)
+        if scaled:
+            optimizer.scale_decays(0.0)
+            optimizer.scale_decays(share)
+        if clips:
+            optimizer.decay(0.5)
+        optimizer.step(0.5, decay=not clips)
+        return p
+
+    for share in (0.25, 0.0, 1.0):
+        np.testing.assert_array_equal(stepped(share, scaled=True), stepped(share, scaled=False))
+    np.testing.assert_array_equal(decays, before)
+
+
+@every_optimizer
 def test_every_optimizer_finds_the_bottom_of_a_bowl(name: str) -> None:
     bottom, p, g = np.array([3.0, -1.0]), np.zeros(2), np.zeros(2)
     optimizer: Optimizer = OPTIMIZERS[name](p, g)

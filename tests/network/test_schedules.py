@@ -12,7 +12,7 @@ from nas.network.schedules import rate_factor
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 falling_schedules = pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "coslog4"])
-ENDS = {"constant": 1.0, "step": 0.01, "cosine": 0.0, "coslog4": 0.0}
+ENDS = {"constant": 1.0, "step": 0.01, "cosine": 0.0, "coslog4": 0.0, "flat_cosine": 0.0}
 """The factor that each schedule comes down to."""
 
 
@@ -41,6 +41,10 @@ def factors(schedule: str, total: int, warmup: float) -> list[float]:
         ("coslog4", 3 / 15, 0.0),
         ("coslog4", (8**0.5 - 1) / 15, 1.0),
         ("coslog4", (2**3.5 - 1) / 15, 1.0),
+        ("flat_cosine", 0.0, 1.0),
+        ("flat_cosine", 0.5, 1.0),
+        ("flat_cosine", 2 / 3, 0.75),
+        ("flat_cosine", 5 / 6, 0.25),
     ],
 )
 def test_factors_worked_out_by_hand(schedule: str, progress: float, expected: float) -> None:

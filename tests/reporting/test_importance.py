@@ -23,6 +23,7 @@ SPACE = SearchSpace(
     weight_decay=(0.0, 0.001, 0.01),
     beta2=(0.95, 0.999),
     members=(1, 8),
+    regularization_schedule=("constant", "flat_cosine"),
 )
 
 
@@ -125,6 +126,7 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "weight decay",
         "beta2",
         "members",
+        "regularization schedule",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

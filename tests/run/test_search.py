@@ -810,6 +810,7 @@ TRAINING_SPACE = nas.SearchSpace(
     beta2=(0.95, 0.999),
     label_smoothing=(0.0, 0.1),
     front_scaling=(0.0, 6.0),
+    regularization_schedule=("constant", "flat_cosine"),
 )
 
 
@@ -827,11 +828,13 @@ def test_genes_of_training_are_searched_recorded_and_resumed(tmp_path: Path) -> 
 
 
 def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
-    starts = [
-        nas.Genome(
-            (8,), learning_rate=0.01, schedule="cosine", beta2=0.95, label_smoothing=0.1, front_scaling=6.0
-        )
-    ]
+    genes: dict[str, Any] = {
+        "schedule": "cosine",
+        "beta2": 0.95,
+        "front_scaling": 6.0,
+        "regularization_schedule": "constant",
+    }
+    starts = [nas.Genome((8,), learning_rate=0.01, label_smoothing=0.1, **genes)]
     space = {"space": TRAINING_SPACE, "n_candidates": 6}
     result = search("diabetes", tmp_path, starts=starts, **space)
     genomes = [candidate.genome for candidate, _ in result.history]

@@ -34,6 +34,7 @@ GENE_VALUES: dict[str, list[Any]] = {
     "label_smoothing": [0.0, 0.1],
     "front_scaling": [0.0, 6.0],
     "members": [1, 8],
+    "regularization_schedule": ["constant", "flat_cosine"],
 }
 
 
@@ -154,6 +155,7 @@ def test_what_a_space_samples_can_be_trained(space: SearchSpace, seed: int) -> N
     config = training_config(genome, TrainingConfig())
     assert config.dropouts(genome.depth) == tuple(share or 0.0 for share in genome.dropouts)
     assert config.schedule == (genome.schedule or "constant")
+    assert config.regularization_schedule == (genome.regularization_schedule or "constant")
     assert (config.beta2, config.label_smoothing) == (genome.beta2 or 0.999, genome.label_smoothing or 0.0)
     assert config.front_scaling == (genome.front_scaling or 0.0) * (genome.n_members == 1)
 
@@ -388,7 +390,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "optimizer: expected names among sgd, momentum, nesterov, rmsprop, adam, adamw, got 'adamax'",
     ),
     ({"front_scaling": (101,)}, "front_scaling: expected numbers from 0 to 100, got 101"),
-    ({"schedule": "linear"}, "schedule: expected names among constant, step, cosine, coslog4, got 'linear'"),
+    (
+        {"schedule": "linear"},
+        "schedule: expected names among constant, step, cosine, coslog4, flat_cosine, got 'linear'",
+    ),
 ]
 
 

@@ -102,7 +102,8 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "beta2 = {values = [0.999, 0.95]}\n"
             "label_smoothing = {min = 0.0, max = 0.1, step = 0.05}\n"
             "front_scaling = {values = [0, 6]}\n"
-            "members = {min = 2, max = 16, scale = 'log'}\n",
+            "members = {min = 2, max = 16, scale = 'log'}\n"
+            "regularization_schedule = {values = ['flat_cosine']}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -121,6 +122,7 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 label_smoothing=(0.0, 0.05, 0.1),
                 front_scaling=(0, 6),
                 members=(2, 4, 8, 16),
+                regularization_schedule=("flat_cosine",),
                 name="mine",
             ),
         ),
@@ -204,7 +206,7 @@ REFUSED: list[tuple[str, str]] = [
     (BASE + "[dropout]\nper_layer = true\n", "dropout: expected values, or min and max, got no min"),
     (BASE + "equal = 'yes'\n", "equal_widths: expected true or false, got 'yes'"),
     (BASE + "[dropout]\nvalues = [0.1]\nper_layer = 1\n", "dropout_per_layer: expected true or false, got 1"),
-    (BASE + "[schedule]\nvalues = ['linear']\n", "among constant, step, cosine, coslog4, got 'linear'"),
+    (BASE + "[schedule]\nvalues = ['linear']\n", "coslog4, flat_cosine, got 'linear'"),
     (BASE + "[optimizer]\nmin = 1\nmax = 2\n", "optimizer.min: expected one of values, got an unknown key"),
     # what is missing
     ("", "depth: expected a table [depth], got none"),

@@ -159,7 +159,8 @@ def test_these_shapes_have_every_activation() -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_members_train_as_each_would_alone(loss: str, weighted: bool) -> None:
-    together, alone, configs = varied(loss), varied(loss), varied_configs(loss=loss)
+    base = replace(CONFIG, regularization_schedule="flat_cosine" if weighted else "constant")
+    together, alone, configs = varied(loss), varied(loss), varied_configs(base, loss)
     X, y = some_rows(loss)
     options: dict[str, Any] = {
         "validation": some_rows(loss, 30, seed=2),
@@ -324,6 +325,7 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
     ]
     widths = [pool[i] for i in rng.integers(3, size=rng.integers(2, 7))]
     base = replace(CONFIG, batch_size=int(rng.choice([16, 32, 64, 128])), patience=2, epochs=5)
+    base = replace(base, regularization_schedule=("constant", "flat_cosine", "coslog4")[seed % 3])
     configs = [
         replace(
             base,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas import kernels
 from nas.network import ACTIVATIONS, LOSSES, MLP
 from nas.network.arrays import Array, Floats
 from nas.network.mlp import PREDICTION_ROWS
@@ -156,6 +157,27 @@ def test_dropout_masks_drop_their_share_and_keep_the_mean(
     kept = mask[mask != 0]
     np.testing.assert_allclose(kept, 1 / (1 - dropout), rtol=1e-6)  # float32's rounding
     assert (space.masks[1][-1] == 1).all()  # the biases' ones are not dropped
+
+
+@pytest.mark.parametrize("choice", ["numpy", None])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_factor_of_dropout_is_a_dropout_of_its_own(
+    choice: str | None, dtype: type[np.floating[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if choice:
+        monkeypatch.setenv("NAS_KERNELS", choice)
+    kernels.unload()
+    kernels.load()
+    network = MLP((2, 30, 20, 1), ["relu"] * 2, "squared_error", dtype=dtype)
+    scaled, _, _ = solo(network, 50, (0.4, 0.2))
+    for factor in (0.5, 0.0, 1.0):
+        own, _, _ = solo(network, 50, (0.4 * factor, 0.2 * factor) if factor else (0.4, 0.2))
+        scaled.draw_masks([np.random.default_rng(0)], factor)
+        own.draw_masks([np.random.default_rng(0)])
+        for layer, mask in scaled.masks.items():
+            # Without a factor nothing is dropped.
+            np.testing.assert_array_equal(mask, own.masks[layer] if factor else np.ones_like(mask))
+    kernels.unload()
 
 
 def test_each_layer_drops_its_own_share() -> None:

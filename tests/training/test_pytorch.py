@@ -45,6 +45,12 @@ COSTS: dict[str, Any] = {
     "huber": lambda z, y, s: F.huber_loss(z, y, reduction="sum") / len(z),
 }
 
+REGULARIZATIONS: dict[str, Any] = {
+    "constant": lambda t: 1.0,
+    "flat_cosine": lambda t: 1.0 if t < 0.5 else 0.5 + 0.5 * np.cos(np.pi * (2 * t - 1)),
+}
+"""Shares of weight decay at the share t of all steps."""
+
 
 def some_network(
     loss: str,
@@ -189,6 +195,15 @@ def test_twenty_steps_with_several_beta2_and_smoothings_agree(loss: str) -> None
 
 
 @pytest.mark.slow
+def test_twenty_steps_with_decay_on_a_schedule_agree() -> None:
+    shapes = [(7, 5), (9,), (8, 8), (7, 5), (16, 3), (10,)]
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
+    base = replace(base, regularization_schedule="flat_cosine")
+    check_steps("cross_entropy", ["tanh"], shapes, [replace(base, optimizer=name) for name in OPTIMIZERS])
+    check_steps("squared_error", ["silu"], shapes[:1], [replace(base, optimizer="adamw")])  # solo
+
+
+@pytest.mark.slow
 def test_twenty_steps_with_factors_and_waves_in_front_agree() -> None:
     shapes: list[tuple[int, ...]] = [(7, 5), (9,), (8, 8), (7, 5), (), (10,), (), (8,)]
     base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
@@ -273,7 +288,10 @@ def check_steps(
     results = train_together(networks, X, y, configs)
     for network, their, config, result in zip(networks, theirs, configs, results, strict=True):
         optimizer, costs = their.optimizer(config), []
-        for _ in range(STEPS):
+        decays = [group["weight_decay"] for group in optimizer.param_groups]
+        for step in range(STEPS):
+            for group, decay in zip(optimizer.param_groups, decays, strict=True):
+                group["weight_decay"] = decay * REGULARIZATIONS[config.regularization_schedule](step / STEPS)
             optimizer.zero_grad()
             cost = their.cost(X, y, config.label_smoothing)
             cost.backward()

@@ -68,6 +68,7 @@ def test_a_break_changes_nothing(optimizer: str, judged: bool, n: int) -> None:
     X, y = some_rows()
     options: dict[str, Any] = {"validation": some_rows(40, seed=2)} if judged else {}
     config = replace(CONFIG, optimizer=optimizer, schedule="coslog4", warmup=0.2, weight_decay=0.01)
+    config = replace(config, regularization_schedule="flat_cosine")
     scaled = (0, 3) if judged else ()
     configs = [
         replace(

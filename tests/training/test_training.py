@@ -714,7 +714,8 @@ def test_read_only_tables_can_be_trained_on() -> None:
     ("setting", "value", "message"),
     [
         ("optimizer", "adagrad", "optimizer: expected one of sgd, .*adamw, got 'adagrad'"),
-        ("schedule", "linear", "schedule: expected one of constant, step, cosine, coslog4, got 'linear'"),
+        ("schedule", "linear", "schedule: expected one of constant, .*, flat_cosine, got 'linear'"),
+        ("regularization_schedule", "flat", "regularization_schedule: expected one of .*, got 'flat'"),
         ("epochs", 0, "epochs: expected a whole number from 1 to inf, got 0"),
         # Regressions: these were taken, and raised a TypeError in training.
         ("epochs", 2.5, r"epochs: expected a whole number from 1 to inf, got 2\.5"),
