@@ -57,6 +57,7 @@ INGREDIENTS: dict[str, Genes] = {
     "parametric": {"parametric_activation": 0.1},
     "skips": {"skips": 1},
     "regularization_schedule": {"regularization_schedule": "flat_cosine"},
+    "clip_norm": {"clip_norm": 1.0},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

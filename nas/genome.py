@@ -130,6 +130,8 @@ class Genome:
         does. A network with members, or with a single hidden layer, does not read it.
     regularization_schedule : str, optional
         The name of the schedule of dropout and weight decay.
+    clip_norm : float, optional
+        The largest norm of the network's gradient; 0: there is no limit.
 
     Raises
     ------
@@ -160,6 +162,7 @@ class Genome:
     parametric_activation: float | None = _gene(Effect.TRAINING, "parametric=")
     skips: int | None = _gene(Effect.STRUCTURE, "skips=")
     regularization_schedule: str | None = _gene(Effect.TRAINING, "regularization=")
+    clip_norm: float | None = _gene(Effect.TRAINING, "clip=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 

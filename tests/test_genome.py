@@ -49,6 +49,7 @@ def genomes(draw: st.DrawFn) -> Genome:
         parametric_activation=draw(st.none() | NUMBERS),
         skips=draw(st.none() | st.integers(0, 1)),
         regularization_schedule=draw(st.none() | st.sampled_from(sorted(SCHEDULES))),
+        clip_norm=draw(st.none() | NUMBERS),
     )
 
 
@@ -127,6 +128,7 @@ DIFFERENT = [
     Genome((8, 4), skips=0),
     Genome((8, 4), skips=1),
     Genome((8, 4), regularization_schedule="flat_cosine"),
+    Genome((8, 4), clip_norm=1.0),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -229,6 +231,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         0.1,
         1,
         "flat_cosine",
+        1.0,
     )
     assert full.to_dict() == {
         "widths": [8, 4],
@@ -248,6 +251,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "parametric_activation": 0.1,
         "skips": 1,
         "regularization_schedule": "flat_cosine",
+        "clip_norm": 1.0,
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -326,7 +330,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         (Genome((8,), front_scaling=6.0), "8 front=6"),
         (Genome((64, 64), "relu", members=8), "64-64 relu members=8"),
         (Genome((8, 4), "mish", parametric_activation=0.1, skips=1), "8-4 mish parametric=0.1 skips=1"),
-        (Genome((8,), regularization_schedule="step"), "8 regularization=step"),
+        (Genome((8,), regularization_schedule="step", clip_norm=1.0), "8 regularization=step clip=1"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],

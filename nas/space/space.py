@@ -73,6 +73,8 @@ class SearchSpace:
         1: hidden layers add the layer before them; empty: not carried, 0.
     regularization_schedule : sequence of str
         Names of the schedules of dropout and weight decay; empty: not carried, constant.
+    clip_norm : sequence of numbers, or Range
+        The largest norms of a network's gradient, 0 for no limit; empty: not carried, 0.
     name : str
         The name in messages and reports.
     starts : tuple of Genome
@@ -109,6 +111,7 @@ class SearchSpace:
     )
     skips: Values = gene(Numbers(0, 1, whole=True), "1: layers add the one before", (0, 1))
     regularization_schedule: Sequence[str] = gene(Names(SCHEDULES), "of dropout and weight decay")
+    clip_norm: Values = gene(Numbers(0, 1000), "largest norm of a gradient, 0 for none", (0, 1))
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 
@@ -222,7 +225,7 @@ class SearchSpace:
 
 _LATER_GENES = (
     *("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members"),
-    *("parametric_activation", "skips", "regularization_schedule"),
+    *("parametric_activation", "skips", "regularization_schedule", "clip_norm"),
 )
 """Genes that the first journals do not name."""
 

@@ -73,7 +73,7 @@ class Cohort:
         )
         smoothings = self._repeated([member.config.label_smoothing for member in self.members])
         self._smoothing = Smoothing.of(smoothings, self._dtype)
-        self._clips = any(member.config.clip_norm is not None for member in members)
+        self._clips = any(member.config.clip_norm for member in members)
         self._spaces: dict[int, Workspace] = {}
         self._validation: Validation | None = None
 
@@ -161,7 +161,7 @@ class Cohort:
     def _clip(self) -> None:
         """Scale down gradients with a norm above their member's limit."""
         for i, member in enumerate(self.members):
-            if (limit := member.config.clip_norm) is not None:
+            if limit := member.config.clip_norm:
                 # Padding is included: its gradient is 0, and adds nothing to the norm.
                 parts = [self._gradient[part] for part in self._storage.parts(i)]
                 norm = sum(float(part.dot(part)) for part in parts) ** 0.5

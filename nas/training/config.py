@@ -47,7 +47,8 @@ class TrainingConfig:
     dropout : float or tuple of float
         The share of hidden units that each step drops: one number for all hidden layers, or one a layer.
     clip_norm : float, optional
-        The largest norm of a gradient; longer gradients are scaled down to it (Pascanu et al. 2013).
+        The largest norm of a network's gradient; longer ones are scaled down to it (Pascanu et al. 2013).
+        0 or None: gradients stay as they are.
     patience : int, optional
         Epochs without a better validation score or loss after which training stops; None: never.
     time_limit : float, optional
@@ -136,7 +137,7 @@ _BOUNDS = (
     ("front_scaling", *RATE_FACTOR_BOUNDS),
     ("parametric_activation", *RATE_FACTOR_BOUNDS),
     ("dropout", 0, 0.99),
-    ("clip_norm", 1e-12, math.inf),
+    ("clip_norm", 0, math.inf),
     ("patience", 1, math.inf),
     ("time_limit", 0, math.inf),
 )

@@ -168,7 +168,10 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
 
 
 class _Member(NamedTuple):
-    """The facts about a member that its cohort's work follows from; `rank` gives its position."""
+    """The facts about a member that its cohort's work follows from; `rank` gives its position.
+
+    `clipped` are the parts of the buffer whose norm limits its gradient; none without such a limit.
+    """
 
     shape: Shape
     rank: tuple[Any, ...]
@@ -180,6 +183,7 @@ class _Member(NamedTuple):
     smooths: bool
     front_scaling: float
     parametric_activation: float
+    clipped: int
     copies: int
 
     @classmethod
@@ -199,6 +203,7 @@ class _Member(NamedTuple):
             config.label_smoothing > 0,
             config.front_scaling,
             config.parametric_activation,
+            _n_parts(shape, plan.members) if config.clip_norm else 0,
             plan.members,
         )
 
@@ -236,6 +241,8 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     # Three calls of every step: copying the batch, the output function, scaling the loss's gradient.
     calls = 3.0 + product_calls + unit_calls + passes * pieces
     calls += _SMOOTHING * any(member.smooths for member in members)
+    # The norm of each part, and a product where it is too long.
+    calls += 2 * sum(member.clipped for member in members)
     front_calls, on_first_layers = _factor_work(layout)
     wave_calls, wave_products, on_waves = _wave_work(layout, rows)
     calls, products, units = calls + front_calls + wave_calls, products + wave_products, units + on_waves
@@ -305,6 +312,14 @@ def _wave_work(layout: Layout, rows: int) -> tuple[float, float, float]:
         products += 6 * rows * n * N_SUMS * (N_WAVES + shape.padded[1])
         units += _ON_A_WAVE * rows * n * N_WAVES
     return calls + len({shape.extras.periodic for shape in with_waves}), products, units
+
+
+def _n_parts(shape: Shape, members: int) -> int:
+    """The parts of a cohort's buffer that belong to a network."""
+    if members > 1:
+        return shape.depth + 2  # its layers, and the members' factors
+    extras, of_units = shape.extras, [n for counts in shape.unit_counts for n in counts]
+    return shape.depth + 1 + extras.has_scales + bool(extras.periodic) + sum(n > 0 for n in of_units)
 
 
 def _n_parameters(plan: Plan) -> int:

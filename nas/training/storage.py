@@ -108,4 +108,5 @@ class Storage:
         layout = self._layout
         numbers = [place.numbers for place in layout.places[member]]
         units = [part for place in layout.unit_places[member] for part in place]
-        return [*numbers, layout.scales[member], layout.waves[member], *units]
+        parts = [*numbers, layout.scales[member], layout.waves[member], *units]
+        return [part for part in parts if part.start < part.stop]

@@ -24,6 +24,7 @@ SPACE = SearchSpace(
     beta2=(0.95, 0.999),
     members=(1, 8),
     regularization_schedule=("constant", "flat_cosine"),
+    clip_norm=(0.0, 1.0),
 )
 
 
@@ -127,6 +128,7 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "beta2",
         "members",
         "regularization schedule",
+        "clip norm",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

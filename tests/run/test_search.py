@@ -811,6 +811,7 @@ TRAINING_SPACE = nas.SearchSpace(
     label_smoothing=(0.0, 0.1),
     front_scaling=(0.0, 6.0),
     regularization_schedule=("constant", "flat_cosine"),
+    clip_norm=(0.0, 0.5),
 )
 
 
@@ -833,6 +834,7 @@ def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
         "beta2": 0.95,
         "front_scaling": 6.0,
         "regularization_schedule": "constant",
+        "clip_norm": 0.5,
     }
     starts = [nas.Genome((8,), learning_rate=0.01, label_smoothing=0.1, **genes)]
     space = {"space": TRAINING_SPACE, "n_candidates": 6}

@@ -35,6 +35,7 @@ GENE_VALUES: dict[str, list[Any]] = {
     "front_scaling": [0.0, 6.0],
     "members": [1, 8],
     "regularization_schedule": ["constant", "flat_cosine"],
+    "clip_norm": [0.0, 1.0],
 }
 
 
@@ -389,6 +390,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"optimizer": ("adamax",)},
         "optimizer: expected names among sgd, momentum, nesterov, rmsprop, adam, adamw, got 'adamax'",
     ),
+    ({"clip_norm": (-1,)}, "clip_norm: expected numbers from 0 to 1000, got -1"),
     ({"front_scaling": (101,)}, "front_scaling: expected numbers from 0 to 100, got 101"),
     (
         {"schedule": "linear"},
@@ -420,6 +422,7 @@ def test_a_space_has_values_for_each_gene_of_a_genome() -> None:
         {"weight_decay": (0, 10)},
         {"beta2": (0.5, 0.9999), "label_smoothing": (0, 0.9)},
         {"dropout": (0, 0.99)},
+        {"clip_norm": (0, 1000)},
     ],
     ids=str,
 )

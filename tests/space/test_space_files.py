@@ -103,7 +103,8 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "label_smoothing = {min = 0.0, max = 0.1, step = 0.05}\n"
             "front_scaling = {values = [0, 6]}\n"
             "members = {min = 2, max = 16, scale = 'log'}\n"
-            "regularization_schedule = {values = ['flat_cosine']}\n",
+            "regularization_schedule = {values = ['flat_cosine']}\n"
+            "clip_norm = {values = [1, 0]}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -123,6 +124,7 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 front_scaling=(0, 6),
                 members=(2, 4, 8, 16),
                 regularization_schedule=("flat_cosine",),
+                clip_norm=(0, 1),
                 name="mine",
             ),
         ),
@@ -190,7 +192,7 @@ REFUSED: list[tuple[str, str]] = [
     # unknown keys
     (
         BASE + "[layers]\nmin = 1\n",
-        "layers: expected one of activation, batch_size, beta2, depth, description, dropout,",
+        "layers: expected one of activation, batch_size, beta2, clip_norm, depth, description, dropout,",
     ),
     ("max_depth = 3\n" + BASE, "max_depth: expected one of"),
     (

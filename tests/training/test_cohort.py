@@ -146,7 +146,7 @@ def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy")
             dropout=dropouts.get(i, 0.0),
             front_scaling=6.0 * EXTRAS.get(i, PLAIN).has_scales,
             parametric_activation=0.1 * EXTRAS.get(i, PLAIN).is_parametric,
-            clip_norm=0.5 if i in (2, 7) else None,
+            clip_norm={2: 0.5, 5: 0.0, 7: 0.5}.get(i),
         )
         for i in range(len(VARIED))
     ]
@@ -413,7 +413,13 @@ def test_the_order_of_members_does_not_matter() -> None:
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 @pytest.mark.parametrize(
-    "changed", [{"beta2": 0.95}, {"label_smoothing": 0.2}, {"beta2": 0.9, "label_smoothing": 0.1}]
+    "changed",
+    [
+        {"beta2": 0.95},
+        {"label_smoothing": 0.2},
+        {"beta2": 0.9, "label_smoothing": 0.1},
+        {"clip_norm": 0.05},
+    ],
 )
 def test_members_with_the_defaults_keep_every_bit_beside_others_without(
     loss: str, changed: dict[str, Any]

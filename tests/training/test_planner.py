@@ -192,6 +192,24 @@ def test_the_model_counts_smoothed_labels_and_optimizers_of_their_own() -> None:
     assert work([replace(p, config=replace(CONFIG, beta2=0.95)) for p in plain]) == work(plain)
 
 
+@pytest.mark.parametrize("members", [1, 4])
+def test_the_model_counts_the_parts_of_clipped_gradients(members: int) -> None:
+    clips = replace(CONFIG, clip_norm=1.0)
+    front: dict[str, Any] = {} if members > 1 else {"front_scaling": 6.0, "parametric_activation": 0.1}
+    config = replace(clips, **front)
+    plans = [one(8, 16, config=config), one(16, 16, config=clips), one(24)]
+    plans = [replace(p, members=members) for p in plans]
+    if members == 1:
+        plans[0] = replace(plans[0], periodic=(1,), has_skips=True)
+    networks = [
+        MLP(p.sizes, p.activations, "cross_entropy", extras=p.extras, members=p.members) for p in plans
+    ]
+    cohort = Cohort([Member(n, p.config) for n, p in zip(networks, plans, strict=True)], tiled=True)
+    n_parts = sum(len(cohort._storage.parts(i)) for i, m in enumerate(cohort.members) if m.config.clip_norm)
+    without = [replace(p, config=replace(p.config, clip_norm=None)) for p in plans]
+    assert work(plans)["calls"] - work(without)["calls"] == 2 * n_parts > 0
+
+
 def test_the_model_counts_the_calls_in_front_of_first_layers() -> None:
     scaled = replace(CONFIG, front_scaling=6.0)
     plans = [one(8, 16, config=scaled), one(8, config=scaled), one(16), one(config=scaled), one()]

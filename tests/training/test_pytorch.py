@@ -204,6 +204,23 @@ def test_twenty_steps_with_decay_on_a_schedule_agree() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("loss", ["cross_entropy", "huber"])
+def test_twenty_steps_with_clipped_gradients_agree(loss: str) -> None:
+    # PyTorch's optimizers add coupled decay after clipping; ours is part of the norm, hence none here.
+    shapes: list[tuple[int, ...]] = [(7, 5), (9, 9, 9), (8, 8), (7, 5), (), (10,)]
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, patience=None)
+    configs = [
+        replace(base, optimizer=name, clip_norm=norm, weight_decay=0.05 * (name == "adamw"))
+        for name, norm in zip(OPTIMIZERS, (0.2, 0.4, 0.1, None, 0.2, 0.3), strict=True)
+    ]
+    extras: dict[str, Any] = {"front_scaling": 6.0, "parametric_activation": 0.1}
+    configs[1] = replace(configs[1], **extras)
+    waves, skips = [(), (1, 2), (), (0,), (), ()], [False, True] * 3
+    check_steps(loss, ["tanh"], shapes, configs, waves, skips)
+    check_steps(loss, ["mish"], shapes[1:2], configs[1:2], waves[1:2], skips[1:2])  # solo
+
+
+@pytest.mark.slow
 def test_twenty_steps_with_factors_and_waves_in_front_agree() -> None:
     shapes: list[tuple[int, ...]] = [(7, 5), (9,), (8, 8), (7, 5), (), (10,), (), (8,)]
     base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
@@ -287,7 +304,7 @@ def check_steps(
     theirs = [Theirs(network) for network in networks]
     results = train_together(networks, X, y, configs)
     for network, their, config, result in zip(networks, theirs, configs, results, strict=True):
-        optimizer, costs = their.optimizer(config), []
+        optimizer, costs, n_clipped = their.optimizer(config), [], 0
         decays = [group["weight_decay"] for group in optimizer.param_groups]
         for step in range(STEPS):
             for group, decay in zip(optimizer.param_groups, decays, strict=True):
@@ -295,7 +312,14 @@ def check_steps(
             optimizer.zero_grad()
             cost = their.cost(X, y, config.label_smoothing)
             cost.backward()
+            if config.clip_norm:
+                # PyTorch's own clipping adds 1e-6 to the norm.
+                norm = torch.nn.utils.get_total_norm([part.grad for part in their._all]).item()
+                n_clipped += norm > config.clip_norm
+                for part in their._all:
+                    part.grad *= min(1.0, config.clip_norm / norm)
             optimizer.step()
             costs.append(cost.item())
         np.testing.assert_allclose(network.parameters, their.flat(), rtol=0, atol=EXACT)
         np.testing.assert_allclose(result.train_loss, costs, rtol=0, atol=EXACT)
+        assert n_clipped > 0 or not config.clip_norm

@@ -737,7 +737,7 @@ def test_read_only_tables_can_be_trained_on() -> None:
         ("dropout", (-0.1, 0.1), r"dropout: expected a number from 0 to 0\.99, got -0\.1"),
         ("dropout", (0.1, None), r"dropout: expected a number from 0 to 0\.99, got None"),
         ("dropout", [0.1], r"dropout: expected a number from 0 to 0\.99, got \[0\.1\]"),
-        ("clip_norm", 0.0, r"clip_norm: expected a number from 1e-12 to inf, got 0\.0"),
+        ("clip_norm", -1.0, r"clip_norm: expected a number from 0 to inf, got -1\.0"),
         ("time_limit", -1, "time_limit: expected a number from 0 to inf, got -1"),
     ],
 )
