@@ -58,6 +58,8 @@ INGREDIENTS: dict[str, Genes] = {
     "skips": {"skips": 1},
     "regularization_schedule": {"regularization_schedule": "flat_cosine"},
     "clip_norm": {"clip_norm": 1.0},
+    "bias_rate": {"bias_rate": 0.1},
+    "ntk": {"parametrization": "ntk"},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

@@ -132,6 +132,10 @@ class Genome:
         The name of the schedule of dropout and weight decay.
     clip_norm : float, optional
         The largest norm of the network's gradient; 0: there is no limit.
+    bias_rate : float, optional
+        The factor of the learning rate for biases.
+    parametrization : str, optional
+        What the learning rate is a rate of; see `nas.network.architecture.PARAMETRIZATIONS`.
 
     Raises
     ------
@@ -163,6 +167,8 @@ class Genome:
     skips: int | None = _gene(Effect.STRUCTURE, "skips=")
     regularization_schedule: str | None = _gene(Effect.TRAINING, "regularization=")
     clip_norm: float | None = _gene(Effect.TRAINING, "clip=")
+    bias_rate: float | None = _gene(Effect.TRAINING, "bias=")
+    parametrization: str | None = _gene(Effect.TRAINING, "parametrization=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 

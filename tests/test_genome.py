@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from nas.genome import GENES, LAYER_GENES, Genome, Layer
 from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, SCHEDULES, Extras
+from nas.network.architecture import PARAMETRIZATIONS
 
 NAMES = st.sampled_from(sorted(ACTIVATIONS))
 NUMBERS = st.floats(0, 10, allow_nan=False)
@@ -50,6 +51,8 @@ def genomes(draw: st.DrawFn) -> Genome:
         skips=draw(st.none() | st.integers(0, 1)),
         regularization_schedule=draw(st.none() | st.sampled_from(sorted(SCHEDULES))),
         clip_norm=draw(st.none() | NUMBERS),
+        bias_rate=draw(st.none() | NUMBERS),
+        parametrization=draw(st.none() | st.sampled_from(PARAMETRIZATIONS)),
     )
 
 
@@ -129,6 +132,8 @@ DIFFERENT = [
     Genome((8, 4), skips=1),
     Genome((8, 4), regularization_schedule="flat_cosine"),
     Genome((8, 4), clip_norm=1.0),
+    Genome((8, 4), bias_rate=0.1),
+    Genome((8, 4), parametrization="ntk"),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -232,6 +237,8 @@ def test_only_genes_that_are_carried_are_written() -> None:
         1,
         "flat_cosine",
         1.0,
+        0.1,
+        "ntk",
     )
     assert full.to_dict() == {
         "widths": [8, 4],
@@ -252,6 +259,8 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "skips": 1,
         "regularization_schedule": "flat_cosine",
         "clip_norm": 1.0,
+        "bias_rate": 0.1,
+        "parametrization": "ntk",
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -331,6 +340,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         (Genome((64, 64), "relu", members=8), "64-64 relu members=8"),
         (Genome((8, 4), "mish", parametric_activation=0.1, skips=1), "8-4 mish parametric=0.1 skips=1"),
         (Genome((8,), regularization_schedule="step", clip_norm=1.0), "8 regularization=step clip=1"),
+        (Genome((8,), bias_rate=0.1, parametrization="ntk"), "8 bias=0.1 parametrization=ntk"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],

@@ -20,6 +20,11 @@ MOST_MEMBERS = 32
 RATE_FACTOR_BOUNDS = (0, 100)
 """The least and the largest factor of the learning rate for the parameters of extras; 0: without them."""
 
+PARAMETRIZATIONS = ("standard", "ntk")
+"""What learning rates are rates of: "standard", the weights; "ntk", the weights times the root of the number
+of inputs of their layer (Jacot et al. 2018, the neural tangent kernel's), so that the rate that is best
+depends less on widths."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:

@@ -23,7 +23,7 @@ from nas.genome import (
     encoding_of,
 )
 from nas.network.activations import ACTIVATIONS
-from nas.network.architecture import MOST_MEMBERS, RATE_FACTOR_BOUNDS
+from nas.network.architecture import MOST_MEMBERS, PARAMETRIZATIONS, RATE_FACTOR_BOUNDS
 from nas.network.losses import LARGEST_SMOOTHING
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -75,6 +75,11 @@ class SearchSpace:
         Names of the schedules of dropout and weight decay; empty: not carried, constant.
     clip_norm : sequence of numbers, or Range
         The largest norms of a network's gradient, 0 for no limit; empty: not carried, 0.
+    bias_rate : sequence of numbers, or Range
+        Factors of the learning rate for biases; empty: not carried, 1.
+    parametrization : sequence of str
+        What learning rates are rates of, see `nas.network.architecture.PARAMETRIZATIONS`; empty: not carried,
+        standard.
     name : str
         The name in messages and reports.
     starts : tuple of Genome
@@ -112,6 +117,8 @@ class SearchSpace:
     skips: Values = gene(Numbers(0, 1, whole=True), "1: layers add the one before", (0, 1))
     regularization_schedule: Sequence[str] = gene(Names(SCHEDULES), "of dropout and weight decay")
     clip_norm: Values = gene(Numbers(0, 1000), "largest norm of a gradient, 0 for none", (0, 1))
+    bias_rate: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of biases", (0.1, 1))
+    parametrization: Sequence[str] = gene(Names(PARAMETRIZATIONS), "ntk: rates of layers follow their inputs")
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 
@@ -225,7 +232,8 @@ class SearchSpace:
 
 _LATER_GENES = (
     *("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members"),
-    *("parametric_activation", "skips", "regularization_schedule", "clip_norm"),
+    *("parametric_activation", "skips", "regularization_schedule", "clip_norm", "bias_rate"),
+    "parametrization",
 )
 """Genes that the first journals do not name."""
 

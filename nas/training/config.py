@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nas.network.architecture import RATE_FACTOR_BOUNDS
+from nas.network.architecture import PARAMETRIZATIONS, RATE_FACTOR_BOUNDS
 from nas.network.losses import LARGEST_SMOOTHING
 from nas.network.optimizers import BETA2, BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -44,6 +44,10 @@ class TrainingConfig:
         The factor of the learning rate for the factors of the inputs, of networks that have such; 0: of none.
     parametric_activation : float
         The same for the blends of parametric activations.
+    bias_rate : float
+        The same for biases.
+    parametrization : str
+        See `nas.network.architecture.PARAMETRIZATIONS`.
     dropout : float or tuple of float
         The share of hidden units that each step drops: one number for all hidden layers, or one a layer.
     clip_norm : float, optional
@@ -68,6 +72,8 @@ class TrainingConfig:
     label_smoothing: float = 0.0
     front_scaling: float = 0.0
     parametric_activation: float = 0.0
+    bias_rate: float = 1.0
+    parametrization: str = "standard"
     dropout: float | tuple[float, ...] = 0.0
     clip_norm: float | None = None
     patience: int | None = 10
@@ -124,6 +130,7 @@ _NAMES: tuple[tuple[str, Collection[str]], ...] = (
     ("optimizer", OPTIMIZERS),
     ("schedule", SCHEDULES),
     ("regularization_schedule", SCHEDULES),
+    ("parametrization", PARAMETRIZATIONS),
 )
 _BOUNDS = (
     ("epochs", 1, math.inf),
@@ -136,6 +143,7 @@ _BOUNDS = (
     ("label_smoothing", 0, LARGEST_SMOOTHING),
     ("front_scaling", *RATE_FACTOR_BOUNDS),
     ("parametric_activation", *RATE_FACTOR_BOUNDS),
+    ("bias_rate", *RATE_FACTOR_BOUNDS),
     ("dropout", 0, 0.99),
     ("clip_norm", 0, math.inf),
     ("patience", 1, math.inf),
@@ -148,6 +156,8 @@ _LATER = {
     "label_smoothing": 0.0,
     "front_scaling": 0.0,
     "parametric_activation": 0.0,
+    "bias_rate": 1.0,
+    "parametrization": "standard",
 }
 _OPTIONAL = ("clip_norm", "patience", "time_limit")
 _WHOLE = ("epochs", "batch_size", "patience")

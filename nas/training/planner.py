@@ -28,6 +28,7 @@ from nas.training.layout import Layout
 from nas.training.member import order
 from nas.training.products import CACHED as CACHED_OPERAND
 from nas.training.products import PANEL
+from nas.training.rates import rates_of
 from nas.training.shapes import Shape
 from nas.training.sharing import COPYING, n_calls, n_shared
 from nas.training.units import BLEND_CALLS, SKIP_CALLS
@@ -178,11 +179,9 @@ class _Member(NamedTuple):
     rows: int
     dropouts: tuple[float, ...] | None
     passes: int
-    learning_rate: float
+    rates: frozenset[float]
     decays: bool
     smooths: bool
-    front_scaling: float
-    parametric_activation: float
     clipped: int
     copies: int
 
@@ -198,11 +197,9 @@ class _Member(NamedTuple):
             config.batch_size,
             dropouts if any(dropouts) else None,
             _passes(config.optimizer),
-            config.learning_rate,
+            frozenset(rates_of(config, plan.sizes, plan.extras).different(plan.extras)),
             config.weight_decay > 0,
             config.label_smoothing > 0,
-            config.front_scaling,
-            config.parametric_activation,
             _n_parts(shape, plan.members) if config.clip_norm else 0,
             plan.members,
         )
@@ -228,10 +225,8 @@ def _work(members: Sequence[_Member]) -> tuple[float, ...]:
     # Rates of one number take fewer operations than an array of rates; decay, which biases have none of,
     # is an array whenever there is decay.
     passes = max([member.passes for member in members])
-    rates = {member.learning_rate for member in members}
-    rates |= {member.learning_rate * member.front_scaling for member in members if member.front_scaling}
-    rates |= {member.learning_rate * member.parametric_activation for member in members} - {0.0}
-    passes += 2 * (len(rates) > 1 or any(member.shape.extras.periodic for member in members))
+    rates = frozenset[float]().union(*(member.rates for member in members))
+    passes += 2 * (len(rates) > 1)
     passes += 2 * any(member.decays for member in members)
     n_rules = len({member.rank[0] for member in members})
     # Members of several optimizers are several spans of each layer, each at least one piece.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from nas.network.arrays import DTypeLike, Floats, zeros
 from nas.network.optimizers import OPTIMIZERS, Optimizer
-from nas.network.waves import RATE
-from nas.training.config import TrainingConfig
 from nas.training.layout import Layout, Place
 from nas.training.member import Member
+from nas.training.rates import Values, decays_of, rates_of
 from nas.training.sharing import Part, Sharing
 from nas.training.storage import Storage
 from nas.training.views import waves_of
@@ -44,7 +42,7 @@ def lay_out_optimizers(
     for name, coefficient, steps in dict.fromkeys(kinds):
         first = kinds.index((name, coefficient, steps))
         group = range(first, first + kinds.count((name, coefficient, steps)))
-        configs = [members[i].config for i in group]
+        settings = [(members[i].config, members[i].network.sizes, members[i].network.extras) for i in group]
         spread = partial(_spread, group, members, layout, storage, parameters.dtype)
         optimizer = OPTIMIZERS[name](
             parameters,
@@ -52,39 +50,13 @@ def lay_out_optimizers(
             coefficient,
             spans=storage.spans(slice(group.start, group.stop)),
             moments=moments,
-            rates=spread([_rates(config) for config in configs]),
-            decays=spread([_decays(config) for config in configs]),
+            rates=spread([rates_of(*of_member) for of_member in settings]),
+            decays=spread([decays_of(*of_member) for of_member in settings]),
         )
         # Rules that correct their means by the number of steps go on from that of the members' states.
         optimizer.steps = steps
         optimizers.append(optimizer)
     return optimizers
-
-
-class _Values(NamedTuple):
-    """A learning rate or a weight decay for each kind of a member's parameters.
-
-    `scales` is that of the factors of the inputs, `waves` that of frequencies and phases, `blends` and
-    `gains` those of hidden units: not all members have these.
-    """
-
-    weights: float
-    biases: float
-    scales: float
-    waves: float
-    blends: float
-    gains: float
-
-
-def _rates(config: TrainingConfig) -> _Values:
-    rate = config.learning_rate
-    scales, blends = rate * config.front_scaling, rate * config.parametric_activation
-    return _Values(rate, rate, scales, rate * RATE, blends, rate)
-
-
-def _decays(config: TrainingConfig) -> _Values:
-    # Decay pulls towards 0, where a bias, a factor of 1 or a frequency has no reason to be.
-    return _Values(config.weight_decay, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _spread(
@@ -93,18 +65,13 @@ def _spread(
     layout: Layout,
     storage: Storage | Sharing,
     dtype: DTypeLike,
-    values: Sequence[_Values],
+    values: Sequence[Values],
 ) -> Floats | float:
     """One number for all parameters of a group of members, or an array if members, or their kinds, differ."""
     different: set[float] = set()
     for i, value in zip(group, values, strict=True):
-        extras = members[i].network.extras
         # Kinds that a member does not have do not count: one number takes fewer operations than an array.
-        different |= {value.weights, value.biases}
-        different |= {value.scales} if extras.has_scales else set()
-        different |= {value.waves} if extras.periodic else set()
-        different |= {value.blends} if extras.is_parametric else set()
-        different |= {value.gains} if extras.has_skips else set()
+        different |= value.different(members[i].network.extras)
     if len(different) == 1:
         return different.pop()
     result = zeros(storage.size, dtype)
@@ -118,17 +85,19 @@ def _spread(
     return result
 
 
-def _fill(result: Floats, values: _Values, places: Sequence[Place | Part]) -> None:
+def _fill(result: Floats, values: Values, places: Sequence[Place | Part]) -> None:
     """Write a member's numbers into an array with one for each parameter."""
     # Padding between the layers keeps a rate of 0: its gradients are 0 in any case.
-    for place in places:
+    # Of networks with members the last place is that of factors, which are all last columns.
+    weights, n_layers = (*values.weights, values.factors), len(values.weights)
+    for layer, (place, weight) in enumerate(zip(places, weights, strict=False)):
         numbers = result[place.numbers].reshape(place.shape)
-        numbers[:, :-1], numbers[:, -1] = values.weights, values.biases
+        numbers[:, :-1], numbers[:, -1] = weight, values.biases if layer < n_layers else values.factors
 
 
-def _fill_front(result: Floats, values: _Values, layout: Layout, member: int) -> None:
+def _fill_front(result: Floats, values: Values, layout: Layout, member: int) -> None:
     """Write the numbers of what lies in front of a member's first layer; see `_fill`."""
     result[layout.scales[member]] = values.scales
-    own = (values.waves, values.waves, values.weights, values.weights)
+    own = (values.waves, values.waves, values.sums, values.weights[0])
     for part, value in zip(waves_of(layout, result, member), own, strict=True):
         part[...] = value

@@ -25,6 +25,8 @@ SPACE = SearchSpace(
     members=(1, 8),
     regularization_schedule=("constant", "flat_cosine"),
     clip_norm=(0.0, 1.0),
+    bias_rate=(0.1, 1.0),
+    parametrization=("standard", "ntk"),
 )
 
 
@@ -129,6 +131,8 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "members",
         "regularization schedule",
         "clip norm",
+        "bias rate",
+        "parametrization",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

@@ -812,6 +812,8 @@ TRAINING_SPACE = nas.SearchSpace(
     front_scaling=(0.0, 6.0),
     regularization_schedule=("constant", "flat_cosine"),
     clip_norm=(0.0, 0.5),
+    bias_rate=(0.1, 1.0),
+    parametrization=("standard", "ntk"),
 )
 
 
@@ -835,6 +837,8 @@ def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
         "front_scaling": 6.0,
         "regularization_schedule": "constant",
         "clip_norm": 0.5,
+        "bias_rate": 0.1,
+        "parametrization": "standard",
     }
     starts = [nas.Genome((8,), learning_rate=0.01, label_smoothing=0.1, **genes)]
     space = {"space": TRAINING_SPACE, "n_candidates": 6}

@@ -36,6 +36,8 @@ GENE_VALUES: dict[str, list[Any]] = {
     "members": [1, 8],
     "regularization_schedule": ["constant", "flat_cosine"],
     "clip_norm": [0.0, 1.0],
+    "bias_rate": [0.1, 1.0],
+    "parametrization": ["standard", "ntk"],
 }
 
 
@@ -422,7 +424,7 @@ def test_a_space_has_values_for_each_gene_of_a_genome() -> None:
         {"weight_decay": (0, 10)},
         {"beta2": (0.5, 0.9999), "label_smoothing": (0, 0.9)},
         {"dropout": (0, 0.99)},
-        {"clip_norm": (0, 1000)},
+        {"clip_norm": (0, 1000), "bias_rate": (0, 100)},
     ],
     ids=str,
 )

@@ -104,7 +104,9 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "front_scaling = {values = [0, 6]}\n"
             "members = {min = 2, max = 16, scale = 'log'}\n"
             "regularization_schedule = {values = ['flat_cosine']}\n"
-            "clip_norm = {values = [1, 0]}\n",
+            "clip_norm = {values = [1, 0]}\n"
+            "bias_rate = {values = [0.1]}\n"
+            "parametrization = {values = ['ntk']}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -125,6 +127,8 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 members=(2, 4, 8, 16),
                 regularization_schedule=("flat_cosine",),
                 clip_norm=(0, 1),
+                bias_rate=(0.1,),
+                parametrization=("ntk",),
                 name="mine",
             ),
         ),
@@ -192,7 +196,7 @@ REFUSED: list[tuple[str, str]] = [
     # unknown keys
     (
         BASE + "[layers]\nmin = 1\n",
-        "layers: expected one of activation, batch_size, beta2, clip_norm, depth, description, dropout,",
+        "layers: expected one of activation, batch_size, beta2, bias_rate, clip_norm, depth, description,",
     ),
     ("max_depth = 3\n" + BASE, "max_depth: expected one of"),
     (

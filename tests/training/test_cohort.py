@@ -147,6 +147,8 @@ def varied_configs(config: TrainingConfig = CONFIG, loss: str = "cross_entropy")
             front_scaling=6.0 * EXTRAS.get(i, PLAIN).has_scales,
             parametric_activation=0.1 * EXTRAS.get(i, PLAIN).is_parametric,
             clip_norm={2: 0.5, 5: 0.0, 7: 0.5}.get(i),
+            bias_rate=0.1 if i % 4 == 1 else 1.0,
+            parametrization="ntk" if i % 4 > 1 else "standard",
         )
         for i in range(len(VARIED))
     ]
@@ -336,6 +338,8 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
             weight_decay=float(rng.choice([0, 0.01])),
             dropout=tuple(float(share) for share in rng.choice([0, 0.2], len(w))),
             clip_norm=[None, 0.1][rng.integers(2)],
+            bias_rate=[1.0, 0.1][rng.integers(2)],
+            parametrization=["standard", "ntk"][rng.integers(2)],
             front_scaling=float(rng.choice([0, 6])) if seed % 4 == 1 else 0.0,
             parametric_activation=float(rng.choice([0, 0.1])) if seed % 4 == 3 else 0.0,
         )
@@ -419,6 +423,8 @@ def test_the_order_of_members_does_not_matter() -> None:
         {"label_smoothing": 0.2},
         {"beta2": 0.9, "label_smoothing": 0.1},
         {"clip_norm": 0.05},
+        {"bias_rate": 0.1},
+        {"parametrization": "ntk"},
     ],
 )
 def test_members_with_the_defaults_keep_every_bit_beside_others_without(

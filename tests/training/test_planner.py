@@ -187,6 +187,9 @@ def test_the_model_counts_smoothed_labels_and_optimizers_of_their_own() -> None:
 
     calls = work(plain)["calls"]
     assert work(changed(label_smoothing=0.1))["calls"] == calls + 20
+    # Rates that differ are two more operations on every parameter.
+    assert work(changed(bias_rate=0.1))["calls"] == calls + 2
+    assert work(changed(parametrization="ntk"))["calls"] == calls + 2
     # Two rules, each with a piece in every layer, instead of one piece; 10 operations on each.
     assert work(changed(beta2=0.95))["calls"] == calls + 10 * (2 * 3 - 1)
     assert work([replace(p, config=replace(CONFIG, beta2=0.95)) for p in plain]) == work(plain)

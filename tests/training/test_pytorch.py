@@ -135,17 +135,22 @@ class Theirs:
         return np.concatenate([part.numpy().ravel() for part in parts])
 
     def optimizer(self, config: TrainingConfig) -> Any:
-        groups = [
-            {"params": self.weights, "weight_decay": config.weight_decay},
-            {"params": self.biases, "weight_decay": 0.0},  # decay leaves biases alone
-        ]
-        rate, betas = config.learning_rate, (0.9, config.beta2)
+        rate, betas, is_ntk = config.learning_rate, (0.9, config.beta2), config.parametrization == "ntk"
+        groups: list[Any] = []
+        for i, weight in enumerate(self.weights):
+            root = (len(weight) + (3 * len(self.periodic) if i == 0 else 0)) ** 0.5 if is_ntk else 1.0
+            decay = config.weight_decay * (root if config.optimizer == "adamw" else 1.0)
+            groups.append({"params": [weight], "weight_decay": decay, "lr": rate / root})
+        # Decay leaves biases alone.
+        groups.append({"params": self.biases, "weight_decay": 0.0, "lr": rate * config.bias_rate})
         if self.scales:
             of_scales = {"weight_decay": 0.0, "lr": rate * config.front_scaling}
             groups.append({"params": self.scales, **of_scales})
         if self.waves:
             slow = {"weight_decay": 0.0, "lr": 0.1 * rate}
-            groups[0]["params"] = [*self.weights, *self.waves[2:]]
+            groups[0]["params"] += self.waves[3:]
+            of_sums = {"weight_decay": config.weight_decay, "lr": rate * (0.1 if is_ntk else 1)}
+            groups.append({"params": self.waves[2:3], **of_sums})
             groups.append({"params": self.waves[:2], **slow})
         slow_blends = {"weight_decay": 0.0, "lr": rate * config.parametric_activation}
         groups.append({"params": [part for part in self.blends if len(part)], **slow_blends})
@@ -201,6 +206,22 @@ def test_twenty_steps_with_decay_on_a_schedule_agree() -> None:
     base = replace(base, regularization_schedule="flat_cosine")
     check_steps("cross_entropy", ["tanh"], shapes, [replace(base, optimizer=name) for name in OPTIMIZERS])
     check_steps("squared_error", ["silu"], shapes[:1], [replace(base, optimizer="adamw")])  # solo
+
+
+@pytest.mark.slow
+def test_twenty_steps_at_rates_of_biases_and_of_layers_agree() -> None:
+    shapes: list[tuple[int, ...]] = [(7, 5), (9, 9, 9), (8, 8), (7, 5), (), (10,)]
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
+    rates: list[tuple[float, Any]] = [(0.1, "standard"), (1.0, "ntk"), (0.1, "ntk")] * 2
+    configs = [
+        replace(base, optimizer=name, bias_rate=rate, parametrization=parametrization)
+        for name, (rate, parametrization) in zip(["adam", "adamw", "adamw"] * 2, rates, strict=True)
+    ]
+    extras: dict[str, Any] = {"front_scaling": 6.0, "parametric_activation": 0.1}
+    configs[1] = replace(configs[1], **extras)
+    waves, skips = [(), (1, 2), (0,), (0,), (1, 2), ()], [False, True] * 3
+    check_steps("cross_entropy", ["tanh"], shapes, configs, waves, skips)
+    check_steps("huber", ["mish"], shapes[1:2], configs[1:2], waves[1:2], skips[1:2])  # solo
 
 
 @pytest.mark.slow

@@ -60,6 +60,8 @@ def configs(loss: str = "cross_entropy", **changes: Any) -> list[TrainingConfig]
 def test_a_cohort_takes_the_steps_of_the_textbook(loss: str) -> None:
     together, X, y = networks(loss), *some_rows(loss)
     settings = configs(loss, batch_size=len(X), epochs=4)
+    settings[1] = replace(settings[1], bias_rate=0.1)
+    settings[2] = replace(settings[2], bias_rate=0.5, parametrization="ntk")
     weights = np.random.default_rng(5).uniform(0.5, 2, len(X))
     weights /= weights.mean()
     alone = networks(loss)
@@ -68,9 +70,15 @@ def test_a_cohort_takes_the_steps_of_the_textbook(loss: str) -> None:
         gradient = np.empty_like(network.parameters)
         decays = np.zeros_like(network.parameters)
         decays[: network.n_weights] = config.weight_decay
-        optimizer = OPTIMIZERS[config.optimizer](
-            network.parameters, gradient, rates=config.learning_rate, decays=decays
-        )
+        rates = np.full_like(network.parameters, config.learning_rate)
+        of_weights, of_biases = network.views(rates)
+        for array in of_biases:
+            array *= config.bias_rate
+        for array, decay in zip(of_weights, network.views(decays)[0], strict=True):
+            root = len(array) ** 0.5 if config.parametrization == "ntk" else 1.0
+            array /= root
+            decay *= root  # of adamw, which multiplies by the rate
+        optimizer = OPTIMIZERS[config.optimizer](network.parameters, gradient, rates=rates, decays=decays)
         for loss_before in result.train_loss:
             mean, gradient[...] = network.loss_and_gradient(
                 X, y, row_weights=weights, label_smoothing=config.label_smoothing

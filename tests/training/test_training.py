@@ -732,6 +732,8 @@ def test_read_only_tables_can_be_trained_on() -> None:
         ("weight_decay", -0.1, r"weight_decay: expected a number from 0 to 1000, got -0\.1"),
         ("beta2", 1.0, r"beta2: expected a number from 0\.5 to 0\.9999, got 1\.0"),
         ("label_smoothing", 1.0, r"label_smoothing: expected a number from 0 to 0\.9, got 1\.0"),
+        ("bias_rate", -1.0, r"bias_rate: expected a number from 0 to 100, got -1\.0"),
+        ("parametrization", "mup", "parametrization: expected one of standard, ntk, got 'mup'"),
         ("dropout", 1.0, r"dropout: expected a number from 0 to 0\.99, got 1\.0"),
         ("dropout", (0.1, 1.0), r"dropout: expected a number from 0 to 0\.99, got 1\.0"),
         ("dropout", (-0.1, 0.1), r"dropout: expected a number from 0 to 0\.99, got -0\.1"),
