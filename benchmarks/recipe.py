@@ -51,6 +51,7 @@ INGREDIENTS: dict[str, Genes] = {
     "decay": {"optimizer": "adamw", "weight_decay": 0.02},
     "robust": {"scaling": "robust"},
     "quantile": {"scaling": "quantile"},
+    "robust_all": {"scaling": "robust_all"},
     "piecewise_linear": {"numeric_encoding": "piecewise_linear"},
     "periodic": {"numeric_encoding": "periodic"},
     "members": {"members": 8},

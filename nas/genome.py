@@ -43,11 +43,11 @@ def _gene(effect: Effect, label: str = "", *, of_layers: bool = False, standard:
     )
 
 
-SCALINGS = ("standard", "quantile", "robust")
+SCALINGS = ("standard", "quantile", "robust", "robust_all")
 """How numeric columns become inputs: "standard" scales to mean 0 and standard deviation 1; "quantile" maps
 ranks among the training rows to normal scores, so that heavy tails and outliers have no weight; "robust"
-scales the median to 0 and the interquartile range to 1, and bends values smoothly below 3 (Holzmüller et al.
-2024, "Better by default")."""
+scales the median to 0 and the interquartile range to 1, and bends values smoothly below 3; "robust_all" does
+so with one-hot columns of categories too (Holzmüller et al. 2024, "Better by default")."""
 
 NUMERIC_ENCODINGS = ("none", "piecewise_linear", "periodic")
 """What stands beside the scaled number of a numeric column: "none", nothing; "piecewise_linear", an input for

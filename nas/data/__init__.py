@@ -24,6 +24,7 @@ from nas.data.preprocessing import (
     Rows,
     encode_training_rows,
     fit_preprocessors,
+    is_target_encoded,
     settle_kinds,
     with_target_means,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "held_out",
     "in_groups",
     "in_order",
+    "is_target_encoded",
     "load_arguments",
     "load_dataset",
     "n_folds",

@@ -29,7 +29,7 @@ BINS = 16
 """Bins of the piecewise-linear encoding, at most. With 8 or 48, error and loss were not lower by more than
 their error, on the mean of eleven tables; training takes longer with more."""
 
-_BOUND = 3.0
+BOUND = 3.0
 """The bound of robustly scaled values, as in RealMLP."""
 
 _NO_SCALE = 1e300
@@ -51,6 +51,8 @@ class Fit(NamedTuple):
         The knots of `quantile`, values above scores.
     edges : tuple of float
         The edges of the bins of a piecewise-linear encoding, empty where fewer than two bins differ.
+    one_hot : Column, optional
+        Of a one-hot encoded column, with its inputs robustly scaled.
     """
 
     standard: Column
@@ -58,15 +60,19 @@ class Fit(NamedTuple):
     robust: Column
     curve: Floats | None = None
     edges: tuple[float, ...] = ()
+    one_hot: Column | None = None
 
     @classmethod
-    def alike(cls, column: Column) -> Fit:
-        """The fit of a column that is the same in all encodings."""
-        return cls(column, column, column)
+    def alike(cls, column: Column, one_hot: Column | None = None) -> Fit:
+        """The fit of a column that is the same in all encodings but that of scaled one-hot columns."""
+        return cls(column, column, column, one_hot=one_hot)
 
     def column(self, encoding: Encoding) -> Column:
         """The column in an encoding."""
-        scaled: Column = getattr(self, encoding.scaling or "standard")
+        if encoding.scaling == "robust_all":
+            scaled = self.one_hot or self.robust
+        else:
+            scaled = getattr(self, encoding.scaling or "standard")
         with_edges = encoding.numeric_encoding == "piecewise_linear" and self.edges
         return replace(scaled, edges=self.edges) if with_edges else scaled
 
@@ -86,7 +92,7 @@ def fit_numbers(names: Sequence[str], numbers: Floats, encodings: Collection[Enc
     steps = []
     if any(encoding.scaling == "quantile" for encoding in encodings):
         steps.append(_by_rank)
-    if any(encoding.scaling == "robust" for encoding in encodings):
+    if any(encoding.scaling in ("robust", "robust_all") for encoding in encodings):
         steps.append(_by_quartiles)
     if any(encoding.numeric_encoding == "piecewise_linear" for encoding in encodings):
         steps.append(_in_bins)
@@ -174,9 +180,7 @@ def _by_quartiles(fits: Sequence[Fit], present: Floats) -> list[Fit]:
 
     Columns that vary only in gaps give 0 for all numbers. Holzmüller et al. 2024, "Better by default".
     """
-    low, median, high = np.quantile(present, [0.25, 0.5, 0.75], axis=1)
-    scale = np.where(high > low, high - low, np.ptp(present, axis=1) / 2)
-    scale[scale == 0] = _NO_SCALE
+    median, scale = units_of(present)
     return [
         fit._replace(
             robust=Column(
@@ -186,11 +190,19 @@ def _by_quartiles(fits: Sequence[Fit], present: Floats) -> list[Fit]:
                 mean=center,
                 scale=unit,
                 indicator=fit.standard.indicator,
-                clip=_BOUND,
+                clip=BOUND,
             )
         )
         for fit, center, unit in zip(fits, median.tolist(), scale.tolist(), strict=True)
     ]
+
+
+def units_of(present: Floats) -> tuple[Floats, Floats]:
+    """The medians and the units of robust scaling of numbers of shape (columns, numbers)."""
+    low, median, high = np.quantile(present, [0.25, 0.5, 0.75], axis=1)
+    scale = np.where(high > low, high - low, np.ptp(present, axis=1) / 2)
+    scale[scale == 0] = _NO_SCALE
+    return median, scale
 
 
 def _in_bins(fits: Sequence[Fit], present: Floats) -> list[Fit]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from nas.data.columns import check_finite, convert, read_column
 from nas.data.numbers import CELLS, Fit, fit_numbers
+from nas.data.one_hot import scaled_places
 from nas.data.reading import Reading
 from nas.errors import DataError
 from nas.genome import STANDARD_ENCODING, Encoding
@@ -148,7 +149,9 @@ def fit_preprocessors(
             if len(waiting) * len(waiting[0][2]) >= CELLS:
                 fit_waiting()
         else:
-            fits.append(_as_read(_fit_other(reading, values, name in categorical, targets), reading))
+            fits.append(
+                _as_read(_fit_other(reading, values, name in categorical, targets, encodings), reading)
+            )
     fit_waiting()
     if all(fit.standard.kind == "dropped" for fit in fits):
         raise DataError(
@@ -177,7 +180,7 @@ def encode_training_rows(preprocessor: Preprocessor, table: Table, targets: Floa
     X = preprocessor.encode(table)
     start = 0
     for column in preprocessor.columns:
-        if column.means:
+        if is_target_encoded(column):
             _, encoded = _standardized(*_target_means(column, table[column.name], targets))
             X[:, start : start + column.n_inputs] = encoded
         start += column.n_inputs
@@ -188,7 +191,7 @@ def with_target_means(preprocessor: Preprocessor, table: Table, targets: Floats)
     """The same encoding with the target means of these rows: a fold must not see targets that judge it."""
 
     def refitted(column: Column) -> Column:
-        if not column.means:
+        if not is_target_encoded(column):
             return column
         means, _ = _standardized(*_target_means(column, table[column.name], targets))
         return replace(column, means=tuple(map(tuple, means.tolist())))
@@ -246,14 +249,26 @@ def _is_plain(values: pd.Series) -> bool:
     return isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf"
 
 
-def _fit_other(reading: Reading, values: Any, declared: bool, targets: Floats | None) -> Fit:
-    """The encoding of a column of categories or dates, which is the same for all encodings of numbers."""
-    column = (
-        _fit_categories(values, declared, targets)
-        if reading.kind == "category"
-        else _fit_dates(values, reading)
-    )
-    return Fit.alike(column)
+def _fit_other(
+    reading: Reading,
+    values: Any,
+    declared: bool,
+    targets: Floats | None,
+    encodings: Collection[Encoding],
+) -> Fit:
+    """The encodings of a column of categories or dates, which do not depend on those of numbers."""
+    if reading.kind != "category":
+        return Fit.alike(_fit_dates(values, reading))
+    column = _fit_categories(values, declared, targets)
+    is_scaled = any(encoding.scaling == "robust_all" for encoding in encodings)
+    if not is_scaled or column.kind == "dropped" or column.means:
+        return Fit.alike(column)
+    return Fit.alike(column, scaled_places(column, values))
+
+
+def is_target_encoded(column: Column) -> bool:
+    """Whether the inputs of a column are target means, and not scaled one-hot columns, of its places."""
+    return bool(column.means) and len(column.categories) > MAX_CATEGORIES
 
 
 def _as_read(fit: Fit, reading: Reading) -> Fit:
@@ -264,6 +279,7 @@ def _as_read(fit: Fit, reading: Reading) -> Fit:
         standard=reading.described(fit.standard),
         quantile=reading.described(fit.quantile),
         robust=reading.described(fit.robust),
+        one_hot=fit.one_hot and reading.described(fit.one_hot),
     )
 
 

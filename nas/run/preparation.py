@@ -19,6 +19,7 @@ from nas.data import (
     encode_training_rows,
     fit_preprocessors,
     folds,
+    is_target_encoded,
     n_folds,
     n_folds_of_candidates,
     split,
@@ -108,7 +109,7 @@ class Prepared:
     def preprocessor_of(self, encoding: Encoding, fold: Fold | None = None) -> Preprocessor:
         """The preprocessor that makes inputs; of a fold, with the target means of its training rows."""
         preprocessor = self.preprocessor if encoding == STANDARD_ENCODING else self.preprocessors[encoding]
-        if fold is None or not any(column.means for column in preprocessor.columns):
+        if fold is None or not any(map(is_target_encoded, preprocessor.columns)):
             return preprocessor
         rows = Rows(self.dataset.table, self.split.train[fold.train])
         return with_target_means(preprocessor, rows, self.outputs[fold.train])
@@ -285,7 +286,7 @@ def _with_folds(prepared: Prepared, pairs: Sequence[tuple[Array, Array]]) -> Pre
     rows, problem = prepared.split.train, prepared.problem
     cuts = [Fold(*(np.searchsorted(rows, np.sort(part)) for part in pair)) for pair in pairs]
     by_fold: Sequence[Problem] = ()
-    if any(column.means for column in prepared.preprocessor.columns):
+    if any(map(is_target_encoded, prepared.preprocessor.columns)):
         by_fold = [_problem_of_fold(prepared, fold) for fold in cuts]
     return replace(prepared, problem=replace(problem, folds=cuts, by_fold=by_fold))
 

@@ -16,8 +16,8 @@ class Values(NamedTuple):
     """A learning rate or a weight decay for each kind of a network's parameters.
 
     `weights` has a number for each layer, first to last. `scales` is that of the factors of the inputs,
-    `waves` that of frequencies and phases, `sums` of the weights of waves in their sums, `factors` of the members'
-    own, `blends` and `gains` of hidden units: not all networks have these.
+    `waves` that of frequencies and phases, `sums` of the weights of waves in their sums, `factors` of the
+    members' own, `blends` and `gains` of hidden units: not all networks have these.
     """
 
     weights: tuple[float, ...]

@@ -18,6 +18,7 @@ from nas.data.preprocessing import encode_training_rows, fit_preprocessors, sett
 from nas.errors import InputError
 from nas.export.check import _ROWS
 from nas.export.writing import write_export
+from nas.genome import STANDARD_ENCODING, Encoding
 from nas.runtime import Column, Network, Target, load_network
 
 N = 60
@@ -53,11 +54,11 @@ def table_of_all_types() -> pd.DataFrame:
     )
 
 
-def network_for(frame: pd.DataFrame) -> Network:
+def network_for(frame: pd.DataFrame, encoding: Encoding = STANDARD_ENCODING) -> Network:
     """A network with random weights for three classes."""
     table, readings = settle_kinds(frame)
     targets = np.random.default_rng(1).normal(size=(len(frame), 3))
-    (fitted,) = fit_preprocessors(table, targets=targets, readings=readings).values()
+    (fitted,) = fit_preprocessors(table, targets=targets, encodings=[encoding], readings=readings).values()
     encode_training_rows(fitted, table, targets)
     return random_network(fitted.columns)
 
@@ -95,9 +96,11 @@ def network(frame: pd.DataFrame) -> Network:
         *([("torch", "m")] if importlib.util.find_spec("torch") else []),
     ],
 )
+@pytest.mark.parametrize("scaling", [None, "robust_all"])
 def test_each_form_reads_every_type_as_the_network_does(
-    tmp_path: Path, frame: pd.DataFrame, network: Network, form: str, name: str
+    tmp_path: Path, frame: pd.DataFrame, scaling: str | None, form: str, name: str
 ) -> None:
+    network = network_for(frame, Encoding(scaling))
     exported = write_export(network, form, tmp_path / name, rows=frame)
     assert exported.agreement.n_rows == N + _ROWS
     assert exported.agreement.difference <= 1e-5
@@ -117,6 +120,13 @@ def test_onnx_says_what_its_inputs_take(tmp_path: Path, network: Network) -> Non
 def test_a_pipeline_of_scikit_learn_has_no_dates(tmp_path: Path, network: Network) -> None:
     with pytest.raises(InputError, match="got dates in column 'datetime64'; all other formats read"):
         write_export(network, "sklearn", tmp_path / "m.skops")
+
+
+def test_a_pipeline_of_scikit_learn_has_scaled_one_hot_columns(tmp_path: Path) -> None:
+    categories = pd.DataFrame({"c": ["u", "v", "v"] * 20, "d": ["x", None, "y", "x"] * 15})
+    network = network_for(categories, Encoding("robust_all"))
+    exported = write_export(network, "sklearn", tmp_path / "m.skops", rows=categories)
+    assert exported.agreement.difference <= 1e-5
 
 
 def test_a_network_with_dates_is_saved_and_read_back(

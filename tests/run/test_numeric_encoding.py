@@ -215,7 +215,7 @@ def test_bins_beyond_memory_are_left_out_and_named(
         space = affordable_space(SPACE, dataset)
     assert space == replace(SPACE, numeric_encoding=("none",))
     assert "numeric_encoding piecewise_linear is left out of the search" in caplog.text
-    assert "16 bins for 30 columns of numbers in 80 rows, 3 scalings each" in caplog.text
+    assert "16 bins for 30 columns of numbers in 80 rows, 4 scalings each" in caplog.text
     assert affordable_space(space, dataset) is space
     only = replace(SPACE, numeric_encoding=("piecewise_linear",), name="bins")
     with pytest.raises(SpaceError, match=r'^search space bins: numeric_encoding: expected .* "none" among'):
