@@ -61,6 +61,7 @@ INGREDIENTS: dict[str, Genes] = {
     "clip_norm": {"clip_norm": 1.0},
     "bias_rate": {"bias_rate": 0.1},
     "ntk": {"parametrization": "ntk"},
+    "data_driven": {"initialization": "data"},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

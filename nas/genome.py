@@ -15,7 +15,7 @@ class Effect(StrEnum):
     """What a gene decides."""
 
     STRUCTURE = "structure"
-    """The network's function."""
+    """The network's function, or its initial weights."""
 
     TRAINING = "training"
     """The setting of the same name in `nas.training.TrainingConfig`."""
@@ -136,6 +136,9 @@ class Genome:
         The factor of the learning rate for biases.
     parametrization : str, optional
         What the learning rate is a rate of; see `nas.network.architecture.PARAMETRIZATIONS`.
+    initialization : str, optional
+        What initial weights follow from; see `nas.network.initializers.INITIALIZATIONS`. A network with
+        members, or with inherited weights, does not read it.
 
     Raises
     ------
@@ -169,6 +172,7 @@ class Genome:
     clip_norm: float | None = _gene(Effect.TRAINING, "clip=")
     bias_rate: float | None = _gene(Effect.TRAINING, "bias=")
     parametrization: str | None = _gene(Effect.TRAINING, "parametrization=")
+    initialization: str | None = _gene(Effect.STRUCTURE, "initial=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -256,6 +260,11 @@ class Genome:
     def has_skips(self) -> bool:
         """Whether hidden layers add the layer before them."""
         return bool(self.skips) and self.depth > 1 and self.n_members == 1
+
+    @property
+    def is_data_driven(self) -> bool:
+        """Whether initial weights follow from training rows."""
+        return self.initialization == "data" and self.n_members == 1
 
     @property
     def encoding(self) -> Encoding:

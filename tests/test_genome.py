@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from nas.genome import GENES, LAYER_GENES, Genome, Layer
 from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, SCHEDULES, Extras
 from nas.network.architecture import PARAMETRIZATIONS
+from nas.network.initializers import INITIALIZATIONS
 
 NAMES = st.sampled_from(sorted(ACTIVATIONS))
 NUMBERS = st.floats(0, 10, allow_nan=False)
@@ -53,6 +54,7 @@ def genomes(draw: st.DrawFn) -> Genome:
         clip_norm=draw(st.none() | NUMBERS),
         bias_rate=draw(st.none() | NUMBERS),
         parametrization=draw(st.none() | st.sampled_from(PARAMETRIZATIONS)),
+        initialization=draw(st.none() | st.sampled_from(INITIALIZATIONS)),
     )
 
 
@@ -134,6 +136,7 @@ DIFFERENT = [
     Genome((8, 4), clip_norm=1.0),
     Genome((8, 4), bias_rate=0.1),
     Genome((8, 4), parametrization="ntk"),
+    Genome((8, 4), initialization="data"),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -239,6 +242,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         1.0,
         0.1,
         "ntk",
+        "data",
     )
     assert full.to_dict() == {
         "widths": [8, 4],
@@ -261,6 +265,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "clip_norm": 1.0,
         "bias_rate": 0.1,
         "parametrization": "ntk",
+        "initialization": "data",
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -341,6 +346,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         (Genome((8, 4), "mish", parametric_activation=0.1, skips=1), "8-4 mish parametric=0.1 skips=1"),
         (Genome((8,), regularization_schedule="step", clip_norm=1.0), "8 regularization=step clip=1"),
         (Genome((8,), bias_rate=0.1, parametrization="ntk"), "8 bias=0.1 parametrization=ntk"),
+        (Genome((8,), initialization="data"), "8 initial=data"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],

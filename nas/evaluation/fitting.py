@@ -13,7 +13,7 @@ from nas.alignment import origins
 from nas.evaluation.candidate import Candidate, Checkpoint
 from nas.evaluation.problem import Problem, architecture, input_change, training_config
 from nas.genome import Genome
-from nas.network import MLP, State, morph, with_inputs
+from nas.network import MLP, State, initialize_from_rows, morph, with_inputs
 from nas.training import Member, TrainingResult, TrainingStop, train_cohort
 
 
@@ -88,7 +88,8 @@ def fit(
     Parameters
     ----------
     networks : sequence of MLP
-        Trained in place, from the states of their trainings, or from their own parameters.
+        Trained in place, from the states of their trainings, from training rows if their genome asks for
+        that, or from their own parameters.
     trainings : sequence of Training
     problem : Problem
     validate : bool
@@ -116,6 +117,7 @@ def fit(
         for network, entry in zip(networks, trainings, strict=True)
     ]
     with _blas().limit(limits=1, user_api="blas"):
+        _initialize_from_data(networks, trainings, problem)
         return train_cohort(
             members,
             problem.data(validate=validate),
@@ -124,6 +126,16 @@ def fit(
             keep_states=keep_states,
             should_stop=should_stop,
         )
+
+
+def _initialize_from_data(networks: Sequence[MLP], trainings: Sequence[Training], problem: Problem) -> None:
+    """Draw the weights of networks that begin from training rows, each from those of its fold."""
+    for network, training in zip(networks, trainings, strict=True):
+        if training.state is None and training.candidate.genome.is_data_driven:
+            X = problem.X_train
+            if problem.folds:
+                X = X[problem.folds[training.fold].train]
+            initialize_from_rows(network, X, np.random.default_rng(training.seeds(3)))
 
 
 @cache

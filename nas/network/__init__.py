@@ -5,7 +5,7 @@
   connections: `units`; members that share its layers: `batch_ensemble`; the same function with a plain first
   layer: `folding`;
 - tables by name: `activations` (each an `activation` with all its facts), `losses`, `initializers`,
-  `optimizers`, `schedules`;
+  `optimizers`, `schedules`; initial weights from rows: `data_driven`;
 - the periodic encoding of numbers, a part of the network: `waves`;
 - trained parameters with the optimizer's moments: `state`; a child of another structure that starts
   from them: `morphism`, with `layers`, `insertion`, `reshaping`, `inputs`, `members` and `front`;
@@ -16,6 +16,7 @@ Training, of one network or of many in one batch, is the room above: `nas.traini
 
 from nas.network.activations import ACTIVATIONS
 from nas.network.architecture import Architecture
+from nas.network.data_driven import initialize_from_rows
 from nas.network.extras import Extras
 from nas.network.inputs import InputChange, Lines
 from nas.network.losses import LOSSES
@@ -36,6 +37,7 @@ __all__ = [
     "InputChange",
     "Lines",
     "State",
+    "initialize_from_rows",
     "is_exact",
     "morph",
     "with_inputs",

@@ -23,6 +23,10 @@ def lecun_normal(weight: Floats, rng: host.random.Generator) -> None:
     weight[...] = rng.normal(0, host.sqrt(1 / weight.shape[0]), weight.shape)
 
 
+INITIALIZATIONS = ("random", "data")
+"""What initial weights follow from: "random", from the initializer of their layer's activation, with biases
+of 0; "data", from training rows too, and biases with them; see `nas.network.data_driven`."""
+
 INITIALIZERS: dict[str, Callable[[Floats, host.random.Generator], None]] = {
     "glorot_uniform": glorot_uniform,
     "he_normal": he_normal,

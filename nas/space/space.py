@@ -24,6 +24,7 @@ from nas.genome import (
 )
 from nas.network.activations import ACTIVATIONS
 from nas.network.architecture import MOST_MEMBERS, PARAMETRIZATIONS, RATE_FACTOR_BOUNDS
+from nas.network.initializers import INITIALIZATIONS
 from nas.network.losses import LARGEST_SMOOTHING
 from nas.network.optimizers import BETA2_BOUNDS, OPTIMIZERS
 from nas.network.schedules import SCHEDULES
@@ -80,6 +81,9 @@ class SearchSpace:
     parametrization : sequence of str
         What learning rates are rates of, see `nas.network.architecture.PARAMETRIZATIONS`; empty: not carried,
         standard.
+    initialization : sequence of str
+        What initial weights follow from, see `nas.network.initializers.INITIALIZATIONS`; empty: not carried,
+        random.
     name : str
         The name in messages and reports.
     starts : tuple of Genome
@@ -119,6 +123,7 @@ class SearchSpace:
     clip_norm: Values = gene(Numbers(0, 1000), "largest norm of a gradient, 0 for none", (0, 1))
     bias_rate: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of biases", (0.1, 1))
     parametrization: Sequence[str] = gene(Names(PARAMETRIZATIONS), "ntk: rates of layers follow their inputs")
+    initialization: Sequence[str] = gene(Names(INITIALIZATIONS), "of weights: data, from training rows")
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 
@@ -233,7 +238,7 @@ class SearchSpace:
 _LATER_GENES = (
     *("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members"),
     *("parametric_activation", "skips", "regularization_schedule", "clip_norm", "bias_rate"),
-    "parametrization",
+    *("parametrization", "initialization"),
 )
 """Genes that the first journals do not name."""
 

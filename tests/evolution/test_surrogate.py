@@ -105,11 +105,12 @@ def test_every_gene_of_training_has_features() -> None:
         clip_norm=(0.0, 1.0, 5.0),
         bias_rate=(0.1, 1.0),
         parametrization=("standard", "ntk"),
+        initialization=("random", "data"),
     )
     genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1, front_scaling=3.0, members=8)
     genome = replace(genome, regularization_schedule="constant", clip_norm=1.0)
-    genome = replace(genome, bias_rate=1.0, parametrization="ntk")
-    expected = [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5, 1.0, 0.5, 1.0, 0.0]
+    genome = replace(genome, bias_rate=1.0, parametrization="ntk", initialization="random")
+    expected = [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5, 1.0, 0.5, 1.0, 0.0, 1.0]
     assert Features(space)(genome) == expected
 
 

@@ -27,6 +27,7 @@ SPACE = SearchSpace(
     clip_norm=(0.0, 1.0),
     bias_rate=(0.1, 1.0),
     parametrization=("standard", "ntk"),
+    initialization=("random", "data"),
 )
 
 
@@ -133,6 +134,7 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "clip norm",
         "bias rate",
         "parametrization",
+        "initialization",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

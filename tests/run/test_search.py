@@ -814,6 +814,7 @@ TRAINING_SPACE = nas.SearchSpace(
     clip_norm=(0.0, 0.5),
     bias_rate=(0.1, 1.0),
     parametrization=("standard", "ntk"),
+    initialization=("random", "data"),
 )
 
 
@@ -839,6 +840,7 @@ def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
         "clip_norm": 0.5,
         "bias_rate": 0.1,
         "parametrization": "standard",
+        "initialization": "data",
     }
     starts = [nas.Genome((8,), learning_rate=0.01, label_smoothing=0.1, **genes)]
     space = {"space": TRAINING_SPACE, "n_candidates": 6}

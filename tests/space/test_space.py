@@ -38,6 +38,7 @@ GENE_VALUES: dict[str, list[Any]] = {
     "clip_norm": [0.0, 1.0],
     "bias_rate": [0.1, 1.0],
     "parametrization": ["standard", "ntk"],
+    "initialization": ["random", "data"],
 }
 
 

@@ -106,7 +106,8 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "regularization_schedule = {values = ['flat_cosine']}\n"
             "clip_norm = {values = [1, 0]}\n"
             "bias_rate = {values = [0.1]}\n"
-            "parametrization = {values = ['ntk']}\n",
+            "parametrization = {values = ['ntk']}\n"
+            "initialization = {values = ['data']}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -129,6 +130,7 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 clip_norm=(0, 1),
                 bias_rate=(0.1,),
                 parametrization=("ntk",),
+                initialization=("data",),
                 name="mine",
             ),
         ),
