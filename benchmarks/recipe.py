@@ -156,11 +156,11 @@ def _tested(prepared: Prepared, genomes: Sequence[Genome], seed: int) -> dict[Ge
         results = fit(networks, [Training(one) for one in cohort], problem)
         seconds = (time.perf_counter() - start) / len(cohort)
         for candidate, network, result in zip(cohort, networks, results, strict=True):
-            predictions = predict(network, _test_inputs(prepared, candidate.genome.encoding))
+            predictions = predict(network, test_inputs(prepared, candidate.genome.encoding))
             y = prepared.targets(prepared.split.test)
             found[candidate.genome] = {
                 **_trained(candidate.genome, result),
-                "error": _error(predictions, y, network.loss.output),
+                "error": error_of(predictions, y, network.loss.output),
                 "log loss": _log_loss(predictions, y, network.loss),
                 "training seconds": round(seconds, 3),
             }
@@ -178,12 +178,13 @@ def _trained(genome: Genome, result: TrainingResult) -> Row:
     }
 
 
-def _test_inputs(prepared: Prepared, encoding: Encoding) -> Floats:
+def test_inputs(prepared: Prepared, encoding: Encoding) -> Floats:
+    """The test rows in an encoding."""
     rows = TableRows(prepared.dataset.table, prepared.split.test)
     return prepared.preprocessor_of(encoding).encode(rows)
 
 
-def _error(predictions: Floats, y: Array, output: str) -> float:
+def error_of(predictions: Floats, y: Array, output: str) -> float:
     """The share of wrong answers, or the root mean square error of standardized values."""
     if output == "softmax":
         return float(np.mean(predictions.argmax(axis=1) != y))

@@ -12,9 +12,21 @@ import numpy as np
 import pytest
 
 import nas
-from benchmarks import code, coverage, folds, inference, islands, published, recipe, scaling, search_figures
+from benchmarks import (
+    code,
+    coverage,
+    folds,
+    inference,
+    islands,
+    published,
+    realmlp,
+    recipe,
+    scaling,
+    search_figures,
+)
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
+from benchmarks.data import load
 from benchmarks.replay import Table
 from benchmarks.rows import Row
 
@@ -365,3 +377,31 @@ def test_ingredients_of_a_recipe_are_measured_on_the_same_rows(capsys: pytest.Ca
     assert "all without quantile" in printed
     with pytest.raises(SystemExit):
         recipe.main(["iris", "--also", 'fast={"speed": 0.9}'])
+
+
+def test_realmlps_point_is_compared_on_the_same_splits() -> None:
+    def row(contestant: str, error: float, seconds: float, seed: int, data: str = "p") -> Row:
+        key = {"data": data, "seed": seed, "contestant": contestant}
+        return {**key, "task": "classification", "error": error, "epoch seconds": seconds}
+
+    rows = [row("nas", 0.09, 0.2, 0), row("pytabkit", 0.19, 0.1, 0), row("nas", 0.39, 0.1, 1)]
+    rows += [row("pytabkit", 0.19, 0.2, 1), row("nas", 0.5, 9.0, 2)]  # the last has no partner
+    rows += [row("nas", 0.19, 0.1, 0, "q"), row("pytabkit", 0.09, 0.4, 0, "q")]
+    p, q = realmlp.summary(rows)
+    # With 0.01 added, a half and twice of it; and likewise of the times.
+    assert (p["seeds"], p["error ratio"], p["time ratio"]) == (2, pytest.approx(1), pytest.approx(1))
+    assert [q["error ratio"], q["time ratio"]] == pytest.approx([2, 0.25])
+    error, seconds = realmlp.figures([p, q])
+    assert (error.measured, seconds.measured) == (pytest.approx(2**0.5), pytest.approx(0.5))
+    assert not error.holds
+
+
+@pytest.mark.parametrize("data", ["iris", "diabetes"])
+def test_realmlps_point_trains_in_this_engine(data: str) -> None:
+    dataset = load(data)
+    genome = realmlp.genome_of(dataset)
+    prepared = realmlp.prepared_for(dataset, 0, 4, genome)
+    predictions, seconds = realmlp.ours(prepared, genome, 0)
+    assert predictions.shape == (len(prepared.split.test), prepared.problem.n_outputs)
+    assert np.isfinite(predictions).all()
+    assert seconds > 0

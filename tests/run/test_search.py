@@ -684,7 +684,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "error", "complaint"),
         [
-            ({"space": "nonsense"}, SpaceError, "expected one of deep, funnel, small, tables, tabm, tiny or"),
+            (
+                {"space": "nonsense"},
+                SpaceError,
+                "expected one of deep, funnel, realmlp, small, tables, tabm,",
+            ),
             (
                 {"algorithm": "magic"},
                 InputError,

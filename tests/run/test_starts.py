@@ -59,6 +59,20 @@ def test_those_that_a_table_rules_out_are_changed(tmp_path: Path) -> None:
     assert started(result) == [Genome((4,), "relu", numeric_encoding="none")]
 
 
+@pytest.mark.parametrize(("data", "activation", "rate"), [("iris", "selu", 0.04), ("diabetes", "mish", 0.2)])
+def test_the_space_of_realmlp_begins_with_its_points(
+    tmp_path: Path, data: str, activation: str, rate: float
+) -> None:
+    """Which the table's task changes: values have no labels to smooth."""
+    result = search(data, tmp_path, space="realmlp", n_candidates=3, epochs=2, export="python,onnx")
+    first, second = started(result)
+    assert {first.activation, second.activation} == {"selu", "mish"}
+    point = next(one for one in (first, second) if one.activation == activation)
+    assert (point.widths, point.learning_rate, point.parametrization) == ((256, 256, 256), rate, "ntk")
+    assert point.label_smoothing == (0.1 if data == "iris" else None)
+    assert not any(evaluation.failed for _, evaluation in result.history)
+
+
 @pytest.mark.parametrize("name", sorted(nas.available_spaces()))
 def test_shipped_spaces_hold_what_they_begin_with(name: str) -> None:
     space = nas.load_space(name)

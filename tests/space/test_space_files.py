@@ -37,8 +37,8 @@ def write(folder: Path, text: str | bytes, name: str = "mine.toml") -> Path:
 # Shipped spaces.
 
 
-def test_six_spaces_come_with_the_package() -> None:
-    assert list(available_spaces()) == ["deep", "funnel", "small", "tables", "tabm", "tiny"]
+def test_seven_spaces_come_with_the_package() -> None:
+    assert list(available_spaces()) == ["deep", "funnel", "realmlp", "small", "tables", "tabm", "tiny"]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_six_spaces_come_with_the_package() -> None:
         ("funnel", (7 + 28 + 84 + 210 + 462) * 3 * 5 * 3 * 2),
         ("tables", sum(11**depth for depth in range(1, 5)) * 4 * 5 * 4 * 3 * 3 * 2 * 2),
         ("tabm", sum(7**depth for depth in range(1, 5)) * 3 * 4 * 4 * 4 * 2 * 2 * 3),
+        ("realmlp", sum(6**depth for depth in range(1, 6)) * 3 * 6 * 2 * 3 * 2 * 2 * 2 * 2),
         ("deep", sum((9 * 4) ** depth for depth in range(2, 9)) * 5 * 4 * 2),
     ],
 )
@@ -348,7 +349,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
 @pytest.mark.parametrize("path", ["nowhere.toml", "medium", "", "x" * 5000, "a\0b", "."])
 def test_a_space_that_is_not_there_is_named_with_those_that_are(path: str) -> None:
     assert refusal(path).endswith(
-        "expected one of deep, funnel, small, tables, tabm, tiny or a TOML file, got neither"
+        "expected one of deep, funnel, realmlp, small, tables, tabm, tiny or a TOML file, got neither"
     )
 
 
