@@ -389,7 +389,7 @@ def test_realmlps_point_is_compared_on_the_same_splits() -> None:
     rows += [row("nas", 0.19, 0.1, 0, "q"), row("pytabkit", 0.09, 0.4, 0, "q")]
     p, q = realmlp.summary(rows)
     # With 0.01 added, a half and twice of it; and likewise of the times.
-    assert (p["seeds"], p["error ratio"], p["time ratio"]) == (2, pytest.approx(1), pytest.approx(1))
+    assert [p["seeds"], p["error ratio"], p["time ratio"]] == pytest.approx([2, 1, 1])
     assert [q["error ratio"], q["time ratio"]] == pytest.approx([2, 0.25])
     error, seconds = realmlp.figures([p, q])
     assert (error.measured, seconds.measured) == (pytest.approx(2**0.5), pytest.approx(0.5))
