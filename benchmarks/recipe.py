@@ -62,6 +62,7 @@ INGREDIENTS: dict[str, Genes] = {
     "bias_rate": {"bias_rate": 0.1},
     "ntk": {"parametrization": "ntk"},
     "data_driven": {"initialization": "data"},
+    "layer_norm": {"layer_norm": 1},
 }
 """Genes that are on together. Of ingredients with a gene in common the first is among all that are on."""
 

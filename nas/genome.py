@@ -139,6 +139,9 @@ class Genome:
     initialization : str, optional
         What initial weights follow from; see `nas.network.initializers.INITIALIZATIONS`. A network with
         members, or with inherited weights, does not read it.
+    layer_norm : int, optional
+        1: linear outputs of hidden layers are normalized over a layer's units; see `nas.network.units`. 0:
+        they are not. A network with members does not read it.
 
     Raises
     ------
@@ -173,6 +176,7 @@ class Genome:
     bias_rate: float | None = _gene(Effect.TRAINING, "bias=")
     parametrization: str | None = _gene(Effect.TRAINING, "parametrization=")
     initialization: str | None = _gene(Effect.STRUCTURE, "initial=")
+    layer_norm: int | None = _gene(Effect.STRUCTURE, "norm=")
     layers: tuple[Layer, ...] = field(init=False, repr=False)
     """The hidden layers, first to last, each with its own width, activation and dropout."""
 
@@ -262,6 +266,11 @@ class Genome:
         return bool(self.skips) and self.depth > 1 and self.n_members == 1
 
     @property
+    def is_normalized(self) -> bool:
+        """Whether hidden layers have layer norm."""
+        return bool(self.layer_norm and self.widths) and self.n_members == 1
+
+    @property
     def is_data_driven(self) -> bool:
         """Whether initial weights follow from training rows."""
         return self.initialization == "data" and self.n_members == 1
@@ -293,8 +302,9 @@ class Genome:
         """
         weights, biases = _weights_and_biases(self, n_inputs, n_outputs)
         blends, gains = _blends_and_gains(self)
-        # A blend takes a difference, a product and a sum.
-        return self.n_members * (2 * weights + biases) + _n_factors(self, n_inputs) + 3 * blends + 2 * gains
+        # A blend takes a difference, a product and a sum; layer norm two sums, a difference and two products.
+        of_units = 3 * blends + 2 * gains + 5 * sum(self.widths) * self.is_normalized
+        return self.n_members * (2 * weights + biases) + _n_factors(self, n_inputs) + of_units
 
     def to_dict(self) -> dict[str, Any]:
         """Return the genome as plain values for JSON, without the genes that it does not carry."""

@@ -23,13 +23,15 @@ A network with `Units` has in its record of layers ``units``, among "blends" and
 ``blends_0``, ... of each hidden layer, of shape (units,), and ``gains_1``, ... of each from the second on, of
 the smaller of its width and that of the layer before.
 
+A network with layer norm has in its record of layers ``normalized``, true.
+
 Version 4 is written, 5 where the network has an `Uncertainty`, in ``uncertainty``, 6 where columns have
-``clip`` or ``edges``, 7 where layers have ``members``, 8 where they have ``waves``, and 9 where they have
-``units``, or an activation that was not there before. Their ``checksum`` holds two SHA-256 digests:
-``weights``, of the bytes of the weights file, and ``record``, of ``model.json`` without its ``checksum``, as
-JSON with sorted keys and without blanks; a file that does not match them is refused. Versions 1 (a single
-network), 2 (an ensemble) and 3 (either, with columns that have ``means`` or ``knots``) have none, and are
-still read.
+``clip`` or ``edges``, 7 where layers have ``members``, 8 where they have ``waves``, 9 where they have
+``units``, or an activation that was not there before, and 10 where they are ``normalized``. Their
+``checksum`` holds two SHA-256 digests: ``weights``, of the bytes of the weights file, and ``record``, of
+``model.json`` without its ``checksum``, as JSON with sorted keys and without blanks; a file that does not
+match them is refused. Versions 1 (a single network), 2 (an ensemble) and 3 (either, with columns that have
+``means`` or ``knots``) have none, and are still read.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nas-network"
-VERSION = 9  # of the format, the newest; see the top of this file
+VERSION = 10  # of the format, the newest; see the top of this file
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 TASKS = ("classification", "multilabel", "regression")
@@ -373,6 +375,14 @@ def piecewise_linear(x: Array, edges: Sequence[float]) -> Array:
     return codes
 
 
+def layer_norm(z: Array) -> Array:
+    """(z - mean) / √(variance + 1e-5), both over the units of a layer; z is of shape (rows, units)."""
+    centred = z - z.mean(axis=1, keepdims=True)
+    variance = np.square(centred).mean(axis=1, keepdims=True)
+    result: Array = centred / np.sqrt(variance + z.dtype.type(1e-5))
+    return result
+
+
 def smooth_clip(x: Array, bound: float | Array) -> Array:
     """X / √(1 + (x / bound)²), which stays below the bound (Holzmüller et al. 2024, "Better by default")."""
     # The square of a number that is farther away may be infinite.
@@ -615,6 +625,9 @@ class Network(Predictor):
         et al. 2025, "TabM").
     units : Units, optional
         Parametric activations and skip connections.
+    normalized : bool
+        Whether linear outputs of each hidden layer are normalized over its units (layer norm), see
+        `layer_norm`.
 
     Raises
     ------
@@ -635,9 +648,10 @@ class Network(Predictor):
         waves: Waves | None = None,
         factors: Array | None = None,
         units: Units | None = None,
+        normalized: bool = False,
     ) -> None:
         super().__init__(task, Preprocessor(columns), target, provenance)
-        self.waves, self.units = waves, units
+        self.waves, self.units, self.normalized = waves, units, normalized
         self.activations = tuple(activations)
         self.weights = [np.ascontiguousarray(weight, np.float32) for weight in weights]
         self.biases = [np.ascontiguousarray(bias, np.float32) for bias in biases]
@@ -728,6 +742,8 @@ class Network(Predictor):
         layers = zip(self.activations, self.weights[:-1], self.biases[:-1], strict=True)
         for i, (activation, weight, bias) in enumerate(layers):
             z = X @ weight + bias
+            if self.normalized:
+                z = layer_norm(z)
             a = _ACTIVATIONS[activation](z)
             X = a if self.units is None else self.units.outputs(i, z, a, X)
         return X
@@ -827,6 +843,7 @@ def model_record(network: Predictor) -> dict[str, Any]:
             **({} if member.waves is None else {"waves": list(member.waves.places)}),
             **({"members": member.n_members} if member.n_members > 1 else {}),
             **({} if member.units is None else {"units": member.units.kinds}),
+            **({"normalized": True} if member.normalized else {}),
         }
         for member in network.members
     ]
@@ -845,6 +862,7 @@ def model_record(network: Predictor) -> dict[str, Any]:
         "version": next(
             version
             for version, is_needed in (
+                (10, any(member.normalized for member in network.members)),
                 (9, has_later),
                 (8, has_waves),
                 (7, shares_layers),
@@ -1818,6 +1836,7 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Array]) -> Network | 
                 waves=own_waves,
                 factors=arrays[name_of_factors] if name_of_factors else None,
                 units=own_units,
+                normalized=_is_normalized(layer_record, record["version"]),
             )
         )
         if members[-1].n_members != layer_record.get("members", 1):
@@ -1860,6 +1879,17 @@ def _units_of(
             raise ModelError(f"units without an array {missing[0]}")
         found[kind] = tuple(arrays[name] for name in names)
     return Units(**found)
+
+
+def _is_normalized(layers: Mapping[str, Any], version: int) -> bool:
+    """Whether the hidden layers of a member are normalized; raises `ModelError` on anything but true."""
+    if "normalized" not in layers:
+        return False
+    if version < 10:
+        raise ModelError(f"layer norm of version 10 in version {version}")
+    if layers["normalized"] is not True:
+        raise ModelError(f"layers: normalized: expected true, got {_short(layers['normalized'])}")
+    return True
 
 
 def uncertainty_of(record: Mapping[str, Any], network: Predictor) -> Uncertainty:
@@ -2047,6 +2077,8 @@ def _check_network(network: Network) -> None:
         _check_factors(network, network.factors)
     if network.units is not None:
         _check_units(network, network.units)
+    if network.normalized and (network.factors is not None or not network.activations):
+        raise ModelError("layer norm of a network with members, or without hidden layers")
     if len({column.name for column in network.columns}) != len(network.columns):
         raise ModelError("two columns of the same name")
     _check_inputs(network)

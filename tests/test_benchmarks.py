@@ -392,7 +392,7 @@ def test_realmlps_point_is_compared_on_the_same_splits() -> None:
     assert [p["seeds"], p["error ratio"], p["time ratio"]] == pytest.approx([2, 1, 1])
     assert [q["error ratio"], q["time ratio"]] == pytest.approx([2, 0.25])
     error, seconds = realmlp.figures([p, q])
-    assert (error.measured, seconds.measured) == (pytest.approx(2**0.5), pytest.approx(0.5))
+    assert [error.measured, seconds.measured] == pytest.approx([2**0.5, 0.5])
     assert not error.holds
 
 

@@ -55,6 +55,7 @@ def genomes(draw: st.DrawFn) -> Genome:
         bias_rate=draw(st.none() | NUMBERS),
         parametrization=draw(st.none() | st.sampled_from(PARAMETRIZATIONS)),
         initialization=draw(st.none() | st.sampled_from(INITIALIZATIONS)),
+        layer_norm=draw(st.none() | st.integers(0, 1)),
     )
 
 
@@ -137,6 +138,7 @@ DIFFERENT = [
     Genome((8, 4), bias_rate=0.1),
     Genome((8, 4), parametrization="ntk"),
     Genome((8, 4), initialization="data"),
+    Genome((8, 4), layer_norm=1),
     Genome((8, 4), batch_size=32),
     Genome((8, 4), optimizer="adam"),
 ]
@@ -243,6 +245,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         0.1,
         "ntk",
         "data",
+        1,
     )
     assert full.to_dict() == {
         "widths": [8, 4],
@@ -266,6 +269,7 @@ def test_only_genes_that_are_carried_are_written() -> None:
         "bias_rate": 0.1,
         "parametrization": "ntk",
         "initialization": "data",
+        "layer_norm": 1,
     }
     assert list(full.to_dict()) == ["widths", *GENES]
 
@@ -346,7 +350,7 @@ def test_a_layer_without_its_dropout_is_refused(rates: tuple[float, ...]) -> Non
         (Genome((8, 4), "mish", parametric_activation=0.1, skips=1), "8-4 mish parametric=0.1 skips=1"),
         (Genome((8,), regularization_schedule="step", clip_norm=1.0), "8 regularization=step clip=1"),
         (Genome((8,), bias_rate=0.1, parametrization="ntk"), "8 bias=0.1 parametrization=ntk"),
-        (Genome((8,), initialization="data"), "8 initial=data"),
+        (Genome((8,), initialization="data", layer_norm=1), "8 initial=data norm=1"),
         (Genome((8,), batch_size=1_000_000), "8 batch=1000000"),
         (Genome((8,), weight_decay=0.0, dropout=0.0), "8 decay=0 dropout=0"),
     ],
@@ -401,6 +405,7 @@ def test_operations_are_counted_as_by_hand() -> None:
     assert Genome((5, 2), "tanh", members=8).n_flops(4, 3) == 8 * (of_one + 4)
     both = Genome((5, 2), "tanh", parametric_activation=0.1, skips=1)
     assert both.n_flops(4, 3) == of_one + 3 * (5 + 2) + 2 * 2
+    assert Genome((5, 2), "tanh", layer_norm=1).n_flops(4, 3) == of_one + 5 * (5 + 2)
 
 
 @given(genomes(), st.integers(1, 9), st.integers(1, 9))
@@ -412,4 +417,5 @@ def test_operations_are_those_of_weights_and_biases(genome: Genome, n_inputs: in
     expected = genome.n_members * (2 * n_weights + n_biases + factors)
     expected += 3 * sum(genome.widths) * genome.is_parametric
     expected += 2 * sum(map(min, itertools.pairwise(genome.widths))) * genome.has_skips
+    expected += 5 * sum(genome.widths) * genome.is_normalized
     assert genome.n_flops(n_inputs, n_outputs) == expected

@@ -48,6 +48,7 @@ from nas.runtime import (
     Units,
     Waves,
     category_key,
+    layer_norm,
     load_network,
     model_record,
 )
@@ -293,6 +294,7 @@ def with_units(kinds: Sequence[str] = ("blends", "gains"), **changes: Any) -> Ne
         weights=plain.weights,
         biases=plain.biases,
         units=Units(**(own | changes.get("units", {}))),
+        normalized=changes.get("normalized", False),
     )
 
 
@@ -346,6 +348,38 @@ def test_units_that_do_not_fit_are_refused() -> None:
             with_units(units={kind: numbers})
     with pytest.raises(ModelError, match="units without blends and gains"):
         with_units(())
+
+
+def test_layer_norm_is_that_of_its_formula() -> None:
+    z = np.random.default_rng(0).normal(3, 2, (5, 7))
+    deviations = np.sqrt(z.var(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(layer_norm(z), (z - z.mean(axis=1, keepdims=True)) / deviations, rtol=1e-12)
+    assert layer_norm(z.astype(np.float32)).dtype == np.float32
+
+
+def test_layer_norm_is_of_version_10(tmp_path: Path) -> None:
+    network = with_units(normalized=True)
+    assert model_record(network)["version"] == 10
+    read = load_network(save_network(network, tmp_path / "model"))
+    assert read.members[0].normalized
+    table = table_for(network)
+    np.testing.assert_array_equal(read.predict_proba(table), network.predict_proba(table))
+    assert not np.array_equal(read.predict_proba(table), with_units().predict_proba(table))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(version=9), "layer norm of version 10 in version 9"),
+        (lambda m: m["layers"].update(normalized=1), "normalized: expected true, got 1"),
+        (lambda m: m["layers"].update(normalized=False), "normalized: expected true, got False"),
+    ],
+)
+def test_layer_norm_that_contradicts_a_record_is_refused(tmp_path: Path, change: Any, message: str) -> None:
+    folder = save_network(with_units(normalized=True), tmp_path / "model")
+    rewrite(folder, change)
+    with pytest.raises(ModelError, match=message):
+        load_network(folder)
 
 
 def test_activations_of_version_9_are_said_to_be(tmp_path: Path) -> None:

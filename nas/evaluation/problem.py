@@ -201,7 +201,13 @@ def extras_of(genome: Genome, problem: Problem) -> Extras:
     """What a genome's network has beside its layers."""
     periodic = problem.numbers if genome.encoding.numeric_encoding == "periodic" else ()
     config = training_config(genome, problem.training)
-    return Extras(config.front_scaling > 0, periodic, config.parametric_activation > 0, genome.has_skips)
+    return Extras(
+        config.front_scaling > 0,
+        periodic,
+        config.parametric_activation > 0,
+        genome.has_skips,
+        genome.is_normalized,
+    )
 
 
 def input_change(parent: Genome, genome: Genome, problem: Problem) -> InputChange | None:

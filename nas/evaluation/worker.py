@@ -55,6 +55,7 @@ def _plan(candidate: Candidate, problem: Problem) -> Plan:
         candidate.genome.n_members,
         extras_of(candidate.genome, problem).periodic,
         candidate.genome.has_skips,
+        candidate.genome.is_normalized,
     )
 
 

@@ -182,6 +182,14 @@ def _beside_waves(graph: Graph, waves: Waves, X: str) -> str:
     return graph.add("Concat", X, graph.add("Cos", angles), axis=1)
 
 
+def _normalized(graph: Graph, z: str) -> str:
+    """Add the nodes of layer norm."""
+    centred = graph.add("Sub", z, graph.add("ReduceMean", z, axes=[1]))
+    variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), axes=[1])
+    deviation = graph.add("Sqrt", graph.add("Add", variance, graph.constant(1e-5)))
+    return graph.add("Div", centred, deviation)
+
+
 def _linear_outputs(graph: Graph, network: Network, X: str) -> list[str]:
     """Add the layers of a network; return its linear outputs, those of each member that shares the layers."""
     constants: dict[int, str] = {}
@@ -201,6 +209,8 @@ def _linear_outputs(graph: Graph, network: Network, X: str) -> list[str]:
         layers = zip(network.activations, network.weights, network.biases, strict=False)
         for i, (name, weight, bias) in enumerate(layers):
             z, before = _linear(graph, A, constant(weight), constant(bias)), A
+            if network.normalized:
+                z = _normalized(graph, z)
             A = _activate(graph, name, z)
             if network.units is not None:
                 A = _with_units(graph, network.units, i, (z, A, before), len(bias))

@@ -114,8 +114,13 @@ class _Inputs:
                 "formats have it"
             )
         units = [member.units for member in network.members if member.units is not None]
-        if kinds := {kind for own in units for kind in own.kinds}:
-            words = {"blends": "parametric activations", "gains": "skip connections"}
+        kinds = {kind for own in units for kind in own.kinds}
+        if kinds := kinds | {"norms" for member in network.members if member.normalized}:
+            words = {
+                "blends": "parametric activations",
+                "gains": "skip connections",
+                "norms": "layer norm",
+            }
             found = " and ".join(words[kind] for kind in sorted(kinds))
             raise InputError(
                 f"format sklearn: expected layers with an activation alone, got {found}, which networks of "

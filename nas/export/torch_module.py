@@ -148,10 +148,22 @@ _WAVES = '''class Waves(nn.Module):
 '''
 
 _HIDDEN = '''class Hidden(nn.Module):
-    """A hidden layer: a blend of activation and linear output, plus the first units of the layer before."""
+    """A hidden layer: a blend of activation and linear output, plus the first units of the layer before.
 
-    def __init__(self, n_inputs: int, width: int, activation: nn.Module, n_blends: int, n_gains: int) -> None:
+    With layer norm, linear outputs are normalized first.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        width: int,
+        activation: nn.Module,
+        n_blends: int,
+        n_gains: int,
+        is_normalized: bool = False,
+    ) -> None:
         super().__init__()
+        self.is_normalized = is_normalized
         self.linear = nn.Linear(n_inputs, width, dtype=torch.float32)
         self.activation = activation
         self.blends = nn.Parameter(torch.empty(n_blends, dtype=torch.float32)) if n_blends else None
@@ -160,6 +172,8 @@ _HIDDEN = '''class Hidden(nn.Module):
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """From shape (rows, inputs) to (rows, width)."""
         z = self.linear(X)
+        if self.is_normalized:
+            z = nn.functional.layer_norm(z, z.shape[1:], eps=1e-5)
         A = self.activation(z)
         if self.blends is not None:
             A = z + self.blends * (A - z)
@@ -233,7 +247,7 @@ def _definition(network: Predictor) -> str:
     meaning = "values in standard deviations of the target" if regression else "probabilities"
     link = "z" if regression else "torch.softmax(z, dim=-1)" if classes else "torch.sigmoid(z)"
     has_waves = any(member.waves is not None for member in network.members)
-    has_units = any(member.units is not None for member in network.members)
+    has_units = any(member.units is not None or member.normalized for member in network.members)
     names = dict.fromkeys(name for member in network.members for name in member.activations)
     defined = [_class(name) for name in names if not _activation(name).startswith("nn.")]
     n = sum(member.n_members for member in network.members)
@@ -256,7 +270,9 @@ def _definition(network: Predictor) -> str:
 def _member(network: Network) -> str:
     """The source of a member of an ensemble, or of the only network."""
     if network.n_members == 1:
-        return _layers(network.sizes, network.activations, network.waves, network.units)
+        return _layers(
+            network.sizes, network.activations, network.waves, network.units, normalized=network.normalized
+        )
     *sizes, width, n_outputs = network.sizes
     hidden = _layers((*sizes, width), network.activations)
     arguments = f"{network.n_members}, {network.sizes[0]}, {width}, {n_outputs}"
@@ -268,16 +284,19 @@ def _layers(
     activations: tuple[str, ...],
     waves: Waves | None = None,
     units: Units | None = None,
+    *,
+    normalized: bool = False,
 ) -> str:
     """The source of linear layers with activations between them, after waves if there are any."""
     lines = []
     if waves is not None:
         lines.append(f"Waves({list(waves.places)}, {waves.phases.shape[1]}),")
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        if units is not None and i < len(activations):
-            own = units.arrays()
+        if (units is not None or normalized) and i < len(activations):
+            own = {} if units is None else units.arrays()
             counts = ", ".join(str(len(own.get(f"{kind}_{i}", ()))) for kind in ("blends", "gains"))
-            lines.append(f"Hidden({n_in}, {n_out}, {_activation(activations[i])}, {counts}),")
+            norm = ", is_normalized=True" * normalized
+            lines.append(f"Hidden({n_in}, {n_out}, {_activation(activations[i])}, {counts}{norm}),")
             continue
         lines.append(f"nn.Linear({n_in}, {n_out}, dtype=torch.float32),")
         if i < len(activations):
@@ -343,7 +362,7 @@ def _state_dict(network: Predictor) -> dict[str, Array]:
 
 def _position(network: Network, layer: int, first: int) -> str:
     """The name of a linear layer in its sequence."""
-    if network.units is None:
+    if network.units is None and not network.normalized:
         return str(first + 2 * layer)  # activations have the positions in between
     return f"{first + layer}.linear" if layer < len(network.activations) else str(first + layer)
 

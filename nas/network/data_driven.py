@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from nas.network.arrays import Floats, host, to_device, to_host, xp
 from nas.network.mlp import MLP
-from nas.network.units import activated, unit_outputs
+from nas.network.units import activated, normalized, unit_outputs
 
 MOST_ROWS = 1024
 """Rows that standard deviations are estimated on: they are then known to about two per cent."""
@@ -44,7 +44,7 @@ def initialize_from_rows(network: MLP, X: Floats, rng: host.random.Generator) ->
         if layer < len(network.activations):
             z += bias
             blends, gains = network.units.blends[layer], network.units.gains[layer]
-            own = to_device(z)
+            own = normalized(to_device(z))[0] if network.extras.is_normalized else to_device(z)
             a = activated(network.activations[layer], own)
             read = to_host(unit_outputs(own, a, to_device(read), blends, gains))
     network.weights[0][...], waves.weights[...] = host.split(weights[0], [network.sizes[0]])

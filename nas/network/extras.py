@@ -43,12 +43,15 @@ class Extras(NamedTuple):
         Whether activations are parametric: a trained blend of activation and linear output for each unit.
     has_skips : bool
         Whether hidden layers add the layer before them, each unit by a trained factor.
+    is_normalized : bool
+        Whether linear outputs of hidden layers are normalized over a layer's units.
     """
 
     has_scales: bool = False
     periodic: tuple[int, ...] = ()
     is_parametric: bool = False
     has_skips: bool = False
+    is_normalized: bool = False
 
     @property
     def has_front(self) -> bool:
@@ -61,12 +64,12 @@ class Extras(NamedTuple):
         return self.is_parametric or self.has_skips
 
     def __bool__(self) -> bool:
-        return self.has_front or self.has_units
+        return self.has_front or self.has_units or self.is_normalized
 
     @property
     def of_units(self) -> Extras:
         """The same without what lies in front of the first layer."""
-        return Extras(is_parametric=self.is_parametric, has_skips=self.has_skips)
+        return self._replace(has_scales=False, periodic=())
 
     def n_numbers(self, sizes: Sequence[int]) -> int:
         """The parameters of all this for a network of these sizes."""

@@ -6,8 +6,8 @@ Rows are examples, so that a layer is ``A @ W + b`` with W of shape (inputs, out
 one flat buffer (`nas.network.architecture`): optimizers, checkpoints and files handle one array. Beside its
 layers (`Extras`) each input may have a trained factor (front scaling, Holzmüller et al. 2024, "Better by
 default"), and waves beside it (a periodic encoding, `nas.network.waves`); hidden layers may have parametric
-activations and skip connections (`nas.network.units`). A network with members is the mean of plain networks
-that share weights (`nas.network.batch_ensemble`).
+activations, skip connections and layer norm (`nas.network.units`). A network with members is the mean of
+plain networks that share weights (`nas.network.batch_ensemble`).
 
 Forward pass and backpropagation are written here as a textbook has them. Training does not call them: it
 computes many networks in one batch, in `nas.training`, and tests hold its gradients to these.
@@ -26,7 +26,13 @@ from nas.network.batch_ensemble import gradient_of_mean, initial_factors, parame
 from nas.network.extras import PLAIN, Extras
 from nas.network.initializers import INITIALIZERS
 from nas.network.losses import LOSSES, Loss, Smoothing
-from nas.network.units import activated, unit_gradients, unit_outputs
+from nas.network.units import (
+    activated,
+    normalization_gradient,
+    normalized,
+    unit_gradients,
+    unit_outputs,
+)
 
 PREDICTION_ROWS = 256
 """Rows that are predicted at once: of a table of any length, their activations stay in the cache."""
@@ -236,7 +242,7 @@ class MLP:
     def _of_single_member(
         self, X: Floats, y: Array, row_weights: Floats | None, label_smoothing: float
     ) -> tuple[float, Floats]:
-        linear, inputs, activations = self._forward(X)
+        linear, inputs, activations, norms = self._forward(X)
         outputs = _columns(linear[-1])
         self.loss.link(outputs)
         # Output function and loss are a pair: the gradient by the linear outputs is p - y, in place of p.
@@ -258,6 +264,8 @@ class MLP:
                 dA, below = xp.dot(dZ, to_device(self.weights[layer].T)) + dread, layer - 1
                 own = self.activations[below], self.units.blends[below], self.units.gains[below]
                 dZ, dread, by_own = unit_gradients(dA, linear[below], activations[below], inputs[below], own)
+                if norms:
+                    dZ = normalization_gradient(dZ, linear[below], norms[below])
                 blends[below][...], gains[below][...] = map(to_host, by_own)
         slopes, (scales, waves) = to_host(dZ), self.architecture.front_views(gradient)
         if self.extras.has_scales:
@@ -279,24 +287,33 @@ class MLP:
 
 
 class _Pass(NamedTuple):
-    """Linear outputs of all layers; what each reads: scaled inputs, then hidden units; and activations."""
+    """A forward pass.
+
+    Linear outputs of all layers, after layer norm where there is one; what each layer reads: scaled inputs,
+    then hidden units; activations; and of each layer norm the factors of the rows.
+    """
 
     linear: list[Floats]
     inputs: list[Floats]
     activations: list[Floats]
+    norms: list[Floats]
 
 
 def _forward_from(network: MLP, z: Floats, read: Floats) -> _Pass:
     """The forward pass from the linear outputs of the first layer, and what that has read."""
-    linear, inputs, activations = [z], [read], []
+    linear, inputs, activations, norms = [z], [read], list[Floats](), list[Floats]()
     layers = zip(network.activations, network.weights[1:], network.biases[1:], *network.units, strict=True)
     for name, weight, bias, blends, gains in layers:
+        if network.extras.is_normalized:
+            z, factors = normalized(z)
+            linear[-1] = z
+            norms.append(factors)
         activations.append(activated(name, z))
         inputs.append(unit_outputs(z, activations[-1], inputs[-1], blends, gains))
         z = xp.dot(inputs[-1], to_device(weight))
         z += to_device(bias)
         linear.append(z)
-    return _Pass(linear, inputs, activations)
+    return _Pass(linear, inputs, activations, norms)
 
 
 def _losses(loss: Loss, outputs: Floats, y: Array, smoothing: float) -> Floats:

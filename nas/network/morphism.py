@@ -113,6 +113,16 @@ def is_exact(parent: Architecture, child: Architecture, origins: Sequence[int | 
     """Whether such a child of any parent computes its parent's function, up to rounding; see `morph`."""
     _check(parent, child, origins)
     extras, depth = parent.extras, len(parent.activations)
+    if extras.is_normalized or child.extras.is_normalized:
+        # Means are over all units of a layer, so that a further unit changes the others.
+        is_same = (parent.sizes, parent.activations) == (child.sizes, child.activations)
+        return (
+            is_same
+            and extras.is_normalized == child.extras.is_normalized
+            and (child.extras.is_parametric or not extras.is_parametric)
+            and (child.extras.has_skips or not extras.has_skips or depth < 2)
+            and list(origins) == list(range(depth))
+        )
     removed = set(range(depth)) - set(origins)
     if any(parent.activations[position] != "identity" for position in removed):
         return False

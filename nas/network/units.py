@@ -1,4 +1,4 @@
-"""The units of hidden layers beyond an activation: parametric activations, and skip connections.
+"""The units of hidden layers beyond an activation: parametric activations, skip connections, layer norm.
 
     A_l = (1 - b_l) Z_l + b_l phi_l(Z_l) + g_l A_(l-1)
 
@@ -6,6 +6,10 @@ Blends b (Holzmüller et al. 2024, "Better by default", parametric activations) 
 number for each unit, and 1 at first. A skip connection (He et al. 2016, with a factor for each unit as in
 Touvron et al. 2021, "CaiT") adds unit i of the layer before to unit i, up to the smaller of both widths, so
 that it needs no projection between layers of different widths.
+
+Layer norm (Ba et al. 2016) replaces the linear outputs Z of a row by (Z - mean) / sqrt(variance + 1e-5), both
+over the layer's units. It has no parameters of its own: factors and shifts behind it bring nothing on most
+tasks (Xu et al. 2019, "Understanding and improving layer normalization").
 """
 
 from __future__ import annotations
@@ -13,12 +17,29 @@ from __future__ import annotations
 from nas.network.activations import ACTIVATIONS
 from nas.network.arrays import Floats, to_device, xp
 
+NORM_EPSILON = 1e-5
+"""Added to a variance before its root, as in PyTorch."""
+
 
 def activated(name: str, z: Floats) -> Floats:
     """The values of an activation."""
     a = xp.empty_like(z)
     ACTIVATIONS[name].forward(z, a)
     return a
+
+
+def normalized(z: Floats) -> tuple[Floats, Floats]:
+    """Linear outputs of shape (rows, units) after layer norm, and the factors of their rows, (rows, 1)."""
+    centred = z - z.mean(axis=1)[:, xp.newaxis]
+    factors = 1 / xp.sqrt((centred * centred).mean(axis=1) + NORM_EPSILON)[:, xp.newaxis]
+    return centred * factors, factors
+
+
+def normalization_gradient(dZ: Floats, z: Floats, factors: Floats) -> Floats:
+    """The gradient by linear outputs, from that by the results of `normalized`."""
+    centred = dZ - dZ.mean(axis=1)[:, xp.newaxis]
+    result: Floats = factors * (centred - z * (dZ * z).mean(axis=1)[:, xp.newaxis])
+    return result
 
 
 def unit_outputs(z: Floats, a: Floats, read: Floats, blends: Floats, gains: Floats) -> Floats:

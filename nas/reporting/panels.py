@@ -116,6 +116,8 @@ def _structure(history: History) -> Panel | None:
         text += " Each hidden unit blends its activation with its linear output."
     if genome.has_skips:
         text += " Each hidden layer but the first adds the layer before it, unit by unit."
+    if genome.is_normalized:
+        text += " Linear outputs of each hidden layer are normalized over its units."
     return Panel(
         "structure",
         "The winner's layers",

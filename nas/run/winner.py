@@ -296,6 +296,7 @@ def exported(
         waves=waves,
         factors=network.factors if network.members > 1 else None,
         units=_exported_units(plain),
+        normalized=network.extras.is_normalized,
     )
 
 

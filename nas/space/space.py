@@ -84,6 +84,8 @@ class SearchSpace:
     initialization : sequence of str
         What initial weights follow from, see `nas.network.initializers.INITIALIZATIONS`; empty: not carried,
         random.
+    layer_norm : sequence of int, or Range
+        1: hidden layers have layer norm; empty: not carried, 0.
     name : str
         The name in messages and reports.
     starts : tuple of Genome
@@ -124,6 +126,7 @@ class SearchSpace:
     bias_rate: Values = gene(Numbers(*RATE_FACTOR_BOUNDS), "of biases", (0.1, 1))
     parametrization: Sequence[str] = gene(Names(PARAMETRIZATIONS), "ntk: rates of layers follow their inputs")
     initialization: Sequence[str] = gene(Names(INITIALIZATIONS), "of weights: data, from training rows")
+    layer_norm: Values = gene(Numbers(0, 1, whole=True), "1: outputs of a layer are normalized", (0, 1))
     name: str = "custom"
     starts: tuple[Genome, ...] = field(default=(), compare=False)
 
@@ -238,7 +241,7 @@ class SearchSpace:
 _LATER_GENES = (
     *("numeric_encoding", "beta2", "label_smoothing", "front_scaling", "members"),
     *("parametric_activation", "skips", "regularization_schedule", "clip_norm", "bias_rate"),
-    *("parametrization", "initialization"),
+    *("parametrization", "initialization", "layer_norm"),
 )
 """Genes that the first journals do not name."""
 

@@ -87,6 +87,8 @@ class BackwardPass:
             else:
                 run = self._forward.parametric[layer, rows.start]
                 calls += run.backward(slopes[rows], self._gradient[blends], gate)
+        for norm, places in self._forward.norms[layer]:
+            calls += norm.backward(units(slopes, places))
         return calls
 
     def _skips(self, layer: int) -> Iterator[tuple[SkipStack, tuple[list[Place], slice]]]:

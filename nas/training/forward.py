@@ -15,7 +15,7 @@ from nas.network.calls import Call
 from nas.training.front import FrontScaling, MemberWaves, numbers_of
 from nas.training.layout import Layout, Place
 from nas.training.memory import Memory
-from nas.training.units import ParametricRun, SkipStack
+from nas.training.units import LayerNorm, ParametricRun, SkipStack
 from nas.training.views import matrices, units, wide
 
 
@@ -38,6 +38,8 @@ class ForwardPass:
         What loops of activations leave to their derivatives, by layer and first row.
     parametric : dict from (int, int) to ParametricRun
         By layer and first row.
+    norms : dict from int to list of (LayerNorm, list of Place)
+        By layer, with the places of their members.
     skips : dict from int to list of SkipStack
         By layer, in the order of `Memory.skip_groups`.
     calls : list of Call
@@ -50,6 +52,7 @@ class ForwardPass:
         self.waves: dict[int, MemberWaves] = {}
         self.gates: dict[tuple[int, int], Floats] = {}
         self.parametric: dict[tuple[int, int], ParametricRun] = {}
+        self.norms: dict[int, list[tuple[LayerNorm, list[Place]]]] = {}
         self.skips: dict[int, list[SkipStack]] = {}
         self.calls = self._lay_out()
 
@@ -126,7 +129,7 @@ class ForwardPass:
     def _activate(self, layer: int) -> list[Call]:
         memory, layout = self._memory, self._memory.layout
         z, a = memory.linear[layer], memory.hidden[layer - 1]
-        calls: list[Call] = []
+        calls = self._normalize(layer)
         for name, rows, blends in layout.runs(layer):
             arrays = (z[rows].reshape(-1), a[rows].reshape(-1))
             # NumPy's derivatives compute such a term again; loops keep it, where a backward pass reads it.
@@ -147,6 +150,19 @@ class ForwardPass:
         elif layer in memory.skip_groups:
             calls.append((xp.copyto, (memory.read[layer], a)))
         return calls + self._skip(layer)
+
+    def _normalize(self, layer: int) -> list[Call]:
+        """The calls of a layer's layer norm, which replaces linear outputs."""
+        memory, layout = self._memory, self._memory.layout
+        self.norms[layer] = []
+        calls: list[Call] = []
+        for members in layout.norm_groups(layer):
+            places = [layout.places[i][layer - 1] for i in members]
+            widths = [layout.shapes[i].sizes[layer] for i in members]
+            norm = LayerNorm(units(memory.linear[layer], places), widths, memory.zeros)
+            self.norms[layer].append((norm, places))
+            calls += norm.forward()
+        return calls
 
     def _skip(self, layer: int) -> list[Call]:
         """The calls of a layer's skip connections, which add to its units after the mask."""

@@ -105,8 +105,8 @@ class Layout:
         The stacks of each layer from the second to the outputs.
     run_counts : list of lists of (activation, rows, whether parametric)
         The runs of equal activations in each hidden layer, rows of ones between members included.
-    has_skips : bool
-        Whether a member has skip connections.
+    has_skips, has_norms : bool
+        Whether a member has skip connections, and whether one has layer norm.
     """
 
     def __init__(self, shapes: Sequence[Shape], *, tiled: bool = False) -> None:
@@ -118,6 +118,7 @@ class Layout:
         self._waves = self._scales + aligned(n_scales)
         self._units = self._waves + sum([n_wave_numbers(shape) for shape in shapes if shape.extras.periodic])
         self.has_skips = any(shape.extras.has_skips for shape in shapes)
+        self.has_norms = any(shape.extras.is_normalized for shape in shapes)
         with_units = [shape.unit_counts for shape in shapes if shape.extras.has_units]
         self.size = aligned(self._units + sum([sum(map(sum, unit_counts)) for unit_counts in with_units]))
         self.depth = len(self.run_counts)
@@ -190,6 +191,18 @@ class Layout:
                     neighbours, places = zip(*group, strict=True)
                     gains = [self.unit_places[i][layer - 1].gains for i in neighbours]
                     yield list(places), slice(gains[0].start, gains[-1].stop)
+
+    def norm_groups(self, layer: int) -> Iterator[list[int]]:
+        """Neighbours of equal width in a hidden layer, padding included, that have layer norm."""
+        if not self.has_norms:
+            return
+
+        def kind(i: int) -> tuple[bool, int]:
+            return self.shapes[i].extras.is_normalized, self.shapes[i].padded[layer]
+
+        for (is_normalized, _), group in groupby(self.members(layer), kind):
+            if is_normalized:
+                yield list(group)
 
     @cached_property
     def front_groups(self) -> list[tuple[list[int], tuple[int, int, int]]]:

@@ -166,7 +166,7 @@ class Batch:
 
 def _needs_inputs(layout: Layout, layer: int) -> bool:
     """Whether a derivative in this layer reads linear outputs, so that activations need their own memory."""
-    return any(
+    return any(layout.norm_groups(layer)) or any(
         ACTIVATIONS[name].needs_input or is_parametric
         for name, _, is_parametric in layout.run_counts[layer - 1]
     )

@@ -31,7 +31,7 @@ from nas.training.products import PANEL
 from nas.training.rates import rates_of
 from nas.training.shapes import Shape
 from nas.training.sharing import COPYING, n_calls, n_shared
-from nas.training.units import BLEND_CALLS, SKIP_CALLS
+from nas.training.units import BLEND_CALLS, NORM_CALLS, SKIP_CALLS
 
 COSTS = {
     "steps": 13.5,
@@ -63,7 +63,8 @@ _MARGIN = 0.95
 class Plan:
     """A network that is not built yet.
 
-    Sizes, activations, training settings, members, inputs with waves, and whether there are skip connections.
+    Sizes, activations, training settings, members, inputs with waves, and whether there are skip connections,
+    and layer norm.
     """
 
     sizes: tuple[int, ...]
@@ -72,13 +73,14 @@ class Plan:
     members: int = 1
     periodic: tuple[int, ...] = ()
     has_skips: bool = False
+    is_normalized: bool = False
 
     @property
     def extras(self) -> Extras:
         """What the network has beside its layers."""
         config = self.config
         has_scales, is_parametric = config.front_scaling > 0, config.parametric_activation > 0
-        return Extras(has_scales, self.periodic, is_parametric, self.has_skips)
+        return Extras(has_scales, self.periodic, is_parametric, self.has_skips, self.is_normalized)
 
 
 def plan(plans: Sequence[Plan], most: int = MOST) -> list[list[int]]:
@@ -266,7 +268,7 @@ def _product_work(layout: Layout, rows: int) -> tuple[float, float]:
 
 
 def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Calls and operations of activations, dropout masks and skips; `dropouts` are of members with any."""
+    """Calls and operations of activations, masks, skips and norms; `dropouts` are of members with any."""
     calls, units = 0.0, 0.0
     for layer, runs in enumerate(layout.run_counts):
         for name, n_units, is_parametric in runs:
@@ -283,6 +285,12 @@ def _unit_work(layout: Layout, rows: int, dropouts: Sequence[Sequence[float]]) -
             calls += 1 + SKIP_CALLS * len(skips)
             units += rows * layout.n_rows[layer + 1]
             units += SKIP_CALLS * rows * sum(gains.stop - gains.start for _, gains in skips)
+        for members in layout.norm_groups(layer + 1):
+            shapes = [layout.shapes[i] for i in members]
+            width = shapes[0].padded[layer + 1]
+            is_padded = any(shape.sizes[layer + 1] < width for shape in shapes)
+            calls += NORM_CALLS + 2 * is_padded
+            units += (NORM_CALLS / 2 + 2 * is_padded) * rows * len(members) * width
     return calls, units
 
 

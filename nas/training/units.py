@@ -1,11 +1,12 @@
-"""Units of hidden layers beyond an activation, in a cohort: parametric activations, and skip connections.
+"""Units of hidden layers beyond an activation, in a cohort: parametric activations, skips, layer norm.
 
     H = Z + b (phi(Z) - Z),   dZ = (1 - b) dH + b dH phi'(Z),   db = sum over rows of dH (phi(Z) - Z)
     A_l = H_l + g A_(l-1),    dA_(l-1) += g dA_l,               dg = sum over rows of dA_l A_(l-1)
 
 See `nas.network.units` for what they are. Blends are one operation over a run of neighbours with the same
 activation, gains one over a stack. Blends of rows of ones and of padding are 0, and gains beyond a member's
-own widths too: such rows stay what they are, and these numbers get no gradient.
+own widths too: such rows stay what they are, and these numbers get no gradient. Layer norm leaves padding
+at 0, and takes means over a member's own units.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas.network.activations import ACTIVATIONS
-from nas.network.arrays import Floats, sum_columns, xp
+from nas.network.arrays import Floats, sum_columns, sum_rows, xp
 from nas.network.calls import Call
+from nas.network.units import NORM_EPSILON
 
 BLEND_CALLS = 8
 """Calls of a step for a run with blends, beside its activation's; each is an operation on every unit."""
 
 SKIP_CALLS = 6
 """Calls of a step for a stack with skip connections; each is an operation on every unit that it adds to."""
+
+NORM_CALLS = 19
+"""Calls of a step for neighbours with layer norm; about half of them are operations on every unit."""
 
 New = Callable[[Sequence[int]], Floats]
 """Memory of a shape."""
@@ -107,3 +112,66 @@ class SkipStack:
         """The call that adds to the gradient by the layer before, of shape (members, inputs, rows)."""
         own = slopes[:, : self._n]
         return xp.add, (own, self._product, own)
+
+
+class LayerNorm:
+    """Layer norm of neighbours of equal shape, for batches of a fixed number of rows.
+
+    Parameters
+    ----------
+    z : float array of shape (members, units, rows)
+        Linear outputs, which it replaces.
+    widths : sequence of int
+        Each member's own units, which come first; the others are padding.
+    new : callable
+    """
+
+    def __init__(self, z: Floats, widths: Sequence[int], new: New) -> None:
+        self._z, self._scratch = z, new(z.shape)
+        of_rows = (len(z), 1, z.shape[2])
+        self._mean, self._factors, self._dot = new(of_rows), new(of_rows), new(of_rows)
+        self._share, self._own = new((len(z), 1, 1)), new((*z.shape[:2], 1))
+        for i, width in enumerate(widths):
+            self._share[i] = 1 / width
+            self._own[i, :width] = 1
+        self._is_padded = any(width < z.shape[1] for width in widths)
+        self._numbers = new((2,))
+        self._numbers[0], self._numbers[1] = NORM_EPSILON, 1
+
+    def forward(self) -> list[Call]:
+        """The calls that normalize."""
+        z, scratch, mean, factors = self._z, self._scratch, self._mean, self._factors
+        epsilon, one = (self._numbers[i : i + 1].reshape(()) for i in range(2))
+        return [
+            *self._averaged(z, mean),
+            (xp.subtract, (z, mean, z)),
+            *self._unpadded(z),
+            (xp.multiply, (z, z, scratch)),
+            *self._averaged(scratch, factors),
+            (xp.add, (factors, epsilon, factors)),
+            (xp.sqrt, (factors, factors)),
+            (xp.divide, (one, factors, factors)),
+            (xp.multiply, (z, factors, z)),
+        ]
+
+    def backward(self, slopes: Floats) -> list[Call]:
+        """The calls that turn the gradient by the results into that by linear outputs, in place."""
+        z, scratch = self._z, self._scratch
+        return [
+            *self._averaged(slopes, self._mean),
+            (xp.multiply, (slopes, z, scratch)),
+            *self._averaged(scratch, self._dot),
+            (xp.multiply, (z, self._dot, scratch)),
+            (xp.subtract, (slopes, self._mean, slopes)),
+            (xp.subtract, (slopes, scratch, slopes)),
+            (xp.multiply, (slopes, self._factors, slopes)),
+            *self._unpadded(slopes),
+        ]
+
+    def _averaged(self, values: Floats, out: Floats) -> list[Call]:
+        """The means over a member's own units; padding is 0."""
+        return [(sum_rows, (values, out[:, 0])), (xp.multiply, (out, self._share, out))]
+
+    def _unpadded(self, values: Floats) -> list[Call]:
+        """The call that sets padding to 0, where there is any."""
+        return [(xp.multiply, (values, self._own, values))] if self._is_padded else []

@@ -106,11 +106,12 @@ def test_every_gene_of_training_has_features() -> None:
         bias_rate=(0.1, 1.0),
         parametrization=("standard", "ntk"),
         initialization=("random", "data"),
+        layer_norm=(0, 1),
     )
     genome = Genome((8,), schedule="coslog4", beta2=0.99, label_smoothing=0.1, front_scaling=3.0, members=8)
     genome = replace(genome, regularization_schedule="constant", clip_norm=1.0)
-    genome = replace(genome, bias_rate=1.0, parametrization="ntk", initialization="random")
-    expected = [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5, 1.0, 0.5, 1.0, 0.0, 1.0]
+    genome = replace(genome, bias_rate=1.0, parametrization="ntk", initialization="random", layer_norm=1)
+    expected = [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.5, 0.5, 1.0, 0.5, 1.0, 0.0, 1.0, 1.0]
     assert Features(space)(genome) == expected
 
 

@@ -179,7 +179,9 @@ def test_waves_are_in_every_format_but_scikit_learns(tmp_path: Path, name: str) 
         assert write_export(one, name, place(folder, name)).agreement.difference <= 1e-5
 
 
-def with_units(kind: str, seed: int, kinds: tuple[str, ...] = ("blends", "gains")) -> Network:
+def with_units(
+    kind: str, seed: int, kinds: tuple[str, ...] = ("blends", "gains"), *, normalized: bool = False
+) -> Network:
     """A network with parametric activations and skip connections, among layers of different widths."""
     rng = np.random.default_rng(seed)
     task, target, n_outputs = TARGETS[kind]
@@ -194,7 +196,8 @@ def with_units(kind: str, seed: int, kinds: tuple[str, ...] = ("blends", "gains"
         activations=("relu", "mish", "identity", "selu"),
         weights=[rng.normal(0, 0.7, (m, n)) for m, n in pairwise(sizes)],
         biases=[rng.normal(0, 0.3, n) for n in sizes[1:]],
-        units=Units(**units),
+        units=Units(**units) if kinds else None,
+        normalized=normalized,
     )
 
 
@@ -208,6 +211,19 @@ def test_blends_and_gains_are_in_every_format_but_scikit_learns(tmp_path: Path, 
             with pytest.raises(InputError, match=r"^format sklearn: .* (parametric|skip) .* other formats"):
                 write_export(one, name, place(folder, name))
             assert not list(folder.iterdir())
+            continue
+        assert write_export(one, name, place(folder, name)).agreement.difference <= 1e-5
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if name != "mlflow"])
+def test_layer_norm_is_in_every_format_but_scikit_learns(tmp_path: Path, name: str) -> None:
+    plain, full = with_units("many classes", 0, (), normalized=True), with_units("many classes", 1)
+    ensemble = Ensemble([plain, full, with_units("many classes", 2, normalized=True)], [2, 1, 1])
+    for i, one in enumerate((plain, with_units("one value", 2, ("blends",), normalized=True), ensemble)):
+        (folder := tmp_path / str(i)).mkdir()
+        if name == "sklearn":
+            with pytest.raises(InputError, match=r"^format sklearn: .*layer norm.* other formats"):
+                write_export(one, name, place(folder, name))
             continue
         assert write_export(one, name, place(folder, name)).agreement.difference <= 1e-5
 

@@ -127,6 +127,7 @@ def write(folder: Path) -> None:
                 waves=waves if members == 1 else None,
                 factors=rng.choice([-1.25, 0.75], (members, inputs)) if members > 1 else None,
                 units=units if members == 1 else None,
+                normalized=members == 1,
             )
             for members in (1, 3)
             if (sizes := (inputs + 2 * n_waves * (members == 1), 5, 4, members * N_OUTPUTS[task]))

@@ -20,6 +20,12 @@ from nas.run.preparation import prepare
 KINDS = [Extras(), Extras(True, (1, 2)), Extras(has_skips=True, is_parametric=True)]
 
 
+def test_with_layer_norm_all_layers_but_the_first_read_normalized_units() -> None:
+    network, X = initialized(Extras(is_normalized=True))
+    *_, outputs = network._forward(X).linear
+    assert_allclose(outputs.std(axis=0), 1, rtol=1e-9)
+
+
 def initialized(
     extras: Extras = KINDS[0], n: int = 500, activation: str = "selu", seed: int = 1, **options: Any
 ) -> tuple[MLP, Floats]:

@@ -103,6 +103,8 @@ EXTRAS = [
     Extras(is_parametric=True),
     Extras(has_skips=True),
     Extras(True, (1,), True, True),
+    Extras(is_normalized=True),
+    Extras(True, (1,), True, True, True),
 ]
 
 

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from nas.network import ACTIVATIONS, MLP, OPTIMIZERS, Architecture, Extras, State, is_exact, morph
 from nas.network.arrays import Floats
+from nas.network.units import normalized
 
 BOTH = Extras(is_parametric=True, has_skips=True)
 BLENDS = Extras(is_parametric=True)
 GAINS = Extras(has_skips=True)
 NEITHER = Extras()
+NORMS = Extras(is_normalized=True)
+ALL = Extras(is_parametric=True, has_skips=True, is_normalized=True)
 Origins = Sequence[int | None]
 
 
@@ -63,6 +66,31 @@ def test_what_is_added_changes_nothing_at_first(extras: Extras) -> None:
     assert is_same(parent, child, [0, 1, 2])
     assert all((blends == 1).all() for blends in child.units.blends)
     assert not any(gains.any() for gains in child.units.gains)
+
+
+def test_blends_and_gains_that_are_added_beside_layer_norm_change_nothing_at_first() -> None:
+    parent = parent_of((6, 5, 7), ["relu", "tanh", "mish"], NORMS)
+    assert is_same(parent, child_of(parent, (6, 5, 7), parent.activations, [0, 1, 2], ALL), [0, 1, 2])
+
+
+@pytest.mark.parametrize(("before", "after"), [(NEITHER, NORMS), (NORMS, NEITHER)])
+def test_children_keep_the_weights_of_parents_that_have_layer_norm_or_not(
+    before: Extras, after: Extras
+) -> None:
+    parent = parent_of((6, 5), ["relu", "tanh"], before)
+    child = child_of(parent, (6, 5), parent.activations, [0, 1], after)
+    assert not is_exact(parent.architecture, child.architecture, [0, 1])
+    np.testing.assert_array_equal(child.parameters, parent.parameters)
+    wider = child_of(parent, (8, 5), parent.activations, [0, 1], after)
+    np.testing.assert_allclose(wider.weights[0][:, :6], parent.weights[0], rtol=1e-12)
+
+
+def test_layer_norm_worked_out_by_hand() -> None:
+    # Units -1, 1 and 3 have the mean 1 and the variance 8 / 3.
+    z, factors = normalized(np.array([[-1.0, 1.0, 3.0], [5.0, 5.0, 5.0]]))
+    deviation = (8 / 3 + 1e-5) ** 0.5
+    np.testing.assert_allclose(z, [[-2 / deviation, 0, 2 / deviation], [0, 0, 0]], rtol=1e-12)
+    np.testing.assert_allclose(factors, [[1 / deviation], [1e-5**-0.5]], rtol=1e-12)
 
 
 @pytest.mark.parametrize("widths", [(9, 5, 7), (6, 9, 7), (6, 5, 20), (8, 8, 8)])
@@ -150,7 +178,7 @@ def test_moments_of_numbers_that_stay_are_kept() -> None:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_child_that_is_called_exact_is(data: st.DataObject) -> None:
-    extras = st.sampled_from([NEITHER, BLENDS, GAINS, BOTH])
+    extras = st.sampled_from([NEITHER, BLENDS, GAINS, BOTH, NORMS, ALL])
     names, width = st.sampled_from(list(ACTIVATIONS)), st.integers(1, 9)
     depth = data.draw(st.integers(0, 3))
     parent = parent_of(

@@ -28,6 +28,7 @@ SPACE = SearchSpace(
     bias_rate=(0.1, 1.0),
     parametrization=("standard", "ntk"),
     initialization=("random", "data"),
+    layer_norm=(0, 1),
 )
 
 
@@ -135,6 +136,7 @@ def test_every_gene_has_columns_of_its_own_and_a_mask_of_networks_with_it() -> N
         "bias rate",
         "parametrization",
         "initialization",
+        "layer norm",
     ]
     assert X.shape == (50, sum(len(group.columns) for group in groups) + 2)
     third = groups[3]

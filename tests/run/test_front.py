@@ -32,6 +32,8 @@ BINS = replace(SCALED, numeric_encoding="piecewise_linear")
 MEMBERS = replace(BOTH, members=4)
 UNITS = replace(PLAIN, parametric_activation=0.1, skips=1)
 ALL = replace(BOTH, parametric_activation=1.0, skips=1)
+NORMS = replace(PLAIN, layer_norm=1)
+WITH_NORMS = replace(ALL, layer_norm=1)
 
 ENCODINGS = [Encoding(numeric_encoding=name) for name in ("periodic", "piecewise_linear")]
 
@@ -54,7 +56,7 @@ def network_of(problem: Problem, genome: Genome, parameters: Floats) -> MLP:
     return network
 
 
-@pytest.mark.parametrize("genome", [SCALED, WAVES, BOTH, UNITS, ALL])
+@pytest.mark.parametrize("genome", [SCALED, WAVES, BOTH, UNITS, ALL, NORMS, WITH_NORMS])
 def test_the_saved_network_computes_what_the_trained_one_does(prepared: Prepared, genome: Genome) -> None:
     state, problem = trained(prepared, genome), prepared.problem
     network = network_of(problem, genome, state.parameters)
@@ -65,6 +67,7 @@ def test_the_saved_network_computes_what_the_trained_one_does(prepared: Prepared
     assert saved.sizes[0] == problem.n_inputs_of(genome) == 13 * (17 if network.extras.periodic else 1)
     units = {} if saved.units is None else saved.units.arrays()
     assert (saved.units is not None) == genome.is_parametric == genome.has_skips
+    assert saved.normalized == genome.is_normalized
     n_numbers = sum(array.size for array in (*saved.weights, *saved.biases, *units.values()))
     assert n_numbers == genome.n_parameters(problem.n_inputs_of(genome), problem.n_outputs)
     rows = prepared.dataset.table.iloc[prepared.split.validation]
@@ -88,6 +91,11 @@ def outputs(prepared: Prepared, parent: Genome, genome: Genome) -> tuple[Array, 
     [
         *[(SCALED, SCALED), (SCALED, PLAIN), (PLAIN, BOTH), (WAVES, BOTH), (BOTH, WAVES), (WAVES, WAVES)],
         *[(PLAIN, UNITS), (UNITS, UNITS), (WAVES, ALL), (UNITS, replace(ALL, widths=(8, 6, 9)))],
+        *[
+            (NORMS, NORMS),
+            (NORMS, replace(NORMS, parametric_activation=0.1, skips=1)),
+            (WITH_NORMS, WITH_NORMS),
+        ],
     ],
 )
 def test_children_compute_what_their_parents_do(prepared: Prepared, parent: Genome, genome: Genome) -> None:
@@ -123,6 +131,7 @@ def test_a_search_with_both_is_exported_and_explained(tmp_path: Path) -> None:
     space = nas.SearchSpace(
         depth=(0, 2), widths=(8,), front_scaling=(6.0,), numeric_encoding=("periodic",),
         learning_rate=(0.01,), parametric_activation=(0.0, 0.1), skips=(0, 1), activation=("selu", "mish"),
+        layer_norm=(0, 1),
     )  # fmt: skip
     result = search("wine", tmp_path, space=space, n_candidates=6, importance=True, members=2)
     assert result.test.score > 0.8
@@ -155,7 +164,8 @@ def test_members_have_factors_of_their_own_in_place_of_both(
     prepared: Prepared, parent: Genome, genome: Genome
 ) -> None:
     assert MEMBERS.encoding == PLAIN.encoding
-    network = build_network(replace(MEMBERS, parametric_activation=0.1, skips=1), 0, prepared.problem)
+    others: dict[str, Any] = {"parametric_activation": 0.1, "skips": 1, "layer_norm": 1}
+    network = build_network(replace(MEMBERS, **others), 0, prepared.problem)
     assert (network.members, bool(network.extras)) == (4, False)
     before, after = outputs(prepared, parent, genome)
     assert np.abs(after - before).mean() < 0.5 * np.abs(before - before.mean(axis=0)).mean()

@@ -819,6 +819,7 @@ TRAINING_SPACE = nas.SearchSpace(
     bias_rate=(0.1, 1.0),
     parametrization=("standard", "ntk"),
     initialization=("random", "data"),
+    layer_norm=(0, 1),
 )
 
 
@@ -845,6 +846,7 @@ def test_a_regression_leaves_label_smoothing_out(tmp_path: Path) -> None:
         "bias_rate": 0.1,
         "parametrization": "standard",
         "initialization": "data",
+        "layer_norm": 1,
     }
     starts = [nas.Genome((8,), learning_rate=0.01, label_smoothing=0.1, **genes)]
     space = {"space": TRAINING_SPACE, "n_candidates": 6}

@@ -39,6 +39,7 @@ GENE_VALUES: dict[str, list[Any]] = {
     "bias_rate": [0.1, 1.0],
     "parametrization": ["standard", "ntk"],
     "initialization": ["random", "data"],
+    "layer_norm": [0, 1],
 }
 
 

@@ -108,7 +108,8 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
             "clip_norm = {values = [1, 0]}\n"
             "bias_rate = {values = [0.1]}\n"
             "parametrization = {values = ['ntk']}\n"
-            "initialization = {values = ['data']}\n",
+            "initialization = {values = ['data']}\n"
+            "layer_norm = {min = 0, max = 1}\n",
             SearchSpace(
                 depth=(0, 3),
                 widths=Range(4, 16, "log", 2),
@@ -132,6 +133,7 @@ def test_a_shipped_name_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.M
                 bias_rate=(0.1,),
                 parametrization=("ntk",),
                 initialization=("data",),
+                layer_norm=(0, 1),
                 name="mine",
             ),
         ),

@@ -213,7 +213,7 @@ def train() -> int:
             for i, name in enumerate(ACTIVATIONS)
         ]
         networks.append(MLP((5, 3), [], loss, rng=rng))
-        both = Extras(is_parametric=True, has_skips=True)
+        both = Extras(is_parametric=True, has_skips=True, is_normalized=True)
         networks.append(MLP((5, 9, 7, 3), ["selu", "relu"], loss, rng=rng, extras=both))
         optimizers, smooths = [*OPTIMIZERS] * 3, LOSSES[loss].uniform is not None
         configs = [

@@ -110,11 +110,12 @@ EXTRAS = {
     0: Extras(has_scales=True, periodic=(1, 3)),
     2: Extras(is_parametric=True),
     3: Extras(has_scales=True, has_skips=True),
-    4: Extras(is_parametric=True, has_skips=True),
-    5: Extras(periodic=(0, 2, 4)),
+    4: Extras(is_parametric=True, has_skips=True, is_normalized=True),
+    5: Extras(periodic=(0, 2, 4), is_normalized=True),
     6: Extras(periodic=(2,), is_parametric=True),
-    7: Extras(has_scales=True),
-    8: Extras(has_scales=True, periodic=(1, 3), has_skips=True),
+    7: Extras(has_scales=True, is_normalized=True),
+    8: Extras(has_scales=True, periodic=(1, 3), has_skips=True, is_normalized=True),
+    9: Extras(is_normalized=True),
     10: Extras(has_skips=True),
 }
 """What some of them have beside their layers."""
@@ -259,8 +260,8 @@ def units_of(layout: Layout, flat: Floats, member: int) -> list[Floats]:
 EXTRAS_OF_LEAVERS = {
     1: Extras(True, (0, 3), True, True),
     2: Extras(True, (0, 3), True, True),
-    5: Extras(True, has_skips=True),
-    6: Extras(False, (1,), has_skips=True),
+    5: Extras(True, has_skips=True, is_normalized=True),
+    6: Extras(False, (1,), has_skips=True, is_normalized=True),
 }
 
 
@@ -363,6 +364,7 @@ def test_leaving_members_change_no_other_member_of_any_cohort(seed: int) -> None
                     (0, 1) if seed % 4 == 1 and i % 2 else (),
                     configs[i].parametric_activation > 0,
                     seed % 4 == 3 and i % 2 == 0,
+                    seed % 4 > 1 and i % 3 == 0,
                 ),
             )
             for i, w in enumerate(widths)

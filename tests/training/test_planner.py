@@ -232,11 +232,13 @@ def test_the_model_counts_the_calls_in_front_of_first_layers() -> None:
     assert work(plans[2:3]) == work([replace(plans[2], config=CONFIG)])
 
 
-def test_the_model_counts_the_calls_of_parametric_activations_and_skips() -> None:
+def test_the_model_counts_the_calls_of_parametric_activations_skips_and_layer_norm() -> None:
     plain = [one(8, 16), one(8), one(16, 16), one(16, 16), one()]
     blended = [replace(p, config=replace(CONFIG, parametric_activation=0.1)) for p in plain]
     skipping = [replace(p, has_skips=True) for p in plain]
     both = [replace(p, has_skips=True) for p in blended]
+    normed = [replace(p, is_normalized=True) for p in plain]
+    narrow = [*normed[:1], *plain[1:3], replace(normed[3], sizes=(64, 15, 13, 10)), plain[4]]
 
     def n_calls(plans: list[Plan]) -> int:
         networks = [MLP(p.sizes, p.activations, "cross_entropy", extras=p.extras) for p in plans]
@@ -246,7 +248,11 @@ def test_the_model_counts_the_calls_of_parametric_activations_and_skips() -> Non
 
     with kernels.disabled():
         calls, done = work(plain)["calls"], n_calls(plain)
-        for some, n_rates in ((blended, 2), (skipping, 0), (both, 2), ([*skipping[:2], *plain[2:]], 0)):
+        some_skip, some_norm = [*skipping[:2], *plain[2:]], [*both[:1], *normed[1:]]
+        for some, n_rates in (
+            *[(blended, 2), (skipping, 0), (both, 2), (some_skip, 0)],
+            *[(normed, 0), (narrow, 0), (some_norm, 2)],
+        ):
             # Rates that differ are two more operations on every parameter.
             assert work(some)["calls"] - calls - n_rates == n_calls(some) - done > 0
 

@@ -89,6 +89,7 @@ class Theirs:
         self.biases = [leaf(bias) for bias in network.biases]
         self.scales = [leaf(network.scales)] if network.extras.has_scales else []
         self.periodic = list(network.extras.periodic)
+        self.is_normalized = network.extras.is_normalized
         self.waves = [leaf(part) for part in network.waves] if self.periodic else []
         self.blends, self.gains = (list(map(leaf, of_layers)) for of_layers in network.units)
 
@@ -106,6 +107,8 @@ class Theirs:
         units = zip(self.activations, self.blends, self.gains, strict=True)
         for (name, blends, gains), weight, bias in zip(units, layers, self.biases, strict=False):
             z, before, n = X @ weight + bias, X, len(gains)
+            if self.is_normalized:
+                z = F.layer_norm(z, z.shape[1:], eps=1e-5)
             X = FUNCTIONS[name](z)
             if len(blends):
                 X = (1 - blends) * z + blends * X
@@ -209,6 +212,25 @@ def test_twenty_steps_with_decay_on_a_schedule_agree() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("activation", ["mish", "relu", "tanh"])
+def test_twenty_steps_with_layer_norm_agree(activation: str) -> None:
+    shapes: list[tuple[int, ...]] = [(7, 5), (9, 9, 9), (8, 8), (7, 5), (), (10,), (9, 9, 9), (8, 12)]
+    base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
+    configs = [
+        replace(base, optimizer=optimizer, parametric_activation=factor * (shape != ()))
+        for (optimizer, factor), shape in zip(
+            [("adam", 0.1), ("adamw", 0.0), ("momentum", 1.0), ("adam", 0.0)] * 2, shapes, strict=True
+        )
+    ]
+    waves, skips = [(), (1, 2), (0,), (), (1, 2), (), (), ()], [True, True, False, False] * 2
+    norms = [True, True, True, False, False, True, True, False]
+    check_steps("cross_entropy", [activation], shapes, configs, waves, skips, norms)
+    for i in (slice(1, 2), slice(5, 6)):  # solo
+        options: dict[str, Any] = {"waves": waves[i], "skips": skips[i], "norms": norms[i]}
+        check_steps("squared_error", [activation], shapes[i], configs[i], **options)
+
+
+@pytest.mark.slow
 def test_twenty_steps_at_rates_of_biases_and_of_layers_agree() -> None:
     shapes: list[tuple[int, ...]] = [(7, 5), (9, 9, 9), (8, 8), (7, 5), (), (10,)]
     base = TrainingConfig(epochs=STEPS, batch_size=24, learning_rate=0.01, weight_decay=0.05, patience=None)
@@ -258,12 +280,14 @@ EXTRAS = [
     Extras(is_parametric=True),
     Extras(has_skips=True),
     Extras(True, (1, 2), True, True),
+    Extras(is_normalized=True),
+    Extras(True, (1, 2), True, True, True),
 ]
 
 
 @pytest.mark.parametrize("extras", EXTRAS)
 @pytest.mark.parametrize("activation", ["selu", "mish", "relu", "softplus"])
-def test_parametric_activations_and_skips_agree(activation: str, extras: Extras) -> None:
+def test_parametric_activations_skips_and_layer_norm_agree(activation: str, extras: Extras) -> None:
     network, (X, y) = some_network("huber", [activation] * 3, (7, 5, 6), extras=extras), some_rows("huber")
     theirs = Theirs(network)
     np.testing.assert_allclose(network.predict(X), theirs.predict(X), rtol=0, atol=EXACT)
@@ -307,19 +331,20 @@ def check_steps(
     configs: Sequence[TrainingConfig],
     waves: Sequence[tuple[int, ...]] | None = None,
     skips: Sequence[bool] | None = None,
+    norms: Sequence[bool] | None = None,
 ) -> None:
     """Check that a cohort takes PyTorch's steps, each of all rows."""
-    X, y = some_rows(loss)
+    n, (X, y) = len(shapes), some_rows(loss)
     networks = [
         some_network(
             loss,
             activation * len(widths),
             widths,
             seed,
-            extras=Extras(config.front_scaling > 0, periodic, config.parametric_activation > 0, has_skips),
+            extras=Extras(config.front_scaling > 0, periodic, config.parametric_activation > 0, *others),
         )
-        for seed, (widths, config, periodic, has_skips) in enumerate(
-            zip(shapes, configs, waves or [()] * len(shapes), skips or [False] * len(shapes), strict=True)
+        for seed, (widths, config, periodic, *others) in enumerate(
+            zip(shapes, configs, waves or [()] * n, skips or [False] * n, norms or [False] * n, strict=True)
         )
     ]
     theirs = [Theirs(network) for network in networks]

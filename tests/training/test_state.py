@@ -34,7 +34,7 @@ def some_networks(widths: Sequence[tuple[int, ...]] = WIDTHS, *, scaled: Collect
     return [
         MLP(
             (5, *w, 2), ["tanh", "relu", "silu"][: len(w)], "cross_entropy", rng=np.random.default_rng(i),
-            extras=Extras(True, (0, 2), True, True) if i in scaled else PLAIN,
+            extras=Extras(True, (0, 2), True, True, i > 0) if i in scaled else PLAIN,
         )
         for i, w in enumerate(widths)
     ]  # fmt: skip
