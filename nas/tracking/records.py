@@ -128,6 +128,11 @@ def _is_count(value: Any) -> bool:
     return type(value) in (int, float) and value >= 1 and value % 1 == 0
 
 
+def _is_count_or_0(value: Any) -> bool:
+    """Return whether a value is a whole number from 0, which may be written as 1.0."""
+    return _is_count(value) or (type(value) in (int, float) and value == 0)
+
+
 _WIDTHS = of(
     "a list of whole numbers from 1", lambda value: isinstance(value, list) and all(map(_is_count, value))
 )
@@ -140,7 +145,8 @@ def _gene_check(gene: str) -> Check:
         check = one_of(domain.names)
     else:
         # Bounds are not checked: an earlier version may have had wider ones.
-        check = of("a whole number from 1", _is_count) if domain.whole else NUMBER
+        from_1, from_0 = of("a whole number from 1", _is_count), of("a whole number from 0", _is_count_or_0)
+        check = NUMBER if not domain.whole else from_1 if domain.low >= 1 else from_0
     return _single_or_listed(check) if gene in LAYER_GENES else check
 
 
