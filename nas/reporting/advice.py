@@ -11,7 +11,8 @@ import numpy as np
 
 from nas.genome import Genome
 from nas.reporting.analysis import best_so_far
-from nas.reporting.history import History, Network
+from nas.reporting.history import History
+from nas.reporting.networks import Network
 from nas.space import SearchSpace
 from nas.tracking.shown import command
 

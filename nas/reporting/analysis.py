@@ -16,7 +16,8 @@ from nas.evolution.lineage import Operator, Origin
 from nas.evolution.surrogate import Surrogate
 from nas.genome import GENES, LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
-from nas.reporting.history import History, Network, Trial
+from nas.reporting.history import History
+from nas.reporting.networks import Network, Trial
 
 _LEAST_RANDOM = 8
 """Random networks from which random search is estimated; fewer say too little of its tail."""

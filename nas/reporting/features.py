@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nas.genome import LAYER_GENES, Genome
 from nas.network.arrays import Array, Floats
+from nas.reporting.networks import Network
 from nas.space import SearchSpace
-
-if TYPE_CHECKING:  # a history has its importance
-    from nas.reporting.history import Network
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from nas.evaluation import Candidate, Evaluation
 from nas.genome import Encoding, Genome
 from nas.reporting.importance import Importance, importance
 from nas.reporting.metric import ShownMetric, shown_metric
+from nas.reporting.networks import Network, Trial
 from nas.reporting.predictions import Predictions
 from nas.runtime import Predictor
 from nas.space import CostModel, SearchSpace, cost_model
@@ -25,46 +26,6 @@ from nas.tracking.shown import as_text
 
 _MOST_CURVES = 1500
 """Curves that are drawn, evenly sampled: more lines only hide each other."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """One genome of a search with its fitness after its longest training.
-
-    Attributes
-    ----------
-    candidate : Candidate
-        The first candidate with this genome.
-    evaluation : Evaluation
-        The last evaluation that did not fail, without curves.
-    epochs : int
-        Total epochs of training.
-    by_rung : mapping of int to float
-        Fitness by rung, in epochs of training; 0: a full training.
-    """
-
-    candidate: Candidate
-    evaluation: Evaluation
-    epochs: int
-    by_rung: Mapping[int, float]
-
-    @property
-    def genome(self) -> Genome:
-        """The candidate's genome."""
-        return self.candidate.genome
-
-    @property
-    def fitness(self) -> float:
-        """The fitness after the longest training."""
-        return self.evaluation.fitness
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One evaluation of a search, with its fitness as it was then; NaN if it failed."""
-
-    candidate: Candidate
-    fitness: float
 
 
 @dataclass(frozen=True)

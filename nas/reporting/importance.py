@@ -14,16 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nas.network.arrays import Array, Floats
 from nas.reporting.features import Group, encode_networks
+from nas.reporting.networks import Network
 from nas.space import SearchSpace
-
-if TYPE_CHECKING:  # a history has its importance
-    from nas.reporting.history import Network
 
 _MOST_NETWORKS = 1500
 """Networks in the training sample: more do not narrow the intervals, as the noise of training remains."""

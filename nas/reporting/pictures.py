@@ -32,9 +32,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 
 from nas.evaluation import Candidate, Evaluation
 from nas.reporting.analysis import Cell, Expectation, Gain, Size, Step, best_so_far, cell_of
-from nas.reporting.history import Network, Trial
 from nas.reporting.importance import Importance
 from nas.reporting.metric import ShownMetric
+from nas.reporting.networks import Network, Trial
 from nas.tracking.shown import as_text
 
 _LONGEST_NAME = 24

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from nas.reporting.history import History, Network
+from nas.reporting.history import History
 from nas.reporting.lines import counted, listed, units
+from nas.reporting.networks import Network
 from nas.reporting.panel import Panel, Table
 from nas.reporting.result_text import answer, detail_cells, notes
 from nas.runtime import Column, Predictor

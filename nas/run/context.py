@@ -74,7 +74,7 @@ class Observers:
     trackers : sequence of Tracker
         A user's own trackers.
     formats : sequence of str
-        Formats in which the winner is exported at the end; see `nas.run.exports`.
+        Formats in which the winner is exported at the end; see `nas.run.formats`.
     """
 
     tracking: Tracking | None = None

@@ -18,7 +18,7 @@ from nas.run.context import Observers, new_context
 from nas.run.deadline import Deadline, command_start
 from nas.run.display import display
 from nas.run.execute import execute
-from nas.run.exports import formats_in
+from nas.run.formats import formats_in
 from nas.run.reproduction import Reproduction, reproduce
 from nas.run.result import SearchResult
 from nas.run.resuming import changes_since, check_same, reconciled, restored

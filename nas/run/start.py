@@ -17,7 +17,7 @@ from nas.export.formats import FORMATS
 from nas.run.callbacks import CallbackTracker
 from nas.run.context import SearchContext
 from nas.run.deadline import LastWork, Plan
-from nas.run.exports import check_formats
+from nas.run.formats import check_formats
 from nas.run.interruption import Interruption
 from nas.run.report_process import ReportProcess
 from nas.run.selection import finalists_to_score, n_fewest_scorings, n_scorings

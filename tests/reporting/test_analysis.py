@@ -25,7 +25,8 @@ from nas.reporting.analysis import (
     random_expectation,
     structure_map,
 )
-from nas.reporting.history import History, Network
+from nas.reporting.history import History
+from nas.reporting.networks import Network
 from nas.reporting.summary import winner_and_fittest
 from nas.space import SearchSpace
 

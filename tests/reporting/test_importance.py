@@ -11,8 +11,8 @@ import pytest
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
 from nas.reporting.features import encode_networks
-from nas.reporting.history import Network
 from nas.reporting.importance import importance
+from nas.reporting.networks import Network
 from nas.space import SearchSpace
 
 SPACE = SearchSpace(

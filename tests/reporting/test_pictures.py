@@ -21,8 +21,8 @@ from nas.genome import Genome
 from nas.reporting import pictures
 from nas.reporting.analysis import structure_map
 from nas.reporting.figures import drawn, themed
-from nas.reporting.history import Network, Trial
 from nas.reporting.metric import shown_metric
+from nas.reporting.networks import Network, Trial
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-1"
 ACCURACY, LOSS = shown_metric("accuracy"), shown_metric("neg_log_loss")

@@ -13,7 +13,7 @@ from searches import search
 import nas
 from nas.errors import InputError
 from nas.export.formats import FORMATS
-from nas.run.exports import _lacking
+from nas.run.formats import _lacking
 from nas.space import SearchSpace, load_space, narrowed
 
 
