@@ -20,7 +20,7 @@ LAYERS = [
     {"kernels"},
     {"network"},
     {"training"},
-    {"space", "data", "predictions", "scorers", "scoring"},
+    {"space", "data", "predictions", "scorers", "scoring", "metric_names"},
     {"evaluation"},
     {"uncertainty"},
     {"evolution"},

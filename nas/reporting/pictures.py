@@ -31,10 +31,10 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from nas.evaluation import Candidate, Evaluation
+from nas.metric_names import ShownMetric
 from nas.reporting.analysis import Cell, Expectation, Gain, Size, Step, best_so_far, cell_of
 from nas.reporting.history import Network, Trial
 from nas.reporting.importance import Importance
-from nas.reporting.metric import ShownMetric
 from nas.tracking.shown import as_text
 
 _LONGEST_NAME = 24

@@ -18,11 +18,11 @@ import nas
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
+from nas.metric_names import shown_metric
 from nas.reporting import pictures
 from nas.reporting.analysis import structure_map
 from nas.reporting.figures import drawn, themed
 from nas.reporting.history import Network, Trial
-from nas.reporting.metric import shown_metric
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-1"
 ACCURACY, LOSS = shown_metric("accuracy"), shown_metric("neg_log_loss")
