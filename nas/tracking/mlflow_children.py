@@ -22,7 +22,7 @@ from sqlalchemy import insert
 
 from nas.evaluation import Candidate, Evaluation
 from nas.metric_names import metric_key, shown_metric
-from nas.tracking.mlflow_entries import curve_metrics, genes, learning_curves, metrics, params
+from nas.tracking.mlflow_entries import genes, learning_curves, metrics, params
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def child_run(
         end=now,
         tags={**tags, **_tags(candidate, evaluation)},
         params=params(genes(candidate)),
-        metrics=curve_metrics(learning_curves(evaluation, metric), now) + metrics(values),
+        metrics=learning_curves([(candidate, evaluation)], metric) + metrics(values),
     )
 
 

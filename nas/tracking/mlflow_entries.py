@@ -16,10 +16,11 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_SOURCE_NAME
 
-from nas.evaluation import Candidate, Evaluation
+from nas.evaluation import Candidate
 from nas.evolution import Generation
 from nas.genome import GENES
 from nas.metric_names import metric_key, shown_metric
+from nas.tracking.journal import Pair
 from nas.tracking.shown import as_text
 from nas.tracking.tracker import RunInfo
 
@@ -40,6 +41,9 @@ _SCORES = {
     "rescored": "cross_validated_{}",
 }
 """Scores of an outcome, and their names in MLflow with a place for the metric's."""
+
+_NUMBERS = {"best_n_parameters": "n_parameters"}
+"""Other numbers of an outcome that children have as well, and their names there."""
 
 _MOST_OF_A_DIGEST = 36
 """Characters of a data set's digest that MLflow's tables hold."""
@@ -83,17 +87,20 @@ def generation_metrics(generation: Generation, pace: float | None, metric: str) 
     """
     best, score, shown = generation.best_genome, metric_key(metric), shown_metric(metric)
     return {
-        f"fitness/best_{score}": shown(generation.best),
-        f"fitness/mean_{score}": shown(generation.mean),
-        f"fitness/median_{score}": shown(generation.median),
-        f"fitness/std_{score}": generation.std,
-        "population/diversity": generation.diversity,
+        f"fitness/best_{score}": _rounded(shown(generation.best)),
+        f"fitness/mean_{score}": _rounded(shown(generation.mean)),
+        f"fitness/median_{score}": _rounded(shown(generation.median)),
+        f"fitness/std_{score}": _rounded(generation.std),
+        "population/diversity": _rounded(generation.diversity),
         "population/best_depth": best.depth,
         "population/best_width": max(best.widths, default=0),
         CANDIDATES: generation.evaluated,
         "population/failures": generation.failures,
         **({} if pace is None else {"population/candidates_per_second": pace}),
-        **{f"population/heredity_layer_{i}": share for i, share in enumerate(generation.heredity, 1)},
+        **{
+            f"population/heredity_layer_{i}": _rounded(share)
+            for i, share in enumerate(generation.heredity, 1)
+        },
     }
 
 
@@ -108,29 +115,43 @@ def score_metrics(scores: Mapping[str, float], metric: str) -> dict[str, float]:
     """
     score, shown = metric_key(metric), shown_metric(metric)
     return {
-        _SCORES[name].format(score) if name in _SCORES else name: shown(value) if name in _SCORES else value
+        _SCORES[name].format(score) if name in _SCORES else _NUMBERS.get(name, name): _rounded(
+            shown(value) if name in _SCORES else value
+        )
         for name, value in scores.items()
     }
 
 
-def learning_curves(evaluation: Evaluation, metric: str) -> dict[str, list[float]]:
-    """Return a training's curves by epoch: losses, and the validation score in its own sign."""
-    shown = shown_metric(metric)
-    curves = {
-        "learning/train_loss": list(evaluation.train_losses),
-        "learning/validation_loss": list(evaluation.validation_losses),
-        f"learning/validation_{metric_key(metric)}": [shown(x) for x in evaluation.validation_scores],
-    }
-    return {name: values for name, values in curves.items() if values}
+def _rounded(value: float) -> float:
+    """Round to six significant digits, as those of curves: MLflow's pages show all that a number has."""
+    return float(f"{value:.6g}")
 
 
-def curve_metrics(curves: Mapping[str, Iterable[float]], now: int) -> list[Metric]:
-    """Return curves as metrics with the epoch, from 1, as step; `now` in milliseconds since 1970."""
-    return [
-        Metric(name, float(value), now, epoch)
-        for name, values in curves.items()
-        for epoch, value in enumerate(values, 1)
-    ]
+def learning_curves(training: Iterable[Pair], metric: str, section: str = "learning") -> list[Metric]:
+    """Return a training's curves by epoch: losses, and the validation score in its own sign.
+
+    Parameters
+    ----------
+    training : iterable of (Candidate, Evaluation)
+        Of a training that was continued, each part.
+    metric : str
+    section : str
+        The part of the names before the slash.
+    """
+    shown, now = shown_metric(metric), int(time.time() * 1000)
+    points = []
+    for candidate, evaluation in training:
+        curves = {
+            "train_loss": evaluation.train_losses,
+            "validation_loss": evaluation.validation_losses,
+            f"validation_{metric_key(metric)}": tuple(map(shown, evaluation.validation_scores)),
+        }
+        points += [
+            Metric(f"{section}/{name}", value, now, epoch)
+            for name, values in curves.items()
+            for epoch, value in enumerate(values, candidate.epochs_done + 1)
+        ]
+    return points
 
 
 def genes(candidate: Candidate) -> dict[str, Any]:

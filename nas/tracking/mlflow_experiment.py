@@ -118,6 +118,7 @@ class Experiment:
         model_dir: Path,
         example: Any,
         params: dict[str, str],
+        tags: dict[str, str],
         describe: Callable[[str], str],
         register: str | None,
     ) -> str:
@@ -130,8 +131,8 @@ class Experiment:
             The saved network.
         example : data frame, optional
             A few rows of the table that it predicts.
-        params : dict of str to str
-            What the model's page shows as its parameters.
+        params, tags : dict of str to str
+            What the model's page shows beside.
         describe : callable
             Returns the description, in Markdown, for the model's id.
         register : str, optional
@@ -143,6 +144,7 @@ class Experiment:
             name="network",
             source_run_id=run_id,
             params=params,
+            tags=tags,
             model_type="pyfunc",
         )
         description = describe(logged.model_id)

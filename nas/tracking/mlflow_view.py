@@ -24,7 +24,6 @@ from nas.tracking.generations import Paced
 from nas.tracking.mlflow_children import ChildRuns, child_run
 from nas.tracking.mlflow_entries import (
     CANDIDATES,
-    curve_metrics,
     dataset_input,
     flat,
     generation_metrics,
@@ -216,7 +215,7 @@ class View:
             tags |= {"nas.best": str(outcome.best.genome), "nas.best_candidate": str(outcome.best.id)}
             if outcome.status == OutcomeStatus.FINISHED:
                 self._add_winner(outcome.best, n_candidates)
-        if self._tags.get(MLFLOW_RUN_NOTE, "").startswith(NOTE_START):  # not rewritten by a person
+        if NOTE_START in self._tags.get(MLFLOW_RUN_NOTE, ""):  # not rewritten by a person
             tags[MLFLOW_RUN_NOTE] = note(self._run, outcome)
         self._client.log_batch(self.run_id, tags=[RunTag(key, text) for key, text in tags.items()])
 
@@ -246,17 +245,23 @@ class View:
             return
         is_first = _CURVES_OF not in self._tags
         self._tags[_CURVES_OF] = str(winner.id)
-        curves: dict[str, list[float]] = {}
-        if self._run.pair is not None:
-            curves = learning_curves(self._run.pair(winner.id)[1], self._run.metric)
-        if not is_first:
-            curves = {f"learning_c{winner.id:04d}/{key.partition('/')[2]}": x for key, x in curves.items()}
+        section = "learning" if is_first else f"learning_c{winner.id:04d}"
         self._client.log_batch(
             self.run_id,
-            curve_metrics(curves, int(time.time() * 1000)),
+            learning_curves(self._training_of(winner), self._run.metric, section),
             params({"winner" if is_first else f"winner_of_{n_candidates}": winner.genome}),
             [RunTag(_CURVES_OF, str(winner.id))],
         )
+
+    def _training_of(self, candidate: Candidate) -> list[tuple[Candidate, Evaluation]]:
+        """Return the parts of a candidate's training, the first first: a rung continues that before it."""
+        assert self._run is not None, "start comes first"
+        if self._run.pair is None:
+            return []
+        parts = [self._run.pair(candidate.id)]
+        while parts[0][0].epochs_done and parts[0][0].inherits is not None:
+            parts.insert(0, self._run.pair(parts[0][0].inherits))
+        return parts
 
     def add_file(self, file: Path) -> None:
         """Log a file of the run's folder as an artifact, in the same subfolder."""
@@ -291,10 +296,12 @@ class View:
             outcome.model_dir,
             outcome.example,
             {param.key: param.value for param in params(of_winner)},
+            self._origin,
             partial(model_note, self._run, outcome),
             register,
         )
-        self._add_scores(outcome.scores, model_id)
+        scores = {name: value for name, value in outcome.scores.items() if name != "search_seconds"}
+        self._add_scores(scores, model_id)
         self._logged_winner = candidate
         self._client.set_tag(self.run_id, "nas.logged_candidate", candidate)
 

@@ -7,7 +7,7 @@ from nas.tracking.shown import as_text
 from nas.tracking.tracker import Outcome, RunInfo
 
 NOTE_START = "**Search of "
-"""How the description of a search begins that this package wrote."""
+"""In each description of a search that this package wrote."""
 
 _CALL = """
 ```python
@@ -24,11 +24,10 @@ def note(run: RunInfo, outcome: Outcome | None = None) -> str:
     """Return the parent run's description in Markdown: what the search is and found, how to browse it."""
     data, score = run.identity["data"], f"validation_{metric_key(run.metric)}"
     shown = shown_metric(run.metric)
+    found = "" if outcome is None else _winner(run.metric, outcome)
     return as_text(
-        f"{NOTE_START}{run.name}**: {run.space.summary()}\n\n"
-        f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns. "
-        f"Score: {shown.label}.\n\n"
-        f"{'' if outcome is None else _winner(run.metric, outcome)}"
+        f"{found}{NOTE_START}{run.name}**: {run.space.summary()}\n\n"
+        f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns. Score: {shown.label}.\n\n"
         "- **Curves**: *Model metrics* of this run. *fitness*, by generation: best, mean, median and "
         "standard deviation of the validation score. *learning*, by epoch: losses of the winner. "
         "*population*, by generation: diversity, heredity of layers, depth and width of the best.\n"
@@ -61,7 +60,8 @@ def model_note(run: RunInfo, outcome: Outcome, model_id: str) -> str:
     """Return the description of the winner's logged model."""
     data = run.identity["data"]
     has_classes = data["task"] == "classification"
-    target = f" of {data['target']}" if data["target"] else ""
+    names = data["target"]
+    target = f" of {names if isinstance(names, str) else ', '.join(map(str, names))}" if names else ""
     call = _CALL.format(
         id=model_id,
         interval="sets of classes with this coverage" if has_classes else "bounds of intervals",

@@ -50,12 +50,12 @@ def saved_views(metric: str, tags: Mapping[str, str]) -> dict[str, str]:
     metric : str
         The metric of the latest search.
     tags : mapping of str to str
-        The experiment's tags: columns that a view has already, as of searches by other metrics, stay.
+        The experiment's tags: columns that a view has already, as of searches by other metrics, stay, last.
     """
     score, is_loss = metric_key(metric), shown_metric(metric).sign < 0
     found = [f"metrics.`validation_{score}`", "metrics.`n_parameters`"]
     searches = ["params.`winner`", f"metrics.`test_{score}`", f"metrics.`cross_validated_{score}`", *found]
-    searches += ["attributes.`User`", "attributes.`Source`", "attributes.`Models`", "attributes.`Dataset`"]
+    searches += ["attributes.`User`", "attributes.`Source`"]
     candidates = ["params.`genome`", *found, "metrics.`best_epoch`", "metrics.`seconds`"]
     candidates += ["tags.`nas.operator`", "tags.`nas.parents`"]
     best_first = {"orderByKey": f"metrics.`validation_{score}`", "orderByAsc": is_loss}
@@ -75,12 +75,25 @@ def _filter(kind: str) -> dict[str, Any]:
 
 
 def _columns(columns: list[str], tags: Mapping[str, str], view: str) -> dict[str, Any]:
-    """Return the columns of a view, those that it has first."""
+    """Return the columns of a view, with their order and widths."""
     try:
         before = json.loads(json.loads(tags[_PREFIX + view])["state"])["selectedColumns"]
     except (KeyError, TypeError, ValueError):
         before = []
-    return {"selectedColumns": list(dict.fromkeys([*before, *columns]))}
+    columns = list(dict.fromkeys([*columns, *before]))
+    # Otherwise attributes come first, and scores are out of sight.
+    order = ["attributes.`Run Name`", *columns, "runDateAndNestInfo", "duration"]
+    return {
+        "selectedColumns": columns,
+        "columnOrder": order,
+        "columnWidths": {column: _width(column) for column in order},
+    }
+
+
+def _width(column: str) -> int:
+    """Return a column's width in pixels: that of its name, and more for genomes."""
+    kind, _, name = column.partition(".")
+    return 230 if kind == "params" else max(110, 50 + 7 * len(name))
 
 
 def _record(name: str, state: dict[str, Any]) -> str:
