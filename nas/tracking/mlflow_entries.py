@@ -36,8 +36,8 @@ CANDIDATES = "population/candidates"
 _SCORES = {
     "validation_score": "validation_{}",
     "test_score": "test_{}",
-    "baseline_test_score": "baseline_test_{}",
-    "trees_test_score": "trees_test_{}",
+    "baseline_test_score": "mlp_100_test_{}",
+    "trees_test_score": "gradient_boosting_test_{}",
     "rescored": "cross_validated_{}",
 }
 """Scores of an outcome, and their names in MLflow with a place for the metric's."""

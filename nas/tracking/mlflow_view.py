@@ -49,6 +49,9 @@ _STATUS = {
 """MLflow's status of a run by the outcome of the search."""
 
 
+_OF_OTHERS = ("baseline_test_score", "trees_test_score", "search_seconds")
+"""Numbers of an outcome that do not describe the winner."""
+
 _CURVES_OF = "nas.curves_of"
 """The tag with the candidate whose curves are those of the parent run."""
 
@@ -300,7 +303,7 @@ class View:
             partial(model_note, self._run, outcome),
             register,
         )
-        scores = {name: value for name, value in outcome.scores.items() if name != "search_seconds"}
+        scores = {name: value for name, value in outcome.scores.items() if name not in _OF_OTHERS}
         self._add_scores(scores, model_id)
         self._logged_winner = candidate
         self._client.set_tag(self.run_id, "nas.logged_candidate", candidate)

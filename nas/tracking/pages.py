@@ -90,10 +90,10 @@ def _columns(columns: list[str], tags: Mapping[str, str], view: str) -> dict[str
     }
 
 
-def _width(column: str) -> int:
+def _width(column: str) -> float:
     """Return a column's width in pixels: that of its name, and more for genomes."""
     kind, _, name = column.partition(".")
-    return 230 if kind == "params" else max(110, 50 + 7 * len(name))
+    return 200 if kind == "params" else max(110, 25 + 6.3 * len(name))
 
 
 def _record(name: str, state: dict[str, Any]) -> str:
