@@ -126,7 +126,10 @@ def _best_of(n: int) -> float:
         condition = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
         since = time.perf_counter()
         best = client.search_runs(
-            [experiment.experiment_id], condition, order_by=["metrics.fitness DESC"], max_results=1
+            [experiment.experiment_id],
+            condition,
+            order_by=["metrics.validation_accuracy DESC"],
+            max_results=1,
         )
         seconds = time.perf_counter() - since
         assert best, "there are candidates"

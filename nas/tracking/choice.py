@@ -24,7 +24,7 @@ class TrackPolicy(StrEnum):
     ----------
     AUTO
         All candidates of a search of up to 1,000. Of a larger search the first 1,000, and at its end the
-        ten best.
+        ten best and the winner.
     ALL
         All candidates.
     ELITES

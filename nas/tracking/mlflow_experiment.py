@@ -99,7 +99,7 @@ class Experiment:
         if not is_server(uri) and not is_database(uri):
             return ""
         base = uri.rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
-        return base + run_page(self.id, run_id)
+        return f"{base}/{run_page(self.id, run_id)}"
 
     def search(self, condition: str) -> list[Any]:
         """Return all runs of the experiment that meet a condition in MLflow's filter syntax."""

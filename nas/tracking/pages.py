@@ -17,6 +17,9 @@ from nas.metric_names import metric_key, shown_metric
 MODEL_DEVELOPMENT = {"mlflow.experimentKind": "custom_model_development"}
 """The tag with which MLflow shows an experiment without its pages for language models."""
 
+START = "/nas"
+"""Path of the page with which `nas ui` begins; see `nas.tracking.mlflow_server`."""
+
 _SEARCHES, _CANDIDATES = "searches", "candidates"
 """Ids of the saved views."""
 
@@ -27,14 +30,14 @@ _TRAINING = "workflowType=machine_learning"
 
 
 def run_page(experiment_id: object, run_id: object) -> str:
-    """Return the path of a run's page."""
-    return f"/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
+    """Return the fragment of a run's page: what follows the server's address and a slash."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
 
 
 def searches_page(experiment_id: object, *, has_view: bool = True) -> str:
-    """Return the path of an experiment's table with a row for each search, if the view for that is saved."""
+    """Return the fragment of an experiment's table: a row for each search, if the view for that is saved."""
     view = f"&viewStateShareKey={_SEARCHES}" if has_view else ""
-    return f"/#/experiments/{experiment_id}/runs?{_TRAINING}{view}"
+    return f"#/experiments/{experiment_id}/runs?{_TRAINING}{view}"
 
 
 def view_tag() -> str:

@@ -18,7 +18,7 @@ from nas.errors import TrackingError
 from nas.execution.reaper import running
 from nas.tracking.address import check_uri, is_database, public, sqlite_file, tracking_store, with_credentials
 from nas.tracking.archive import RunArchive
-from nas.tracking.pages import run_page, searches_page, view_tag
+from nas.tracking.pages import START, run_page, searches_page, view_tag
 
 _LAST_LINES = 20
 """Lines of the server's output that are shown where it did not start."""
@@ -57,7 +57,7 @@ def serve(
     if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
     port = _free(port)
-    page = f"http://127.0.0.1:{port}{_path(uri, None if archive is None else archive.run_id)}"
+    page = f"http://127.0.0.1:{port}{START}{_path(uri, None if archive is None else archive.run_id)}"
     print(f"starting MLflow's pages of {public(uri)}; Ctrl-C ends them", file=sys.stderr)
     return _until_interrupted(uri, port, page, browse=_has_display() if browse is None else browse)
 
@@ -72,16 +72,12 @@ def _has_display() -> bool:
 
 def _until_interrupted(uri: str, port: int, page: str, *, browse: bool) -> int:
     """Run MLflow's server until Ctrl-C, and return its exit status."""
-    # One worker and no job runners take 2 processes and 0.5 GB; MLflow's defaults take 15 and 2.6 GB.
     environment = os.environ | {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Not an argument, which other users of the machine could read.
         "MLFLOW_BACKEND_STORE_URI": uri,
     }
-    command = [sys.executable, "-m", "mlflow", "ui"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--uvicorn-opts", "--log-level warning"]
+    command = [sys.executable, "-m", "nas.tracking.mlflow_server", str(port)]
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryFile() as output, running(command, environment, output) as server:
@@ -136,7 +132,7 @@ def _path(uri: str, run_id: str | None) -> str:
         return run_page(*ids)
     ids = _first_row(uri, "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1")
     if ids is None:
-        return "/"
+        return "#/experiments"
     query = "SELECT 1 FROM experiment_tags WHERE experiment_id = ? AND key = ?"
     return searches_page(*ids, has_view=_first_row(uri, query, *ids, view_tag()) is not None)
 

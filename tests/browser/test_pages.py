@@ -28,9 +28,6 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not 
 if CHROMIUM is None:
     pytest.skip("there is no Chromium; .ci/run installs one", allow_module_level=True)
 
-# MLflow opens the panel of its assistant once, over a quarter of the page, until a person closes it.
-CLOSED = "window === top && localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
-
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 QUIET += ["--disable-background-networking", "--disable-component-update"]
 
@@ -54,7 +51,7 @@ class Seen:
     def _console(self, message: Any) -> None:
         # Of what could not be loaded, the response says what it was.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            self.errors.append(message.text)
+            self._page_error(message.text)
 
     def _page_error(self, error: Any) -> None:
         # No error: by the specification of ResizeObserver a size that changes while sizes are told is told in
@@ -94,7 +91,6 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def seen(browser: Any) -> Iterator[Seen]:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
-    page.add_init_script(CLOSED)
     seen = Seen(page)
     yield seen
     page.close()
@@ -123,6 +119,12 @@ def address(result: nas.SearchResult) -> Iterator[str]:
     process.communicate(timeout=30)
 
 
+def is_training(seen: Seen) -> None:
+    """Check that there are no pages for language models, and no panel of an assistant."""
+    for words in ("Prompts", "Judges", "Evaluation runs", "Playground", "Ask a question..."):
+        assert seen.page.get_by_text(words, exact=True).count() == 0
+
+
 def has_curves(seen: Seen) -> None:
     """Wait until a curve is drawn: points in a straight line, as of a depth that stays, are one piece."""
     seen.page.wait_for_function(
@@ -140,10 +142,8 @@ def test_the_first_page_has_searches_as_rows_with_their_scores(
     seen.text("2 matching runs", "night", "one-layer", "test_accuracy", "cross_validated_accuracy")
     assert time.monotonic() - since < 30
     seen.text(f"{result.test.score:.6g}", " ".join(str(result.best.genome).split()[:2]))
-    # No pages for language models beside it.
-    for words in ("Prompts", "Judges", "Evaluation runs", "Playground"):
-        assert seen.page.get_by_text(words, exact=True).count() == 0
     seen.shot("mlflow_searches")
+    is_training(seen)
     seen.page.goto(f"{address}&compareRunsMode=CHART")
     seen.text("best_accuracy")
     has_curves(seen)
@@ -204,6 +204,7 @@ def test_the_table_of_runs_has_the_parent_and_its_children(
     seen.page.get_by_role("tab", name="Model metrics").click()
     has_curves(seen)
     seen.shot("mlflow_candidate")
+    is_training(seen)
     assert seen.elsewhere == []
     assert seen.errors == []
 
@@ -211,12 +212,13 @@ def test_the_table_of_runs_has_the_parent_and_its_children(
 def test_the_model_page_has_scores_data_and_description(
     seen: Seen, address: str, result: nas.SearchResult
 ) -> None:
-    base, experiment = address.split("/#/")[0], address.split("/runs?")[0]
+    base, experiment = address.split("#/")[0], address.split("/runs?")[0]
     seen.page.goto(f"{experiment}/models?workflowType=machine_learning")
     seen.page.get_by_text("network", exact=True).first.click()
     seen.text("The network that the search", "night", "test_accuracy", "digits (#", "Logged from")
     seen.shot("mlflow_model")
-    seen.page.goto(f"{base}/#/models/digit-reader/versions/1")
+    is_training(seen)
+    seen.page.goto(f"{base}#/models/digit-reader/versions/1")
     seen.text("digit-reader", "Version 1", "Inputs (64)", "The network that the search")
     assert seen.elsewhere == []
     assert seen.errors == []
@@ -235,6 +237,7 @@ def test_a_comparison_of_two_searches_shows_their_genomes(
     genome.scroll_into_view_if_needed(timeout=30_000)
     seen.text("winner")
     seen.shot("mlflow_compare")
+    is_training(seen)
     assert seen.elsewhere == []
     assert seen.errors == []
 

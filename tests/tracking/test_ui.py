@@ -62,7 +62,7 @@ def test_the_pages_show_the_searches_and_end_with_all_their_processes(
     assert time.monotonic() - since < 24  # 4.5 s on a machine that does nothing else
     view = "viewStateShareKey=searches"
     place = re.search(
-        rf"MLflow is ready: http://127.0.0.1:(\d+)/#/experiments/1/runs\?workflowType=machine_learning&{view}\n",
+        rf"MLflow is ready: http://127.0.0.1:(\d+)/nas#/experiments/1/runs\?workflowType=machine_learning&{view}\n",
         said,
     )
     assert place is not None, said
@@ -114,12 +114,12 @@ def ask(port: int, call: str, body: dict[str, object]) -> bytes:
 
 def test_the_page_of_a_run_is_found_in_its_store(runs_dir: Path) -> None:
     result = search(runs_dir)
-    page = f"/#/experiments/1/runs/{result.mlflow_run_id}?workflowType=machine_learning"
+    page = f"#/experiments/1/runs/{result.mlflow_run_id}?workflowType=machine_learning"
     run_id = json.loads((result.run_dir / "config.json").read_text())["run_id"]
     assert _path(str(result.tracking_uri), run_id) == page
     assert str(result.mlflow_url).endswith(page)
     assert _path(str(result.tracking_uri), None) == (
-        "/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=searches"
+        "#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=searches"
     )
     with pytest.raises(TrackingError, match="expected the run in it, got none; 'nas sync' puts it there"):
         _path(str(result.tracking_uri), "another")
