@@ -129,7 +129,7 @@ def _best_of(n: int) -> float:
         best = client.search_runs(
             [experiment.experiment_id],
             condition,
-            order_by=["metrics.validation_accuracy DESC"],
+            order_by=[best_first],
             max_results=1,
         )
         seconds = time.perf_counter() - since
