@@ -20,7 +20,7 @@ LAYERS = [
     {"kernels"},
     {"network"},
     {"training"},
-    {"space", "data", "predictions", "scorers", "scoring"},
+    {"space", "data", "predictions", "scorers", "scoring", "metric_names"},
     {"evaluation"},
     {"uncertainty"},
     {"evolution"},
@@ -60,8 +60,10 @@ HOMES = {
     },
     "mlflow": {
         "export/mlflow_model.py",
+        "tracking/mlflow_children.py",
         "tracking/mlflow_entries.py",
         "tracking/mlflow_experiment.py",
+        "tracking/mlflow_server.py",
         "tracking/mlflow_view.py",
     },
     "matplotlib": {

@@ -56,7 +56,11 @@ def add_ui(commands: Any) -> None:
     ui.add_argument("run", nargs="?", metavar="RUN", help="a run's folder; default: all runs")
     add_places(ui)
     ui.add_argument("--port", type=int, default=5000, metavar="N", help="default: 5000; 0: any free port")
-    ui.add_argument("--open", action="store_true", help="open a browser once the server answers")
+    ui.add_argument(
+        "--open",
+        action=argparse.BooleanOptionalAction,
+        help="open a browser once the server answers; default: on a terminal with a graphical display",
+    )
 
 
 def _ui(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 _GRACE = 5.0
 """Seconds that a command has to end by itself: a server closes its connections in less."""
@@ -48,15 +49,19 @@ def reaped(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command within this context: neither it nor a process that it starts outlives this process.
 
     Yields the process that supervises the command, which ends with it, and with its exit code. A Ctrl-C
-    reaches neither of them.
+    reaches neither of them. What the command prints goes to the file `output`.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", __file__, "--run", *command],
         stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         env=environment,
         start_new_session=True,
     )

@@ -44,8 +44,8 @@ _MODEL = '''
 class _Model(mlflow.pyfunc.PythonModel):
     """The network as MLflow calls it.
 
-    ``params={"probabilities": True}`` asks for probabilities, ``params={"interval": 0.9}`` for the bounds of
-    intervals, or for prediction sets, with this coverage.
+    ``params={"probabilities": True}`` asks for probabilities, a column for each class or label,
+    ``params={"interval": 0.9}`` for the bounds of intervals, or for prediction sets, with this coverage.
     """
 
     def load_context(self, context):
@@ -54,12 +54,15 @@ class _Model(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pandas.DataFrame, params=None):
         # MLflow warns without the type annotation; without a signature other types come, too.
         params = params or {}
-        asked = self.network.predict_proba if params.get("probabilities") else self.network.predict
         try:
             rows = _as_table(model_input, [column.name for column in self.network.columns])
             if params.get("interval"):
                 return pandas.DataFrame(self.network.interval_columns(rows, params["interval"]))
-            return asked(rows)
+            if params.get("probabilities"):
+                probabilities, target = self.network.predict_proba(rows), self.network.target
+                names = target.names if self.network.task == "multilabel" else target.classes
+                return pandas.DataFrame(probabilities, columns=list(map(str, names)))
+            return self.network.predict(rows)
         except ValueError as error:  # MLflow's server shows its message; of other errors a traceback
             raise mlflow.exceptions.MlflowException.invalid_parameter_value(str(error)) from None
 
@@ -254,6 +257,6 @@ def load(network: Predictor, path: Path) -> Predict:
         labels: Array = model.predict(rows)
         if network.task == "regression":
             return labels, standardized(network, labels)
-        return labels, model.predict(rows, params={"probabilities": True})
+        return labels, model.predict(rows, params={"probabilities": True}).to_numpy()
 
     return predict

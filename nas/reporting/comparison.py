@@ -15,7 +15,8 @@ from typing import Any
 
 from nas.errors import InputError, RunError
 from nas.genome import Genome
-from nas.reporting.lines import WIDTH, short_genome
+from nas.metric_names import shown_metric
+from nas.reporting.lines import WIDTH, short_genome, with_error
 from nas.scoring import error_over_folds
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import differences
@@ -189,7 +190,10 @@ def _joint_error(first: float | None, second: float | None) -> float:
     return math.nan if first is None or second is None else math.hypot(first, second)
 
 
-_FACTS = ("run", "winner", "parameters", "validation", "rescored", "test", "candidates", "epochs", "seconds")
+_FACTS = (
+    *("run", "winner", "parameters", "metric", "validation", "rescored", "test"),
+    *("candidates", "epochs", "seconds"),
+)
 """The names of what a comparison shows of each run."""
 
 
@@ -211,15 +215,16 @@ def _table(runs: Sequence[Finished]) -> list[str]:
 
 def _facts(run: Finished, name_of: Callable[[Genome], str]) -> tuple[str, ...]:
     """The facts of a run in the order of `_FACTS`, with its winner's name by a function."""
-    result, test = run.result, run.result["test_score"]
-    rescored = f"{fmean(run.scores):.4f} ± {error_over_folds(run.scores):.4f}" if run.scores else "not"
+    result, test, shown = run.result, run.result["test_score"], shown_metric(str(run.identity["metric"]))
+    rescored = with_error(shown(fmean(run.scores)), error_over_folds(run.scores)) if run.scores else "not"
     return (
         run.name,
         name_of(Genome.from_dict(result["best"]["genome"])),
         f"{result['best']['n_parameters']:,}",
-        f"{result['validation_score']:.4f}",
+        shown.name,
+        shown.text(result["validation_score"]),
         rescored,
-        "none" if test is None else f"{test:.4f} ± {_number(result['test_score_error']):.4f}",
+        "none" if test is None else with_error(shown(test), result["test_score_error"]),
         f"{result['candidates']:,}",
         f"{result['epochs']:,}",
         f"{result['seconds']:.1f}",

@@ -18,8 +18,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from nas.metric_names import ShownMetric
 from nas.network.arrays import Array, Floats
-from nas.reporting.metric import ShownMetric
 
 Figure = Any
 """A matplotlib figure, or a part of one."""

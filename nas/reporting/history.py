@@ -12,8 +12,8 @@ from typing import Any
 from nas.errors import RunError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Encoding, Genome
+from nas.metric_names import ShownMetric, shown_metric
 from nas.reporting.importance import Importance, importance
-from nas.reporting.metric import ShownMetric, shown_metric
 from nas.reporting.networks import Network, Trial
 from nas.reporting.predictions import Predictions
 from nas.runtime import Predictor

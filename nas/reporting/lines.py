@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.genome import Genome
-from nas.reporting.metric import shown_metric
+from nas.metric_names import shown_metric
 
 Record = Mapping[str, Any]
 """A result as plain values; see `nas.run.SearchResult.record`."""

@@ -13,9 +13,9 @@ from typing import Any
 from nas.errors import InputError, RunError, RunningError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
+from nas.metric_names import shown_metric
 from nas.reporting import result_text
 from nas.reporting.lines import WIDTH, place, short_genome
-from nas.reporting.metric import shown_metric
 from nas.tracking.archive import RunArchive
 from nas.tracking.folder import CONFIG
 from nas.tracking.lock import check_is_over

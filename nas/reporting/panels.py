@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nas.reporting.pictures as pictures
 from nas.evaluation import Candidate, network_activations
+from nas.metric_names import ShownMetric
 from nas.network.waves import N_WAVES
 from nas.reporting.advice import advice
 from nas.reporting.analysis import (
@@ -20,7 +21,6 @@ from nas.reporting.analysis import (
 from nas.reporting.figures import FEW
 from nas.reporting.history import History, read_history
 from nas.reporting.lines import counted
-from nas.reporting.metric import ShownMetric
 from nas.reporting.model_panels import model_panels
 from nas.reporting.panel import Panel, Table
 from nas.reporting.structure_panels import (

@@ -31,9 +31,9 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from nas.evaluation import Candidate, Evaluation
+from nas.metric_names import ShownMetric
 from nas.reporting.analysis import Cell, Expectation, Gain, Size, Step, best_so_far, cell_of
 from nas.reporting.importance import Importance
-from nas.reporting.metric import ShownMetric
 from nas.reporting.networks import Network, Trial
 from nas.tracking.shown import as_text
 

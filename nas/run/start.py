@@ -224,7 +224,7 @@ def finish(session: Session, outcome: Outcome) -> None:
 
 
 def _finish_mlflow(session: Session, mlflow: MLflowTracker, outcome: Outcome) -> None:
-    session.context.observers.phase("MLflow")
+    session.context.observers.phase("MLflow", mlflow.seconds_left)
     mlflow.finished(outcome)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -18,7 +17,8 @@ from nas.settings.search_settings import SearchSettings
 from nas.tracking import Outcome, OutcomeStatus, RunInfo
 from nas.tracking.address import public, tracking_store, with_credentials
 from nas.tracking.archive import RunArchive
-from nas.tracking.choice import Tracking, TrackPolicy, elites
+from nas.tracking.candidate_runs import BATCH
+from nas.tracking.choice import ChildChoice, Tracking
 from nas.tracking.folder import RunFolder
 from nas.tracking.generations import Paced
 from nas.tracking.held import locked_journals
@@ -28,9 +28,6 @@ from nas.tracking.store import cause, in_words
 
 if TYPE_CHECKING:
     from nas.tracking.mlflow_view import View
-
-_MOST_CHILDREN = 2000
-"""Candidates up to which "auto" gives a run to each of them: half a minute of writing to SQLite."""
 
 _SCORES = {
     **{
@@ -81,8 +78,7 @@ def sync(
     run_dir : path
         The folder of a run that is over, finished or not.
     tracking_uri, track, register : str, optional
-        As for `nas.search`; by default the run's own. "auto" gives a run of its own to every candidate of
-        up to 2,000, and to the elites of more.
+        As for `nas.search`; by default the run's own.
 
     Raises
     ------
@@ -166,19 +162,18 @@ def _write(
     """Write everything of a run that the store lacks, in the order in which a search writes it."""
     view.start(info)
     view.add_generations(generations)
-    best = elites(tracking.policy)
-    has_all = tracking.policy == TrackPolicy.ALL or (
-        tracking.policy == TrackPolicy.AUTO and len(evaluations) <= _MOST_CHILDREN
-    )
-    winner = None if outcome.best is None else outcome.best.id
-    children = (pair for pair in evaluations if best.add(*pair) or has_all or pair[0].id == winner)
-    with ThreadPoolExecutor(view.n_concurrent) as pool:
-        # A few at a time, as each pair in the pool's queue holds its curves in memory.
-        while batch := list(islice(children, view.n_concurrent)):
-            list(pool.map(lambda pair: view.add_child(*pair), batch))
-    view.conclude(outcome, len(evaluations))
+    choice = ChildChoice(tracking.policy)
+    chosen = (pair for pair in evaluations if choice.add(*pair))
+    # A few at a time, as each pair holds its curves in memory.
+    while batch := list(islice(chosen, BATCH)):
+        view.add_children(batch)
+    rest = set(choice.rest(outcome.best))
+    chosen = (pair for pair in evaluations if pair[0].id in rest)
+    while batch := list(islice(chosen, BATCH)):
+        view.add_children(batch)
     if outcome.model_dir is not None and outcome.best is not None:
-        view.add_model(outcome.model_dir, outcome.example, str(outcome.best.id), tracking.register)
+        view.add_model(outcome, tracking.register)
+    view.conclude(outcome, len(evaluations))
     for file in RunFolder(info.run_dir).artifacts():
         view.add_file(file)
     view.add_table(evaluations)

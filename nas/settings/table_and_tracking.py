@@ -134,7 +134,7 @@ class TrackingSettings:
         choice("auto", "all", "elites", "best"),
         "Candidates that have MLflow runs of their own",
         more="elites: candidates that were among the ten best when they came; best: candidates that "
-        "were the best; auto: all, as long as that hardly slows the search down, and the elites in any case. "
+        "were the best; auto: all, of more than 1,000 the first 1,000, the ten best and the winner. "
         "The journal and the artifact ``candidates.csv`` hold all candidates.",
         metavar="POLICY",
     )

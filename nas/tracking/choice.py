@@ -1,10 +1,11 @@
 """Where a search is tracked, and which candidates get an MLflow run of their own.
 
-A store takes some tens of runs per second, and a search may evaluate hundreds of candidates.
+That depends on the candidates alone: not on the clock, nor on how busy the machine or the store is.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import insort
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,7 +23,8 @@ class TrackPolicy(StrEnum):
     Attributes
     ----------
     AUTO
-        All candidates as long as that costs the search next to nothing; the elites in any case.
+        All candidates of a search of up to 1,000. Of a larger search the first 1,000, and at its end the
+        ten best and the winner.
     ALL
         All candidates.
     ELITES
@@ -42,6 +44,9 @@ POLICIES = tuple(policy.value for policy in TrackPolicy)
 
 _N_ELITES = 10
 """Elites: enough to compare on one page of MLflow's, few enough that they can always be written."""
+
+_N_COMPLETE = 1000
+"""Candidates up to which "auto" gives a run to each: a few seconds of writing to a database."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,42 @@ class Elites:
         return [number for _, number in self._best]
 
 
-def elites(policy: str) -> Elites:
-    """Return an empty set of the elites that get a run of their own under any policy."""
-    return Elites(1 if policy == TrackPolicy.BEST else _N_ELITES)
+class ChildChoice:
+    """Which candidates get a run of their own.
+
+    Parameters
+    ----------
+    policy : str
+        A `TrackPolicy` or its text.
+    n_expected : int, optional
+        The most networks that the search may try, if that is known: with at most 1,000, each candidate is
+        chosen as it comes. Otherwise those beyond are decided on at the end.
+    """
+
+    def __init__(self, policy: str, n_expected: int | None = None) -> None:
+        self._policy = TrackPolicy(policy)
+        self._has_all = self._policy == TrackPolicy.ALL or (
+            self._policy == TrackPolicy.AUTO and n_expected is not None and n_expected <= _N_COMPLETE
+        )
+        self._best = Elites(1 if self._policy == TrackPolicy.BEST else _N_ELITES)
+        self._n_networks = 0
+        self._postponed = array("q")
+
+    def add(self, candidate: Candidate, evaluation: Evaluation) -> bool:
+        """Receive an evaluated candidate, and return whether it gets a run now."""
+        is_elite = self._best.add(candidate, evaluation)
+        self._n_networks += candidate.epochs_done == 0  # a network counts once
+        if self._policy != TrackPolicy.AUTO:
+            return self._has_all or is_elite
+        # By the id: islands report their candidates in no certain order.
+        if self._has_all or candidate.id < _N_COMPLETE:
+            return True
+        self._postponed.append(candidate.id)
+        return False
+
+    def rest(self, winner: Candidate | None) -> list[int]:
+        """Return the ids of the candidates that get a run at the end of the search; some have one already."""
+        # More evaluations than networks: a network may be trained on, by successive halving.
+        if self._n_networks <= _N_COMPLETE and self._policy == TrackPolicy.AUTO:
+            return self._postponed.tolist()
+        return list(dict.fromkeys([*self._best.ids, *([] if winner is None else [winner.id])]))

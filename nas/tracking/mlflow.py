@@ -77,7 +77,7 @@ class MLflowTracker:
             partial(in_words, uri=uri),
             is_checked=is_checked,
         )
-        self._candidates = CandidateRuns(policy, lambda: self._writer.n_waiting)
+        self._candidates = CandidateRuns(policy)
 
     @property
     def run_id(self) -> str:
@@ -107,6 +107,10 @@ class MLflowTracker:
         """
         self._writer.skip_jobs()
 
+    def seconds_left(self) -> float:
+        """Estimate how long the waiting child runs take; NaN where that is unknown, or none waits."""
+        return self._candidates.seconds_left()
+
     def started(self, run: RunInfo) -> None:
         """Create the parent run, or continue that of a resumed search."""
         self._run = run
@@ -115,24 +119,22 @@ class MLflowTracker:
         self._writer.put(lambda view: view.start(run))
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
-        """Create the candidate's child run, if the policy has one for it."""
-        job = self._candidates.job_for(candidate, evaluation)
-        if job is not None:
-            self._writer.put(job)
+        """Let the candidate wait for its child run, if the policy has one for it."""
+        self._candidates.evaluated(candidate, evaluation)
 
     def generation(self, generation: Generation) -> None:
-        """Add a point to the parent's curves."""
+        """Add a point to the parent's curves, and write the child runs of candidates."""
         self._points.append((generation, self._pace.of(generation)))
         self._writer.put(self._write_points)
+        self._writer.put(self._candidates.write_batches)
 
     def won(self, outcome: Outcome) -> None:
         """Begin to write the winner, while the search goes on to make its report."""
-        self._candidates.ended()
-        jobs = self._candidates.jobs_for_best(outcome.best)
-        if outcome.model_dir is not None:
-            jobs.insert(0, partial(_add_model, outcome=outcome, register=self._register))
+        self._candidates.ended(outcome.best)
         self._writer.put(self._write_points)
-        self._writer.put(partial(_run_all, jobs=jobs))
+        if outcome.model_dir is not None:
+            self._writer.put(partial(_add_model, outcome=outcome, register=self._register))
+        self._writer.put(self._write_candidates)
 
     def finished(self, outcome: Outcome) -> None:
         """Write the rest, end the parent run, and wait until all is written.
@@ -157,7 +159,6 @@ class MLflowTracker:
         self.won(outcome)
         for job in (
             self._write_files,
-            self._candidates.write_postponed,
             lambda view: view.conclude(outcome, self._candidates.n_evaluated),
             lambda view: view.end(outcome.status),
         ):
@@ -185,6 +186,10 @@ class MLflowTracker:
         view.add_generations([self._points[i] for i in range(n)])
         for _ in range(n):
             self._points.popleft()
+
+    def _write_candidates(self, view: View) -> None:
+        """Write all child runs that wait, unless only the end is to be written."""
+        self._candidates.write(view, lambda: self._writer.is_skipping)
 
     def _write_files(self, view: View) -> None:
         """Write the artifacts: files of the run's folder, and the table of all candidates."""
@@ -215,6 +220,4 @@ def _add_file(view: View, file: Path) -> None:
 
 def _add_model(view: View, outcome: Outcome, register: str | None) -> None:
     """Write the winner's network as a model."""
-    assert outcome.model_dir is not None, "the winner is saved"
-    number = "none" if outcome.best is None else str(outcome.best.id)
-    view.add_model(outcome.model_dir, outcome.example, number, register)
+    view.add_model(outcome, register)

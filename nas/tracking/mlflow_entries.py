@@ -13,38 +13,53 @@ from importlib.metadata import version
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_SOURCE_NAME
 
-from nas.evaluation import Candidate, Evaluation
+from nas.evaluation import Candidate
 from nas.evolution import Generation
 from nas.genome import GENES
+from nas.metric_names import metric_key, shown_metric
+from nas.tracking.journal import Pair
 from nas.tracking.shown import as_text
 from nas.tracking.tracker import RunInfo
 
 _MOST_CHARACTERS = 500
 """Of a param; the databases of earlier MLflow versions refuse longer ones."""
 
+_EMPTY = ("", "None", "[]", "()", "{}")
+"""Values that say nothing."""
+
+CANDIDATES = "population/candidates"
+"""The number of candidates at the end of each generation."""
+
+_SCORES = {
+    "validation_score": "validation_{}",
+    "test_score": "test_{}",
+    "baseline_test_score": "mlp_100_test_{}",
+    "trees_test_score": "gradient_boosting_test_{}",
+    "rescored": "cross_validated_{}",
+}
+"""Scores of an outcome, and their names in MLflow with a place for the metric's."""
+
+_NUMBERS = {"best_n_parameters": "n_parameters"}
+"""Other numbers of an outcome that children have as well, and their names there."""
+
 _MOST_OF_A_DIGEST = 36
 """Characters of a data set's digest that MLflow's tables hold."""
 
 
-def note(run: RunInfo) -> str:
-    """Return the parent run's description in Markdown: what the search is, and how to browse it."""
-    data = run.identity["data"]
-    return as_text(
-        f"**Search of {run.name}**: {run.space.summary()}\n\n"
-        f"Data: {data['name']}, {data['rows']} rows, {data['columns']} columns.\n\n"
-        "- **Curves**: *Model metrics* of this run, by generation: best, median and standard deviation "
-        f"of the validation {run.metric}, diversity, heredity of layers, depth and width of the best.\n"
-        "- **Candidates**: the + in front of this run in the table of runs; sort by `metrics.fitness`, "
-        "group by the params `depth` or `activation`. The artifact `candidates.csv` lists all candidates, "
-        "including candidates without a run of their own.\n"
-        '- **Filters** for the box above that table: `params.depth = "2" and metrics.fitness > 0.9`, '
-        '`metrics.n_parameters < 5000`, `tags."nas.operator" LIKE "crossover%"`, '
-        '`tags."nas.status" = "failed"`.\n'
-        "- **Report** on the search and its winner: the artifact `report.html`.\n"
-        "- **Network**: *Models*, on this page.\n"
-    )
+def origin_tags() -> dict[str, str]:
+    """Return who runs what: user, source and its type, and the commit of the source's git repository.
+
+    As MLflow's own functions fill them, in notebooks and on clusters as well; of this package's command line
+    the source is ``nas``.
+    """
+    tags = {key: as_text(str(text)) for key, text in resolve_tags().items()}
+    source = tags.get(MLFLOW_SOURCE_NAME, "")
+    if source.endswith(("/nas", "/nas/__main__.py", "/nas/cli/program.py", "\\nas.exe")):
+        tags[MLFLOW_SOURCE_NAME] = "nas"
+    return tags
 
 
 def dataset_input(run: RunInfo) -> DatasetInput:
@@ -64,44 +79,79 @@ def dataset_input(run: RunInfo) -> DatasetInput:
     )
 
 
-def generation_metrics(generation: Generation, pace: float | None) -> dict[str, float]:
-    """Return a point for each of the parent's curves; `pace` is candidates per second, None if unknown."""
-    best = generation.best_genome
+def generation_metrics(generation: Generation, pace: float | None, metric: str) -> dict[str, float]:
+    """Return a point for each of the parent's curves; `pace` is candidates per second, None if unknown.
+
+    MLflow draws the metrics of a section, the part of a name before the slash, together, and sections in
+    alphabetical order before metrics without one: *fitness*, *learning*, *population*, then numbers.
+    """
+    best, score, shown = generation.best_genome, metric_key(metric), shown_metric(metric)
     return {
-        "best_fitness": generation.best,
-        "median_fitness": generation.median,
-        "mean_fitness": generation.mean,
-        "fitness_std": generation.std,
-        "diversity": generation.diversity,
-        "best_depth": best.depth,
-        "best_width": max(best.widths, default=0),
-        "candidates": generation.evaluated,
-        "failures": generation.failures,
-        **({} if pace is None else {"candidates_per_second": pace}),
-        **{f"heredity_layer_{i}": share for i, share in enumerate(generation.heredity, 1)},
+        f"fitness/best_{score}": _rounded(shown(generation.best)),
+        f"fitness/mean_{score}": _rounded(shown(generation.mean)),
+        f"fitness/median_{score}": _rounded(shown(generation.median)),
+        f"fitness/std_{score}": _rounded(generation.std),
+        "population/diversity": _rounded(generation.diversity),
+        "population/best_depth": best.depth,
+        "population/best_width": max(best.widths, default=0),
+        CANDIDATES: generation.evaluated,
+        "population/failures": generation.failures,
+        **({} if pace is None else {"population/candidates_per_second": pace}),
+        **{
+            f"population/heredity_layer_{i}": _rounded(share)
+            for i, share in enumerate(generation.heredity, 1)
+        },
     }
 
 
-def child_name(candidate: Candidate) -> str:
-    """Return a name such as ``g03 c0141 64-128-32``: generation, id and widths."""
-    widths = "-".join(map(str, candidate.genome.widths)) or "linear"
-    return f"g{candidate.generation:02d} c{candidate.id:04d} {widths}"
+def score_metrics(scores: Mapping[str, float], metric: str) -> dict[str, float]:
+    """Return the scores of an outcome by the metric's name, losses in their own sign.
 
-
-def child_tags(candidate: Candidate, evaluation: Evaluation) -> dict[str, str]:
-    """Return a candidate's origin and its outcome as tags."""
-    tags = {
-        "nas.kind": "candidate",
-        "nas.candidate": str(candidate.id),
-        "nas.generation": str(candidate.generation),
-        "nas.operator": candidate.operator,
-        "nas.parents": ", ".join(map(str, candidate.parents)) or "none",
-        "nas.inherits": "none" if candidate.inherits is None else str(candidate.inherits),
-        "nas.rung": "whole" if candidate.epochs is None else f"{candidate.epochs} epochs",
-        "nas.status": "failed" if evaluation.failed else "trained",
-        "nas.stopped": evaluation.stopped,
+    Parameters
+    ----------
+    scores : mapping of str to float
+        As in `nas.tracking.Outcome`: maximized scores, and other numbers.
+    metric : str
+    """
+    score, shown = metric_key(metric), shown_metric(metric)
+    return {
+        _SCORES[name].format(score) if name in _SCORES else _NUMBERS.get(name, name): _rounded(
+            shown(value) if name in _SCORES else value
+        )
+        for name, value in scores.items()
     }
-    return tags | ({"nas.error": evaluation.error} if evaluation.error else {})
+
+
+def _rounded(value: float) -> float:
+    """Round to six significant digits, as those of curves: MLflow's pages show all that a number has."""
+    return float(f"{value:.6g}")
+
+
+def learning_curves(training: Iterable[Pair], metric: str, section: str = "learning") -> list[Metric]:
+    """Return a training's curves by epoch: losses, and the validation score in its own sign.
+
+    Parameters
+    ----------
+    training : iterable of (Candidate, Evaluation)
+        Of a training that was continued, each part.
+    metric : str
+    section : str
+        The part of the names before the slash.
+    """
+    shown, now = shown_metric(metric), int(time.time() * 1000)
+    points = []
+    for candidate, evaluation in training:
+        curves = {
+            "train_loss": evaluation.train_losses,
+            "validation_loss": evaluation.validation_losses,
+            f"validation_{metric_key(metric)}": tuple(map(shown, evaluation.validation_scores)),
+        }
+        points += [
+            Metric(f"{section}/{name}", value, now, epoch)
+            for name, values in curves.items()
+            for epoch, value in enumerate(values, candidate.epochs_done + 1)
+        ]
+    return points
 
 
 def genes(candidate: Candidate) -> dict[str, Any]:
@@ -121,24 +171,6 @@ def genes(candidate: Candidate) -> dict[str, Any]:
     return record
 
 
-def child_metrics(evaluation: Evaluation, metric: str, now: int) -> list[Metric]:
-    """Return the curves with the epoch as step, and the final values; `now` in milliseconds since 1970."""
-    curves = {
-        "train_loss": evaluation.train_losses,
-        "validation_loss": evaluation.validation_losses,
-        f"validation_{metric}": evaluation.validation_scores,
-    }
-    points = [
-        Metric(name, value, now, epoch)
-        for name, values in curves.items()
-        for epoch, value in enumerate(values, 1)
-    ]
-    values: dict[str, float] = {"seconds": evaluation.seconds, "n_parameters": evaluation.n_parameters}
-    if not evaluation.failed:
-        values |= {"fitness": evaluation.fitness, "best_epoch": evaluation.best_epoch}
-    return points + metrics(values)
-
-
 def metrics(values: Mapping[str, float], step: int = 0) -> list[Metric]:
     """Return named numbers as metrics at one step."""
     now = int(time.time() * 1000)
@@ -146,8 +178,9 @@ def metrics(values: Mapping[str, float], step: int = 0) -> list[Metric]:
 
 
 def params(values: Mapping[str, Any]) -> list[Param]:
-    """Return named values as params, cut to the length that every store takes."""
-    return [Param(name, as_text(str(value))[:_MOST_CHARACTERS]) for name, value in values.items()]
+    """Return named values as params, cut to the length that every store takes, without empty ones."""
+    texts = {name: as_text(str(value))[:_MOST_CHARACTERS] for name, value in values.items()}
+    return [Param(name, text) for name, text in texts.items() if text.strip() not in _EMPTY]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.store.db.utils import create_sqlalchemy_engine
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from nas.runtime import load_network
 from nas.tracking.address import is_database, is_server, public, sqlite_file
+from nas.tracking.pages import MODEL_DEVELOPMENT, run_page, saved_views
 from nas.tracking.store import analyze, exclusively, ping
 
 _PAGE = 1000
@@ -63,13 +66,24 @@ class Experiment:
         """Create the experiment, or return that of a search which created it first."""
         place = self._artifacts.resolve().as_uri() if self._artifacts else None
         try:
-            return self.client.create_experiment(self._name, artifact_location=place)
+            return self.client.create_experiment(
+                self._name, artifact_location=place, tags=dict(MODEL_DEVELOPMENT)
+            )
         except MlflowException:
             # Another search may have created it in the meantime.
             experiment = self.client.get_experiment_by_name(self._name)
             if experiment is None:
                 raise
             return str(experiment.experiment_id)
+
+    def save_views(self, metric: str) -> None:
+        """Save the views that show searches, and candidates, by a metric; see `nas.tracking.pages`."""
+        tags = self.client.get_experiment(self.id).tags
+        views = saved_views(metric, tags)
+        # Of an experiment that has a kind, it is its user's.
+        for key, text in {**MODEL_DEVELOPMENT, **tags, **views}.items():
+            if tags.get(key) != text:
+                self.client.set_experiment_tag(self.id, key, text)
 
     def answers(self) -> bool:
         """Return whether the store answers."""
@@ -85,7 +99,7 @@ class Experiment:
         if not is_server(uri) and not is_database(uri):
             return ""
         base = uri.rstrip("/") if is_server(uri) else "http://127.0.0.1:5000"
-        return f"{base}/#/experiments/{self.id}/runs/{run_id}?workflowType=machine_learning"
+        return f"{base}/{run_page(self.id, run_id)}"
 
     def search(self, condition: str) -> list[Any]:
         """Return all runs of the experiment that meet a condition in MLflow's filter syntax."""
@@ -98,8 +112,17 @@ class Experiment:
             if not token:
                 return runs
 
-    def log_network(self, run_id: str, model_dir: Path, example: Any, register: str | None) -> None:
-        """Log a saved network as a pyfunc model of a run.
+    def log_network(
+        self,
+        run_id: str,
+        model_dir: Path,
+        example: Any,
+        params: dict[str, str],
+        tags: dict[str, str],
+        describe: Callable[[str], str],
+        register: str | None,
+    ) -> str:
+        """Log a saved network as a pyfunc model of a run, and return the model's id.
 
         Parameters
         ----------
@@ -108,13 +131,24 @@ class Experiment:
             The saved network.
         example : data frame, optional
             A few rows of the table that it predicts.
+        params, tags : dict of str to str
+            What the model's page shows beside.
+        describe : callable
+            Returns the description, in Markdown, for the model's id.
         register : str, optional
             Name of the registered model of which it becomes the next version.
         """
         network = load_network(model_dir)
         logged = self.client.create_logged_model(
-            self.id, name="network", source_run_id=run_id, model_type="pyfunc"
+            self.id,
+            name="network",
+            source_run_id=run_id,
+            params=params,
+            tags=tags,
+            model_type="pyfunc",
         )
+        description = describe(logged.model_id)
+        self.client.set_logged_model_tags(logged.model_id, {MLFLOW_RUN_NOTE: description})
         # Step by step, as `Model.log` requests the history of each metric of the run in a call of its own.
         with tempfile.TemporaryDirectory() as folder:
             model = Model(run_id=run_id, model_id=logged.model_id)
@@ -123,15 +157,20 @@ class Experiment:
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         if register is not None:
-            self._register(register, run_id, logged)
+            self._register(register, run_id, logged, description)
+        return str(logged.model_id)
 
-    def _register(self, name: str, run_id: str, logged: LoggedModel) -> None:
+    def _register(self, name: str, run_id: str, logged: LoggedModel, description: str) -> None:
         """Make a logged model the next version of a registered model."""
         with contextlib.suppress(MlflowException):  # the registered model exists
             self.client.create_registered_model(name)
         # By its location: "models:/..." would be looked up in MLflow's default store.
         self.client.create_model_version(
-            name, logged.artifact_location, run_id=run_id, model_id=logged.model_id
+            name,
+            logged.artifact_location,
+            run_id=run_id,
+            model_id=logged.model_id,
+            description=description,
         )
 
     def analyze(self) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from nas import screen
 from nas.evaluation import Candidate, Evaluation
 from nas.evolution import Generation
+from nas.metric_names import shown_metric
 from nas.tracking.tracker import Outcome, RunInfo
 
 _BAR = 12
@@ -67,6 +68,7 @@ class ProgressDisplay:
     def started(self, run: RunInfo) -> None:
         """Show the search."""
         self._run, self._since, self._has_started = run, time.monotonic(), True
+        self._shown = shown_metric(run.metric)
         self._show("searching", total=run.n_candidates, left=self._seconds_left, best="best none yet")
 
     def evaluated(self, candidate: Candidate, evaluation: Evaluation) -> None:
@@ -76,7 +78,8 @@ class ProgressDisplay:
         quality = (evaluation.fitness, -evaluation.validation_loss)
         if not evaluation.failed and (self._best is None or quality > self._best):
             self._best = quality
-            self._best_text = f"{self._run.metric} {evaluation.fitness:.4f} ({candidate.genome})"
+            shown = self._shown
+            self._best_text = f"{shown.name} {shown.text(evaluation.fitness)} ({candidate.genome})"
         if self._live is not None:
             failed = f", {self._failures} failed" if self._failures else ""
             self._live.update(self._task, completed=self._n_networks, best=f"best {self._best_text}{failed}")
@@ -87,7 +90,7 @@ class ProgressDisplay:
             failed = f", {self._failures} failed" if self._failures else ""
             self._print(
                 f"generation {generation.number}: {self._n_networks}/{self._run.n_candidates} candidates"
-                f"{failed}, best {self._best_text}, mean {generation.mean:.4f}, "
+                f"{failed}, best {self._best_text}, mean {self._shown.text(generation.mean)}, "
                 f"{duration(self._seconds_left())} left"
             )
 

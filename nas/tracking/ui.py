@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import webbrowser
@@ -17,10 +18,14 @@ from nas.errors import TrackingError
 from nas.execution.reaper import running
 from nas.tracking.address import check_uri, is_database, public, sqlite_file, tracking_store, with_credentials
 from nas.tracking.archive import RunArchive
+from nas.tracking.pages import START, run_page, searches_page, view_tag
+
+_LAST_LINES = 20
+"""Lines of the server's output that are shown where it did not start."""
 
 
 def serve(
-    runs_dir: str, tracking_uri: str | None, port: int, run: str | None = None, *, browse: bool = False
+    runs_dir: str, tracking_uri: str | None, port: int, run: str | None = None, *, browse: bool | None = None
 ) -> int:
     """Serve MLflow's pages on loopback until Ctrl-C; for a server, print its address.
 
@@ -32,13 +37,13 @@ def serve(
         The port to listen at; 0: any free port.
     run : path, optional
         The run to show, from its own store; by default the experiment of the latest search is shown.
-    browse : bool
-        Whether to open a browser once the server answers.
+    browse : bool, optional
+        Whether to open a browser once the server answers; None: on a terminal with a graphical display.
 
     Raises
     ------
     InputError
-        If there is no store yet, no such run, or the port is in use.
+        If there is no store yet, no such run, the port is in use, or the server does not start.
     """
     archive = None if run is None else RunArchive(run)
     recorded_uri = None if archive is None else (archive.config.get("tracking") or {}).get("uri")
@@ -52,29 +57,39 @@ def serve(
     if store is not None and not store.is_file():
         raise TrackingError(f"{store}: expected a store that a search has made, got no such file")
     port = _free(port)
-    page = f"http://127.0.0.1:{port}{_path(uri, None if archive is None else archive.run_id)}"
-    print(f"opening {public(uri)}; the page will be at {page} (Ctrl-C ends it)", file=sys.stderr)
-    return _until_interrupted(uri, port, page, browse=browse)
+    page = f"http://127.0.0.1:{port}{START}{_path(uri, None if archive is None else archive.run_id)}"
+    print(f"starting MLflow's pages of {public(uri)}; Ctrl-C ends them", file=sys.stderr)
+    return _until_interrupted(uri, port, page, browse=_has_display() if browse is None else browse)
+
+
+def _has_display() -> bool:
+    """Whether a browser would open in a window; browsers of the terminal would hide what is printed."""
+    has_windows = sys.platform in ("darwin", "win32")
+    return sys.stderr.isatty() and (
+        has_windows or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    )
 
 
 def _until_interrupted(uri: str, port: int, page: str, *, browse: bool) -> int:
     """Run MLflow's server until Ctrl-C, and return its exit status."""
-    # One worker and no job runners take 2 processes and 0.5 GB; MLflow's defaults take 15 and 2.6 GB.
     environment = os.environ | {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Not an argument, which other users of the machine could read.
         "MLFLOW_BACKEND_STORE_URI": uri,
     }
-    command = [sys.executable, "-m", "mlflow", "ui"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "nas.tracking.mlflow_server", str(port)]
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running(command, environment) as server:
-            if _wait_until_ready(server, port):
-                print(f"MLflow is ready: {page}", file=sys.stderr)
-                if browse:
-                    webbrowser.open(page)
+        with tempfile.TemporaryFile() as output, running(command, environment, output) as server:
+            if not _wait_until_ready(server, port):
+                output.seek(0)
+                lines = output.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
+                raise TrackingError(
+                    "\n".join([f"{public(uri)}: expected MLflow's server to start, got:", *lines])
+                )
+            print(f"MLflow is ready: {page}", file=sys.stderr)
+            if browse:
+                webbrowser.open(page)
             return server.wait()
     except KeyboardInterrupt:
         return 0
@@ -114,12 +129,15 @@ def _path(uri: str, run_id: str | None) -> str:
         )
         if ids is None:
             raise TrackingError(f"{public(uri)}: expected the run in it, got none; 'nas sync' puts it there")
-        return f"/#/experiments/{ids[0]}/runs/{ids[1]}?workflowType=machine_learning"
+        return run_page(*ids)
     ids = _first_row(uri, "SELECT experiment_id FROM runs ORDER BY start_time DESC LIMIT 1")
-    return f"/#/experiments/{ids[0]}/runs?workflowType=machine_learning" if ids else "/"
+    if ids is None:
+        return "#/experiments"
+    query = "SELECT 1 FROM experiment_tags WHERE experiment_id = ? AND key = ?"
+    return searches_page(*ids, has_view=_first_row(uri, query, *ids, view_tag()) is not None)
 
 
-def _first_row(uri: str, query: str, *values: str) -> tuple[object, ...] | None:
+def _first_row(uri: str, query: str, *values: object) -> tuple[object, ...] | None:
     """Query the store without MLflow: importing it would take longer than its server's start."""
     store = sqlite_file(uri)
     if store is None:

@@ -51,7 +51,7 @@ class Seen:
     def _console(self, message: Any) -> None:
         # Of what could not be loaded, the response says what it was.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            self.errors.append(message.text)
+            self._page_error(message.text)
 
     def _page_error(self, error: Any) -> None:
         # No error: by the specification of ResizeObserver a size that changes while sizes are told is told in
@@ -98,25 +98,20 @@ def seen(browser: Any) -> Iterator[Seen]:
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
-    return nas.search(
-        "digits",
-        n_candidates=40,
-        epochs=24,
-        n_workers=0,
-        name="night",
-        register="digit-reader",
-        track="all",  # "auto" leaves out more candidates the busier the machine is
-        progress=False,
-        runs_dir=tmp_path_factory.mktemp("browser") / "runs",
-    )
+    options: dict[str, Any] = {"n_workers": 0, "progress": False, "space": "small"}
+    options |= {"runs_dir": tmp_path_factory.mktemp("browser") / "runs", "n_candidates": 40}
+    nas.search("digits", name="one-layer", genes={"depth": [1]}, **options)
+    return nas.search("digits", name="night", register="digit-reader", **options)
 
 
 @pytest.fixture(scope="module")
 def address(result: nas.SearchResult) -> Iterator[str]:
-    """Where ``nas ui`` serves the run."""
+    """Where ``nas ui`` serves the searches."""
     port = free_port()
-    command = [sys.executable, "-m", "nas", "ui", str(result.run_dir), "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    place = ["--runs-dir", str(result.run_dir.parent), "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nas", "ui", *place], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stderr is not None
     page = next(line for line in process.stderr if line.startswith("MLflow is ready: "))
     yield page.removeprefix("MLflow is ready: ").strip()
@@ -124,28 +119,71 @@ def address(result: nas.SearchResult) -> Iterator[str]:
     process.communicate(timeout=30)
 
 
-def test_the_page_of_a_search_shows_its_curves_and_its_story(
-    seen: Seen, address: str, result: nas.SearchResult
-) -> None:
-    since = time.monotonic()
-    seen.page.goto(address)
-    seen.text("night", "Search of night", "best_fitness", "digits")
-    assert time.monotonic() - since < 30
-    seen.shot("run")
-    seen.page.get_by_role("tab", name="Model metrics").click()
-    seen.text("best_fitness", "best_depth")
-    # Curves are drawn: points in a straight line, as of a depth that stays, are joined to one piece.
+def is_training(seen: Seen) -> None:
+    """Check that there are no pages for language models, and no panel of an assistant."""
+    for words in ("Prompts", "Judges", "Evaluation runs", "Playground", "Ask a question..."):
+        assert seen.page.get_by_text(words, exact=True).count() == 0
+
+
+def has_curves(seen: Seen) -> None:
+    """Wait until a curve is drawn: points in a straight line, as of a depth that stays, are one piece."""
     seen.page.wait_for_function(
         "() => [...document.querySelectorAll('path.js-line')].some("
         "line => line.getAttribute('d').split('L').length > 2)",
         timeout=30_000,
     )
-    seen.shot("curves")
+
+
+def test_the_first_page_has_searches_as_rows_with_their_scores(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    since = time.monotonic()
+    seen.page.goto(address)
+    seen.text("2 matching runs", "night", "one-layer", "test_accuracy", "cross_validated_accuracy")
+    assert time.monotonic() - since < 30
+    seen.text(f"{result.test.score:.6g}", " ".join(str(result.best.genome).split()[:2]))
+    seen.shot("mlflow_searches")
+    is_training(seen)
+    seen.page.goto(f"{address}&compareRunsMode=CHART")
+    seen.text("best_accuracy")
+    has_curves(seen)
+    seen.shot("mlflow_charts")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+
+
+def test_the_saved_view_of_candidates_has_the_best_first(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    seen.page.goto(address.replace("viewStateShareKey=searches", "viewStateShareKey=candidates"))
+    seen.text("Candidates, best first", "n_parameters", "nas.operator")
+    best = max(evaluation.fitness for _, evaluation in result.history)
+    seen.text(f"{best:.6g}")
+    seen.shot("mlflow_candidates")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+
+
+def test_the_page_of_a_search_shows_its_curves_and_its_story(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    seen.page.goto(f"{address.split('?')[0]}/{result.mlflow_run_id}?workflowType=machine_learning")
+    seen.text("night", "Winner", "fitness/best_accuracy", "digits", "Finished")
+    seen.shot("mlflow_search")
+    seen.page.get_by_role("tab", name="Model metrics").click()
+    seen.text("best_accuracy", "mean_accuracy")
+    has_curves(seen)
+    seen.shot("mlflow_curves")
+    # Curves come before numbers: sections are in the order of the page.
+    place = {
+        name: seen.page.get_by_text(name, exact=True).last.bounding_box()["y"]
+        for name in ("fitness", "learning", "population", "Model metrics")
+    }
+    assert list(place) == sorted(place, key=place.__getitem__)
     seen.page.get_by_role("tab", name="Artifacts").click()
     seen.text("candidates.csv", "report.html", "journal.jsonl")
     seen.page.get_by_text("report.html", exact=True).first.click()
     seen.page.frame_locator("iframe").first.get_by_text("Result").first.wait_for(timeout=30_000)
-    seen.shot("artifacts")
     assert seen.elsewhere == []
     assert seen.errors == []
 
@@ -153,29 +191,53 @@ def test_the_page_of_a_search_shows_its_curves_and_its_story(
 def test_the_table_of_runs_has_the_parent_and_its_children(
     seen: Seen, address: str, result: nas.SearchResult
 ) -> None:
-    experiment = address.split("/runs/")[0]
-    seen.page.goto(f"{experiment}/runs?workflowType=machine_learning")
-    seen.text("night", f"{len(result.history) + 1} matching runs")
-    seen.page.locator('[data-component-id*="runnamecellrenderer"]').first.click()
-    seen.text(" c00")
-    seen.shot("children")
+    table = f"{address.split('?')[0]}?workflowType=machine_learning"
     # A filter as the description of the search has it, best first.
     depth = result.best.genome.depth
-    condition = f"params.depth = '{depth}' and metrics.fitness > 0"
-    query = f"searchFilter={condition}&orderByKey=metrics.`fitness`&orderByAsc=false"
-    seen.page.goto(f"{experiment}/runs?{query}&workflowType=machine_learning")
-    those = [candidate for candidate, _ in result.history if candidate.genome.depth == depth]
-    seen.text(f"{len(those)} matching runs")
-    seen.shot("table")
+    condition = f"params.depth = '{depth}' and tags.`mlflow.parentRunId` = '{result.mlflow_run_id}'"
+    query = f"searchFilter={condition}&orderByKey=metrics.`validation_accuracy`&orderByAsc=false"
+    seen.page.goto(f"{table}&{query}")
+    found = [candidate for candidate, _ in result.history if candidate.genome.depth == depth]
+    seen.text(f"{len(found)} matching runs")
+    seen.page.get_by_text(" c00", exact=False).first.click()
+    seen.text("Parent run", "learning/train_loss", "nas.operator")
+    seen.page.get_by_role("tab", name="Model metrics").click()
+    has_curves(seen)
+    seen.shot("mlflow_candidate")
+    is_training(seen)
     assert seen.elsewhere == []
     assert seen.errors == []
 
 
-def test_the_model_page_opens(seen: Seen, address: str) -> None:
-    base = address.split("/#/")[0]
-    seen.page.goto(f"{base}/#/models/digit-reader/versions/1")
-    seen.text("digit-reader", "Version 1", "Inputs (64)")
-    seen.shot("model")
+def test_the_model_page_has_scores_data_and_description(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    base, experiment = address.split("#/")[0], address.split("/runs?")[0]
+    seen.page.goto(f"{experiment}/models?workflowType=machine_learning")
+    seen.page.get_by_text("network", exact=True).first.click()
+    seen.text("The network that the search", "night", "test_accuracy", "digits (#", "Logged from")
+    seen.shot("mlflow_model")
+    is_training(seen)
+    seen.page.goto(f"{base}#/models/digit-reader/versions/1")
+    seen.text("digit-reader", "Version 1", "Inputs (64)", "The network that the search")
+    assert seen.elsewhere == []
+    assert seen.errors == []
+
+
+def test_a_comparison_of_two_searches_shows_their_genomes(
+    seen: Seen, address: str, result: nas.SearchResult
+) -> None:
+    seen.page.goto(address)
+    seen.text("2 matching runs")
+    for box in seen.page.locator(".ag-row .ag-checkbox-input").all()[:2]:
+        box.check(force=True)
+    seen.page.get_by_role("button", name="Compare").click()
+    seen.text("Comparing 2 Runs", "Parameters")
+    genome = seen.page.get_by_text(str(result.best.genome), exact=True).first
+    genome.scroll_into_view_if_needed(timeout=30_000)
+    seen.text("winner")
+    seen.shot("mlflow_compare")
+    is_training(seen)
     assert seen.elsewhere == []
     assert seen.errors == []
 

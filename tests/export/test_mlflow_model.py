@@ -163,7 +163,10 @@ def test_json_of_every_type_gives_the_networks_own_predictions(wide: Wide, form:
     body = bodies[form]
     assert served(wide.model, body) == wide.expected
     probabilities = served(wide.model, {**body, "params": {"probabilities": True}})
-    assert np.array_equal(np.float32(probabilities), wide.network.predict_proba(wide.table))
+    classes = [str(label) for label in wide.network.target.classes]
+    assert [list(row) for row in probabilities] == [classes] * len(wide.table)
+    numbers = np.array([list(row.values()) for row in probabilities], np.float32)
+    assert np.array_equal(numbers, wide.network.predict_proba(wide.table))
 
 
 def test_the_example_is_of_real_rows(wide: Wide) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import nas
 from nas.errors import InputError
-from nas.reporting.comparison import Finished, _leads
+from nas.reporting.comparison import Comparison, Finished, _leads
 
 IDENTITY = {"data": {"digest": "d"}, "metric": "accuracy", "seed": 0}
 
@@ -112,3 +112,23 @@ def test_a_comparison_fits_the_terminal(
     lines = str(nas.compare([runs / "one", runs / "two"])).splitlines()
     assert lines[0].split()[:2] == first
     assert all(len(line) <= columns for line in lines)
+
+
+def test_losses_are_compared_in_their_own_sign() -> None:
+    loss = {"metric": "neg_log_loss"}
+    result = {
+        "best": {"genome": nas.Genome((8,)).to_dict(), "n_parameters": 9, "widths": [8]},
+        "seconds": 1.0,
+    }
+    result |= {"validation_score": -0.31, "candidates": 3, "epochs": 9}
+    runs = [finished(name, [-x, -x - 0.01], **loss) for name, x in (("a", 0.3), ("b", 0.5))]
+    for run in runs:
+        assert isinstance(run.result, dict)
+        run.result.update(result, test_score=-0.4, test_score_error=0.02)
+    (lead,) = _leads(runs)
+    assert (lead.ahead, lead.behind) == ("a", "b")
+    text = str(Comparison(runs, [], comparable=True, leads=[lead]))
+    assert "log loss" in text
+    assert "0.4000 ± 0.0200" in text
+    assert "-0." not in text
+    assert "a is ahead of b by 0.2000" in text

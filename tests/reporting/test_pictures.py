@@ -18,10 +18,10 @@ import nas
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
+from nas.metric_names import shown_metric
 from nas.reporting import pictures
 from nas.reporting.analysis import structure_map
 from nas.reporting.figures import drawn, themed
-from nas.reporting.metric import shown_metric
 from nas.reporting.networks import Network, Trial
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-1"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nas.errors import InputError
 from nas.evaluation import Candidate, Evaluation
 from nas.genome import Genome
-from nas.tracking.choice import Elites, Tracking, elites
+from nas.tracking.choice import ChildChoice, Elites, Tracking
 
 
 def told(number: int, fitness: float | None) -> tuple[Candidate, Evaluation]:
@@ -35,7 +35,7 @@ def test_elites_are_what_sorting_all_would_give(scores: list[float], n: int) -> 
 
 
 def test_the_policy_best_has_the_record_holders() -> None:
-    best = elites("best")
+    best = ChildChoice("best")
     assert [best.add(*told(i, x)) for i, x in enumerate([0.1, 0.3, 0.2, 0.3, 0.4])] == [
         True,
         True,
@@ -43,6 +43,36 @@ def test_the_policy_best_has_the_record_holders() -> None:
         False,
         True,
     ]
+
+
+def test_up_to_a_thousand_candidates_all_have_a_run() -> None:
+    choice = ChildChoice("auto", 1000)
+    pairs = [told(i, 0.1) for i in range(1000)]
+    assert all(choice.add(*pair) for pair in pairs)
+    assert choice.rest(pairs[0][0]) == []
+    # Networks that are trained on are evaluated again, and are no further candidates.
+    again = Candidate(1000, Genome((8,)), 0, 0, "continue", epochs_done=3)
+    assert choice.add(again, Evaluation(1000, fitness=0.2))
+
+
+def test_a_search_of_unknown_length_has_all_its_runs_at_the_end_if_they_are_few() -> None:
+    choice = ChildChoice("auto")
+    for i in range(1000):
+        assert choice.add(*told(i, 0.1))
+    again = Candidate(1000, Genome((8,)), 0, 0, "continue", epochs_done=3)
+    assert not choice.add(again, Evaluation(1000, fitness=0.05))
+    assert choice.rest(None) == [1000]
+
+
+@given(st.permutations(list(range(1000, 1030))), st.integers(0, 999))
+def test_of_more_the_first_thousand_and_the_best_have_a_run_in_any_order(later: list[int], best: int) -> None:
+    choice = ChildChoice("auto", 2000)
+    scores = {number: 0.5 + number / 10_000 for number in later}
+    now = [number for number in range(1000) if choice.add(*told(number, 0.9 if number == best else 0.1))]
+    assert not any(choice.add(*told(number, scores[number])) for number in later)
+    assert now == list(range(1000))
+    winner = told(1000, 0.5)[0]
+    assert choice.rest(winner) == [best, *range(1029, 1020, -1), 1000]
 
 
 @pytest.mark.parametrize("change", [{"policy": "some"}, {"register": " "}, {"register": "a/b"}])

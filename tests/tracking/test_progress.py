@@ -42,6 +42,15 @@ def test_without_a_terminal_a_line_a_generation_says_where_the_search_stands() -
     )
 
 
+def test_a_loss_is_shown_in_its_own_sign() -> None:
+    display = ProgressDisplay(stream := io.StringIO())
+    display.started(RunInfo("one", "0", Path(), SPACE, "neg_log_loss", {}, {}, 4, time_budget=60))
+    for i, fitness in enumerate((-0.5, -0.25)):
+        display.evaluated(Candidate(i, Genome((4, i + 1)), 0, 0, "random"), Evaluation(i, fitness, 0.1))
+    display.generation(Generation(0, 2, 0, -0.25, -0.375, -0.375, 0.1, 2.0, Genome((4, 2))))
+    assert "best log loss 0.2500 (4-2), mean 0.3750, " in stream.getvalue()
+
+
 def test_a_terminal_shows_the_best_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
@@ -71,7 +80,7 @@ def test_a_narrow_terminal_cuts_the_genome_and_no_number(monkeypatch: pytest.Mon
     last = stream.getvalue().replace("\x1b[2K", "\n").replace("\r", "\n").splitlines()
     line, *_ = {re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in last if "1/1000" in line}
     assert len(line.rstrip()) <= 80
-    assert re.search(r"1/1000 0% 0:00:0\d .* left best balanced_", line)
+    assert re.search(r"1/1000 0% 0:00:0\d .* left best balanced ", line)
 
 
 def test_phases_are_lines_without_a_terminal_once_the_search_has_started() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _NAMES = {
@@ -62,3 +63,11 @@ def shown_metric(metric: str) -> ShownMetric:
     """How a metric of a search is shown."""
     sign = -1 if metric.startswith("neg_") else 1
     return ShownMetric(_NAMES.get(metric) or metric.removeprefix("neg_").replace("_", " "), sign)
+
+
+def metric_key(metric: str) -> str:
+    """Return a metric's name as a column of a table or a store: of a loss the loss's own, ``log_loss``.
+
+    Other characters than letters, digits, ``_``, ``-`` and ``.`` become ``_``: MLflow refuses them.
+    """
+    return re.sub(r"[^\w.-]", "_", metric.removeprefix("neg_"))
