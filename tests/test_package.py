@@ -167,7 +167,10 @@ def test_documents_and_docstrings_name_what_there_is() -> None:
     documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     for file in [*documents, *(ROOT / "nas").rglob("*.py")]:
         text = file.read_text(encoding="utf-8")
-        for name in set(re.findall(r"(?<!tags\.)`(nas(?:\.[A-Za-z]\w*)+)", text)) - {"nas.run_id", "nas.inherits"}:
+        for name in set(re.findall(r"(?<!tags\.)`(nas(?:\.[A-Za-z]\w*)+)", text)) - {
+            "nas.run_id",
+            "nas.inherits",
+        }:
             assert resolves(name), f"{file} names {name}"
         if file in documents:
             for path in re.findall(r"`((?:nas|tests|benchmarks|examples|docs)/[\w/.-]+)`", text):
