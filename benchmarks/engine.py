@@ -23,7 +23,6 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -31,14 +30,14 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from benchmarks import peers
-from benchmarks.harness import Figure, interleaved, report, table
+from benchmarks.calibration import calibrate
+from benchmarks.harness import Figure, interleaved, report
 from benchmarks.peers import RATE, Task
 from nas import kernels
 from nas.network import MLP, OPTIMIZERS
 from nas.network.arrays import Floats, Ints
 from nas.space import load_space
 from nas.training import Member, Plan, TrainingConfig, TrainingData, plan, train_cohort
-from nas.training.planner import COSTS, predicted, work
 
 DIGITS = [
     *(((width,), 32) for width in (8, 16, 32, 64, 128, 256, 512, 1024)),
@@ -71,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     kernels.load()
     with threadpool_limits(1):
         if options.calibrate:
-            _calibrate(options.calibrate)
+            calibrate(options.calibrate)
             return
         digits, images = _digits(), _images(options.images)
         rows = []
@@ -304,77 +303,6 @@ def _memory(data: Data, widths: tuple[int, ...]) -> float:
         tracemalloc.stop()
     parameters = sum((m + 1) * n for m, n in zip(task.sizes, task.sizes[1:], strict=False))
     return (X.nbytes + peak) / (X.nbytes + 24 * parameters + 4 * task.batch * sum(task.sizes))
-
-
-def _calibrate(n: int) -> None:
-    """Fit the planner's costs to steps of `n` random cohorts; show how well its own and these tell them."""
-    rng = random.Random(1)
-    amounts, measured, now = [], [], []
-    for _ in range(n):
-        plans = _random_plans(rng)
-        amounts.append([work(plans)[name] for name in COSTS])
-        measured.append(_step_time(plans))
-        now.append(predicted(plans))
-    A, t = np.array(amounts), np.array(measured)
-    fitted = _not_negative(A / t[:, np.newaxis], np.ones(n))
-    print(table([{"cost (us)": name, "planner": f"{COSTS[name]:.3g}", "fitted": f"{value:.3g}"}
-                 for name, value in zip(COSTS, fitted, strict=True)]))  # fmt: skip
-    for name, ratio in (("planner", np.array(now) / t), ("fitted", A @ fitted / t)):
-        low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
-        print(f"{name}: predicted / measured {middle:.2f}, of most {low:.2f} to {high:.2f}")
-
-
-def _not_negative(A: Floats, b: Floats) -> Floats:
-    """Least squares without negative terms: the most negative one is left out until there is none."""
-    chosen = list(range(A.shape[1]))
-    while True:
-        x, *_ = np.linalg.lstsq(A[:, chosen], b, rcond=None)
-        if (x >= 0).all():
-            result = np.zeros(A.shape[1])
-            result[chosen] = x
-            return result
-        chosen.pop(int(x.argmin()))
-
-
-def _random_plans(rng: random.Random) -> list[Plan]:
-    space = load_space(rng.choice(["tiny", "small", "deep", "funnel"]))
-    inputs, batch, alike = (
-        rng.choice([8, 14, 64, 100]),
-        rng.choice([32, 32, 64, 128, 256]),
-        rng.random() < 0.5,
-    )
-    plans = []
-    for _ in range(rng.choice([1, 1, 2, 3, 4, 6, 8, 12, 16])):
-        genome = space.sample(rng)
-        rate = RATE if alike or genome.learning_rate is None else genome.learning_rate
-        decay = 0.0 if alike else genome.weight_decay or 0.0
-        config = TrainingConfig(
-            epochs=1, batch_size=batch, learning_rate=rate, weight_decay=decay, patience=None
-        )
-        activations = tuple(name or "relu" for name in genome.activations)
-        plans.append(Plan((inputs, *genome.widths, 10), activations, config))
-    return plans
-
-
-def _step_time(plans: Sequence[Plan]) -> float:
-    """Microseconds of a step, without what is done once."""
-    rng, config = np.random.default_rng(0), plans[0].config
-    n = 20 * config.batch_size
-    X, y = rng.normal(size=(n, plans[0].sizes[0])).astype(np.float32), rng.integers(10, size=n)
-
-    def seconds(epochs: int) -> float:
-        times = []
-        for _ in range(3):
-            members = [
-                Member(_network(one, seed), replace(one.config, epochs=epochs))
-                for seed, one in enumerate(plans)
-            ]
-            since = time.perf_counter()
-            train_cohort(members, TrainingData(X, y))
-            times.append(time.perf_counter() - since)
-        return median(times)
-
-    return 1e6 * (seconds(4) - seconds(1)) / (3 * 20)
 
 
 def _plot(rows: Sequence[dict[str, Any]], file: str) -> None:

@@ -21,10 +21,11 @@ import numpy as np
 
 from benchmarks.comparison import Paired
 from benchmarks.data import load, resolve
+from benchmarks.gains import FLOOR
 from benchmarks.harness import Figure, report
 from benchmarks.recipe import error_of, part_of, test_inputs
 from benchmarks.rivals_peers import Task
-from benchmarks.rows import Row, Rows, add_options, read_rows
+from benchmarks.rows import Row, Rows, add_options, add_table_options, read_rows
 from nas.data import Dataset
 from nas.evaluation import Candidate, Training, build_network, fit
 from nas.genome import Genome
@@ -35,8 +36,6 @@ from nas.space import load_space
 from nas.training import predict
 
 _KEYS = ("data", "seed", "contestant")
-_FLOOR = 0.01
-"""Added to errors before their ratio, as in `recipe`."""
 
 
 def genome_of(dataset: Dataset) -> Genome:
@@ -119,7 +118,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             for name in ("nas", "pytabkit")
         )
         seeds = sorted(own.keys() & other.keys())
-        ratios = [(own[i]["error"] + _FLOOR) / (other[i]["error"] + _FLOOR) for i in seeds]
+        ratios = [(own[i]["error"] + FLOOR) / (other[i]["error"] + FLOOR) for i in seeds]
         times = [own[i]["epoch seconds"] / other[i]["epoch seconds"] for i in seeds]
         found.append(
             {
@@ -179,13 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.realmlp", description=__doc__.split("\n", maxsplit=1)[0]
     )
-    parser.add_argument(
-        "files", nargs="*", metavar="DATA", default=["wine", "diabetes"], help="default: wine, diabetes"
-    )
-    parser.add_argument("--data", metavar="DIR", help="the folder of .npz files")
     parser.add_argument("--epochs", type=int, default=256, metavar="E", help="default: 256")
-    parser.add_argument("--most-rows", type=int, default=3000, metavar="N", help="of a table; default: 3000")
-    parser.add_argument("--quick", action="store_true", help="one seed")
+    add_table_options(parser)
     add_options(parser, seeds=3)
     return parser
 

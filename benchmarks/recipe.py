@@ -20,16 +20,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
-from benchmarks.comparison import Paired
 from benchmarks.data import load, resolve
+from benchmarks.gains import KEYS, Gain, gain_of
 from benchmarks.harness import report
-from benchmarks.rows import Row, Rows, add_options, read_rows
+from benchmarks.rows import Row, Rows, add_options, add_table_options, read_rows
 from nas.data import Dataset
 from nas.data.preprocessing import Rows as TableRows
 from nas.evaluation import Candidate, Training, build_network, fit, plan_cohorts
@@ -68,14 +66,6 @@ INGREDIENTS: dict[str, Genes] = {
 
 _PLAIN: Genes = {"activation": "relu"}
 """Genes of every variant, beside structure and learning rate."""
-
-_FLOOR = 0.01
-"""Added to errors before their ratio, as in Holzmüller et al. 2024: a right answer more among few wrong ones
-would weigh as much as a hundred among many."""
-
-_CONFIDENCE = 0.95
-
-_KEYS = ("data", "structure", "seed", "contestant")
 
 
 class Variant(NamedTuple):
@@ -202,51 +192,6 @@ def _log_loss(predictions: Floats, y: Array, loss: Loss) -> float | None:
     return float(np.mean(losses, dtype=float))
 
 
-class Gain(NamedTuple):
-    """A reduction of the error in per cent, with its interval, over data sets of which some are better."""
-
-    mean: float
-    low: float
-    high: float
-    n_better: int
-    n: int
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether the gain is beyond its error."""
-        return self.low > 0
-
-    def __str__(self) -> str:
-        if not self.n:
-            return "–"
-        interval = "" if math.isnan(self.low) else f" ({self.low:+.1f} to {self.high:+.1f})"
-        return f"{self.mean:+.1f}{interval}, {self.n_better} of {self.n}"
-
-
-def gain_of(rows: Sequence[Row], without: str, with_: str, measure: str = "error") -> Gain:
-    """How much lower the error is with an ingredient: the mean over data sets of means over their seeds.
-
-    Differences are those of logarithms of errors (or of another measure), of the same data, structure and
-    seed. The interval is Student's over data sets, or over seeds where there is one set.
-    """
-    measured = [row for row in rows if row[measure] is not None]
-    logs = {tuple(row[key] for key in _KEYS): math.log(row[measure] + _FLOOR) for row in measured}
-    by_set: dict[str, list[float]] = {}
-    for (data, structure, seed, contestant), value in logs.items():
-        other = logs.get((data, structure, seed, with_))
-        if contestant == without and other is not None:
-            by_set.setdefault(data, []).append(value - other)
-    means = [fmean(differences) for differences in by_set.values()]
-    gap = Paired.of(means if len(means) > 1 else [one for some in by_set.values() for one in some])
-    reach = gap.error * float(student.ppf((1 + _CONFIDENCE) / 2, gap.n - 1)) if gap.n > 1 else math.nan
-    mean, low, high = (_per_cent(gap.mean + shift) for shift in (0.0, -reach, reach))
-    return Gain(mean, low, high, sum(one > 0 for one in means), len(means))
-
-
-def _per_cent(log_ratio: float) -> float:
-    return 100 * (1 - math.exp(-log_ratio))
-
-
 def summary(
     rows: Sequence[Row], ingredients: Mapping[str, Genes], measure: str = "error"
 ) -> list[dict[str, str]]:
@@ -311,12 +256,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure what is missing, and print the gains as tables."""
     options = _parser().parse_args(arguments)
     ingredients = {name: INGREDIENTS[name] for name in options.ingredients} | dict(options.also)
-    kept = Rows(_KEYS, options.rows)
+    kept = Rows(KEYS, options.rows)
     if options.merge:
         kept.merge(row for file in options.merge for row in read_rows(file))
     else:
         _measure_all(options, ingredients, kept)
-    rows = [{key: row[key] for key in (*_KEYS, "rate", "epoch", "error")} for row in kept.all]
+    rows = [{key: row[key] for key in (*KEYS, "rate", "epoch", "error")} for row in kept.all]
     report([], rows, options.json, kept.all)
     for title, chosen, measure in _groups(kept.all):
         lines = markdown(summary(chosen, ingredients, measure))
@@ -400,17 +345,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.recipe", description=__doc__.split("\n", maxsplit=1)[0]
     )
     parser.add_argument(
-        "files", nargs="*", metavar="DATA", default=["wine", "diabetes"], help="default: wine, diabetes"
-    )
-    parser.add_argument("--data", metavar="DIR", help="the folder of .npz files")
-    parser.add_argument(
         "--structures", nargs="+", type=_widths, default=[(128, 128)], metavar="W-W", help="default: 128-128"
     )
     parser.add_argument(
         "--rates", nargs="+", type=float, default=[0.004, 0.016], metavar="R", help="default: 0.004 0.016"
     )
     parser.add_argument("--epochs", type=int, metavar="E", help="default: as nas search, by the rows")
-    parser.add_argument("--most-rows", type=int, default=3000, metavar="N", help="of a table; default: 3000")
     parser.add_argument(
         "--ingredients",
         nargs="+",
@@ -427,7 +367,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=GENES",
         help="further ingredients, their genes as JSON",
     )
-    parser.add_argument("--quick", action="store_true", help="one seed")
+    add_table_options(parser)
     add_options(parser, seeds=3)
     return parser
 

@@ -101,6 +101,16 @@ def add_options(parser: argparse.ArgumentParser, *, seeds: int = 0) -> None:
     parser.add_argument("--json", metavar="FILE", help="write figures, rows and machine")
 
 
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a benchmark that trains networks of its own on tables of any size."""
+    parser.add_argument(
+        "files", nargs="*", metavar="DATA", default=["wine", "diabetes"], help="default: wine, diabetes"
+    )
+    parser.add_argument("--data", metavar="DIR", help="the folder of .npz files")
+    parser.add_argument("--most-rows", type=int, default=3000, metavar="N", help="of a table; default: 3000")
+    parser.add_argument("--quick", action="store_true", help="one seed")
+
+
 def same_seconds(rows: Sequence[Row]) -> float:
     """The seconds that all rows were measured with; raises `SystemExit` if there are several or none."""
     if not rows:

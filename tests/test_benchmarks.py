@@ -27,6 +27,7 @@ from benchmarks import (
 from benchmarks.code_shape import PARTS, Part, comment_share, doc_share, files_of, layers_in, wide_classes
 from benchmarks.code_words import Hit, Source, bindings, read_package
 from benchmarks.data import load
+from benchmarks.gains import gain_of
 from benchmarks.replay import Table
 from benchmarks.rows import Row
 
@@ -355,13 +356,13 @@ def test_a_gain_is_the_mean_over_sets_of_paired_reductions() -> None:
         for name, error in zip(("none", "a"), pair, strict=True)
     ]
     # With 0.01 added, halves: log 2 and 0 on p, log 2 on q; the means of the sets are (log 2) / 2 and log 2.
-    gain = recipe.gain_of(rows, "none", "a")
+    gain = gain_of(rows, "none", "a")
     assert gain.mean == pytest.approx(100 * (1 - 2**-0.75))
     assert (gain.n, gain.n_better, gain.is_certain) == (2, 2, False)
     # The standard error of two is half of their difference; Student's factor for one degree is 12.7062.
     assert gain.high == pytest.approx(100 * (1 - 2 ** -(0.75 + 12.7062 * 0.25)), rel=1e-5)
-    assert recipe.gain_of(rows[:2], "none", "a").n == 1
-    assert str(recipe.gain_of(rows, "none", "b")) == "–"
+    assert gain_of(rows[:2], "none", "a").n == 1
+    assert str(gain_of(rows, "none", "b")) == "–"
 
 
 def test_ingredients_of_a_recipe_are_measured_on_the_same_rows(capsys: pytest.CaptureFixture[str]) -> None:

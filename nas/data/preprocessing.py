@@ -267,7 +267,10 @@ def _fit_other(
 
 
 def is_target_encoded(column: Column) -> bool:
-    """Whether the inputs of a column are target means, and not scaled one-hot columns, of its places."""
+    """Whether the inputs of a column are target means, and not scaled one-hot columns, of its places.
+
+    One-hot columns have at most `MAX_CATEGORIES` categories, columns of target means always more.
+    """
     return bool(column.means) and len(column.categories) > MAX_CATEGORIES
 
 

@@ -15,8 +15,8 @@ from nas.network.units import activated, normalized, unit_outputs
 MOST_ROWS = 1024
 """Rows that standard deviations are estimated on: they are then known to about two per cent."""
 
-_MIXED = 5
-"""Rows whose values are mixed to a bias."""
+_N_AVERAGED = 5
+"""Random rows whose weighted mean gives a bias."""
 
 
 def initialize_from_rows(network: MLP, X: Floats, rng: host.random.Generator) -> None:
@@ -40,7 +40,7 @@ def initialize_from_rows(network: MLP, X: Floats, rng: host.random.Generator) ->
         spread[unknown] = len(weight) ** 0.5
         z = z / spread
         weight[...] = drawn / spread
-        bias[...] = -_mixed(z, rng)
+        bias[...] = -_weighted_mean(z, rng)
         if layer < len(network.activations):
             z += bias
             blends, gains = network.units.blends[layer], network.units.gains[layer]
@@ -50,9 +50,9 @@ def initialize_from_rows(network: MLP, X: Floats, rng: host.random.Generator) ->
     network.weights[0][...], waves.weights[...] = host.split(weights[0], [network.sizes[0]])
 
 
-def _mixed(z: Floats, rng: host.random.Generator) -> Floats:
+def _weighted_mean(z: Floats, rng: host.random.Generator) -> Floats:
     """For each unit the mean of a few random rows' values, with random weights; z is (rows, units)."""
-    rows = rng.integers(len(z), size=(_MIXED, z.shape[1]))
+    rows = rng.integers(len(z), size=(_N_AVERAGED, z.shape[1]))
     shares = rng.exponential(size=rows.shape)
     shares /= shares.sum(axis=0)
     result: Floats = (shares * z[rows, host.arange(z.shape[1])]).sum(axis=0)

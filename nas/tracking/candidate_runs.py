@@ -68,14 +68,20 @@ class CandidateRuns:
             self.write(view, lambda: len(self._waiting) < BATCH)
 
     def write(self, view: View, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Write all that wait, until `should_stop`; what the store does not take goes on waiting."""
+        """Write all that wait, until `should_stop`; what the store does not take waits on, as the last."""
         while self._waiting:
             n = min(BATCH, len(self._waiting))
             since = time.monotonic()
             # Not a slice: the search's thread appends meanwhile, which an iterator does not survive.
-            view.add_children(list(self._pairs(dict.fromkeys(self._waiting[i] for i in range(n)))))
-            for _ in range(n):
-                self._waiting.popleft()
+            numbers = dict.fromkeys(self._waiting[i] for i in range(n))
+            try:
+                view.add_children(list(self._pairs(numbers)))
+            except BaseException:
+                self._waiting.extend(numbers)  # the last: a run that the store refuses holds up no other
+                raise
+            finally:
+                for _ in range(n):
+                    self._waiting.popleft()
             self._written_at = time.monotonic()
             self._seconds_each = (self._written_at - since) / n
             if should_stop():

@@ -10,15 +10,17 @@ import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, Metric, Param, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.uri import append_to_uri_path
 from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from nas.evaluation import Candidate, Evaluation
 from nas.metric_names import metric_key, shown_metric
@@ -100,8 +102,13 @@ class ChildRuns:
         Id of the parent run.
     n_concurrent : int
         Calls that may be in progress at once.
-    unfinished : dict of int to str
-        Candidates with a run that is not complete, and its id.
+    existing : sequence of mlflow.entities.Run
+        Child runs that an earlier process has begun or written.
+
+    Attributes
+    ----------
+    complete : set of int
+        Candidates with a complete run.
     """
 
     def __init__(
@@ -110,17 +117,31 @@ class ChildRuns:
         experiment_id: str,
         parent_id: str,
         n_concurrent: int,
-        unfinished: dict[int, str],
+        existing: Sequence[Run] = (),
     ) -> None:
         self._client, self._experiment_id, self._parent_id = client, experiment_id, parent_id
-        self._n_concurrent, self._unfinished = n_concurrent, unfinished
+        self._n_concurrent = n_concurrent
+        self.complete: set[int] = set()
+        self._unfinished: dict[int, str] = {}
+        for run in existing:
+            number = int(run.data.tags["nas.candidate"])
+            if run.info.status in ("FINISHED", "FAILED"):
+                self.complete.add(number)
+            else:
+                self._unfinished[number] = run.info.run_id
         store = client._tracking_client.store
         self._store = store if isinstance(store, SqlAlchemyStore) else None
 
+    @cached_property
+    def _place(self) -> str:
+        """The address of the experiment's artifacts."""
+        return str(self._client.get_experiment(self._experiment_id).artifact_location)
+
     def add(self, runs: Sequence[ChildRun]) -> None:
-        """Write runs; all of them where it returns."""
-        new = [run for run in runs if run.number not in self._unfinished]
-        calls = [run for run in runs if run.number in self._unfinished]
+        """Write the runs that are missing; what was written before an error is not written again."""
+        missing = [run for run in runs if run.number not in self.complete]
+        new = [run for run in missing if run.number not in self._unfinished]
+        calls = [run for run in missing if run.number in self._unfinished]
         if self._store is None or not self._insert(self._store, new):
             calls += new
         with ThreadPoolExecutor(self._n_concurrent) as pool:
@@ -134,15 +155,16 @@ class ChildRuns:
         if not runs:
             return True
         try:
-            place = self._client.get_experiment(self._experiment_id).artifact_location
-            rows = _rows(runs, self._experiment_id, self._parent_id, place)
+            rows = _rows(runs, self._experiment_id, self._parent_id, self._place)
             with store.engine.begin() as connection:
                 for model, records in rows.items():
                     if records:
                         connection.execute(insert(model.__table__), records)
-        except Exception as error:  # noqa: BLE001  # calls find out whether it is the tables or the store
+        except (SQLAlchemyError, AttributeError, TypeError) as error:
+            # Calls find out whether it is the tables or the store.
             _log.debug("MLflow: child runs are written one by one, because: %s", error)
             return False
+        self.complete.update(run.number for run in runs)
         return True
 
     def _call(self, run: ChildRun) -> None:
@@ -156,6 +178,7 @@ class ChildRuns:
         run_id = self._unfinished[run.number]
         self._client.log_batch(run_id, run.metrics, run.params)
         self._client.set_terminated(run_id, run.status, end_time=run.end)
+        self.complete.add(run.number)
         del self._unfinished[run.number]
 
 

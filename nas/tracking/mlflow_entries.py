@@ -50,10 +50,10 @@ _MOST_OF_A_DIGEST = 36
 
 
 def origin_tags() -> dict[str, str]:
-    """Return who runs what: user, source and its type, and the commit of the source's git repository.
+    """Return the tags of a run's origin: user, source, type of the source, and its git commit.
 
-    As MLflow's own functions fill them, in notebooks and on clusters as well; of this package's command line
-    the source is ``nas``.
+    MLflow's own functions find them, in notebooks and on clusters too. The source is ``nas`` where the
+    command line was used.
     """
     tags = {key: as_text(str(text)) for key, text in resolve_tags().items()}
     source = tags.get(MLFLOW_SOURCE_NAME, "")

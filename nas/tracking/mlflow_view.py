@@ -53,7 +53,7 @@ _OF_OTHERS = ("baseline_test_score", "trees_test_score", "search_seconds")
 """Numbers of an outcome that do not describe the winner."""
 
 _CURVES_OF = "nas.curves_of"
-"""The tag with the candidate whose curves are those of the parent run."""
+"""The tag of a search that names the candidate whose learning curves its run has."""
 
 _CONNECTIONS = 8
 """Calls in progress at once to a server: MLflow's client keeps ten connections open."""
@@ -94,8 +94,6 @@ class View:
         self._place = address, experiment, artifacts
         self._run: RunInfo | None = None
         self._origin: dict[str, str] = {}
-        self._unfinished: dict[int, str] = {}
-        self._complete: set[int] = set()
         self._generations: set[tuple[int, int]] = set()
         self._scores: dict[str, float] = {}
         self._logged_winner: str | None = None
@@ -115,10 +113,6 @@ class View:
         """Return whether the store answers."""
         return self._experiment.answers()
 
-    def has(self, candidate_id: int) -> bool:
-        """Return whether a candidate has a complete child run."""
-        return candidate_id in self._complete
-
     @property
     def url(self) -> str:
         """The page of the parent run; of a database the page that `nas ui` serves; empty where unknown."""
@@ -127,7 +121,7 @@ class View:
     @property
     def n_children(self) -> int:
         """Number of candidates with complete child runs."""
-        return len(self._complete)
+        return len(self._children.complete)
 
     def start(self, run: RunInfo) -> None:
         """Create the parent run, or continue an existing one."""
@@ -138,8 +132,11 @@ class View:
             self._continue(existing[0])
         else:
             self._create(run)
+        children = (
+            self._experiment.search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'") if existing else []
+        )
         self._children = ChildRuns(
-            self._client, self._experiment.id, self.run_id, self.n_concurrent, self._unfinished
+            self._client, self._experiment.id, self.run_id, self.n_concurrent, children
         )
 
     def _create(self, run: RunInfo) -> None:
@@ -169,24 +166,13 @@ class View:
         self._generations = {(point.step, int(point.value)) for point in history}
         self._tags = dict(parent.data.tags)
         self._logged_winner = self._tags.get("nas.logged_candidate")
-        for child in self._experiment.search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"):
-            number = int(child.data.tags["nas.candidate"])
-            if child.info.status in ("FINISHED", "FAILED"):
-                self._complete.add(number)
-            else:
-                self._unfinished[number] = child.info.run_id
 
     def add_children(self, pairs: Iterable[tuple[Candidate, Evaluation]]) -> None:
         """Write the child runs of candidates, each with its curves, where they are missing."""
         assert self._run is not None, "start comes first"
         now = int(time.time() * 1000)
-        runs = [
-            child_run(*pair, self._run.metric, self._origin, now)
-            for pair in pairs
-            if not self.has(pair[0].id)
-        ]
-        self._children.add(runs)
-        self._complete.update(run.number for run in runs)
+        missing = [pair for pair in pairs if pair[0].id not in self._children.complete]
+        self._children.add([child_run(*pair, self._run.metric, self._origin, now) for pair in missing])
 
     def add_generations(self, generations: Iterable[Paced]) -> None:
         """Add points to the parent's curves.

@@ -79,11 +79,6 @@ class Writer(Generic[S]):
         threading.Thread(target=self._run, name="nas-mlflow", daemon=True).start()
 
     @property
-    def n_waiting(self) -> int:
-        """Number of jobs that have not been run."""
-        return len(self._backlog) + self._queue.qsize()
-
-    @property
     def n_failed(self) -> int:
         """Number of jobs that were dropped, or still wait for the store."""
         return self._n_dropped + len(self._backlog)

@@ -173,7 +173,7 @@ def work(plans: Sequence[Plan]) -> dict[str, float]:
 class _Member(NamedTuple):
     """The facts about a member that its cohort's work follows from; `rank` gives its position.
 
-    `clipped` are the parts of the buffer whose norm limits its gradient; none without such a limit.
+    `clipped` is the number of buffer slices that gradient clipping takes the norm of; 0 without clipping.
     """
 
     shape: Shape

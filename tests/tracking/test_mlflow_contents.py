@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nas.metric_names import metric_key
 from nas.run.synchronization import _info
 from nas.tracking import Outcome
 from nas.tracking.archive import RunArchive
+from nas.tracking.candidate_runs import CandidateRuns
 from nas.tracking.mlflow_children import ChildRuns
 from nas.tracking.mlflow_view import View
 from nas.tracking.pages import saved_views, view_tag
@@ -46,23 +48,23 @@ def store_of(uri: str) -> tuple[mlflow.MlflowClient, Any, Any, list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def lossy(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
+def by_loss(tmp_path_factory: pytest.TempPathFactory) -> nas.SearchResult:
     """A search by a loss, which is maximized with a minus sign."""
     return search(tmp_path_factory.mktemp("loss") / "runs", scoring="neg_log_loss", algorithm="random")
 
 
-def test_losses_have_their_own_name_and_sign(lossy: nas.SearchResult) -> None:
-    client, _, parent, children = store_of(str(lossy.tracking_uri))
-    for (_, evaluation), run in zip(lossy.history, children, strict=True):
+def test_losses_have_their_own_name_and_sign(by_loss: nas.SearchResult) -> None:
+    client, _, parent, children = store_of(str(by_loss.tracking_uri))
+    for (_, evaluation), run in zip(by_loss.history, children, strict=True):
         assert evaluation.fitness < 0
         assert run.data.metrics["validation_log_loss"] == -evaluation.fitness
         curve = client.get_metric_history(run.info.run_id, "learning/validation_log_loss")
         assert [point.value for point in curve] == [-score for score in evaluation.validation_scores]
     best = [point.value for point in client.get_metric_history(parent.info.run_id, "fitness/best_log_loss")]
     assert best == sorted(best, reverse=True)
-    assert best[-1] == pytest.approx(min(-evaluation.fitness for _, evaluation in lossy.history), rel=1e-5)
-    assert lossy.test.score is not None
-    assert parent.data.metrics["test_log_loss"] == pytest.approx(-lossy.test.score, rel=1e-5)
+    assert best[-1] == pytest.approx(min(-evaluation.fitness for _, evaluation in by_loss.history), rel=1e-5)
+    assert by_loss.test.score is not None
+    assert parent.data.metrics["test_log_loss"] == pytest.approx(-by_loss.test.score, rel=1e-5)
     for run in (parent, *children):
         assert not any("neg_" in name for name in run.data.metrics)
         assert all(value >= 0 for name, value in run.data.metrics.items() if "loss" in name)
@@ -75,8 +77,8 @@ def test_names_of_metrics_are_what_a_store_takes() -> None:
     assert metric_key("<lambda>") == "_lambda_"
 
 
-def test_runs_say_who_started_them_and_from_where(lossy: nas.SearchResult) -> None:
-    _, _, parent, children = store_of(str(lossy.tracking_uri))
+def test_runs_say_who_started_them_and_from_where(by_loss: nas.SearchResult) -> None:
+    _, _, parent, children = store_of(str(by_loss.tracking_uri))
     for run in (parent, children[0]):
         assert run.info.user_id == run.data.tags["mlflow.user"] == getpass.getuser()
         assert run.data.tags["mlflow.source.name"]
@@ -100,15 +102,15 @@ def test_the_source_is_the_program_with_its_commit(tmp_path: Path) -> None:
     assert tags["mlflow.source.git.commit"] == commit
 
 
-def test_the_winner_is_a_param_with_its_curves_and_no_param_is_empty(lossy: nas.SearchResult) -> None:
-    client, _, parent, children = store_of(str(lossy.tracking_uri))
-    assert parent.data.params["winner"] == str(lossy.best.genome)
+def test_the_winner_is_a_param_with_its_curves_and_no_param_is_empty(by_loss: nas.SearchResult) -> None:
+    client, _, parent, children = store_of(str(by_loss.tracking_uri))
+    assert parent.data.params["winner"] == str(by_loss.best.genome)
     curve = client.get_metric_history(parent.info.run_id, "learning/train_loss")
     steps = [point.step for point in curve]
     # From the first epoch on, also of a training in several rungs.
     assert steps == list(range(1, len(steps) + 1))
-    assert [point.value for point in curve][-lossy.evaluation.n_epochs :] == list(
-        lossy.evaluation.train_losses
+    assert [point.value for point in curve][-by_loss.evaluation.n_epochs :] == list(
+        by_loss.evaluation.train_losses
     )
     for run in (parent, *children):
         assert not [name for name, text in run.data.params.items() if text in ("", "None", "[]", "{}", "()")]
@@ -116,8 +118,8 @@ def test_the_winner_is_a_param_with_its_curves_and_no_param_is_empty(lossy: nas.
     assert sections == ["fitness", "learning", "population"]
 
 
-def test_the_model_has_its_genes_scores_data_and_description(lossy: nas.SearchResult) -> None:
-    client, experiment, parent, _ = store_of(str(lossy.tracking_uri))
+def test_the_model_has_its_genes_scores_data_and_description(by_loss: nas.SearchResult) -> None:
+    client, experiment, parent, _ = store_of(str(by_loss.tracking_uri))
     (model,) = client.search_logged_models([experiment.experiment_id])
     assert model.metrics is not None
     scores = {metric.key: metric for metric in model.metrics}
@@ -126,7 +128,7 @@ def test_the_model_has_its_genes_scores_data_and_description(lossy: nas.SearchRe
     assert {(metric.dataset_name, metric.dataset_digest) for metric in model.metrics} == {
         ("iris", data.dataset.digest)
     }
-    assert model.params["genome"] == str(lossy.best.genome)
+    assert model.params["genome"] == str(by_loss.best.genome)
     assert model.tags["mlflow.user"] == getpass.getuser()
     assert f"models:/{model.model_id}" in model.tags["mlflow.note.content"]
     table = nas.load_dataset("iris").table
@@ -149,9 +151,9 @@ def test_an_experiment_has_views_of_searches_and_of_candidates(tmp_path: Path) -
     assert {run.info.run_name for run in found} == {"one", "two"}
     columns = state["selectedColumns"]
     assert {"params.`winner`", "metrics.`test_accuracy`", "metrics.`test_log_loss`"} <= set(columns)
-    by_loss = json.loads(json.loads(experiment.tags["mlflow.sharedViewState.candidates"])["state"])
-    order = f"{by_loss['orderByKey']} {'ASC' if by_loss['orderByAsc'] else 'DESC'}"
-    runs = client.search_runs([experiment.experiment_id], by_loss["searchFilter"], order_by=[order])
+    ranked = json.loads(json.loads(experiment.tags["mlflow.sharedViewState.candidates"])["state"])
+    order = f"{ranked['orderByKey']} {'ASC' if ranked['orderByAsc'] else 'DESC'}"
+    runs = client.search_runs([experiment.experiment_id], ranked["searchFilter"], order_by=[order])
     losses = [run.data.metrics.get("validation_log_loss") for run in runs]
     assert losses[:2] == sorted(loss for loss in losses if loss is not None)
 
@@ -179,7 +181,7 @@ def plain(uri: str) -> list[Any]:
 
 
 def test_rows_in_a_database_are_what_calls_write(
-    lossy: nas.SearchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    by_loss: nas.SearchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
     by_call = ChildRuns._call
@@ -189,13 +191,46 @@ def test_rows_in_a_database_are_what_calls_write(
         by_call(runs, run)
 
     monkeypatch.setattr(ChildRuns, "_call", counted)
-    nas.sync(lossy.run_dir, tracking_uri=f"sqlite:///{tmp_path}/rows.db")
+    nas.sync(by_loss.run_dir, tracking_uri=f"sqlite:///{tmp_path}/rows.db")
     assert calls == []
     # A later version of MLflow with other tables.
     monkeypatch.setattr("nas.tracking.mlflow_children._rows", lambda *_: {None: [{"column": 1}]})
-    nas.sync(lossy.run_dir, tracking_uri=f"sqlite:///{tmp_path}/calls.db")
-    assert calls == list(range(len(lossy.history)))
+    nas.sync(by_loss.run_dir, tracking_uri=f"sqlite:///{tmp_path}/calls.db")
+    assert calls == list(range(len(by_loss.history)))
     assert plain(f"sqlite:///{tmp_path}/rows.db") == plain(f"sqlite:///{tmp_path}/calls.db")
+
+
+def test_a_run_that_the_store_refuses_is_not_in_the_way_of_others_and_no_run_is_written_twice(
+    by_loss: nas.SearchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = RunArchive(by_loss.run_dir)
+    view = View(uri := f"sqlite:///{tmp_path}/own.db", "nas-iris", tmp_path)
+    view.connect()
+    view.start(info := _info(archive))
+    monkeypatch.setattr(ChildRuns, "_insert", lambda *_: False)  # as on a server
+    monkeypatch.setattr("nas.tracking.candidate_runs.BATCH", 3)
+    by_call, refused = ChildRuns._call, 1
+
+    def refusing(runs: ChildRuns, run: Any) -> None:
+        if run.number == refused:
+            raise ConnectionError("refused")
+        by_call(runs, run)
+
+    monkeypatch.setattr(ChildRuns, "_call", refusing)
+    runs = CandidateRuns("all")
+    runs.started(replace(info, pair=archive.pair))
+    for pair in archive.evaluations:
+        runs.evaluated(*pair)
+    numbers = [candidate.id for candidate, _ in archive.evaluations]
+    for _ in numbers:
+        with pytest.raises(ConnectionError):
+            runs.write(view)
+    others = [number for number in numbers if number != refused]
+    assert [int(run.data.tags["nas.candidate"]) for run in store_of(uri)[3]] == others
+    refused = -1
+    runs.write(view)
+    assert [int(run.data.tags["nas.candidate"]) for run in store_of(uri)[3]] == numbers
+    assert view.n_children == len(numbers)
 
 
 @pytest.mark.exhaustive
@@ -214,8 +249,10 @@ def test_every_candidate_has_its_run_however_slow_the_store_is(
     assert [int(run.data.tags["nas.candidate"]) for run in children] == list(range(len(result.history)))
 
 
-def test_another_winner_after_a_resume_has_names_of_its_own(lossy: nas.SearchResult, tmp_path: Path) -> None:
-    archive = RunArchive(lossy.run_dir)
+def test_another_winner_after_a_resume_has_names_of_its_own(
+    by_loss: nas.SearchResult, tmp_path: Path
+) -> None:
+    archive = RunArchive(by_loss.run_dir)
     view = View(f"sqlite:///{tmp_path}/own.db", "nas-iris", tmp_path)
     view.connect()
     view.start(_info(archive))
