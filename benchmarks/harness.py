@@ -51,7 +51,10 @@ class Figure:
 
 
 def interleaved(
-    contestants: Mapping[str, Callable[[], object]], repeats: int, warmup: int = 1
+    contestants: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """The median seconds of each contestant, run in turn: a machine that slows down slows all.
 
@@ -62,14 +65,16 @@ def interleaved(
         Counted rounds.
     warmup : int
         Rounds before them that are not counted.
+    clock : callable
+        `time.process_time`, of contestants on one core: other processes take nothing of it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for round_ in range(warmup + repeats):
         for name, contestant in contestants.items():
-            since = time.perf_counter()
+            since = clock()
             contestant()
             if round_ >= warmup:
-                seconds[name].append(time.perf_counter() - since)
+                seconds[name].append(clock() - since)
     return {name: median(values) for name, values in seconds.items()}
 
 

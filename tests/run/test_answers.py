@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from blas import rows_are_alike
 from searches import assert_same_search, resume, search
 from sklearn.datasets import make_multilabel_classification
 
@@ -144,8 +145,10 @@ def test_a_mean_of_several_networks_is_held_out_by_means_of_as_many(tmp_path: Pa
 
     assert log_loss(mean.oof) != log_loss(one.oof)
     np.testing.assert_allclose(mean.oof.predictions.sum(axis=1), 1, rtol=1e-5)
-    # The first network of each fold is that of a single last training.
-    assert mean.columns == one.columns
+    # The first network of each fold is that of a single last training: to the last bit, if BLAS has that to
+    # offer. A last bit may be enough for another best epoch.
+    if rows_are_alike():
+        assert mean.columns == one.columns
 
 
 @pytest.mark.slow

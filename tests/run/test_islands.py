@@ -213,7 +213,7 @@ class TestAWholeSearch:
         assert [run.info.run_id for run in parents] == [result.mlflow_run_id]
         numbers = sorted(int(run.data.tags["nas.candidate"]) for run in children)
         assert numbers == [candidate.id for candidate, _ in result.history]
-        assert parents[0].data.metrics["candidates"] == len(result.history)
+        assert parents[0].data.metrics["population/candidates"] == len(result.history)
         assert len(client.list_artifacts(parents[0].info.run_id, "islands/2")) == 1
         # A candidate is known by the same number everywhere.
         candidate, evaluation = result.history[7]

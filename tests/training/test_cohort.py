@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blas import rows_are_alike
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
@@ -62,17 +63,6 @@ def some_rows(
     if LOSSES[loss].output == "sigmoid":
         return X, rng.integers(2, size=(n, 3)).astype(float)
     return X, rng.normal(scale=2, size=(n, 3))
-
-
-def rows_are_alike() -> bool:
-    """Whether BLAS gives a row of a wide product the same bits wherever in it the row stands.
-
-    OpenBLAS does so with its AVX-512 kernels; with those for AVX2, which it takes on other processors,
-    the last bit of a sum depends on that.
-    """
-    rng = np.random.default_rng(0)
-    left, right = (rng.normal(size=shape).astype(np.float32) for shape in ((200, 100), (100, 32)))
-    return bool(np.array_equal((left @ right)[5:133], left[5:133] @ right))
 
 
 def check_same(one: TrainingResult, other: TrainingResult, ours: Floats, theirs: Floats) -> None:
